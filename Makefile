@@ -1,0 +1,54 @@
+# The two commands are `make demo` and `make test`; `make help` lists all of them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test stress check lint types layers data wheel coverage format clean
+
+help: ## list what make can do
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[test]'
+	@touch $(READY)
+
+demo: $(READY) ## set everything up and run the main job on real flights
+	$(BIN)/python -m benchmarks.demo
+
+test: $(READY) ## set everything up and pass every test, real Redis and PostgreSQL included
+	$(BIN)/python -m pytest -q -n 2 -m "not stress"
+
+stress: $(READY) ## the long counts, of which make test runs a sample
+	$(BIN)/python -m pytest -q -n 2 -m stress
+
+check: lint types layers test ## what CI runs
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(READY) ## the directions of imports
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+data: $(READY) ## make the template's flight data again from its source
+	$(BIN)/python -m benchmarks.flights_data feature_repo_template/flights/data
+
+wheel: $(READY) ## build the wheel into dist/
+	$(BIN)/uv build --quiet --wheel --sdist
+
+coverage: $(READY) ## branch coverage of the tests
+	$(BIN)/python -m pytest -q -n 2 -m "not stress" --cov --cov-report=term-missing:skip-covered
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist build demo .mypy_cache .ruff_cache

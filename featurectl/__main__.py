@@ -1,0 +1,5 @@
+"""`python -m featurectl`."""
+
+from featurectl.cli.main import entry
+
+entry()

@@ -1,0 +1,71 @@
+"""What a command is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from featurectl.errors import UsageError
+from featurectl.units import parse_instant
+
+if TYPE_CHECKING:
+    from featurectl.progress import Progress
+    from featurectl.spec.problems import Problem
+
+Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The options that every command has, and the place to tell progress to."""
+
+    command: str
+    repo: Path | None
+    env: str | None
+    output: Output
+    color: Literal["auto", "always", "never"]
+    quiet: bool
+    verbose: bool
+    debug: bool
+    as_of: str | None
+    progress: Progress
+
+    def root(self) -> Path:
+        """Return the repository's root: `--repo`, else this folder or the nearest parent with a featurectl.yaml."""
+        start = (self.repo or Path.cwd()).absolute()
+        for folder in [start] if self.repo else [start, *start.parents]:
+            if (folder / "featurectl.yaml").is_file():
+                return folder
+        where = f"{start}" if self.repo else f"{start} or a folder above it"
+        raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
+
+    def now(self, fixed: datetime | None = None) -> datetime:
+        """Return the command's one instant: `--as-of`, else the environment's `now:` (given), else the clock."""
+        if self.as_of is None:
+            return fixed or datetime.now(UTC)
+        instant = parse_instant(self.as_of)
+        if instant is None:
+            raise UsageError(f"--as-of {self.as_of!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")
+        return instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command found: `text` for people, `result` for machines, problems beside either."""
+
+    text: str = ""
+    result: Mapping[str, object] = field(default_factory=dict)
+    exit_code: int = 0
+    problems: tuple[Problem, ...] = ()
+    drawings: Mapping[str, str] = field(default_factory=dict)  # the other outputs it can give, by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """A parsed command line, not run yet."""
+
+    call: Call
+    run: Callable[[], Outcome]

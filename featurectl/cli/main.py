@@ -1,0 +1,157 @@
+"""The entry point: parse, run, draw, exit. The only place that knows exit codes and catches every exception."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from typer.exceptions import Abort, Exit, TyperException
+
+from featurectl.cli.app import app
+from featurectl.cli.call import Call, Invocation, Outcome
+from featurectl.errors import (
+    FeaturectlError,
+    ProblemsError,
+    StoreError,
+    TryAgainError,
+    UsageError,
+)
+
+FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
+
+
+def exit_code_of(error: FeaturectlError) -> int:
+    """Return the exit code of an error, as the command line reference lists them."""
+    match error:
+        case UsageError():
+            return USAGE
+        case StoreError():
+            return UNAVAILABLE
+        case TryAgainError():
+            return TRY_AGAIN
+        case _:
+            return FOUND_PROBLEMS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; never raises."""
+    try:
+        parsed = app(list(sys.argv[1:] if argv is None else argv), standalone_mode=False)
+    except TyperException as error:
+        _say(f"error: {error.format_message()}\n")
+        return USAGE
+    except UsageError as error:
+        _say(_error_text(error))
+        return USAGE
+    except (Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exit as error:
+        return error.exit_code
+    if not isinstance(parsed, Invocation):
+        return parsed if isinstance(parsed, int) else 0
+    return _execute(parsed)
+
+
+def _execute(invocation: Invocation) -> int:
+    call = invocation.call
+    try:
+        outcome = invocation.run()
+    except FeaturectlError as error:
+        outcome = _failed(call, error)
+    except (Abort, KeyboardInterrupt):
+        _say("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return FOUND_PROBLEMS
+    except Exception as error:  # a bug of ours: two lines for the user, the rest into a file
+        outcome = _crashed(call, error)
+    return _draw(call, outcome)
+
+
+def _failed(call: Call, error: FeaturectlError) -> Outcome:
+    if call.debug:
+        traceback.print_exc()
+    code = exit_code_of(error)
+    if isinstance(error, ProblemsError):
+        return Outcome(exit_code=code, problems=error.problems)  # type: ignore[arg-type]
+    if call.output != "json":
+        _say(_error_text(error))
+    detail = {"code": error.code, "message": error.message, "hint": error.hint}
+    return Outcome(exit_code=code, result={"error": detail})
+
+
+def _crashed(call: Call, error: Exception) -> Outcome:
+    if call.debug:
+        traceback.print_exc()
+    folder = (call.repo or Path.cwd()) / ".featurectl"
+    log = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+    try:
+        folder.mkdir(exist_ok=True)
+        log.write_text(traceback.format_exc())
+        where = f"the details are in {log}"
+    except OSError:
+        where = "run it again with --debug for the details"
+    summary = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    _say(f"error: this is a fault of featurectl, not yours: {summary}\n{where}\n")
+    return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})
+
+
+def _error_text(error: FeaturectlError) -> str:
+    code = f"[{error.code}]" if error.code else ""
+    hint = f"  = {error.hint}\n" if error.hint else ""
+    return f"error{code}: {error.message}\n{hint}"
+
+
+def _draw(call: Call, outcome: Outcome) -> int:
+    from featurectl.cli.render.problems import problems_json, render_problems
+
+    try:
+        if call.output == "json":
+            _print(_document(call, outcome, problems_json(outcome.problems)))
+            return outcome.exit_code
+        if outcome.problems:
+            text = render_problems(outcome.problems, call)
+            (_print if call.output != "text" else _say)(text)
+        drawn = outcome.text if call.output == "text" else outcome.drawings.get(call.output, "")
+        if drawn:
+            _print(drawn)
+    except BrokenPipeError:
+        _close_stdout()
+    return outcome.exit_code
+
+
+def _document(call: Call, outcome: Outcome, problems: list[dict[str, object]]) -> str:
+    document = {
+        "schema_version": 1,
+        "command": call.command,
+        "ok": outcome.exit_code == 0,
+        "exit_code": outcome.exit_code,
+        "problems": problems,
+        "result": outcome.result,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text if text.endswith("\n") else text + "\n")
+    sys.stderr.flush()
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def entry() -> None:
+    """Run the process's command line and exit with its code."""
+    sys.exit(main())

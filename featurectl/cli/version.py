@@ -1,0 +1,33 @@
+"""`featurectl version`."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import typer
+
+from featurectl import __version__
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+
+_LIBRARIES = ("polars", "deltalake", "sqlalchemy", "redis", "pydantic", "typer", "lightgbm")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "version")
+    def version(call: Call) -> Outcome:
+        """Print the version of featurectl and of the libraries that it computes with."""
+        found = {name: _version(name) for name in _LIBRARIES}
+        result = {"featurectl": __version__, "python": platform.python_version(), **found}
+        text = "\n".join(f"{name:<12}{value or 'not installed'}" for name, value in result.items())
+        return Outcome(text=text, result=result)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,69 @@
+"""The value types of the language, by name.
+
+`string int64 float64 bool timestamp date decimal(p,s) list(T)`; a timestamp is an instant (UTC, microseconds).
+A type is its canonical text, so it can stand in YAML, JSON and fingerprints as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+STRING: Final = "string"
+INT64: Final = "int64"
+FLOAT64: Final = "float64"
+BOOL: Final = "bool"
+TIMESTAMP: Final = "timestamp"
+DATE: Final = "date"
+DURATION: Final = "duration"  # only inside an expression
+NULL: Final = "null"  # only inside an expression: the type of a bare null
+UNKNOWN: Final = "unknown"  # the column is known by name alone (a CSV header)
+
+SCALARS: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
+KEY_TYPES: Final = (STRING, INT64, BOOL, DATE)
+NUMERIC: Final = (INT64, FLOAT64)
+
+_DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
+_LIST = re.compile(r"list\(\s*(.+?)\s*\)")
+
+
+def parse_dtype(text: str) -> str | None:
+    """Return the canonical text of a type, or None when there is no such type.
+
+    >>> parse_dtype("decimal( 10, 2 )")
+    'decimal(10,2)'
+    >>> parse_dtype("list(string)")
+    'list(string)'
+    >>> parse_dtype("varchar") is None
+    True
+    """
+    text = text.strip()
+    if text in SCALARS:
+        return text
+    if match := _DECIMAL.fullmatch(text):
+        precision, scale = int(match[1]), int(match[2])
+        return f"decimal({precision},{scale})" if 1 <= precision <= 38 and scale <= precision else None
+    if match := _LIST.fullmatch(text):
+        item = parse_dtype(match[1])
+        return None if item is None or item.startswith("list") else f"list({item})"
+    return None
+
+
+def list_item(dtype: str) -> str | None:
+    """Return the item type of a list type, or None for any other type.
+
+    >>> list_item("list(int64)")
+    'int64'
+    """
+    match = _LIST.fullmatch(dtype)
+    return match[1] if match else None
+
+
+def decimal_parts(dtype: str) -> tuple[int, int] | None:
+    """Return (precision, scale) of a decimal type, or None for any other type.
+
+    >>> decimal_parts("decimal(10,2)")
+    (10, 2)
+    """
+    match = _DECIMAL.fullmatch(dtype)
+    return (int(match[1]), int(match[2])) if match else None

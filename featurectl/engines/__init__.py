@@ -1,0 +1,1 @@
+"""Where rows are prepared and buckets run."""

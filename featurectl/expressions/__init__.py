@@ -1,0 +1,1 @@
+"""Row-level expressions: text -> parse -> check -> typed tree -> engines."""

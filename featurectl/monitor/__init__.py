@@ -1,0 +1,1 @@
+"""Freshness of sources and views."""

@@ -1,0 +1,69 @@
+"""What every offline store can do: keep one versioned, sorted table per view version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a table has read of its source, written in the same commit as the rows.
+
+    `parts` maps each part read to its stamp; `held` are those that hold rows later than `now`, the instant of the
+    run. `watermark` is the greatest availability read, `newest_event` the greatest event time. `dropped` counts
+    rows without key or time, by reason, over all runs.
+    """
+
+    parts: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    watermark: datetime | None = None
+    newest_event: datetime | None = None
+    now: datetime | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)  # input columns and the fingerprint of each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStatistics:
+    """Sizes of the newest version of a table."""
+
+    rows: int
+    size_bytes: int
+    files: int
+
+
+class OfflineTable(Protocol):
+    """The rows of one view version: keys, event_time, available_at, tie_order, inputs; sorted by bucket and key."""
+
+    def version(self) -> int | None:
+        """Return the newest version of the table, or None when there is no table."""
+
+    def coverage(self) -> Coverage | None:
+        """Return what the newest version has read, or None when there is no table."""
+
+    def statistics(self) -> TableStatistics:
+        """Return sizes of the newest version from its log, without reading rows."""
+
+    def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+        """Add rows as one commit and return the new version; creates the table."""
+
+    def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+        """Put rows in place of all others as one commit and return the new version; creates the table."""
+
+    def buckets(self) -> int:
+        """Return the number of buckets of the table (1 when there is no table)."""
+
+    def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
+        """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""
+
+
+class OfflineStore(Protocol):
+    """A folder or object-store location that holds the tables of a project."""
+
+    def table(self, view: str, version: int, keys: Mapping[str, str]) -> OfflineTable:
+        """Return the handle of a view version's table; nothing is touched until it is used."""

@@ -1,0 +1,1 @@
+"""The newest values by entity, for serving."""

@@ -1,0 +1,80 @@
+"""What every online store can do: keep the newest packed row per view version and entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+KeyValue = str | int | bool  # a date key is its number of days since 1970-01-01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineView:
+    """A view version as the store sees it: where its rows lie and what they hold.
+
+    `keys` and `features` map names to types, in order. `versioned_by` says which instant makes a row newer:
+    "event" for state views (event_time, then available_at), "computed" for event views (computed_at).
+    """
+
+    project: str
+    env: str
+    view: str
+    version: int
+    keys: Mapping[str, str]
+    features: Mapping[str, str]
+    versioned_by: str = "event"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineRow:
+    """The stored values of one entity, in plain Python values by feature, and the instants behind them."""
+
+    event_time: datetime | None
+    available_at: datetime | None
+    computed_at: datetime
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRecord:
+    """The last completed push of a view version: its instant, the source watermark and newest event behind the
+    values, the offline table's version, and the number of entities in the store.
+    """
+
+    computed_at: datetime
+    watermark: datetime | None
+    newest_event: datetime | None
+    table_version: int
+    entities: int
+
+
+class OnlineStore(Protocol):
+    """Packed rows by view version and entity. Every method raises `StoreError` when the store fails."""
+
+    def prepare(self, view: OnlineView) -> None:
+        """Create what the view version needs in the store, the schema of its rows included; safe to repeat."""
+
+    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+        """Write rows (keys, event_time, available_at, computed_at, features) and return how many entities are new.
+
+        A row never replaces a newer one; repeating a write changes nothing.
+        """
+
+    def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
+        """Return the row of each entity (key values in the entity's order), None where there is none."""
+
+    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
+        """Keep the record of a push that has ended; an older one never replaces a newer one."""
+
+    def read_push_record(self, view: OnlineView) -> PushRecord | None:
+        """Return the record of the last push, or None when nothing was pushed."""
+
+    def remove(self, view: OnlineView) -> None:
+        """Remove all rows of a view version, in bounded steps."""
+
+    def close(self) -> None:
+        """Give back connections and files."""

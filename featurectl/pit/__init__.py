@@ -1,0 +1,1 @@
+"""The point-in-time kernel: sort once, then every question is a range."""

@@ -1,0 +1,25 @@
+"""How long work tells what it is doing; the command line draws it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told of units of work as they begin and end."""
+
+    def start(self, label: str) -> None:
+        """A unit of work begins; it ends with the next `done` or `start`."""
+
+    def done(self, text: str) -> None:
+        """A unit of work has ended; `text` says what came of it."""
+
+
+class Silent:
+    """A progress that tells nobody."""
+
+    def start(self, label: str) -> None:
+        """Do nothing."""
+
+    def done(self, text: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,103 @@
+"""What a registry holds of one project: pure data, with the whole definition of every version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal["entity", "source", "feature_view", "model"]
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version of a registered object; only feature views have more than one.
+
+    `definition` is what `spec.resolve.load_*` reads back. `features` maps each feature to its data fingerprint
+    (empty but for views); `data` and `metadata` are the fingerprints of the whole object.
+    """
+
+    kind: Kind
+    name: str
+    version: int
+    definition: Json
+    features: Mapping[str, str] = field(default_factory=dict)
+    data: str = ""
+    metadata: str = ""
+    applied_at: datetime | None = None
+    current: bool = True  # False: an old version that a model version is still bound to, or a removed object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundFeature:
+    """A column of a model's matrix, fixed when it was trained. `view` is empty for request and derived columns."""
+
+    name: str
+    dtype: str
+    model_dtype: str
+    view: str = ""
+    view_version: int = 0
+    feature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """A trained model: what it was made of and where it lies.
+
+    `definition` is the model's definition at training time (`spec.resolve`), `table_versions` maps "view@version"
+    to the version of its offline table, `artifact` is relative to the environment's offline location.
+    """
+
+    model: str
+    version: int
+    definition: Json
+    inputs: tuple[BoundFeature, ...]
+    view_versions: Mapping[str, int]
+    table_versions: Mapping[str, int]
+    params: Json
+    metrics: Mapping[str, float]
+    label: str
+    rows_train: int
+    rows_validation: int
+    artifact: str
+    artifact_format: str
+    artifact_bytes: int
+    artifact_sha256: str
+    libraries: Mapping[str, str]
+    code_commit: str
+    seed: int
+    created_at: datetime
+    status: Literal["registered", "rejected"] = "registered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A project as the registry knows it. `serial` grows by one with each change of it."""
+
+    project: str
+    registry_id: str
+    serial: int
+    objects: tuple[ObjectVersion, ...] = ()
+    model_versions: tuple[ModelVersion, ...] = ()
+    aliases: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (model, "champion") -> version
+
+    def current(self, kind: Kind, name: str) -> ObjectVersion | None:
+        """Return the newest version of an object that is not removed, or None."""
+        found = [o for o in self.objects if o.kind == kind and o.name == name and o.current]
+        return max(found, key=lambda o: o.version) if found else None
+
+    def view(self, name: str, version: int) -> ObjectVersion | None:
+        """Return one version of a feature view, or None."""
+        for item in self.objects:
+            if item.kind == "feature_view" and item.name == name and item.version == version:
+                return item
+        return None
+
+    def model_version(self, model: str, version: int) -> ModelVersion | None:
+        """Return one version of a model, or None."""
+        for item in self.model_versions:
+            if item.model == model and item.version == version:
+                return item
+        return None

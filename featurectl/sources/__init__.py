@@ -1,0 +1,1 @@
+"""Readers of the places that rows come from."""

@@ -1,0 +1,35 @@
+"""What every source can do: say what it consists of, and give rows lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a source that can be read alone: a file, a Delta version, a query.
+
+    `stamp` changes when its content may have changed (size and modification time, a version); empty: unknown,
+    so it is read at every run.
+    """
+
+    name: str
+    stamp: str
+
+
+class SourceReader(Protocol):
+    """Rows of one source. Errors are `DataError` with the source's name and the file."""
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the parts that exist now, in a fixed order; `DataError` FC501 when there are none."""
+
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns and their types as `scan` gives them, without reading rows where possible."""
+
+    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+        """Return the rows of some parts in the language's types; `since` fills `:since` of a query."""

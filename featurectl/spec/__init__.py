@@ -1,0 +1,1 @@
+"""Repository files -> specs and problems."""

@@ -1,0 +1,145 @@
+"""Durations, instants, counts and sizes: parse them and print them.
+
+A duration is a fixed length in whole microseconds (`_us` in names); `1d` is 24 hours. An instant is a
+`datetime` in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+SECOND_US: Final = 1_000_000
+MINUTE_US: Final = 60 * SECOND_US
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
+WEEK_US: Final = 7 * DAY_US
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_DURATION_US: Final = 36_500 * DAY_US
+
+_UNITS: Final = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": WEEK_US}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
+
+
+def parse_duration(text: str) -> int | None:
+    """Return the microseconds of `30s 15m 6h 7d 2w`, or None when the text is no duration.
+
+    Zero and anything above 100 years are no durations.
+
+    >>> parse_duration("15m")
+    900000000
+    >>> parse_duration("1.5h") is None
+    True
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    length_us = int(match[1]) * _UNITS[match[2]]
+    return length_us if length_us <= MAX_DURATION_US else None
+
+
+def format_duration(length_us: int) -> str:
+    """Return the shortest exact text of a duration in the language's form; a day is preferred to a week.
+
+    >>> format_duration(7 * DAY_US), format_duration(90 * MINUTE_US)
+    ('7d', '90m')
+    """
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(length_us, _UNITS[unit])
+        if rest == 0:
+            return f"{count}{unit}"
+    return f"{length_us / SECOND_US:g}s"
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return the instant of an ISO 8601 text (UTC unless it has an offset), or None when it is none.
+
+    >>> parse_instant("2014-01-01T12:00:00Z")
+    datetime.datetime(2014, 1, 1, 12, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        value = datetime.fromisoformat(text.strip())
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def instant_us(instant: datetime) -> int:
+    """Return the whole microseconds from 1970-01-01 UTC to the instant.
+
+    >>> instant_us(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the instant that lies so many microseconds after 1970-01-01 UTC.
+
+    >>> from_us(1_000_000).isoformat()
+    '1970-01-01T00:00:01+00:00'
+    """
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an instant as people read it in tables: UTC, to the minute.
+
+    >>> format_instant(datetime(2026, 11, 24, 12, 41, 9, tzinfo=UTC))
+    '2026-11-24 12:41'
+    """
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def format_iso(instant: datetime) -> str:
+    """Return an instant for machines: ISO 8601, UTC, ending in Z, microseconds only when there are any.
+
+    >>> format_iso(datetime(2026, 11, 24, tzinfo=UTC))
+    '2026-11-24T00:00:00Z'
+    """
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def format_age(length_us: int) -> str:
+    """Return a length of time as people read it, in at most two units.
+
+    >>> format_age(19 * MINUTE_US), format_age(9 * HOUR_US + 58 * MINUTE_US), format_age(3 * DAY_US)
+    ('19 m', '9 h 58', '3 d')
+    """
+    if length_us < 0:
+        return "-" + format_age(-length_us)
+    if length_us < MINUTE_US:
+        return f"{length_us // SECOND_US} s"
+    if length_us < HOUR_US:
+        return f"{length_us // MINUTE_US} m"
+    if length_us < 2 * DAY_US:
+        hours, minutes = length_us // HOUR_US, length_us % HOUR_US // MINUTE_US
+        return f"{hours} h {minutes:02d}" if minutes else f"{hours} h"
+    days, hours = length_us // DAY_US, length_us % DAY_US // HOUR_US
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def format_count(count: int) -> str:
+    """Return a count as people read it: whole below 100,000, then in k and M.
+
+    >>> format_count(84_201), format_count(310_000), format_count(1_200_000)
+    ('84,201', '310 k', '1.2 M')
+    """
+    if count < 100_000:
+        return f"{count:,}"
+    if count < 1_000_000:
+        return f"{count / 1_000:.0f} k"
+    return f"{count / 1_000_000:.1f} M"
+
+
+def format_bytes(size: int) -> str:
+    """Return a size in bytes as people read it.
+
+    >>> format_bytes(512), format_bytes(7_100_000)
+    ('512 B', '7.1 MB')
+    """
+    for limit, unit in ((1_000, "B"), (1_000_000, "kB"), (1_000_000_000, "MB")):
+        if size < limit:
+            return f"{size} B" if unit == "B" else f"{size / (limit / 1_000):.1f} {unit}"
+    return f"{size / 1_000_000_000:.1f} GB"

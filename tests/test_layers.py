@@ -1,0 +1,163 @@
+"""Imports go one direction: a module may import what stands above it in LAYERS, never below, never sideways."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "featurectl"
+
+# One line of the house each, from the ground up; names on one line do not import each other.
+LAYERS = [
+    ["errors", "units", "dtypes", "progress"],
+    ["expressions"],
+    ["spec"],
+    ["graph"],
+    ["fingerprint"],
+    ["registry"],
+    ["plan"],
+    ["pit"],
+    ["engines"],
+    ["sources", "offline", "online"],
+    ["models"],
+    ["push"],
+    ["materialize"],
+    ["training"],
+    ["scoring"],
+    ["streaming"],
+    ["monitor"],
+    ["serving"],
+    ["pipelines"],
+    ["catalog"],
+    ["apply"],
+    ["feature_tests"],
+    ["open"],
+    ["cli"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+SIDEWAYS: set[tuple[str, str]] = set()
+SERVING_NEVER = {"spec", "plan"}
+
+# A heavy library may be imported only by these files (prefixes of paths below featurectl/).
+HEAVY = {
+    "sqlalchemy": ["registry/", "sources/sql.py"],
+    "alembic": ["registry/"],
+    "redis": ["online/redis.py"],
+    "deltalake": ["offline/delta.py", "sources/delta.py"],
+    "polars": [
+        "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",
+        "materialize.py", "training", "scoring.py", "monitor/", "feature_tests.py",
+    ],
+    "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring.py"],
+    "lightgbm": ["models/"],
+    "sklearn": ["models/"],
+    "jinja2": ["cli/init.py"],
+    "msgpack": ["online/"],
+    "yaml": ["spec/"],
+    "pydantic": ["spec/"],
+    "rich": ["cli/"],
+    "pyspark": ["engines/spark/"],
+    "pyarrow": [],
+    "pandas": [],
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if "feature_repo_template" not in p.parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Return the dotted names of all modules that a file imports, wherever in the file, type checking included."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def upward(path: Path) -> list[str]:
+    here, wrong = room(path), []
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "featurectl" or len(parts) < 2 or parts[1].startswith("__"):
+            continue
+        there = parts[1]
+        if there == here or there not in RANK:
+            continue
+        if RANK[there] >= RANK[here] and (here, there) not in SIDEWAYS:
+            wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+        if here == "serving" and there in SERVING_NEVER:
+            wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    return wrong
+
+
+def test_every_module_has_a_layer():
+    rooms = {room(p) for p in modules()} - {"__init__", "__main__"}
+    assert rooms - set(RANK) == set()
+
+
+def test_imports_go_one_direction():
+    assert [line for path in modules() if room(path) in RANK for line in upward(path)] == []
+
+
+def test_no_module_is_part_of_an_import_cycle():
+    """Inside a package too: only module-level imports outside `if TYPE_CHECKING` count."""
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in modules()}
+    edges = {}
+    for name, path in names.items():
+        found = set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    found.add(full if full in names else node.module)
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        edges[name] = (found & set(names)) - {name}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for other in sorted(edges[name]):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in sorted(names):
+        visit(name, ())
+
+
+@pytest.mark.parametrize("library", sorted(HEAVY))
+def test_a_heavy_library_stays_in_its_folder(library):
+    wrong = []
+    for path in modules():
+        below = path.relative_to(PACKAGE).as_posix()
+        if any(name.split(".")[0] == library for name in imported(path)) and not below.startswith(
+            tuple(HEAVY[library])
+        ):
+            wrong.append(below)
+    assert wrong == []
+
+
+def test_files_stay_under_400_lines():
+    files = [*modules(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    assert {p.relative_to(ROOT).as_posix(): n for p in files if (n := len(p.read_text().splitlines())) > 400} == {}
+
+
+def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
+    bad = tmp_path / "spec" / "bad.py"
+    bad.parent.mkdir()
+    bad.write_text("def f():\n    from featurectl.cli import app\n")
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    assert upward(bad) == ["spec/bad.py imports featurectl.cli.app"]
