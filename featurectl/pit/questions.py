@@ -36,3 +36,6 @@ class StateQuestion:
     name: str
     column: str
     fill_last: bool = False
+
+
+ALWAYS_US = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: event_time and available_at of a static source's rows
