@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,10 +42,10 @@ class Call:
         where = f"{start}" if self.repo else f"{start} or a folder above it"
         raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
 
-    def now(self, fixed: datetime | None = None) -> datetime:
-        """Return the command's one instant: `--as-of`, else the environment's `now:` (given), else the clock."""
+    def instant(self) -> datetime | None:
+        """Return the instant of `--as-of`, or None when it is not given."""
         if self.as_of is None:
-            return fixed or datetime.now(UTC)
+            return None
         instant = parse_instant(self.as_of)
         if instant is None:
             raise UsageError(f"--as-of {self.as_of!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")

@@ -1,0 +1,164 @@
+"""The one place that turns names in configuration into adapters; each is imported when it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from featurectl.errors import ProblemsError, UsageError
+from featurectl.spec.environment import expand
+from featurectl.spec.load import load_repo
+from featurectl.spec.problems import Problem
+from featurectl.spec.repo import Environment, Repo
+
+if TYPE_CHECKING:
+    from featurectl.offline.base import OfflineStore
+    from featurectl.online.base import OnlineStore
+    from featurectl.registry.base import Registry
+    from featurectl.registry.state import State
+    from featurectl.sources.base import SourceReader
+    from featurectl.spec.definition import Source
+
+_SQLITE = "sqlite:///"
+
+
+@dataclass(kw_only=True)
+class Workspace:
+    """A valid repository, one of its environments, and that environment's stores, opened when first asked for.
+
+    `now` is the command's one instant. Use it as a context manager: leaving it closes what was opened.
+    """
+
+    root: Path
+    repo: Repo
+    environment: Environment
+    now: datetime
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    warnings: tuple[Problem, ...] = ()
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self.repo.project
+
+    @property
+    def fixed_now(self) -> bool:
+        """True when `now` is not the clock: keys then get no expiry in the store."""
+        return self.environment.now is not None or abs((datetime.now(UTC) - self.now).total_seconds()) > 60
+
+    @cached_property
+    def _registry(self) -> Registry:
+        from featurectl.registry.sql import SqlRegistry
+
+        registry = SqlRegistry(self._url(self.environment.registry, "registry"))
+        self._open.callback(registry.close)
+        return registry
+
+    def registry(self) -> Registry:
+        """Return the environment's registry."""
+        return self._registry
+
+    def state(self) -> State:
+        """Return the project as the registry knows it now."""
+        return self._registry.load_state(self.project)
+
+    @cached_property
+    def _offline(self) -> OfflineStore:
+        from featurectl.offline.delta import DeltaStore
+
+        return DeltaStore(self.offline_location(), self.project)
+
+    def offline(self) -> OfflineStore:
+        """Return the environment's offline store."""
+        return self._offline
+
+    def offline_location(self) -> str:
+        """Return the folder or object-store URL of the offline store, expanded and absolute."""
+        location = expand(self.environment.offline, self.environ, f"environment {self.environment.name}: offline")
+        return location if "://" in location else str((self.root / location).absolute())
+
+    @cached_property
+    def _online(self) -> OnlineStore:
+        url = self._url(self.environment.online, "online")
+        store: OnlineStore
+        if url.startswith(_SQLITE):
+            from featurectl.online.sqlite import SqliteStore
+
+            store = SqliteStore(Path(url.removeprefix(_SQLITE)))
+        elif url.startswith(("redis://", "rediss://")):
+            from featurectl.online.redis import RedisStore
+
+            store = RedisStore(url)
+        else:
+            kind = url.split(":", 1)[0]
+            raise UsageError(f"no online store of kind {kind!r}", hint="online stores: sqlite:///, redis://, rediss://")
+        self._open.callback(store.close)
+        return store
+
+    def online(self) -> OnlineStore:
+        """Return the environment's online store."""
+        return self._online
+
+    def source(self, source: Source) -> SourceReader:
+        """Return the reader of a source."""
+        from featurectl.sources.open import open_source
+
+        return open_source(source, self.root)
+
+    def _url(self, text: str, key: str) -> str:
+        """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""
+        url = expand(text, self.environ, f"environment {self.environment.name}: {key}")
+        if not url.startswith(_SQLITE):
+            return url
+        path = (self.root / url.removeprefix(_SQLITE)).absolute()
+        return f"{_SQLITE}{path}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+
+def load_checked(root: Path, *, data: bool = True) -> Repo:
+    """Return the repository below `root`; with `data`, the schemas of its local files are read too.
+
+    Raises:
+        ProblemsError: a file has an error; all problems of all files are in it.
+    """
+    schemas = None
+    if data:
+        from featurectl.sources.schema import SchemaOfFiles
+
+        schemas = SchemaOfFiles(root)
+    repo = load_repo(root, schemas)
+    if any(p.severity == "error" for p in repo.problems):
+        raise ProblemsError(f"{root} has errors", repo.problems)
+    return repo
+
+
+def open_workspace(root: Path, env: str | None, as_of: datetime | None) -> Workspace:
+    """Return the repository at `root` with an environment (the first by default), ready to open its stores."""
+    repo = load_checked(root)
+    names = list(repo.environments)
+    name = names[0] if env is None else env
+    if name not in repo.environments:
+        raise UsageError(f"no environment {name!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
+    environment = repo.environments[name]
+    return Workspace(
+        root=root,
+        repo=repo,
+        environment=environment,
+        now=as_of or environment.now or datetime.now(UTC),
+        warnings=tuple(repo.problems),
+    )
