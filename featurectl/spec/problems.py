@@ -5,8 +5,9 @@ A number is never reused: FC0xx YAML, 1xx shape, 2xx references, 3xx semantics, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 from featurectl.spec.place import Place
 
@@ -33,3 +34,235 @@ class Problem:
     def sort_key(self) -> tuple[Place, str, str]:
         """Return what problems are ordered by: place, then code."""
         return (self.place, self.code, self.message)
+
+
+class Code(NamedTuple):
+    """What a code stands for: a title of a few words, and a paragraph on the cause and the way out."""
+
+    title: str
+    text: str
+
+
+CODES: Final[Mapping[str, Code]] = {
+    # YAML
+    "FC001": Code(
+        "a file can't be read as text",
+        "Files of a repository are UTF-8 and at most 5 MB. Save the file as UTF-8; cut a bigger file up: any number "
+        "of files may hold parts of the same lists.",
+    ),
+    "FC002": Code(
+        "the text is not YAML",
+        "The place is where the reader gave up; the cause is often one line above it: a missing colon, a tab, a "
+        "bracket that is not closed, a value that must be quoted.",
+    ),
+    "FC003": Code(
+        "an expression was cut at a comma",
+        "Inside {...} or [...] a comma ends a value, so an expression that holds one must be quoted: "
+        'write {name: x, expr: "coalesce(a, 0)"}.',
+    ),
+    "FC004": Code(
+        "a key stands twice in one mapping",
+        "YAML readers would keep one of the two without a word. Remove one of them.",
+    ),
+    "FC005": Code(
+        "a part of YAML that repositories do without",
+        "Anchors (&), aliases (*), merge keys (<<), tags (!) and several documents in a file (---) are refused: what "
+        "a file says is what stands in it. Write the value out, or quote a text that begins with & * or !.",
+    ),
+    # Shape
+    "FC101": Code(
+        "a value has the wrong type",
+        "The key takes another kind of value: a list, a mapping, a text, a number, or true and false. Only true, "
+        "false, null and JSON's numbers are not texts: yes, on and 010 are texts.",
+    ),
+    "FC102": Code(
+        "an unknown key",
+        "The object has no such key; nothing that is not understood is ever passed over. The note lists the keys "
+        "that there are. `featurectl schema` writes a JSON Schema with which editors complete and check keys.",
+    ),
+    "FC103": Code(
+        "a key is missing",
+        "The object can't be understood without it.",
+    ),
+    "FC104": Code(
+        "a value that is not allowed",
+        "The value has the right type, but is none of those that the key takes.",
+    ),
+    "FC105": Code(
+        "a name that is not allowed",
+        "Names are lower-case letters, digits and underscores, and begin with a letter. Columns of other spellings "
+        "enter through `select` of the source.",
+    ),
+    "FC106": Code(
+        "a duration that is not allowed",
+        "Durations are a whole number and a unit: 30s 15m 6h 7d 2w, each of a fixed length, more than zero and at "
+        "most 100 years.",
+    ),
+    "FC107": Code(
+        "keys that exclude or need each other",
+        "The object takes exactly one of the keys, or one key only together with the other.",
+    ),
+    "FC108": Code(
+        "an environment variable where none may stand",
+        "${NAME} and ${NAME:-default} stand in registry, offline, online, engine, path, sql.url, stream and "
+        "notifiers, so that what a feature means never depends on where the command runs.",
+    ),
+    # References
+    "FC201": Code(
+        "a reference to something that does not exist",
+        "Nothing of that kind has that name in the repository. Names are unique per kind, whatever file they are in.",
+    ),
+    "FC202": Code(
+        "a name is used twice",
+        "Two objects of one kind have the same name, or two columns of one object. Both places are shown.",
+    ),
+    "FC203": Code(
+        "the repository declares nothing",
+        "No file below the root declares an entity, a source or a view. Hidden folders and data/ are not read.",
+    ),
+    "FC204": Code(
+        "two features of one view have the same name",
+        "The name of an aggregate is <base>_<window>[_offset_<offset>]; its base is `name`, else <column>_<op>. Give "
+        "one of them a `name`.",
+    ),
+    "FC205": Code(
+        "two columns of a training set have the same name",
+        "The columns are those of the spine, then the features, then the derived ones, then the label. Nothing is "
+        "renamed by itself: use `as` on a feature, or `prefix` on a view.",
+    ),
+    "FC206": Code(
+        "a join names a key that the entity does not have",
+        "`join` maps keys of the entity to columns: of the source in a view, of the spine in a model. A key that it "
+        "leaves out is the column of the same name.",
+    ),
+    "FC207": Code(
+        "one key name has two types",
+        "A key name means one thing in a repository, so it has one type. Rename one of the keys; `join` maps it to "
+        "its column.",
+    ),
+    "FC208": Code(
+        "a file or function that does not exist",
+        "The path is relative to the repository's root.",
+    ),
+    # Semantics
+    "FC301": Code(
+        "no such column",
+        "The expression or key names a column that is not there. A view sees the columns of its source and of the "
+        "source's `select`; `derived` sees the view's features and `asof`; a model's `derived` sees its features and "
+        "request columns.",
+    ),
+    "FC302": Code(
+        "types do not fit",
+        "The operation does not take values of these types. `cast(x as float64)` converts one.",
+    ),
+    "FC303": Code(
+        "not an expression of the language",
+        "Expressions are row-level SQL: one row in, one value out, the same on every engine. There are no aggregates, "
+        "sub-queries, clocks or random numbers in them.",
+    ),
+    "FC304": Code(
+        "an aggregate is not complete",
+        "`percentile` needs `q`, `first_n last_n top_k` need `n`, all but `count` need a `column`, an aggregate with "
+        "`where` needs a `name`, and a `name` goes with one `op` alone.",
+    ),
+    "FC305": Code(
+        "an aggregate does not take values of this type",
+        "`sum` and the statistics take numbers and booleans, `min` and `max` what can be ordered, `any` and `all` "
+        "booleans.",
+    ),
+    "FC306": Code(
+        "a default does not fit the type of its feature",
+        "A default is a constant of the feature's own type.",
+    ),
+    "FC307": Code(
+        "the clocks of a source or a view contradict each other",
+        "A source without `event_time` is static: its rows are always true, so it has no availability and feeds state "
+        "views alone. Windows need an `event_time`.",
+    ),
+    "FC308": Code(
+        "a label that can't be",
+        "A label is a column of the spine, an expression over the spine's own columns, or an aggregate over a horizon "
+        "that begins at the row's time. It never sees features or request columns.",
+    ),
+    "FC309": Code(
+        "a key and its column have different types",
+        "The column must hold values of the key's type; cast it in the `select` of the source.",
+    ),
+    "FC310": Code(
+        "a model can't take this column",
+        "Inputs of a model are numbers, booleans, times, texts and categories; a list is none of them.",
+    ),
+    "FC311": Code(
+        "a feature test that can't be run",
+        "`rows` hold columns of the view's source, `spine` the entity's keys and `time`, `expect` one row for each "
+        "row of the spine with columns of the view.",
+    ),
+    "FC312": Code(
+        "a time column does not hold times",
+        "`event_time`, `available_at` and the spine's `time` are timestamps or dates. A text is cast in `select`.",
+    ),
+    "FC351": Code(
+        "a source without a time",
+        "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
+        "that is edited in place leaks today's values into the past.",
+    ),
+    "FC352": Code(
+        "a column that looks like an arrival time",
+        "The source declares neither `available_at` nor `delay`, so each row counts as known at its event time. If "
+        "the column says when the row arrived, declare it as `available_at`: training sets then see only what could "
+        "have been known.",
+    ),
+    # Plan
+    "FC401": Code(
+        "the plan is blocked",
+        "Something that a registered model version needs would go away or change. The message says which, and the "
+        "option that allows it.",
+    ),
+    "FC402": Code(
+        "not in this version",
+        "This part of the language is read and checked, and this version of featurectl does not run it; `apply` "
+        "refuses the repository rather than leave it out without a word.",
+    ),
+    "FC412": Code(
+        "an object that is still in use would be removed",
+        "A registered model version or another object depends on it. `--allow-remove NAME` removes it all the same.",
+    ),
+    # Data
+    "FC501": Code(
+        "a source has no files",
+        "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern.",
+    ),
+    "FC502": Code(
+        "a file can't be read",
+        "It is not of the declared format, is cut short, or may not be read by this user.",
+    ),
+    "FC503": Code(
+        "a column is missing in the data",
+        "The definition names a column that the data does not have.",
+    ),
+    "FC504": Code(
+        "a column has the wrong type in the data",
+        "Values are cast only when nothing is lost; the message names the column and the first row that can't be.",
+    ),
+    "FC505": Code(
+        "null keys or times",
+        "Rows without a key or a time can't be placed: those of a source are dropped and counted.",
+    ),
+    "FC506": Code(
+        "the spine lacks a column",
+        "The model needs a key, a request column or the time, and the spine does not have it.",
+    ),
+    # Stores
+    "FC601": Code(
+        "the registry can't be reached",
+        "The database of `registry:` does not answer, refuses the user, or is read-only.",
+    ),
+    "FC602": Code(
+        "the online store can't be reached",
+        "The store of `online:` does not answer, is full, or refuses writes.",
+    ),
+    "FC603": Code(
+        "the offline store can't be written",
+        "The folder or bucket of `offline:` can't be written, or is full.",
+    ),
+}
