@@ -40,6 +40,8 @@ class BoundFeature:
     view: str = ""
     view_version: int = 0
     feature: str = ""
+    default: bool | int | float | str | None = None
+    categories: tuple[str, ...] | None = None  # of a category, in the order of their codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
