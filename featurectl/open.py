@@ -136,12 +136,13 @@ def load_checked(root: Path, *, data: bool = True) -> Repo:
     Raises:
         ProblemsError: a file has an error; all problems of all files are in it.
     """
-    schemas = None
-    if data:
-        from featurectl.sources.schema import SchemaOfFiles
 
-        schemas = SchemaOfFiles(root)
-    repo = load_repo(root, schemas)
+    def read(source: Source) -> Mapping[str, str] | None:
+        from featurectl.sources.open import read_schema
+
+        return read_schema(source, root)
+
+    repo = load_repo(root, read if data else None)
     if any(p.severity == "error" for p in repo.problems):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo

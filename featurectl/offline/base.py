@@ -25,7 +25,8 @@ class Coverage:
     newest_event: datetime | None = None
     now: datetime | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)  # input columns and the fingerprint of each
+    inputs: Mapping[str, str] = field(default_factory=dict)  # the view's input columns and their types
+    columns: Mapping[str, str] = field(default_factory=dict)  # the source's columns and their types, as read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

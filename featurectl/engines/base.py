@@ -1,0 +1,71 @@
+"""What every engine can do: prepare the rows of a view, and answer a view's questions at the rows of a spine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+from featurectl.spec.definition import FeatureView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning."""
+
+    scan: pl.LazyFrame
+    until: datetime
+    after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Rows of a view, ready for its offline table, and what was seen on the way.
+
+    `rows_read` counts the rows of the pieces; `held_back` those that become available only after they end;
+    `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated).
+    `watermark` and `newest_event` are the greatest availability and event time of the rows read.
+    """
+
+    rows: pl.DataFrame
+    rows_read: int
+    held_back: int
+    watermark: datetime | None
+    newest_event: datetime | None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A view's rows for an engine: how many buckets there are, and how to read one."""
+
+    view: FeatureView
+    buckets: int
+    read: Callable[[int], pl.DataFrame]
+
+
+class Engine(Protocol):
+    """Where rows are prepared and where buckets run; the kernel in `pit` is the same for all."""
+
+    def prepare(self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = ()) -> Prepared:
+        """Return the rows of the pieces in the form of the view's offline table, sorted by key and time.
+
+        `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out.
+        """
+
+    def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+        """Return the view's stored features at each row of the spine, in its order, before any default.
+
+        The spine holds the view's entity keys by their names and types, and `time`.
+        """
+
+    def finish(
+        self, values: pl.DataFrame, view: FeatureView, asof: pl.Series, defaults: Mapping[str, object]
+    ) -> pl.DataFrame:
+        """Return the stored features with defaults in place of nulls, and the view's derived features after them.
+
+        `defaults` are the model's, by feature; the view's own stand behind them.
+        """

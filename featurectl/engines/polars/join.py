@@ -1,0 +1,105 @@
+"""A view's stored features at the rows of a spine: bucket by bucket on threads, put back in the spine's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+
+from featurectl.engines.base import Table
+from featurectl.engines.polars.hashing import bucket_of
+from featurectl.engines.polars.types import polars_dtype
+from featurectl.expressions.polars import to_polars
+from featurectl.pit.lookup import answer_states
+from featurectl.pit.questions import StateQuestion, WindowQuestion
+from featurectl.pit.windows import answer_windows
+from featurectl.spec.definition import Feature, FeatureView
+
+
+def state_questions(view: FeatureView) -> list[StateQuestion]:
+    """Return what a state view asks of its rows, a question a feature."""
+    return [
+        StateQuestion(name=f.name, column=_column(f), fill_last=f.fill_last) for f in view.features
+    ]
+
+
+def window_questions(view: FeatureView) -> list[WindowQuestion]:
+    """Return what an event view asks of its rows, a question a feature."""
+    return [
+        WindowQuestion(
+            name=f.name, op=f.op, column=f.column, window_us=f.window_us, offset_us=f.offset_us, n=f.n, q=f.q
+        )
+        for f in view.features
+    ]
+
+
+def answer_view(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+    """Return the view's stored features at each row of the spine, from rows that hold all of its keys."""
+    if view.kind == "event":
+        values = answer_windows(
+            rows,
+            spine,
+            keys=view.keys,
+            time=time,
+            questions=window_questions(view),
+            closed=view.closed,
+            hop_us=view.hop_us,
+        )
+    else:
+        questions = state_questions(view)
+        values = answer_states(
+            rows, spine, keys=view.keys, time=time, questions=questions, ttl_us=view.ttl_us
+        ).values
+    return values.select(pl.col(f.name).cast(polars_dtype(_dtype(f))) for f in view.features)
+
+
+def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:
+    """Return the view's stored features at each row of the spine, in its order, working a bucket at a time."""
+    view = table.view
+    if table.buckets == 1 or not view.keys:
+        return answer_view(view, table.read(0), spine, time)
+    bucket = bucket_of(spine.select(view.keys), table.buckets).to_numpy()
+    places = [np.flatnonzero(bucket == b) for b in range(table.buckets)]
+
+    def one(b: int) -> pl.DataFrame:
+        return answer_view(view, table.read(b), spine[places[b]], time)
+
+    used = [b for b in range(table.buckets) if len(places[b])]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(one, used))
+    if not parts:
+        return answer_view(view, table.read(0), spine, time)
+    order = np.empty(spine.height, dtype=np.int64)
+    order[np.concatenate([places[b] for b in used])] = np.arange(spine.height)
+    return pl.concat(parts)[order]
+
+
+def finish_values(
+    values: pl.DataFrame, view: FeatureView, asof: pl.Series, defaults: Mapping[str, object]
+) -> pl.DataFrame:
+    """Return stored features with defaults in place of nulls, then the view's derived features over them."""
+    stored = values.with_columns(_with_default(pl.col(f.name), f.default, f.name, defaults) for f in view.features)
+    sight = stored.with_columns(asof.alias("asof"))
+    for item in view.derived:
+        tree = item.expression.tree
+        assert tree is not None
+        column = _with_default(to_polars(tree), item.default, item.name, defaults)
+        sight = sight.with_columns(column.alias(item.name))
+    return sight.select(*stored.columns, *(d.name for d in view.derived))
+
+
+def _with_default(column: pl.Expr, own: object, name: str, defaults: Mapping[str, object]) -> pl.Expr:
+    value = defaults.get(name, own)
+    return column if value is None else column.fill_null(pl.lit(value))
+
+
+def _column(feature: Feature) -> str:
+    assert feature.column is not None
+    return feature.column
+
+
+def _dtype(feature: Feature) -> str:
+    assert feature.dtype is not None, f"untyped feature {feature.name}"
+    return feature.dtype

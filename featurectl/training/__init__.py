@@ -1,0 +1,1 @@
+"""Spine -> point-in-time join -> training set."""

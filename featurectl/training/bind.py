@@ -1,0 +1,124 @@
+"""Registered view versions with their tables, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from featurectl.errors import DataError, UsageError
+from featurectl.offline.base import OfflineStore, OfflineTable
+from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
+from featurectl.spec.definition_json import load_model, load_view
+from featurectl.spec.typing import type_view
+from featurectl.training.join import BoundView
+
+
+def registered_view(state: State, name: str, version: int | None = None) -> ObjectVersion:
+    """Return a registered version of a view, the newest when no number is given.
+
+    Raises:
+        UsageError: no such view or version is registered.
+    """
+    found = state.current("feature_view", name) if version is None else state.view(name, version)
+    if found is not None:
+        return found
+    known = sorted({o.name for o in state.objects if o.kind == "feature_view" and o.current})
+    what = name if version is None else f"{name}@{version}"
+    hint = "applied views: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
+    raise UsageError(f"no feature view {what!r} is applied in project {state.project}", hint=hint)
+
+
+def registered_model(state: State, name: str) -> Model:
+    """Return the definition of a model as applied.
+
+    Raises:
+        UsageError: no such model is applied.
+    """
+    found = state.current("model", name)
+    if found is not None:
+        return load_model(found.definition)
+    known = sorted({o.name for o in state.objects if o.kind == "model" and o.current})
+    hint = "applied models: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
+    raise UsageError(f"no model {name!r} is applied in project {state.project}", hint=hint)
+
+
+def view_table(offline: OfflineStore, view: FeatureView, version: int) -> OfflineTable:
+    """Return the handle of a view version's offline table."""
+    return offline.table(view.name, version, view.entity.keys if view.entity else {})
+
+
+def bind_view(offline: OfflineStore, registered: ObjectVersion, table_version: int | None = None) -> BoundView:
+    """Return a view version with its table, at the table's newest version unless one is given.
+
+    Raises:
+        DataError: FC510, the view was never materialized.
+    """
+    view = load_view(registered.definition)
+    table = view_table(offline, view, registered.version)
+    newest, coverage = table.version(), table.coverage()
+    if newest is None or coverage is None:
+        raise DataError(
+            f"feature view {view.name}@{registered.version} has no offline table",
+            code="FC510",
+            hint=f"featurectl materialize {view.name}",
+        )
+    return BoundView(
+        view=typed_view(view, coverage.columns),
+        version=registered.version,
+        table=table,
+        table_version=newest if table_version is None else table_version,
+    )
+
+
+def typed_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
+    """Return the view with every type known, by the columns that its source turned out to have."""
+    known = view.source.columns or {}
+    if all(feature.dtype is not None for feature in view.features) and "unknown" not in known.values():
+        return view
+    return type_view(replace(view, source=replace(view.source, columns=dict(columns))), columns)
+
+
+def bind_newest(state: State, offline: OfflineStore, names: Iterable[str]) -> dict[str, BoundView]:
+    """Return the newest version of each view, by view name."""
+    return {name: bind_view(offline, registered_view(state, name)) for name in dict.fromkeys(names)}
+
+
+def bind_model_version(state: State, offline: OfflineStore, trained: ModelVersion) -> dict[str, BoundView]:
+    """Return the view versions that a model version was trained on, with their tables as they are now."""
+    return {
+        name: bind_view(offline, registered_view(state, name, version))
+        for name, version in trained.view_versions.items()
+    }
+
+
+def view_names(inputs: Iterable[ModelInput]) -> list[str]:
+    """Return the views that some inputs read, each once, in order."""
+    return list(dict.fromkeys(item.view for item in inputs if isinstance(item, FeatureInput)))
+
+
+def inputs_of(bound: Mapping[str, BoundView], wanted: Iterable[tuple[str, str]]) -> list[ModelInput]:
+    """Return inputs for (view, feature) pairs asked for without a model: keys are columns of their own names.
+
+    Raises:
+        UsageError: a view has no such feature, or two features have one name.
+    """
+    inputs: dict[str, ModelInput] = {}
+    for view_name, feature in wanted:
+        view = bound[view_name].view
+        names = [f.name for f in view.features] + [d.name for d in view.derived]
+        for name in names if feature == "*" else [feature]:
+            if name not in names:
+                raise UsageError(f"view {view_name} has no feature {name!r}", hint="features: " + ", ".join(names))
+            if name in inputs:
+                raise UsageError(f"two features named {name!r}", hint="ask for them through a model, with a prefix")
+            dtype = view.dtype_of(name)
+            inputs[name] = FeatureInput(
+                name=name,
+                view=view_name,
+                feature=name,
+                join={key: key for key in view.keys},
+                dtype=dtype,
+                model_dtype=dtype,
+            )
+    return list(inputs.values())

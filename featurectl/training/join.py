@@ -1,0 +1,117 @@
+"""The point-in-time join of a spine with the features of a model, in the model's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl.engines.base import Engine, Table
+from featurectl.engines.polars.cast import cast_exact
+from featurectl.engines.polars.columns import compile_over
+from featurectl.errors import DataError
+from featurectl.offline.base import OfflineTable
+from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.training.spine import SpineRows
+
+_TIME = "\x00time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundView:
+    """A view version and the version of its table: together they fix every value."""
+
+    view: FeatureView
+    version: int
+    table: OfflineTable
+    table_version: int
+
+    @property
+    def label(self) -> str:
+        """`view@version`."""
+        return f"{self.view.name}@{self.version}"
+
+
+def join_features(
+    engine: Engine, spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, BoundView]
+) -> pl.DataFrame:
+    """Return a column per input, in order, a row per spine row: features at the row's time, request, derived.
+
+    A view that several inputs read under one join is answered once.
+    """
+    columns: dict[str, pl.Series] = {}
+    for group in _groups(inputs):
+        columns |= _answer(engine, spine, group, views[group[0].view])
+    for item in inputs:
+        if isinstance(item, RequestInput):
+            what = f"spine {spine.origin}: request column {item.name}"
+            columns[item.name] = cast_exact(_spine_column(spine, item.name), item.dtype, what)
+    sight = pl.DataFrame([c.alias(n) for n, c in columns.items()]).with_columns(spine.time.alias("asof"))
+    for item in inputs:
+        if isinstance(item, DerivedInput):
+            sight = sight.with_columns(_derived(item, sight).alias(item.name))
+    return sight.select(item.name for item in inputs)
+
+
+def join_keys(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
+    """Return the view's entity keys at each spine row, by their own names and types."""
+    keys = view.entity.keys if view.entity else {}
+    columns = [
+        cast_exact(_spine_column(spine, join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
+        for key, dtype in keys.items()
+    ]
+    return pl.DataFrame(columns)
+
+
+def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
+    """Inputs that one answer serves: of one view under one join."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[FeatureInput]] = {}
+    for item in inputs:
+        if isinstance(item, FeatureInput):
+            groups.setdefault((item.view, tuple(sorted(item.join.items()))), []).append(item)
+    return list(groups.values())
+
+
+def _answer(
+    engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView
+) -> dict[str, pl.Series]:
+    view = bound.view
+    asked = join_keys(spine, view, group[0].join).with_columns(spine.time.alias(_TIME))
+    table = Table(
+        view=view,
+        buckets=bound.table.buckets(),
+        read=lambda bucket: bound.table.read(bucket=bucket, version=bound.table_version),
+    )
+    values = engine.answer(table, asked, _TIME)
+    # A model's default comes before the view's derived features, so they see it; an input that gives the same
+    # feature another default, or none, sees its own.
+    defaults: dict[str, object] = {}
+    for item in group:
+        if item.default is not None:
+            defaults.setdefault(item.feature, item.default)
+    finished = engine.finish(values, view, spine.time, defaults)
+    columns = {}
+    for item in group:
+        if item.default == defaults.get(item.feature):
+            columns[item.name] = finished[item.feature]
+        else:
+            own = {k: v for k, v in defaults.items() if k != item.feature}
+            own |= {} if item.default is None else {item.feature: item.default}
+            columns[item.name] = engine.finish(values, view, spine.time, own)[item.feature]
+    return columns
+
+
+def _derived(item: DerivedInput, sight: pl.DataFrame) -> pl.Expr:
+    column = compile_over(item.expression.text, sight, f"derived column {item.name}")
+    return column if item.default is None else column.fill_null(pl.lit(item.default))
+
+
+def _spine_column(spine: SpineRows, name: str) -> pl.Series:
+    if name not in spine.rows.columns:
+        raise DataError(
+            f"spine {spine.origin} has no column {name!r}",
+            code="FC506",
+            hint="its columns: " + ", ".join(spine.rows.columns[:20]),
+        )
+    return spine.rows[name]

@@ -1,0 +1,97 @@
+"""A training set: the spine, the features at its instants, the label; a row per spine row, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.engines.polars.columns import columns_of, compile_over
+from featurectl.errors import DataError
+from featurectl.expressions.check import expression_columns
+from featurectl.spec.definition import Label, ModelInput, RequestInput
+from featurectl.training.join import BoundView, join_features
+from featurectl.training.spine import SpineRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """The rows, which of their columns are the model's inputs, and which is the label ("" without one)."""
+
+    rows: pl.DataFrame
+    spine: SpineRows
+    inputs: tuple[str, ...]
+    label: str
+    views: Mapping[str, BoundView]
+
+    @property
+    def time(self) -> pl.Series:
+        """The instant of each row."""
+        return self.spine.time
+
+
+def build_training_set(
+    engine: Engine,
+    spine: SpineRows,
+    inputs: Sequence[ModelInput],
+    views: Mapping[str, BoundView],
+    label: Label | None,
+) -> TrainingSet:
+    """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
+
+    A label without expression, or named like a spine column, replaces that column and stands last. Request
+    columns are spine columns and are not repeated, but in the type that the model declares.
+
+    Raises:
+        DataError: FC506 the spine lacks a column, FC504 a value does not fit its type.
+    """
+    joined = join_features(engine, spine, inputs, views)
+    request = {item.name for item in inputs if isinstance(item, RequestInput)}
+    last = _label(label, spine)
+    own = [
+        joined[name] if name in request else spine.rows[name]
+        for name in spine.rows.columns
+        if last is None or name != last.name
+    ]
+    made = [joined[item.name] for item in inputs if item.name not in request]
+    rows = pl.DataFrame([*own, *made, *([] if last is None else [last])])
+    assert rows.height == spine.rows.height
+    return TrainingSet(
+        rows=rows,
+        spine=spine,
+        inputs=tuple(item.name for item in inputs),
+        label="" if last is None else last.name,
+        views=views,
+    )
+
+
+def _label(label: Label | None, spine: SpineRows) -> pl.Series | None:
+    """The label of each row, or None when there is none or the spine can't tell it (a file without outcomes)."""
+    if label is None:
+        return None
+    needed = {label.name} if label.expression is None else expression_columns(label.expression.text)
+    if not needed <= set(columns_of(spine.rows)):
+        return None
+    if label.expression is None:
+        return spine.rows[label.name]
+    column = compile_over(label.expression.text, spine.rows, f"label {label.name}")
+    return spine.rows.select(column.alias(label.name)).to_series()
+
+
+def require_label(training_set: TrainingSet, label: Label | None, model: str) -> pl.Series:
+    """Return the label column.
+
+    Raises:
+        DataError: FC506, the model has no label or the spine lacks the columns that make it.
+    """
+    if training_set.label:
+        return training_set.rows[training_set.label]
+    if label is None:
+        raise DataError(f"model {model} has no label, so it can't be trained", code="FC506", hint="add spine.label")
+    raise DataError(
+        f"spine {training_set.spine.origin} lacks a column of the label {label.name}",
+        code="FC506",
+        hint="its columns: " + ", ".join(training_set.spine.rows.columns[:20]),
+    )
