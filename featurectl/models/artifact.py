@@ -1,0 +1,68 @@
+"""Artifacts of models: files named by the digest of their bytes, below the offline location."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurectl.errors import DataError, PlanError, StoreError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A stored file: its path below the offline location, its format, size and SHA-256."""
+
+    path: str
+    format: str
+    size_bytes: int
+    sha256: str
+
+
+def write_artifact(location: str, model: str, kind: str, content: bytes) -> Artifact:
+    """Write an artifact whole or not at all and return where it is; equal bytes are written once.
+
+    Raises:
+        StoreError: FC603, the offline location can't be written.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"models/{model}/{digest}.{kind}"
+    target = _folder(location) / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            handle, name = tempfile.mkstemp(dir=target.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(target)
+    except OSError as error:
+        raise StoreError(f"model artifact {target} can't be written: {error.strerror}", code="FC603") from error
+    return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)
+
+
+def read_artifact(location: str, path: str, sha256: str) -> bytes:
+    """Return the bytes of an artifact, checked against its digest before anything parses them.
+
+    Raises:
+        DataError: FC512, the file is gone or is not the one that was registered.
+    """
+    target = _folder(location) / path
+    try:
+        content = target.read_bytes()
+    except OSError as error:
+        raise DataError(f"model artifact {target} can't be read: {error.strerror}", code="FC512") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DataError(f"model artifact {target} is not the file that was registered", code="FC512")
+    return content
+
+
+def _folder(location: str) -> Path:
+    if "://" in location:
+        raise PlanError(
+            f"model artifacts in {location} are not in this version", code="FC402", hint="use a folder as `offline`"
+        )
+    return Path(location)

@@ -1,0 +1,116 @@
+"""Rows with a label -> a fitted model and how good it is on the rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.errors import DataError
+from featurectl.models.matrix import MatrixForm, fit_form
+from featurectl.models.metrics import measure
+from featurectl.models.runtimes import dump_estimator, fit_estimator, make_estimator, predict_scores
+from featurectl.registry.state import BoundFeature
+from featurectl.spec.definition import Trainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split."""
+
+    form: MatrixForm
+    format: str
+    content: bytes
+    metrics: Mapping[str, float]
+    rows_train: int
+    rows_validation: int
+    validation_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Rows to learn from: inputs, label (null: left out) and the instant of each."""
+
+    rows: pl.DataFrame
+    label: pl.Series
+    time: pl.Series
+
+
+def fit_model(
+    examples: Examples, inputs: Sequence[BoundFeature], trainer: Trainer, *, allow_pickle: bool, model: str
+) -> Fitted:
+    """Return the model fitted on the earlier rows and measured on the last share of rows by time.
+
+    Rows whose label or time is null are left out. The same rows, seed and libraries give the same model where the
+    estimator is deterministic.
+
+    Raises:
+        DataError: FC513-FC515, the estimator can't be made, or there is nothing to learn from.
+    """
+    assert trainer.estimator is not None
+    known = _known(examples, trainer)
+    label = _numbers(known.label, model)
+    is_train, cut = split_by_time(known.time, trainer.split_fraction)
+    if not is_train.any():
+        raise DataError(
+            f"model {model}: no rows to train on ({examples.rows.height:,} rows, {known.rows.height:,} with a label)",
+            code="FC515",
+        )
+    form = fit_form(inputs, known.rows.filter(pl.Series(is_train)))
+    matrix = form.encode(known.rows)
+    estimator = make_estimator(trainer.estimator, trainer.params, trainer.seed)
+    names = [item.name for item in form.inputs]
+    try:
+        fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
+    except (ValueError, TypeError) as error:
+        raise DataError(f"model {model}: {trainer.estimator} could not be fitted: {error}", code="FC513") from error
+    kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
+    unseen = ~is_train
+    scores = predict_scores(estimator, matrix[unseen]) if unseen.any() else np.empty(0)
+    return Fitted(
+        form=form,
+        format=kind,
+        content=content,
+        metrics=measure(label[unseen], scores),
+        rows_train=int(is_train.sum()),
+        rows_validation=int(unseen.sum()),
+        validation_from=cut,
+    )
+
+
+def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:
+    """Return which rows are trained on, and the instant from which on they are not.
+
+    The last `fraction` of the rows by time validate; rows of one instant stay together, on that side.
+    """
+    ordered = time.sort()
+    first = int(np.floor(len(time) * (1 - fraction)))
+    if first >= len(time):
+        return np.ones(len(time), dtype=bool), None
+    cut = ordered[first]
+    return (time < cut).to_numpy(), cut
+
+
+def _known(examples: Examples, trainer: Trainer) -> Examples:
+    keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
+    if trainer.sample < 1.0:
+        keep &= np.random.default_rng(trainer.seed).random(len(keep)) < trainer.sample
+    mask = pl.Series(keep)
+    return Examples(
+        rows=examples.rows.filter(mask), label=examples.label.filter(mask), time=examples.time.filter(mask)
+    )
+
+
+def _numbers(label: pl.Series, model: str) -> npt.NDArray[Any]:
+    if label.dtype == pl.Boolean:
+        return label.cast(pl.Int64).to_numpy()
+    if label.dtype.is_numeric():
+        return label.to_numpy()
+    raise DataError(
+        f"model {model}: the label {label.name} is {label.dtype}; a label is a bool or a number", code="FC515"
+    )

@@ -1,0 +1,70 @@
+"""Columns of a training set -> the matrix of numbers that a model sees, the same in training and scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.errors import DataError
+from featurectl.registry.state import BoundFeature
+
+Matrix = npt.NDArray[np.float32]
+CATEGORY = "category"
+_NUMBERS = ("int64", "float64", "bool")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixForm:
+    """The inputs of a model in order, each category with its list of values."""
+
+    inputs: tuple[BoundFeature, ...]
+
+    def category_positions(self) -> list[int]:
+        """Return the places of the categories in a row of the matrix."""
+        return [i for i, item in enumerate(self.inputs) if item.model_dtype == CATEGORY]
+
+    def encode(self, rows: pl.DataFrame) -> Matrix:
+        """Return the rows as float32, a column per input: null is NaN, bool 0/1, a category its place in its list.
+
+        A category value that the list lacks is NaN, as a null is.
+        """
+        columns = [_encode(rows[item.name], item) for item in self.inputs]
+        matrix = np.empty((rows.height, len(columns)), dtype=np.float32)
+        for i, column in enumerate(columns):
+            matrix[:, i] = column.to_numpy()
+        return matrix
+
+
+def fit_form(inputs: Sequence[BoundFeature], rows: pl.DataFrame) -> MatrixForm:
+    """Return the form of a model's matrix; a category without a list takes the values of these rows, sorted.
+
+    Raises:
+        DataError: FC511, an input is neither a number, a bool nor a category.
+    """
+    return MatrixForm(inputs=tuple(_with_categories(item, rows) for item in inputs))
+
+
+def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
+    if item.model_dtype == CATEGORY:
+        if item.categories is not None:
+            return item
+        values = rows[item.name].cast(pl.String).drop_nulls().unique().sort().to_list()
+        return replace(item, categories=tuple(values))
+    if item.model_dtype not in _NUMBERS and not item.model_dtype.startswith("decimal"):
+        raise DataError(
+            f"model input {item.name} is {item.model_dtype}; a model takes numbers, bools and categories",
+            code="FC511",
+            hint="give it `type: category`, or derive a number from it",
+        )
+    return item
+
+
+def _encode(column: pl.Series, item: BoundFeature) -> pl.Series:
+    if item.model_dtype == CATEGORY:
+        codes = {value: code for code, value in enumerate(item.categories or ())}
+        column = column.cast(pl.String).replace_strict(codes, default=None, return_dtype=pl.Float32)
+    return column.cast(pl.Float32).fill_null(float("nan"))

@@ -1,0 +1,123 @@
+"""Train a registered model: its training set, the fit, the artifact, a model version in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from featurectl.errors import DataError, PlanError
+from featurectl.models.artifact import write_artifact
+from featurectl.models.fit import Examples, Fitted, fit_model
+from featurectl.registry.base import Registry
+from featurectl.registry.state import BoundFeature, ModelVersion, State
+from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
+from featurectl.spec.definition_json import dump_definition
+from featurectl.training.join import BoundView
+from featurectl.training.manifest import library_versions
+from featurectl.training.training_set import TrainingSet, require_label
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Where a trained model goes, and what is said of it."""
+
+    registry: Registry
+    state: State
+    location: str
+    now: datetime
+    commit: str
+
+
+def require_trainer(model: Model) -> Trainer:
+    """Return the model's trainer.
+
+    Raises:
+        DataError: FC513, it has none.
+        PlanError: FC402, it is a command, which this version does not run.
+    """
+    if model.trainer is None:
+        raise DataError(f"model {model.name} has no trainer", code="FC513", hint="add `trainer: {estimator: ...}`")
+    if model.trainer.estimator is None:
+        raise PlanError(f"model {model.name}: `trainer.run` is not in this version", code="FC402")
+    return model.trainer
+
+
+def train_model(model: Model, training_set: TrainingSet, to: Registration) -> ModelVersion:
+    """Return the registered version of a model trained on a training set; the first becomes champion.
+
+    Nothing is registered unless the artifact is written; an artifact without a version is harmless.
+    """
+    trainer = require_trainer(model)
+    label = require_label(training_set, model.spine.label, model.name)
+    examples = Examples(rows=training_set.rows, label=label, time=training_set.time)
+    bound = [bind_input(item, training_set.views) for item in model.inputs]
+    fitted = fit_model(examples, bound, trainer, allow_pickle=model.allow_pickle, model=model.name)
+    artifact = write_artifact(to.location, model.name, fitted.format, fitted.content)
+    version = _version(model, training_set, fitted, to)
+    version = replace(
+        version,
+        artifact=artifact.path,
+        artifact_format=artifact.format,
+        artifact_bytes=artifact.size_bytes,
+        artifact_sha256=artifact.sha256,
+    )
+    first = (model.name, CHAMPION) not in to.state.aliases
+    return to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [])
+
+
+def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:
+    """Return an input fixed to the version of the view that it reads."""
+    match item:
+        case FeatureInput():
+            bound = views[item.view]
+            dtype = item.dtype or bound.view.dtype_of(item.feature) or ""
+            model_dtype = item.model_dtype or dtype
+            return BoundFeature(
+                name=item.name,
+                dtype=dtype,
+                model_dtype=model_dtype,
+                view=item.view,
+                view_version=bound.version,
+                feature=item.feature,
+                default=item.default,
+                categories=item.categories,
+            )
+        case RequestInput():
+            return BoundFeature(name=item.name, dtype=item.dtype, model_dtype=item.model_dtype)
+        case DerivedInput():
+            dtype = item.dtype or "float64"
+            return BoundFeature(name=item.name, dtype=dtype, model_dtype=dtype, default=item.default)
+
+
+def _version(model: Model, training_set: TrainingSet, fitted: Fitted, to: Registration) -> ModelVersion:
+    trainer = require_trainer(model)
+    return ModelVersion(
+        model=model.name,
+        version=0,
+        definition=dump_definition(model),
+        inputs=fitted.form.inputs,
+        view_versions={name: bound.version for name, bound in training_set.views.items()},
+        table_versions={bound.label: bound.table_version for bound in training_set.views.values()},
+        params={**asdict(trainer), "params": dict(trainer.params)},
+        metrics=fitted.metrics,
+        label=training_set.label,
+        rows_train=fitted.rows_train,
+        rows_validation=fitted.rows_validation,
+        artifact="",
+        artifact_format=fitted.format,
+        artifact_bytes=0,
+        artifact_sha256="",
+        libraries=library_versions(("polars", "numpy", "deltalake", trainer_library(trainer))),
+        code_commit=to.commit,
+        seed=trainer.seed,
+        created_at=to.now,
+    )
+
+
+def trainer_library(trainer: Trainer) -> str:
+    """Return the distribution that an estimator comes from, by its top module."""
+    top = (trainer.estimator or "").split(".")[0]
+    return {"sklearn": "scikit-learn"}.get(top, top)
