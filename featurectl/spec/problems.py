@@ -265,4 +265,9 @@ CODES: Final[Mapping[str, Code]] = {
         "the offline store can't be written",
         "The folder or bucket of `offline:` can't be written, or is full.",
     ),
+    "FC604": Code(
+        "the registry was made by a newer version",
+        "A newer featurectl has changed the registry's tables in a way that this one can't read. Install the version "
+        "that the others use.",
+    ),
 }
