@@ -1,0 +1,62 @@
+"""Expressions that a comma cut in two: `{expr: coalesce(a, 0)}` is the key `expr` and the key `0)` to YAML."""
+
+from __future__ import annotations
+
+from featurectl.spec.node import Node, Scalar, Span
+from featurectl.spec.report import Report
+
+Pairs = list[tuple[Scalar, Node]]
+
+
+def join_cut_expressions(pairs: Pairs, report: Report) -> Pairs:
+    """Return the pairs of a flow mapping with cut values made whole again, each reported as FC003.
+
+    A value was cut when its parentheses or quotes are open and the keys after it have no value.
+    """
+    joined: Pairs = []
+    at = 0
+    while at < len(pairs):
+        key, value = pairs[at]
+        at += 1
+        pieces = [value] if isinstance(value, Scalar) and value.style == "" and _is_open(value.text) else []
+        while pieces and _is_open(", ".join(p.text for p in pieces)) and at < len(pairs) and _is_piece(pairs[at]):
+            pieces.append(pairs[at][0])
+            at += 1
+        if len(pieces) > 1:
+            value = _whole(key, pieces, report)
+        joined.append((key, value))
+    return joined
+
+
+def _is_piece(pair: tuple[Scalar, Node]) -> bool:
+    key, value = pair
+    return isinstance(value, Scalar) and value.empty and key.style == ""
+
+
+def _is_open(text: str) -> bool:
+    """Return whether a text ends inside parentheses or single quotes.
+
+    >>> _is_open("coalesce(a"), _is_open("x = 'a"), _is_open("f(a) = 'it''s ('")
+    (True, True, False)
+    """
+    depth, quoted = 0, False
+    for char in text:
+        if char == "'":
+            quoted = not quoted
+        elif not quoted:
+            depth += {"(": 1, ")": -1}.get(char, 0)
+    return quoted or depth > 0
+
+
+def _whole(key: Scalar, pieces: list[Scalar], report: Report) -> Scalar:
+    first, last = pieces[0].span, pieces[-1].span
+    span = Span(first.file, first.start, last.end)
+    text = " ".join(first.file.text[span.start : span.end].split())
+    report.error(
+        "FC003",
+        f'the value of "{key.text}" was cut at a comma: "{pieces[0].text}" is all that is left of it',
+        span.place,
+        suggestion=f'did you mean {key.text}: "{text}"?',
+        note="inside {...} or [...] a value that holds a comma must be quoted",
+    )
+    return Scalar(text, text, span, "")

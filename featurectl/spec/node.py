@@ -1,0 +1,176 @@
+"""What a YAML file holds, with the place of everything: scalars, sequences and mappings.
+
+A scalar keeps its text beside its value, because a key whose type is text keeps the text whatever it looks like.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from featurectl.spec.place import Place
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
+_LONGEST_NUMBER = 40
+
+Constant = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's text; `path` is relative to the repository's root."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+    def place(self, start: int, end: int) -> Place:
+        """Return the place of the characters from start to end, cut at the end of the first line."""
+        line = bisect_right(self._line_starts, start)
+        begin = self._line_starts[line - 1]
+        newline = self.text.find("\n", start)
+        last = max(min(end, newline if newline >= 0 else len(self.text)), start + 1)
+        return Place(self.path, line, start - begin + 1, last - begin + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The characters of a file that something stands on."""
+
+    file: File
+    start: int
+    end: int
+
+    @property
+    def place(self) -> Place:
+        """Its place for people."""
+        return self.file.place(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One scalar: its text, its value by the language's rules, and where it stands.
+
+    `style` is YAML's indicator: "" plain, else one of ' " | >.
+    """
+
+    text: str
+    value: Constant
+    span: Span
+    style: str
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing is written: `key:` alone."""
+        return self.text == "" and self.style == ""
+
+    def place_of(self, start: int, end: int) -> Place:
+        """Return the place of some characters of the text, whatever the style of the scalar."""
+        offsets = self._offsets()
+        first = offsets[min(start, len(offsets) - 1)]
+        last = offsets[min(max(end - 1, start), len(offsets) - 1)]
+        return self.span.file.place(first, last + 1)
+
+    def _offsets(self) -> list[int]:
+        """Return where in the file each character of the text stands, and one more for its end."""
+        text, position, end = self.span.file.text, self.span.start, self.span.end
+        if self.style in ("'", '"'):
+            position, end = position + 1, end - 1
+        elif self.style in ("|", ">"):
+            position = text.find("\n", position) + 1
+        found = []
+        for char in self.text:
+            if char not in " \n":
+                position = _seek(text, position, end, char, escapes=self.style == '"')
+            found.append(min(position, end))
+            if char not in " \n":
+                position += 2 if self.style == "'" and char == "'" else 1
+            elif position < end and text[position] in " \n\t\r":  # a fold may be any white space of the file
+                position += 1
+        return [*found, min(position, end)]
+
+
+def _seek(text: str, position: int, end: int, char: str, *, escapes: bool) -> int:
+    while position < end and (text[position] != char or (escapes and text[position] == "\\")):
+        if escapes and text[position] == "\\" and text[position : position + 2] == "\\" + char:
+            return position + 1
+        position += 1
+    return position
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A sequence."""
+
+    nodes: tuple[Node, ...]
+    span: Span
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping: each key with its own span and its value, in the order of the file."""
+
+    nodes: dict[str, Node]
+    keys: dict[str, Span]
+    span: Span
+
+    def get(self, key: str) -> Node | None:
+        """Return the value of a key, or None."""
+        return self.nodes.get(key)
+
+    def scalar(self, key: str) -> Scalar | None:
+        """Return the scalar of a key, or None when it is missing or no scalar."""
+        node = self.nodes.get(key)
+        return node if isinstance(node, Scalar) else None
+
+    def text(self, key: str) -> str:
+        """Return the text of a key's scalar, or an empty text."""
+        node = self.scalar(key)
+        return node.text if node else ""
+
+    def place(self, key: str) -> Place:
+        """Return the place of a key's value; of the mapping's first line when the key is missing."""
+        node = self.nodes.get(key)
+        if node is None:
+            return self.head
+        if isinstance(node, Scalar) and node.empty:
+            return self.keys[key].place
+        return node.span.place
+
+    @property
+    def head(self) -> Place:
+        """Where a person looks for the object: at its name, else at its first key."""
+        name = self.scalar("name")
+        if name is not None and not name.empty:
+            return name.span.place
+        return next(iter(self.keys.values()), self.span).place
+
+
+Node = Scalar | Items | Fields
+
+
+def scalar_value(text: str) -> Constant:
+    """Return the value of a plain scalar: JSON's numbers, true, false and null; everything else is text.
+
+    >>> [scalar_value(text) for text in ("7", "1.5", "true", "", "010", "NO", "1:30", ".5")]
+    [7, 1.5, True, None, '010', 'NO', '1:30', '.5']
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if match is None:
+        return text
+    if match[2] is None and match[3] is None:
+        return int(text)
+    number = float(text)
+    return text if number in (float("inf"), float("-inf")) else number

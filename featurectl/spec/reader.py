@@ -1,0 +1,200 @@
+"""One YAML file -> nodes with places, and problems for everything that the language does without.
+
+Made from parser events, not from PyYAML's own nodes: anchors, aliases, tags and a second document are seen where
+they stand, and nothing is built that would have to be refused later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from featurectl.spec.commas import join_cut_expressions
+from featurectl.spec.node import Fields, File, Items, Node, Scalar, Span, scalar_value
+from featurectl.spec.place import Place
+from featurectl.spec.report import Report
+
+MAX_BYTES: Final = 5_000_000
+MAX_DEPTH: Final = 32
+_LOADER: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _RefusedError(Exception):
+    """The rest of the file can't be read; the problem is reported already."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A sequence or mapping that is being read."""
+
+    span: Span
+    mapping: bool
+    flow: bool
+    nodes: list[Node] = field(default_factory=list)
+    keys: list[Scalar | None] = field(default_factory=list)
+    expects_key: bool = True
+
+
+def read_text(path: str, content: bytes, report: Report) -> str | None:
+    """Return the text of a file's bytes, or None when they are no text of a permitted size."""
+    if len(content) > MAX_BYTES:
+        size = f"{len(content) / 1_000_000:.1f} MB"
+        report.error("FC001", f"the file is {size}; at most 5 MB are read", Place(path))
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        begin = content.rfind(b"\n", 0, error.start) + 1
+        column = len(content[begin : error.start].decode("utf-8-sig", "replace")) + 1
+        byte = content[error.start]
+        report.error("FC001", f"the file is not UTF-8: byte 0x{byte:02x}", Place(path, line, column, column + 1))
+        return None
+
+
+def read_nodes(file: File, report: Report) -> Node | None:
+    """Return what a file holds, or None when it is empty or can't be read; problems go to the report."""
+    try:
+        return _Reader(file, report).read()
+    except _RefusedError:
+        return None
+    except yaml.reader.ReaderError as error:
+        position = max(file.text.find(chr(error.character)), 0) if isinstance(error.character, int) else 0
+        message = f"the character U+{ord(file.text[position]):04X} is not allowed in YAML"
+        report.error("FC002", message, file.place(position, position + 1))
+    except yaml.MarkedYAMLError as error:
+        _report_syntax(file, report, error)
+    return None
+
+
+def _report_syntax(file: File, report: Report, error: yaml.MarkedYAMLError) -> None:
+    mark = error.problem_mark or error.context_mark
+    index = min(mark.index if mark else 0, len(file.text))
+    while index and (index >= len(file.text) or file.text[index] in "\r\n"):
+        index -= 1  # a place that can be seen: the end of the last line that holds something
+    message = f"not YAML: {error.problem or 'can not be read'}"
+    if error.context:
+        message += f" {error.context}"
+        if error.context_mark:
+            message += f" that begins in line {error.context_mark.line + 1}"
+    char = file.text[index : index + 1]
+    note = f"a value that begins with {char} must be quoted" if char and char in "`@%&*!" else ""
+    if char == "\t":
+        note = "YAML is indented by spaces, not by tabs"
+    report.error("FC002", message, file.place(index, index + 1), note=note)
+
+
+class _Reader:
+    """Builds nodes from the events of one file."""
+
+    def __init__(self, file: File, report: Report) -> None:
+        self._file = file
+        self._report = report
+        self._stack: list[_Open] = []
+        self._root: Node | None = None
+        self._documents = 0
+
+    def read(self) -> Node | None:
+        for event in _events(self._file.text):
+            self._take(event)
+        return self._root
+
+    def _take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._open(event)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._close()
+        elif isinstance(event, yaml.AliasEvent):
+            self._refuse(event, f"an alias (*{event.anchor}) is not allowed", "write the value out, or quote the text")
+            raise _RefusedError
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._refuse(event, "a second document in one file is not allowed", "write it into a file of its own")
+                raise _RefusedError
+
+    def _span(self, event: yaml.Event) -> Span:
+        assert event.start_mark is not None
+        assert event.end_mark is not None
+        return Span(self._file, event.start_mark.index, event.end_mark.index)
+
+    def _refuse(self, event: yaml.Event, message: str, note: str) -> None:
+        self._report.error("FC005", message, self._span(event).place, note=note)
+
+    def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.anchor is not None:
+            self._refuse(event, f"an anchor (&{event.anchor}) is not allowed", "write the value out, or quote the text")
+        if event.tag is not None:
+            name = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._refuse(event, f"a tag ({name}) is not allowed", "leave it out, or quote the text")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._properties(event)
+        style = event.style or ""
+        style = "" if style == ":" else style
+        value = event.value if style else scalar_value(event.value)
+        scalar = Scalar(event.value, value, self._span(event), style)
+        top = self._stack[-1] if self._stack else None
+        if top is not None and top.mapping and top.expects_key:
+            if scalar.text == "<<" and not style:
+                self._refuse(event, "a merge key (<<) is not allowed", "write the keys out")
+            top.keys.append(scalar)
+            top.expects_key = False
+        else:
+            self._add(scalar)
+
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
+        self._properties(event)
+        if len(self._stack) >= MAX_DEPTH:
+            self._refuse(event, f"more than {MAX_DEPTH} levels of nesting are not allowed", "")
+            raise _RefusedError
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        self._stack.append(_Open(span=self._span(event), mapping=mapping, flow=bool(event.flow_style)))
+
+    def _close(self) -> None:
+        top = self._stack.pop()
+        node = self._fields(top) if top.mapping else Items(tuple(top.nodes), top.span)
+        self._add(node)
+
+    def _add(self, node: Node) -> None:
+        if not self._stack:
+            self._root = node
+            return
+        top = self._stack[-1]
+        if top.mapping and top.expects_key:
+            message = "a key must be a text, not a list or a mapping"
+            self._report.error("FC101", message, node.span.place, note="a value with { or [ in it must be quoted")
+            top.keys.append(None)
+            top.expects_key = False
+            return
+        top.nodes.append(node)
+        top.expects_key = True
+
+    def _fields(self, top: _Open) -> Fields:
+        pairs = [(k, v) for k, v in zip(top.keys, top.nodes, strict=True) if k is not None]
+        if top.flow:
+            pairs = join_cut_expressions(pairs, self._report)
+        nodes: dict[str, Node] = {}
+        keys: dict[str, Span] = {}
+        for key, value in pairs:
+            if key.text in nodes:
+                first = keys[key.text].place
+                message = f'the key "{key.text}" stands twice in one mapping'
+                self._report.clash("FC004", message, key.span.place, (first, "it stands here first"))
+            else:
+                nodes[key.text], keys[key.text] = value, key.span
+        return Fields(nodes, keys, top.span)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader = _LOADER(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()

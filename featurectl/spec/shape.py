@@ -1,0 +1,99 @@
+"""The base of all shapes: objects as they are written.
+
+pydantic says which keys an object has and walks it; every value arrives as a node of `spec.node`, and everything
+that is wrong goes to the `Report` in the validation's context, with the node's own place. A `ValidationError`
+then only says that the object could not be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationInfo, model_validator
+
+from featurectl.spec.node import Fields
+from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.values import expect, report_of
+
+
+class Shape(BaseModel):
+    """An object as it is written; `fields` is the mapping it was read from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=False)
+
+    what: ClassVar[str] = "object"
+    _fields: Fields = PrivateAttr()
+
+    @property
+    def fields(self) -> Fields:
+        """The mapping that the object was read from."""
+        return self._fields
+
+    @classmethod
+    def read_fields(cls, node: object) -> object:
+        """Return the mapping to read; shapes with a short form make one of it."""
+        return node
+
+    def bind(self, fields: Fields) -> None:
+        """Remember the mapping that the object was read from."""
+        self._fields = fields
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_fields(cls, node: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        fields = expect(Fields, cls.read_fields(node), info)
+        known = cls.known_keys()
+        for key in fields.nodes:
+            if key not in known:
+                _report_unknown_key(cls, fields, key, report_of(info))
+        for key, required in known.items():
+            if required and key not in fields.nodes:
+                report_of(info).error("FC103", f'no "{key}" in {cls.called(fields)}', fields.head)
+        made = handler({key: value for key, value in fields.nodes.items() if key in known})
+        made.bind(fields)
+        made.check_keys(report_of(info))
+        return made
+
+    @classmethod
+    def known_keys(cls) -> dict[str, bool]:
+        """Return the keys of the object in the order of the language's table, and whether each is required."""
+        return {info.alias or name: info.is_required() for name, info in cls.model_fields.items()}
+
+    @classmethod
+    def called(cls, fields: Fields) -> str:
+        """Return what to call the object in a message: its kind, and its name where it has one."""
+        name = fields.text("name") or fields.text("column")
+        return f'{cls.what} "{name}"' if name else f"this {cls.what}"
+
+    def check_keys(self, report: Report) -> None:
+        """Report keys that exclude or need each other; for shapes that have such."""
+
+    def exactly_one(self, report: Report, keys: Sequence[str]) -> None:
+        """Report FC107 unless exactly one of the keys is there."""
+        found = [key for key in keys if key in self.fields.nodes]
+        label = self.called(self.fields)
+        if not found:
+            report.error("FC107", f"{label} needs one of: {', '.join(keys)}", self.fields.head)
+        elif len(found) > 1:
+            first, second = (self.fields.keys[key].place for key in found[:2])
+            message = f'"{found[1]}" excludes "{found[0]}" in {label}'
+            report.clash("FC107", message, second, (first, f'"{found[0]}" stands here'))
+
+    def only_with(self, report: Report, keys: Sequence[str], owner: str) -> None:
+        """Report FC107 for each of the keys when the key that they belong to is missing."""
+        for key in keys:
+            if key in self.fields.nodes and owner not in self.fields.nodes:
+                message = f'"{key}" goes with "{owner}", which {self.called(self.fields)} does not have'
+                report.error("FC107", message, self.fields.keys[key].place)
+
+
+def _report_unknown_key(cls: type[Shape], fields: Fields, key: str, report: Report) -> None:
+    known = [k for k in cls.known_keys() if k not in fields.nodes] or list(cls.known_keys())
+    report.error(
+        "FC102",
+        f'unknown key "{key}" in {cls.called(fields)}',
+        fields.keys[key].place,
+        suggestion=did_you_mean(key, known),
+        note=f"keys: {', '.join(cls.known_keys())}",
+    )

@@ -1,0 +1,262 @@
+"""The types of values in shapes: how each is read from a node, and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
+
+from featurectl.dtypes import SCALARS, parse_dtype
+from featurectl.spec.environment import bad_variable, has_variable
+from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.place import Place
+from featurectl.spec.report import Report, did_you_mean
+from featurectl.units import parse_duration, parse_instant
+
+T = TypeVar("T")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+LIFETIME = "lifetime"
+_WANTED: dict[object, str] = {Fields: "a mapping", Items: "a list", Scalar: "a single value"}
+
+
+def report_of(info: ValidationInfo) -> Report:
+    """Return the report that a validation fills."""
+    assert isinstance(info.context, Report)
+    return info.context
+
+
+def _place(node: object) -> Place:
+    assert isinstance(node, Scalar | Items | Fields)
+    return node.span.place
+
+
+def fail(info: ValidationInfo, code: str, message: str, node: object, suggestion: str = "") -> NoReturn:
+    """Report what is wrong with a node and end its validation."""
+    report_of(info).error(code, message, _place(node), suggestion=suggestion)
+    raise ValueError(code)
+
+
+def expect(kind: type[T], node: object, info: ValidationInfo) -> T:
+    """Return the node when it is of a kind; FC101 otherwise."""
+    if isinstance(node, kind):
+        return node
+    fail(info, "FC101", f"expected {_WANTED[kind]}, found {describe(node)}", node)
+
+
+def describe(node: object) -> str:
+    """Return what a node is, for a message."""
+    if isinstance(node, Fields):
+        return "a mapping"
+    if isinstance(node, Items):
+        return "a list"
+    assert isinstance(node, Scalar)
+    if node.empty:
+        return "nothing"
+    word = {bool: "", int: "the number ", float: "the number ", str: "the text "}.get(type(node.value), "")
+    shown = node.text if len(node.text) <= 40 else node.text[:37] + "..."
+    return f'{word}"{shown}"' if isinstance(node.value, str) else f"{word}{shown}"
+
+
+def _text_of(node: object, info: ValidationInfo) -> str:
+    scalar = expect(Scalar, node, info)
+    if scalar.empty:
+        fail(info, "FC101", "expected a text, found nothing", node)
+    return scalar.text
+
+
+def read_text(node: object, info: ValidationInfo) -> str:
+    """Return a text in which no environment variable may stand."""
+    text = _text_of(node, info)
+    if has_variable(text):
+        fail(info, "FC108", f"an environment variable can't stand here: {text}", node)
+    return text
+
+
+def read_environment_text(node: object, info: ValidationInfo) -> str:
+    """Return a text in which `${NAME}` may stand, unexpanded."""
+    text = _text_of(node, info)
+    if wrong := bad_variable(text):
+        fail(info, "FC104", f"{wrong} is not ${{NAME}} or ${{NAME:-default}}", node)
+    return text
+
+
+def read_name(node: object, info: ValidationInfo) -> str:
+    """Return a name."""
+    text = _text_of(node, info)
+    if not NAME.fullmatch(text):
+        near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
+        suggestion = f'did you mean "{near}"?' if NAME.fullmatch(near) else ""
+        fail(info, "FC105", f'"{text}" is no name: lower-case letters, digits and _, a letter first', node, suggestion)
+    return text
+
+
+def read_duration(node: object, info: ValidationInfo) -> int:
+    """Return a duration in microseconds."""
+    text = _text_of(node, info)
+    length_us = parse_duration(text)
+    if length_us is None:
+        fail(info, "FC106", f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
+    return length_us
+
+
+def read_window(node: object, info: ValidationInfo) -> int | None:
+    """Return a window in microseconds; None is a lifetime."""
+    if isinstance(node, Scalar) and node.text == LIFETIME:
+        return None
+    if isinstance(node, Scalar) and parse_duration(node.text) is None and not node.empty:
+        suggestion = did_you_mean(node.text, [LIFETIME])
+        message = f'"{node.text}" is no window; windows are like 30s 15m 6h 7d 2w, or lifetime'
+        fail(info, "FC106", message, node, suggestion)
+    return read_duration(node, info)
+
+
+def read_instant(node: object, info: ValidationInfo) -> str:
+    """Return an instant's own text."""
+    text = _text_of(node, info)
+    if parse_instant(text) is None:
+        fail(info, "FC104", f'"{text}" is no instant; write it like 2014-01-01T12:00:00Z', node)
+    return text
+
+
+def read_type(node: object, info: ValidationInfo) -> str:
+    """Return the canonical text of a type."""
+    text = _text_of(node, info)
+    dtype = parse_dtype(text)
+    if dtype is None:
+        known = (*SCALARS, "decimal(p,s)", "list(T)")
+        fail(info, "FC104", f'no type "{text}"; types are {" ".join(known)}', node, _near_type(text))
+    return dtype
+
+
+def _near_type(text: str) -> str:
+    other = {
+        "int": "int64", "integer": "int64", "bigint": "int64", "float": "float64", "double": "float64",
+        "str": "string", "text": "string", "varchar": "string", "boolean": "bool", "datetime": "timestamp",
+    }.get(text.lower())  # fmt: skip
+    return f'did you mean "{other}"?' if other else did_you_mean(text, SCALARS)
+
+
+def read_bool(node: object, info: ValidationInfo) -> bool:
+    """Return true or false."""
+    scalar = expect(Scalar, node, info)
+    if not isinstance(scalar.value, bool):
+        fail(info, "FC101", f"expected true or false, found {describe(node)}", node)
+    return scalar.value
+
+
+def read_int(node: object, info: ValidationInfo) -> int:
+    """Return a whole number."""
+    scalar = expect(Scalar, node, info)
+    if isinstance(scalar.value, bool) or not isinstance(scalar.value, int):
+        fail(info, "FC101", f"expected a whole number, found {describe(node)}", node)
+    return scalar.value
+
+
+def read_number(node: object, info: ValidationInfo) -> float:
+    """Return a number."""
+    scalar = expect(Scalar, node, info)
+    if isinstance(scalar.value, bool) or not isinstance(scalar.value, int | float):
+        fail(info, "FC101", f"expected a number, found {describe(node)}", node)
+    return float(scalar.value)
+
+
+def read_constant(node: object, info: ValidationInfo) -> Constant:
+    """Return a constant: a number, a text, true, false or null."""
+    return expect(Scalar, node, info).value
+
+
+def plain_data(node: Node) -> object:
+    """Return a node as plain data: scalars by value, lists and dicts."""
+    if isinstance(node, Fields):
+        return {key: plain_data(value) for key, value in node.nodes.items()}
+    if isinstance(node, Items):
+        return [plain_data(item) for item in node]
+    return node.value
+
+
+def _read_plain(node: object, info: ValidationInfo) -> dict[str, object]:
+    return {key: plain_data(value) for key, value in expect(Fields, node, info).nodes.items()}
+
+
+def read_items(node: object, info: ValidationInfo) -> tuple[Node, ...]:
+    """Return the nodes of a list."""
+    return expect(Items, node, info).nodes
+
+
+def read_some(node: object, info: ValidationInfo) -> tuple[Node, ...]:
+    """Return the nodes of a list that is not empty."""
+    nodes = read_items(node, info)
+    if not nodes:
+        fail(info, "FC104", "expected at least one item, found an empty list", node)
+    return nodes
+
+
+def read_one_or_more(node: object, info: ValidationInfo) -> tuple[Node, ...]:
+    """Return the nodes of a list that is not empty; one value alone is a list of one."""
+    return read_some(node, info) if not isinstance(node, Scalar) else (node,)
+
+
+def read_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:
+    """Return the nodes of a mapping that is not empty, by key."""
+    nodes = expect(Fields, node, info).nodes
+    if not nodes:
+        fail(info, "FC104", "expected at least one key, found an empty mapping", node)
+    return nodes
+
+
+def read_named_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:
+    """Return the nodes of a mapping whose keys are names."""
+    nodes = read_mapping(node, info)
+    fields = expect(Fields, node, info)
+    for key, span in fields.keys.items():
+        if not NAME.fullmatch(key):
+            message = f'"{key}" is no name: lower-case letters, digits and _, a letter first'
+            report_of(info).error("FC105", message, span.place)
+    return nodes
+
+
+def one_of(*words: str) -> Callable[[object, ValidationInfo], str]:
+    """Return a reader of one of the words."""
+
+    def read(node: object, info: ValidationInfo) -> str:
+        text = _text_of(node, info)
+        if text not in words:
+            message = f'"{text}" is none of: {", ".join(words)}'
+            fail(info, "FC104", message, node, did_you_mean(text, words))
+        return text
+
+    return read
+
+
+_TEXT_SCHEMA = {"type": ["string", "number", "boolean"]}
+_NAME_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+_DURATION_PATTERN = "[1-9][0-9]{0,8}[smhdw]"
+
+Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(_TEXT_SCHEMA)]
+EnvironmentText = Annotated[str, PlainValidator(read_environment_text), WithJsonSchema({"type": "string"})]
+Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(_NAME_SCHEMA)]
+Duration = Annotated[
+    int, PlainValidator(read_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION_PATTERN}$"})
+]
+Window = Annotated[
+    int | None,
+    PlainValidator(read_window),
+    WithJsonSchema({"type": "string", "pattern": f"^({_DURATION_PATTERN}|lifetime)$"}),
+]
+Instant = Annotated[str, PlainValidator(read_instant), WithJsonSchema({"type": "string"})]
+Dtype = Annotated[str, PlainValidator(read_type), WithJsonSchema({"type": "string"})]
+Flag = Annotated[bool, PlainValidator(read_bool), WithJsonSchema({"type": "boolean"})]
+Whole = Annotated[int, PlainValidator(read_int), WithJsonSchema({"type": "integer"})]
+Number = Annotated[float, PlainValidator(read_number), WithJsonSchema({"type": "number"})]
+AnyConstant = Annotated[
+    Constant, PlainValidator(read_constant), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
+]
+PlainData = Annotated[dict[str, object], PlainValidator(_read_plain), WithJsonSchema({"type": "object"})]
+
+Listed = Annotated[tuple[T, ...], BeforeValidator(read_items)]
+Some = Annotated[tuple[T, ...], BeforeValidator(read_some)]
+Mapped = Annotated[dict[str, T], BeforeValidator(read_mapping)]
+NamedMapped = Annotated[dict[str, T], BeforeValidator(read_named_mapping)]
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(read_one_or_more)]
