@@ -1,0 +1,119 @@
+"""A hash of rows that is the same on every machine and in every version: buckets and the order of ties rest on it.
+
+It must never change: rows that lie in one bucket of a stored table are looked for in that bucket.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Hashes = npt.NDArray[np.uint64]
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2: Final = np.uint64(0x94D049BB133111EB)
+_NULL: Final = np.uint64(0xD6E8FEB86659FD93)
+_CHUNK_ROWS: Final = 1_000_000
+_WORD: Final = 8
+
+
+def hash_rows(frame: pl.DataFrame) -> pl.Series:
+    """Return one Int64 per row, from the values of all columns in their order; names don't matter.
+
+    Integers, booleans, dates and times count by their number, floats by their bits (-0.0 is 0.0, every NaN is one
+    value), texts by their UTF-8 bytes, decimals by their text, lists by their items. A null differs from every
+    value. A frame without columns gives the same number for each row.
+    """
+    total = np.full(frame.height, _GOLDEN, dtype=np.uint64)
+    for column in frame.get_columns():
+        total = _mix(total ^ _hash_column(column))
+    return pl.Series("hash", total.view(np.int64))
+
+
+def bucket_of(keys: pl.DataFrame, buckets: int) -> pl.Series:
+    """Return the bucket (Int32, 0 .. buckets - 1) of each row's keys; `buckets` is a power of two.
+
+    The columns are the entity's keys in the entity's order, in the language's types.
+    """
+    assert buckets & (buckets - 1) == 0, f"{buckets} is no power of two"
+    if buckets == 1:
+        return pl.zeros(keys.height, dtype=pl.Int32, eager=True).alias("bucket")
+    return (hash_rows(keys) & (buckets - 1)).cast(pl.Int32).alias("bucket")
+
+
+def _hash_column(column: pl.Series) -> Hashes:
+    dtype = column.dtype
+    if isinstance(dtype, pl.List):
+        hashes = _hash_lists(column)
+    elif isinstance(dtype, pl.Array):
+        hashes = _hash_lists(column.arr.to_list())
+    elif isinstance(dtype, pl.Struct):
+        hashes = hash_rows(column.struct.unnest()).to_numpy().view(np.uint64)
+    elif dtype.is_float():
+        hashes = _mix(_float_bits(column))
+    elif dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean:
+        hashes = _mix(_numbers(column))
+    else:
+        hashes = _hash_texts(column.cast(pl.String))
+    return np.where(column.is_null().to_numpy(), _NULL, hashes) if column.null_count() else hashes
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Return each number scrambled: the finaliser of splitmix64 (Source: Steele, Lea, Flood, OOPSLA 2014)."""
+    values = values + _GOLDEN
+    values = (values ^ (values >> np.uint64(30))) * _MIX_1
+    values = (values ^ (values >> np.uint64(27))) * _MIX_2
+    return values ^ (values >> np.uint64(31))
+
+
+def _numbers(column: pl.Series) -> Hashes:
+    if column.dtype == pl.UInt64:
+        return column.fill_null(0).to_numpy()
+    return column.to_physical().cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
+
+
+def _float_bits(column: pl.Series) -> Hashes:
+    # Adding 0.0 turns -0.0 into 0.0; NaN has many bit patterns.
+    values = column.cast(pl.Float64).fill_null(0.0).fill_nan(np.nan).to_numpy() + 0.0
+    values[np.isnan(values)] = np.nan
+    return values.view(np.uint64)
+
+
+def _hash_texts(column: pl.Series) -> Hashes:
+    chunks = [_hash_chunk(column.slice(start, _CHUNK_ROWS)) for start in range(0, len(column), _CHUNK_ROWS)]
+    return np.concatenate(chunks) if chunks else np.empty(0, dtype=np.uint64)
+
+
+def _hash_chunk(column: pl.Series) -> Hashes:
+    """Return hashes of texts, eight bytes at a time; a shorter last word is filled with zeros."""
+    lengths = column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
+    joined = column.str.join("").item().encode() + bytes(_WORD)
+    # Every byte of the joined texts as the start of a little-endian word: a view, nothing is copied.
+    words = np.ndarray((len(joined) - _WORD + 1,), dtype="<u8", buffer=joined, strides=(1,))
+    starts = np.cumsum(lengths) - lengths
+    hashes = _mix(lengths.view(np.uint64))
+    rows = np.flatnonzero(lengths > 0)
+    done = 0
+    while rows.size:
+        left = lengths[rows] - done
+        surplus = np.clip(_WORD - left, 0, _WORD - 1).astype(np.uint64) * np.uint64(8)
+        word = words[starts[rows] + done] & (np.uint64(2**64 - 1) >> surplus)
+        hashes[rows] = _mix(hashes[rows] ^ word)
+        done += _WORD
+        rows = rows[left > _WORD]
+    return hashes
+
+
+def _hash_lists(column: pl.Series) -> Hashes:
+    """Return hashes of lists: their length and the sum of their items' hashes, each mixed with its place."""
+    lengths = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+    items = column.filter(column.list.len() > 0).explode()
+    ends = np.cumsum(lengths)
+    places = np.arange(len(items), dtype=np.int64) - np.repeat(ends - lengths, lengths)
+    mixed = _mix(_hash_column(items) ^ _mix(places.view(np.uint64)))
+    sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(mixed, dtype=np.uint64)])
+    return _mix((sums[ends] - sums[ends - lengths]) ^ _mix(lengths.view(np.uint64)))

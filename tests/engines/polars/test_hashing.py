@@ -1,0 +1,105 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurectl.engines.polars import hashing
+from featurectl.engines.polars.hashing import bucket_of, hash_rows
+
+# These numbers must never change: the buckets of stored tables rest on them.
+GOLDEN = [
+    (pl.Series(["a", None, "", "a" * 8, "a" * 9, "ü", "ab"]),
+     [944628418246899608, -6292596281846494688, 9048247064618004702, 6970319383656170895, 4893425252003981945,
+      7573077390055056375, 4932669885702682284]),
+    (pl.Series([1, None, 0, -1, 2**62, 5]),
+     [3018708184346319059, -6292596281846494688, 9048247064618004702, -4027528187658364628, 7424275253255698479,
+      5096416052724816411]),
+    (pl.Series([0.0, -0.0, float("nan"), None, 1.5]),
+     [9048247064618004702, 9048247064618004702, 7328889664616089424, -6292596281846494688, 6533435052956320493]),
+    (pl.Series([["a", "b"], ["ab"], [], None, [None], ["b", "a"]]),
+     [-6583366265569480842, 4146636510062997821, 5340111002213094958, -6292596281846494688, 2675274121591875094,
+      578381774315845651]),
+    (pl.Series([True, False]), [3018708184346319059, 9048247064618004702]),
+    (pl.Series([date(2020, 1, 1)]), [-8453307000495589321]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column,numbers", GOLDEN)
+def test_hashes_never_change(column, numbers):
+    assert hash_rows(column.to_frame()).to_list() == numbers
+
+
+def _mix(value: int) -> int:
+    mask = 2**64 - 1
+    value = (value + 0x9E3779B97F4A7C15) & mask
+    value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) & mask
+    value = ((value ^ value >> 27) * 0x94D049BB133111EB) & mask
+    return value ^ value >> 31
+
+
+@given(st.text(max_size=40))
+def test_a_text_hashes_as_its_bytes_in_words_do(text):
+    data = text.encode()
+    number = _mix(len(data))
+    for start in range(0, len(data), 8):
+        number = _mix(number ^ int.from_bytes(data[start : start + 8], "little"))
+    row = _mix(0x9E3779B97F4A7C15 ^ number)
+    assert hash_rows(pl.DataFrame({"t": [text]})).item() % 2**64 == row
+
+
+def test_a_row_of_all_types_has_its_golden_hash():
+    row = pl.DataFrame(
+        {
+            "s": ["carrier"],
+            "i": [7],
+            "t": [datetime(2013, 1, 1, 5, tzinfo=UTC)],
+            "n": pl.Series([None], dtype=pl.String),
+            "d": pl.Series([Decimal("1.50")], dtype=pl.Decimal(10, 2)),
+        }
+    )
+    assert hash_rows(row).to_list() == [3466853773948924517]
+
+
+def test_columns_and_their_order_count_and_names_do_not():
+    frame = pl.DataFrame({"a": ["x", "xy"], "b": ["yz", "z"]})
+    hashes = hash_rows(frame)
+    assert hashes[0] != hashes[1]
+    assert (hash_rows(frame.select("b", "a")) != hashes).all()
+    assert (hash_rows(frame.rename({"a": "c"})) == hashes).all()
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=30))
+def test_a_text_hashes_alike_wherever_it_stands(texts):
+    together = hash_rows(pl.DataFrame({"t": texts}, schema={"t": pl.String})).to_list()
+    alone = [hash_rows(pl.DataFrame({"t": [text]}, schema={"t": pl.String})).item() for text in texts]
+    assert together == alone
+    assert len(set(together)) == len(set(texts))
+
+
+def test_chunks_do_not_move_the_hashes(monkeypatch):
+    texts = pl.DataFrame({"t": [None if i % 7 == 0 else "key" * (i % 11) for i in range(100)]})
+    whole = hash_rows(texts)
+    monkeypatch.setattr(hashing, "_CHUNK_ROWS", 9)
+    assert (hash_rows(texts) == whole).all()
+
+
+def test_lists_differ_by_their_items_order_and_nulls():
+    lists = [["a", "b"], ["b", "a"], ["ab"], ["a"], [], [None], [None, None], None, ["a", None]]
+    assert hash_rows(pl.DataFrame({"l": lists})).n_unique() == len(lists)
+
+
+def test_buckets_spread_evenly_and_fit_their_number():
+    keys = pl.DataFrame({"origin": [f"k{i % 100}" for i in range(8_000)], "n": list(range(8_000))})
+    buckets = bucket_of(keys, 8)
+    assert buckets.dtype == pl.Int32
+    counts = buckets.value_counts()
+    assert sorted(counts["bucket"].to_list()) == list(range(8))
+    assert counts["count"].min() > 800
+
+
+def test_one_bucket_and_no_keys_give_bucket_zero():
+    assert bucket_of(pl.DataFrame({"k": ["a", "b"]}), 1).to_list() == [0, 0]
+    assert bucket_of(pl.DataFrame({"k": []}, schema={"k": pl.String}), 4).to_list() == []
