@@ -12,7 +12,7 @@ class Progress(Protocol):
         """A unit of work begins; it ends with the next `done` or `start`."""
 
     def done(self, text: str) -> None:
-        """A unit of work has ended; `text` says what came of it."""
+        """A unit of work has ended; `text` says what came of it, empty: nothing to tell."""
 
 
 class Silent:

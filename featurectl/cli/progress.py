@@ -28,7 +28,8 @@ class TerminalProgress:
     def done(self, text: str) -> None:
         """Replace the running line by what came of it."""
         self._stop()
-        _write(f"\r\x1b[2K{text}\n")
+        if text:
+            _write(f"\r\x1b[2K{text}\n")
 
     def _stop(self) -> None:
         if self._ticker:
@@ -51,7 +52,8 @@ class PlainProgress:
     def done(self, text: str) -> None:
         """Write what came of a unit."""
         self._stop()
-        _write(f"{text}\n")
+        if text:
+            _write(f"{text}\n")
 
     def _stop(self) -> None:
         if self._ticker:

@@ -71,9 +71,16 @@ def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     return scan.with_columns(event.alias(_EVENT), available.alias(_AVAILABLE))
 
 
-def drop_repeats(
-    frame: pl.DataFrame, source: Source, seen: Sequence[Piece], dropped: dict[str, int]
-) -> pl.DataFrame:
+def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return the greatest event time and availability among the rows available at `now`; None, None for none."""
+    if source.static:
+        return None, None
+    seen = clocked(scan, source).filter(pl.col(_AVAILABLE) <= now)
+    found = seen.select(pl.col(_EVENT).max(), pl.col(_AVAILABLE).max()).collect().row(0)
+    return found[0], found[1]
+
+
+def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece], dropped: dict[str, int]) -> pl.DataFrame:
     """Return the frame without repeats of one event: the copy that was available first stays, null equals nothing."""
     key = list(source.dedup_key)
     if not key:

@@ -1,0 +1,80 @@
+"""Freshness as people read it, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from featurectl.cli.render.table import render_table
+from featurectl.monitor.freshness import FreshnessRow
+from featurectl.units import format_age, format_count, format_instant, format_iso
+
+_HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
+
+
+def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
+    """Return the table of `status` with its last line; `now` tells which instants are of today."""
+    lines = render_table(_HEAD, [_cells(row, now) for row in rows])
+    counts = Counter(row.verdict for row in rows)
+    ends = [f"{counts[v]} {v.lower()}" for v in ("OK", "WARN", "STALE", "ERROR") if counts[v] or v == "OK"]
+    return "\n".join([*lines, "", ", ".join(ends) + "."])
+
+
+def status_json(row: FreshnessRow) -> dict[str, object]:
+    """Return a row ready for JSON: ages in seconds, instants in ISO 8601."""
+    bound = row.freshness
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "state": row.verdict,
+        "version": row.version,
+        "last_event": _iso(row.last_event),
+        "age_seconds": _seconds(row.age_us),
+        "over_seconds": _seconds(row.over_us),
+        "warn_after_seconds": _seconds(bound.warn_after_us) if bound else None,
+        "error_after_seconds": _seconds(bound.error_after_us) if bound else None,
+        "rows": row.rows,
+        "online_keys": row.online_keys,
+        "computed_at": _iso(row.computed_at),
+        "error": row.error or None,
+    }
+
+
+def _cells(row: FreshnessRow, now: datetime) -> list[str]:
+    name = row.name if row.kind == "view" else f"{row.name} (source)"
+    bound = row.freshness
+    sla = "-" if bound is None else f"{_length(bound.warn_after_us)} / {_length(bound.error_after_us)}"
+    if row.error:
+        return [name, "-", "-", sla, row.verdict, row.error]
+    cells = [
+        name,
+        "-" if row.last_event is None else format_instant(row.last_event),
+        _length(row.age_us),
+        sla,
+        row.verdict,
+        "-" if row.version is None else str(row.version),
+        "-" if row.rows is None else format_count(row.rows),
+        "-" if row.online_keys is None else format_count(row.online_keys),
+        _moment(row.computed_at, now),
+    ]
+    return [*cells, f"+{format_age(row.over_us)} over"] if row.over_us else cells
+
+
+def _length(length_us: int | None) -> str:
+    return "-" if length_us is None else format_age(length_us)
+
+
+def _moment(instant: datetime | None, now: datetime) -> str:
+    if instant is None:
+        return "-"
+    text = format_instant(instant)
+    return text[11:] if instant.date() == now.date() else text
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else format_iso(instant)
+
+
+def _seconds(length_us: int | None) -> float | None:
+    return None if length_us is None else length_us / 1_000_000

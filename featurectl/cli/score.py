@@ -1,0 +1,68 @@
+"""`featurectl score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.training_set import SinceOption, SpineOption, UntilOption, instant
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+from featurectl.units import format_count
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "score", as_of=True)
+    def score(
+        call: Call,
+        model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
+        spine: SpineOption = None,
+        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet or NAME.csv.")] = None,
+        since: SinceOption = None,
+        until: UntilOption = None,
+        allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
+    ) -> Outcome:
+        """Score the rows of a spine with a model version, on the feature versions that it was trained on."""
+        from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.models.artifact import read_artifact
+        from featurectl.models.runtimes import load_runtime
+        from featurectl.open import open_workspace
+        from featurectl.scoring import Scorer, choose_version, score_spine, trained_model
+        from featurectl.training.bind import bind_model_version
+        from featurectl.training.choose import read_spine
+        from featurectl.training.output import check_output, write_table
+        from featurectl.training.spine import Cut, cut_spine
+
+        if out is None:
+            raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
+        check_output(out)
+        cut = Cut(since=instant(since), until=instant(until))
+        name, _, which = model.partition("@")
+        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+            state = workspace.state()
+            version = choose_version(state, name, which or "champion")
+            definition = trained_model(version)
+            content = read_artifact(workspace.offline_location(), version.artifact, version.artifact_sha256)
+            scorer = Scorer(
+                version=version,
+                model=definition,
+                views=bind_model_version(state, workspace.offline(), version),
+                runtime=load_runtime(version.artifact_format, content, allow_pickle=allow_pickle),
+            )
+            call.progress.start("read the spine")
+            rows = cut_spine(read_spine(workspace.source, state, definition, spine), cut)
+            call.progress.done(f"spine {rows.origin}: {format_count(rows.rows.height)} rows")
+            call.progress.start("score")
+            scored = score_spine(PolarsEngine(), scorer, rows)
+            call.progress.done(f"scored {format_count(scored.height)} rows")
+            write_table(scored, out)
+        values = scored[scorer.output]
+        summary = "" if scored.is_empty() else f", {scorer.output} {values.min():.4f} .. {values.max():.4f}"
+        text = f"{out}: {format_count(scored.height)} rows by {name} version {version.version}{summary}"
+        result = {"out": str(out), "rows": scored.height, "model": name, "version": version.version}
+        return Outcome(text=text, result=result)

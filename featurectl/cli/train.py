@@ -1,0 +1,63 @@
+"""`featurectl train`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.units import format_count
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "train", as_of=True)
+    def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
+        """Build a model's training set, fit it on the earlier rows, measure it on the later, register a version."""
+        from featurectl.apply import git_commit
+        from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.open import open_workspace
+        from featurectl.training.bind import bind_newest, registered_model, view_names
+        from featurectl.training.choose import read_spine
+        from featurectl.training.train import Registration, require_trainer, train_model
+        from featurectl.training.training_set import build_training_set
+
+        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+            state = workspace.state()
+            definition = registered_model(state, model)
+            trainer = require_trainer(definition)
+            views = bind_newest(state, workspace.offline(), view_names(definition.inputs))
+            call.progress.start("build the training set")
+            spine = read_spine(workspace.source, state, definition, None)
+            rows = build_training_set(PolarsEngine(), spine, definition.inputs, views, definition.spine.label)
+            call.progress.done(f"training set: {format_count(rows.rows.height)} rows, {len(rows.inputs)} inputs")
+            call.progress.start(f"fit {trainer.estimator}")
+            to = Registration(
+                registry=workspace.registry(),
+                state=state,
+                location=workspace.offline_location(),
+                now=workspace.now,
+                commit=git_commit(workspace.root),
+            )
+            version = train_model(definition, rows, to)
+            call.progress.done(f"fitted on {format_count(version.rows_train)} rows")
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
+        text = (
+            f"{model} version {version.version}: {len(version.inputs)} inputs, trained on "
+            f"{format_count(version.rows_train)} rows, validated on the last {format_count(version.rows_validation)}\n"
+            f"{metrics}"
+        )
+        return Outcome(text=text, result=describe_version(version))
+
+
+def describe_version(version: object) -> dict[str, object]:
+    """Return a model version ready for JSON, without its definition."""
+    from dataclasses import asdict, is_dataclass
+
+    assert is_dataclass(version) and not isinstance(version, type)
+    described = asdict(version)
+    described.pop("definition")
+    return described
