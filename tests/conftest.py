@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.postgres import PostgresServer, running_postgres
+from tests.servers.redis import running_redis
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,11 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of an empty PostgreSQL database of this test alone."""
     with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a Redis server of this test process; tests keep apart by the names of their projects."""
+    with running_redis() as url:
         yield url

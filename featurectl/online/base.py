@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 
 KeyValue = str | int | bool  # a date key is its number of days since 1970-01-01
+VersionedBy = Literal["event", "computed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class OnlineView:
     version: int
     keys: Mapping[str, str]
     features: Mapping[str, str]
-    versioned_by: str = "event"
+    versioned_by: VersionedBy = "event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,11 @@ class OnlineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:
-    """The last completed push of a view version: its instant, the source watermark and newest event behind the
-    values, the offline table's version, and the number of entities in the store.
+    """The last completed push of a view version.
+
+    `computed_at` is its instant, `watermark` and `newest_event` are the source's behind the values, `table_version`
+    is the offline table's, `entities` the number of entities in the store. `schema` is the digest of the schema that
+    the rows were written with, so that a view with a new feature is seen to need all its rows again.
     """
 
     computed_at: datetime
@@ -50,6 +54,7 @@ class PushRecord:
     newest_event: datetime | None
     table_version: int
     entities: int
+    schema: str = ""
 
 
 class OnlineStore(Protocol):
@@ -66,6 +71,9 @@ class OnlineStore(Protocol):
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity (key values in the entity's order), None where there is none."""
+
+    def count(self, view: OnlineView) -> int:
+        """Return the number of entities that have a row of the view version, at the cost of one look-up."""
 
     def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
         """Keep the record of a push that has ended; an older one never replaces a newer one."""

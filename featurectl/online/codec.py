@@ -1,0 +1,175 @@
+"""The bytes of a row, of an entity's key and of a push record, readable from any language.
+
+A row:
+
+    bytes 0      format: 1
+    bytes 1-2    schema id, unsigned, big-endian (`online/schema.py`; the document lies in the store)
+    bytes 3-9    event_time: when the newest row behind the values was true
+    bytes 10-16  available_at: when that row could be known
+    bytes 17-23  computed_at: the instant for which the values were computed
+    bytes 24-    a MessagePack array: the features in the schema's order
+
+An instant is unsigned, big-endian, in 7 bytes: microseconds since 0001-01-01T00:00:00Z, plus 1; 0 is none. It
+reaches the year 2284. Instants therefore order as bytes do: of two rows the newer is the one with the greater
+bytes 3-23 (state views) or 17-23 (event views). Later formats keep bytes 0 to 23 as they are.
+
+Values: string, int64, float64 and bool are MessagePack's; null is nil; a timestamp is an integer of microseconds
+and a date one of days since 1970-01-01; a decimal is its text with all digits of its scale; a list is an array.
+
+An entity's key is text: for each key value, in the entity's order, a letter for its type (s string, i int64,
+b bool as 0 or 1, d date as days since 1970-01-01), its length in UTF-8 bytes, a colon, and its text. Airport
+`JFK` is `s3:JFK`, the route from EWR to JFK `s3:EWRs3:JFK`, customer 42 `i2:42`; without an entity it is empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache, partial
+
+import msgpack
+
+from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
+from featurectl.errors import StoreError
+from featurectl.online.base import KeyValue, OnlineRow, PushRecord, VersionedBy
+from featurectl.online.schema import FORMAT, RowSchema
+from featurectl.units import from_us, instant_us
+
+HEADER_BYTES = 24
+INSTANT_BYTES = 7
+INSTANT_END = 1 << (8 * INSTANT_BYTES)
+INSTANT_ZERO_US = -62_135_596_800_000_001  # what 0 stands for: a microsecond before 0001-01-01
+NEWER_BYTES: Mapping[VersionedBy, tuple[int, int]] = {"event": (3, 24), "computed": (17, 24)}  # half-open
+RECORD_NEWER_BYTES = (0, INSTANT_BYTES)
+KEY_LETTERS: Mapping[str, str] = {STRING: "s", INT64: "i", BOOL: "b", DATE: "d"}
+
+_EPOCH_DATE = date(1970, 1, 1)
+_Decode = Callable[[object], object]
+
+
+def pack_key(values: Sequence[KeyValue], dtypes: Sequence[str]) -> bytes:
+    """Return the bytes of an entity's key.
+
+    >>> pack_key(["EWR", 7], ["string", "int64"])
+    b's3:EWRi1:7'
+    """
+    parts = []
+    for value, dtype in zip(values, dtypes, strict=True):
+        text = str(int(value)) if isinstance(value, bool) else str(value)
+        encoded = text.encode()
+        parts.append(f"{KEY_LETTERS[dtype]}{len(encoded)}:".encode() + encoded)
+    return b"".join(parts)
+
+
+def pack_instant(instant: datetime | None) -> bytes:
+    """Return the 7 bytes of an instant.
+
+    >>> pack_instant(None).hex()
+    '00000000000000'
+    """
+    number = 0 if instant is None else instant_us(instant) - INSTANT_ZERO_US
+    return number.to_bytes(INSTANT_BYTES, "big")
+
+
+def unpack_instant(data: bytes) -> datetime | None:
+    """Return the instant of 7 bytes."""
+    number = int.from_bytes(data, "big")
+    return from_us(number + INSTANT_ZERO_US) if number else None
+
+
+def row_schema_id(data: bytes) -> int:
+    """Return the schema id of a row.
+
+    Raises:
+        StoreError: the bytes are no row, or a row of a later format.
+    """
+    if len(data) < HEADER_BYTES or data[0] != FORMAT:
+        what = f"format {data[0]}" if len(data) >= HEADER_BYTES else f"{len(data)} bytes"
+        raise StoreError(
+            f"the online store holds a row of {what}; this version reads format {FORMAT}",
+            code="FC602",
+            hint="use the version of featurectl that pushed it, or a later one",
+        )
+    return int.from_bytes(data[1:3], "big")
+
+
+def unpack_row(data: bytes, schema: RowSchema) -> OnlineRow:
+    """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`."""
+    computed_at = unpack_instant(data[17:24])
+    assert computed_at is not None
+    packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
+    return OnlineRow(
+        event_time=unpack_instant(data[3:10]),
+        available_at=unpack_instant(data[10:17]),
+        computed_at=computed_at,
+        values={
+            name: value if value is None else decoder(dtype)(value)
+            for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
+        },
+    )
+
+
+@lru_cache(maxsize=256)
+def decoder(dtype: str) -> _Decode:
+    """Return the function that turns a value as MessagePack gives it into one of the type."""
+    if dtype == TIMESTAMP:
+        return _timestamp
+    if dtype == DATE:
+        return _date
+    if decimal_parts(dtype):
+        return _decimal
+    item = list_item(dtype)
+    return partial(_list, decoder(item)) if item else _same
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _timestamp(value: object) -> object:
+    assert isinstance(value, int)
+    return from_us(value)
+
+
+def _date(value: object) -> object:
+    assert isinstance(value, int)
+    return _EPOCH_DATE + timedelta(days=value)
+
+
+def _decimal(value: object) -> object:
+    assert isinstance(value, str)
+    return Decimal(value)
+
+
+def _list(decode: _Decode, value: object) -> object:
+    assert isinstance(value, list)
+    return [item if item is None else decode(item) for item in value]
+
+
+def pack_record(record: PushRecord) -> bytes:
+    """Return the bytes of a push record: 7 bytes of `computed_at`, then JSON."""
+    fields = {
+        "watermark": None if record.watermark is None else instant_us(record.watermark),
+        "newest_event": None if record.newest_event is None else instant_us(record.newest_event),
+        "table_version": record.table_version,
+        "entities": record.entities,
+        "schema": record.schema,
+    }
+    return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
+
+
+def unpack_record(data: bytes) -> PushRecord:
+    """Return a push record from its bytes."""
+    computed_at = unpack_instant(data[:INSTANT_BYTES])
+    assert computed_at is not None
+    fields = json.loads(data[INSTANT_BYTES:])
+    return PushRecord(
+        computed_at=computed_at,
+        watermark=None if fields["watermark"] is None else from_us(fields["watermark"]),
+        newest_event=None if fields["newest_event"] is None else from_us(fields["newest_event"]),
+        table_version=fields["table_version"],
+        entities=fields["entities"],
+        schema=fields["schema"],
+    )

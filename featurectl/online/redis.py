@@ -1,0 +1,235 @@
+"""The online store in Redis or Valkey: a hash per entity, in it a field per view version.
+
+    <project>/<env>:{<entity key>}   hash: <view>@<version> -> packed row (`online/codec.py`)
+    <project>/<env>                  hash: schema/<view>@<version>/<schema id> -> schema document
+                                           push/<view>@<version>              -> push record
+                                           count/<view>@<version>             -> number of entities
+
+The braces are the hash tag of Redis Cluster. A row of up to 64 bytes keeps the hash in its compact form; for
+longer ones set `hash-max-listpack-value 512`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+from urllib.parse import urlsplit
+
+import polars as pl
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.codec import (
+    NEWER_BYTES,
+    RECORD_NEWER_BYTES,
+    pack_key,
+    pack_record,
+    row_schema_id,
+    unpack_record,
+    unpack_row,
+)
+from featurectl.online.frame import Chunk, encode_chunks
+from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+
+_CONNECT_S = 3.0
+_ANSWER_S = 10.0
+_ROWS_A_CALL = 200
+_READS_A_TRIP = 5_000
+_SCAN_COUNT = 1_000
+
+# Sets a field of each of some hashes unless it holds a newer value: one whose bytes `from` to `to` are greater.
+# The last key holds the counter of fields that were not there before. Bytes are compared as numbers: how Lua
+# compares strings depends on the locale of the server.
+_WRITE_NEWER = """
+local field, from, to, counter = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local added = 0
+for i = 1, #KEYS - 1 do
+  local new, old = ARGV[i + 4], redis.call('HGET', KEYS[i], field)
+  local older = false
+  if not old then
+    added = added + 1
+  else
+    for at = from, to do
+      local a, b = new:byte(at), old:byte(at)
+      if a ~= b then older = a < b; break end
+    end
+  end
+  if not older then redis.call('HSET', KEYS[i], field, new) end
+end
+if added > 0 and counter ~= '' then redis.call('HINCRBY', KEYS[#KEYS], counter, added) end
+return added
+"""
+
+
+class RedisStore:
+    """An `OnlineStore` at a `redis://` or `rediss://` URL; one round trip for up to 5,000 reads."""
+
+    def __init__(self, url: str) -> None:
+        self._where = _describe(url)
+        self._schemas: dict[tuple[str, int], RowSchema] = {}
+        try:
+            self._client = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=_CONNECT_S,
+                socket_timeout=_ANSWER_S,
+                retry=Retry(ConstantBackoff(0.1), 1),
+            )
+        except ValueError as error:
+            raise UsageError(f"the URL of the online store is not one of Redis: {error}") from error
+        self._script = self._client.register_script(_WRITE_NEWER)
+
+    def prepare(self, view: OnlineView) -> None:
+        """Put the schema of the view version's rows into the store."""
+        self._prepare(view)
+
+    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+        """Write rows, a pipeline a chunk, and return how many entities are new."""
+        schema_id = self._prepare(view)
+        return sum(self._write_chunk(view, chunk) for chunk in encode_chunks(view, rows, schema_id))
+
+    def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
+        """Return the row of each entity, None where there is none."""
+        rows: list[OnlineRow | None] = []
+        for start in range(0, len(entities), _READS_A_TRIP):
+            rows += self._read_some(view, entities[start : start + _READS_A_TRIP])
+        return rows
+
+    def count(self, view: OnlineView) -> int:
+        """Return the number of entities that have a row of the view version."""
+        return int(self._get(view, f"count/{_field(view)}") or 0)
+
+    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
+        """Keep the record unless a newer one is there."""
+        first, end = RECORD_NEWER_BYTES
+        arguments: list[bytes | str | int] = [f"push/{_field(view)}", first + 1, end, "", pack_record(record)]
+        with self._errors():
+            self._script(keys=[_home(view), _home(view)], args=arguments)
+
+    def read_push_record(self, view: OnlineView) -> PushRecord | None:
+        """Return the record of the last push, or None."""
+        data = self._get(view, f"push/{_field(view)}")
+        return unpack_record(data) if data else None
+
+    def remove(self, view: OnlineView) -> None:
+        """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
+        with self._errors():
+            self._client.hdel(_home(view), f"push/{_field(view)}")
+            cursor, begun = 0, False
+            while cursor or not begun:
+                begun = True
+                cursor, keys = cast(
+                    "tuple[int, list[bytes]]",
+                    self._client.scan(cursor, match=_escape(_home(view)) + ":{*", count=_SCAN_COUNT),
+                )
+                self._remove_field(view, keys)
+            self._client.hdel(_home(view), f"count/{_field(view)}", *self._schema_fields(view))
+        self._schemas.clear()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _prepare(self, view: OnlineView) -> int:
+        def put(schema_id: int, document: str) -> str:
+            field = f"schema/{_field(view)}/{schema_id}"
+            with self._errors():
+                self._client.hsetnx(_home(view), field, document)
+            return (self._get(view, field) or b"").decode()
+
+        return claim_schema(schema_document(view), put)
+
+    def _write_chunk(self, view: OnlineView, chunk: Chunk) -> int:
+        first, end = NEWER_BYTES[view.versioned_by]
+        field, home, prefix = _field(view), _home(view).encode(), _prefix(view)
+        arguments: tuple[str | int, ...] = (field, first + 1, end, f"count/{field}")
+        with self._errors():
+            sha = self._client.script_load(_WRITE_NEWER)
+            pipeline = self._client.pipeline(transaction=False)
+            for start in range(0, len(chunk.keys), _ROWS_A_CALL):
+                keys = [prefix + key + b"}" for key in chunk.keys[start : start + _ROWS_A_CALL]]
+                values = chunk.rows[start : start + _ROWS_A_CALL]
+                pipeline.evalsha(sha, len(keys) + 1, *keys, home, *arguments, *values)
+            return sum(int(cast("int", reply)) for reply in self._replies(pipeline))
+
+    def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
+        field, prefix, dtypes = _field(view), _prefix(view), tuple(view.keys.values())
+        pipeline = self._client.pipeline(transaction=False)
+        for entity in entities:
+            pipeline.hmget(prefix + pack_key(entity, dtypes) + b"}", [field])
+        with self._errors():
+            replies = self._replies(pipeline)
+        found = [cast("list[bytes | None]", reply)[0] for reply in replies]
+        return [None if data is None else unpack_row(data, self._schema(view, row_schema_id(data))) for data in found]
+
+    def _schema(self, view: OnlineView, schema_id: int) -> RowSchema:
+        field = f"{_home(view)}/{_field(view)}"
+        if (field, schema_id) not in self._schemas:
+            document = self._get(view, f"schema/{_field(view)}/{schema_id}")
+            if document is None:
+                raise StoreError(f"the online store {self._where} has lost schema {schema_id}", code="FC602")
+            self._schemas[field, schema_id] = parse_schema(document.decode())
+        return self._schemas[field, schema_id]
+
+    def _get(self, view: OnlineView, field: str) -> bytes | None:
+        with self._errors():
+            return cast("bytes | None", self._client.hget(_home(view), field))
+
+    def _remove_field(self, view: OnlineView, keys: Sequence[bytes]) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hdel(key.decode(), _field(view))
+        self._replies(pipeline)
+
+    def _schema_fields(self, view: OnlineView) -> list[str]:
+        names = cast("list[bytes]", self._client.hkeys(_home(view)))
+        start = f"schema/{_field(view)}/"
+        return [text for name in names if (text := name.decode()).startswith(start)]
+
+    def _replies(self, pipeline: redis.client.Pipeline) -> list[object]:
+        """Return what a pipeline answers; the first error among the answers is raised, without the command's bytes."""
+        replies: list[object] = pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreError(
+                f"the online store {self._where} can't be reached: {error}",
+                code="FC602",
+                hint="is the server running, and is `online:` of the environment its address?",
+            ) from error
+        except redis.RedisError as error:
+            raise StoreError(f"the online store {self._where} refuses: {error}", code="FC602") from error
+
+
+def _field(view: OnlineView) -> str:
+    return f"{view.view}@{view.version}"
+
+
+def _home(view: OnlineView) -> str:
+    return f"{view.project}/{view.env}"
+
+
+def _prefix(view: OnlineView) -> bytes:
+    return f"{_home(view)}:{{".encode()
+
+
+def _escape(text: str) -> str:
+    """Return a text that matches itself alone in a glob pattern."""
+    return "".join(f"\\{char}" if char in r"*?[]^\\" else char for char in text)
+
+
+def _describe(url: str) -> str:
+    """Return the address without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path}"

@@ -1,0 +1,73 @@
+"""What a packed row holds: a small JSON document that lies in the store beside the rows.
+
+    {"features": [["count_1h", "int64"], ...], "format": 1, "keys": [["carrier", "string"]], "newer_by": "event"}
+
+A row names its document by an id of 16 bits: the first two bytes of the document's SHA-256, or the next free
+number when another document of the same view version has it already. A document never changes, so a row stays
+readable when the view gets another feature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from featurectl.errors import StoreError
+from featurectl.online.base import OnlineView
+
+FORMAT = 1
+_IDS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSchema:
+    """The features of a row, names to types, in the order of their values."""
+
+    features: Mapping[str, str]
+
+
+def schema_document(view: OnlineView) -> str:
+    """Return the document of the rows that a view version gets now: canonical, so equal schemas have equal bytes."""
+    document = {
+        "format": FORMAT,
+        "keys": [[name, dtype] for name, dtype in view.keys.items()],
+        "features": [[name, dtype] for name, dtype in view.features.items()],
+        "newer_by": view.versioned_by,
+    }
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def schema_digest(view: OnlineView) -> str:
+    """Return what tells schemas apart: the SHA-256 of the document, in hexadecimal."""
+    return hashlib.sha256(schema_document(view).encode()).hexdigest()
+
+
+def parse_schema(document: str) -> RowSchema:
+    """Return a stored document as a schema.
+
+    Raises:
+        StoreError: a later version of featurectl wrote it.
+    """
+    found = json.loads(document)
+    if found["format"] != FORMAT:
+        raise StoreError(
+            f"the online store holds rows of format {found['format']}; this version reads format {FORMAT}",
+            code="FC602",
+            hint="use the version of featurectl that pushed them, or a later one",
+        )
+    return RowSchema(features=dict(found["features"]))
+
+
+def claim_schema(document: str, put_if_absent: Callable[[int, str], str]) -> int:
+    """Return the id of a document, put into the store when it is not there yet.
+
+    `put_if_absent(id, document)` keeps a document unless the id is taken, and returns the one that has it then.
+    """
+    first = int.from_bytes(hashlib.sha256(document.encode()).digest()[:2], "big")
+    for step in range(_IDS):
+        number = (first + step) % _IDS
+        if put_if_absent(number, document) == document:
+            return number
+    raise StoreError(f"the online store has no free schema id: all {_IDS:,} are taken", code="FC602")

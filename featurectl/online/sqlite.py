@@ -1,0 +1,204 @@
+"""The embedded online store: one SQLite file, written in transactions, read by key."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from featurectl.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.codec import (
+    NEWER_BYTES,
+    RECORD_NEWER_BYTES,
+    pack_key,
+    pack_record,
+    row_schema_id,
+    unpack_record,
+    unpack_row,
+)
+from featurectl.online.frame import Chunk, encode_chunks
+from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+
+_WAIT_S = 10.0
+_REMOVE_ROWS = 20_000
+
+_TABLES = """
+create table if not exists views (
+    id integer primary key autoincrement,
+    project text not null, env text not null, view text not null, version integer not null,
+    entities integer not null default 0, push_record blob,
+    unique (project, env, view, version)
+);
+create table if not exists schemas (
+    view integer not null, id integer not null, document text not null, primary key (view, id)
+) without rowid;
+create table if not exists rows (
+    view integer not null, entity blob not null, row blob not null, primary key (view, entity)
+) without rowid;
+"""
+_FIND = "select id from views where project = ? and env = ? and view = ? and version = ?"
+_ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
+_ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
+_NEWER_ROW = """
+update rows set row = ?3 where view = ?1 and entity = ?2 and row <> ?3
+and substr(row, ?4, ?5) <= substr(?3, ?4, ?5)
+"""
+_NEWER_RECORD = """
+update views set push_record = ?2 where id = ?1
+and (push_record is null or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4))
+"""
+_REMOVE = """
+delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
+"""
+
+
+class SqliteStore:
+    """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._schemas: dict[tuple[int, int], RowSchema] = {}
+        with self._errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+            self._connection.execute("pragma journal_mode = wal")
+            self._connection.execute("pragma synchronous = normal")
+            self._connection.executescript(_TABLES)
+
+    def prepare(self, view: OnlineView) -> None:
+        """Register the view version and the schema of its rows."""
+        self._prepare(view)
+
+    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+        """Write rows, a transaction a chunk, and return how many entities are new."""
+        number, schema_id = self._prepare(view)
+        first, end = NEWER_BYTES[view.versioned_by]
+        return sum(
+            self._write_chunk(number, chunk, (first + 1, end - first)) for chunk in encode_chunks(view, rows, schema_id)
+        )
+
+    def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
+        """Return the row of each entity, None where there is none."""
+        dtypes = tuple(view.keys.values())
+        with self._errors():
+            number = self._number(view)
+            return [self._read_row(number, pack_key(entity, dtypes)) for entity in entities]
+
+    def count(self, view: OnlineView) -> int:
+        """Return the number of entities that have a row of the view version."""
+        with self._errors():
+            found = self._connection.execute("select entities from views where id = ?", (self._number(view),))
+            row = found.fetchone()
+            return int(row[0]) if row else 0
+
+    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
+        """Keep the record unless a newer one is there."""
+        number, _ = self._prepare(view)
+        first, end = RECORD_NEWER_BYTES
+        with self._transaction() as connection:
+            connection.execute(_NEWER_RECORD, (number, pack_record(record), first + 1, end - first))
+
+    def read_push_record(self, view: OnlineView) -> PushRecord | None:
+        """Return the record of the last push, or None."""
+        with self._errors():
+            found = self._connection.execute("select push_record from views where id = ?", (self._number(view),))
+            row = found.fetchone()
+            return unpack_record(row[0]) if row and row[0] else None
+
+    def remove(self, view: OnlineView) -> None:
+        """Remove all rows of a view version, 20,000 in a transaction."""
+        with self._errors():
+            number = self._number(view)
+        with self._transaction() as connection:
+            connection.execute("update views set push_record = null where id = ?", (number,))
+        while self._remove_rows(number):
+            pass
+        with self._transaction() as connection:
+            connection.execute("delete from schemas where view = ?", (number,))
+        self._schemas.clear()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _prepare(self, view: OnlineView) -> tuple[int, int]:
+        with self._transaction() as connection:
+            connection.execute(_ADD_VIEW, (view.project, view.env, view.view, view.version))
+            number = self._number(view)
+
+            def put(schema_id: int, document: str) -> str:
+                connection.execute("insert or ignore into schemas values (?, ?, ?)", (number, schema_id, document))
+                return self._document(number, schema_id) or ""
+
+            return number, claim_schema(schema_document(view), put)
+
+    def _number(self, view: OnlineView) -> int:
+        """Return the number of a view version in this file, 0 when it was never written."""
+        row = self._connection.execute(_FIND, (view.project, view.env, view.view, view.version)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _document(self, number: int, schema_id: int) -> str | None:
+        found = self._connection.execute(
+            "select document from schemas where view = ? and id = ?", (number, schema_id)
+        ).fetchone()
+        return str(found[0]) if found else None
+
+    def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int]) -> int:
+        """Add the rows that are new; only when some were not, replace those that are older."""
+        pairs = list(zip(chunk.keys, chunk.rows, strict=True))
+        with self._transaction() as connection:
+            added = connection.executemany(_ADD_ROW, ((number, key, row) for key, row in pairs)).rowcount
+            if added < len(pairs):
+                connection.executemany(_NEWER_ROW, ((number, key, row, *newer) for key, row in pairs))
+            connection.execute("update views set entities = entities + ? where id = ?", (added, number))
+        return added
+
+    def _read_row(self, number: int, key: bytes) -> OnlineRow | None:
+        found = self._connection.execute("select row from rows where view = ? and entity = ?", (number, key)).fetchone()
+        if found is None:
+            return None
+        schema_id = row_schema_id(found[0])
+        return unpack_row(found[0], self._schema(number, schema_id))
+
+    def _schema(self, number: int, schema_id: int) -> RowSchema:
+        if (number, schema_id) not in self._schemas:
+            document = self._document(number, schema_id)
+            if document is None:
+                raise StoreError(f"the online store {self._path} has lost schema {schema_id}", code="FC602")
+            self._schemas[number, schema_id] = parse_schema(document)
+        return self._schemas[number, schema_id]
+
+    def _remove_rows(self, number: int) -> int:
+        with self._transaction() as connection:
+            removed = connection.execute(_REMOVE, (number, _REMOVE_ROWS)).rowcount
+            connection.execute("update views set entities = entities - ? where id = ?", (removed, number))
+        return removed
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            self._connection.execute("begin immediate")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
+                    self._connection.execute("rollback")
+                raise
+            self._connection.execute("commit")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error | OSError) -> FeaturectlError:
+        if "locked" in str(error):
+            return TryAgainError(f"another command has been writing to {self._path} for {_WAIT_S:.0f} s")
+        return StoreError(f"the online store {self._path} can't be used: {error}", code="FC602")
