@@ -1,0 +1,158 @@
+"""The database below a registry: connections, transactions, its schema, and its errors as ours."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.registry import tables
+
+HEAD: Final = "0001"  # the newest step in migrations/versions; a test compares them
+KNOWN: Final = (HEAD,)
+CONNECT_LIMIT_S: Final = 5
+BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
+_MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
+_DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class Database:
+    """One database of a registry. Every method raises `StoreError`, which names the URL without its password."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self._name = self._url.render_as_string(hide_password=True)
+        self._engine: Engine | None = None
+        self._ready = False
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection | None]:
+        """Give a connection that sees one moment of the database; None where there is no registry yet."""
+        file = self._file()
+        if file and not file.exists():
+            yield None
+            return
+        with self._errors(), self._connection().connect() as connection:
+            _begin(connection, writing=False)
+            yield connection if self._revision(connection) else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose transaction is committed at the end, or undone by an error.
+
+        The database, its folder and its tables are made or brought up to date first.
+        """
+        with self._errors():
+            if not self._ready:
+                self._prepare()
+                self._ready = True
+            with self._connection().begin() as connection:
+                _begin(connection, writing=True)
+                yield connection
+
+    def close(self) -> None:
+        """Give back the connections."""
+        if self._engine:
+            self._engine.dispose()
+            self._engine = None
+
+    def _connection(self) -> Engine:
+        if self._engine is None:
+            self._engine = _open_engine(self._url)
+        return self._engine
+
+    def _file(self) -> Path | None:
+        """Return the file of an SQLite database."""
+        if self._url.get_backend_name() != "sqlite":
+            return None
+        if not self._url.database or self._url.database == ":memory:":
+            raise UsageError(f"registry {self._name} has no file", hint="write it like sqlite:///folder/registry.db")
+        return Path(self._url.database)
+
+    def _prepare(self) -> None:
+        if file := self._file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with self._connection().connect() as connection:
+                if connection.exec_driver_sql("pragma journal_mode").scalar() != "wal":
+                    connection.exec_driver_sql("pragma journal_mode = wal")
+        with self._connection().begin() as connection:
+            _begin(connection, writing=True)
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
+            if (revision := self._revision(connection)) != HEAD:
+                _migrate(connection, revision)
+
+    def _revision(self, connection: Connection) -> str | None:
+        """Return the step that the schema has reached; None when it has no tables of ours."""
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+        if revision is not None and revision not in KNOWN:
+            raise StoreError(
+                f"registry {self._name} was made by a newer featurectl (schema {revision}, this one knows {HEAD})",
+                code="FC604",
+                hint="install the version that made it",
+            )
+        return None if revision is None else str(revision)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+            reason = cause[0] if cause else type(error).__name__
+            raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError(
+            "the registry's URL can't be read", hint="write it like sqlite:///folder/registry.db or postgresql://..."
+        ) from None
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _open_engine(url: URL) -> Engine:
+    try:
+        if url.get_backend_name() != "sqlite":
+            return create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
+        engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
+    except NoSuchModuleError:
+        hint = "registries: sqlite:///, postgresql://"
+        raise UsageError(f"no registry of kind {url.drivername!r}", hint=hint) from None
+    except ModuleNotFoundError as error:
+        hint = "pip install 'featurectl[postgres]'"
+        raise UsageError(f"a {url.get_backend_name()} registry needs {error.name}", hint=hint) from None
+    event.listen(engine, "connect", lambda connection, _: connection.execute("pragma foreign_keys = on"))
+    return engine
+
+
+def _begin(connection: Connection, *, writing: bool) -> None:
+    """Open the transaction on the server: SQLite's write lock is taken now, a reader sees one moment."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("begin immediate" if writing else "begin")
+    elif not writing:
+        connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
+
+
+def _migrate(connection: Connection, revision: str | None) -> None:
+    from featurectl.registry.migrations.upgrade import upgrade  # Alembic is slow to import and rarely needed
+
+    upgrade(connection, revision)
+    if revision is None:
+        connection.execute(insert(tables.registry).values(id=str(uuid.uuid4())))
+
+
+def registry_id(connection: Connection) -> str:
+    """Return which registry this is."""
+    return str(connection.execute(select(tables.registry.c.id)).scalar_one())

@@ -1,0 +1,98 @@
+"""Rows of the registry's tables as the state that they say, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from featurectl.registry.base import HistoryEntry
+from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion
+from featurectl.units import format_iso, parse_instant
+
+Row = Mapping[str, Any]
+
+
+def object_row(project: str, item: ObjectVersion, at: datetime) -> dict[str, object]:
+    """Return the row of an object's version; `at` is when it was applied unless the object says so itself."""
+    return {
+        "project": project,
+        "kind": item.kind,
+        "name": item.name,
+        "version": item.version,
+        "definition": _dump(item.definition),
+        "features": _dump(item.features),
+        "data": item.data,
+        "metadata": item.metadata,
+        "applied_at": format_iso(item.applied_at or at),
+        "current": item.current,
+    }
+
+
+def load_object(row: Row) -> ObjectVersion:
+    """Return the object's version that a row holds."""
+    return ObjectVersion(
+        kind=row["kind"],
+        name=row["name"],
+        version=row["version"],
+        definition=json.loads(row["definition"]),
+        features=json.loads(row["features"]),
+        data=row["data"],
+        metadata=row["metadata"],
+        applied_at=parse_instant(row["applied_at"]),
+        current=row["current"],
+    )
+
+
+def model_document(version: ModelVersion) -> str:
+    """Return a model version as JSON text."""
+    return _dump(asdict(version) | {"created_at": format_iso(version.created_at)})
+
+
+def load_model_version(document: str) -> ModelVersion:
+    """Return the model version of a JSON text."""
+    fields = json.loads(document)
+    created = parse_instant(fields["created_at"])
+    assert created is not None, f"no instant: {fields['created_at']}"
+    inputs = tuple(_load_input(item) for item in fields["inputs"])
+    return ModelVersion(**(fields | {"created_at": created, "inputs": inputs}))
+
+
+def _load_input(fields: dict[str, Any]) -> BoundFeature:
+    if fields["categories"] is not None:
+        fields = fields | {"categories": tuple(fields["categories"])}
+    return BoundFeature(**fields)
+
+
+def history_row(project: str, entry: HistoryEntry, serial: int) -> dict[str, object]:
+    """Return the row of a history entry under the serial that it made."""
+    return {
+        "project": project,
+        "serial": serial,
+        "at": format_iso(entry.at),
+        "who": entry.who,
+        "commit_id": entry.commit,
+        "command": entry.command,
+        "summary": entry.summary,
+    }
+
+
+def load_history(row: Row) -> HistoryEntry:
+    """Return the history entry that a row holds."""
+    at = parse_instant(row["at"])
+    assert at is not None, f"no instant: {row['at']}"
+    return HistoryEntry(
+        serial=row["serial"],
+        at=at,
+        who=row["who"],
+        commit=row["commit_id"],
+        command=row["command"],
+        summary=row["summary"],
+    )
+
+
+def _dump(value: object) -> str:
+    """Return JSON text that keeps the order of keys: the order of an entity's keys has a meaning."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

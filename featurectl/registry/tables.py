@@ -1,0 +1,79 @@
+"""The tables of a registry, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text
+
+METADATA: Final = MetaData()
+
+# One row: which registry this is. A saved plan names it.
+registry = Table("registry", METADATA, Column("id", Text, primary_key=True))
+
+# One row a project; `serial` grows by one with each change of it.
+projects = Table(
+    "projects",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("serial", Integer, nullable=False),
+)
+
+# One row a version of an entity, source, feature view or model; `definition` and `features` are JSON.
+objects = Table(
+    "objects",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("features", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("applied_at", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+)
+
+# One row a trained model; `document` is all of it, as JSON.
+model_versions = Table(
+    "model_versions",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+# One row an alias of a model, such as "champion".
+aliases = Table(
+    "aliases",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+# One row an apply; `serial` is the one that it made.
+history = Table(
+    "history",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("serial", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("commit_id", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+)
+
+# One row a held lock; it is nobody's once `expires_at` has passed.
+locks = Table(
+    "locks",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+)

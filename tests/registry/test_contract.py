@@ -1,0 +1,241 @@
+"""What every registry does, on SQLite and on PostgreSQL."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from featurectl.errors import TryAgainError, UsageError
+from featurectl.registry.base import Change, HistoryEntry
+from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion, State
+
+AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
+VIEW = ObjectVersion(
+    kind="feature_view",
+    name="delays",
+    version=1,
+    definition={"keys": {"z": "string", "a": "int64"}, "text": "naïve ☃"},
+    features={"count_1d": "f1", "mean_1d": "f2"},
+    data="d",
+    metadata="m",
+)
+ENTRY = HistoryEntry(serial=0, at=AT, who="ana@host", commit="3f2c1ab", command="apply", summary="1 added")
+MODEL = ModelVersion(
+    model="late",
+    version=0,
+    definition={"name": "late"},
+    inputs=(
+        BoundFeature(
+            name="x", dtype="float64", model_dtype="float64", view="delays", view_version=1, feature="count_1d"
+        ),
+        BoundFeature(name="c", dtype="string", model_dtype="category", default="?", categories=("b", "a")),
+    ),
+    view_versions={"delays": 1},
+    table_versions={"delays@1": 4},
+    params={"depth": 7, "rate": 0.1, "deep": {"list": [1, None]}},
+    metrics={"auc": 0.7625},
+    label="is_late",
+    rows_train=10,
+    rows_validation=3,
+    artifact="models/late/1/model.txt",
+    artifact_format="lightgbm",
+    artifact_bytes=12,
+    artifact_sha256="ab",
+    libraries={"lightgbm": "4.6"},
+    code_commit="3f2c1ab",
+    seed=7,
+    created_at=AT,
+)
+
+
+def write(registry, state, *objects, retire=(), entry=ENTRY):
+    return registry.write_change(state, Change(write=objects, retire=tuple(retire)), entry)
+
+
+def test_an_unknown_project_is_empty(registry):
+    assert registry.load_state("flights") == State(project="flights", registry_id="", serial=0)
+    assert registry.read_history("flights") == ()
+
+
+def test_reading_never_makes_a_project(registry):
+    write(registry, registry.load_state("other"))
+    registry.load_state("flights")
+    written = write(registry, registry.load_state("other"))
+    assert (registry.load_state("flights").serial, written.serial) == (0, 2)
+
+
+def test_what_was_written_is_read_back(registry, open_registry):
+    state = write(registry, registry.load_state("flights"), VIEW)
+    assert state.serial == 1
+    assert state.objects == (replace(VIEW, applied_at=AT),)
+    assert list(state.objects[0].definition["keys"]) == ["z", "a"]
+    assert open_registry().load_state("flights") == state
+
+
+def test_a_registry_keeps_its_id(registry, open_registry):
+    first = write(registry, registry.load_state("flights"))
+    assert len(first.registry_id) == 36
+    assert write(open_registry(), open_registry().load_state("other")).registry_id == first.registry_id
+
+
+def test_a_version_that_is_written_again_replaces_itself(registry):
+    state = write(registry, registry.load_state("flights"), VIEW)
+    state = write(registry, state, replace(VIEW, metadata="changed"))
+    assert [(o.version, o.metadata) for o in state.objects] == [(1, "changed")]
+
+
+def test_a_retired_version_keeps_its_definition_and_is_not_current(registry):
+    state = write(registry, registry.load_state("flights"), VIEW)
+    state = write(registry, state, replace(VIEW, version=2), retire=state.objects)
+    assert [(o.version, o.current, o.definition) for o in state.objects] == [
+        (1, False, VIEW.definition),
+        (2, True, VIEW.definition),
+    ]
+    assert state.current("feature_view", "delays").version == 2
+
+
+def test_a_state_that_is_no_longer_the_newest_is_refused(registry, open_registry):
+    old = registry.load_state("flights")
+    write(registry, old, VIEW)
+    with pytest.raises(TryAgainError, match="serial 0 was read, 1 is there now"):
+        write(open_registry(), old, replace(VIEW, name="lost"))
+    state = registry.load_state("flights")
+    assert (state.serial, [o.name for o in state.objects]) == (1, ["delays"])
+    assert len(registry.read_history("flights")) == 1
+
+
+def test_a_state_of_another_registry_is_refused(registry):
+    state = write(registry, registry.load_state("flights"))
+    with pytest.raises(TryAgainError):
+        write(registry, replace(state, registry_id="another"), VIEW)
+
+
+def test_a_failed_change_leaves_nothing(registry):
+    state = write(registry, registry.load_state("flights"), VIEW)
+    with pytest.raises(TypeError):
+        write(registry, state, replace(VIEW, version=2), replace(VIEW, version=3, definition={"not": {"json"}}))
+    assert registry.load_state("flights") == state
+
+
+def test_projects_of_one_registry_do_not_see_each_other(registry):
+    write(registry, registry.load_state("flights"), VIEW)
+    registry.write_model_version("flights", MODEL, ["champion"])
+    other = registry.load_state("other")
+    assert (other.serial, other.objects, other.model_versions, other.aliases) == (0, (), (), {})
+    assert write(registry, other, replace(VIEW, metadata="theirs")).serial == 1
+    assert registry.load_state("flights").objects[0].metadata == "m"
+
+
+def test_the_history_is_newest_first_and_says_who_when_and_from_what(registry):
+    state = write(registry, registry.load_state("flights"), VIEW)
+    later = replace(ENTRY, at=AT + timedelta(hours=1), who="ben@host", commit="", summary="nothing")
+    write(registry, state, entry=later)
+    assert registry.read_history("flights") == (replace(later, serial=2), replace(ENTRY, serial=1))
+
+
+def test_model_versions_are_numbered_and_read_back_whole(registry):
+    first = registry.write_model_version("flights", MODEL, ["champion"])
+    second = registry.write_model_version("flights", replace(MODEL, status="rejected"), [])
+    assert (first, second) == (replace(MODEL, version=1), replace(MODEL, version=2, status="rejected"))
+    state = registry.load_state("flights")
+    assert state.model_versions == (first, second)
+    assert state.aliases == {("late", "champion"): 1}
+    assert state.serial == 2
+
+
+def test_an_alias_moves_to_a_version_that_exists(registry):
+    registry.write_model_version("flights", MODEL, ["champion"])
+    registry.write_model_version("flights", MODEL, [])
+    registry.write_alias("flights", "late", "champion", 2)
+    assert registry.load_state("flights").aliases == {("late", "champion"): 2}
+    with pytest.raises(UsageError, match="no version 3"):
+        registry.write_alias("flights", "late", "champion", 3)
+    assert registry.load_state("flights").aliases == {("late", "champion"): 2}
+
+
+def test_a_held_lock_names_its_holder(registry, open_registry):
+    with registry.lock("flights", "ana@host"):
+        with pytest.raises(TryAgainError, match="ana@host"):
+            with open_registry().lock("flights", "ben@host"):
+                pass
+        with open_registry().lock("other", "ben@host"):
+            pass
+
+
+def test_a_lock_is_released_whatever_happens(registry):
+    with pytest.raises(ZeroDivisionError):
+        with registry.lock("flights", "ana@host"):
+            raise ZeroDivisionError
+    with registry.lock("flights", "ana@host"):
+        pass
+
+
+def test_an_expired_lock_is_taken_over_and_not_released_by_its_old_holder(open_registry):
+    now = [AT]
+    first, second, third = (open_registry(lambda: now[0]) for _ in range(3))
+    with second.lock("warm", "up"):
+        pass
+    with first.lock("flights", "ana@host"):
+        now[0] = AT + timedelta(minutes=9, seconds=59)
+        with pytest.raises(TryAgainError):
+            with second.lock("flights", "ben@host"):
+                pass
+        now[0] = AT + timedelta(minutes=10)
+        held = second.lock("flights", "ben@host")
+        held.__enter__()
+    with pytest.raises(TryAgainError, match="ben@host"):
+        with third.lock("flights", "eve@host"):
+            pass
+    held.__exit__(None, None, None)
+    with third.lock("flights", "eve@host"):
+        pass
+
+
+def race(open_registry, count, work):
+    """Run `work(registry, number)` in threads that begin together, each with its own registry; return what came."""
+    gate, came = threading.Barrier(count), [None] * count
+
+    def run(number):
+        registry = open_registry()
+        gate.wait()
+        try:
+            came[number] = work(registry, number)
+        except TryAgainError as error:
+            came[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return came
+
+
+def test_of_changes_from_one_state_exactly_one_wins_also_in_a_registry_that_is_not_there_yet(open_registry):
+    empty = State(project="flights", registry_id="", serial=0)
+    came = race(open_registry, 4, lambda registry, n: write(registry, empty, replace(VIEW, name=f"view_{n}")))
+    won = [c for c in came if isinstance(c, State)]
+    assert (len(won), sum(isinstance(c, TryAgainError) for c in came)) == (1, 3)
+    assert open_registry().load_state("flights") == won[0]
+
+
+def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registry):
+    came = race(open_registry, 4, lambda registry, n: registry.write_model_version("flights", MODEL, []))
+    assert sorted(c.version for c in came) == [1, 2, 3, 4]
+    assert open_registry().load_state("flights").serial == 4
+
+
+def test_one_of_two_that_lock_at_once_waits_for_nothing_and_is_told(open_registry):
+    entered = threading.Barrier(2)
+
+    def hold(registry, number):
+        try:
+            with registry.lock("flights", f"holder {number}"):
+                entered.wait()
+                return "held"
+        except TryAgainError:
+            entered.wait()
+            return "refused"
+
+    assert sorted(race(open_registry, 2, hold)) == ["held", "refused"]

@@ -1,0 +1,153 @@
+"""Databases that are not there, not ours, or not of our time."""
+
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.registry.base import Change
+from featurectl.registry.database import HEAD, KNOWN
+from featurectl.registry.migrations.upgrade import steps
+from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.tables import METADATA
+from tests.registry.test_contract import ENTRY, VIEW
+
+
+def write(registry):
+    return registry.write_change(registry.load_state("flights"), Change(write=(VIEW,)), ENTRY)
+
+
+def test_reading_a_file_that_is_not_there_makes_nothing(tmp_path):
+    registry = SqlRegistry(f"sqlite:///{tmp_path}/folder/registry.db")
+    registry.load_state("flights")
+    registry.read_history("flights")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_constants_name_the_steps_of_the_folder():
+    assert steps() == KNOWN
+    assert steps()[-1] == HEAD
+
+
+def test_the_steps_lead_to_the_tables_as_they_are_declared(registry_url, registry):
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    write(registry)
+    engine = create_engine(registry_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+    engine.dispose()
+    assert differences == []
+
+
+def test_a_registry_of_a_newer_version_is_refused_for_reading_and_for_writing(tmp_path):
+    path = tmp_path / "registry.db"
+    registry = SqlRegistry(f"sqlite:///{path}")
+    state = write(registry)
+    registry.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    connection.close()
+    newer = SqlRegistry(f"sqlite:///{path}")
+    for use in (lambda: newer.load_state("flights"), lambda: newer.write_change(state, Change(), ENTRY)):
+        with pytest.raises(StoreError, match="made by a newer featurectl") as caught:
+            use()
+        assert caught.value.code == "FC604"
+    newer.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgresql://ana:s3cret@127.0.0.1:{closed.getsockname()[1]}/features"
+        registry = SqlRegistry(url)
+        for use in (lambda: registry.load_state("flights"), lambda: registry.lock("flights", "ana").__enter__()):
+            with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
+                use()
+            assert caught.value.code == "FC601"
+            assert "s3cret" not in caught.value.message
+            assert "\n" not in caught.value.message
+    registry.close()
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)  # the least that the driver takes
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        registry = SqlRegistry(f"postgresql://ana@127.0.0.1:{silent.getsockname()[1]}/features")
+        with pytest.raises(StoreError, match=r"can't be used.*timeout"):
+            registry.load_state("flights")
+    registry.close()
+
+
+def test_a_database_that_the_server_does_not_have_is_named(postgres_server):
+    registry = SqlRegistry(postgres_server.url.rsplit("/", 1)[0] + "/no_such_database")
+    with pytest.raises(StoreError, match='database "no_such_database" does not exist'):
+        registry.load_state("flights")
+    registry.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "registry.db"
+    path.write_text("not a database, and long enough to be looked at " * 20)
+    registry = SqlRegistry(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match=r"registry\.db can't be used: file is not a database"):
+        registry.load_state("flights")
+    with pytest.raises(StoreError):
+        registry.lock("flights", "ana").__enter__()
+    registry.close()
+
+
+def test_a_folder_that_can_not_be_made_is_an_error_of_the_store(tmp_path):
+    (tmp_path / "file").write_text("")
+    registry = SqlRegistry(f"sqlite:///{tmp_path}/file/registry.db")
+    with pytest.raises(StoreError, match="can't be used"):
+        registry.lock("flights", "ana").__enter__()
+
+
+def test_a_database_without_our_tables_is_an_empty_registry(postgres_url):
+    registry = SqlRegistry(postgres_url)
+    assert registry.load_state("flights").serial == 0
+    registry.close()
+
+
+@pytest.mark.parametrize("url", ["oracle+nothing://host/x", "no url at all", "sqlite://"])
+def test_a_url_that_can_not_be_a_registry_is_wrong_usage(url):
+    with pytest.raises(UsageError):
+        SqlRegistry(url).load_state("flights")
+
+
+def test_a_registry_can_be_copied_while_it_is_closed(tmp_path):
+    first = SqlRegistry(f"sqlite:///{tmp_path}/registry.db")
+    state = write(first)
+    first.close()
+    shutil.copy(tmp_path / "registry.db", tmp_path / "copy.db")
+    second = SqlRegistry(f"sqlite:///{tmp_path}/copy.db")
+    assert second.load_state("flights") == state
+    second.close()
+
+
+def test_reading_a_registry_and_writing_one_that_is_there_do_not_import_alembic(tmp_path):
+    url = f"sqlite:///{tmp_path}/registry.db"
+    registry = SqlRegistry(url)
+    state = write(registry)
+    registry.close()
+    program = (
+        "import sys; from featurectl.registry.sql import SqlRegistry;"
+        f"r = SqlRegistry({url!r}); assert r.load_state('flights').serial == {state.serial};"
+        "r.lock('flights', 'ana').__enter__(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_change_without_objects_still_counts(tmp_path):
+    registry = SqlRegistry(f"sqlite:///{tmp_path}/registry.db")
+    state = registry.write_change(write(registry), Change(), replace(ENTRY, summary="looked"))
+    assert (state.serial, len(state.objects)) == (2, 1)
+    registry.close()
