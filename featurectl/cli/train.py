@@ -18,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
         """Build a model's training set, fit it on the earlier rows, measure it on the later, register a version."""
         from featurectl.apply import git_commit
+        from featurectl.cli.render.models import version_json
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, registered_model, view_names
@@ -50,14 +51,4 @@ def add_to(app: typer.Typer) -> None:
             f"{format_count(version.rows_train)} rows, validated on the last {format_count(version.rows_validation)}\n"
             f"{metrics}"
         )
-        return Outcome(text=text, result=describe_version(version))
-
-
-def describe_version(version: object) -> dict[str, object]:
-    """Return a model version ready for JSON, without its definition."""
-    from dataclasses import asdict, is_dataclass
-
-    assert is_dataclass(version) and not isinstance(version, type)
-    described = asdict(version)
-    described.pop("definition")
-    return described
+        return Outcome(text=text, result=version_json(version, {}))

@@ -1,0 +1,74 @@
+"""Model versions as people read them, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from featurectl.cli.render.table import render_table
+from featurectl.registry.state import ModelVersion
+from featurectl.units import format_bytes, format_count, format_instant
+
+Aliases = Mapping[tuple[str, str], int]
+
+
+def render_versions(versions: Sequence[ModelVersion], aliases: Aliases) -> str:
+    """Return a table, a line per version."""
+    head = ("model", "version", "alias", "metrics", "rows", "trained")
+    rows = [
+        [v.model, str(v.version), names_of(v, aliases), _metrics(v), format_count(v.rows_train), _trained(v)]
+        for v in versions
+    ]
+    return "\n".join(render_table(head, rows))
+
+
+def render_version(version: ModelVersion, aliases: Aliases) -> str:
+    """Return all that a person asks of one version, inputs last."""
+    facts = [
+        ("model", f"{version.model} version {version.version} {names_of(version, aliases)}".rstrip()),
+        ("trained", f"{_trained(version)} on {version.rows_train:,} rows, validated on {version.rows_validation:,}"),
+        ("label", version.label),
+        ("metrics", _metrics(version)),
+        ("estimator", str(version.params.get("estimator"))),
+        ("params", ", ".join(f"{k}={v}" for k, v in _params(version).items())),
+        ("seed", str(version.seed)),
+        ("tables", ", ".join(f"{name} v{number}" for name, number in sorted(version.table_versions.items())) or "-"),
+        ("artifact", f"{version.artifact} ({format_bytes(version.artifact_bytes)})"),
+        ("sha256", version.artifact_sha256),
+        ("commit", version.code_commit or "-"),
+        ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
+    ]
+    lines = render_table(("", ""), [list(fact) for fact in facts])[1:]
+    inputs = [
+        [item.name, item.model_dtype, f"{item.view}@{item.view_version}:{item.feature}" if item.view else "-"]
+        for item in version.inputs
+    ]
+    return "\n".join([*lines, "", *render_table(("input", "type", "feature"), inputs)])
+
+
+def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
+    """Return a version ready for JSON, without its whole definition."""
+    described = asdict(version)
+    described.pop("definition")
+    described["created_at"] = version.created_at.isoformat()
+    described["aliases"] = names_of(version, aliases).split()
+    return described
+
+
+def names_of(version: ModelVersion, aliases: Aliases) -> str:
+    """Return the aliases that point at a version, separated by spaces."""
+    names = [alias for (model, alias), n in aliases.items() if model == version.model and n == version.version]
+    return " ".join(sorted(names))
+
+
+def _metrics(version: ModelVersion) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in sorted(version.metrics.items()))
+
+
+def _trained(version: ModelVersion) -> str:
+    return format_instant(version.created_at)
+
+
+def _params(version: ModelVersion) -> Mapping[str, object]:
+    params = version.params.get("params")
+    return params if isinstance(params, Mapping) else {}
