@@ -1,0 +1,170 @@
+"""`featurectl init`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import featurectl
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+
+MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
+RENDERED = ".jinja"
+
+# What to do first in a repository of each template, in order.
+NEXT = {
+    "flights": (
+        "featurectl validate",
+        "featurectl test",
+        "featurectl plan",
+        "featurectl apply --auto-approve",
+        "featurectl materialize",
+        "featurectl train late_arrival",
+        "featurectl score late_arrival --out scores.parquet",
+        "featurectl get carrier_arrivals carrier=UA",
+        "featurectl status",
+    ),
+    "minimal": (
+        "featurectl validate",
+        "featurectl plan",
+        "featurectl apply --auto-approve",
+        "featurectl materialize",
+        "featurectl get customer_orders customer=ann",
+    ),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "init")
+    def init(
+        call: Call,
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: new, or empty.")],
+        template: Annotated[str, typer.Option(help=f"{' or '.join(NEXT)}.")] = "flights",
+    ) -> Outcome:
+        """Write a repository that works at once, on data that it brings, and print the next commands."""
+        if template not in NEXT:
+            raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
+        project = project_name(folder)
+        call.progress.start(f"write the template {template}")
+        files = write_repository(template_folder() / template, folder, project)
+        call.progress.done(f"{len(files)} files")
+        enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
+        following = (*enter, *NEXT[template])
+        text = f"Wrote the project {project}, {len(files)} files, into {folder}. Next:\n\n"
+        return Outcome(
+            text=text + "".join(f"  {line}\n" for line in following),
+            result={
+                "folder": str(folder.resolve()),
+                "template": template,
+                "project": project,
+                "files": files,
+                "next": list(following),
+            },
+        )
+
+
+def project_name(folder: Path) -> str:
+    """Return the folder's name as a project's name; `flights` when nothing of it can stay.
+
+    >>> project_name(Path("/srv/Flight-Delays 2")), project_name(Path("2026"))
+    ('flight_delays_2', 'flights')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_")
+    return name if re.fullmatch(r"[a-z][a-z0-9_]*", name) else "flights"
+
+
+def template_folder() -> Path:
+    """Return the folder of the templates: inside the installed package, or beside it in a source tree."""
+    package = Path(featurectl.__file__).parent
+    inside = package / "feature_repo_template"
+    return inside if inside.is_dir() else package.parent / "feature_repo_template"
+
+
+def write_repository(template: Path, folder: Path, project: str) -> list[str]:
+    """Return the paths of the files that were written below `folder`, all of them or none.
+
+    Raises:
+        UsageError: the folder holds something, is a file, or can't be written.
+    """
+    try:
+        with staging(folder) as staged:
+            files = [write_file(source, template, staged, project) for source in template_files(template)]
+            move_in(staged, folder)
+    except OSError as error:
+        raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
+    return files
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder inside `folder`, which is made where missing; whatever fails, both are as before."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", hint="init writes into a new or an empty folder")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=".init-", dir=folder))
+        try:
+            yield staged
+        finally:
+            shutil.rmtree(staged)
+    except BaseException:
+        for path in made:
+            if path.is_dir():
+                path.rmdir()
+        raise
+
+
+def template_files(template: Path) -> list[Path]:
+    """Return the files of a template, hidden ones too, in order."""
+    return sorted(path for path in template.rglob("*") if path.is_file())
+
+
+def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
+    """Return the path of the file written, relative to the repository: a copy, or rendered where it ends in .jinja."""
+    name = source.relative_to(template).as_posix()
+    target = staged / name.removesuffix(RENDERED)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == RENDERED:
+        target.write_text(render(source.read_text(encoding="utf-8"), project), encoding="utf-8", newline="\n")
+    else:
+        shutil.copyfile(source, target)
+    return name.removesuffix(RENDERED)
+
+
+def render(text: str, project: str) -> str:
+    """Return a template's text with the project's name in its place; a name that is unknown to it is an error."""
+    from jinja2 import Environment, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=select_autoescape(default_for_string=False),  # YAML and Markdown know nothing of HTML's escapes
+    )
+    return environment.from_string(text).render(project=project)
+
+
+def move_in(staged: Path, folder: Path) -> None:
+    """Move what is staged into the folder around it, the marker last; when one move fails, all are undone."""
+    entries = sorted(staged.iterdir(), key=lambda path: path.name == MARKER)
+    moved: list[Path] = []
+    try:
+        for entry in entries:
+            entry.rename(folder / entry.name)
+            moved.append(entry)
+    except BaseException:
+        for entry in moved:
+            (folder / entry.name).rename(entry)
+        raise

@@ -1,0 +1,142 @@
+"""`init` writes a repository whole or not at all."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.init import NEXT, project_name, template_folder
+from featurectl.cli.main import main
+
+PROJECT = "project: "
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def template_tree(name: str) -> list[str]:
+    return sorted(path.removesuffix(".jinja") for path in tree(template_folder() / name))
+
+
+def project_line(folder: Path) -> str:
+    lines = (folder / "featurectl.yaml").read_text().splitlines()
+    return next(line for line in lines if line.startswith(PROJECT))
+
+
+@pytest.mark.parametrize("template", sorted(NEXT))
+def test_init_writes_every_file_of_the_template(template, tmp_path, capsys):
+    folder = tmp_path / "a" / "Late Flights"
+    assert main(["init", str(folder), "--template", template]) == 0
+    assert tree(folder) == template_tree(template)
+    assert project_line(folder) == "project: late_flights"
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in NEXT[template])
+    assert f"cd '{folder}'" in printed
+
+
+@pytest.mark.parametrize("template", sorted(NEXT))
+def test_files_that_are_not_rendered_are_copied_byte_for_byte(template, tmp_path):
+    main(["init", str(tmp_path / "repo"), "--template", template])
+    source = template_folder() / template
+    for name in tree(source):
+        if not name.endswith(".jinja"):
+            assert (tmp_path / "repo" / name).read_bytes() == (source / name).read_bytes(), name
+
+
+def test_flights_is_the_template_where_none_is_named(tmp_path):
+    assert main(["init", str(tmp_path / "repo")]) == 0
+    assert (tmp_path / "repo" / "data" / "flights.parquet").is_file()
+    assert (tmp_path / "repo" / ".github" / "workflows" / "features.yml").is_file()
+    assert (tmp_path / "repo" / ".gitignore").read_text() == ".featurectl/\n"
+
+
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    before = folder.stat().st_ino
+    monkeypatch.chdir(folder)
+    assert main(["init", ".", "--template", "minimal", "-o", "json"]) == 0
+    assert folder.stat().st_ino == before
+    assert tree(folder) == template_tree("minimal")
+    assert project_line(folder) == "project: empty"
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["next"] == list(NEXT["minimal"])
+    assert sorted(result["files"]) == tree(folder)
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path, capsys):
+    (tmp_path / "note.txt").write_text("mine")
+    assert main(["init", str(tmp_path)]) == 64
+    assert f"{tmp_path} is not empty" in capsys.readouterr().err
+    assert tree(tmp_path) == ["note.txt"]
+
+
+def test_init_does_not_write_over_a_repository(tmp_path):
+    assert main(["init", str(tmp_path / "repo"), "--template", "minimal"]) == 0
+    before = {name: (tmp_path / "repo" / name).read_bytes() for name in tree(tmp_path / "repo")}
+    assert main(["init", str(tmp_path / "repo"), "--template", "flights"]) == 64
+    assert {name: (tmp_path / "repo" / name).read_bytes() for name in tree(tmp_path / "repo")} == before
+
+
+@pytest.mark.parametrize("below", ["file", "file/repo"])
+def test_a_file_in_the_way_is_a_usage_error(below, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["init", str(tmp_path / below)]) == 64
+    assert f"can't write {tmp_path / below}" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_nobody_can_make_is_a_usage_error(capsys):
+    assert main(["init", "/proc/nobody/repo"]) == 64
+    assert "can't write /proc/nobody/repo" in capsys.readouterr().err
+
+
+def test_an_unknown_template_is_a_usage_error_that_lists_them(tmp_path, capsys):
+    assert main(["init", str(tmp_path / "repo"), "--template", "fraud"]) == 64
+    assert "templates: flights, minimal" in capsys.readouterr().err
+    assert not (tmp_path / "repo").exists()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_write_that_fails_half_way_leaves_nothing(exists, tmp_path):
+    """The largest table does not fit under the limit on a file's size; the small files before it did."""
+    folder = tmp_path / "new" / "repo"
+    if exists:
+        folder.mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "featurectl", "init", str(folder)],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_files,
+        check=False,
+    )
+    assert done.returncode == 64, done.stderr
+    assert f"can't write {folder}: File too large" in done.stderr
+    assert (list(folder.iterdir()) == []) if exists else (list(tmp_path.iterdir()) == [])
+
+
+def limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_500_000, 2_500_000))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("flights", "flights"), ("My Shop", "my_shop"), ("2026", "flights"), ("_a-", "a"), ("été", "t"), ("/", "flights")],
+)
+def test_the_project_is_named_after_the_folder(folder, name):
+    assert project_name(Path(folder)) == name
+
+
+def test_init_loads_nothing_heavy(tmp_path):
+    code = (
+        "import sys; from featurectl.cli.main import main; main(['init', sys.argv[1], '--template', 'minimal', '-q']);"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'redis', 'numpy', 'yaml'}))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "repo")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (tmp_path / "repo" / "featurectl.yaml").is_file()
+    assert done.stdout.splitlines()[-1] == "[]"
