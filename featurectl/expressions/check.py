@@ -1,0 +1,219 @@
+"""Raw tree and column types -> typed tree: names, types, constants folded, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, STRING, UNKNOWN
+from featurectl.expressions.calls import call
+from featurectl.expressions.functions import OPERATIONS
+from featurectl.expressions.literals import literal
+from featurectl.expressions.names import canonical, check_names, walk
+from featurectl.expressions.operations import (
+    arithmetic,
+    between,
+    boolean,
+    cast,
+    clean,
+    comparison,
+    constant,
+    extract,
+    joined,
+    like,
+    make,
+    membership,
+    negative,
+    null_as,
+    refuse,
+    to_float,
+    unify,
+)
+from featurectl.expressions.parse import parse
+from featurectl.expressions.row import build_closure
+from featurectl.expressions.syntax import MAX_CHARACTERS, Raw
+from featurectl.expressions.tree import Columns, Expression, Node
+
+MAX_WEIGHT: Final = 2_000
+
+
+def type_expression(text: str, columns: Columns, want: str | None = None) -> Expression:
+    """Return an expression with its typed tree.
+
+    `want` is the type that it must have: an int64 is converted to float64, a bare null becomes a null of the type;
+    without it, the type is what the expression gives.
+
+    Raises:
+        ExpressionError: it is no expression of the language, reads a column that does not exist or whose type no
+            expression can have, or gives another type than `want`.
+
+    >>> type_expression("arr_delay > 15", {"arr_delay": "float64"}).tree.dtype
+    'bool'
+    """
+    raw = parse(text)
+    check_names(raw, columns)
+    node = clean_result(_Checker(columns).node(raw))
+    return Expression(text, _wanted(node, raw, want))
+
+
+def name_expression(text: str, names: Iterable[str] | None) -> Expression:
+    """Return an expression of columns whose types aren't known: parsed, and all checked that needs no types.
+
+    `names` are the columns that there are, None where even these aren't known.
+
+    Raises:
+        ExpressionError: it is no expression of the language, or reads a column that is not in `names`.
+    """
+    check_names(parse(text), None if names is None else frozenset(names))
+    return Expression(text)
+
+
+def untyped_canonical(text: str) -> list[object]:
+    """Return a JSON-ready form that case, brackets, white space and aliases don't change.
+
+    Raises:
+        ExpressionError: it is no expression of the language.
+
+    >>> untyped_canonical("IFNULL(x,1)") == untyped_canonical("coalesce( x, (1) )")
+    True
+    """
+    raw = parse(text)
+    check_names(raw, None)
+    return canonical(raw)
+
+
+def expression_columns(text: str) -> frozenset[str]:
+    """Return the names of the columns that an expression reads.
+
+    Raises:
+        ExpressionError: it is not in the grammar.
+
+    >>> sorted(expression_columns("a + b > a"))
+    ['a', 'b']
+    """
+    return frozenset(part.value for part in walk(parse(text)) if part.kind == "column")
+
+
+def clean_result(node: Node) -> Node:
+    """Return the whole expression as it is read: what arithmetic leaves is finite; a bare column stays as it is."""
+    return node if node.op == "col" else clean(node)
+
+
+def _wanted(node: Node, raw: Raw, want: str | None) -> Node:
+    if want is not None:
+        node = null_as(node, want) if want in SCALARS else node
+        node = clean_result(to_float(node)) if want == FLOAT64 else node
+        if node.dtype != want:
+            hint = "compare it with something" if want == BOOL else f"write cast(... as {want})"
+            refuse(raw, f"this is {node.dtype}, must be {want}", hint if want in SCALARS else "")
+    if node.dtype == NULL:
+        refuse(raw, "this is always null, of no type", "write cast(null as float64)")
+    if node.dtype == DURATION:
+        refuse(raw, "a duration can't be a value", "write seconds_between(a, b), or extract(epoch from ...)")
+    return node
+
+
+class _Checker:
+    """Types one raw tree from the leaves up; `weights` knows the weight of every node made so far."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.weights: dict[int, tuple[Node, int]] = {}  # by id; the node beside it keeps the id in use
+
+    def node(self, raw: Raw) -> Node:
+        node = self.typed(raw)
+        if node.args and all(arg.op == "lit" for arg in node.args):
+            node = _folded(node, raw)
+        if self.weigh(node) > MAX_WEIGHT:
+            refuse(raw, "too large for the engines", "split it into two columns")
+        return node
+
+    def weigh(self, node: Node) -> int:
+        """Return how large the text of the largest engine form gets: guards repeat their operands."""
+        if id(node) not in self.weights:
+            weight = 1 + OPERATIONS.get(node.op, 1) * sum(self.weigh(arg) for arg in node.args)
+            self.weights[id(node)] = (node, weight)
+        return self.weights[id(node)][1]
+
+    def typed(self, raw: Raw) -> Node:
+        match raw.kind:
+            case "column":
+                return self.column(raw)
+            case "number" | "string" | "boolean" | "null" | "timestamp" | "date" | "interval":
+                return constant(*literal(raw), raw)
+            case "case" | "simple_case":
+                return self.case(raw)
+            case _:
+                return _operation(raw, [self.node(arg) for arg in raw.args])
+
+    def column(self, raw: Raw) -> Node:
+        dtype = self.columns[raw.value]
+        if dtype == UNKNOWN:
+            refuse(raw, f'the type of column "{raw.value}" is not known', "declare it under the source's columns:")
+        if dtype not in SCALARS:
+            refuse(raw, f'column "{raw.value}" is {dtype}: no expression can read it', "cast it in the source")
+        return make("col", dtype, (), raw, raw.value)
+
+    def case(self, raw: Raw) -> Node:
+        args = [self.node(arg) for arg in raw.args]
+        subject = args.pop(0) if raw.kind == "simple_case" else None
+        whens, values = args[:-1:2], [*args[1:-1:2], args[-1]]
+        if subject is None:
+            conditions = [boolean(when) for when in whens]
+        else:
+            conditions = [self.equality(subject, when, raw) for when in whens]
+        values = unify(values, "case gives both")
+        if values[0].dtype == NULL:
+            refuse(raw, "every branch is null", "cast one: cast(null as float64)")
+        branches = [node for pair in zip(conditions, values, strict=False) for node in pair]
+        return make("case", values[0].dtype, (*branches, values[-1]), raw)
+
+    def equality(self, subject: Node, when: Node, raw: Raw) -> Node:
+        node = comparison("=", subject, when, raw)
+        return _folded(node, raw) if all(arg.op == "lit" for arg in node.args) else node
+
+
+def _operation(raw: Raw, args: list[Node]) -> Node:
+    match raw.kind:
+        case "operator":
+            return _binary(raw, *args)
+        case "negative":
+            return negative(args[0], raw)
+        case "not":
+            return make("not", BOOL, (boolean(args[0]),), raw)
+        case "is" if raw.value == "null":
+            return make("isnull", BOOL, (clean(args[0]),), raw)
+        case "is":
+            return make(f"is{raw.value}", BOOL, (boolean(args[0]),), raw)
+        case "in":
+            return membership(args, raw)
+        case "between":
+            return between(args, raw)
+        case "like":
+            return like(args[0], args[1], raw)
+        case "cast":
+            return cast(args[0], raw.value, raw)
+        case "extract":
+            return extract(raw.value, args[0], raw)
+        case _:
+            return call(raw, args)
+
+
+def _binary(raw: Raw, left: Node, right: Node) -> Node:
+    match raw.value:
+        case "and" | "or":
+            return make(raw.value, BOOL, (boolean(left), boolean(right)), raw)
+        case "||":
+            return joined(left, right, raw)
+        case "+" | "-" | "*" | "/" | "%":
+            return arithmetic(raw.value, left, right, raw)
+        case _:
+            return comparison(raw.value, left, right, raw)
+
+
+def _folded(node: Node, raw: Raw) -> Node:
+    """Return a constant part, computed once: engines fold by their own rules, so they never see one."""
+    value = build_closure(clean(node), {})(())
+    if node.dtype == STRING and isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        refuse(raw, f"a constant text of more than {MAX_CHARACTERS:,} characters")
+    return constant(node.dtype, value, raw)

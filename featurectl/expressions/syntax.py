@@ -1,0 +1,33 @@
+"""The raw tree of an expression: what was written, with its places, before names and types are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+MAX_CHARACTERS: Final = 4_000
+MAX_NODES: Final = 500
+MAX_DEPTH: Final = 40  # of brackets, calls and operands: how deep the parser goes
+MAX_HEIGHT: Final = 150  # of the tree: a chain `a + b + c` is flat to read and deep to walk
+
+Kind = Literal[
+    "column", "number", "string", "boolean", "null", "timestamp", "date", "interval", "operator", "negative", "not",
+    "is", "in", "between", "like", "case", "simple_case", "cast", "extract", "call",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One part of an expression as written.
+
+    `value` is the text that belongs to it: a name, an operator, a literal without its quotes, a type, a part.
+    A `case` has its conditions and values by turns and the value of `else` last (a null where it was left out);
+    a `simple_case` has its subject before them. `height` is the number of parts on the longest way down.
+    """
+
+    kind: Kind
+    value: str
+    args: tuple[Raw, ...]
+    start: int
+    end: int
+    height: int
