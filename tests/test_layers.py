@@ -43,7 +43,7 @@ SERVING_NEVER = {"spec", "plan"}
 
 # A heavy library may be imported only by these files (prefixes of paths below featurectl/).
 HEAVY = {
-    "sqlalchemy": ["registry/", "sources/sql.py"],
+    "sqlalchemy": ["registry/", "sources/sql"],
     "alembic": ["registry/"],
     "redis": ["online/redis.py"],
     "deltalake": ["offline/delta.py", "sources/delta.py"],

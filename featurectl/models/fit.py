@@ -14,9 +14,11 @@ import polars as pl
 from featurectl.errors import DataError
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import measure
-from featurectl.models.runtimes import dump_estimator, fit_estimator, make_estimator, predict_scores
+from featurectl.models.runtimes import dump_estimator, fit_estimator, load_runtime, make_estimator
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
+
+NONE = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,8 @@ def fit_model(
         raise DataError(f"model {model}: {trainer.estimator} could not be fitted: {error}", code="FC513") from error
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     unseen = ~is_train
-    scores = predict_scores(estimator, matrix[unseen]) if unseen.any() else np.empty(0)
+    # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
+    scores = load_runtime(kind, content, allow_pickle=allow_pickle).predict(matrix[unseen]) if unseen.any() else NONE
     return Fitted(
         form=form,
         format=kind,

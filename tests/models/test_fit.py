@@ -1,0 +1,120 @@
+"""Models are fitted on the past and measured on what comes after."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from featurectl.errors import DataError, UsageError
+from featurectl.models.fit import Examples, fit_model, split_by_time
+from featurectl.models.runtimes import load_runtime
+from featurectl.registry.state import BoundFeature
+from featurectl.spec.definition import Trainer
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+
+
+def times(*days):
+    return pl.Series("t", [None if d is None else START + timedelta(days=d) for d in days], dtype=INSTANT)
+
+
+def examples(n=400, seed=1):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    label = pl.Series("y", x + rng.normal(size=n) * 0.5 > 0)
+    return Examples(rows=pl.DataFrame({"x": x}), label=label, time=times(*range(n)))
+
+
+INPUTS = [BoundFeature(name="x", dtype="float64", model_dtype="float64")]
+LIGHTGBM = Trainer(
+    estimator="lightgbm.LGBMClassifier",
+    params={"n_estimators": 20, "num_threads": 1, "verbose": -1, "deterministic": True},
+    seed=7,
+)
+LOGISTIC = Trainer(estimator="sklearn.linear_model.LogisticRegression", params={}, seed=7)
+
+
+def test_rows_of_one_instant_stay_on_one_side_of_the_split():
+    is_train, cut = split_by_time(times(0, 1, 2, 2, 2, 3, 4, 5), 0.5)
+    assert cut == START + timedelta(days=2)
+    assert is_train.tolist() == [True, True, False, False, False, False, False, False]
+
+
+def test_a_fraction_of_0_trains_on_everything():
+    is_train, cut = split_by_time(times(0, 1, 2), 0.0)
+    assert is_train.all()
+    assert cut is None
+
+
+def test_lightgbm_is_kept_as_text_and_gives_the_same_scores_back():
+    fitted = fit_model(examples(), INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+    assert (fitted.format, fitted.rows_train, fitted.rows_validation) == ("txt", 300, 100)
+    assert fitted.metrics["auc"] > 0.8
+    again = fit_model(examples(), INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+    assert again.content == fitted.content
+    runtime = load_runtime(fitted.format, fitted.content, allow_pickle=False)
+    scores = runtime.predict(fitted.form.encode(pl.DataFrame({"x": [-2.0, 2.0, None]})))
+    assert 0 <= scores[0] < 0.2 < 0.8 < scores[1] <= 1
+
+
+def test_a_pickle_must_be_allowed_in_the_model_and_again_when_it_is_loaded():
+    data = examples()
+    with pytest.raises(DataError, match="LogisticRegression can only be kept as a pickle") as caught:
+        fit_model(data, INPUTS, LOGISTIC, allow_pickle=False, model="m")
+    assert caught.value.code == "FC514"
+    fitted = fit_model(data, INPUTS, LOGISTIC, allow_pickle=True, model="m")
+    with pytest.raises(UsageError, match="runs code"):
+        load_runtime(fitted.format, fitted.content, allow_pickle=False)
+    runtime = load_runtime(fitted.format, fitted.content, allow_pickle=True)
+    assert runtime.predict(fitted.form.encode(pl.DataFrame({"x": [3.0]})))[0] > 0.9
+
+
+def test_rows_without_label_or_time_are_left_out():
+    data = examples()
+    label = data.label.to_list()
+    label[0] = None
+    late = data.time.to_list()
+    late[1] = None
+    holed = Examples(rows=data.rows, label=pl.Series("y", label), time=pl.Series("t", late, dtype=INSTANT))
+    fitted = fit_model(holed, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+    assert fitted.rows_train + fitted.rows_validation == 398
+
+
+def test_a_regression_is_measured_in_the_units_of_its_label():
+    data = examples()
+    numeric = Examples(rows=data.rows, label=data.rows["x"] * 2, time=data.time)
+    trainer = Trainer(estimator="sklearn.linear_model.LinearRegression", params={}, seed=0)
+    fitted = fit_model(numeric, INPUTS, trainer, allow_pickle=True, model="m")
+    assert fitted.metrics["rmse"] < 1e-3
+    assert fitted.metrics["r2"] > 0.999
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        (Trainer(estimator="nowhere.Model"), "nowhere.Model can't be imported"),
+        (Trainer(estimator="lightgbm.Nothing"), "lightgbm.Nothing can't be imported"),
+        (Trainer(estimator="sklearn.linear_model.LogisticRegression", params={"depth": 3}), "does not take these"),
+        (Trainer(estimator="datetime.date", params={"year": 1, "month": 1, "day": 1}), "has no fit and predict"),
+    ],
+)
+def test_an_estimator_that_can_not_be_made_is_named(trainer, message):
+    with pytest.raises(DataError, match=message) as caught:
+        fit_model(examples(), INPUTS, trainer, allow_pickle=True, model="m")
+    assert caught.value.code == "FC513"
+
+
+def test_no_rows_with_a_label_is_an_error_with_numbers():
+    data = examples(4)
+    empty = Examples(rows=data.rows, label=pl.Series("y", [None] * 4, dtype=pl.Boolean), time=data.time)
+    with pytest.raises(DataError, match=r"model m: no rows to train on \(4 rows, 0 with a label\)"):
+        fit_model(empty, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+
+
+def test_a_text_label_is_refused():
+    data = examples(4)
+    text = Examples(rows=data.rows, label=pl.Series("y", list("abcd")), time=data.time)
+    with pytest.raises(DataError, match="the label y is String"):
+        fit_model(text, INPUTS, LIGHTGBM, allow_pickle=False, model="m")

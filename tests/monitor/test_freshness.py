@@ -1,0 +1,86 @@
+"""Ages against SLAs, and the table that people read."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from featurectl.cli.render.status import render_status, status_json
+from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
+from featurectl.spec.definition import Freshness
+from featurectl.units import HOUR_US, MINUTE_US
+
+NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)
+
+
+@pytest.mark.parametrize(
+    ("age_us", "freshness", "expected"),
+    [
+        (HOUR_US, SLA, ("OK", 0)),
+        (HOUR_US + 1, SLA, ("WARN", 1)),
+        (6 * HOUR_US, SLA, ("WARN", 5 * HOUR_US)),
+        (6 * HOUR_US + 1, SLA, ("STALE", 1)),
+        (10 * HOUR_US, Freshness(warn_after_us=HOUR_US), ("WARN", 9 * HOUR_US)),
+        (10 * HOUR_US, Freshness(error_after_us=HOUR_US), ("STALE", 9 * HOUR_US)),
+        (10 * HOUR_US, None, ("OK", 0)),
+        (None, SLA, ("OK", 0)),
+    ],
+)
+def test_a_bound_itself_still_holds(age_us, freshness, expected):
+    assert judge_age(age_us, freshness) == expected
+
+
+def test_an_age_is_counted_from_now():
+    assert age_at(NOW, datetime(2026, 11, 24, 12, 41, tzinfo=UTC)) == 19 * MINUTE_US
+    assert age_at(NOW, None) is None
+
+
+GOLDEN = """\
+view               last event        age       SLA (warn/error)  state  version  rows   online keys  computed
+customer_spend     2026-11-24 12:41  19 m      1 h / 6 h         OK     2        1.2 M  84,201       12:45
+customer_sessions  2026-11-24 03:02  9 h 58    1 h / 6 h         STALE  1        310 k  79,020       03:10             +3 h 58 over
+customer_old       2026-11-20 03:02  4 d 10 h  -                 OK     1        5      -            2026-11-21 01:00
+facts              -                 -         - / 6 h           OK     1        103    103          12:45
+orders (source)    -                 -         30 m / 2 h        ERROR  file not found: data/orders.parquet
+
+3 ok, 1 stale, 1 error."""
+
+
+def rows():
+    def at(*parts):
+        return datetime(2026, 11, *parts, tzinfo=UTC)
+
+    return [
+        FreshnessRow(
+            kind="view", name="customer_spend", verdict="OK", freshness=SLA, last_event=at(24, 12, 41),
+            age_us=19 * MINUTE_US, version=2, rows=1_200_000, online_keys=84_201, computed_at=at(24, 12, 45),
+        ),
+        FreshnessRow(
+            kind="view", name="customer_sessions", verdict="STALE", freshness=SLA, last_event=at(24, 3, 2),
+            age_us=9 * HOUR_US + 58 * MINUTE_US, over_us=3 * HOUR_US + 58 * MINUTE_US, version=1, rows=310_000,
+            online_keys=79_020, computed_at=at(24, 3, 10),
+        ),
+        FreshnessRow(
+            kind="view", name="customer_old", verdict="OK", last_event=at(20, 3, 2), age_us=106 * HOUR_US, version=1,
+            rows=5, computed_at=at(21, 1, 0),
+        ),
+        FreshnessRow(
+            kind="view", name="facts", verdict="OK", freshness=Freshness(error_after_us=6 * HOUR_US), version=1,
+            rows=103, online_keys=103, computed_at=at(24, 12, 45),
+        ),
+        FreshnessRow(
+            kind="source", name="orders", verdict="ERROR",
+            freshness=Freshness(warn_after_us=30 * MINUTE_US, error_after_us=2 * HOUR_US),
+            error="file not found: data/orders.parquet",
+        ),
+    ]  # fmt: skip
+
+
+def test_status_is_drawn_as_the_reference_draws_it():
+    assert render_status(rows(), NOW) == GOLDEN
+
+
+def test_json_has_ages_in_seconds_and_the_error():
+    stale, error = status_json(rows()[1]), status_json(rows()[4])
+    assert (stale["age_seconds"], stale["over_seconds"]) == (35_880.0, 14_280.0)
+    assert (error["state"], error["error"]) == ("ERROR", "file not found: data/orders.parquet")
