@@ -252,6 +252,21 @@ CODES: Final[Mapping[str, Code]] = {
         "the spine lacks a column",
         "The model needs a key, a request column or the time, and the spine does not have it.",
     ),
+    "FC507": Code(
+        "a sum is too large for its type",
+        "Sums of integers are exact in 64 bits, sums of decimals in 38 digits: one that does not fit is an error, "
+        "never a wrapped number. Cast the column to float64 in the source's `select`, or ask for a shorter window.",
+    ),
+    "FC510": Code(
+        "a view has no offline table yet",
+        "The view is applied, and nothing was computed for it: `featurectl materialize` reads its source and writes "
+        "the table.",
+    ),
+    "FC511": Code(
+        "a view was never pushed",
+        "The online store holds nothing of this version of the view: `featurectl push` fills it from the offline "
+        "table.",
+    ),
     # Stores
     "FC601": Code(
         "the registry can't be reached",

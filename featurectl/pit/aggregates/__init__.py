@@ -1,0 +1,1 @@
+"""The aggregates of the language, one small class each."""

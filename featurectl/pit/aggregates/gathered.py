@@ -1,0 +1,104 @@
+"""count_distinct, percentile, median, top_k: aggregates that look at every row of a range.
+
+The values of a chunk are sorted as one column of `probe * number of distinct values + rank`, so that each probe's
+values lie together in ascending order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from featurectl.pit.aggregates.base import blank, column_of, number_of
+from featurectl.pit.aggregates.lists import lists_of
+from featurectl.pit.arrays import Bools, Floats, Ints
+from featurectl.pit.gather import Chunk, gather
+from featurectl.pit.inputs import Ranks
+from featurectl.pit.lanes import Part
+from featurectl.pit.questions import WindowQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sorted:
+    """The values of a chunk by probe and rank; `new` marks the first of equal values of a probe."""
+
+    owner: Ints
+    rank: Ints
+    new: Bools
+
+
+def _sort(chunk: Chunk, ranks: Ranks) -> _Sorted:
+    distinct = max(len(ranks.distinct), 1)
+    owner = np.repeat(np.arange(len(chunk.sizes)), chunk.sizes)
+    joined = np.sort(owner * distinct + ranks.rank[chunk.rows])
+    new = np.ones(len(joined), np.bool_)
+    new[1:] = joined[1:] != joined[:-1]
+    return _Sorted(owner=joined // distinct, rank=joined % distinct, new=new)
+
+
+def _chunks(question: WindowQuestion, parts: Sequence[Part]) -> tuple[Ranks, list[Part]]:
+    column = column_of(question)
+    return parts[0].lane.inputs.ranks(column), [part.only(column) for part in parts]
+
+
+class CountDistinct:
+    """The number of different values; NaN is one value."""
+
+    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+        """Return Int64, 0 where there is no value."""
+        ranks, valued = _chunks(question, parts)
+        counts = []
+        for chunk in gather(valued):
+            found = _sort(chunk, ranks)
+            counts.append(np.bincount(found.owner[found.new], minlength=len(chunk.sizes)))
+        return pl.Series(np.concatenate(counts).astype(np.int64))
+
+
+class Percentile:
+    """The value below which the share q of the values lies, on a straight line between the two nearest."""
+
+    def __init__(self, q: float | None = None) -> None:
+        self._q = q
+
+    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+        """Return Float64, null where there is no value."""
+        q = question.q if self._q is None else self._q
+        assert q is not None, f"{question.name}: percentile needs q"
+        ranks, valued = _chunks(question, parts)
+        distinct = ranks.distinct.cast(pl.Float64).to_numpy()
+        return pl.concat([self._of_chunk(chunk, ranks, distinct, q) for chunk in gather(valued)])
+
+    def _of_chunk(self, chunk: Chunk, ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
+        filled = chunk.sizes > 0
+        rank = _sort(chunk, ranks).rank
+        first = np.cumsum(chunk.sizes)[filled] - chunk.sizes[filled]
+        place = q * (chunk.sizes[filled] - 1)
+        below = np.floor(place).astype(np.int64)
+        low = distinct[rank[first + below]]
+        high = distinct[rank[first + np.ceil(place).astype(np.int64)]]
+        found = np.zeros(len(chunk.sizes))
+        found[filled] = np.where(low == high, low, low + (high - low) * (place - below))
+        return blank(found, filled)
+
+
+class TopK:
+    """The n most frequent values, most frequent first; of equally frequent ones the least first."""
+
+    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+        """Return a list of the column's type, at most n long, empty where there is no value."""
+        n = number_of(question)
+        ranks, valued = _chunks(question, parts)
+        return pl.concat([self._of_chunk(chunk, ranks, n) for chunk in gather(valued)])
+
+    def _of_chunk(self, chunk: Chunk, ranks: Ranks, n: int) -> pl.Series:
+        found = _sort(chunk, ranks)
+        first = np.flatnonzero(found.new)
+        often = np.diff(np.append(first, len(found.new)))
+        owner, rank = found.owner[first], found.rank[first]
+        order = np.lexsort((rank, -often, owner))
+        different = np.bincount(owner, minlength=len(chunk.sizes)).astype(np.int64)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(different) - different, different)
+        return lists_of(ranks.distinct.gather(rank[order][place < n]), np.minimum(different, n))

@@ -1,0 +1,164 @@
+"""Which rows a question may see: those with available_at <= t.
+
+Along the rows of one key, availability mostly rises: what happened later is known later. Where it does, the rows
+known at t are the first so many. So, for every question, three stretches of its key's rows:
+
+    [start, settled)     all known at t: the greatest availability so far is at most t
+    [settled, possible)  some known, some not: gathered and looked at one by one
+    [possible, end)      none known: the least availability from here on is after t
+
+A constant delay leaves the middle empty. A row that is known later than one 64 places behind it would widen the
+middle for many questions, so such rows form a layer of their own, answered in the same way, and so on: in every
+layer but the last the middle is at most 64 rows. Which layer a row is in depends on its key's rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from featurectl.pit.arrays import CHUNK_ROWS, Bools, Ints, batches, running_total, unroll
+from featurectl.pit.inputs import Inputs
+from featurectl.pit.keys import Groups, Probes, Table
+from featurectl.pit.lanes import Lane, Part
+from featurectl.pit.ranges import Times, greatest_so_far, least_from_here
+
+_LAYERS = 5
+_OVERTAKEN_ROWS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Rows whose availability can be searched.
+
+    `available` is no earlier than the event time: a row is in no window before its event time anyway.
+    """
+
+    lane: Lane
+    event_time: Ints
+    available: Ints
+
+    @cached_property
+    def events(self) -> Times:
+        """The event times of each key."""
+        return Times(self.event_time, self.lane.groups)
+
+    @cached_property
+    def delay(self) -> int | None:
+        """The delay of all rows when it is one and the same."""
+        if len(self.available) == 0:
+            return 0
+        delay = self.available - self.event_time
+        least = int(delay.min())
+        return least if least == int(delay.max()) else None
+
+    @cached_property
+    def all_known_until(self) -> Ints:
+        """For each row the instant from which it and all rows before it are known."""
+        return greatest_so_far(self.available, self.lane.groups)
+
+    @cached_property
+    def none_known_before(self) -> Ints:
+        """For each row the instant before which neither it nor a row after it is known."""
+        return least_from_here(self.available, self.lane.groups)
+
+    def overtaken(self) -> Bools:
+        """Return which rows become known after a row of the same key 64 or more places behind them."""
+        late = np.zeros(len(self.available), np.bool_)
+        owner, least = self.lane.groups.owner, self.none_known_before
+        far = slice(_OVERTAKEN_ROWS, None)
+        near = slice(None, len(late) - _OVERTAKEN_ROWS if len(late) > _OVERTAKEN_ROWS else 0)
+        late[near] = (owner[near] == owner[far]) & (self.available[near] > least[far])
+        return late
+
+    def stretches(self, probes: Probes) -> tuple[Ints, Ints]:
+        """Return (settled, possible) of each probe, positions in the lane."""
+        group, time = probes.group, probes.time
+        if self.delay is not None:
+            settled = self.events.count(group, time - self.delay, "right")
+            return settled, settled
+        settled = Times(self.all_known_until, self.lane.groups).count(group, time, "right")
+        if np.array_equal(self.all_known_until, self.none_known_before):
+            return settled, settled
+        return settled, Times(self.none_known_before, self.lane.groups).count(group, time, "right")
+
+
+def layers(table: Table) -> list[Layer]:
+    """Return the table's rows by how far others overtake them; most tables have one layer."""
+    every = Lane(Inputs(table.frame), table.groups)
+    available = np.maximum(table.available_at, table.event_time)
+    rest = Layer(lane=every, event_time=table.event_time, available=available)
+    found: list[Layer] = []
+    while len(found) < _LAYERS - 1 and rest.delay is None:
+        late = rest.overtaken()
+        if not late.any():
+            break
+        found.append(_part_of(rest, ~late))
+        rest = _part_of(rest, late)
+    return [*found, rest]
+
+
+def _part_of(layer: Layer, chosen: Bools) -> Layer:
+    lane, _ = layer.lane.keep(chosen)
+    return Layer(lane=lane, event_time=layer.event_time[chosen], available=layer.available[chosen])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What a batch of probes sees of one layer."""
+
+    layer: Layer
+    group: Ints
+    time: Ints
+    settled: Ints
+    possible: Ints
+
+    def parts(self, lo: Ints, hi: Ints) -> list[Part]:
+        """Return the rows of each range [lo, hi) of the layer that are known to its probe, as disjoint parts."""
+        known = Part(lane=self.layer.lane, lo=lo, hi=np.maximum(lo, np.minimum(hi, self.settled)), group=self.group)
+        if self._checked is None:
+            return [known]
+        lane, before, start = self._checked
+        first = np.clip(lo, self.settled, self.possible) - self.settled
+        last = np.clip(hi, self.settled, self.possible) - self.settled
+        checked_lo, checked_hi = before[start + first], before[start + np.maximum(first, last)]
+        return [known, Part(lane=lane, lo=checked_lo, hi=checked_hi, group=np.arange(len(lo)))]
+
+    @cached_property
+    def _checked(self) -> tuple[Lane, Ints, Ints] | None:
+        """The known rows of the middle stretches, a group for each probe, found one by one."""
+        sizes = self.possible - self.settled
+        if not sizes.any():
+            return None
+        positions, owner = unroll(self.settled, self.possible)
+        known = self.layer.available[positions] <= self.time[owner]
+        start = running_total(sizes)
+        middle = Lane(
+            self.layer.lane.inputs,
+            Groups(starts=start[:-1], ends=start[1:]),
+            self.layer.lane.table_rows(positions),
+        )
+        lane, before = middle.keep(known)
+        return lane, before, start[:-1]
+
+
+def sights(found: list[Layer], probes: Probes) -> Iterator[list[Sight]]:
+    """Yield batches of probes in order, each as its sight of every layer; bounded in rows to look at one by one."""
+    stretches = [layer.stretches(probes) for layer in found]
+    sizes = np.zeros(len(probes.group), np.int64)
+    for settled, possible in stretches:
+        sizes += possible - settled
+    for start, stop in batches(sizes, CHUNK_ROWS) or [(0, 0)]:
+        yield [
+            Sight(
+                layer=layer,
+                group=probes.group[start:stop],
+                time=probes.time[start:stop],
+                settled=settled[start:stop],
+                possible=possible[start:stop],
+            )
+            for layer, (settled, possible) in zip(found, stretches, strict=True)
+        ]

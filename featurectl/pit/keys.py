@@ -1,0 +1,141 @@
+"""Rows in total order, the run of rows of each key, and the run that each spine row asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from featurectl.pit.arrays import Bools, Ints
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+
+MOST = 2**63 - 1  # of an int64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """The half-open run [starts, ends) of rows of each key; the runs follow each other without a gap."""
+
+    starts: Ints
+    ends: Ints
+
+    @cached_property
+    def owner(self) -> Ints:
+        """The number of its group for every row."""
+        return np.repeat(np.arange(len(self.starts)), self.ends - self.starts)
+
+    def moved(self, before: Ints) -> Groups:
+        """Return the groups after rows were left out; `before[i]` is how many of the first i rows stayed."""
+        return Groups(starts=before[self.starts], ends=before[self.ends])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows in total order. The last group is empty: it belongs to every key that has no row."""
+
+    frame: pl.DataFrame
+    keys: tuple[str, ...]
+    distinct: pl.DataFrame  # the keys of all groups but the last, in order
+    groups: Groups
+    event_time: Ints  # microseconds, as available_at
+    available_at: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """The spine rows that can have an answer (key and time not null), ordered by (group, t).
+
+    `place` holds for every spine row, in spine order, the probe that answers it, or null.
+    """
+
+    group: Ints
+    time: Ints
+    place: pl.Series
+
+
+def microseconds(times: pl.Series) -> Ints:
+    """Return a timestamp column without nulls as microseconds since 1970."""
+    return times.dt.epoch("us").to_numpy().astype(np.int64, copy=False)
+
+
+def arrange(rows: pl.DataFrame, keys: Sequence[str]) -> Table:
+    """Return the rows as a table, sorted by (keys, event_time, available_at, tie_order).
+
+    Tables are kept sorted, so this is a few comparisons with the row before; rows in any other order are sorted.
+    """
+    table = _table(rows, tuple(keys))
+    if _in_order(table):
+        return table
+    return _table(rows.sort(*keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER, maintain_order=True), tuple(keys))
+
+
+def _table(rows: pl.DataFrame, keys: tuple[str, ...]) -> Table:
+    new = np.zeros(rows.height, np.bool_)
+    new[:1] = True
+    for key in keys:
+        new |= rows[key].ne_missing(rows[key].shift(1)).to_numpy()
+    starts = np.append(np.flatnonzero(new), rows.height)
+    return Table(
+        frame=rows,
+        keys=keys,
+        distinct=rows.select(keys)[starts[:-1]],
+        groups=Groups(starts=starts, ends=np.append(starts[1:], rows.height)),
+        event_time=microseconds(rows[EVENT_TIME]),
+        available_at=microseconds(rows[AVAILABLE_AT]),
+    )
+
+
+def _in_order(table: Table) -> bool:
+    """Return whether each key is one run and its rows are in total order."""
+    if table.keys and table.distinct.is_duplicated().any():
+        return False
+    same_key = np.ones(max(table.frame.height - 1, 0), np.bool_)
+    same_key[table.groups.starts[1:-1] - 1] = False
+    before, after = table.event_time[:-1], table.event_time[1:]
+    if np.any(same_key & (after < before)):
+        return False
+    tied = np.flatnonzero(same_key & (after == before))
+    available, tie = table.available_at, table.frame[TIE_ORDER].to_numpy()
+    earlier = available[tied + 1] < available[tied]
+    swapped = (available[tied + 1] == available[tied]) & (tie[tied + 1] < tie[tied])
+    return not np.any(earlier | swapped)
+
+
+def find_probes(table: Table, spine: pl.DataFrame, time: str) -> Probes:
+    """Return the questions that the spine asks of the table, ordered so that the search walks forward.
+
+    A key that the table does not hold asks the empty group; a null in the key or the time asks nothing.
+    """
+    asks: Bools = spine[time].is_not_null().to_numpy()
+    for key in table.keys:
+        asks = asks & spine[key].is_not_null().to_numpy()
+    asking = np.flatnonzero(asks)
+    chosen = spine if len(asking) == spine.height else spine[asking]
+    group, moment = _group_of(table, chosen), microseconds(chosen[time])
+    order = _order(group, moment)
+    place = np.full(spine.height, -1, np.int64)
+    place[asking[order]] = np.arange(len(order))
+    answered = pl.Series(place).set(pl.Series(~asks), None)
+    return Probes(group=group[order], time=moment[order], place=answered)
+
+
+def _order(group: Ints, moment: Ints) -> Ints:
+    if len(group) == 0:
+        return group
+    least = int(moment.min())
+    span = int(moment.max()) - least + 1
+    if (int(group.max()) + 1) * span > MOST:
+        return np.lexsort((moment, group))
+    return np.argsort(group * span + (moment - least))
+
+
+def _group_of(table: Table, spine: pl.DataFrame) -> Ints:
+    if not table.keys:
+        return np.zeros(spine.height, np.int64)
+    group = "__group"
+    numbered = table.distinct.with_row_index(group)
+    found = spine.select(table.keys).join(numbered, on=table.keys, how="left", maintain_order="left")[group]
+    return found.cast(pl.Int64).fill_null(table.distinct.height).to_numpy()

@@ -1,0 +1,178 @@
+"""Point-in-time answers in plain Python, one spine row after another: what the kernel is compared with.
+
+Rows are dicts with their keys, `event_time` and `available_at` as datetimes, `tie_order` and the columns asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, Closed, StateQuestion, WindowQuestion
+from featurectl.units import instant_us
+
+Row = Mapping[str, object]
+
+
+def windows_naively(
+    rows: Sequence[Row],
+    spine: Sequence[Row],
+    *,
+    keys: Sequence[str],
+    time: str,
+    questions: Sequence[WindowQuestion],
+    closed: Closed = "left",
+    hop_us: int | None = None,
+) -> list[dict[str, object]]:
+    """Return what `answer_windows` returns, by looking at every row for every spine row and question."""
+    answers: list[dict[str, object]] = []
+    for asked in spine:
+        if any(asked[name] is None for name in (*keys, time)):
+            answers.append({question.name: None for question in questions})
+            continue
+        t = _us(asked[time])
+        known = _known(rows, asked, keys, t)
+        answer: dict[str, object] = {}
+        for question in questions:
+            end = t - question.offset_us
+            start = None if question.window_us is None else end - question.window_us
+            if start is not None and hop_us is not None:
+                start = math.floor(Fraction(start, hop_us)) * hop_us
+            inside = [row for row in known if _inside(_us(row[EVENT_TIME]), start, end, closed)]
+            column = question.column
+            answer[question.name] = aggregate_naively(question, [column is None or row[column] for row in inside])
+        answers.append(answer)
+    return answers
+
+
+def states_naively(
+    rows: Sequence[Row],
+    spine: Sequence[Row],
+    *,
+    keys: Sequence[str],
+    time: str,
+    questions: Sequence[StateQuestion],
+    ttl_us: int | None,
+) -> list[dict[str, object]]:
+    """Return what `answer_states` returns, with `event_time` and `available_at` beside the values."""
+    answers: list[dict[str, object]] = []
+    for asked in spine:
+        inside: list[Row] = []
+        if all(asked[name] is not None for name in (*keys, time)):
+            t = _us(asked[time])
+            start = None if ttl_us is None else t - ttl_us
+            inside = [row for row in _known(rows, asked, keys, t) if _inside(_us(row[EVENT_TIME]), start, t, "both")]
+        answer: dict[str, object] = {name: inside[-1][name] if inside else None for name in (EVENT_TIME, AVAILABLE_AT)}
+        for question in questions:
+            values = [row[question.column] for row in inside]
+            if question.fill_last:
+                values = [value for value in values if value is not None]
+            answer[question.name] = values[-1] if values else None
+        answers.append(answer)
+    return answers
+
+
+def _us(instant: object) -> int:
+    assert isinstance(instant, datetime)
+    return instant_us(instant)
+
+
+def _known(rows: Sequence[Row], asked: Row, keys: Sequence[str], t: int) -> list[Row]:
+    """Return the rows of the key that are available at t, in total order."""
+    mine = [row for row in rows if all(row[key] == asked[key] for key in keys) and _us(row[AVAILABLE_AT]) <= t]
+    return sorted(mine, key=lambda row: (_us(row[EVENT_TIME]), _us(row[AVAILABLE_AT]), row[TIE_ORDER]))
+
+
+def _inside(event: int, start: int | None, end: int, closed: Closed) -> bool:
+    after = start is None or event > start or (event == start and closed in {"left", "both"})
+    return after and (event < end or (event == end and closed in {"right", "both"}))
+
+
+def aggregate_naively(question: WindowQuestion, inputs: Sequence[object]) -> object:
+    """Return the aggregate of values in total order, by its definition."""
+    values: list[Any] = [value for value in inputs if value is not None]
+    op = question.op
+    if op == "count":
+        return len(values)
+    if op == "count_distinct":
+        return len({_same(value) for value in values})
+    if op in _LISTS:
+        assert question.n is not None
+        return _LISTS[op](values, question.n)
+    if op == "percentile":
+        assert question.q is not None
+        return _percentile(values, question.q) if values else None
+    return _SCALARS[op](values) if values else None
+
+
+def _same(value: object) -> object:
+    """Return what stands for the value among different ones: a NaN equals itself, a list can be counted."""
+    if isinstance(value, list):
+        return tuple(value)
+    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+
+
+def _top_k(values: list[Any], n: int) -> list[Any]:
+    often = Counter(values)
+    return sorted(sorted(often), key=lambda value: -often[value])[:n]
+
+
+def _percentile(values: list[Any], q: float) -> float:
+    ordered = sorted(map(float, values), key=lambda value: (math.isnan(value), value))
+    place = q * (len(ordered) - 1)
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return low if low == high else low + (high - low) * (place - math.floor(place))
+
+
+def _extreme(values: list[Any], pick: Callable[[list[Any]], Any]) -> object:
+    nan = [value for value in values if isinstance(value, float) and math.isnan(value)]
+    return nan[0] if nan else pick(values)
+
+
+def _sum(values: list[Any]) -> object:
+    return sum(values[1:], start=values[0]) if isinstance(values[0], Decimal) else sum(values)
+
+
+def _mean(values: list[Any]) -> float:
+    return float(statistics.mean([int(v) if isinstance(v, bool) else v for v in values]))
+
+
+def _variance(values: list[Any], less: int) -> float | None:
+    numbers = [float(value) for value in values]
+    if len(numbers) <= less:
+        return None
+    if any(math.isnan(value) for value in numbers):
+        return math.nan
+    return statistics.pvariance(numbers) * len(numbers) / (len(numbers) - less)
+
+
+def _root(variance: float | None) -> float | None:
+    return None if variance is None else math.sqrt(variance)
+
+
+_LISTS: Mapping[str, Callable[[list[Any], int], list[Any]]] = {
+    "first_n": lambda values, n: values[:n],
+    "last_n": lambda values, n: values[-n:],
+    "top_k": _top_k,
+}
+_SCALARS: Mapping[str, Callable[[list[Any]], object]] = {
+    "sum": _sum,
+    "mean": _mean,
+    "min": lambda values: _extreme(values, min),
+    "max": lambda values: _extreme(values, max),
+    "any": any,
+    "all": all,
+    "first": lambda values: values[0],
+    "last": lambda values: values[-1],
+    "median": lambda values: _percentile(values, 0.5),
+    "var": lambda values: _variance(values, 1),
+    "var_pop": lambda values: _variance(values, 0),
+    "stddev": lambda values: _root(_variance(values, 1)),
+    "stddev_pop": lambda values: _root(_variance(values, 0)),
+}
