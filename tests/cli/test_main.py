@@ -1,0 +1,105 @@
+"""Exit codes, JSON documents and crashes: what the command line promises whatever the command."""
+
+import json
+
+import pytest
+
+from featurectl.cli import main as entry
+from featurectl.cli.call import Invocation, Outcome
+from featurectl.cli.main import exit_code_of, main
+from featurectl.errors import (
+    CheckFailedError,
+    DataError,
+    PlanError,
+    ProblemsError,
+    StoreError,
+    TryAgainError,
+    UsageError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 64),
+        (StoreError("x"), 69),
+        (TryAgainError("x"), 75),
+        (DataError("x"), 1),
+        (PlanError("x"), 1),
+        (CheckFailedError("x"), 1),
+        (ProblemsError("x", ()), 1),
+    ],
+)
+def test_each_error_has_one_exit_code(error, code):
+    assert exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["plam"], "No such command 'plam'"),
+        (["plan", "--wrong"], "No such option: --wrong"),
+        (["train"], "Missing argument 'MODEL'"),
+        (["version", "-o", "sarif"], "version has no output 'sarif'"),
+        (["version", "--color", "blue"], "no color 'blue'"),
+        (["status", "--as-of", "yesterday"], "--as-of 'yesterday' is no instant"),
+    ],
+)
+def test_wrong_usage_is_64_with_one_clear_line(argv, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text("project: p\n")
+    assert main(argv) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+
+
+def test_a_folder_without_a_repository_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["status"]) == 64
+    assert f"no featurectl.yaml in {tmp_path}" in capsys.readouterr().err
+
+
+def test_json_is_exactly_one_document(capsys):
+    assert main(["version", "-o", "json", "-v"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert err == ""
+    assert (document["schema_version"], document["command"], document["ok"]) == (1, "version", True)
+    assert set(document) == {"schema_version", "command", "ok", "exit_code", "problems", "result"}
+
+
+def test_an_error_is_in_the_json_document_too(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["status", "-o", "json"]) == 64
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == 64
+    assert "no featurectl.yaml" in document["result"]["error"]["message"]
+
+
+def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def crash(argv, standalone_mode):
+        call = main_call(["version"])
+        return Invocation(call=call, run=lambda: Outcome(text=str(1 / 0)))
+
+    def main_call(argv):
+        return real(argv, standalone_mode=False).call
+
+    real = entry.app
+    monkeypatch.setattr(entry, "app", crash)
+    assert main(["version"]) == 70
+    err = capsys.readouterr().err
+    assert err.startswith("error: this is a fault of featurectl, not yours: ZeroDivisionError: division by zero\n")
+    assert len(err.splitlines()) == 2
+    (log,) = (tmp_path / ".featurectl").glob("crash-*.log")
+    assert "Traceback" in log.read_text()
+
+
+def test_ctrl_c_is_130(capsys, monkeypatch):
+    def interrupted(argv, standalone_mode):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "app", interrupted)
+    assert main(["version"]) == 130
