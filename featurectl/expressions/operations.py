@@ -11,6 +11,7 @@ from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import ExpressionError, Node, Value
 
 _ARITHMETIC: Final = frozenset({"add", "sub", "mul", "div", "neg"})
+_PASSES_TIMES_ON: Final = frozenset({"col", "case", "coalesce", "nullif", "greatest", "least"})
 _COMPARISONS: Final = {
     "=": "eq",
     "<>": "ne",
@@ -57,8 +58,10 @@ def clean(node: Node) -> Node:
 
 
 def on_calendar(node: Node) -> Node:
-    """Return what the calendar reads: columns' times outside the years 1 to 9999 become null."""
-    return make("clean", node.dtype, (node,), node) if node.op == "col" and node.dtype in (TIMESTAMP, DATE) else node
+    """Return what the calendar reads: times outside the years 1 to 9999, which only columns have, become null."""
+    if node.dtype in (TIMESTAMP, DATE) and node.op in _PASSES_TIMES_ON:
+        return make("clean", node.dtype, (node,), node)
+    return node
 
 
 def to_float(node: Node) -> Node:

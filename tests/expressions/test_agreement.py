@@ -1,0 +1,92 @@
+"""Both engines give the same value for every expression on every row: floats bit for bit, libm's to 4 ulp."""
+
+import random
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from featurectl.expressions.check import type_expression
+from featurectl.expressions.polars import DTYPES, to_polars
+from featurectl.expressions.tree import ExpressionError
+from tests.expressions.agreement import PHYSICAL, SLOTS, differences, frame
+from tests.expressions.random_expressions import COLUMNS, random_expression, random_row
+
+ROWS = [random_row(random.Random(seed)) for seed in range(200)]
+
+
+def disagreements(seeds):
+    data = frame(ROWS)
+    found = []
+    for seed in seeds:
+        text, dtype = random_expression(seed)
+        try:
+            node = type_expression(text, COLUMNS, dtype).tree
+        except ExpressionError as error:
+            assert error.message == "too large for the engines"
+            continue
+        assert node.dtype == dtype
+        found += [(text, *difference) for difference in differences(node, ROWS, data)[:1]]
+    return found
+
+
+def test_400_random_expressions_agree_on_hostile_rows():
+    assert disagreements(range(400)) == []
+
+
+@pytest.mark.stress
+def test_18000_random_expressions_agree_on_hostile_rows():
+    assert disagreements(range(400, 18_400)) == []
+
+
+@pytest.mark.parametrize("height", [1, 3])
+def test_constant_columns_agree_too(height):
+    """Polars knows a column that is one literal to be constant, and takes short cuts with it."""
+    for seed in range(1_000, 1_150):
+        text, dtype = random_expression(seed)
+        row = random_row(random.Random(seed))
+        constants = {
+            name: pl.lit(value, PHYSICAL.get(other, DTYPES[other])).cast(DTYPES[other])
+            for (name, other), value in zip(COLUMNS.items(), row, strict=True)
+        }
+        data = pl.DataFrame({"other": range(height)}).with_columns(**constants)
+        assert differences(type_expression(text, COLUMNS, dtype).tree, [row] * height, data) == [], text
+
+
+VALUES = {
+    "int64": st.none() | st.integers(-(2**63), 2**63 - 1),
+    "float64": st.none() | st.floats(),
+    "string": st.none() | st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=8),
+    "bool": st.none() | st.booleans(),
+    "timestamp": st.none() | st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
+    "date": st.none() | st.integers(-719_162, 2_932_896),
+}
+
+
+@settings(max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(range(400)), st.lists(st.tuples(*map(VALUES.get, COLUMNS.values())), min_size=1, max_size=4))
+def test_any_values_agree(seed, rows):
+    text, dtype = random_expression(seed)
+    assert differences(type_expression(text, COLUMNS, dtype).tree, rows, frame(rows)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("x / 49", [49.0, 147.0, 98.0]), ("x / y", [49.0, 147.0, 98.0]), ("x / if(b, 49.0, y)", [49.0, 147.0, 98.0])],
+)
+def test_a_division_by_a_constant_is_exact(text, values):
+    rows = [[None] * len(COLUMNS) for _ in values]
+    for row, value in zip(rows, values, strict=True):
+        row[SLOTS["x"]], row[SLOTS["y"]], row[SLOTS["b"]] = value, 49.0, True
+    data = frame(rows).with_columns(y=pl.lit(49.0))
+    node = type_expression(text, COLUMNS).tree
+    assert differences(node, rows, data) == []
+    assert [to / 49.0 for to in values] == [1.0, 3.0, 2.0]
+
+
+def test_a_filter_keeps_the_rows_whose_condition_is_true():
+    data = pl.DataFrame({"x": [49.0, None, 98.0, 7.0]})
+    node = type_expression("x / 49 = 1", {"x": "float64"}).tree
+    assert data.lazy().filter(to_polars(node)).collect()["x"].to_list() == [49.0]
+    assert data.lazy().filter(to_polars(node)).collect(engine="streaming")["x"].to_list() == [49.0]
