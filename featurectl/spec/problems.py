@@ -257,6 +257,10 @@ CODES: Final[Mapping[str, Code]] = {
         "Sums of integers are exact in 64 bits, sums of decimals in 38 digits: one that does not fit is an error, "
         "never a wrapped number. Cast the column to float64 in the source's `select`, or ask for a shorter window.",
     ),
+    "FC508": Code(
+        "a source's query fails",
+        "The database answers and refuses the query, or the URL names no kind of database. Its own message follows.",
+    ),
     "FC510": Code(
         "a view has no offline table yet",
         "The view is applied, and nothing was computed for it: `featurectl materialize` reads its source and writes "
@@ -284,5 +288,9 @@ CODES: Final[Mapping[str, Code]] = {
         "the registry was made by a newer version",
         "A newer featurectl has changed the registry's tables in a way that this one can't read. Install the version "
         "that the others use.",
+    ),
+    "FC605": Code(
+        "a source's database can't be reached",
+        "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
     ),
 }

@@ -47,8 +47,8 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
     """Return the instants of texts; null where a text is none.
 
     Without `form`: ISO 8601, strictly: `2013-01-01`, `2013-01-01T05:30`, `2013-01-01 05:30:00.25+01:00`; digits
-    after the sixth of a fraction are cut off. `form` is a chrono format (`%d.%m.%Y %H:%M`). A text without an
-    offset is read in `timezone`.
+    after the sixth of a fraction are cut off. `form` is a chrono format (`%d.%m.%Y %H:%M`). A time without
+    an offset is read in `timezone`; a date alone is its midnight UTC, as in a column of dates.
     """
     if form is not None:
         parsed = text.str.to_datetime(form, strict=False, time_unit="us")
@@ -58,7 +58,8 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
     size = (_number(parts, 8) * 3_600 + _number(parts, 9) * 60) * 1_000_000
     offset = pl.when(_group(parts, 7) == "-").then(-size).otherwise(size)
     local = localize(naive.cast(pl.Datetime("us")), timezone)
-    return pl.when(_group(parts, 6).is_null()).then(local).otherwise((naive - offset).cast(INSTANT))
+    on_the_wall = _group(parts, 2).is_not_null() & _group(parts, 6).is_null()
+    return pl.when(on_the_wall).then(local).otherwise((naive - offset).cast(INSTANT))
 
 
 def _clock_us(parts: pl.Expr) -> pl.Expr:

@@ -22,6 +22,13 @@ _SCALARS: Final[dict[str, pl.DataType]] = {
     dtypes.NULL: pl.Null(),
 }
 
+_KINDS: Final[tuple[tuple[tuple[type[pl.DataType], ...], str], ...]] = (
+    ((pl.String, pl.Categorical, pl.Enum, pl.Null), dtypes.STRING),
+    ((pl.Boolean,), dtypes.BOOL),
+    ((pl.Date,), dtypes.DATE),
+    ((pl.Datetime,), dtypes.TIMESTAMP),
+)
+
 
 def polars_dtype(dtype: str) -> pl.DataType:
     """Return the Polars type that holds a type of the language; ValueError when there is no such type.
@@ -60,10 +67,10 @@ def _scalar_dtype(dtype: pl.DataType) -> str | None:
         return None if dtype in {pl.Int128, pl.UInt128} else dtypes.INT64
     if dtype.is_float():
         return dtypes.FLOAT64
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null):
-        return dtypes.STRING
-    simple = {pl.Boolean: dtypes.BOOL, pl.Date: dtypes.DATE, pl.Datetime: dtypes.TIMESTAMP}
-    return next((name for kind, name in simple.items() if isinstance(dtype, kind)), None)
+    for kinds, name in _KINDS:
+        if isinstance(dtype, kinds):
+            return name
+    return None
 
 
 def _inner(dtype: pl.List | pl.Array) -> pl.DataType:

@@ -1,0 +1,108 @@
+"""One column of a source as the type that the source declares for it: nothing is lost, or the row is bad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from featurectl import dtypes
+from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps
+from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, widen_column
+
+_CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
+_EXACT: Final = frozenset(
+    {
+        (dtypes.BOOL, dtypes.STRING),
+        (dtypes.INT64, dtypes.STRING),
+        (dtypes.DATE, dtypes.STRING),
+        (dtypes.DATE, dtypes.TIMESTAMP),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a source's texts and clocks are read."""
+
+    timezone: str = "UTC"
+    nan: Nan = "null"
+    timestamp_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """A column read as `dtype`: `value` is the result, `bad` is true for values that can't be (None: all can)."""
+
+    name: str
+    dtype: str
+    value: pl.Expr
+    bad: pl.Expr | None = None
+
+
+def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cast | None:
+    """Return how a column of a Polars type becomes a type of the language, or None when it never does.
+
+    A number may become another kind of number when its value stays the same (a decimal becomes the nearest
+    float64); a text becomes what it spells; a date becomes its midnight UTC; whole numbers, booleans and dates
+    become texts. Floats and timestamps become no texts.
+    """
+    column = pl.col(name)
+    have = language_dtype(found)
+    if _untyped(found):
+        return Cast(name=name, dtype=want, value=column.cast(polars_dtype(want)))
+    if have is None:
+        return None
+    wide = widen_column(column, found, timezone=reading.timezone, nan=reading.nan)
+    if have == want:
+        lossy = found == pl.UInt64 and column.is_not_null() & wide.is_null()
+        return Cast(name=name, dtype=want, value=wide, bad=lossy if isinstance(lossy, pl.Expr) else None)
+    if have == dtypes.STRING:
+        parsed = parse_text(wide, want, reading)
+        if parsed is None:
+            return None
+        # A text "NaN" is a float that can be read, whatever becomes of it.
+        value = parsed.fill_nan(None) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
+        return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed))
+    return _convert(name, wide, have, want)
+
+
+def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:
+    """Return what texts spell, null where they spell no such value; None when no text spells that type."""
+    if want == dtypes.TIMESTAMP:
+        return parse_timestamps(text, reading.timezone, reading.timestamp_format)
+    if want == dtypes.DATE:
+        return parse_dates(text)
+    if want == dtypes.BOOL:
+        lower = text.str.to_lowercase()
+        return pl.when(lower.is_in(["true", "false"])).then(lower == "true")
+    if parts := dtypes.decimal_parts(want):
+        # The cast rounds; a digit that would be lost makes the value bad.
+        text = pl.when(text.str.contains(rf"^[+-]?\d+(\.\d{{0,{parts[1]}}}0*)?$")).then(text)
+        return text.cast(polars_dtype(want), strict=False)
+    if want in dtypes.NUMERIC:
+        return text.cast(polars_dtype(want), strict=False)
+    return None
+
+
+def _convert(name: str, wide: pl.Expr, have: str, want: str) -> Cast | None:
+    target = polars_dtype(want)
+    if (have, want) in _EXACT:
+        return Cast(name=name, dtype=want, value=wide.cast(target))
+    kinds = {"decimal" if dtypes.decimal_parts(dtype) else dtype for dtype in (have, want)}
+    if not (any(kinds <= group for group in _CHECKED) or (have, want) == (dtypes.TIMESTAMP, dtypes.DATE)):
+        return None
+    value = wide.cast(target, strict=False)
+    if dtypes.decimal_parts(have) and want == dtypes.FLOAT64:
+        return Cast(name=name, dtype=want, value=value)
+    back = value.cast(polars_dtype(have), strict=False)
+    return Cast(name=name, dtype=want, value=value, bad=_lost(wide, value) | (back != wide).fill_null(value=False))
+
+
+def _lost(before: pl.Expr, after: pl.Expr) -> pl.Expr:
+    return before.is_not_null() & after.is_null()
+
+
+def _untyped(found: pl.DataType) -> bool:
+    return isinstance(found, pl.Null) or (isinstance(found, pl.List) and isinstance(found.inner, pl.Null))

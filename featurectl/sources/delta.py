@@ -1,0 +1,146 @@
+"""Sources that are Delta Lake tables: the rows of the newest version, data file by data file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from featurectl.errors import DataError
+from featurectl.sources.base import Part
+from featurectl.sources.enforce import (
+    Shape,
+    apply_casts,
+    check_named,
+    check_values,
+    declared_columns,
+    found_columns,
+)
+from featurectl.sources.failures import reading
+from featurectl.spec.definition import Source
+
+_REFUSED = frozenset({"deletionVectors", "columnMapping"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeltaReader:
+    """The rows of a Delta table; a part is a data file of the newest version, never changed once written.
+
+    Files that the table dropped (an overwrite, a delete, a compaction) are missing among the parts.
+    """
+
+    source: Source
+    root: Path
+    path: str
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the data files of the newest version, in the order of their writing, then of their names.
+
+        A table without rows has no parts.
+
+        Raises:
+            DataError: FC501 there is no table, FC502 it can't be read.
+        """
+        return tuple(Part(name=path, stamp=str(size)) for path, size in self._files.select("path", "size_bytes").rows())
+
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns and types of the table's schema."""
+        return self._columns
+
+    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+        """Return the rows of some data files, in the order of the files.
+
+        Raises:
+            DataError: FC502 a file can't be read, FC503 a column is missing, FC504 a value or type does not fit.
+        """
+        assert since is None, "`:since` belongs to queries"
+        where = self._where
+        casts = Shape(source=self.source, columns=self._columns).casts(self._schema, where)
+        rows = self._rows([part.name for part in parts])
+        check_values(rows, casts, where)
+        return apply_casts(rows, casts)
+
+    def schema(self) -> Mapping[str, str]:
+        """Return the columns and types of the table itself, whatever the source declares."""
+        return found_columns(self.source, self._schema)
+
+    @property
+    def _where(self) -> str:
+        return f"source {self.source.name}, table {self.path}"
+
+    @property
+    def _location(self) -> str:
+        return self.path.rstrip("/") if "://" in self.path else str(self.root / self.path)
+
+    @cached_property
+    def _table(self) -> DeltaTable:
+        try:
+            table = DeltaTable(self._location)
+        except TableNotFoundError as error:
+            message = f"source {self.source.name}: no Delta table at {self.source.path}"
+            raise DataError(message, code="FC501") from error
+        except (DeltaError, OSError) as error:
+            raise DataError(f"{self._where} can't be read: {error}", code="FC502") from error
+        refused = _REFUSED & set(table.protocol().reader_features or ())
+        if refused or "delta.columnMapping.mode" in table.metadata().configuration:
+            raise DataError(
+                f"{self._where} uses {', '.join(sorted(refused)) or 'columnMapping'}, which this version does not read",
+                code="FC502",
+                hint="rewrite the table without them, or read it by a query",
+            )
+        return table
+
+    @cached_property
+    def _files(self) -> pl.DataFrame:
+        """One row a data file: path, size_bytes, and its partition values as `partition.<column>`."""
+        table = self._table
+        files = pl.DataFrame(table.get_add_actions(flatten=True))
+        return files.sort("modification_time", "path")
+
+    @cached_property
+    def _schema(self) -> pl.Schema:
+        return pl.Schema(self._table.schema().to_arrow())
+
+    @cached_property
+    def _columns(self) -> Mapping[str, str]:
+        declared = declared_columns(self.source)
+        columns = declared if declared is not None else self.schema()
+        check_named(self.source, columns, f"source {self.source.name}")
+        return columns
+
+    def _rows(self, names: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of data files with their partition values, in the table's own columns and types."""
+        chosen = pl.DataFrame({"path": names}, schema={"path": pl.String})
+        files = chosen.join(self._files, on="path", how="inner", maintain_order="left")
+        keys = [f"partition.{column}" for column in self._table.metadata().partition_columns]
+        groups = files.group_by(keys, maintain_order=True) if keys else [((), files)]
+        frames = [self._group(values, group["path"].to_list()) for values, group in groups if group.height]
+        return pl.concat(frames) if frames else pl.LazyFrame(schema=self._schema)
+
+    def _group(self, values: Sequence[object], names: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of files of one partition; columns that came later than a file are null in it."""
+        partition = dict(zip(self._table.metadata().partition_columns, values, strict=True))
+        stored = pl.Schema({name: dtype for name, dtype in self._schema.items() if name not in partition})
+        with reading(self._where):
+            rows = pl.scan_parquet(
+                [f"{self._location}/{unquote(name)}" for name in names],  # the log holds paths as URLs do
+                schema=stored,
+                missing_columns="insert",
+                extra_columns="ignore",
+                hive_partitioning=False,
+                glob=False,
+                cast_options=pl.ScanCastOptions(
+                    integer_cast="upcast",
+                    float_cast="upcast",
+                    datetime_cast=["nanosecond-downcast", "convert-timezone"],
+                ),
+            )
+            constants = [pl.lit(value, dtype=self._schema[name]).alias(name) for name, value in partition.items()]
+            return rows.with_columns(constants).select(self._schema.names())

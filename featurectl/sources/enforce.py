@@ -1,0 +1,125 @@
+"""The columns that a source declares, enforced on one file or query; without a declaration, those it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl import dtypes
+from featurectl.engines.polars.types import language_dtype, polars_dtype
+from featurectl.errors import DataError
+from featurectl.sources.casts import Cast, Reading, plan_cast
+from featurectl.sources.failures import reading
+from featurectl.spec.definition import Source
+
+
+def reading_of(source: Source) -> Reading:
+    """Return how the source's texts and clocks are read."""
+    form = source.csv.timestamp_format if source.format == "csv" else None
+    return Reading(timezone=source.timezone, nan=source.nan, timestamp_format=form)
+
+
+def declared_columns(source: Source) -> dict[str, str] | None:
+    """Return the source's declared columns as they are given to its readers, or None when it declares none.
+
+    The clocks come out as timestamps whatever the declared spelling is: a date is its midnight UTC.
+    """
+    if not source.columns_declared or source.columns is None:
+        return None
+    return with_clocks(source, source.columns)
+
+
+def with_clocks(source: Source, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns with those of the source's clocks as timestamps."""
+    clocks = {source.event_time, source.available_at}
+    return {name: dtypes.TIMESTAMP if name in clocks else dtype for name, dtype in columns.items()}
+
+
+def found_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
+    """Return the columns of a file that have a type in the language, with it; clocks are timestamps."""
+    clocks = {source.event_time, source.available_at}
+    types = {name: dtypes.TIMESTAMP if name in clocks else language_dtype(dtype) for name, dtype in schema.items()}
+    return {name: dtype for name, dtype in types.items() if dtype is not None}
+
+
+def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
+    """See that the columns exist that the source's own keys name.
+
+    Raises:
+        DataError: FC503, one does not.
+    """
+    made = {item.name for item in source.select}
+    for key, names in (
+        ("event_time", (source.event_time,)),
+        ("available_at", (source.available_at,)),
+        ("tiebreak", source.tiebreak),
+        ("dedup_key", source.dedup_key),
+    ):
+        for name in names:
+            if name is not None and name not in columns and name not in made:
+                raise DataError(
+                    f"{where} has no column {name!r}, which `{key}` names",
+                    code="FC503",
+                    hint="columns: " + ", ".join(sorted(columns)),
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The columns that every file of a source must give; `optional` ones are null in a file that lacks them."""
+
+    source: Source
+    columns: Mapping[str, str]
+    optional: bool = False
+
+    def casts(self, schema: pl.Schema, where: str) -> list[Cast]:
+        """Return how the columns of a file become the source's.
+
+        Raises:
+            DataError: FC503 the file lacks a column, FC504 a column's type can't become the source's.
+        """
+        reading_ = reading_of(self.source)
+        return [self._cast(name, want, schema, (where, reading_)) for name, want in self.columns.items()]
+
+    def _cast(self, name: str, want: str, schema: pl.Schema, context: tuple[str, Reading]) -> Cast:
+        where, reading_ = context
+        if name not in schema:
+            if self.optional:
+                return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
+            raise DataError(
+                f"{where} has no column {name!r}", code="FC503", hint="columns: " + ", ".join(sorted(schema))
+            )
+        cast = plan_cast(name, schema[name], want, reading_)
+        if cast is None:
+            have = language_dtype(schema[name]) or str(schema[name])
+            raise DataError(f"{where}: column {name!r} is {have} and can't be read as {want}", code="FC504")
+        return cast
+
+
+def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str) -> None:
+    """Read the columns whose values may not fit, and nothing else, to see that they do.
+
+    Raises:
+        DataError: FC504 with the column, the number of bad values, the first bad row (from 1) and its value.
+    """
+    lossy = [(cast, cast.bad) for cast in casts if cast.bad is not None]
+    if not lossy:
+        return
+    with reading(where):
+        counts = frame.select(bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)).collect(engine="streaming")
+    for count, (cast, bad) in zip(counts.row(0), lossy, strict=True):
+        if count:
+            first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
+            row, value = first.row(0)
+            raise DataError(
+                f"{where}: column {cast.name!r} has {count:,} {'value' if count == 1 else 'values'} that can't be read "
+                f"as {cast.dtype}; first at row {row + 1:,}: {value!r}",
+                code="FC504",
+            )
+
+
+def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast]) -> pl.LazyFrame:
+    """Return the rows in the source's columns and types."""
+    return frame.select(cast.value.cast(polars_dtype(cast.dtype)).alias(cast.name) for cast in casts)

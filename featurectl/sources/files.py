@@ -1,0 +1,178 @@
+"""Sources of files: Parquet, CSV and newline-delimited JSON; one file, a pattern, a folder, or an object-store URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from featurectl import dtypes
+from featurectl.errors import DataError
+from featurectl.sources.base import Part
+from featurectl.sources.enforce import (
+    Shape,
+    apply_casts,
+    check_named,
+    check_values,
+    declared_columns,
+    found_columns,
+    reading_of,
+)
+from featurectl.sources.failures import reading
+from featurectl.sources.infer import infer_types
+from featurectl.spec.definition import Source
+
+_SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReader:
+    """The rows of files, file after file in the order of their paths, in the order that they have there.
+
+    `path` is the source's, with its variables filled in. A path with a scheme (`s3://`) goes to Polars as it is:
+    it is one part whose stamp is not known.
+    """
+
+    source: Source
+    root: Path
+    path: str
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return a part per file, named by its path below the root where it lies there.
+
+        Raises:
+            DataError: FC501, no file matches.
+        """
+        if self.remote:
+            return (Part(name=self.path, stamp=""),)
+        files = find_files(self.root, self.path, _SUFFIXES[self.source.format])
+        if not files:
+            raise DataError(f"source {self.source.name}: no file matches {self.source.path}", code="FC501")
+        return tuple(self._part(file) for file in files)
+
+    @property
+    def remote(self) -> bool:
+        """True when the files lie in an object store."""
+        return "://" in self.path
+
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns and types of all files together; only CSV without declared types reads rows."""
+        return self._columns
+
+    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+        """Return the rows of some files; columns whose values may not fit are read once before, to check them.
+
+        Raises:
+            DataError: FC502 a file can't be read, FC503 it lacks a column, FC504 a value or type does not fit.
+        """
+        assert since is None, "`:since` belongs to queries"
+        declared = declared_columns(self.source)
+        shape = Shape(source=self.source, columns=self._columns, optional=declared is None or self._loose)
+        frames = []
+        for schema, files in self._alike([part.name for part in parts]):
+            casts = shape.casts(schema, self._where(files[0]))
+            for file in files:
+                check_values(self._raw([file]), casts, self._where(file))
+            frames.append(apply_casts(self._raw(files), casts))
+        return pl.concat(frames) if frames else pl.LazyFrame(schema=dict.fromkeys(self._columns))
+
+    def schema(self, file: str) -> pl.Schema:
+        """Return the columns of one file as Polars reads them."""
+        with reading(self._where(file)):
+            return self._raw([file]).collect_schema()
+
+    @property
+    def _loose(self) -> bool:
+        # A JSON object without a key is the form's way to say null.
+        return self.source.format == "ndjson"
+
+    @cached_property
+    def _columns(self) -> Mapping[str, str]:
+        declared = declared_columns(self.source)
+        columns = declared if declared is not None else self._found()
+        check_named(self.source, columns, f"source {self.source.name}")
+        return columns
+
+    def _found(self) -> dict[str, str]:
+        names = [part.name for part in self.parts()]
+        if self.source.format == "csv":
+            return self._inferred(names)
+        columns: dict[str, str] = {}
+        for schema, files in self._alike(names):
+            for name, dtype in found_columns(self.source, schema).items():
+                columns[name] = self._join(name, columns.get(name, dtype), dtype, files[0])
+        return columns
+
+    def _join(self, name: str, known: str, dtype: str, file: str) -> str:
+        """Return the type of a column that two files have; a float64 holds an int64."""
+        if known == dtype:
+            return known
+        if {known, dtype} == {dtypes.INT64, dtypes.FLOAT64}:
+            return dtypes.FLOAT64
+        raise DataError(
+            f"{self._where(file)}: column {name!r} is {dtype}, in files before it is {known}",
+            code="FC504",
+            hint="declare `columns:` of the source",
+        )
+
+    def _inferred(self, names: Sequence[str]) -> dict[str, str]:
+        frames = [self._raw(files) for _, files in self._alike(names)]
+        with reading(f"source {self.source.name}"):
+            types = infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
+        clocks = {self.source.event_time, self.source.available_at}
+        return {name: dtypes.TIMESTAMP if name in clocks else dtype for name, dtype in types.items()}
+
+    def _alike(self, names: Sequence[str]) -> list[tuple[pl.Schema, list[str]]]:
+        """Return runs of neighbouring files that have the same columns and types."""
+        schemas = [(self.schema(name), name) for name in names]
+        return [(schema, [name for _, name in run]) for schema, run in groupby(schemas, key=lambda item: item[0])]
+
+    def _raw(self, names: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of files that have the same columns, as Polars reads them; CSV as texts."""
+        files = [name if self.remote else str(self.root / name) for name in names]
+        if self.source.format == "parquet":
+            return pl.scan_parquet(files if not self.remote else files[0], hive_partitioning=False, glob=self.remote)
+        if self.source.format == "csv":
+            nulls = [value for value in self.source.csv.null_values if value]
+            separator = self.source.csv.separator
+            return pl.scan_csv(
+                files, separator=separator, infer_schema=False, null_values=nulls or None, glob=self.remote
+            )
+        return pl.scan_ndjson(files, infer_schema_length=None)
+
+    def _where(self, file: str) -> str:
+        return f"source {self.source.name}, file {file}"
+
+    def _part(self, file: Path) -> Part:
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise DataError(f"source {self.source.name}, file {file} can't be read: {error}", code="FC502") from error
+        name = file.relative_to(self.root) if file.is_relative_to(self.root) else file
+        return Part(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
+
+
+def find_files(root: Path, path: str, suffix: str) -> list[Path]:
+    """Return the files of a path below the root, sorted: the file, those in the folder, or those of the pattern.
+
+    Of a folder the files count that have the suffix (a pattern), at any depth; names that begin with `.` or `_`
+    are left out.
+    """
+    whole = root / path
+    if whole.is_file():
+        return [whole]
+    if whole.is_dir():
+        found = whole.rglob(f"*.{suffix}")
+        return sorted(f for f in found if f.is_file() and not _hidden(f.relative_to(whole)))
+    base, pattern = (Path(whole.anchor), whole.relative_to(whole.anchor)) if Path(path).is_absolute() else (root, path)
+    return sorted(file for file in base.glob(str(pattern)) if file.is_file())
+
+
+def _hidden(file: Path) -> bool:
+    return any(name.startswith((".", "_")) for name in file.parts)

@@ -1,0 +1,145 @@
+"""What a run must read of a source, given what its table has read so far.
+
+A source is append-only: a row, once read, does not change. So a run takes each row once, at the first run whose now
+is not before the row's availability; rows that become available later are held back, and the part that holds them
+is remembered. Any sequence of runs gives the table that one run at the last now would give, provided that the source
+keeps its promise:
+
+- With an `available_at` column: when a row can be read, so can all rows of the same or an earlier availability. A
+  run takes what lies *above* the greatest availability read so far; a row that shows up later with that same
+  availability, or an earlier one, is not taken before the table is rebuilt. (A batch whose rows share one
+  availability must therefore appear at once, as a file that is renamed into place does.)
+- Without one: files and Delta data files don't change once written. One that did, or a Delta file that is gone
+  (an overwrite, a delete, a compaction), means a rebuild. A plain file that is gone leaves its rows in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from featurectl.sources.base import Part
+from featurectl.sources.since import asks_since
+from featurectl.spec.definition import Source
+
+_ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class Covered(Protocol):
+    """What a table has read: `offline.base.Coverage`."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Each part read, with its stamp."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The parts that held rows available after `now`."""
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The greatest availability of the rows taken."""
+
+    @property
+    def newest_event(self) -> datetime | None:
+        """The greatest event time of the rows taken."""
+
+    @property
+    def now(self) -> datetime | None:
+        """The instant of the last run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartScan:
+    """Rows to take: those of `parts` with `after` < availability <= now; `after` None is from the beginning.
+
+    `since` fills `:since` of a query.
+    """
+
+    parts: tuple[Part, ...]
+    after: datetime | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """What a run reads: nothing (no scans), rows to add to the table, or (`rebuild`) all rows in place of the table.
+
+    `covered` is what `Coverage.parts` must hold after the run. `repeats`: the scans may give rows that the table
+    has already; the caller leaves them out. `reason` says in a few words why there is nothing, or a rebuild.
+    """
+
+    scans: tuple[PartScan, ...] = ()
+    covered: Mapping[str, str]
+    rebuild: bool = False
+    repeats: bool = False
+    reason: str = ""
+
+
+def plan_increment(source: Source, parts: Sequence[Part], coverage: Covered | None, now: datetime) -> Increment:
+    """Return what to read of the source's parts as of now; `coverage` None is a table that is not there yet.
+
+    A run whose now lies before that of the last run reads nothing: the table already reaches further.
+    """
+    if coverage is None or coverage.now is None:
+        return _rebuild(parts, "first read")
+    if now < coverage.now:
+        return Increment(covered=coverage.parts, reason="the table was computed as of a later now")
+    touched = tuple(part for part in parts if not part.stamp or coverage.parts.get(part.name) != part.stamp)
+    held = tuple(part for part in parts if part.name in coverage.held and part not in touched)
+    missing = coverage.parts.keys() - {part.name for part in parts}
+    gone = bool(missing) and (source.static or source.format == "delta")
+    if not touched and not gone and (not held or now == coverage.now):
+        return Increment(covered=coverage.parts, reason="no new rows")
+    if source.static:
+        return _rebuild(parts, "a static source changed")
+    if source.format == "sql":
+        return _query(source, parts, coverage)
+    if source.available_at is not None:
+        return _above(parts, {*touched, *held}, coverage)
+    if gone:
+        return _rebuild(parts, "a data file is gone")
+    return _files(parts, touched, held, coverage)
+
+
+def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
+    covered = {part.name: part.stamp for part in parts}
+    return Increment(scans=(PartScan(parts=tuple(parts)),), covered=covered, rebuild=True, reason=reason)
+
+
+def _above(parts: Sequence[Part], chosen: Set[Part], coverage: Covered) -> Increment:
+    """All rows above the watermark lie in parts that are new, changed, or were held."""
+    ordered = tuple(part for part in parts if part in chosen)
+    scans = (PartScan(parts=ordered, after=coverage.watermark),) if ordered else ()
+    return Increment(scans=scans, covered=_with(coverage, parts), reason="" if scans else "no new rows")
+
+
+def _files(parts: Sequence[Part], touched: Sequence[Part], held: Sequence[Part], coverage: Covered) -> Increment:
+    if any(part.name in coverage.parts for part in touched):
+        return _rebuild(parts, "a file changed in place")
+    scans = (PartScan(parts=tuple(touched)), PartScan(parts=tuple(held), after=coverage.now))
+    return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=_with(coverage, parts))
+
+
+def _query(source: Source, parts: Sequence[Part], coverage: Covered) -> Increment:
+    assert source.sql is not None
+    if not asks_since(source.sql.query):
+        return _rebuild(parts, "the query has no :since")
+    if source.available_at is not None:
+        scan = PartScan(parts=tuple(parts), after=coverage.watermark, since=coverage.watermark)
+        return Increment(scans=(scan,), covered=_with(coverage, parts))
+    if not source.dedup_key:
+        return _rebuild(parts, ":since by event time needs a dedup_key")
+    if coverage.newest_event is None:
+        return _rebuild(parts, "no rows so far")
+    since = (
+        max(coverage.newest_event - _ALWAYS - timedelta(microseconds=source.lateness_us or 0), timedelta()) + _ALWAYS
+    )
+    return Increment(scans=(PartScan(parts=tuple(parts), since=since),), covered=_with(coverage, parts), repeats=True)
+
+
+def _with(coverage: Covered, parts: Sequence[Part]) -> dict[str, str]:
+    """Return the parts read before and now; a file that is gone stays known, in case it comes back."""
+    return {**coverage.parts, **{part.name: part.stamp for part in parts}}

@@ -1,0 +1,162 @@
+"""Sources that are queries to a database: SQLite and PostgreSQL, by a SQLAlchemy URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from featurectl.errors import DataError, StoreError
+from featurectl.sources.base import Part
+from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
+from featurectl.sources.since import asks_since
+from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
+from featurectl.spec.definition import Source
+
+_CHUNK_ROWS: Final = 50_000
+_ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+_OTHER_COLON: Final = re.compile(r"(?<!:):(?!:|since\b)")  # SQLAlchemy would take `:a` for a parameter, in texts too
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlReader:
+    """The rows of one query; it is run anew by each `scan`, and its rows are held in memory.
+
+    A query without `:since` is one part whose stamp is not known. The database is only read. In PostgreSQL the
+    session's time zone is the source's, so that naive columns compare with `:since` as they are meant; in SQLite
+    `:since` is a text, `2013-01-31 05:00:00.000000` on the source's clock.
+    """
+
+    source: Source
+    root: Path
+    url: str
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the query as the only part."""
+        return (Part(name="query", stamp=""),)
+
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns and types; without a declaration PostgreSQL tells them, SQLite must give all rows."""
+        return self._columns
+
+    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+        """Return the rows of the query; `:since` is the year 1 when `since` is None.
+
+        Raises:
+            StoreError: FC605, the database can't be reached.
+            DataError: FC508 the query fails, FC503 a column is missing, FC504 a value or type does not fit.
+        """
+        assert len(parts) == 1
+        frame = self._read(since)
+        declared = declared_columns(self.source)
+        columns = declared if declared is not None else found_columns(self.source, frame.schema)
+        check_named(self.source, columns, self._where)
+        rows = frame.lazy()
+        casts = Shape(source=self.source, columns=columns).casts(frame.schema, self._where)
+        check_values(rows, casts, self._where)
+        return apply_casts(rows, casts)
+
+    @property
+    def _where(self) -> str:
+        return f"source {self.source.name}, its query"
+
+    @cached_property
+    def _columns(self) -> Mapping[str, str]:
+        declared = declared_columns(self.source)
+        if declared is not None:
+            return declared
+        with self._executed(None) as result:
+            types = self._types(result)
+        told = {name: dtype for name, dtype in types.items() if dtype is not None}
+        schema = pl.Schema(told) if len(told) == len(types) else self._read(None).schema
+        return found_columns(self.source, schema)
+
+    def _read(self, since: datetime | None) -> pl.DataFrame:
+        with self._executed(since) as result:
+            types = self._types(result)
+            chunks = [rows_frame(rows, types, self._where) for rows in result.partitions(_CHUNK_ROWS)]
+        return merge_chunks(chunks, types, self._where)
+
+    def _types(self, result: sa.CursorResult[tuple[object, ...]]) -> Types:
+        names = list(result.keys())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{self._where} gives column {twice[0]!r} twice", code="FC508", hint="name it by `as`")
+        return column_types(result)
+
+    @contextmanager
+    def _executed(self, since: datetime | None) -> Iterator[sa.CursorResult[tuple[object, ...]]]:
+        assert self.source.sql is not None
+        engine = self._engine()
+        with self._failures(), engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                zone = sa.text("select set_config('TimeZone', :zone, false)")
+                connection.execute(zone, {"zone": self.source.timezone})
+            text = self.source.sql.query
+            query = sa.text(_OTHER_COLON.sub(r"\:", text))
+            wanted = {"since": self._since(since, engine.dialect.name)} if asks_since(text) else {}
+            options = {"stream_results": True, "max_row_buffer": _CHUNK_ROWS}
+            with connection.execute(query, wanted, execution_options=options) as result:
+                yield result
+
+    def _since(self, since: datetime | None, dialect: str) -> object:
+        """Return the value of `:since` in the form that the database compares."""
+        if dialect == "postgresql":
+            return _ALWAYS if since is None else since
+        local = (_ALWAYS if since is None else since.astimezone(ZoneInfo(self.source.timezone))).replace(tzinfo=None)
+        return local.isoformat(" ", "microseconds") if dialect == "sqlite" else local
+
+    def _engine(self) -> sa.Engine:
+        try:
+            url = sa.make_url(self.url)
+            if url.get_backend_name() == "sqlite":
+                url = self._read_only(url)
+            return sa.create_engine(url, poolclass=NullPool)
+        except ArgumentError as error:
+            raise DataError(f"source {self.source.name}: {self._shown} is no database URL", code="FC508") from error
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            message = f"source {self.source.name}: no driver for {self._shown}: {error}"
+            raise StoreError(message, code="FC605", hint="pip install 'featurectl[postgres]'") from error
+
+    def _read_only(self, url: sa.URL) -> sa.URL:
+        file = self.root / (url.database or "")
+        if not file.is_file():
+            raise DataError(f"source {self.source.name}: no database file {url.database}", code="FC501")
+        return url.set(database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true"})
+
+    @property
+    def _shown(self) -> str:
+        """The URL as it stands in the repository's file, without a password."""
+        assert self.source.sql is not None
+        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.source.sql.url)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            if error.statement is not None and "no such" in str(error.orig):  # SQLite: a table, column or function
+                raise self._failed(error) from error
+            message = f"source {self.source.name}: {self._shown} can't be read: {_first_line(error)}"
+            raise StoreError(message, code="FC605") from error
+        except SQLAlchemyError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: SQLAlchemyError) -> DataError:
+        return DataError(f"{self._where} fails: {_first_line(error)}", code="FC508")
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,124 @@
+"""Rows of a database driver as Polars columns, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import polars as pl
+import sqlalchemy as sa
+
+from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.errors import DataError
+
+# PostgreSQL's numbers of its types. Source: src/include/catalog/pg_type.dat.
+_POSTGRES: Final[Mapping[int, pl.DataType]] = {
+    16: pl.Boolean(),
+    20: pl.Int64(),
+    21: pl.Int64(),
+    23: pl.Int64(),
+    18: pl.String(),
+    19: pl.String(),
+    25: pl.String(),
+    1042: pl.String(),
+    1043: pl.String(),
+    2950: pl.String(),
+    700: pl.Float64(),
+    701: pl.Float64(),
+    1082: pl.Date(),
+    1114: pl.Datetime("us"),
+    1184: INSTANT,
+    1000: pl.List(pl.Boolean()),
+    1005: pl.List(pl.Int64()),
+    1007: pl.List(pl.Int64()),
+    1016: pl.List(pl.Int64()),
+    1009: pl.List(pl.String()),
+    1015: pl.List(pl.String()),
+    1021: pl.List(pl.Float64()),
+    1022: pl.List(pl.Float64()),
+}
+_NUMERIC: Final = 1700
+_FIRST_OWN: Final = 16_384  # types that users make, enums above all: the driver gives them as texts
+
+Types = dict[str, pl.DataType | None]
+
+
+def column_types(result: sa.CursorResult[tuple[object, ...]]) -> Types:
+    """Return the columns of a running query with their types where the driver tells them, else None."""
+    names = list(result.keys())
+    cursor = result.cursor
+    if result.context.dialect.name != "postgresql":
+        return dict.fromkeys(names)
+    assert cursor is not None
+    return {name: _postgres(column) for name, column in zip(names, cursor.description, strict=True)}
+
+
+def _postgres(column: Sequence[object]) -> pl.DataType:
+    """Return the type of (name, type number, display size, internal size, precision, scale, null).
+
+    A numeric without a precision (any sum of integers) is float64. Types that the language lacks are Binary.
+    """
+    kind, precision, scale = column[1], column[4], column[5]
+    if kind == _NUMERIC:
+        return pl.Decimal(precision, scale) if isinstance(precision, int) and isinstance(scale, int) else pl.Float64()
+    assert isinstance(kind, int)
+    return _POSTGRES.get(kind, pl.String() if kind >= _FIRST_OWN else pl.Binary())
+
+
+def rows_frame(rows: Sequence[Sequence[object]], types: Types, where: str) -> pl.DataFrame:
+    """Return rows of a driver as columns; a column whose type is not told gets that of its values.
+
+    Raises:
+        DataError: FC504, a column mixes texts with numbers or other kinds.
+    """
+    columns = zip(*rows, strict=True) if rows else [()] * len(types)
+    return pl.DataFrame(
+        [_series(name, values, dtype, where) for (name, dtype), values in zip(types.items(), columns, strict=True)]
+    )
+
+
+def _series(name: str, values: Sequence[object], dtype: pl.DataType | None, where: str) -> pl.Series:
+    if isinstance(dtype, pl.Binary):
+        return pl.Series(name, [None] * len(values), dtype=dtype)
+    if isinstance(dtype, pl.String):
+        values = [str(value) if isinstance(value, UUID) else value for value in values]
+    kinds = {type(value) for value in values if value is not None}
+    if dtype is None and kinds == {int, float}:
+        dtype = pl.Float64()
+    elif dtype is None and len(kinds) > 1:
+        raise _mixed(name, {kind.__name__ for kind in kinds}, where)
+    try:
+        return pl.Series(name, values, dtype=dtype)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(f"{where}: column {name!r} can't be read: {first}", code="FC504") from error
+
+
+def merge_chunks(chunks: Sequence[pl.DataFrame], types: Types, where: str) -> pl.DataFrame:
+    """Return the chunks as one frame; a column that is whole in one and a fraction in another is float64.
+
+    Raises:
+        DataError: FC504, two chunks hold different kinds of values in one column.
+    """
+    if not chunks:
+        return rows_frame([], types, where)
+    schema = pl.Schema({name: _joint(name, [chunk.schema[name] for chunk in chunks], where) for name in types})
+    return pl.concat([chunk.cast(schema) for chunk in chunks])
+
+
+def _joint(name: str, found: Sequence[pl.DataType], where: str) -> pl.DataType:
+    kinds = {dtype for dtype in found if not isinstance(dtype, pl.Null)}
+    if not kinds:
+        return pl.Null()
+    if kinds == {pl.Int64(), pl.Float64()}:
+        return pl.Float64()
+    if len(kinds) > 1:
+        raise _mixed(name, {str(kind) for kind in kinds}, where)
+    return kinds.pop()
+
+
+def _mixed(name: str, kinds: set[str], where: str) -> DataError:
+    return DataError(
+        f"{where}: column {name!r} mixes {' and '.join(sorted(kinds))}", code="FC504", hint="cast it in the query"
+    )
