@@ -50,7 +50,7 @@ class Fact:
     text: str
 
 
-Facts = Mapping[str, Fact]  # field -> fact; a field of one feature is "features.<feature>.<field>"
+Facts = Mapping[str, Fact]  # field -> fact; of one feature: "<its list in the file>.<feature>.<field>"
 
 
 def feature_fingerprints(view: FeatureView) -> dict[str, str]:
@@ -164,7 +164,8 @@ def _stored_facts(view: FeatureView, feature: Feature) -> dict[str, Fact]:
     if feature.op == "latest":
         del own["window"]
     read = _reads(view.source, _columns(column.expression)) if column else {}
-    return read | {f"features.{feature.name}.{field}": fact for field, fact in own.items()}
+    section = "aggregates" if view.kind == "event" else "features"
+    return read | {f"{section}.{feature.name}.{field}": fact for field, fact in own.items()}
 
 
 def _derived_facts(derived: Derived) -> dict[str, Fact]:

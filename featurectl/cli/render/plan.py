@@ -1,0 +1,152 @@
+"""A plan's JSON as text for people and as Markdown for a pull request. The same JSON gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from featurectl.plan.model import ChangeJson, PlanJson, ReasonJson, SummaryJson
+
+_SIGNS: Final = {"new": "+", "removed": "-"}
+_OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
+_LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all of it
+
+
+def render_plan(plan: PlanJson) -> str:
+    """Return a plan as a person reads it in a terminal, without a newline at its end."""
+    if not plan["changes"]:
+        return render_summary(plan)
+    lines = [_header(plan), ""]
+    widths = [max(len(c["name"]) for c in plan["changes"]), max(len(_kind(c)) for c in plan["changes"])]
+    for change in plan["changes"]:
+        lines += _change_lines(change, widths)
+    lines += ["", render_summary(plan)]
+    if work := _work(plan):
+        lines.append(f"After apply, materialize computes {work}.")
+    return "\n".join(lines)
+
+
+def render_summary(plan: PlanJson) -> str:
+    """Return the counts of a plan in one line."""
+    if not plan["changes"]:
+        return f"No changes. {plan['environment']} matches the files ({_count(len(plan['unchanged']), 'object')})."
+    return f"Plan: {_counts(plan['summary'])}."
+
+
+def render_plan_markdown(plan: PlanJson) -> str:
+    """Return a plan as Markdown: the counts, a table of changes, and what materialize will do."""
+    title = f"### featurectl plan: {plan['environment']}"
+    if not plan["changes"]:
+        return f"{title}\n\n{render_summary(plan)}"
+    rows = ["| | object | change | why |", "|---|---|---|---|"]
+    for change in plan["changes"]:
+        name = f"{_OBJECTS[change['object']]} `{change['name']}`"
+        cells = [f"`{_sign(change)}`", name, f"**{_kind(change)}** {_versions(change)}".strip(), _why(change)]
+        rows.append("| " + " | ".join(cells) + " |")
+    text = "\n".join([title, "", render_summary(plan), "", *rows])
+    return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
+
+
+def _header(plan: PlanJson) -> str:
+    commit = f" ({plan['commit']})" if plan["commit"] else ""
+    return f"featurectl plan   repo {plan['repo']}{commit}  ->  {plan['environment']} registry, serial {plan['serial']}"
+
+
+def _counts(summary: SummaryJson) -> str:
+    breaking = f" ({summary['breaking']} breaking)" if summary["breaking"] else ""
+    blocked = f" ({summary['blocked']} blocked)" if summary["blocked"] else ""
+    return (
+        f"{summary['add']} to add, {summary['change']} to change{breaking}, "
+        f"{summary['remove']} to remove{blocked}, {summary['unchanged']} unchanged"
+    )
+
+
+def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
+    head = (
+        f"  {_sign(change)} {_OBJECTS[change['object']]:<6} {change['name']:<{widths[0]}}  {_kind(change):<{widths[1]}}"
+    )
+    reasons = change["reasons"]
+    if change["blocked"]:
+        detail = f"{change['blocked']}   ({change['code']}; --allow-remove {change['name']})"
+    elif len(reasons) == 1 and change["kind"] == "metadata" and reasons[0]["sign"] == "~":
+        detail = f"{reasons[0]['field']}: {_value(reasons[0])}"
+        reasons = []
+    else:
+        detail = _versions(change)
+    below = [*_reason_lines(reasons), *(f"      ! {note}" for note in change["notes"])]
+    return [f"{head}  {detail}".rstrip(), *below]
+
+
+def _reason_lines(reasons: Sequence[ReasonJson]) -> list[str]:
+    """Return the lines below a change: the field, its values, its place and how many features it changes."""
+    table = [(_field(r), _value(r), r["place"], _effect(r)) for r in reasons]
+    widths = [max(len(row[column]) for row in table) for column in range(3)] if table else []
+    lines = []
+    for reason, row in zip(reasons, table, strict=True):
+        cells = [row[column].ljust(widths[column]) for column in range(3) if widths[column]]
+        lines.append(f"      {reason['sign']} {'   '.join([*cells, row[3]])}".rstrip())
+    return lines
+
+
+def _field(reason: ReasonJson) -> str:
+    """Return a feature that came or went as "aggregates amount_sum_7d", any other field by its path."""
+    return reason["field"] if reason["sign"] == "~" else reason["field"].replace(".", " ", 1)
+
+
+def _value(reason: ReasonJson) -> str:
+    if reason["sign"] != "~":
+        return reason["new"]
+    return f"{_short(reason['old'])} -> {_short(reason['new'])}"
+
+
+def _effect(reason: ReasonJson) -> str:
+    return f"changes {_count(len(reason['features']), 'feature')}" if reason["features"] else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def _sign(change: ChangeJson) -> str:
+    return _SIGNS.get(change["kind"], "~")
+
+
+def _kind(change: ChangeJson) -> str:
+    return "BLOCKED" if change["blocked"] else change["kind"]
+
+
+def _versions(change: ChangeJson) -> str:
+    """Return the version of a view, and what it becomes; other objects have none."""
+    if change["object"] != "feature_view" or change["kind"] == "metadata":
+        return ""
+    old, new = change["old_version"], change["new_version"]
+    return " -> ".join(f"v{number}" for number in dict.fromkeys((old, new)) if number is not None)
+
+
+def _why(change: ChangeJson) -> str:
+    if change["blocked"]:
+        return f"{change['blocked']} ({change['code']}; `--allow-remove {change['name']}`)"
+    lines = [
+        f"`{_escaped(_field(reason))}`: {_escaped(_value(reason))}"
+        + (f" ({effect})" if (effect := _effect(reason)) else "")
+        for reason in change["reasons"]
+    ]
+    return "<br>".join([*lines, *(f"**{_escaped(note)}**" for note in change["notes"])])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _work(plan: PlanJson) -> str:
+    parts = [
+        f"{work['view']}@{work['version']}" + ("" if work["whole"] else " (new features)")
+        for work in sorted(plan["materialize"], key=lambda work: (not work["whole"], work["view"]))
+    ]
+    return ", ".join(parts)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

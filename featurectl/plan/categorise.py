@@ -1,0 +1,84 @@
+"""What becomes of each object: the files against the registry's state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from featurectl.fingerprint import Registrable, data_facts
+from featurectl.plan.diff import diff_facts, diff_metadata
+from featurectl.plan.model import Change, Reason
+from featurectl.plan.uses import bound_versions, staying, view_users
+from featurectl.plan.views import change_view, last_version
+from featurectl.plan.wanted import Wanted
+from featurectl.registry.state import Json, Kind, ObjectVersion, State
+from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition_json import load_entity, load_model, load_source, load_view
+
+_KINDS: Final = ("breaking", "additive", "new", "metadata", "removed", "unchanged")
+_OBJECTS: Final = ("entity", "source", "feature_view", "model")
+_LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
+    "entity": load_entity,
+    "source": load_source,
+    "feature_view": load_view,
+    "model": load_model,
+}
+
+
+def categorise(wanted: Sequence[Wanted], state: State, allow_remove: Collection[str]) -> tuple[Change, ...]:
+    """Return one change for each object of the files or the state, most far-reaching first; places are not in it.
+
+    `allow_remove` names the objects that may be removed; any other that the files leave out is blocked.
+    """
+    changes = [_change(item, state) for item in wanted] + _removals(wanted, state, allow_remove)
+    return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), _OBJECTS.index(c.object), c.name)))
+
+
+def _change(item: Wanted, state: State) -> Change:
+    old = state.current(item.kind, item.name)
+    if old is None:
+        version = last_version(state, item.kind, item.name) + 1 if item.kind == "feature_view" else 1
+        return Change(kind="new", object=item.kind, name=item.name, new_version=version)
+    new = item.version(old.version)
+    kept = Change(kind="unchanged", object=item.kind, name=item.name, old_version=old.version, new_version=old.version)
+    if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
+        return kept
+    before, after = _LOAD[item.kind](old.definition), item.spec
+    if isinstance(before, FeatureView) and isinstance(after, FeatureView):
+        return change_view(kept, before, after, state)
+    reasons = (*diff_facts(data_facts(before), data_facts(after)), *diff_metadata(before, after))
+    if not reasons:
+        return kept
+    return replace(kept, kind="metadata", reasons=reasons, notes=_retrain_note(kept, reasons))
+
+
+def _retrain_note(change: Change, reasons: Sequence[Reason]) -> tuple[str, ...]:
+    fields = ("spine.", "features", "trainer.", "output.")
+    if change.object == "model" and any(reason.field.startswith(fields) for reason in reasons):
+        return (f"it takes effect when {change.name} is trained again",)
+    return ()
+
+
+def _removals(wanted: Sequence[Wanted], state: State, allow_remove: Collection[str]) -> list[Change]:
+    there = {(item.kind, item.name) for item in wanted}
+    gone = [o for o in _newest(state) if (o.kind, o.name) not in there]
+    leaving = {o.name for o in gone if o.kind == "model" and o.name in allow_remove}
+    return [_removal(o, state, leaving, allowed=o.name in allow_remove) for o in gone]
+
+
+def _newest(state: State) -> list[ObjectVersion]:
+    names = dict.fromkeys((o.kind, o.name) for o in state.objects if o.current)
+    found = [state.current(kind, name) for kind, name in names]
+    return [o for o in found if o is not None]
+
+
+def _removal(item: ObjectVersion, state: State, leaving: Collection[str], *, allowed: bool) -> Change:
+    users = view_users(state, item.name, leaving) if item.kind == "feature_view" else ()
+    change = Change(kind="removed", object=item.kind, name=item.name, old_version=item.version)
+    if allowed:
+        bound = bound_versions(state, item.name, item.version) if users else ()
+        return replace(change, notes=staying(bound, item.name, item.version))
+    if users:
+        return replace(change, blocked=f"used by {', '.join(users)}", code="FC412")
+    return replace(change, blocked="left out of the files", code="FC401")

@@ -1,0 +1,52 @@
+"""Which fields differ between two definitions of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from featurectl.fingerprint import Fact, Facts, Registrable, metadata_facts
+from featurectl.plan.model import Reason
+
+_NOT_SET = Fact(None, "-")
+
+
+def diff_facts(old: Facts, new: Facts) -> tuple[Reason, ...]:
+    """Return a reason for each field whose value differs, in the order of the definition.
+
+    >>> [(r.field, r.old, r.new) for r in diff_facts({"owner": Fact("ana", "ana")}, {"owner": Fact("ben", "ben")})]
+    [('owner', 'ana', 'ben')]
+    """
+    found = []
+    for field in _fields(new, old):
+        before, after = old.get(field, _NOT_SET), new.get(field, _NOT_SET)
+        if before.value != after.value:
+            found.append(Reason(sign="~", field=field, old=before.text, new=after.text))
+    return tuple(found)
+
+
+def diff_metadata(old: Registrable, new: Registrable) -> tuple[Reason, ...]:
+    """Return the reasons of two objects that can't change a value."""
+    return diff_facts(metadata_facts(old), metadata_facts(new))
+
+
+def diff_features(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> tuple[Reason, ...]:
+    """Return the reasons why features that both sides have change their values, each with the features it changes.
+
+    A field that reads the same on both sides (an expression over a column whose type has changed) is left out when
+    another field says why.
+    """
+    changed: dict[tuple[str, str, str], list[str]] = {}
+    for name in new:
+        if name in old:
+            for reason in diff_facts(old[name], new[name]):
+                changed.setdefault((reason.field, reason.old, reason.new), []).append(name)
+    reasons = [
+        Reason(sign="~", field=field, old=before, new=after, features=tuple(features))
+        for (field, before, after), features in changed.items()
+    ]
+    telling = [reason for reason in reasons if reason.old != reason.new]
+    return tuple(telling or reasons)
+
+
+def _fields(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*first, *second]))

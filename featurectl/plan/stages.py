@@ -1,0 +1,78 @@
+"""What apply runs: the list that a plan shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from featurectl.plan.model import Change, Stage
+from featurectl.plan.wanted import Wanted
+from featurectl.registry.state import ObjectVersion, State
+from featurectl.spec.definition import FeatureView, Source
+from featurectl.spec.definition_json import dump_definition, load_view
+
+
+def plan_stages(changes: Sequence[Change], wanted: Sequence[Wanted], state: State) -> tuple[Stage, ...]:
+    """Return what makes the registry match the files, in the order of the changes; nothing for blocked ones.
+
+    An object without a change is written when its definition reads otherwise (its source has moved, say), but only
+    along with others: that alone is nothing to apply. Old versions of views follow their source to its new place.
+    """
+    if all(change.kind == "unchanged" for change in changes):
+        return ()
+    specs = {(item.kind, item.name): item for item in wanted}
+    stages: list[Stage] = []
+    for change in changes:
+        if not change.blocked:
+            stages += _stages_of(change, specs.get((change.object, change.name)), state)
+    written = {(s.item.kind, s.item.name, s.item.version) for s in stages}
+    sources = {item.name: item.spec for item in wanted if isinstance(item.spec, Source)}
+    followers = [o for o in state.objects if (o.kind, o.name, o.version) not in written]
+    return (*stages, *_following(followers, sources))
+
+
+def _stages_of(change: Change, item: Wanted | None, state: State) -> list[Stage]:
+    old = state.current(change.object, change.name)
+    if item is None or change.new_version is None:
+        return [Stage(action="retire", item=old)] if old else []
+    if old is None:
+        return [Stage(action="write", item=item.version(change.new_version))]
+    if old.version != change.new_version:
+        return [Stage(action="write", item=item.version(change.new_version)), Stage(action="retire", item=old)]
+    new = replace(_in_old_key_order(item, old).version(old.version), applied_at=old.applied_at)
+    return [] if new == old else [Stage(action="write", item=replace(new, applied_at=None))]
+
+
+def _in_old_key_order(item: Wanted, old: ObjectVersion) -> Wanted:
+    """Return a view with the key order that its version began with: rows of composite keys are stored by it."""
+    if not isinstance(item.spec, FeatureView) or item.spec.entity is None or len(item.spec.keys) == 1:
+        return item
+    before, keys = load_view(old.definition).keys, item.spec.entity.keys
+    if sorted(before) != sorted(keys):
+        return item
+    spec = replace(item.spec, entity=replace(item.spec.entity, keys={key: keys[key] for key in before}))
+    return replace(item, spec=spec, definition=dump_definition(spec))
+
+
+def _following(objects: Sequence[ObjectVersion], sources: Mapping[str, Source]) -> list[Stage]:
+    stages = []
+    for item in objects:
+        if item.kind != "feature_view" or item.current:
+            continue
+        view = load_view(item.definition)
+        moved = _moved(view, sources.get(view.source.name))
+        if moved != view:
+            stages.append(Stage(action="write", item=replace(item, definition=dump_definition(moved))))
+    return stages
+
+
+def _moved(view: FeatureView, source: Source | None) -> FeatureView:
+    """Return the view reading from where its source lies now; what its rows mean stays as it was."""
+    if source is None or (source.sql is None) != (view.source.sql is None):
+        return view
+    sql = view.source.sql
+    if sql and source.sql:
+        sql = replace(sql, url=source.sql.url)
+    csv = replace(view.source.csv, separator=source.csv.separator)
+    there = replace(view.source, path=source.path, format=source.format, sql=sql, csv=csv)
+    return replace(view, source=there)

@@ -1,0 +1,60 @@
+"""What becomes of a feature view that is registered and still in the files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from featurectl.fingerprint import feature_facts
+from featurectl.plan.diff import diff_features, diff_metadata
+from featurectl.plan.model import Change, Reason
+from featurectl.plan.uses import bound_versions, staying, used_features
+from featurectl.registry.state import Kind, State
+from featurectl.spec.definition import FeatureView
+
+
+def last_version(state: State, kind: Kind, name: str) -> int:
+    """Return the greatest version that an object ever had; 0 for none."""
+    return max((o.version for o in state.objects if o.kind == kind and o.name == name), default=0)
+
+
+def change_view(kept: Change, before: FeatureView, after: FeatureView, state: State) -> Change:
+    """Return `kept`, the change of an unchanged view, as what the difference makes of it.
+
+    A feature that is left out is a removal: breaking when a trained model has it as a column, for then the old
+    version must live on; else the view keeps its version and nothing is recomputed.
+    """
+    old, new = feature_facts(before), feature_facts(after)
+    moved = diff_features(old, new)
+    added = tuple(_added(before, after, name) for name in new if name not in old)
+    dropped = tuple(_dropped(before, name) for name in old if name not in new)
+    # The list of features differs also by its order, which is worth a word only when nothing came or went.
+    others = tuple(r for r in diff_metadata(before, after) if r.field != "features" or not (added or dropped))
+    reasons = (*moved, *added, *dropped, *others)
+    version = kept.old_version or 1
+    bound = bound_versions(state, after.name, version)
+    if moved or used_features(bound, after.name) & (set(old) - set(new)):
+        following = last_version(state, "feature_view", after.name) + 1
+        notes = staying(bound, after.name, version)
+        return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
+    if not reasons:
+        return kept
+    return replace(kept, kind="additive" if added else "metadata", reasons=reasons)
+
+
+def _added(before: FeatureView, after: FeatureView, name: str) -> Reason:
+    """Return the reason of a new feature, with the column that the offline table doesn't have yet, if any."""
+    column = {f.name: f.column for f in after.features}.get(name)
+    known = {i.name for i in before.inputs}
+    text = "new feature" if column is None or column in known else f"new feature, new column {column}"
+    return Reason(sign="+", field=_path(after, name), new=text)
+
+
+def _dropped(before: FeatureView, name: str) -> Reason:
+    return Reason(sign="-", field=_path(before, name), new="removed feature")
+
+
+def _path(view: FeatureView, feature: str) -> str:
+    """Return a feature under the list of the file that it stands in."""
+    if any(d.name == feature for d in view.derived):
+        return f"derived.{feature}"
+    return f"{'aggregates' if view.kind == 'event' else 'features'}.{feature}"
