@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from featurectl.expressions.tree import Expression
+from featurectl.spec.place import Place
 
 Closed = Literal["left", "right", "both", "none"]
 MissingPolicy = Literal["use", "warn", "reject"]
@@ -267,3 +268,19 @@ class Model:
     missing_stale: MissingPolicy = "use"
     missing_max_age_us: int | None = None
     about: About = About()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureTest:
+    """A unit test of a view: rows of its source in, values of its features out, one `expect` for each spine row.
+
+    Values are as written: numbers, texts, true, false, None; times are ISO texts. `expect` names only the columns
+    that it compares.
+    """
+
+    name: str
+    view: FeatureView
+    rows: tuple[Mapping[str, object], ...]
+    spine: tuple[Mapping[str, object], ...]
+    expect: tuple[Mapping[str, object], ...]
+    place: Place

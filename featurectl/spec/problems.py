@@ -144,6 +144,10 @@ CODES: Final[Mapping[str, Code]] = {
         "a file or function that does not exist",
         "The path is relative to the repository's root.",
     ),
+    "FC209": Code(
+        "things that need each other in a circle",
+        "Each of them waits for the next one. Leave out one of the references.",
+    ),
     # Semantics
     "FC301": Code(
         "no such column",

@@ -1,0 +1,232 @@
+"""A folder of YAML -> a `Repo`: its objects, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from featurectl.spec.declared import WORDS, Declared, Kind
+from featurectl.spec.definition import FeatureTest
+from featurectl.spec.model import LISTS
+from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape
+from featurectl.spec.model_source import EntityShape, ProjectShape, SourceShape
+from featurectl.spec.model_training import ModelShape
+from featurectl.spec.model_view import FeatureTestShape, FeatureViewShape
+from featurectl.spec.node import Fields, File, Items, Node
+from featurectl.spec.place import Place
+from featurectl.spec.reader import read_nodes, read_text
+from featurectl.spec.repo import Environment, Repo
+from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.resolve_model import resolve_model
+from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline, resolve_test
+from featurectl.spec.resolve_source import SchemaReader, resolve_entity, resolve_environment, resolve_source
+from featurectl.spec.resolve_view import resolve_view
+from featurectl.spec.shape import Shape
+
+PROJECT_FILE: Final = "featurectl.yaml"
+DATA_FOLDER: Final = "data"
+KINDS: Final[Mapping[str, Kind]] = {
+    "entities": "entity",
+    "sources": "source",
+    "feature_views": "feature_view",
+    "models": "model",
+    "tests": "test",
+    "pipelines": "pipeline",
+    "alerts": "alert",
+    "notifiers": "notifier",
+}
+S = TypeVar("S", bound=Shape)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Files:
+    """What the files hold: shapes by list, in order, and the project's own file."""
+
+    paths: list[str] = field(default_factory=list)
+    project: ProjectShape | None = None
+    shapes: dict[str, list[Shape]] = field(default_factory=lambda: {name: [] for name in LISTS})
+
+
+def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
+    """Return what the files below `root` mean; what is wrong with them is in `Repo.problems`.
+
+    `schemas` gives the columns of a source that declares none (None: not known; `DataError`: a problem at the
+    source's path); without it no data is looked at.
+    """
+    declared = Declared(Report())
+    files = _read_files(root, declared)
+    environments = _environments(files)
+    resolve = _Resolver(declared)
+    declared.entities = resolve.all(_of(files, EntityShape), "entity", lambda s: resolve_entity(s, declared))
+    sources = _of(files, SourceShape)
+    declared.sources = resolve.all(sources, "source", lambda s: resolve_source(s, declared, schemas))
+    for source in sources:
+        if source.history is not None:
+            declared.find(declared.sources, "source", source.history, source.fields.scalar("history"))
+    views = _of(files, FeatureViewShape)
+    declared.views = resolve.all(views, "feature_view", lambda s: resolve_view(s, declared, root))
+    declared.models = resolve.all(_of(files, ModelShape), "model", lambda s: resolve_model(s, declared))
+    tests = resolve.all(_of(files, FeatureTestShape), "test", lambda s: resolve_test(s, declared))
+    others = _check_operations(files, resolve)
+    if not any(files.shapes.values()) and not declared.report.problems:
+        message = "nothing is declared: no entity, source, feature view or model in any file"
+        declared.report.error("FC203", message, Place(PROJECT_FILE))
+    return _repo(files, environments, declared, (tests, others))
+
+
+def _repo(
+    files: _Files,
+    environments: dict[str, Environment],
+    declared: Declared,
+    rest: tuple[dict[str, FeatureTest], dict[str, int]],
+) -> Repo:
+    tests, others = rest
+    return Repo(
+        project=files.project.project if files.project else "",
+        environments=environments,
+        entities=declared.entities,
+        sources=declared.sources,
+        views=declared.views,
+        models=declared.models,
+        tests=tests,
+        others=others,
+        problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
+        not_in_this_version=tuple(sorted(declared.later, key=lambda p: p.sort_key())),
+        places=declared.places,
+        files=tuple(files.paths),
+    )
+
+
+def yaml_files(root: Path) -> Iterator[Path]:
+    """Yield every YAML file below a folder but those in hidden folders and `data/`, in the order of their paths."""
+    for folder, folders, names in os.walk(root):
+        at_root = Path(folder) == root
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and not (at_root and f == DATA_FOLDER))
+        for name in sorted(names):
+            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+                yield Path(folder) / name
+
+
+def _read_files(root: Path, declared: Declared) -> _Files:
+    files = _Files()
+    paths = list(yaml_files(root))
+    if root / PROJECT_FILE not in paths:
+        declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        files.paths.append(relative)
+        node = _read_file(path, relative, declared.report)
+        if node is None:
+            continue
+        if relative == PROJECT_FILE:
+            files.project = _shape(ProjectShape, node, declared.report)
+        elif isinstance(node, Fields):
+            _read_lists(node, files, declared)
+        else:
+            message = f"a file is a mapping of lists: {', '.join(LISTS)}"
+            declared.report.error("FC101", message, node.span.place)
+    return files
+
+
+def _read_file(path: Path, relative: str, report: Report) -> Node | None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        report.error("FC001", f"the file can't be read: {error.strerror}", Place(relative))
+        return None
+    text = read_text(relative, content, report)
+    return None if text is None else read_nodes(File(relative, text), report)
+
+
+def _read_lists(node: Fields, files: _Files, declared: Declared) -> None:
+    for key, items in node.nodes.items():
+        if key not in LISTS:
+            note = f"keys: {', '.join(LISTS)}"
+            if key in ("project", "environments"):
+                note = f"{key} stands in {PROJECT_FILE} alone"
+            place = node.keys[key].place
+            suggestion = did_you_mean(key, LISTS)
+            declared.report.error("FC102", f'unknown key "{key}" in a file', place, suggestion=suggestion, note=note)
+        elif not isinstance(items, Items):
+            declared.report.error("FC101", f"expected a list of {key}", node.place(key))
+        else:
+            for item in items:
+                _read_object(key, item, files, declared)
+
+
+def _read_object(key: str, item: Node, files: _Files, declared: Declared) -> None:
+    kind, name = KINDS[key], item.text("name") if isinstance(item, Fields) else ""
+    if name and isinstance(item, Fields):
+        first = declared.names.get((kind, name))
+        if first is not None:
+            message = f'two {WORDS.get(kind, kind)}s are named "{name}"'
+            declared.report.clash("FC202", message, item.head, (first, "the other one stands here"))
+            return
+        declared.names[(kind, name)] = item.head
+        declared.remember(kind, name, item)
+    found = len(declared.report.problems)
+    shape = _shape(LISTS[key], item, declared.report)
+    if shape is not None:
+        files.shapes[key].append(shape)
+    if len(declared.report.problems) > found:
+        declared.broken.add((kind, name))
+
+
+def _shape(shape: type[S], node: Node, report: Report) -> S | None:
+    """Return the object of a node, or None when it can't be made; every reason is in the report."""
+    try:
+        return shape.model_validate(node, context=report)
+    except ValidationError:
+        assert report.problems
+        return None
+
+
+def _of(files: _Files, kind: type[S]) -> list[S]:
+    name = next(name for name, shape in LISTS.items() if shape is kind)
+    return [shape for shape in files.shapes[name] if isinstance(shape, kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolver:
+    """Resolves the shapes of one kind after the other."""
+
+    declared: Declared
+
+    def all(self, shapes: list[S], kind: Kind, resolve: Callable[[S], T | None]) -> dict[str, T]:
+        """Return what the shapes of a kind mean by name; an object with an error is broken."""
+        found: dict[str, T] = {}
+        for shape in shapes:
+            name = shape.fields.text("name")
+            before = len(self._errors())
+            made = resolve(shape)
+            if made is not None:
+                found[name] = made
+            if len(self._errors()) > before:
+                self.declared.broken.add((kind, name))
+        return found
+
+    def _errors(self) -> list[object]:
+        return [p for p in self.declared.report.problems if p.severity == "error"]
+
+
+def _environments(files: _Files) -> dict[str, Environment]:
+    if files.project is None:
+        return {}
+    return {name: resolve_environment(name, shape) for name, shape in files.project.environments.items()}
+
+
+def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
+    declared = resolve.declared
+    for pipeline in _of(files, PipelineShape):
+        check_pipeline(pipeline, declared)
+    for alert in _of(files, AlertShape):
+        check_alert(alert, declared)
+    for notifier in _of(files, NotifierShape):
+        check_notifier(notifier, declared)
+    return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

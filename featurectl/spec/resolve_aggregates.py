@@ -1,0 +1,148 @@
+"""Aggregates of an event view -> its features, and the inputs that its table keeps for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from featurectl.expressions.tree import Expression
+from featurectl.spec.aggregates import AGGREGATES, aggregate_base, aggregate_name
+from featurectl.spec.declared import Declared, tell
+from featurectl.spec.definition import Derived, Feature, NamedExpression
+from featurectl.spec.model_operations import listed_names
+from featurectl.spec.model_view import AggregateShape
+from featurectl.spec.node import Scalar
+from featurectl.spec.place import Place
+from featurectl.spec.report import did_you_mean
+from featurectl.spec.scope import Part, Scope, bare_column
+from featurectl.spec.values import NAME
+
+RESERVED = ("event_time", "available_at", "tie_order", "bucket", "asof")
+
+
+@dataclass(slots=True)
+class Stored:
+    """What a view keeps: inputs by name, features in order, the place of each part, and every name as it is made."""
+
+    keys: tuple[str, ...]
+    inputs: dict[str, NamedExpression] = field(default_factory=dict)
+    features: list[Feature] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
+    named: list[tuple[str, Place]] = field(default_factory=list)
+    places: dict[Part, Scalar | Place] = field(default_factory=dict)
+
+    def keep(self, wanted: str, text: str, place: Scalar | Place) -> str:
+        """Keep an input under its wanted name, or near it when another has it, and return the name."""
+        taken = (*RESERVED, *self.keys)
+        name = wanted if NAME.fullmatch(wanted) and wanted not in taken else f"{wanted.lower()}_value"
+        name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+        while name in self.inputs and self.inputs[name].expression.text != text:
+            name += "_"
+        if name not in self.inputs:
+            self.inputs[name] = NamedExpression(name=name, expression=Expression(text))
+            self.places[("input", name)] = place
+        return name
+
+
+def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, str] | None, declared: Declared) -> None:
+    """Add the features of one aggregate; what is wrong with it is reported and leaves it out."""
+    ops = [op for op in _ops(shape, declared) if _complete(shape, op, declared)]
+    if not ops or not _pieces_fit(shape, columns, declared):
+        return
+    column = _input(shape, stored)
+    for op, node in ops:
+        base = shape.name or aggregate_base(op, shape.column, shape.n, shape.q)
+        if not NAME.fullmatch(base):
+            message = f'"{base}" is no name for a feature: give the aggregate a `name`'
+            declared.report.error("FC105", message, node.span.place)
+            continue
+        for window_us, window in zip(shape.windows, _windows(shape), strict=True):
+            name = aggregate_name(base, window.text, shape.fields.text("offset"))
+            stored.places.setdefault(("feature", name), node)
+            stored.named.append((name, window.span.place))
+            if (default := shape.fields.scalar("default")) is not None:
+                stored.places.setdefault(("feature", name, "default"), default)
+            stored.features.append(
+                Feature(
+                    name=name,
+                    op=op,
+                    column=column,
+                    dtype=None,
+                    window_us=window_us,
+                    offset_us=shape.offset or 0,
+                    n=shape.n if AGGREGATES[op].parameter == "n" else None,
+                    q=shape.q if AGGREGATES[op].parameter == "q" else None,
+                    default=shape.default,
+                    description=shape.description,
+                )
+            )
+
+
+def _windows(shape: AggregateShape) -> list[Scalar]:
+    return listed_names(shape.fields, "windows")
+
+
+def _ops(shape: AggregateShape, declared: Declared) -> Iterator[tuple[str, Scalar]]:
+    nodes = listed_names(shape.fields, "op") or [node for node in [shape.fields.scalar("op")] if node]
+    for op, node in zip(shape.op, nodes, strict=True):
+        if op in AGGREGATES:
+            if not AGGREGATES[op].runnable:
+                declared.not_run(f"{op} is", node.span.place)
+            yield op, node
+            continue
+        note = f"aggregates: {', '.join(AGGREGATES)}"
+        suggestion = did_you_mean(op, AGGREGATES)
+        declared.report.error("FC104", f'no aggregate "{op}"', node.span.place, suggestion=suggestion, note=note)
+
+
+def _complete(shape: AggregateShape, found: tuple[str, Scalar], declared: Declared) -> bool:
+    """Report what an aggregate of this op lacks or has too much; True when it is complete."""
+    op, node = found
+    aggregate = AGGREGATES[op]
+    message = ""
+    if aggregate.needs_column and shape.column is None:
+        message = f'{op} needs a "column"'
+    elif aggregate.parameter == "n" and (shape.n is None or not 1 <= shape.n <= 10_000):
+        message = f'{op} needs "n", from 1 to 10,000'
+    elif aggregate.parameter == "q" and (shape.q is None or not 0 < shape.q < 1):
+        message = f'{op} needs "q", above 0 and below 1'
+    elif shape.where is not None and shape.name is None:
+        message = 'an aggregate with "where" needs a "name"'
+    elif shape.name is not None and len(shape.op) > 1:
+        message = 'a "name" goes with one op alone'
+    else:
+        for key in ("n", "q"):
+            if getattr(shape, key) is not None and not any(_parameter(o) == key for o in shape.op):
+                message = f'{op} takes no "{key}"'
+    if message:
+        declared.report.error("FC304", message, node.span.place)
+    return not message
+
+
+def _parameter(op: str) -> str | None:
+    return AGGREGATES[op].parameter if op in AGGREGATES else None
+
+
+def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declared: Declared) -> bool:
+    """Check the column and the condition each by itself, so that carets stand in what was written."""
+    scope = Scope(columns)
+    places: dict[Part, Scalar | Place] = {}
+    for key in ("column", "where"):
+        if (node := shape.fields.scalar(key)) is not None:
+            places[(key,)] = node
+    if shape.column is not None:
+        scope.column(("column",), shape.column)
+    if shape.where is not None:
+        scope.expression(("where",), shape.where, "bool")
+    tell(declared.report, scope.issues, places, shape.fields.head)
+    return not scope.issues
+
+
+def _input(shape: AggregateShape, stored: Stored) -> str | None:
+    """Keep what the aggregate reads; its own `where` makes the value null where it is not true."""
+    place = shape.fields.scalar("column") or shape.fields.scalar("where") or shape.fields.head
+    value = None if shape.column is None else bare_column(shape.column).text
+    if shape.where is None:
+        return None if value is None else stored.keep(shape.column or "", value, place)
+    text = f"case when ({shape.where}) then {value or 'true'} end"
+    return stored.keep(f"{shape.name}_value", text, place)

@@ -1,0 +1,302 @@
+"""Shapes of models -> definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from featurectl.dtypes import STRING
+from featurectl.expressions.tree import Expression
+from featurectl.spec.aggregates import AGGREGATES
+from featurectl.spec.declared import Declared, tell
+from featurectl.spec.definition import (
+    About,
+    DerivedInput,
+    Entity,
+    FeatureInput,
+    FeatureView,
+    Label,
+    Model,
+    ModelInput,
+    RequestInput,
+    Source,
+    Spine,
+    Trainer,
+)
+from featurectl.spec.model_training import (
+    CATEGORY,
+    DerivedFeaturesShape,
+    LabelShape,
+    ModelShape,
+    OneFeatureShape,
+    RequestShape,
+    TrainerShape,
+    ViewFeaturesShape,
+    selected,
+)
+from featurectl.spec.model_view import DerivedShape
+from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.place import Place
+from featurectl.spec.problems import Problem
+from featurectl.spec.report import did_you_mean
+from featurectl.spec.resolve_view import check_join_keys
+from featurectl.spec.scope import Part
+from featurectl.spec.training_columns import check_columns
+from featurectl.spec.typing_model import check_model
+
+
+@dataclass(slots=True)
+class Inputs:
+    """A model's columns in order, and the place of each part and of each column."""
+
+    items: list[ModelInput] = field(default_factory=list)
+    places: dict[Part, Scalar | Place] = field(default_factory=dict)
+    columns: list[tuple[str, Place]] = field(default_factory=list)
+
+    def add(self, item: ModelInput, node: Scalar | Place) -> None:
+        """Add a column; the first of two with one name stays."""
+        self.columns.append((item.name, node if isinstance(node, Place) else node.span.place))
+        if all(other.name != item.name for other in self.items):
+            self.items.append(item)
+
+
+def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
+    """Return a model typed as far as its columns are known, or None when its spine's source is missing."""
+    inputs = Inputs()
+    for feature in shape.features:
+        _add(feature, inputs, declared)
+    spine = _spine(shape, declared)
+    _note_later(shape, declared)
+    if shape.trainer is not None and shape.trainer.validation is not None:
+        _check_validation(shape.trainer, declared)
+    if spine is None:
+        return None
+    model = _model(shape, spine, inputs)
+    _spine_places(shape, inputs)
+    typed, issues = check_model(model, spine.source.columns, _views(model, declared))
+    tell(declared.report, issues, inputs.places, shape.fields.head)
+    check_columns(typed, inputs.columns, shape.spine, declared)
+    return typed
+
+
+def _views(model: Model, declared: Declared) -> Mapping[str, FeatureView]:
+    names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
+    return {name: declared.views[name] for name in names if name in declared.views}
+
+
+def _add(
+    shape: ViewFeaturesShape | OneFeatureShape | RequestShape | DerivedFeaturesShape, inputs: Inputs, declared: Declared
+) -> None:
+    match shape:
+        case ViewFeaturesShape():
+            _add_view(shape, inputs, declared)
+        case OneFeatureShape():
+            _add_one(shape, inputs, declared)
+        case RequestShape():
+            _add_request(shape, inputs)
+        case DerivedFeaturesShape():
+            for item in shape.derived:
+                _add_derived(item, inputs)
+
+
+def _add_view(shape: ViewFeaturesShape, inputs: Inputs, declared: Declared) -> None:
+    node = shape.fields.scalar("view")
+    view = declared.find(declared.views, "feature_view", shape.view, node)
+    if view is None or node is None:
+        return
+    known = feature_names(view)
+    wanted = [(item.text, item) for item in selected(shape)]
+    if shape.features is None:
+        wanted = [(name, shape.fields.scalar("features") or node) for name in known]
+    join = shape.fields.get("join")
+    join_fields = join if isinstance(join, Fields) else None
+    if view.entity is not None:
+        check_join_keys(join_fields, view.entity, declared)
+    for feature, place in wanted:
+        if _has(view, feature, place, declared):
+            item = _input(view, feature, f"{shape.prefix or ''}{feature}", shape.join or {})
+            _place_input(item, place, join_fields, inputs)
+
+
+def _add_one(shape: OneFeatureShape, inputs: Inputs, declared: Declared) -> None:
+    view_name, feature = shape.feature
+    node = shape.fields.scalar("feature")
+    view = declared.find(declared.views, "feature_view", view_name, node)
+    if view is None or node is None or not _has(view, feature, node, declared):
+        return
+    if shape.categories is not None and shape.type != CATEGORY:
+        message = '"categories" goes with "type: category"'
+        declared.report.error("FC107", message, shape.fields.keys["categories"].place)
+    item = replace(
+        _input(view, feature, shape.as_ or feature, {}),
+        model_dtype=shape.type,
+        default=shape.default,
+        categories=shape.categories,
+    )
+    for key in ("type", "default"):
+        if (written := shape.fields.scalar(key)) is not None:
+            inputs.places[("feature", item.name, key)] = written
+    _place_input(item, shape.fields.scalar("as") or node, None, inputs)
+
+
+def _input(view: FeatureView, feature: str, name: str, join: Mapping[str, str]) -> FeatureInput:
+    return FeatureInput(
+        name=name,
+        view=view.name,
+        feature=feature,
+        join={key: join.get(key, key) for key in view.keys},
+        dtype=None,
+        model_dtype=None,
+    )
+
+
+def _place_input(item: FeatureInput, place: Scalar, join: Fields | None, inputs: Inputs) -> None:
+    inputs.places.setdefault(("feature", item.name), place)
+    for key in item.join:
+        inputs.places.setdefault(("join", item.name, key), (join.scalar(key) if join else None) or place)
+    inputs.add(item, place)
+
+
+def feature_names(view: FeatureView) -> list[str]:
+    """Return the names of a view's features and derived ones, in order."""
+    return [f.name for f in view.features] + [d.name for d in view.derived]
+
+
+def _has(view: FeatureView, feature: str, node: Scalar, declared: Declared) -> bool:
+    """Return whether a view has a feature; FC201 with both places when it has not (silent for a broken view)."""
+    known = feature_names(view)
+    if feature in known:
+        return True
+    if ("feature_view", view.name) not in declared.broken:
+        suggestion = did_you_mean(feature, known)
+        declared.report.add(
+            Problem(
+                code="FC201",
+                message=f'feature view "{view.name}" has no feature "{feature}"',
+                place=node.span.place,
+                suggestion=suggestion,
+                notes=() if suggestion else (f"features: {', '.join(known)}",),
+                related=((declared.names[("feature_view", view.name)], f'"{view.name}" is declared here'),),
+            )
+        )
+    return False
+
+
+def _add_request(shape: RequestShape, inputs: Inputs) -> None:
+    fields = shape.fields.get("request")
+    assert isinstance(fields, Fields)
+    for name, model_dtype in shape.request.items():
+        place = fields.keys[name].place
+        inputs.places.setdefault(("request", name), place)
+        dtype = STRING if model_dtype == CATEGORY else model_dtype
+        inputs.add(RequestInput(name=name, dtype=dtype, model_dtype=model_dtype), place)
+
+
+def _add_derived(shape: DerivedShape, inputs: Inputs) -> None:
+    part: Part = ("derived", shape.name)
+    for key, words in (("expr", part), ("default", (*part, "default"))):
+        if (node := shape.fields.scalar(key)) is not None:
+            inputs.places.setdefault(words, node)
+    item = DerivedInput(name=shape.name, expression=Expression(shape.expr), dtype=None, default=shape.default)
+    inputs.add(item, shape.fields.head)
+
+
+def _spine(shape: ModelShape, declared: Declared) -> Spine | None:
+    written = shape.spine
+    source = declared.find(declared.sources, "source", written.source, written.fields.scalar("source"))
+    label = _label(written.label, declared) if written.label else None
+    if source is None:
+        return None
+    where = Expression(written.where) if written.where is not None else None
+    return Spine(source=source, time=written.time, where=where, label=label)
+
+
+def _label(shape: LabelShape, declared: Declared) -> Label | None:
+    fields = shape.fields
+    entity: Entity | None = None
+    source: Source | None = None
+    if shape.horizon is not None:
+        declared.not_run("labels with a horizon are", fields.keys["horizon"].place)
+        if shape.op is not None and shape.op not in AGGREGATES:
+            near = did_you_mean(shape.op, AGGREGATES)
+            declared.report.error("FC104", f'no aggregate "{shape.op}"', fields.place("op"), suggestion=near)
+            return None
+        entity = declared.find(declared.entities, "entity", shape.entity or "", fields.scalar("entity"))
+        source = declared.find(declared.sources, "source", shape.source or "", fields.scalar("source"))
+        if entity is None or source is None or shape.op is None:
+            return None
+    return Label(
+        name=shape.name,
+        expression=Expression(shape.expr) if shape.expr is not None else None,
+        dtype=None,
+        entity=entity,
+        source=source,
+        op=shape.op,
+        column=shape.column,
+        where=Expression(shape.where) if shape.where is not None else None,
+        horizon_us=shape.horizon,
+    )
+
+
+def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
+    written = shape.spine
+    for key in ("time", "where"):
+        if (node := written.fields.scalar(key)) is not None:
+            inputs.places[(key,)] = node
+    if written.label is not None:
+        inputs.places[("label",)] = written.label.fields.head
+        for key, value in written.label.fields.nodes.items():
+            if isinstance(value, Scalar):
+                inputs.places[("label", key)] = value
+
+
+def _note_later(shape: ModelShape, declared: Declared) -> None:
+    keys = shape.fields.keys
+    for key in ("gates", "canary"):
+        if key in keys:
+            word = "a canary is" if key == "canary" else "gates are"
+            declared.not_run(word, keys[key].place)
+    if shape.trainer is not None and shape.trainer.run is not None:
+        declared.not_run("a trainer's `run` is", shape.trainer.fields.keys["run"].place)
+
+
+def _check_validation(shape: TrainerShape, declared: Declared) -> None:
+    validation = shape.validation
+    if validation is None or validation.source is None:
+        return
+    node = validation.fields.scalar("source")
+    declared.find(declared.sources, "source", validation.source, node)
+    declared.not_run("validation on another source is", validation.fields.keys["source"].place)
+
+
+def _trainer(shape: TrainerShape | None) -> Trainer | None:
+    if shape is None:
+        return None
+    plain, validation = Trainer(), shape.validation
+    fraction = validation.fraction if validation and validation.fraction is not None else plain.split_fraction
+    return Trainer(
+        estimator=shape.estimator,
+        run=shape.run,
+        params=shape.params or {},
+        split_fraction=fraction,
+        validation_source=validation.source if validation else None,
+        sample=plain.sample if shape.sample is None else shape.sample,
+        seed=shape.seed,
+    )
+
+
+def _model(shape: ModelShape, spine: Spine, inputs: Inputs) -> Model:
+    missing = shape.missing
+    return Model(
+        name=shape.name,
+        spine=spine,
+        inputs=tuple(inputs.items),
+        trainer=_trainer(shape.trainer),
+        output_name=shape.output.name if shape.output else "score",
+        output_dtype=shape.output.type if shape.output else None,
+        allow_pickle=shape.allow_pickle,
+        missing_no_row=(missing.no_row if missing else None) or "use",
+        missing_stale=(missing.stale if missing else None) or "use",
+        missing_max_age_us=missing.max_age if missing else None,
+        about=About(description=shape.description, owner=shape.owner, tags=shape.tags),
+    )

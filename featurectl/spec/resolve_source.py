@@ -1,0 +1,220 @@
+"""Shapes of environments, entities and sources -> definitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from featurectl.dtypes import DATE, KEY_TYPES, TIMESTAMP
+from featurectl.errors import DataError
+from featurectl.expressions.tree import Expression
+from featurectl.spec.declared import Declared, not_run, tell
+from featurectl.spec.definition import About, CsvOptions, Entity, Freshness, NamedExpression, Source, SqlQuery
+from featurectl.spec.model_operations import listed_names
+from featurectl.spec.model_source import CsvShape, EntityShape, EnvironmentShape, FreshnessShape, SourceShape
+from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.place import Place
+from featurectl.spec.repo import Environment
+from featurectl.spec.report import did_you_mean
+from featurectl.spec.scope import Part
+from featurectl.spec.typing_source import check_source, row_columns
+from featurectl.units import parse_instant
+
+SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
+Format = Literal["parquet", "csv", "ndjson", "delta", "sql", "stream"]
+_SUFFIXES: Final[Mapping[str, Format]] = {
+    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
+    ".delta": "delta",
+}  # fmt: skip
+_ARRIVAL = re.compile(
+    r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
+    r"(_(at|ts|time|timestamp|on))"
+)
+
+
+def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
+    """Return an environment, its texts unexpanded."""
+    engine = shape.engine.type if shape.engine else "polars"
+    later = []
+    if engine != "polars":
+        later.append(not_run(f"the engine {engine} is", shape.fields.keys["engine"].place))
+    if shape.prediction_log is not None:
+        later.append(not_run("the prediction log is", shape.fields.keys["prediction_log"].place))
+    return Environment(
+        name=name,
+        registry=shape.registry,
+        offline=shape.offline,
+        online=shape.online,
+        engine=engine,
+        now=parse_instant(shape.now) if shape.now else None,
+        not_in_this_version=tuple(later),
+    )
+
+
+def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:
+    """Return an entity; FC104 for a type that no key can have, FC207 for a key name that has two types."""
+    keys = shape.fields.get("keys")
+    assert isinstance(keys, Fields)
+    for key, dtype in shape.keys.items():
+        if dtype not in KEY_TYPES:
+            message = f"a key can't be {dtype}; keys are {', '.join(KEY_TYPES)}"
+            declared.report.error("FC104", message, keys.place(key))
+        for other in declared.entities.values():
+            if other.keys.get(key, dtype) != dtype:
+                first = declared.places[("entity", other.name, "keys", key)]
+                message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
+                declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
+                break
+    return Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
+
+
+def about_of(shape: EntityShape | SourceShape) -> About:
+    """Return what people say of an object."""
+    return About(description=shape.description, owner=shape.owner, tags=shape.tags)
+
+
+def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
+    """Return the freshness that a shape asks for."""
+    return Freshness(warn_after_us=shape.warn_after, error_after_us=shape.error_after) if shape else None
+
+
+def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None) -> Source:
+    """Return a source with its columns as far as they are known; the schema reader is asked when none are declared."""
+    source = _untyped(shape, declared)
+    _check_clocks(shape, declared)
+    _note_later(shape, declared)
+    columns = source.columns
+    if columns is None and schemas is not None and source.format != "stream":
+        columns = _read_schema(source, shape, declared, schemas)
+    typed, issues = check_source(source, columns)
+    tell(declared.report, issues, _places(shape), shape.fields.head)
+    _warn(typed, shape, declared)
+    return typed
+
+
+def _untyped(shape: SourceShape, declared: Declared) -> Source:
+    select = tuple(NamedExpression(name=n, expression=Expression(text)) for n, text in (shape.select or {}).items())
+    return Source(
+        name=shape.name,
+        format=_format(shape, declared),
+        path=shape.path or "",
+        sql=SqlQuery(url=shape.sql.url, query=shape.sql.query) if shape.sql else None,
+        csv=_csv(shape.csv),
+        event_time=shape.event_time,
+        available_at=shape.available_at,
+        delay_us=shape.delay,
+        lateness_us=shape.lateness,
+        timezone=_timezone(shape, declared),
+        nan=shape.nan,
+        columns=dict(shape.columns) if shape.columns else None,
+        columns_declared=shape.columns is not None,
+        select=select,
+        tiebreak=shape.tiebreak,
+        dedup_key=shape.dedup_key or (),
+        freshness=freshness_of(shape.freshness),
+        about=about_of(shape),
+    )
+
+
+def _format(shape: SourceShape, declared: Declared) -> Format:
+    if shape.stream is not None:
+        return "stream"
+    if shape.sql is not None:
+        return "sql"
+    if shape.format is not None:
+        return shape.format
+    suffixes = PurePosixPath(shape.path or "").suffixes
+    for suffix in reversed(suffixes[-2:]):  # data.csv.gz is CSV
+        if suffix.lower() in _SUFFIXES:
+            return _SUFFIXES[suffix.lower()]
+    if not suffixes:
+        return "delta"
+    if shape.path:
+        message = f'what format is "{shape.path}"? say `format:`, one of parquet csv ndjson delta'
+        declared.report.error("FC104", message, shape.fields.place("path"))
+    return "parquet"
+
+
+def _csv(shape: CsvShape | None) -> CsvOptions:
+    if shape is None:
+        return CsvOptions()
+    plain = CsvOptions()
+    return CsvOptions(
+        separator=shape.separator or plain.separator,
+        null_values=plain.null_values if shape.null_values is None else shape.null_values,
+        timestamp_format=shape.timestamp_format,
+    )
+
+
+def _timezone(shape: SourceShape, declared: Declared) -> str:
+    if shape.timezone is None:
+        return "UTC"
+    try:
+        ZoneInfo(shape.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from zoneinfo import available_timezones
+
+        near = did_you_mean(shape.timezone, available_timezones())
+        place = shape.fields.place("timezone")
+        declared.report.error("FC104", f'no time zone "{shape.timezone}"', place, suggestion=near)
+    return shape.timezone
+
+
+def _check_clocks(shape: SourceShape, declared: Declared) -> None:
+    fields, report = shape.fields, declared.report
+    if "available_at" in fields.nodes and "delay" in fields.nodes:
+        shape.exactly_one(report, ("available_at", "delay"))
+    if "event_time" not in fields.nodes:
+        for key in ("available_at", "delay", "lateness", "tiebreak"):
+            if key in fields.nodes:
+                message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
+                report.error("FC307", message, fields.keys[key].place)
+    shape.only_with(report, ("lateness",), "dedup_key")
+
+
+def _note_later(shape: SourceShape, declared: Declared) -> None:
+    keys = shape.fields.keys
+    if shape.stream is not None:
+        declared.not_run("stream sources are", keys["stream"].place)
+    if shape.checks:
+        declared.not_run("checks are", keys["checks"].place)
+
+
+def _read_schema(
+    source: Source, shape: SourceShape, declared: Declared, schemas: SchemaReader
+) -> Mapping[str, str] | None:
+    try:
+        return schemas(source)
+    except DataError as error:
+        key = "path" if source.sql is None else "sql"
+        declared.report.error(error.code or "FC502", error.message, shape.fields.place(key), note=error.hint)
+        return None
+
+
+def _places(shape: SourceShape) -> dict[Part, Scalar | Place]:
+    fields = shape.fields
+    places: dict[Part, Scalar | Place] = {(key,): fields.place(key) for key in fields.nodes}
+    select = fields.get("select")
+    if isinstance(select, Fields):
+        places |= {("select", name): node for name, node in select.nodes.items() if isinstance(node, Scalar)}
+    for key in ("tiebreak", "dedup_key"):
+        places |= {(key, item.text): item for item in listed_names(fields, key)}
+    return places
+
+
+def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
+    if source.static:
+        message = f'source "{source.name}" has no event_time: its rows count as known since ever'
+        declared.report.warning("FC351", message, shape.fields.head)
+        return
+    if source.available_at is not None or source.delay_us is not None:
+        return
+    for name, dtype in (row_columns(source) or {}).items():
+        if _ARRIVAL.fullmatch(name.lower()) and name != source.event_time and dtype in (TIMESTAMP, DATE):
+            message = f'column "{name}" of source "{source.name}" looks like the time at which a row arrived'
+            note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
+            declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)
+            return

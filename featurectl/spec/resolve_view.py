@@ -1,0 +1,233 @@
+"""Shapes of feature views -> definitions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from featurectl.expressions.tree import Expression
+from featurectl.spec.declared import Declared, tell
+from featurectl.spec.definition import About, Derived, Entity, Feature, FeatureView, Source
+from featurectl.spec.model_operations import listed_names
+from featurectl.spec.model_view import DerivedShape, FeatureShape, FeatureViewShape
+from featurectl.spec.node import Fields
+from featurectl.spec.place import Place
+from featurectl.spec.report import did_you_mean
+from featurectl.spec.resolve_aggregates import RESERVED, Stored, add_aggregate
+from featurectl.spec.resolve_source import freshness_of
+from featurectl.spec.scope import Part, bare_column
+from featurectl.spec.typing_source import row_columns
+from featurectl.spec.typing_view import check_view
+
+Named = TypeVar("Named", Feature, Derived)
+
+
+def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> FeatureView | None:
+    """Return a view typed as far as its source's columns are known, or None when its source or entity is missing."""
+    source, entity, found = _references(shape, declared)
+    _check_kind(shape, source, declared)
+    _note_later(shape, declared)
+    if shape.transform is not None:
+        _check_transform(shape, declared, root)
+    if source is None or not found:
+        return None
+    stored = Stored(keys=tuple(entity.keys) if entity else ())
+    join = _join(shape, entity, stored, declared)
+    if shape.where is not None and (where := shape.fields.scalar("where")):
+        stored.places[("where",)] = where
+    columns = row_columns(source)
+    for aggregate in shape.aggregates or ():
+        add_aggregate(aggregate, stored, columns, declared)
+    for feature in shape.features or ():
+        _add_feature(feature, stored, transform=shape.transform is not None, declared=declared)
+    for item in shape.derived:
+        _add_derived(item, stored)
+    _check_names(stored, declared)
+    view = _view(shape, (source, entity), join, stored)
+    typed, issues = check_view(view, source.columns)
+    tell(declared.report, issues, stored.places, shape.fields.head)
+    return typed
+
+
+def _references(shape: FeatureViewShape, declared: Declared) -> tuple[Source | None, Entity | None, bool]:
+    """Return the source and the entity, and whether everything that is named exists."""
+    nodes = listed_names(shape.fields, "source") or [node for node in [shape.fields.scalar("source")] if node]
+    if len(nodes) > 1 and shape.transform is None:
+        message = "only a transform takes several sources"
+        declared.report.error("FC107", message, nodes[1].span.place)
+    sources = [declared.find(declared.sources, "source", node.text, node) for node in nodes]
+    entity = None
+    if shape.entity is not None:
+        entity = declared.find(declared.entities, "entity", shape.entity, shape.fields.scalar("entity"))
+    found = None not in sources and (shape.entity is None or entity is not None)
+    return sources[0], entity, found
+
+
+def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declared) -> None:
+    if source is None or shape.aggregates is None:
+        return
+    report, fields = declared.report, shape.fields
+    if source.static:
+        message = f'windows need a time, and source "{source.name}" has no event_time'
+        other = (declared.names[("source", source.name)], f'source "{source.name}" is declared here')
+        report.clash("FC307", message, fields.keys["aggregates"].place, other)
+    if source.format == "stream" and shape.hop is None:
+        report.error("FC107", 'windows over a stream need a "hop"', fields.keys["aggregates"].place)
+    windows = [w for a in shape.aggregates for w in a.windows if w is not None]
+    if shape.hop is not None and windows and shape.hop * 4 > min(windows):
+        report.error("FC104", "a hop is at most a quarter of the shortest window", fields.place("hop"))
+
+
+def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
+    keys = shape.fields.keys
+    for key, what in (("transform", "transforms are"), ("hop", "hop is"), ("retention", "retention is")):
+        if key in keys:
+            declared.not_run(what, keys[key].place)
+    if shape.checks:
+        declared.not_run("checks are", keys["checks"].place)
+
+
+def _check_transform(shape: FeatureViewShape, declared: Declared, root: Path) -> None:
+    """Report FC208 unless the file exists and defines the function; nothing of it is run."""
+    place = shape.fields.place("transform")
+    path, colon, function = (shape.transform or "").rpartition(":")
+    if not (path and colon and function):
+        declared.report.error("FC104", f'"{shape.transform}" is not file.py:function', place)
+        return
+    try:
+        tree = ast.parse((root / path).read_bytes())
+    except OSError:
+        declared.report.error("FC208", f'no file "{path}"', place)
+        return
+    except (SyntaxError, ValueError, RecursionError) as error:
+        declared.report.error("FC208", f'"{path}" is not Python: {error}', place)
+        return
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if function not in functions:
+        near = did_you_mean(function, functions)
+        declared.report.error("FC208", f'no function "{function}" in "{path}"', place, suggestion=near)
+
+
+def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:
+    """Return every key of the entity with its column of the source."""
+    if entity is None:
+        return {}
+    node = shape.fields.get("join")
+    given = shape.join or {}
+    fields = node if isinstance(node, Fields) else None
+    check_join_keys(fields, entity, declared)
+    entity_node = shape.fields.scalar("entity")
+    for key in entity.keys:
+        written = fields.scalar(key) if fields else None
+        place = written or entity_node
+        if place is not None:
+            stored.places[("key", key)] = place
+    return {key: given.get(key, key) for key in entity.keys}
+
+
+def check_join_keys(fields: Fields | None, entity: Entity, declared: Declared) -> None:
+    """Report FC206 for each key of a `join` that the entity does not have."""
+    for key, span in fields.keys.items() if fields else ():
+        if key not in entity.keys:
+            message = f'entity "{entity.name}" has no key "{key}"'
+            note = f"keys: {', '.join(entity.keys)}"
+            declared.report.error("FC206", message, span.place, suggestion=did_you_mean(key, entity.keys), note=note)
+
+
+def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declared: Declared) -> None:
+    node = shape.fields.scalar("expr") or shape.fields.scalar("name")
+    assert node is not None
+    name = shape.name
+    if transform and shape.type is None:
+        declared.report.error(
+            "FC103", f'no "type" in {shape.called(shape.fields)}: a transform\'s needs it', node.span.place
+        )
+    text = shape.expr if shape.expr is not None else bare_column(name).text
+    column = stored.keep(name, text, node)
+    head = shape.fields.scalar("name") or node
+    stored.places.setdefault(("feature", name), head)
+    stored.named.append((name, head.span.place))
+    for key in ("type", "default"):
+        if (written := shape.fields.scalar(key)) is not None:
+            stored.places[("feature", name, key)] = written
+    stored.features.append(
+        Feature(
+            name=name,
+            op="latest",
+            column=column,
+            dtype=shape.type,
+            default=shape.default,
+            fill_last=shape.fill is not None,
+            description=shape.description,
+        )
+    )
+
+
+def _add_derived(shape: DerivedShape, stored: Stored) -> None:
+    part: Part = ("derived", shape.name)
+    for key, words in (("expr", part), ("default", (*part, "default"))):
+        if (node := shape.fields.scalar(key)) is not None:
+            stored.places.setdefault(words, node)
+    stored.named.append((shape.name, shape.fields.head))
+    stored.derived.append(
+        Derived(
+            name=shape.name,
+            expression=Expression(shape.expr),
+            dtype=None,
+            default=shape.default,
+            description=shape.description,
+        )
+    )
+
+
+def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
+    found: dict[str, Named] = {}
+    for item in items:
+        found.setdefault(item.name, item)
+    return tuple(found.values())
+
+
+def _check_names(stored: Stored, declared: Declared) -> None:
+    """Report features that share a name, or have the name of a key or of a column that every table has."""
+    seen: dict[str, Place] = {}
+    for name, place in stored.named:
+        if name in RESERVED:
+            message = f'"{name}" is a column that every view has; give the feature another name'
+            declared.report.error("FC105", message, place)
+        elif name in stored.keys:
+            declared.report.error("FC204", f'"{name}" is the name of a key of this view', place)
+        elif name in seen:
+            message = f'two features of this view are named "{name}"'
+            declared.report.clash("FC204", message, place, (seen[name], "the other one is made here"))
+        seen.setdefault(name, place)
+
+
+def _view(
+    shape: FeatureViewShape, origin: tuple[Source, Entity | None], join: Mapping[str, str], stored: Stored
+) -> FeatureView:
+    """Return the view, not typed yet; of two features with one name (reported) the first stays."""
+    source, entity = origin
+    kind: Literal["event", "state", "transform"] = (
+        "transform" if shape.transform is not None else "event" if shape.aggregates is not None else "state"
+    )
+    return FeatureView(
+        name=shape.name,
+        kind=kind,
+        entity=entity,
+        source=source,
+        join=join,
+        where=Expression(shape.where) if shape.where is not None else None,
+        inputs=tuple(stored.inputs.values()),
+        features=_first_of_each(stored.features),
+        derived=_first_of_each(stored.derived),
+        ttl_us=shape.ttl,
+        closed=shape.closed or "left",
+        hop_us=shape.hop,
+        online=shape.online,
+        refresh_us=shape.refresh,
+        retention_us=shape.retention,
+        freshness=freshness_of(shape.freshness),
+        about=About(description=shape.description, owner=shape.owner, tags=shape.tags),
+    )

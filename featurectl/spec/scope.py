@@ -1,0 +1,103 @@
+"""Typing of expressions against the columns that are known, with every finding as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from featurectl.dtypes import SCALARS, UNKNOWN
+from featurectl.expressions.check import name_expression, type_expression
+from featurectl.expressions.names import walk
+from featurectl.expressions.parse import parse
+from featurectl.expressions.tree import Expression, ExpressionError, Node
+from featurectl.spec.report import did_you_mean
+
+Part = tuple[str, ...]  # what an issue is about: ("where",), ("select", "late"), ("derived", "trend")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Something that is wrong with a part of a definition; `start` and `end` are characters of its text.
+
+    `end` 0: the part as a whole.
+    """
+
+    part: Part
+    code: str
+    message: str
+    start: int = 0
+    end: int = 0
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The columns that expressions may read; None when not even their names are known."""
+
+    columns: Mapping[str, str] | None
+    issues: list[Issue] = field(default_factory=list)
+
+    def expression(self, part: Part, text: str, want: str | None = None) -> tuple[Expression, str | None]:
+        """Return the expression, typed as far as its columns are known, and its type or None.
+
+        What is wrong goes to `issues`: FC301 an unknown column, FC303 not of the language, FC302 types.
+        """
+        try:
+            raw = parse(text)
+            name_expression(text, self.columns)
+        except ExpressionError as error:
+            self._add(part, "FC301" if error.unknown_column else "FC303", error)
+            return Expression(text), None
+        if self.columns is None:
+            return Expression(text), want
+        types = [self.columns[piece.value] for piece in walk(raw) if piece.kind == "column"]
+        if UNKNOWN in types:
+            return Expression(text), want
+        if raw.kind == "column" and types[0] not in SCALARS and want in (None, types[0]):
+            tree = Node("col", types[0], value=raw.value, start=raw.start, end=raw.end)
+            return Expression(text, tree), types[0]
+        try:
+            typed = type_expression(text, self.columns, want)
+        except ExpressionError as error:
+            self._add(part, "FC302", error)
+            return Expression(text), want
+        return typed, typed.tree.dtype if typed.tree else None
+
+    def column(self, part: Part, name: str) -> str | None:
+        """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none."""
+        if self.columns is None:
+            return UNKNOWN
+        if name not in self.columns:
+            self.add(part, "FC301", f'no column "{name}"', near_hint(name, self.columns))
+            return None
+        return self.columns[name]
+
+    def add(self, part: Part, code: str, message: str, hint: str = "") -> None:
+        """Add an issue about a part as a whole."""
+        self.issues.append(Issue(part=part, code=code, message=message, hint=hint))
+
+    def _add(self, part: Part, code: str, error: ExpressionError) -> None:
+        self.issues.append(
+            Issue(part=part, code=code, message=error.message, start=error.start, end=error.end, hint=error.hint)
+        )
+
+
+def near_hint(name: str, known: Mapping[str, object]) -> str:
+    """Return the hint to a name that does not exist: the closest one, else those that do."""
+    shown = ", ".join(sorted(known)[:12])
+    return did_you_mean(name, known) or f"columns: {shown}"
+
+
+def bare_column(name: str) -> Expression:
+    """Return the expression that reads one column, quoted when its name needs it.
+
+    >>> bare_column("arr_delay").text, bare_column("Order No").text, bare_column("case").text
+    ('arr_delay', '"Order No"', '"case"')
+    """
+    try:
+        raw = parse(name)
+    except ExpressionError:
+        raw = None
+    if raw is not None and raw.kind == "column" and raw.value == name:
+        return Expression(name)
+    return Expression('"' + name.replace('"', '""') + '"')

@@ -1,0 +1,62 @@
+"""The columns of a training set: that no two share a name, and that the label gives nothing away."""
+
+from __future__ import annotations
+
+from featurectl.expressions.check import expression_columns
+from featurectl.expressions.tree import ExpressionError
+from featurectl.spec.declared import Declared
+from featurectl.spec.definition import Label, Model, RequestInput
+from featurectl.spec.model_training import LabelShape, SpineShape
+from featurectl.spec.node import Scalar
+from featurectl.spec.place import Place
+from featurectl.spec.typing_source import row_columns
+
+
+def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineShape, declared: Declared) -> None:
+    """Report FC205 for columns that share a name, and FC308 for a label that reads what the model is given.
+
+    `columns` are the model's columns in order, those that clash included, with their places.
+    """
+    requested = {item.name for item in model.inputs if isinstance(item, RequestInput)}
+    spine = row_columns(model.spine.source) or {}
+    spine_place = shape.fields.place("source")
+    seen: dict[str, Place] = {}
+    for name, place in columns:
+        if name in seen:
+            message = f'two columns of the training set are named "{name}"'
+            declared.report.clash("FC205", message, place, (seen[name], "the other one stands here"))
+        elif name in spine and name not in requested:
+            message = f'"{name}" is a column of the spine already; name it by `as` or `prefix`'
+            declared.report.clash("FC205", message, place, (spine_place, "the spine comes from here"))
+        seen.setdefault(name, place)
+    if model.spine.label is not None and shape.label is not None:
+        _check_label(model.spine.label, shape.label, (seen, requested), declared)
+
+
+def _check_label(label: Label, shape: LabelShape, given: tuple[dict[str, Place], set[str]], declared: Declared) -> None:
+    seen, requested = given
+    if label.name in seen:
+        code = "FC308" if label.name in requested else "FC205"
+        what = "a request column" if label.name in requested else "a feature"
+        message = f'the label "{label.name}" has the name of {what}'
+        declared.report.clash(code, message, shape.fields.head, (seen[label.name], f"{what} is named so here"))
+    node = shape.fields.scalar("expr")
+    if label.expression is None or label.horizon_us is not None or node is None:
+        return
+    for name in sorted(_columns(label.expression.text) & seen.keys()):
+        what = "a request column" if name in requested else "a feature"
+        place = _place_of(name, node)
+        message = f'the label reads "{name}", which is {what} of the model'
+        declared.report.clash("FC308", message, place, (seen[name], "the model is given it here"))
+
+
+def _columns(text: str) -> frozenset[str]:
+    try:
+        return expression_columns(text)
+    except ExpressionError:  # reported already
+        return frozenset()
+
+
+def _place_of(name: str, node: Scalar) -> Place:
+    start = node.text.find(name)
+    return node.place_of(start, start + len(name)) if start >= 0 else node.span.place

@@ -1,0 +1,59 @@
+"""Definitions from a registry, typed once the columns of their source are known: the first finding is raised.
+
+For files, `typing_source`, `typing_view` and `typing_model` return every finding as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from featurectl.errors import DataError
+from featurectl.spec.definition import FeatureView, Model, Source
+from featurectl.spec.scope import Issue
+from featurectl.spec.typing_model import check_model
+from featurectl.spec.typing_source import check_source
+from featurectl.spec.typing_view import check_view
+
+
+def type_source(source: Source, columns: Mapping[str, str]) -> Source:
+    """Return the source typed by the columns of its files.
+
+    Raises:
+        DataError: an expression or a clock does not fit the columns.
+    """
+    typed, issues = check_source(source, columns)
+    _raise_first(f'source "{source.name}"', issues)
+    return typed
+
+
+def type_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
+    """Return the view with every expression and feature typed by the columns of its source's files.
+
+    Raises:
+        DataError: a column is missing or has a type that does not fit; it names the part of the view.
+    """
+    typed, issues = check_view(view, columns)
+    _raise_first(f'feature view "{view.name}"', issues)
+    return typed
+
+
+def type_model(
+    model: Model, columns: Mapping[str, str] | None, views: Mapping[str, FeatureView] | None = None
+) -> Model:
+    """Return the model typed by the columns of its spine source's files and, where given, of its views.
+
+    Raises:
+        DataError: the label or a derived column does not fit.
+    """
+    typed, issues = check_model(model, columns, views)
+    _raise_first(f'model "{model.name}"', issues)
+    return typed
+
+
+def _raise_first(what: str, issues: Sequence[Issue]) -> None:
+    if not issues:
+        return
+    first = issues[0]
+    part = " ".join(f'"{word}"' if at else word for at, word in enumerate(first.part))
+    code = {"FC301": "FC503"}.get(first.code, "FC504")
+    raise DataError(f"{what}, {part}: {first.message}", code=code, hint=first.hint)

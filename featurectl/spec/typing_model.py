@@ -1,0 +1,151 @@
+"""Models typed by the columns of their spine and by their views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from featurectl.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
+from featurectl.spec.aggregates import AGGREGATES, result_type, takes_words
+from featurectl.spec.constants import fit_constant
+from featurectl.spec.definition import (
+    DerivedInput,
+    FeatureInput,
+    FeatureView,
+    Label,
+    Model,
+    ModelInput,
+    RequestInput,
+)
+from featurectl.spec.scope import Issue, Scope
+from featurectl.spec.typing_source import TIMES, check_source, row_columns
+from featurectl.spec.typing_view import ASOF
+
+CATEGORY = "category"
+_NOT_CATEGORIES = (FLOAT64, TIMESTAMP)
+
+
+def check_model(
+    model: Model, columns: Mapping[str, str] | None, views: Mapping[str, FeatureView] | None
+) -> tuple[Model, list[Issue]]:
+    """Return the model typed by the columns of its spine source's files and by its views, and what is wrong.
+
+    Without `views` the types of its features stay as they are.
+    """
+    source, _ = check_source(model.spine.source, columns)
+    scope = Scope(row_columns(source))
+    spine = replace(model.spine, source=source)
+    dtype = scope.column(("time",), spine.time)
+    if dtype is not None and dtype not in TIMES:
+        scope.add(("time",), "FC312", f'"{spine.time}" is {dtype}, must be a timestamp or a date')
+    if spine.where is not None:
+        where, _ = scope.expression(("where",), spine.where.text, "bool")
+        spine = replace(spine, where=where)
+    if spine.label is not None:
+        spine = replace(spine, label=_label(spine.label, scope))
+    stored = [_input(item, scope, views or {}) for item in model.inputs]
+    inner = Scope(_readable(stored), scope.issues)
+    inputs = tuple(_derived(item, inner) if isinstance(item, DerivedInput) else item for item in stored)
+    return replace(model, spine=spine, inputs=inputs), scope.issues
+
+
+def _label(label: Label, scope: Scope) -> Label:
+    if label.horizon_us is not None:
+        return _horizon_label(label, scope.issues)
+    if label.expression is None:
+        dtype = scope.column(("label", "name"), label.name)
+        return replace(label, dtype=None if dtype in (None, UNKNOWN) else dtype)
+    expression, dtype = scope.expression(("label", "expr"), label.expression.text)
+    return replace(label, expression=expression, dtype=dtype)
+
+
+def _horizon_label(label: Label, issues: list[Issue]) -> Label:
+    """Type a label over a horizon: its aggregate by its own source's columns, its `expr` over that aggregate."""
+    assert label.source is not None
+    assert label.op is not None
+    source, _ = check_source(label.source, label.source.columns)
+    scope = Scope(row_columns(source), issues)
+    for key in label.entity.keys if label.entity else ():
+        scope.column(("label", "entity"), key)
+    where = label.where
+    if where is not None:
+        where, _ = scope.expression(("label", "where"), where.text, "bool")
+    found = None if label.column is None else scope.column(("label", "column"), label.column)
+    unknown = label.column is not None and found in (None, UNKNOWN)
+    dtype = None if unknown else result_type(label.op, found)
+    if not unknown and dtype is None and (label.column is not None or not AGGREGATES[label.op].needs_column):
+        scope.add(("label", "op"), "FC305", f"{label.op} takes {takes_words(label.op)}, not {found}")
+    name = f"{label.column}_{label.op}" if label.column else label.op
+    typed = replace(label, source=source, where=where, dtype=dtype)
+    if label.expression is None:
+        return typed
+    inner = Scope({name: dtype or UNKNOWN}, issues)
+    expression, dtype = inner.expression(("label", "expr"), label.expression.text)
+    return replace(typed, expression=expression, dtype=dtype)
+
+
+def _input(item: ModelInput, scope: Scope, views: Mapping[str, FeatureView]) -> ModelInput:
+    match item:
+        case RequestInput():
+            found = scope.column(("request", item.name), item.name)
+            if found is not None and found != UNKNOWN and not _can_become(found, item.dtype):
+                message = f'request column "{item.name}" is {item.dtype}, the spine has {found}'
+                scope.add(("request", item.name), "FC302", message)
+            return item
+        case FeatureInput():
+            return _feature(item, scope, views)
+        case DerivedInput():
+            return item
+
+
+def _feature(item: FeatureInput, scope: Scope, views: Mapping[str, FeatureView]) -> FeatureInput:
+    part = ("feature", item.name)
+    for key, column in item.join.items():
+        scope.column(("join", item.name, key), column)
+    view = views.get(item.view)
+    dtype = view.dtype_of(item.feature) if view else item.dtype
+    if dtype is not None and list_item(dtype) is not None:
+        scope.add(part, "FC310", f'"{item.name}" is {dtype}; a list can\'t be an input of a model')
+        return replace(item, dtype=dtype)
+    model_dtype = item.model_dtype or dtype
+    if dtype is not None and model_dtype is not None and not _fits_model(dtype, model_dtype):
+        scope.add((*part, "type"), "FC302", f'"{item.name}" is {dtype} and can\'t become {model_dtype}')
+    default = item.default
+    if default is not None and dtype is not None:
+        default = fit_constant(default, dtype)
+        if default is None:
+            scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {dtype}: {item.default!r}')
+    return replace(item, dtype=dtype, model_dtype=model_dtype, default=default)
+
+
+def _derived(item: DerivedInput, scope: Scope) -> DerivedInput:
+    part = ("derived", item.name)
+    expression, dtype = scope.expression(part, item.expression.text)
+    default = item.default
+    if default is not None and dtype is not None:
+        default = fit_constant(default, dtype)
+        if default is None:
+            scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {dtype}: {item.default!r}')
+    return replace(item, expression=expression, dtype=dtype, default=default)
+
+
+def _readable(inputs: list[ModelInput]) -> dict[str, str]:
+    """Return what a model's derived columns may read: its features, its request columns, and the row's time."""
+    found = {item.name: item.dtype or UNKNOWN for item in inputs if not isinstance(item, DerivedInput)}
+    return found | {ASOF: TIMESTAMP}
+
+
+def _fits_model(dtype: str, model_dtype: str) -> bool:
+    if model_dtype == CATEGORY:
+        return dtype not in _NOT_CATEGORIES and decimal_parts(dtype) is None
+    return _can_become(dtype, model_dtype)
+
+
+def _can_become(dtype: str, wanted: str) -> bool:
+    """Return whether values of a type may be castable without loss; only the values themselves can tell."""
+    numbers = (INT64, FLOAT64, STRING)
+    if dtype == wanted or STRING in (dtype, wanted):
+        return True
+    both_numbers = all(t in numbers or decimal_parts(t) is not None for t in (dtype, wanted))
+    both_times = all(t in TIMES for t in (dtype, wanted))
+    return both_numbers or both_times

@@ -1,0 +1,96 @@
+"""Feature views typed by the columns of their source's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from featurectl.dtypes import FLOAT64, INT64, TIMESTAMP, UNKNOWN
+from featurectl.spec.aggregates import result_type, takes_words
+from featurectl.spec.constants import fit_constant
+from featurectl.spec.definition import Derived, Feature, FeatureView, NamedExpression
+from featurectl.spec.scope import Issue, Scope
+from featurectl.spec.typing_source import check_source, row_columns
+
+ASOF: Final = "asof"
+
+
+def check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[FeatureView, list[Issue]]:
+    """Return the view typed by the columns of its source's files, and what is wrong with it.
+
+    The source's own issues are not repeated.
+    """
+    source, _ = check_source(view.source, columns)
+    if view.kind == "transform":
+        return _with_derived(replace(view, source=source), view.features, Scope(None))
+    scope = Scope(row_columns(source))
+    _check_keys(view, scope)
+    where = view.where
+    if where is not None:
+        where, _ = scope.expression(("where",), where.text, "bool")
+    inputs, features = _stored(view, scope)
+    typed = replace(view, source=source, where=where, inputs=inputs)
+    return _with_derived(typed, features, scope)
+
+
+def _check_keys(view: FeatureView, scope: Scope) -> None:
+    for key, column in view.join.items():
+        dtype = scope.column(("key", key), column)
+        wanted = view.entity.keys[key] if view.entity else dtype
+        if dtype not in (None, UNKNOWN, wanted):
+            message = f'key "{key}" is {wanted}, column "{column}" is {dtype}'
+            scope.add(("key", key), "FC309", message, "cast it in the `select` of the source")
+
+
+def _stored(view: FeatureView, scope: Scope) -> tuple[tuple[NamedExpression, ...], tuple[Feature, ...]]:
+    inputs: dict[str, NamedExpression] = {}
+    for item in view.inputs:
+        expression, dtype = scope.expression(("input", item.name), item.expression.text)
+        inputs[item.name] = replace(item, expression=expression, dtype=dtype)
+    features = tuple(_feature(feature, inputs, scope) for feature in view.features)
+    return tuple(inputs.values()), features
+
+
+def _feature(feature: Feature, inputs: dict[str, NamedExpression], scope: Scope) -> Feature:
+    """Return the feature with its type; a declared float64 over whole numbers makes its input one."""
+    item = inputs[feature.column] if feature.column is not None else None
+    found = item.dtype if item else None
+    part = ("feature", feature.name)
+    if feature.op == "latest":
+        dtype = feature.dtype or found
+        if item is not None and feature.dtype == FLOAT64 and found == INT64:
+            text = f"cast({item.expression.text} as float64)"
+            expression, found = scope.expression(part, text)
+            inputs[item.name] = replace(item, expression=expression, dtype=found)
+        if found is not None and found != dtype:
+            message = f'feature "{feature.name}" is {found}, not {dtype} as `type` says'
+            scope.add((*part, "type"), "FC302", message, f"write expr: cast({feature.column} as {dtype})")
+    else:
+        unknown = item is not None and found is None
+        dtype = None if unknown else result_type(feature.op, found)
+        if not unknown and dtype is None:
+            scope.add(part, "FC305", f"{feature.op} takes {takes_words(feature.op)}, not {found}")
+    typed = replace(feature, dtype=dtype)
+    return replace(typed, default=_default(typed, scope, part))
+
+
+def _default(item: Feature | Derived, scope: Scope, part: tuple[str, ...]) -> bool | float | str | None:
+    if item.default is None or item.dtype is None:
+        return item.default
+    fitted = fit_constant(item.default, item.dtype)
+    if fitted is None:
+        scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {item.dtype}: {item.default!r}')
+    return fitted
+
+
+def _with_derived(view: FeatureView, features: Sequence[Feature], outer: Scope) -> tuple[FeatureView, list[Issue]]:
+    columns = {feature.name: feature.dtype or UNKNOWN for feature in features} | {ASOF: TIMESTAMP}
+    scope = Scope(columns, outer.issues)
+    derived = []
+    for item in view.derived:
+        part = ("derived", item.name)
+        expression, dtype = scope.expression(part, item.expression.text)
+        typed = replace(item, expression=expression, dtype=dtype)
+        derived.append(replace(typed, default=_default(typed, scope, part)))
+    return replace(view, features=tuple(features), derived=tuple(derived)), scope.issues
