@@ -69,9 +69,9 @@ class RedisStore:
     """An `OnlineStore` at a `redis://` or `rediss://` URL; one round trip for up to 5,000 reads."""
 
     def __init__(self, url: str) -> None:
-        self._where = _describe(url)
         self._schemas: dict[tuple[str, int], RowSchema] = {}
         try:
+            self._where = _describe(url)
             self._client = redis.Redis.from_url(
                 url,
                 socket_connect_timeout=_CONNECT_S,
@@ -79,7 +79,7 @@ class RedisStore:
                 retry=Retry(ConstantBackoff(0.1), 1),
             )
         except ValueError as error:
-            raise UsageError(f"the URL of the online store is not one of Redis: {error}") from error
+            raise UsageError(f"the URL of the online store is none of Redis: {error}") from error
         self._script = self._client.register_script(_WRITE_NEWER)
 
     def prepare(self, view: OnlineView) -> None:

@@ -81,7 +81,7 @@ def _table(rows: pl.DataFrame, keys: tuple[str, ...]) -> Table:
     return Table(
         frame=rows,
         keys=keys,
-        distinct=rows.select(keys)[starts[:-1]],
+        distinct=rows.select(keys)[starts[:-1]] if keys else pl.DataFrame(),
         groups=Groups(starts=starts, ends=np.append(starts[1:], rows.height)),
         event_time=microseconds(rows[EVENT_TIME]),
         available_at=microseconds(rows[AVAILABLE_AT]),

@@ -1,0 +1,188 @@
+"""`featurectl get`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.dtypes import BOOL, DATE, INT64
+from featurectl.errors import DataError, UsageError
+from featurectl.units import format_age, format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.online.base import KeyValue
+    from featurectl.online.read import Answer
+    from featurectl.open import Workspace
+    from featurectl.training.join import BoundView
+
+_HEAD = ("feature", "value", "status")
+_EPOCH_DATE = date(1970, 1, 1)
+_INT64_END = 1 << 63
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "get", as_of=True)
+    def get(
+        call: Call,
+        view: Annotated[str, typer.Argument(help="VIEW, or VIEW@2 for one of its versions.")],
+        key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of the entity.")] = None,
+        offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
+    ) -> Outcome:
+        """Show the online values of one entity, with their status, event time, age and version."""
+        from featurectl.open import open_workspace
+        from featurectl.training.bind import bind_view, registered_view
+
+        name, number = split_version(view)
+        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+            bound = bind_view(workspace.offline(), registered_view(workspace.state(), name, number))
+            entity = parse_entity(bound.view.entity.keys if bound.view.entity else {}, key or [])
+            answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)
+        text = _text(bound.label, key or [], answer, offline=offline)
+        return Outcome(text=text, result=_json(bound, key or [], answer, offline=offline))
+
+
+def split_version(text: str) -> tuple[str, int | None]:
+    """Return the name and the version of `VIEW` or `VIEW@2`; UsageError when the version is no number.
+
+    >>> split_version("spend@2"), split_version("spend")
+    (('spend', 2), ('spend', None))
+    """
+    name, at, number = text.partition("@")
+    if at and not (number.isascii() and number.isdigit()):
+        raise UsageError(f"{text!r} names no version", hint=f"write {name}@2")
+    return name, int(number) if at else None
+
+
+def parse_entity(keys: Mapping[str, str], words: Sequence[str]) -> dict[str, KeyValue]:
+    """Return the values of `KEY=VALUE` words as the entity's keys want them, in its order; a date is its days.
+
+    >>> parse_entity({"origin": "string", "day": "date"}, ["day=1970-01-03", "origin=JFK"])
+    {'origin': 'JFK', 'day': 2}
+
+    Raises:
+        UsageError: a word is no KEY=VALUE, a key is unknown, missing or given twice, a value has another type.
+    """
+    given: dict[str, str] = {}
+    wanted = " ".join(f"{name}={dtype.upper()}" for name, dtype in keys.items()) or "none: the view has no entity"
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in keys:
+            problem = f"no key {name!r}" if equals else f"{word!r} is not KEY=VALUE"
+            raise UsageError(problem, hint=f"keys: {wanted}")
+        if name in given:
+            raise UsageError(f"key {name} is given twice")
+        given[name] = value
+    if missing := [name for name in keys if name not in given]:
+        raise UsageError(f"key {missing[0]} is missing", hint=f"keys: {wanted}")
+    return {name: _key_value(name, dtype, given[name]) for name, dtype in keys.items()}
+
+
+def _key_value(name: str, dtype: str, text: str) -> KeyValue:
+    value = _parsed(dtype, text)
+    if value is None:
+        raise UsageError(f"key {name}: {text!r} is no {dtype}")
+    return value
+
+
+def _parsed(dtype: str, text: str) -> KeyValue | None:
+    try:
+        if dtype == INT64:
+            number = int(text)
+            return number if -_INT64_END <= number < _INT64_END else None
+        if dtype == DATE:
+            return (date.fromisoformat(text) - _EPOCH_DATE).days
+    except ValueError:
+        return None
+    return {"true": True, "false": False}.get(text) if dtype == BOOL else text
+
+
+def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
+    from featurectl.online.read import read_features
+    from featurectl.push import online_view
+
+    if not bound.view.online:
+        raise UsageError(f"view {bound.view.name} is offline only", hint="--offline computes its values")
+    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
+    answer = read_features(workspace.online(), bound.view, where, [list(entity.values())], workspace.now)[0]
+    if answer.computed_at is None and workspace.online().read_push_record(where) is None:
+        raise DataError(
+            f"{bound.label} was never pushed to the online store",
+            code="FC511",
+            hint=f"featurectl push {bound.view.name}",
+        )
+    return answer
+
+
+def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
+    from featurectl.online.read import ViewReader
+    from featurectl.push import online_view, read_offline
+
+    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
+    row = read_offline(bound.view, bound.table, entity, workspace.now)
+    return ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
+
+
+def _text(label: str, words: Sequence[str], answer: Answer, *, offline: bool) -> str:
+    from featurectl.cli.render.table import render_table
+
+    rows = []
+    for name, found in answer.values.items():
+        status = f"{found.status} (default)" if found.defaulted else found.status
+        rows.append([name, _shown(found.value), status])
+    event = "-" if answer.event_time is None else format_instant(answer.event_time)
+    age = "-" if answer.age_us is None else format_age(answer.age_us)
+    computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
+    title = " ".join([label, *words, "from the offline table" if offline else "online"])
+    return "\n".join([title, f"last event {event}, age {age}, computed {computed}", "", *render_table(_HEAD, rows)])
+
+
+def _json(bound: BoundView, words: Sequence[str], answer: Answer, *, offline: bool) -> dict[str, object]:
+    instants = {
+        "event_time": answer.event_time,
+        "available_at": answer.available_at,
+        "computed_at": answer.computed_at,
+        "as_of": answer.asof,
+        "read_at": answer.read_at,
+    }
+    return {
+        "view": bound.view.name,
+        "version": bound.version,
+        "entity": dict(word.split("=", 1) for word in words),
+        "origin": "offline" if offline else "online",
+        **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
+        "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,
+        "features": {
+            name: {"value": _plain(found.value), "status": found.status, "defaulted": found.defaulted}
+            for name, found in answer.values.items()
+        },
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it: instants and dates in ISO 8601, decimals as text."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return format_iso(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN and no infinity
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    plain = _plain(value)
+    if plain is None:
+        return "null"
+    return str(plain).lower() if isinstance(plain, bool) else str(plain)

@@ -1,0 +1,93 @@
+"""`featurectl push`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+from featurectl.units import format_count, format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.open import Workspace
+    from featurectl.push import PushResult
+    from featurectl.registry.state import ObjectVersion, State
+
+_HEAD = ("view", "version", "rows sent", "new", "online keys", "computed")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "push", as_of=True)
+    def push(
+        call: Call,
+        views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None,
+    ) -> Outcome:
+        """Bring the online store up to the offline tables, as of now: the newest version and those in use."""
+        from featurectl.cli.render.table import render_table
+        from featurectl.open import open_workspace
+
+        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+            chosen = _chosen(workspace.state(), views or [])
+            pushed = [(item, _push(call, workspace, item)) for item in chosen]
+        rows = [_cells(item, result) for item, result in pushed]
+        text = "\n".join(render_table(_HEAD, rows)) if rows else "No applied view is online."
+        return Outcome(text=text, result={"views": [_json(item, result) for item, result in pushed]})
+
+
+def _chosen(state: State, names: list[str]) -> list[ObjectVersion]:
+    """Return the versions to push of the named views (of all when none is named): the newest and those in use."""
+    from featurectl.spec.definition_json import load_view
+    from featurectl.training.bind import registered_view
+
+    for name in names:
+        if not load_view(registered_view(state, name).definition).online:
+            raise UsageError(f"view {name} is offline only", hint="its `online:` is false")
+    wanted = [o for o in state.objects if o.kind == "feature_view" and (not names or o.name in names)]
+    found = [item for item in wanted if _is_served(state, item)]
+    return sorted(found, key=lambda item: (names.index(item.name) if names else 0, item.name, item.version))
+
+
+def _is_served(state: State, item: ObjectVersion) -> bool:
+    from featurectl.spec.definition_json import load_view
+
+    newest = state.current("feature_view", item.name)
+    in_use = any(model.view_versions.get(item.name) == item.version for model in state.model_versions)
+    return (item == newest or in_use) and load_view(item.definition).online
+
+
+def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
+    from featurectl.push import PushRequest, push_view
+    from featurectl.training.bind import bind_view
+
+    bound = bind_view(workspace.offline(), item)
+    request = PushRequest(
+        view=bound.view,
+        version=item.version,
+        table=bound.table,
+        store=workspace.online(),
+        project=workspace.project,
+        env=workspace.environment.name,
+        now=workspace.now,
+    )
+    return push_view(request, call.progress)
+
+
+def _cells(item: ObjectVersion, result: PushResult) -> list[str]:
+    counts = (result.rows_sent, result.new_entities, result.entities)
+    return [item.name, str(item.version), *(format_count(n) for n in counts), format_instant(result.computed_at)]
+
+
+def _json(item: ObjectVersion, result: PushResult) -> dict[str, object]:
+    return {
+        "view": item.name,
+        "version": item.version,
+        "rows_sent": result.rows_sent,
+        "new_entities": result.new_entities,
+        "entities": result.entities,
+        "computed_at": format_iso(result.computed_at),
+    }

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.errors import DataError, StoreError
+from featurectl.online.base import PushRecord
+from featurectl.online.codec import (
+    NEWER_BYTES,
+    pack_instant,
+    pack_key,
+    pack_record,
+    row_schema_id,
+    unpack_instant,
+    unpack_record,
+    unpack_row,
+)
+from featurectl.online.frame import encode_chunks
+from featurectl.online.schema import claim_schema, parse_schema, schema_document
+from tests.online.rows import HOUR, T0, UTC_US, frame, view
+
+INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(2283, 12, 31), timezones=st.just(UTC))
+INT64 = st.integers(-(2**63), 2**63 - 1)
+SCALARS = {
+    "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    "int64": INT64,
+    "float64": st.floats(allow_nan=False),
+    "bool": st.booleans(),
+    "timestamp": st.datetimes(timezones=st.just(UTC)),
+    "date": st.dates(),
+    "decimal(12,3)": st.integers(-(10**12) + 1, 10**12 - 1).map(lambda n: Decimal(n).scaleb(-3)),
+}
+TYPES = st.sampled_from([*SCALARS, *(f"list({dtype})" for dtype in SCALARS)])
+
+
+@st.composite
+def typed_rows(draw):
+    """Return a schema, and rows of it with nulls."""
+    dtypes = draw(st.lists(TYPES, max_size=6))
+    columns = [st.none() | value_of(dtype) for dtype in dtypes]
+    rows = draw(st.lists(st.tuples(*columns), min_size=1, max_size=4))
+    return {f"f{i}": dtype for i, dtype in enumerate(dtypes)}, rows
+
+
+def value_of(dtype):
+    if dtype in SCALARS:
+        return SCALARS[dtype]
+    return st.lists(st.none() | SCALARS[dtype.removeprefix("list(").removesuffix(")")], max_size=3)
+
+
+def encode(of, rows, schema_id=7):
+    chunks = list(encode_chunks(of, rows, schema_id))
+    return [key for c in chunks for key in c.keys], [row for c in chunks for row in c.rows]
+
+
+@settings(max_examples=150, deadline=None)
+@given(typed_rows())
+def test_values_of_every_type_survive_packing(drawn):
+    features, values = drawn
+    of = view(features, {"id": "int64"}, project="p")
+    _, packed = encode(of, frame(of, [[i] for i in range(len(values))], values))
+    schema = parse_schema(schema_document(of))
+    assert [tuple(unpack_row(row, schema).values.values()) for row in packed] == values
+    assert {row_schema_id(row) for row in packed} == {7}
+
+
+KEYS = st.tuples(SCALARS["string"], INT64, st.booleans(), st.dates(), SCALARS["string"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(KEYS, min_size=1, max_size=4, unique=True))
+def test_keys_are_packed_alike_by_columns_and_one_by_one_and_stay_distinct(keys):
+    dtypes = ["string", "int64", "bool", "date", "string"]
+    of = view({}, dict(zip("abcde", dtypes, strict=True)), project="p")
+    packed, _ = encode(of, frame(of, keys, [()] * len(keys)))
+    plain = [(a, i, y, (d - date(1970, 1, 1)).days, b) for a, i, y, d, b in keys]
+    assert packed == [pack_key(key, dtypes) for key in plain]
+    assert len(set(packed)) == len(keys)
+
+
+@settings(max_examples=200, deadline=None)
+@given(INSTANTS, INSTANTS)
+def test_instants_order_as_their_bytes_do(one, other):
+    assert (one < other) == (pack_instant(one) < pack_instant(other))
+    assert unpack_instant(pack_instant(one)) == one
+    assert pack_instant(None) < pack_instant(one)
+
+
+@settings(max_examples=50, deadline=None)
+@given(INSTANTS, INSTANTS, INSTANTS)
+def test_a_row_is_as_documented(event, available, computed):
+    of = view({"n": "int64", "s": "string"}, project="p")
+    rows = frame(of, [["a"]], [(5, "é")], event_time=event, available_at=available, computed_at=computed)
+    _, (row,) = encode(of, rows, 0x1234)
+    header = bytes([1]) + bytes.fromhex("1234")
+    times = pack_instant(event) + pack_instant(available) + pack_instant(computed)
+    assert row == header + times + b"\x92\x05\xa2\xc3\xa9"
+    first, end = NEWER_BYTES["event"]
+    assert row[first:end] == times
+
+
+def test_the_header_of_a_known_row_never_changes():
+    """What lies in stores is read by later versions: these bytes are a promise."""
+    of = view({"n": "int64"}, {"day": "date", "code": "string"}, project="p", versioned_by="computed")
+    rows = frame(of, [[date(2026, 11, 24), "JFK"]], [(300,)], event_time=None, available_at=T0 - HOUR)
+    promised = "010001" + "00000000000000" + "e321029bbfac01" + "e3210372535001" + "91cd012c"
+    assert encode(of, rows, 1) == ([b"d5:20781s3:JFK"], [bytes.fromhex(promised)])
+    assert schema_document(of) == (
+        '{"features":[["n","int64"]],"format":1,"keys":[["day","date"],["code","string"]],"newer_by":"computed"}'
+    )
+
+
+def test_special_floats_survive_packing():
+    of = view({"x": "float64"}, project="p")
+    _, packed = encode(of, frame(of, [["a"], ["b"]], [(float("inf"),), (float("nan"),)]))
+    first, second = (unpack_row(row, parse_schema(schema_document(of))).values["x"] for row in packed)
+    assert first == float("inf")
+    assert isinstance(second, float)
+    assert math.isnan(second)
+
+
+def test_whole_numbers_of_a_float_feature_stay_floats():
+    of = view({"x": "float64"}, project="p")
+    rows = frame(of, [["a"]], [(1.0,)]).with_columns(pl.col("x").cast(pl.Int64))
+    _, (row,) = encode(of, rows)
+    assert type(unpack_row(row, parse_schema(schema_document(of))).values["x"]) is float
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01" * 23, b"\x02" + bytes(40)])
+def test_bytes_that_are_no_row_of_this_format_are_refused(data):
+    with pytest.raises(StoreError, match="this version reads format 1"):
+        row_schema_id(data)
+
+
+def test_a_schema_of_a_later_format_is_refused():
+    with pytest.raises(StoreError, match="rows of format 2"):
+        parse_schema('{"format":2,"features":[]}')
+
+
+def test_a_null_key_is_refused():
+    of = view({"n": "int64"}, {"a": "string", "b": "int64"}, project="p")
+    with pytest.raises(DataError, match="1 rows of spend@1 have a null key"):
+        encode(of, frame(of, [["a", 1], ["b", None]], [(1,), (2,)]))
+
+
+def test_an_instant_that_does_not_fit_is_refused():
+    of = view({"n": "int64"}, project="p")
+    late = pl.lit(datetime(2300, 1, 1, tzinfo=UTC), UTC_US)
+    with pytest.raises(DataError, match="event_time of spend@1 holds an instant outside the years 1 to 2284"):
+        encode(of, frame(of, [["a"]], [(1,)]).with_columns(late.alias("event_time")))
+
+
+def test_a_schema_id_that_is_taken_moves_on_to_the_next():
+    taken: dict[int, str] = {}
+    first = claim_schema("one", taken.setdefault)
+    taken[first] = "another"
+    assert claim_schema("one", taken.setdefault) == (first + 1) % 65_536
+    assert claim_schema("one", taken.setdefault) == (first + 1) % 65_536
+
+
+@settings(max_examples=50, deadline=None)
+@given(INSTANTS, st.none() | INSTANTS, st.none() | INSTANTS)
+def test_a_push_record_survives_packing(computed, watermark, newest):
+    record = PushRecord(
+        computed_at=computed,
+        watermark=watermark,
+        newest_event=newest,
+        table_version=3,
+        entities=4,
+        schema="ab",
+    )
+    assert unpack_record(pack_record(record)) == record
+
+
+def test_chunks_cover_every_row_once(monkeypatch):
+    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 3)
+    of = view({"n": "int64"}, {"id": "int64"}, project="p")
+    rows = frame(of, [[i] for i in range(8)], [(i,) for i in range(8)], event_time=T0 + timedelta(days=1))
+    assert [len(chunk.rows) for chunk in encode_chunks(of, rows, 1)] == [3, 3, 2]

@@ -1,0 +1,145 @@
+"""Feature views and an offline table in memory, for tests of push and of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from featurectl.engines.polars.types import polars_dtype
+from featurectl.expressions.check import type_expression
+from featurectl.offline.base import Coverage, TableStatistics
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.spec.definition import Derived, Entity, Feature, FeatureView, Source
+from featurectl.units import HOUR_US
+
+T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
+UTC_US = pl.Datetime("us", "UTC")
+CUSTOMER = Entity(name="customer", keys={"customer": "string"})
+SOURCE = Source(name="orders", format="parquet", event_time="at")
+
+
+def at(hours: float) -> datetime:
+    """Return an instant so many hours after T0."""
+    return T0 + timedelta(hours=hours)
+
+
+class MemoryTable:
+    """An offline table that keeps every version in memory, cut into buckets by the first key's hash."""
+
+    def __init__(self, keys: Sequence[str], buckets: int = 2) -> None:
+        self._keys = list(keys)
+        self._buckets = buckets if keys else 1
+        self._versions: list[tuple[pl.DataFrame, Coverage]] = []
+        self.reads = 0
+
+    def version(self) -> int | None:
+        return len(self._versions) - 1 if self._versions else None
+
+    def coverage(self) -> Coverage | None:
+        return self._versions[-1][1] if self._versions else None
+
+    def statistics(self) -> TableStatistics:
+        return TableStatistics(rows=self._versions[-1][0].height, size_bytes=0, files=1)
+
+    def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+        before = [self._versions[-1][0]] if self._versions else []
+        return self.replace(pl.concat([*before, rows]), coverage)
+
+    def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+        self._versions.append((rows.sort(*self._keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER), coverage))
+        return len(self._versions) - 1
+
+    def buckets(self) -> int:
+        return self._buckets
+
+    def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
+        self.reads += 1
+        rows = self._versions[-1 if version is None else version][0]
+        if bucket is None or self._buckets == 1:
+            return rows
+        return rows.filter(pl.col(self._keys[0]).hash(seed=1) % self._buckets == bucket)
+
+
+Row = tuple[str | None, float, float | None, Mapping[str, object]]
+
+
+def table(view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str], buckets: int = 2) -> MemoryTable:
+    """Return a table with rows (key, hours of event_time, of available_at or None for the same, inputs)."""
+    made = MemoryTable(view.keys, buckets)
+    add(made, view, rows, inputs)
+    return made
+
+
+def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str]) -> None:
+    """Append rows as a new version of the table."""
+    columns = [pl.Series(name, [row[0] for row in rows], dtype=pl.String) for name in view.keys]
+    event = [at(row[1]) for row in rows]
+    available = [at(row[1] if row[2] is None else row[2]) for row in rows]
+    columns += [pl.Series(EVENT_TIME, event, dtype=UTC_US), pl.Series(AVAILABLE_AT, available, dtype=UTC_US)]
+    columns.append(pl.Series(TIE_ORDER, range(len(rows)), dtype=pl.Int64))
+    columns += [pl.Series(n, [row[3].get(n) for row in rows], dtype=polars_dtype(t)) for n, t in inputs.items()]
+    coverage = Coverage(watermark=max(available, default=None), newest_event=max(event, default=None))
+    to.append(pl.DataFrame(columns), coverage)
+
+
+def state_view(
+    features: Sequence[Feature],
+    *,
+    ttl_h: int | None = None,
+    derived: Sequence[Derived] = (),
+    entity: Entity | None = CUSTOMER,
+) -> FeatureView:
+    """Return a state view with these features."""
+    return FeatureView(
+        name="profile",
+        kind="state",
+        entity=entity,
+        source=SOURCE,
+        join={key: key for key in (entity.keys if entity else ())},
+        where=None,
+        inputs=(),
+        features=tuple(features),
+        derived=tuple(derived),
+        ttl_us=None if ttl_h is None else ttl_h * HOUR_US,
+    )
+
+
+def event_view(
+    features: Sequence[Feature],
+    *,
+    derived: Sequence[Derived] = (),
+    entity: Entity | None = CUSTOMER,
+    hop_us: int | None = None,
+) -> FeatureView:
+    """Return an event view with these aggregates."""
+    return FeatureView(
+        name="spend",
+        kind="event",
+        entity=entity,
+        source=SOURCE,
+        join={key: key for key in (entity.keys if entity else ())},
+        where=None,
+        inputs=(),
+        features=tuple(features),
+        derived=tuple(derived),
+        hop_us=hop_us,
+    )
+
+
+def latest(name: str, dtype: str, **more: object) -> Feature:
+    """Return a feature of a state view that reads the column of its name."""
+    return Feature(name=name, op="latest", column=name, dtype=dtype, **more)
+
+
+def window(name: str, op: str, hours: int | None, dtype: str, column: str | None = "amount", **more: object) -> Feature:
+    """Return an aggregate over a window of some hours; None is lifetime."""
+    window_us = None if hours is None else hours * HOUR_US
+    return Feature(name=name, op=op, column=column, dtype=dtype, window_us=window_us, **more)
+
+
+def derive(name: str, text: str, columns: Mapping[str, str], dtype: str, default: float | None = None) -> Derived:
+    """Return a derived feature over columns of these types, and `asof`."""
+    expression = type_expression(text, {**columns, "asof": "timestamp"})
+    return Derived(name=name, expression=expression, dtype=dtype, default=default)
