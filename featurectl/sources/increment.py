@@ -15,7 +15,7 @@ keeps its promise:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -109,7 +109,7 @@ def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
     return Increment(scans=(PartScan(parts=tuple(parts)),), covered=covered, rebuild=True, reason=reason)
 
 
-def _above(parts: Sequence[Part], chosen: Set[Part], coverage: Covered) -> Increment:
+def _above(parts: Sequence[Part], chosen: set[Part], coverage: Covered) -> Increment:
     """All rows above the watermark lie in parts that are new, changed, or were held."""
     ordered = tuple(part for part in parts if part in chosen)
     scans = (PartScan(parts=ordered, after=coverage.watermark),) if ordered else ()

@@ -1,0 +1,60 @@
+"""What a commit of a table says beside its rows: the coverage and the number of buckets, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurectl.offline.base import Coverage
+from featurectl.units import format_iso, parse_instant
+
+_INSTANTS = ("watermark", "newest_event", "now")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """The part of a commit that is featurectl's own."""
+
+    coverage: Coverage
+    buckets: int
+
+
+def dump_commit(commit: Commit) -> str:
+    """Return the JSON text of a commit's own part.
+
+    >>> load_commit(dump_commit(Commit(coverage=Coverage(parts={"a": "1"}), buckets=2))).coverage.parts
+    {'a': '1'}
+    """
+    coverage = commit.coverage
+    instants = {name: getattr(coverage, name) for name in _INSTANTS}
+    return json.dumps(
+        {
+            "buckets": commit.buckets,
+            "parts": dict(coverage.parts),
+            "held": list(coverage.held),
+            "dropped": dict(coverage.dropped),
+            "inputs": dict(coverage.inputs),
+            **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
+        },
+        sort_keys=True,
+    )
+
+
+def load_commit(text: str) -> Commit:
+    """Return a commit's own part from its JSON text."""
+    data = json.loads(text)
+    coverage = Coverage(
+        parts=data["parts"],
+        held=tuple(data["held"]),
+        dropped=data["dropped"],
+        inputs=data["inputs"],
+        watermark=_instant(data["watermark"]),
+        newest_event=_instant(data["newest_event"]),
+        now=_instant(data["now"]),
+    )
+    return Commit(coverage=coverage, buckets=data["buckets"])
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_instant(text) if text is not None else None
