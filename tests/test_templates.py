@@ -1,0 +1,45 @@
+"""The repositories that `init` writes are valid as they stand, and their feature tests pass."""
+
+import pytest
+
+from featurectl.cli.init import NEXT, template_folder, write_repository
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.feature_tests import run_feature_test
+from featurectl.sources.open import read_schema
+from featurectl.spec.load import load_repo
+
+
+@pytest.fixture(params=sorted(NEXT))
+def repo(request, tmp_path):
+    write_repository(template_folder() / request.param, tmp_path / "repo", request.param)
+    return load_repo(tmp_path / "repo", lambda source: read_schema(source, tmp_path / "repo"))
+
+
+def test_a_template_has_no_errors_and_warns_of_static_sources_alone(repo):
+    assert {(problem.severity, problem.code) for problem in repo.problems} <= {("warning", "FC351")}
+    assert repo.views
+
+
+def test_every_feature_of_a_template_is_typed(repo):
+    features = [item for view in repo.views.values() for item in (*view.features, *view.derived)]
+    assert [item.name for item in features if item.dtype is None] == []
+
+
+def test_a_templates_feature_tests_pass(repo):
+    results = [run_feature_test(PolarsEngine(), test) for test in repo.tests.values()]
+    assert [result.differences for result in results if result.differences] == []
+    assert len(results) == (5 if repo.project == "flights" else 0)
+
+
+def test_every_file_of_a_template_names_the_schema_for_editors():
+    for path in template_folder().rglob("*.y*ml*"):
+        if ".github" not in path.parts:
+            depth = len(path.relative_to(template_folder()).parts) - 2
+            first = path.read_text().splitlines()[0]
+            assert first == f"# yaml-language-server: $schema={'../' * depth}.featurectl/schema.json", path
+
+
+def test_lines_of_a_template_fit_the_screen():
+    for path in template_folder().rglob("*"):
+        if path.is_file() and path.suffix not in {".parquet", ".csv"}:
+            assert [line for line in path.read_text().splitlines() if len(line) > 120] == [], path
