@@ -91,7 +91,8 @@ def _hints(cls: type) -> dict[str, object]:
 
 def _load_object(cls: type[T], json: object) -> T:
     assert isinstance(json, Mapping)
-    hints = _hints(cls)
+    kind: type = cls
+    hints = _hints(kind)
     return cls(**{key: _load(hints[key], value) for key, value in json.items() if key in hints})
 
 

@@ -31,10 +31,10 @@ class Environment:
 class Repo:
     """The objects of a repository by name, in the order of files and of lines in them.
 
-    `problems` are sorted by place; objects that could not be made are left out. `not_in_this_version` are the parts of the
-    language that are valid and not run (FC402): `apply` refuses a repository that has any. `places` says where
-    things stand: (kind, name) -> the object's name; (kind, name, key) -> the key; (kind, name, list, item name) ->
-    the item. `files` are the paths that were read, relative to the root.
+    `problems` are sorted by place; objects that could not be made are left out. `not_in_this_version` are the
+    parts of the language that are valid and not run (FC402): `apply` refuses a repository that has any. `places`
+    says where things stand: (kind, name) -> the object's name; (kind, name, key) -> the key; (kind, name, list, item
+    name) -> the item. `files` are the paths that were read, relative to the root.
     """
 
     project: str
