@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from featurectl.fingerprint import Fact, Facts, Registrable, metadata_facts
 from featurectl.plan.model import Reason
 
-_NOT_SET = Fact(None, "-")
+_NOT_SET: Final = Fact(None, "-")
+_READS: Final = ("source.columns.", "source.select.")
 
 
 def diff_facts(old: Facts, new: Facts) -> tuple[Reason, ...]:
@@ -32,8 +34,8 @@ def diff_metadata(old: Registrable, new: Registrable) -> tuple[Reason, ...]:
 def diff_features(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> tuple[Reason, ...]:
     """Return the reasons why features that both sides have change their values, each with the features it changes.
 
-    A field that reads the same on both sides (an expression over a column whose type has changed) is left out when
-    another field says why.
+    Left out, when another field says why: a field that reads the same on both sides (an expression over a column
+    whose type has changed), and a column that is read on one side alone (the field that reads it has changed).
     """
     changed: dict[tuple[str, str, str], list[str]] = {}
     for name in new:
@@ -44,7 +46,7 @@ def diff_features(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> tuple[R
         Reason(sign="~", field=field, old=before, new=after, features=tuple(features))
         for (field, before, after), features in changed.items()
     ]
-    telling = [reason for reason in reasons if reason.old != reason.new]
+    telling = [r for r in reasons if r.old != r.new and not (r.field.startswith(_READS) and "-" in (r.old, r.new))]
     return tuple(telling or reasons)
 
 

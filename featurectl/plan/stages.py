@@ -25,10 +25,12 @@ def plan_stages(changes: Sequence[Change], wanted: Sequence[Wanted], state: Stat
     for change in changes:
         if not change.blocked:
             stages += _stages_of(change, specs.get((change.object, change.name)), state)
-    written = {(s.item.kind, s.item.name, s.item.version) for s in stages}
     sources = {item.name: item.spec for item in wanted if isinstance(item.spec, Source)}
-    followers = [o for o in state.objects if (o.kind, o.name, o.version) not in written]
-    return (*stages, *_following(followers, sources))
+    touched = {(s.item.kind, s.item.name, s.item.version) for s in stages}
+    retired = [replace(s, item=_follow(s.item, sources)) if s.action == "retire" else s for s in stages]
+    older = [o for o in state.objects if not o.current and (o.kind, o.name, o.version) not in touched]
+    moved = [Stage(action="write", item=item) for o in older if (item := _follow(o, sources)) != o]
+    return (*retired, *moved)
 
 
 def _stages_of(change: Change, item: Wanted | None, state: State) -> list[Stage]:
@@ -54,20 +56,17 @@ def _in_old_key_order(item: Wanted, old: ObjectVersion) -> Wanted:
     return replace(item, spec=spec, definition=dump_definition(spec))
 
 
-def _following(objects: Sequence[ObjectVersion], sources: Mapping[str, Source]) -> list[Stage]:
-    stages = []
-    for item in objects:
-        if item.kind != "feature_view" or item.current:
-            continue
-        view = load_view(item.definition)
-        moved = _moved(view, sources.get(view.source.name))
-        if moved != view:
-            stages.append(Stage(action="write", item=replace(item, definition=dump_definition(moved))))
-    return stages
+def _follow(item: ObjectVersion, sources: Mapping[str, Source]) -> ObjectVersion:
+    """Return an old version of a view, reading from where its source lies now; any other object as it is."""
+    if item.kind != "feature_view":
+        return item
+    view = load_view(item.definition)
+    moved = _moved(view, sources.get(view.source.name))
+    return item if moved == view else replace(item, definition=dump_definition(moved))
 
 
 def _moved(view: FeatureView, source: Source | None) -> FeatureView:
-    """Return the view reading from where its source lies now; what its rows mean stays as it was."""
+    """Return the view with the place of its source; what its rows mean stays as it was."""
     if source is None or (source.sql is None) != (view.source.sql is None):
         return view
     sql = view.source.sql

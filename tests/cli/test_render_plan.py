@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+from featurectl.cli.render.plan import render_plan, render_plan_markdown
+from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.spec.definition import About, Feature
+from featurectl.spec.place import Place
+from featurectl.units import DAY_US
+from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, expression, with_feature
+from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of, trained
+
+REQUEST = PlanRequest(environment="prod", repo="./feature_repo", commit="3f2c1ab")
+OLD = replace(LATEST, name="old_scores")
+PLACES = {
+    ("feature_view", "delays"): Place("views/delays.yaml", 3, 5),
+    ("feature_view", "delays", "where"): Place("views/delays.yaml", 9, 5),
+    ("feature_view", "delays", "aggregates", "count_30d"): Place("views/delays.yaml", 19, 9),
+}
+
+
+def everything():
+    """A plan with each kind of change."""
+    state = state_of(CARRIER, ARRIVALS, DELAYS, OLD, replace(LATEST, name="more"), MODEL)
+    models = (trained("late", 3, "delays", 1), trained("ltv", 1, "old_scores", 1))
+    state = replace(state, serial=41, model_versions=models)
+    more = replace(COUNT, name="count_30d", window_us=30 * DAY_US)
+    delays = replace(
+        DELAYS, where=expression("arr_delay > 0 and arr_delay < 100000000 and carrier <> 'AA' and origin <> 'JFK'")
+    )
+    delays = with_feature(replace(delays, features=(*delays.features, more)), "late_rate_1d", default=0.5)
+    added = Feature(name="again", op="latest", column="arr_delay", dtype="float64")
+    grown = replace(LATEST, name="more", features=(*LATEST.features, added))
+    source = replace(ARRIVALS, about=About(owner="growth"))
+    repo = repo_of(CARRIER, source, delays, LATEST, grown, MODEL, places=PLACES)
+    return plan_repo(repo, state, REQUEST)
+
+
+WHOLE = """\
+featurectl plan   repo ./feature_repo (3f2c1ab)  ->  prod registry, serial 41
+
+  ~ view   delays      breaking  v1 -> v2
+      ~ where                             arr_delay is not null -> arr_delay > 0 and arr_delay < 100000000 and carrier <> 'A...   views/delays.yaml:9:5    changes 4 features
+      ~ aggregates.late_rate_1d.default   - -> 0.5                                                                                views/delays.yaml:3:5    changes 1 feature
+      + aggregates count_30d              new feature                                                                             views/delays.yaml:19:9
+      ! model late v3 stays on delays@1 until it is retrained
+  ~ view   more        additive  v1
+      + features again   new feature
+  + view   latest      new       v1
+  ~ source arrivals    metadata  owner: - -> growth
+  - view   old_scores  BLOCKED   used by model ltv v1   (FC412; --allow-remove old_scores)
+
+Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
+After apply, materialize computes delays@2, latest@1, more@1 (new features)."""
+
+MARKDOWN = """\
+### featurectl plan: prod
+
+Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
+
+| | object | change | why |
+|---|---|---|---|
+| `~` | view `delays` | **breaking** v1 -> v2 | `where`: arr_delay is not null -> arr_delay > 0 and arr_delay &lt; 100000000 and carrier &lt;> 'A... (changes 4 features)<br>`aggregates.late_rate_1d.default`: - -> 0.5 (changes 1 feature)<br>`aggregates count_30d`: new feature<br>**model late v3 stays on delays@1 until it is retrained** |
+| `~` | view `more` | **additive** v1 | `features again`: new feature |
+| `+` | view `latest` | **new** v1 |  |
+| `~` | source `arrivals` | **metadata** | `owner`: - -> growth |
+| `-` | view `old_scores` | **BLOCKED** v1 | used by model ltv v1 (FC412; `--allow-remove old_scores`) |
+
+After apply, `materialize` computes delays@2, latest@1, more@1 (new features)."""
+
+
+def test_every_kind_of_change_is_drawn():
+    assert render_plan(everything().to_json()) == WHOLE
+
+
+def test_the_markdown_says_the_same():
+    assert render_plan_markdown(everything().to_json()) == MARKDOWN
+
+
+def test_nothing_to_do_is_one_line():
+    plan = plan_of(repo_of(CARRIER, ARRIVALS), state_of(CARRIER, ARRIVALS)).to_json()
+    assert render_plan(plan) == "No changes. dev matches the files (2 objects)."
+    assert render_plan_markdown(plan) == "### featurectl plan: dev\n\nNo changes. dev matches the files (2 objects)."
+
+
+def test_several_fields_of_metadata_stand_below_each_other_and_a_removal_says_nothing_more():
+    state = state_of(CARRIER, ARRIVALS, OLD)
+    source = replace(ARRIVALS, about=About(owner="growth", tags=("b", "a")))
+    plan = plan_of(repo_of(CARRIER, source), state, "old_scores")
+    assert (
+        render_plan(plan.to_json())
+        == """\
+featurectl plan   repo .  ->  dev registry, serial 1
+
+  ~ source arrivals    metadata
+      ~ owner   - -> growth
+      ~ tags    - -> a, b
+  - view   old_scores  removed   v1
+
+Plan: 0 to add, 1 to change, 1 to remove, 1 unchanged."""
+    )
+
+
+def test_a_feature_that_is_left_out_is_drawn_as_one():
+    state = state_of(CARRIER, ARRIVALS, DELAYS)
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, replace(DELAYS, derived=())), state)
+    assert "  ~ view   delays  metadata\n      - derived trend   removed feature\n" in render_plan(plan.to_json())
+
+
+def test_text_is_drawn_from_the_json_alone():
+    plan = plan_of(repo_of(CARRIER), EMPTY)
+    state = applied(plan, EMPTY)
+    document = plan.to_json()
+    assert document["stages"] == [{"action": "write", "object": "entity", "name": "carrier", "version": 1}]
+    assert render_plan(document).endswith("Plan: 1 to add, 0 to change, 0 to remove, 0 unchanged.")
+    assert plan_of(repo_of(CARRIER), state).to_json()["unchanged"] == ["entity:carrier"]

@@ -1,0 +1,230 @@
+from dataclasses import replace
+
+import pytest
+
+from featurectl.errors import UsageError
+from featurectl.expressions.tree import Expression
+from featurectl.spec.definition import About, Entity
+from featurectl.spec.place import Place
+from featurectl.units import DAY_US, HOUR_US
+from tests.definitions import (
+    ARRIVALS,
+    CARRIER,
+    COLUMNS,
+    COUNT,
+    DELAYS,
+    LATEST,
+    MODEL,
+    expression,
+    named,
+    with_feature,
+    with_source,
+)
+from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of, the_change, trained
+
+ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
+
+
+def change_to(view, state=None):
+    """Return the change of DELAYS to another view of its name, everything else being as it was."""
+    state = state or state_of(*ALL)
+    return the_change(plan_of(repo_of(CARRIER, ARRIVALS, view, LATEST, MODEL), state))
+
+
+def told(change):
+    return [(r.sign, r.field, r.old, r.new, r.features) for r in change.reasons]
+
+
+def test_everything_is_new_in_an_empty_registry():
+    plan = plan_of(repo_of(*ALL), EMPTY)
+    assert [(c.kind, c.object, c.name, c.new_version) for c in plan.changes] == [
+        ("new", "entity", "carrier", 1),
+        ("new", "source", "arrivals", 1),
+        ("new", "feature_view", "delays", 1),
+        ("new", "feature_view", "latest", 1),
+        ("new", "model", "late", 1),
+    ]
+    assert len(plan.stages) == 5
+
+
+def test_what_is_registered_as_it_is_written_is_unchanged():
+    plan = plan_of(repo_of(*ALL), state_of(*ALL))
+    assert plan.empty
+    assert plan.stages == ()
+    assert [c.kind for c in plan.changes] == ["unchanged"] * 5
+
+
+def test_a_field_of_all_features_makes_the_next_version_and_says_which_it_changes():
+    change = change_to(replace(DELAYS, where=expression("arr_delay > 0")))
+    assert (change.kind, change.old_version, change.new_version) == ("breaking", 1, 2)
+    features = ("arr_delay_mean_7d", "count_1d", "late_rate_1d", "trend")
+    assert told(change) == [("~", "where", "arr_delay is not null", "arr_delay > 0", features)]
+
+
+def test_a_field_of_one_feature_names_it_and_what_is_derived_from_it():
+    change = change_to(with_feature(DELAYS, "count_1d", window_us=2 * DAY_US))
+    assert change.kind == "breaking"
+    assert told(change) == [("~", "aggregates.count_1d.window", "1d", "2d", ("count_1d", "trend"))]
+
+
+def test_a_new_feature_keeps_the_version_and_says_whether_it_needs_a_new_column():
+    more = replace(COUNT, name="count_1h", window_us=HOUR_US)
+    change = change_to(replace(DELAYS, features=(*DELAYS.features, more)))
+    assert (change.kind, change.old_version, change.new_version) == ("additive", 1, 1)
+    assert told(change) == [("+", "aggregates.count_1h", "", "new feature", ())]
+    column = named("origin", "origin")
+    last = replace(COUNT, name="origin_last_1d", op="last", column="origin", dtype="string")
+    change = change_to(replace(DELAYS, features=(*DELAYS.features, last), inputs=(*DELAYS.inputs, column)))
+    assert told(change) == [("+", "aggregates.origin_last_1d", "", "new feature, new column origin", ())]
+
+
+def test_a_feature_left_out_keeps_the_version_unless_a_trained_model_reads_it():
+    without = replace(DELAYS, features=DELAYS.features[:2])
+    change = change_to(without)
+    assert (change.kind, change.new_version) == ("metadata", 1)
+    assert told(change) == [("-", "aggregates.late_rate_1d", "", "removed feature", ())]
+    state = state_of(*ALL)
+    reader = replace(state, model_versions=(trained("late", 3, "delays", 1, ["late_rate_1d"]),))
+    change = change_to(without, reader)
+    assert (change.kind, change.new_version) == ("breaking", 2)
+    assert change.notes == ("model late v3 stays on delays@1 until it is retrained",)
+    other = replace(state, model_versions=(trained("late", 3, "delays", 1, ["count_1d"]),))
+    assert change_to(without, other).kind == "metadata"
+
+
+def test_models_that_stay_are_named_together_and_rejected_ones_not_at_all():
+    versions = (
+        trained("late", 1, "delays", 1),
+        trained("late", 3, "delays", 1),
+        replace(trained("late", 4, "delays", 1), status="rejected"),
+        trained("other", 2, "delays", 1),
+        trained("third", 1, "latest", 1),
+    )
+    state = replace(state_of(*ALL), model_versions=versions)
+    assert change_to(replace(DELAYS, closed="both"), state).notes == (
+        "model late v1, v3 stay on delays@1 until they are retrained",
+        "model other v2 stays on delays@1 until it is retrained",
+    )
+
+
+def test_what_people_say_of_a_view_recomputes_nothing():
+    change = change_to(replace(DELAYS, about=About(owner="ana"), refresh_us=HOUR_US))
+    assert (change.kind, change.new_version) == ("metadata", 1)
+    assert [r[:4] for r in told(change)] == [("~", "owner", "-", "ana"), ("~", "refresh", "-", "1h")]
+
+
+def test_a_source_s_own_change_is_metadata_and_breaks_the_views_that_read_it():
+    source = replace(ARRIVALS, timezone="Asia/Tokyo")
+    views = [replace(view, source=source) for view in (DELAYS, LATEST)]
+    model = replace(MODEL, spine=replace(MODEL.spine, source=source))
+    plan = plan_of(repo_of(CARRIER, source, *views, model), state_of(*ALL))
+    assert [(c.kind, c.object, c.name) for c in plan.changes[:3]] == [
+        ("breaking", "feature_view", "delays"),
+        ("breaking", "feature_view", "latest"),
+        ("metadata", "source", "arrivals"),
+    ]
+    assert told(plan.changes[0])[0][:4] == ("~", "source.timezone", "UTC", "Asia/Tokyo")
+
+
+def test_a_column_whose_type_has_changed_is_the_reason_and_the_same_text_is_not():
+    view = with_source(DELAYS, columns=COLUMNS | {"arr_delay": "int64"})
+    view = replace(view, where=Expression(DELAYS.where.text))
+    change = change_to(view)
+    assert [r[1:4] for r in told(change)] == [("source.columns.arr_delay", "float64", "int64")]
+
+
+def test_a_model_s_change_tells_that_it_waits_for_the_next_training():
+    model = replace(MODEL, trainer=replace(MODEL.trainer, params={"C": 0.5}))
+    change = the_change(plan_of(repo_of(*ALL[:4], model), state_of(*ALL)))
+    assert change.kind == "metadata"
+    assert told(change) == [("~", "trainer.params.C", "1.0", "0.5", ())]
+    assert change.notes == ("it takes effect when late is trained again",)
+    about = replace(MODEL, about=About(owner="ana"))
+    assert the_change(plan_of(repo_of(*ALL[:4], about), state_of(*ALL))).notes == ()
+
+
+def test_an_object_left_out_is_blocked_until_it_is_named():
+    plan = plan_of(repo_of(*ALL[:3], MODEL), state_of(*ALL))
+    change = the_change(plan)
+    assert (change.kind, change.name, change.code, change.blocked) == (
+        "removed",
+        "latest",
+        "FC401",
+        "left out of the files",
+    )
+    assert plan.blocked == (change,)
+    assert plan.stages == ()
+    allowed = plan_of(repo_of(*ALL[:3], MODEL), state_of(*ALL), "latest")
+    assert the_change(allowed).blocked == ""
+    assert [(s.action, s.item.name, s.item.version) for s in allowed.stages] == [("retire", "latest", 1)]
+
+
+def test_a_view_that_a_model_uses_names_it_when_it_is_left_out():
+    state = replace(state_of(*ALL), model_versions=(trained("late", 1, "delays", 1),))
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state)
+    blocked = {c.name: (c.code, c.blocked) for c in plan.changes if c.blocked}
+    assert blocked["delays"] == ("FC412", "used by model late v1, model late")
+    assert blocked["late"] == ("FC401", "left out of the files")
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state, "late")
+    assert {c.name: c.blocked for c in plan.changes if c.blocked} == {"delays": "used by model late v1"}
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state, "late", "delays")
+    assert [c.notes for c in plan.changes if c.name == "delays"] == [
+        ("model late v1 stays on delays@1 until it is retrained",)
+    ]
+
+
+def test_a_removal_of_what_is_not_removed_is_wrong_usage():
+    with pytest.raises(UsageError, match="latst") as caught:
+        plan_of(repo_of(*ALL[:3], MODEL), state_of(*ALL), "latst")
+    assert caught.value.hint == 'did you mean "latest"?'
+    with pytest.raises(UsageError):
+        plan_of(repo_of(*ALL), state_of(*ALL), "latest")
+
+
+def test_versions_go_on_after_a_removal_and_after_a_way_back():
+    state = state_of(*ALL)
+    other = replace(DELAYS, closed="both")
+    state = applied(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), state), state)
+    assert change_to(DELAYS, state).new_version == 3
+    state = applied(plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state, "delays", "late"), state)
+    assert state.current("feature_view", "delays") is None
+    back = plan_of(repo_of(*ALL), state)
+    assert [(c.kind, c.name, c.new_version) for c in back.changes if c.kind == "new"] == [
+        ("new", "delays", 3),
+        ("new", "late", 1),
+    ]
+
+
+def test_a_view_without_a_reason_is_unchanged_whatever_form_its_fingerprints_had():
+    state = state_of(*ALL)
+    old = [replace(o, features=dict.fromkeys(o.features, "an older form"), data="older") for o in state.objects]
+    assert plan_of(repo_of(*ALL), replace(state, objects=tuple(old))).empty
+
+
+def test_reasons_have_the_nearest_place_of_their_field():
+    places = {
+        ("feature_view", "delays"): Place("v.yaml", 1),
+        ("feature_view", "delays", "where"): Place("v.yaml", 4, 5),
+        ("feature_view", "delays", "aggregates", "count_1d"): Place("v.yaml", 7, 9),
+        ("source", "arrivals", "timezone"): Place("s.yaml", 3, 2),
+    }
+    view = with_feature(with_source(replace(DELAYS, where=None, closed="both"), timezone="Asia/Tokyo"), "count_1d", n=3)
+    repo = repo_of(CARRIER, ARRIVALS, view, LATEST, MODEL, places=places)
+    change = the_change(plan_of(repo, state_of(*ALL)))
+    assert {r.field: str(r.place) for r in change.reasons} == {
+        "where": "v.yaml:4:5",
+        "closed": "v.yaml:1",
+        "source.timezone": "s.yaml:3:2",
+        "aggregates.count_1d.n": "v.yaml:7:9",
+    }
+
+
+def test_an_entity_s_change_of_key_type_breaks_its_views():
+    entity = Entity(name="carrier", keys={"carrier": "int64"})
+    views = [replace(view, entity=entity) for view in (DELAYS, LATEST)]
+    plan = plan_of(repo_of(entity, ARRIVALS, *views, MODEL), state_of(*ALL))
+    assert [(c.kind, c.name) for c in plan.changes[:3]] == [
+        ("breaking", "delays"),
+        ("breaking", "latest"),
+        ("metadata", "carrier"),
+    ]
