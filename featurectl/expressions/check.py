@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, STRING, UNKNOWN
+from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN
 from featurectl.expressions.calls import call
-from featurectl.expressions.functions import OPERATIONS
+from featurectl.expressions.functions import CASTS, OPERATIONS
 from featurectl.expressions.literals import literal
 from featurectl.expressions.names import canonical, check_names, walk
 from featurectl.expressions.operations import (
@@ -30,11 +30,11 @@ from featurectl.expressions.operations import (
     unify,
 )
 from featurectl.expressions.parse import parse
-from featurectl.expressions.row import build_closure
-from featurectl.expressions.syntax import MAX_CHARACTERS, Raw
+from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import Columns, Expression, Node
 
 MAX_WEIGHT: Final = 2_000
+_SECONDS: Final = "write seconds_between(a, b), or extract(epoch from ...)"
 
 
 def type_expression(text: str, columns: Columns, want: str | None = None) -> Expression:
@@ -52,7 +52,7 @@ def type_expression(text: str, columns: Columns, want: str | None = None) -> Exp
     """
     raw = parse(text)
     check_names(raw, columns)
-    node = clean_result(_Checker(columns).node(raw))
+    node = _clean_result(_Checker(columns).node(raw))
     return Expression(text, _wanted(node, raw, want))
 
 
@@ -94,7 +94,7 @@ def expression_columns(text: str) -> frozenset[str]:
     return frozenset(part.value for part in walk(parse(text)) if part.kind == "column")
 
 
-def clean_result(node: Node) -> Node:
+def _clean_result(node: Node) -> Node:
     """Return the whole expression as it is read: what arithmetic leaves is finite; a bare column stays as it is."""
     return node if node.op == "col" else clean(node)
 
@@ -102,15 +102,22 @@ def clean_result(node: Node) -> Node:
 def _wanted(node: Node, raw: Raw, want: str | None) -> Node:
     if want is not None:
         node = null_as(node, want) if want in SCALARS else node
-        node = clean_result(to_float(node)) if want == FLOAT64 else node
+        node = _clean_result(to_float(node)) if want == FLOAT64 else node
         if node.dtype != want:
-            hint = "compare it with something" if want == BOOL else f"write cast(... as {want})"
-            refuse(raw, f"this is {node.dtype}, must be {want}", hint if want in SCALARS else "")
+            refuse(raw, f"this is {node.dtype}, must be {want}", _towards(node.dtype, want))
     if node.dtype == NULL:
         refuse(raw, "this is always null, of no type", "write cast(null as float64)")
     if node.dtype == DURATION:
-        refuse(raw, "a duration can't be a value", "write seconds_between(a, b), or extract(epoch from ...)")
+        refuse(raw, "a duration can't be a value", _SECONDS)
     return node
+
+
+def _towards(dtype: str, want: str) -> str:
+    if dtype == DURATION and want == FLOAT64:
+        return _SECONDS
+    if want == BOOL:
+        return "compare it with something"
+    return f"write cast(... as {want})" if (dtype, want) in CASTS else ""
 
 
 class _Checker:
@@ -122,8 +129,6 @@ class _Checker:
 
     def node(self, raw: Raw) -> Node:
         node = self.typed(raw)
-        if node.args and all(arg.op == "lit" for arg in node.args):
-            node = _folded(node, raw)
         if self.weigh(node) > MAX_WEIGHT:
             refuse(raw, "too large for the engines", "split it into two columns")
         return node
@@ -161,16 +166,12 @@ class _Checker:
         if subject is None:
             conditions = [boolean(when) for when in whens]
         else:
-            conditions = [self.equality(subject, when, raw) for when in whens]
+            conditions = [comparison("=", subject, when, raw) for when in whens]
         values = unify(values, "case gives both")
         if values[0].dtype == NULL:
             refuse(raw, "every branch is null", "cast one: cast(null as float64)")
-        branches = [node for pair in zip(conditions, values, strict=False) for node in pair]
+        branches = [node for pair in zip(conditions, values[:-1], strict=True) for node in pair]
         return make("case", values[0].dtype, (*branches, values[-1]), raw)
-
-    def equality(self, subject: Node, when: Node, raw: Raw) -> Node:
-        node = comparison("=", subject, when, raw)
-        return _folded(node, raw) if all(arg.op == "lit" for arg in node.args) else node
 
 
 def _operation(raw: Raw, args: list[Node]) -> Node:
@@ -209,11 +210,3 @@ def _binary(raw: Raw, left: Node, right: Node) -> Node:
             return arithmetic(raw.value, left, right, raw)
         case _:
             return comparison(raw.value, left, right, raw)
-
-
-def _folded(node: Node, raw: Raw) -> Node:
-    """Return a constant part, computed once: engines fold by their own rules, so they never see one."""
-    value = build_closure(clean(node), {})(())
-    if node.dtype == STRING and isinstance(value, str) and len(value) > MAX_CHARACTERS:
-        refuse(raw, f"a constant text of more than {MAX_CHARACTERS:,} characters")
-    return constant(node.dtype, value, raw)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
+from featurectl.expressions.constants import settle
 from featurectl.expressions.functions import CAST_TYPES, CASTS, PARTS_OF
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import ExpressionError, Node, Value
@@ -41,8 +42,9 @@ def refuse(where: Node | Raw, message: str, hint: str = "") -> NoReturn:
 
 
 def make(op: str, dtype: str, args: Sequence[Node], where: Node | Raw, value: Value = None) -> Node:
-    """Return a node that came from these characters."""
-    return Node(op, dtype, tuple(args), value, where.start, where.end)
+    """Return a node that came from these characters, settled where it is constant."""
+    node = Node(op, dtype, tuple(args), value, where.start, where.end)
+    return settle(node) if args else node
 
 
 def constant(dtype: str, value: Value, where: Node | Raw) -> Node:

@@ -7,7 +7,7 @@ Its canonical form is what fingerprints hash; its columns give lineage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Value = None | bool | int | float | str | tuple["Value", ...]
 
@@ -37,8 +37,8 @@ class Node:
     dtype: str
     args: tuple[Node, ...] = ()
     value: Value = None
-    start: int = 0
-    end: int = 1
+    start: int = field(default=0, compare=False)
+    end: int = field(default=1, compare=False)
 
     def canonical(self) -> list[object]:
         """Return the form that fingerprints hash: JSON-ready, without places."""

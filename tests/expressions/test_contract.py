@@ -11,7 +11,22 @@ from tests.expressions.random_expressions import COLUMNS
 
 # i 7, j -2, k null, x 2.5, y -0.5, z null, s ' Abc ', u 'a', b true, c null,
 # t 2024-02-29 12:30:45.5, t2 2024-02-28 12:30:45.5, d 2024-02-29, e null
-ROW = [7, -2, None, 2.5, -0.5, None, " Abc ", "a", True, None, 1_709_209_845_500_000, 1_709_123_445_500_000, 19_782, None]
+ROW = [
+    7,
+    -2,
+    None,
+    2.5,
+    -0.5,
+    None,
+    " Abc ",
+    "a",
+    True,
+    None,
+    1_709_209_845_500_000,
+    1_709_123_445_500_000,
+    19_782,
+    None,
+]
 GREATEST, LEAST = 2**63 - 1, -(2**63)
 
 SAMPLES = [
