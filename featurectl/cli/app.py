@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from featurectl.cli import init, version
+from featurectl.cli import apply, get, history, init, plan, push, version
 
 app = typer.Typer(
     name="featurectl",
@@ -20,5 +20,5 @@ def featurectl() -> None:
     """A feature store that is one command: declare features in YAML, plan, apply, materialize, train, score."""
 
 
-for command in (init, version):  # in the order of the help
+for command in (init, plan, apply, history, push, get, version):  # in the order of the help
     command.add_to(app)

@@ -40,24 +40,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _chosen(state: State, names: list[str]) -> list[ObjectVersion]:
-    """Return the versions to push of the named views (of all when none is named): the newest and those in use."""
-    from featurectl.spec.definition_json import load_view
-    from featurectl.training.bind import registered_view
-
-    for name in names:
-        if not load_view(registered_view(state, name).definition).online:
-            raise UsageError(f"view {name} is offline only", hint="its `online:` is false")
-    wanted = [o for o in state.objects if o.kind == "feature_view" and (not names or o.name in names)]
-    found = [item for item in wanted if _is_served(state, item)]
-    return sorted(found, key=lambda item: (names.index(item.name) if names else 0, item.name, item.version))
-
-
-def _is_served(state: State, item: ObjectVersion) -> bool:
+    """Return the online ones among the versions that are materialized; a view named must be online."""
+    from featurectl.materialize import choose_views
     from featurectl.spec.definition_json import load_view
 
-    newest = state.current("feature_view", item.name)
-    in_use = any(model.view_versions.get(item.name) == item.version for model in state.model_versions)
-    return (item == newest or in_use) and load_view(item.definition).online
+    chosen = choose_views(state, names)
+    online = [item for item in chosen if load_view(item.definition).online]
+    if offline := [item.name for item in chosen if names and item not in online]:
+        raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
+    return online
 
 
 def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:

@@ -1,0 +1,79 @@
+"""A small applied and materialized repository, for tests of the commands that read and fill the online store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featurectl.apply import Author, apply_plan
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize import Run, materialize_view, views_to_materialize
+from featurectl.open import open_workspace
+from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.spec.definition_json import load_view
+from featurectl.training.bind import view_table
+from featurectl.units import parse_instant
+
+NOW = "2026-01-08T00:00:00Z"
+ORDERS = """customer,day,ordered_at,amount
+ana,2026-01-06,2026-01-06T10:00:00Z,10.5
+ana,2026-01-07,2026-01-07T10:00:00Z,1.5
+ben,2026-01-01,2025-12-31T23:00:00Z,4
+"""
+FILES = {
+    "featurectl.yaml": f"""
+project: shop
+environments:
+  dev: {{registry: "sqlite:///r.db", offline: off, online: "sqlite:///deep/on.db", now: "{NOW}"}}
+  gone: {{registry: "sqlite:///r.db", offline: off, online: "redis://127.0.0.1:1/0", now: "{NOW}"}}
+""",
+    "views.yaml": """
+entities:
+  - {name: customer, keys: {customer: string}}
+  - {name: customer_day, keys: {customer: string, day: date}}
+sources:
+  - name: orders
+    path: orders.csv
+    event_time: ordered_at
+    columns: {customer: string, day: date, ordered_at: timestamp, amount: float64}
+feature_views:
+  - name: spend
+    entity: customer
+    source: orders
+    aggregates: [{op: count, windows: [7d]}, {column: amount, op: sum, windows: [7d]}]
+    derived: [{name: mean, expr: amount_sum_7d / count_7d}]
+  - name: last_order
+    entity: customer_day
+    source: orders
+    ttl: 2d
+    features: [{name: amount, default: 0}]
+  - {name: history, entity: customer, source: orders, online: false, features: [amount]}
+""",
+    "orders.csv": ORDERS,
+}
+
+
+def write_shop(root: Path) -> Path:
+    """Write the repository and return its folder."""
+    for name, text in FILES.items():
+        (root / name).write_text(text)
+    return root
+
+
+def apply_shop(root: Path) -> None:
+    """Make the registry match the files."""
+    with open_workspace(root, None, None) as workspace:
+        request = PlanRequest(environment="dev", repo=".", commit="", allow_remove=())
+        plan = plan_repo(workspace.repo, workspace.state(), request)
+        at = parse_instant(NOW)
+        assert at is not None
+        apply_plan(workspace.registry(), plan, Author(who="ana", commit="", at=at))
+
+
+def materialize_shop(root: Path) -> None:
+    """Write the offline tables."""
+    with open_workspace(root, None, None) as workspace:
+        for item in views_to_materialize(workspace.state()):
+            view = load_view(item.definition)
+            table = view_table(workspace.offline(), view, item.version)
+            run = Run(view=view, version=item.version, reader=workspace.source(view.source), table=table)
+            materialize_view(PolarsEngine(1), run, workspace.now)

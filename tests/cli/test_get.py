@@ -1,0 +1,159 @@
+"""`push` fills the online store; `get` shows what lies in it."""
+
+import json
+import shutil
+
+import pytest
+
+from featurectl.cli.get import parse_entity
+from featurectl.cli.main import main
+from featurectl.errors import UsageError
+from tests.cli.shop import apply_shop, materialize_shop, write_shop
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = write_shop(tmp_path_factory.mktemp("shop"))
+    apply_shop(root)
+    materialize_shop(root)
+    assert main(["push", "-C", str(root), "-q"]) == 0
+    return root
+
+
+@pytest.fixture
+def shop(made, tmp_path, monkeypatch):
+    """A copy of the pushed repository, as the current folder."""
+    root = shutil.copytree(made, tmp_path / "shop")
+    monkeypatch.chdir(root)
+    return root
+
+
+def run(capsys, *words, exit_code=0):
+    capsys.readouterr()
+    assert main([*words, "-q", "-o", "json"]) == exit_code
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def test_push_says_what_it_sent(shop, capsys):
+    views = run(capsys, "push")["views"]
+    assert [(v["view"], v["version"], v["rows_sent"], v["entities"]) for v in views] == [
+        ("last_order", 1, 0, 3),
+        ("spend", 1, 0, 1),
+    ]
+    assert {v["computed_at"] for v in views} == {"2026-01-08T00:00:00Z"}
+
+
+def test_push_draws_a_table(shop, capsys):
+    assert main(["push", "spend"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "view   version  rows sent  new  online keys  computed",
+        "spend  1        0          0    1            2026-01-08 00:00",
+    ]
+
+
+def test_windows_are_true_as_of_the_last_push(shop, capsys):
+    views = run(capsys, "push", "spend", "--as-of", "2026-01-08T00:00:01Z")["views"]
+    assert [(v["rows_sent"], v["computed_at"]) for v in views] == [(1, "2026-01-08T00:00:01Z")]
+    found = run(capsys, "get", "spend", "customer=ana", "--as-of", "2026-01-08T00:00:02Z")
+    assert (found["as_of"], found["read_at"]) == ("2026-01-08T00:00:01Z", "2026-01-08T00:00:02Z")
+
+
+def test_get_draws_values_status_and_age(shop, capsys):
+    assert main(["get", "last_order", "customer=ana", "day=2026-01-07"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "last_order@1 customer=ana day=2026-01-07 online",
+        "last event 2026-01-07 10:00, age 14 h, computed 2026-01-08 00:00",
+        "",
+        "feature  value  status",
+        "amount   1.5    PRESENT",
+    ]
+
+
+def test_an_expired_state_shows_its_default_and_why(shop, capsys):
+    result = run(capsys, "get", "last_order@1", "day=2026-01-01", "customer=ben")
+    assert result["features"] == {"amount": {"value": 0.0, "status": "EXPIRED", "defaulted": True}}
+    assert (result["event_time"], result["age_seconds"]) == ("2025-12-31T23:00:00Z", 7 * 86_400 + 3_600)
+    assert result["entity"] == {"day": "2026-01-01", "customer": "ben"}
+
+
+@pytest.mark.parametrize("words", [["last_order", "customer=ana", "day=2026-01-06"], ["spend", "customer=cid"]])
+def test_offline_and_online_show_the_same_values(shop, capsys, words):
+    online, offline = run(capsys, "get", *words), run(capsys, "get", *words, "--offline")
+    assert (online.pop("origin"), offline.pop("origin")) == ("online", "offline")
+    assert online == offline
+
+
+def test_offline_looks_at_any_instant(shop, capsys):
+    result = run(capsys, "get", "spend", "customer=ana", "--offline", "--as-of", "2026-01-07T00:00:00Z")
+    assert {name: found["value"] for name, found in result["features"].items()} == {
+        "count_7d": 1,
+        "amount_sum_7d": 10.5,
+        "mean": 10.5,
+    }
+
+
+def test_an_unknown_entity_is_an_answer(shop, capsys):
+    features = run(capsys, "get", "spend", "customer=zoe")["features"]
+    assert features["count_7d"] == {"value": 0, "status": "NOT_FOUND", "defaulted": False}
+    assert features["mean"] == {"value": None, "status": "NOT_FOUND", "defaulted": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "message"),
+    [
+        (["get", "spent", "customer=ana"], 64, "no feature view 'spent' is applied"),
+        (["get", "spend@9", "customer=ana"], 64, "no feature view 'spend@9' is applied"),
+        (["get", "spend@x", "customer=ana"], 64, "'spend@x' names no version"),
+        (["get", "spend"], 64, "key customer is missing"),
+        (["get", "history", "customer=ana"], 64, "view history is offline only"),
+        (["push", "history"], 64, "view history is offline only"),
+        (["push", "spent"], 64, "no feature view 'spent' is applied"),
+        (["get", "spend", "customer=ana", "--env", "gone"], 69, "redis://127.0.0.1:1/0 can't be reached"),
+        (["push", "--env", "gone"], 69, "redis://127.0.0.1:1/0 can't be reached"),
+    ],
+)
+def test_what_can_not_be_done_says_why(shop, capsys, words, exit_code, message):
+    assert main([*words, "-q"]) == exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_before_materialize_and_before_push_the_next_command_is_named(tmp_path, capsys):
+    root = write_shop(tmp_path)
+    apply_shop(root)
+    for command in (["push"], ["get", "spend", "customer=ana"]):
+        assert main([*command, "-C", str(root), "-q"]) == 1
+        assert "featurectl materialize" in capsys.readouterr().err
+    materialize_shop(root)
+    assert main(["get", "spend", "customer=ana", "-C", str(root), "-q"]) == 1
+    assert "spend@1 was never pushed" in capsys.readouterr().err
+
+
+KEYS = {"name": "string", "n": "int64", "yes": "bool", "day": "date"}
+WORDS = {"name": "name=a=b", "n": "n=-7", "yes": "yes=true", "day": "day=1969-12-31"}
+
+
+def test_key_values_are_read_by_the_types_of_the_keys_in_any_order():
+    assert parse_entity(KEYS, list(reversed(WORDS.values()))) == {"name": "a=b", "n": -7, "yes": True, "day": -1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n": "n=1.5"}, "key n: '1.5' is no int64"),
+        ({"n": f"n={2**63}"}, "key n: '9223372036854775808' is no int64"),
+        ({"yes": "yes=1"}, "key yes: '1' is no bool"),
+        ({"day": "day=2026-02-30"}, "key day: '2026-02-30' is no date"),
+        ({"n": "m=1"}, "no key 'm'"),
+        ({"n": "seven"}, "'seven' is not KEY=VALUE"),
+        ({"n": "name=b"}, "key name is given twice"),
+    ],
+)
+def test_a_key_that_can_not_be_read_is_named(change, message):
+    with pytest.raises(UsageError, match=message):
+        parse_entity(KEYS, list({**WORDS, **change}.values()))
+
+
+def test_a_missing_key_is_named_beside_what_is_wanted():
+    with pytest.raises(UsageError, match="key day is missing") as caught:
+        parse_entity(KEYS, [WORDS["name"], WORDS["n"], WORDS["yes"]])
+    assert caught.value.hint == "keys: name=STRING n=INT64 yes=BOOL day=DATE"
