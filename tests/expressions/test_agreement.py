@@ -92,6 +92,16 @@ def test_a_division_by_a_constant_is_exact(text, values):
     assert [to / 49.0 for to in values] == [1.0, 3.0, 2.0]
 
 
+def test_a_power_does_not_depend_on_the_other_rows():
+    data = pl.DataFrame({"x": [number / 7 for number in range(1, 2_000)]})
+    mixed = data.with_columns(y=pl.when(pl.int_range(pl.len()) == 0).then(2.0).otherwise(3.0))
+    by_column = to_polars(type_expression("power(x, y)", {"x": "float64", "y": "float64"}).tree)
+    by_literal = to_polars(type_expression("power(x, 3)", {"x": "float64"}).tree)
+    expected = mixed.select(v=by_column)["v"].to_list()[1:]
+    assert data.with_columns(y=pl.lit(3.0)).select(v=by_column)["v"].to_list()[1:] == expected
+    assert data.select(v=by_literal)["v"].to_list()[1:] == expected
+
+
 def test_a_filter_keeps_the_rows_whose_condition_is_true():
     data = pl.DataFrame({"x": [49.0, None, 98.0, 7.0]})
     node = type_expression("x / 49 = 1", {"x": "float64"}).tree

@@ -122,6 +122,22 @@ def test_a_constant_part_is_folded_inside_an_expression():
     assert tree("i between 2 * 2 and 3 * 3") == tree("i between 4 and 9")
 
 
+@pytest.mark.parametrize(
+    ("text", "settled"),
+    [("coalesce(null, i)", "i"), ("coalesce(i, 1, j)", "coalesce(i, 1)"), ("coalesce(1, i)", "1"), ("b and true", "b"),
+     ("false and b", "false"), ("b or 1 = 1", "true"), ("false or b", "b"), ("if(true, i, j)", "i"), ("if(null, i, j)", "j"),
+     ("case when false then 1 when b then i when true then 2 else 3 end", "if(b, i, 2)"),
+     ("case 1 when 2 then i when 1 then j end", "j")],
+)  # fmt: skip
+def test_what_a_literal_decides_is_settled(text, settled):
+    assert tree(text) == tree(settled)
+
+
+def test_a_null_in_logic_decides_nothing():
+    assert tree("b and null").op == "and"
+    assert tree("null or b").op == "or"
+
+
 def test_a_constant_can_not_grow_without_end():
     text = "'aaaaaaaaaa'"
     for _ in range(30):
@@ -159,7 +175,7 @@ def test_infinite_and_not_a_number_never_leave_an_operation():
 
 
 def test_weight_is_limited_where_forms_repeat_their_operands():
-    assert error("round(round(round(round(x))))").message == "too large for the engines"
+    assert error("round(round(round(x)))").message == "too large for the engines"
     nested = "x"
     for _ in range(12):
         nested = f"case {nested} when 1.0 then 2.0 when 2.0 then 3.0 end"

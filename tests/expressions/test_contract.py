@@ -65,7 +65,8 @@ SAMPLES = [
     ("substring(s, 2, 2)", "Ab"), ("substr(s, 9)", ""), ("left(s, 2)", " A"), ("right(s, 2)", "c "), ("right(s, 0)", ""),
     ("replace(s, 'A', '$1')", " $1bc "), ("starts_with(s, ' A')", True), ("ends_with(s, 'c')", False),
     ("contains(s, 'b')", True), ("s like '%b_ %'", True), ("s not like '_bc'", True), ("u like 'a'", True),
-    ("u || 'b.c' like 'ab_c'", True), ("u || 'bxc' like 'ab.c'", False),
+    ("u || 'b.c' like 'ab_c'", True),
+    ("u || 'ba' like '%a%ba'", True), ("u || 'xbxc' like 'a%b%c'", True), ("u || 'xc' like 'a%b%c'", False), ("u || 'bxc' like 'ab.c'", False),
     # casts: a failure is null
     ("cast(i as float64)", 7.0), ("x::int64", 2), ("cast(x * 1e300 as bigint)", None), ("b::int", 1), ("cast(j as bool)", True),
     ("i::string", "7"), ("b::text", "true"), ("d::string", "2024-02-29"), ("cast('12' || trim(' ') as int64)", 12),

@@ -85,6 +85,11 @@ def test_the_canonical_form_keeps_what_matters(one, other):
     assert not same(one, other)
 
 
+def test_a_keyword_is_written_in_plain_letters():
+    assert parse("li\u212ae").kind == "column"  # the Kelvin sign is no k
+    assert parse("NULL").kind == "null"
+
+
 def test_quotes_are_doubled_inside_quotes():
     assert parse("'it''s'").value == "it's"
     assert parse('"a ""b"""').value == 'a "b"'
