@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from featurectl.cli import apply, get, history, init, plan, push, version
+from featurectl.cli import (
+    apply,
+    explain,
+    get,
+    history,
+    init,
+    materialize,
+    models,
+    plan,
+    push,
+    schema,
+    score,
+    status,
+    test,
+    train,
+    training_set,
+    validate,
+    version,
+)
 
 app = typer.Typer(
     name="featurectl",
@@ -20,5 +38,25 @@ def featurectl() -> None:
     """A feature store that is one command: declare features in YAML, plan, apply, materialize, train, score."""
 
 
-for command in (init, plan, apply, history, push, get, version):  # in the order of the help
+_COMMANDS = (  # in the order of the help, which is the order of the main job
+    init,
+    validate,
+    test,
+    plan,
+    apply,
+    history,
+    materialize,
+    push,
+    training_set,
+    train,
+    models,
+    score,
+    get,
+    status,
+    schema,
+    explain,
+    version,
+)
+
+for command in _COMMANDS:
     command.add_to(app)

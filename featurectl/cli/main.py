@@ -113,7 +113,7 @@ def _draw(call: Call, outcome: Outcome) -> int:
 
     try:
         if call.output == "json":
-            _print(_document(call, outcome, problems_json(outcome.problems)))
+            _print(_document(call, outcome, problems_json(outcome.problems, call)))
             return outcome.exit_code
         if outcome.problems:
             text = render_problems(outcome.problems, call)

@@ -44,11 +44,9 @@ class Shape(BaseModel):
     def _from_fields(cls, node: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         fields = expect(Fields, cls.read_fields(node), info)
         known = cls.known_keys()
-        for key in fields.nodes:
-            if key not in known:
-                _report_unknown_key(cls, fields, key, report_of(info))
+        meant = [_report_unknown_key(cls, fields, key, report_of(info)) for key in fields.nodes if key not in known]
         for key, required in known.items():
-            if required and key not in fields.nodes:
+            if required and key not in fields.nodes and key not in meant:
                 report_of(info).error("FC103", f'no "{key}" in {cls.called(fields)}', fields.head)
         made = handler({key: value for key, value in fields.nodes.items() if key in known})
         made.bind(fields)
@@ -88,12 +86,15 @@ class Shape(BaseModel):
                 report.error("FC107", message, self.fields.keys[key].place)
 
 
-def _report_unknown_key(cls: type[Shape], fields: Fields, key: str, report: Report) -> None:
+def _report_unknown_key(cls: type[Shape], fields: Fields, key: str, report: Report) -> str:
+    """Report an unknown key, and return the key that was probably meant: it is not reported as missing too."""
     known = [k for k in cls.known_keys() if k not in fields.nodes] or list(cls.known_keys())
+    suggestion = did_you_mean(key, known)
     report.error(
         "FC102",
         f'unknown key "{key}" in {cls.called(fields)}',
         fields.keys[key].place,
-        suggestion=did_you_mean(key, known),
+        suggestion=suggestion,
         note=f"keys: {', '.join(cls.known_keys())}",
     )
+    return next((k for k in known if f'"{k}"' in suggestion), "")

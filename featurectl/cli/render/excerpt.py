@@ -1,0 +1,70 @@
+"""One problem as text: the lines of the file, a caret below the place, the suggestion beside it, notes below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+from unicodedata import combining, east_asian_width
+
+from featurectl.cli.render.paint import Color, Paint
+
+if TYPE_CHECKING:
+    from featurectl.spec.problems import Problem
+
+_WIDEST: Final = 160  # columns of a source line that are drawn
+
+
+def draw_problem(problem: Problem, lines: Sequence[str], shown: Callable[[str], str], paint: Paint) -> str:
+    """Return the problem as text without a newline at its end; without lines there is no excerpt."""
+    place, color = problem.place, _color(problem)
+    where = str(place).replace(place.path, shown(place.path), 1)
+    head = f"{paint(where, 'bold')}: {paint(f'{problem.severity}[{problem.code}]', color)}: {problem.message}"
+    gutter = " " * len(str(place.line))
+    bar = paint("|", "blue")
+    drawn = [head]
+    notes = list(problem.notes)
+    if 0 < place.line <= len(lines):
+        drawn += [f"{gutter} {bar}", *_excerpt(problem, lines, paint)]
+    elif problem.suggestion:
+        notes.insert(0, problem.suggestion)
+    notes += [f"{word}: {str(at).replace(at.path, shown(at.path), 1)}" for at, word in problem.related]
+    if notes:
+        drawn.append(f"{gutter} {bar}")
+        drawn += [f"{gutter} {paint('=', 'blue')} {note}" for note in notes]
+    return "\n".join(drawn)
+
+
+def _color(problem: Problem) -> Color:
+    return "red" if problem.severity == "error" else "yellow"
+
+
+def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
+    """Return the line of the place, the one above it when something stands there, and the caret."""
+    place = problem.place
+    width = len(str(place.line))
+    bar = paint("|", "blue")
+    cut = max(place.column - _WIDEST // 2, 0) if place.column > _WIDEST else 0
+    numbers = [n for n in (place.line - 1, place.line) if n == place.line or (n > 0 and lines[n - 1].strip())]
+    drawn = [f"{paint(f'{n:>{width}}', 'blue')} {bar} {_clean(lines[n - 1], cut)}".rstrip() for n in numbers]
+    if place.column:
+        line = lines[place.line - 1]
+        before = _width(_clean(line, cut)[: place.column - 1 - cut])
+        marked = _clean(line, cut)[place.column - 1 - cut : place.end_column - 1 - cut]
+        caret = paint("^" * max(_width(marked), 1), _color(problem))
+        drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {problem.suggestion}".rstrip())
+    return drawn
+
+
+def _clean(line: str, cut: int) -> str:
+    """Return what is drawn of a line: no control characters, not more than fits."""
+    shown = "".join(char if char.isprintable() else " " for char in line.rstrip("\r"))
+    return shown[cut : cut + _WIDEST]
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    >>> _width("né"), _width("日本")
+    (2, 4)
+    """
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

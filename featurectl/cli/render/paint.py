@@ -1,0 +1,29 @@
+"""Colors of a terminal, or none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+Color = Literal["bold", "red", "yellow", "blue", "cyan", "green"]
+_CODES = {"bold": "1", "red": "1;31", "yellow": "1;33", "blue": "1;34", "cyan": "36", "green": "32"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paint:
+    """Colors texts when it is on."""
+
+    on: bool
+
+    def __call__(self, text: str, color: Color) -> str:
+        """Return the text in a color."""
+        return f"\x1b[{_CODES[color]}m{text}\x1b[0m" if self.on and text else text
+
+
+def wants_color(choice: Literal["auto", "always", "never"]) -> bool:
+    """Return whether to color what goes to stderr; NO_COLOR and TERM=dumb are obeyed unless it is asked for."""
+    if choice != "auto":
+        return choice == "always"
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,95 @@
+"""`featurectl validate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.spec.definition import Source
+    from featurectl.spec.problems import Problem
+    from featurectl.spec.repo import Repo
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "validate", outputs=("text", "concise", "json", "github"))
+    def validate(
+        call: Call,
+        data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True,
+    ) -> Outcome:
+        """Check every file of the repository, without network and registry, and show all problems at once."""
+        from featurectl.spec.load import load_repo
+
+        root = call.root()
+        repo = load_repo(root, _schemas(root) if data else None)
+        problems = [*repo.problems, *_not_run(repo, call.env)]
+        if call.quiet:
+            problems = [p for p in problems if p.severity == "error"]
+        problems.sort(key=lambda p: p.sort_key())
+        if call.output == "github":
+            from featurectl.cli.render.github import problem_table, write_step_summary
+
+            write_step_summary(f"### featurectl validate\n\n{problem_table(problems)}\n")
+        counts = object_counts(repo)
+        result = {"project": repo.project, "files": len(repo.files), "objects": counts}
+        if repo.errors:
+            return Outcome(exit_code=1, problems=tuple(problems), result=result)
+        text = valid_text(counts, len(repo.files))
+        return Outcome(text=text, problems=tuple(problems), result=result, drawings={"github": text, "concise": text})
+
+
+def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
+    """Return a reader of local files' schemas; what it needs is imported when a source declares no columns."""
+
+    def read(source: Source) -> Mapping[str, str] | None:
+        from featurectl.sources.open import read_schema
+
+        return read_schema(source, root)
+
+    return read
+
+
+def _not_run(repo: Repo, env: str | None) -> list[Problem]:
+    """Return what `apply` will refuse, as warnings: it is valid."""
+    names = list(repo.environments)
+    if env is not None and env not in repo.environments and repo.environments:
+        raise UsageError(f"no environment {env!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
+    chosen = [repo.environments[env or names[0]]] if names else []
+    found = [*repo.not_in_this_version, *(p for e in chosen for p in e.not_in_this_version)]
+    return [replace(p, severity="warning", notes=("`apply` refuses it",)) for p in found]
+
+
+def object_counts(repo: Repo) -> dict[str, int]:
+    """Return how many objects of each kind a repository has, those that it has none of left out."""
+    counts = {
+        "entities": len(repo.entities),
+        "sources": len(repo.sources),
+        "feature views": len(repo.views),
+        "models": len(repo.models),
+        "tests": len(repo.tests),
+        **repo.others,
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def valid_text(counts: Mapping[str, int], files: int) -> str:
+    """Return the sentence of a valid repository.
+
+    >>> valid_text({"entities": 4, "models": 1}, 1)
+    '5 objects in 1 file are valid: 4 entities, 1 model.'
+    """
+    total = sum(counts.values())
+    singular = {"entities": "entity"}
+    parts = [f"{n} {kind if n != 1 else singular.get(kind, kind.removesuffix('s'))}" for kind, n in counts.items()]
+    objects = f"{total} object{'' if total == 1 else 's'} in {files} file{'' if files == 1 else 's'}"
+    return f"{objects} {'is' if total == 1 else 'are'} valid: {', '.join(parts)}."
