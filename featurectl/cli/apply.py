@@ -72,5 +72,6 @@ def _approve(drawn: str) -> bool:
     """Show the plan beside the question, on stderr: stdout is the result."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("apply asks before it changes anything, and there is no terminal", hint="add --auto-approve")
-    sys.stderr.write(f"{drawn}\n\n")
-    return typer.confirm("Apply these changes?", err=True)
+    sys.stderr.write(f"{drawn}\n\nApply these changes? [y/N]: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

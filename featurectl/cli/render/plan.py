@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
+_MOST_NAMES: Final = 6  # views of the last line
 _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all of it
 
 
@@ -145,7 +146,8 @@ def _work(plan: PlanJson) -> str:
         f"{work['view']}@{work['version']}" + ("" if work["whole"] else " (new features)")
         for work in sorted(plan["materialize"], key=lambda work: (not work["whole"], work["view"]))
     ]
-    return ", ".join(parts)
+    rest = len(parts) - _MOST_NAMES
+    return ", ".join(parts[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _count(count: int, noun: str) -> str:
