@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 
+SCHEMA = ".featurectl/schema.json"  # the first line of each file tells editors to look there
 MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
 RENDERED = ".jinja"
 
@@ -101,6 +103,7 @@ def write_repository(template: Path, folder: Path, project: str) -> list[str]:
     try:
         with staging(folder) as staged:
             files = [write_file(source, template, staged, project) for source in template_files(template)]
+            files.append(write_schema(staged))
             move_in(staged, folder)
     except OSError as error:
         raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
@@ -142,6 +145,16 @@ def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
     else:
         shutil.copyfile(source, target)
     return name.removesuffix(RENDERED)
+
+
+def write_schema(staged: Path) -> str:
+    """Return the path of the JSON Schema of the repository's files, written for editors."""
+    from featurectl.spec.schema import file_schema
+
+    target = staged / SCHEMA
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(file_schema(), indent=2) + "\n", encoding="utf-8", newline="\n")
+    return SCHEMA
 
 
 def render(text: str, project: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.init import NEXT, project_name, template_folder
+from featurectl.cli.init import NEXT, SCHEMA, project_name, template_folder
 from featurectl.cli.main import main
+from featurectl.spec.schema import file_schema
 
 PROJECT = "project: "
 
@@ -19,7 +20,7 @@ def tree(folder: Path) -> list[str]:
 
 
 def template_tree(name: str) -> list[str]:
-    return sorted(path.removesuffix(".jinja") for path in tree(template_folder() / name))
+    return sorted([SCHEMA, *(path.removesuffix(".jinja") for path in tree(template_folder() / name))])
 
 
 def project_line(folder: Path) -> str:
@@ -51,7 +52,12 @@ def test_flights_is_the_template_where_none_is_named(tmp_path):
     assert main(["init", str(tmp_path / "repo")]) == 0
     assert (tmp_path / "repo" / "data" / "flights.parquet").is_file()
     assert (tmp_path / "repo" / ".github" / "workflows" / "features.yml").is_file()
-    assert (tmp_path / "repo" / ".gitignore").read_text() == ".featurectl/\n"
+    assert (tmp_path / "repo" / ".gitignore").read_text() == ".featurectl/*\n!.featurectl/schema.json\n"
+
+
+def test_init_brings_the_schema_that_editors_check_keys_with(tmp_path):
+    main(["init", str(tmp_path / "repo"), "--template", "minimal"])
+    assert json.loads((tmp_path / "repo" / SCHEMA).read_text()) == file_schema()
 
 
 def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, capsys):
@@ -134,7 +140,7 @@ def test_the_project_is_named_after_the_folder(folder, name):
 def test_init_loads_nothing_heavy(tmp_path):
     code = (
         "import sys; from featurectl.cli.main import main; main(['init', sys.argv[1], '--template', 'minimal', '-q']);"
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'redis', 'numpy', 'yaml'}))"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'redis', 'numpy', 'deltalake'}))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "repo")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
