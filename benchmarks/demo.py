@@ -1,6 +1,6 @@
 """The main job on real flights, each step as a user types it, with the seconds that it took.
 
-    python -m benchmarks.demo [DIR]        (DIR is made anew; default: demo)
+python -m benchmarks.demo [DIR]        (DIR is made anew; default: demo)
 """
 
 from __future__ import annotations

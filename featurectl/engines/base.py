@@ -25,14 +25,14 @@ class Piece:
 class Prepared:
     """Rows of a view, ready for its offline table, and what was seen on the way.
 
-    `rows_read` counts the rows of the pieces; `held_back` those that become available only after they end;
-    `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated).
+    `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
+    it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated).
     `watermark` and `newest_event` are the greatest availability and event time of the rows read.
     """
 
     rows: pl.DataFrame
     rows_read: int
-    held_back: int
+    held_back: tuple[int, ...]
     watermark: datetime | None
     newest_event: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -73,9 +73,7 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
     return list(groups.values())
 
 
-def _answer(
-    engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView
-) -> dict[str, pl.Series]:
+def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView) -> dict[str, pl.Series]:
     view = bound.view
     asked = join_keys(spine, view, group[0].join).with_columns(spine.time.alias(_TIME))
     table = Table(

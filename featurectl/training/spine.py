@@ -118,4 +118,3 @@ def _rows(frame: pl.DataFrame, time: str, origin: str) -> SpineRows:
     if dtype != pl.Date and not isinstance(dtype, pl.Datetime):
         raise DataError(f"spine {origin}: {time!r} is {dtype}, must be a timestamp or a date", code="FC504")
     return SpineRows(rows=frame, time=frame[time].cast(INSTANT), time_column=time, origin=origin)
-

@@ -20,9 +20,7 @@ from featurectl.spec.definition import Feature, FeatureView
 
 def state_questions(view: FeatureView) -> list[StateQuestion]:
     """Return what a state view asks of its rows, a question a feature."""
-    return [
-        StateQuestion(name=f.name, column=_column(f), fill_last=f.fill_last) for f in view.features
-    ]
+    return [StateQuestion(name=f.name, column=_column(f), fill_last=f.fill_last) for f in view.features]
 
 
 def window_questions(view: FeatureView) -> list[WindowQuestion]:
@@ -49,9 +47,7 @@ def answer_view(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time
         )
     else:
         questions = state_questions(view)
-        values = answer_states(
-            rows, spine, keys=view.keys, time=time, questions=questions, ttl_us=view.ttl_us
-        ).values
+        values = answer_states(rows, spine, keys=view.keys, time=time, questions=questions, ttl_us=view.ttl_us).values
     return values.select(pl.col(f.name).cast(polars_dtype(_dtype(f))) for f in view.features)
 
 

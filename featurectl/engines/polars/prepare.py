@@ -29,7 +29,7 @@ def prepare_rows(pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piec
     """
     source = view.source
     scans = [(clocked(piece.scan, source), piece) for piece in pieces]
-    later = sum(_count(scan.filter(pl.col(_AVAILABLE) > piece.until)) for scan, piece in scans)
+    later = tuple(_count(scan.filter(pl.col(_AVAILABLE) > piece.until)) for scan, piece in scans)
     frame = pl.concat([_within(scan, piece) for scan, piece in scans], how="diagonal_relaxed").collect()
     dropped: dict[str, int] = {}
     read = frame.height

@@ -1,0 +1,181 @@
+"""Sources -> offline tables: what a view's table lacks is read, prepared and committed with what was covered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import polars as pl
+
+from featurectl.dtypes import UNKNOWN
+from featurectl.engines.base import Engine, Piece, Prepared
+from featurectl.errors import UsageError
+from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.pit.questions import EVENT_TIME
+from featurectl.registry.state import ObjectVersion, State
+from featurectl.sources.base import Part, SourceReader
+from featurectl.sources.increment import Increment, PartScan, plan_increment
+from featurectl.spec.definition import FeatureView
+from featurectl.spec.typing import type_view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Materialized:
+    """What a run did for one view version.
+
+    `action` is "nothing" (the source has no new rows: nothing was read or written), "append" or "rebuild".
+    """
+
+    view: str
+    version: int
+    action: str
+    rows_read: int
+    rows_written: int
+    table_version: int
+    watermark: datetime | None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One view version with what it is materialized from and into."""
+
+    view: FeatureView
+    version: int
+    reader: SourceReader
+    table: OfflineTable
+
+
+def views_to_materialize(state: State) -> list[ObjectVersion]:
+    """Return the newest version of every view, and each older one that a model version is bound to; by name."""
+    bound = {(name, number) for m in state.model_versions for name, number in m.view_versions.items()}
+    views = [o for o in state.objects if o.kind == "feature_view"]
+    newest = {(o.name, o.version) for o in views if o.current and o == state.current("feature_view", o.name)}
+    wanted = [o for o in views if (o.name, o.version) in newest | bound]
+    return sorted(wanted, key=lambda o: (o.name, o.version))
+
+
+def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
+    """Return the view versions to materialize among the named views, of all views when none is named.
+
+    Raises:
+        UsageError: no view of that name is applied.
+    """
+    every = views_to_materialize(state)
+    known = sorted({item.name for item in every})
+    for name in names:
+        if name not in known:
+            hint = "applied views: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
+            raise UsageError(f"no feature view {name!r} is applied in project {state.project}", hint=hint)
+    return [item for item in every if not names or item.name in names]
+
+
+def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = False) -> Materialized:
+    """Return what was done to bring a view's table up to its source as of now; one commit, or none.
+
+    A table that lacks an input column of the view (an additive change) is rebuilt.
+
+    Raises:
+        DataError: the source can't be read.
+        StoreError: the table can't be written; it stays as it was.
+    """
+    coverage = run.table.coverage()
+    parts = run.reader.parts()
+    base = coverage if coverage and not full and _has_inputs(coverage, run.view) else None
+    increment = plan_increment(run.view.source, parts, base, now)
+    if base is not None and not increment.rebuild and not increment.scans:
+        return _nothing(run, base)
+    base = None if increment.rebuild else base
+    view, columns = _typed(run)
+    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now)]
+    prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
+    covered = _covered(prepared, base, increment, view, now)
+    covered = replace(covered, columns=columns)
+    if base is None:
+        number = run.table.replace(prepared.rows, covered)
+    elif increment.repeats:
+        number = run.table.replace(_after_overlap(run.table, prepared, increment), covered)
+    else:
+        number = run.table.append(prepared.rows, covered)
+    return Materialized(
+        view=view.name,
+        version=run.version,
+        action="rebuild" if base is None else "append",
+        rows_read=prepared.rows_read,
+        rows_written=prepared.rows.height,
+        table_version=number,
+        watermark=covered.watermark,
+        dropped=prepared.dropped,
+    )
+
+
+def _nothing(run: Run, coverage: Coverage) -> Materialized:
+    number = run.table.version()
+    assert number is not None
+    return Materialized(
+        view=run.view.name,
+        version=run.version,
+        action="nothing",
+        rows_read=0,
+        rows_written=0,
+        table_version=number,
+        watermark=coverage.watermark,
+    )
+
+
+def _has_inputs(coverage: Coverage, view: FeatureView) -> bool:
+    return all(item.name in coverage.inputs for item in view.inputs)
+
+
+def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
+    """Return the view with every type known, and the columns that its source has."""
+    columns = run.reader.columns()
+    known = run.view.source.columns or {}
+    if known and UNKNOWN not in known.values():
+        return run.view, columns
+    return type_view(run.view, columns), columns
+
+
+def _pieces(reader: SourceReader, scan: PartScan, now: datetime) -> list[Piece]:
+    return [Piece(scan=reader.scan([part], scan.since), until=now, after=scan.after) for part in scan.parts]
+
+
+def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> list[Piece]:
+    """Return the rows that the table has read already, where repeats of them must be told."""
+    if base is None or base.now is None or not run.view.source.dedup_key or increment.repeats:
+        return []
+    until = base.watermark if run.view.source.available_at is not None else base.now
+    old = [part for part in parts if part.name in base.parts]
+    return [] if until is None else [Piece(scan=run.reader.scan([part]), until=until) for part in old]
+
+
+def _after_overlap(table: OfflineTable, prepared: Prepared, increment: Increment) -> pl.DataFrame:
+    """Return the table's rows up to the instant from which the query was asked again, and the new ones after it."""
+    since = increment.scans[0].since
+    assert since is not None
+    kept = table.read().filter(pl.col(EVENT_TIME) <= since)
+    return pl.concat([kept, prepared.rows.filter(pl.col(EVENT_TIME) > since)], how="diagonal_relaxed")
+
+
+def _covered(
+    prepared: Prepared, base: Coverage | None, increment: Increment, view: FeatureView, now: datetime
+) -> Coverage:
+    read = [part.name for scan in increment.scans for part in scan.parts]
+    held = [name for name, later in zip(read, prepared.held_back, strict=True) if later]
+    before = base or Coverage()
+    dropped = Counter(before.dropped) + Counter(prepared.dropped)
+    return Coverage(
+        parts=increment.covered,
+        held=tuple(dict.fromkeys(held)),
+        watermark=_latest(before.watermark, prepared.watermark),
+        newest_event=_latest(before.newest_event, prepared.newest_event),
+        now=now,
+        dropped=dict(dropped),
+        inputs={item.name: item.dtype or UNKNOWN for item in view.inputs},
+    )
+
+
+def _latest(first: datetime | None, second: datetime | None) -> datetime | None:
+    return max((t for t in (first, second) if t is not None), default=None)
