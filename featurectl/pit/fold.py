@@ -80,7 +80,7 @@ class MomentsFold:
         """Return the moments of each pair."""
         (count_a, mean_a, spread_a), (count_b, mean_b, spread_b) = left, right
         count: Floats = np.add(count_a, count_b, dtype=np.float64)
-        apart: Floats = mean_b - mean_a
+        apart: Floats = np.subtract(mean_b, mean_a, dtype=np.float64)
         share: Floats = np.divide(count_b, count)
         mean: Floats = mean_a + apart * share
         spread: Floats = spread_a + spread_b + apart * apart * count_a * share

@@ -9,6 +9,7 @@ import polars as pl
 
 from featurectl.pit.aggregates.picks import last_row
 from featurectl.pit.availability import Sight, layers, sights
+from featurectl.pit.columns import pick
 from featurectl.pit.keys import arrange, find_probes
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
@@ -47,13 +48,13 @@ def answer_states(
     for batch in sights(layers(table), probes):
         parts = [part for sight in batch for part in _visible(sight, ttl_us)]
         batches.append([last_row([part.only(column) for part in parts]) for column in [None, *filled]])
-    found = [pl.concat([batch[i] for batch in batches]).gather(probes.place) for i in range(len(filled) + 1)]
+    found = [pick(pl.concat([batch[i] for batch in batches]), probes.place) for i in range(len(filled) + 1)]
     row_of = dict(zip([None, *filled], found, strict=True))
-    values = {q.name: table.frame[q.column].gather(row_of[q.column if q.fill_last else None]) for q in questions}
+    values = {q.name: pick(table.frame[q.column], row_of[q.column if q.fill_last else None]) for q in questions}
     return StateAnswer(
         values=pl.DataFrame(values) if values else pl.DataFrame(height=spine.height),
-        event_time=table.frame[EVENT_TIME].gather(row_of[None]),
-        available_at=table.frame[AVAILABLE_AT].gather(row_of[None]),
+        event_time=pick(table.frame[EVENT_TIME], row_of[None]),
+        available_at=pick(table.frame[AVAILABLE_AT], row_of[None]),
     )
 
 

@@ -10,7 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -115,12 +115,16 @@ def _same(value: object) -> object:
     """Return what stands for the value among different ones: a NaN equals itself, a list can be counted."""
     if isinstance(value, list):
         return tuple(value)
-    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+    return "NaN" if _is_nan(value) else value
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _top_k(values: list[Any], n: int) -> list[Any]:
-    often = Counter(values)
-    return sorted(sorted(often), key=lambda value: -often[value])[:n]
+    often = Counter(math.nan if _is_nan(value) else value for value in values)
+    return sorted(sorted(often, key=lambda value: (_is_nan(value), value)), key=lambda value: -often[value])[:n]
 
 
 def _percentile(values: list[Any], q: float) -> float:
@@ -131,12 +135,14 @@ def _percentile(values: list[Any], q: float) -> float:
 
 
 def _extreme(values: list[Any], pick: Callable[[list[Any]], Any]) -> object:
-    nan = [value for value in values if isinstance(value, float) and math.isnan(value)]
-    return nan[0] if nan else pick(values)
+    return math.nan if any(map(_is_nan, values)) else pick(values)
 
 
 def _sum(values: list[Any]) -> object:
-    return sum(values[1:], start=values[0]) if isinstance(values[0], Decimal) else sum(values)
+    if isinstance(values[0], Decimal):
+        with localcontext(prec=100):
+            return sum(values, start=Decimal(0))
+    return sum(values)
 
 
 def _mean(values: list[Any]) -> float:

@@ -10,6 +10,7 @@ import polars as pl
 from featurectl.pit.aggregates.table import AGGREGATES
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
+from featurectl.pit.columns import pick
 from featurectl.pit.keys import arrange, find_probes
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import Closed, WindowQuestion
@@ -43,7 +44,7 @@ def answer_windows(
         for batch in sights(layers(table), probes):
             asked = _Asked(batch, closed, hop_us)
             batches.append({q.name: AGGREGATES[q.op].answer(q, asked.parts(q)) for q in questions})
-    answers = {q.name: pl.concat([batch[q.name] for batch in batches]).gather(probes.place) for q in questions}
+    answers = {q.name: pick(pl.concat([batch[q.name] for batch in batches]), probes.place) for q in questions}
     return pl.DataFrame(answers) if answers else pl.DataFrame(height=spine.height)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.pit.aggregates.base import FoldedColumn, blank, column_of
+from featurectl.pit.columns import pick
 from featurectl.pit.fold import UfuncFold
 from featurectl.pit.inputs import Inputs
 from featurectl.pit.lanes import Part
@@ -40,4 +41,4 @@ class Extreme:
 
 
 def _valued(inputs: Inputs, column: str, ranks: pl.Series) -> pl.Series:
-    return inputs.ranks(column).distinct.gather(ranks)
+    return pick(inputs.ranks(column).distinct, ranks)

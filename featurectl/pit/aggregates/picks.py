@@ -10,6 +10,7 @@ import polars as pl
 from featurectl.pit.aggregates.base import column_of, number_of
 from featurectl.pit.aggregates.lists import lists_of
 from featurectl.pit.arrays import Ints
+from featurectl.pit.columns import pick
 from featurectl.pit.gather import gather
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import WindowQuestion
@@ -25,7 +26,7 @@ class Pick:
         """Return the type of the column, null where there is no value."""
         column = column_of(question)
         row = self._pick([part.only(column) for part in parts])
-        return parts[0].lane.inputs.column(column).gather(row)
+        return pick(parts[0].lane.inputs.column(column), row)
 
 
 class PickMany:

@@ -55,7 +55,7 @@ class Mean:
         valued = [part.only(column) for part in parts]
         sums, filled = _add(inputs, column).over(column, valued)
         dtype = inputs.column(column).dtype
-        total = sums[0] if len(sums) == 1 else approximate_limbs(sums)
+        total = sums[0] if len(sums) == 1 else _rounded(sums)
         mean: Floats = total / np.maximum(count_rows(valued), 1)
         return blank(mean / 10.0 ** _scale(dtype) if dtype.is_decimal() else mean, filled)
 
@@ -88,6 +88,12 @@ def _add(inputs: Inputs, column: str) -> FoldedColumn:
     return FoldedColumn(kind="sum", fold=UfuncFold(np.add), state=inputs.limbs)
 
 
+def _rounded(limbs: State) -> Floats:
+    near = approximate_limbs(limbs)  # exact enough where the whole does not fit in 128 bits: nothing cancels there
+    whole = join_limbs(limbs).cast(pl.Float64).to_numpy()
+    return np.where(np.abs(near) < _NEAR_128_BITS, whole, near)
+
+
 def _scale(dtype: pl.DataType) -> int:
     assert isinstance(dtype, pl.Decimal)
     return dtype.scale
@@ -104,8 +110,8 @@ def _exact_integers(question: WindowQuestion, sums: State, filled: Bools) -> pl.
 
 def _exact_decimals(question: WindowQuestion, sums: State, filled: Bools, scale: int) -> pl.Series:
     whole = join_limbs(sums)
-    most = pl.Series([10**_DECIMAL_DIGITS - 1], dtype=pl.Int128)
-    outside = ((whole > most) | (whole < -most)).to_numpy() | (np.abs(approximate_limbs(sums)) > _NEAR_128_BITS)
+    least, most = (pl.Series([end], dtype=pl.Int128) for end in (1 - 10**_DECIMAL_DIGITS, 10**_DECIMAL_DIGITS - 1))
+    outside = ((whole > most) | (whole < least)).to_numpy() | (np.abs(approximate_limbs(sums)) > _NEAR_128_BITS)
     _refuse(question, outside, f"{_DECIMAL_DIGITS} digits")
     unit = pl.Series([Decimal(1).scaleb(-scale)], dtype=pl.Decimal(_DECIMAL_DIGITS, scale))
     exact = whole.cast(pl.Decimal(_DECIMAL_DIGITS, 0)) * unit

@@ -1,0 +1,89 @@
+"""Every answer of the kernel equals that of the naive oracle."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from featurectl.pit import naive
+from featurectl.pit.aggregates.table import AGGREGATES
+from featurectl.pit.lookup import answer_states
+from featurectl.pit.naive import states_naively, windows_naively
+from featurectl.pit.windows import answer_windows
+from featurectl.spec.aggregates import RUNNABLE
+from tests.pit.cases import TAKES, Case, cases
+from tests.pit.frames import SmallPieces, alike
+
+QUIET = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+
+
+def compare(got, expected):
+    assert len(got) == len(expected)
+    for place, (row, wanted) in enumerate(zip(got, expected, strict=True)):
+        for name, value in wanted.items():
+            assert alike(row[name], value, size=1e6), f"row {place}, {name}: {row[name]!r}, expected {value!r}"
+
+
+def check_windows(case: Case):
+    asked = {"questions": case.windows, "closed": case.closed, "hop_us": case.hop_us, **case.asked}
+    expected = windows_naively(case.rows.to_dicts(), case.spine.to_dicts(), **asked)
+    got = answer_windows(case.rows, case.spine, **asked)
+    compare(got.to_dicts(), expected)
+
+
+def check_states(case: Case):
+    asked = {"questions": case.states, "ttl_us": case.ttl_us, **case.asked}
+    expected = states_naively(case.rows.to_dicts(), case.spine.to_dicts(), **asked)
+    got = answer_states(case.rows, case.spine, **asked)
+    compare(got.values.with_columns(event_time=got.event_time, available_at=got.available_at).to_dicts(), expected)
+
+
+@given(cases())
+@settings(QUIET, max_examples=60)
+def test_windows_equal_the_naive_ones(case):
+    check_windows(case)
+
+
+@given(cases())
+@settings(QUIET, max_examples=60)
+def test_windows_in_small_pieces_equal_the_naive_ones(case):
+    with SmallPieces():
+        check_windows(case)
+
+
+@given(cases())
+@settings(QUIET, max_examples=60)
+def test_states_equal_the_naive_ones(case):
+    check_states(case)
+    with SmallPieces():
+        check_states(case)
+
+
+@pytest.mark.stress
+@given(cases(most_rows=60))
+@settings(QUIET, max_examples=3000, derandomize=False, print_blob=True)
+def test_many_random_tables_equal_the_naive_ones(case):
+    check_windows(case)
+    check_states(case)
+    with SmallPieces():
+        check_windows(case)
+        check_states(case)
+
+
+def test_the_oracle_imports_only_the_types_of_questions():
+    found = [node.module for node in ast.walk(ast.parse(Path(naive.__file__).read_text()))
+             if isinstance(node, ast.ImportFrom) and node.module.startswith("featurectl")]  # fmt: skip
+    assert sorted(found) == ["featurectl.pit.questions", "featurectl.units"]
+
+
+def test_the_kernel_answers_exactly_the_aggregates_that_run():
+    assert set(AGGREGATES) == RUNNABLE
+    assert set(TAKES) <= RUNNABLE
