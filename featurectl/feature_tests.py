@@ -140,5 +140,3 @@ def show_value(value: object) -> str:
     if isinstance(value, pl.Series):
         return "[" + ", ".join(show_value(item) for item in value) + "]"
     return str(value)
-
-

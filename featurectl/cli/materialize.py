@@ -11,9 +11,9 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
+    from featurectl.cli.render.materialize import ViewRun
     from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion
-    from featurectl.cli.render.materialize import ViewRun
 
 
 def add_to(app: typer.Typer) -> None:

@@ -61,8 +61,8 @@ def add_to(app: typer.Typer) -> None:
             scored = score_spine(PolarsEngine(), scorer, rows)
             call.progress.done(f"scored {format_count(scored.height)} rows")
             write_table(scored, out)
-        values = scored[scorer.output]
-        summary = "" if scored.is_empty() else f", {scorer.output} {values.min():.4f} .. {values.max():.4f}"
+        values = scored[scorer.output].to_numpy()
+        summary = f", {scorer.output} {values.min():.4f} .. {values.max():.4f}" if len(values) else ""
         text = f"{out}: {format_count(scored.height)} rows by {name} version {version.version}{summary}"
         result = {"out": str(out), "rows": scored.height, "model": name, "version": version.version}
         return Outcome(text=text, result=result)

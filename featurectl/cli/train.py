@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
                 registry=workspace.registry(),
                 state=state,
                 location=workspace.offline_location(),
-                now=workspace.now,
+                now=datetime.now(UTC),
                 commit=git_commit(workspace.root),
             )
             version = train_model(definition, rows, to)

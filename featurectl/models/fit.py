@@ -104,9 +104,7 @@ def _known(examples: Examples, trainer: Trainer) -> Examples:
     if trainer.sample < 1.0:
         keep &= np.random.default_rng(trainer.seed).random(len(keep)) < trainer.sample
     mask = pl.Series(keep)
-    return Examples(
-        rows=examples.rows.filter(mask), label=examples.label.filter(mask), time=examples.time.filter(mask)
-    )
+    return Examples(rows=examples.rows.filter(mask), label=examples.label.filter(mask), time=examples.time.filter(mask))
 
 
 def _numbers(label: pl.Series, model: str) -> npt.NDArray[Any]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from featurectl.dtypes import FLOAT64
 from featurectl.engines.base import Engine, Table
 from featurectl.engines.polars.cast import cast_exact
 from featurectl.engines.polars.columns import compile_over
+from featurectl.engines.polars.join import with_default
+from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
@@ -102,7 +105,8 @@ def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bou
 
 def _derived(item: DerivedInput, sight: pl.DataFrame) -> pl.Expr:
     column = compile_over(item.expression.text, sight, f"derived column {item.name}")
-    return column if item.default is None else column.fill_null(pl.lit(item.default))
+    found = language_dtype(sight.lazy().select(column).collect_schema().dtypes()[0])
+    return with_default(column, item.dtype or found or FLOAT64, item.default)
 
 
 def _spine_column(spine: SpineRows, name: str) -> pl.Series:

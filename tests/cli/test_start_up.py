@@ -12,7 +12,9 @@ HEAVY = {
     "polars", "numpy", "sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "pyarrow", "pandas", "lightgbm",
     "sklearn", "yaml", "msgpack", "rich", "pydantic",
 }  # fmt: skip
-SHOW = "import json, sys; print('MODULES' + json.dumps(sorted({m.split('.')[0] for m in sys.modules})), file=sys.stderr)"
+SHOW = (
+    "import json, sys; print('MODULES' + json.dumps(sorted({m.split('.')[0] for m in sys.modules})), file=sys.stderr)"
+)
 
 
 def loaded(argv, cwd=ROOT):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
+from featurectl.dtypes import DATE, TIMESTAMP
 from featurectl.engines.base import Table
 from featurectl.engines.polars.hashing import bucket_of
 from featurectl.engines.polars.types import polars_dtype
@@ -16,6 +17,7 @@ from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import answer_windows
 from featurectl.spec.definition import Feature, FeatureView
+from featurectl.units import parse_instant
 
 
 def state_questions(view: FeatureView) -> list[StateQuestion]:
@@ -76,19 +78,27 @@ def finish_values(
     values: pl.DataFrame, view: FeatureView, asof: pl.Series, defaults: Mapping[str, object]
 ) -> pl.DataFrame:
     """Return stored features with defaults in place of nulls, then the view's derived features over them."""
-    stored = values.with_columns(_with_default(pl.col(f.name), f.default, f.name, defaults) for f in view.features)
+    stored = values.with_columns(
+        with_default(pl.col(f.name), _dtype(f), defaults.get(f.name, f.default)) for f in view.features
+    )
     sight = stored.with_columns(asof.alias("asof"))
     for item in view.derived:
         tree = item.expression.tree
         assert tree is not None
-        column = _with_default(to_polars(tree), item.default, item.name, defaults)
+        column = with_default(to_polars(tree), tree.dtype, defaults.get(item.name, item.default))
         sight = sight.with_columns(column.alias(item.name))
     return sight.select(*stored.columns, *(d.name for d in view.derived))
 
 
-def _with_default(column: pl.Expr, own: object, name: str, defaults: Mapping[str, object]) -> pl.Expr:
-    value = defaults.get(name, own)
-    return column if value is None else column.fill_null(pl.lit(value))
+def with_default(column: pl.Expr, dtype: str, default: object) -> pl.Expr:
+    """Return the column with a default in place of null; files keep the default of a time or decimal as text."""
+    if default is None:
+        return column
+    value = parse_instant(str(default)) if dtype == TIMESTAMP else default
+    literal = pl.lit(value)
+    if dtype == DATE:
+        literal = literal.str.to_date("%Y-%m-%d")
+    return column.fill_null(literal.cast(polars_dtype(dtype)))
 
 
 def _column(feature: Feature) -> str:
