@@ -98,18 +98,24 @@ class Shape:
         return cast
 
 
-def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str) -> None:
+def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False) -> None:
     """Read the columns whose values may not fit, and nothing else, to see that they do.
 
+    `whole`: all columns are read, to see that every line has no more fields than there are columns.
+
     Raises:
-        DataError: FC504 with the column, the number of bad values, the first bad row (from 1) and its value.
+        DataError: FC504 with the column, the number of bad values, the first bad row (from 1) and its value; FC502,
+            the rows can't be read.
     """
     lossy = [(cast, cast.bad) for cast in casts if cast.bad is not None]
-    if not lossy:
+    asked = [bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)]
+    if whole:
+        asked.append(pl.sum_horizontal(pl.all().null_count()).alias("nulls"))
+    if not asked:
         return
     with reading(where):
-        counts = frame.select(bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)).collect(engine="streaming")
-    for count, (cast, bad) in zip(counts.row(0), lossy, strict=True):
+        counts = frame.select(asked).collect(engine="streaming").row(0)
+    for count, (cast, bad) in zip(counts[: len(lossy)], lossy, strict=True):
         if count:
             first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
             row, value = first.row(0)
@@ -122,4 +128,9 @@ def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str) -> None
 
 def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast]) -> pl.LazyFrame:
     """Return the rows in the source's columns and types."""
-    return frame.select(cast.value.cast(polars_dtype(cast.dtype)).alias(cast.name) for cast in casts)
+    columns = [cast.value.cast(polars_dtype(cast.dtype)).alias(cast.name) for cast in casts]
+    schema = frame.collect_schema()
+    if any(cast.name in schema for cast in casts):
+        return frame.select(columns)
+    # Constants alone would be one row, however many the frame has.
+    return frame.with_row_index("\x00row").with_columns(columns).drop("\x00row").select(cast.name for cast in casts)

@@ -66,7 +66,7 @@ class FileReader:
         return self._columns
 
     def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
-        """Return the rows of some files; columns whose values may not fit are read once before, to check them.
+        """Return the rows of some files; what may not fit (columns to be cast, CSV) is read once before, to check it.
 
         Raises:
             DataError: FC502 a file can't be read, FC503 it lacks a column, FC504 a value or type does not fit.
@@ -78,7 +78,7 @@ class FileReader:
         for schema, files in self._alike([part.name for part in parts]):
             casts = shape.casts(schema, self._where(files[0]))
             for file in files:
-                check_values(self._raw([file]), casts, self._where(file))
+                check_values(self._raw([file]), casts, self._where(file), whole=self.source.format == "csv")
             frames.append(apply_casts(self._raw(files), casts))
         return pl.concat(frames) if frames else pl.LazyFrame(schema=dict.fromkeys(self._columns))
 
@@ -144,6 +144,8 @@ class FileReader:
             return pl.scan_csv(
                 files, separator=separator, infer_schema=False, null_values=nulls or None, glob=self.remote
             )
+        if not self.remote and all(Path(file).stat().st_size == 0 for file in files):
+            return pl.LazyFrame()  # no objects, no keys
         return pl.scan_ndjson(files, infer_schema_length=None)
 
     def _where(self, file: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from featurectl.spec.definition import Source
 
 _CHUNK_ROWS: Final = 50_000
 _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+_QUERY_ERRORS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)  # the query's fault, not the database's
 _OTHER_COLON: Final = re.compile(r"(?<!:):(?!:|since\b)")  # SQLAlchemy would take `:a` for a parameter, in texts too
 
 
@@ -146,7 +148,7 @@ class SqlReader:
         try:
             yield
         except OperationalError as error:
-            if error.statement is not None and "no such" in str(error.orig):  # SQLite: a table, column or function
+            if getattr(error.orig, "sqlite_errorcode", None) in _QUERY_ERRORS:
                 raise self._failed(error) from error
             message = f"source {self.source.name}: {self._shown} can't be read: {_first_line(error)}"
             raise StoreError(message, code="FC605") from error

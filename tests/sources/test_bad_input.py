@@ -1,0 +1,251 @@
+"""What is wrong with a file or a database is said with the source, the file and the column; nothing else escapes."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from featurectl.errors import DataError, PlanError, StoreError, UsageError
+from featurectl.sources.open import open_source, read_schema
+from featurectl.spec.definition import CsvOptions, Source, SqlQuery
+from tests.sources.made import frame, make_source
+
+
+def opened(tmp_path, kind, path, **keys):
+    return open_source(Source(name="orders", format=kind, path=path, **keys), tmp_path)
+
+
+def rows(tmp_path, kind, path, **keys):
+    reader = opened(tmp_path, kind, path, **keys)
+    return reader.scan(reader.parts()).collect()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
+@pytest.mark.parametrize("path", ["no/rows.x", "no/*.x"])
+def test_a_missing_file_names_the_path_of_the_repository(tmp_path, kind, path):
+    with pytest.raises(DataError, match=r"source orders: no file matches no/") as caught:
+        opened(tmp_path, kind, path).parts()
+    assert caught.value.code == "FC501"
+
+
+def test_a_missing_delta_table_and_database_file_are_missing_files(tmp_path):
+    with pytest.raises(DataError, match="no Delta table at data/t") as caught:
+        opened(tmp_path, "delta", "data/t").parts()
+    assert caught.value.code == "FC501"
+    reader = opened(tmp_path, "sql", "", sql=SqlQuery(url="sqlite:///no.db", query="select 1 as a"))
+    with pytest.raises(DataError, match=r"no database file no\.db") as caught:
+        reader.scan(reader.parts())
+    assert caught.value.code == "FC501"
+    assert not (tmp_path / "no.db").exists()
+
+
+def test_a_text_named_parquet_and_a_cut_off_parquet_name_the_file(tmp_path):
+    (tmp_path / "a.parquet").write_text("id,name\n1,x\n")
+    pl.DataFrame({"id": list(range(1000))}).write_parquet(tmp_path / "b.parquet")
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "b.parquet").read_bytes()[:-100])
+    for name in ("a", "b"):
+        for read in (lambda n: rows(tmp_path, "parquet", n), lambda n: read_schema(source(n), tmp_path)):
+
+            def source(path):
+                return Source(name="orders", format="parquet", path=path)
+
+            with pytest.raises(DataError, match=rf"source orders, file {name}\.parquet can't be read") as caught:
+                read(f"{name}.parquet")
+            assert caught.value.code == "FC502"
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2,3\n"])
+def test_an_empty_or_ragged_csv_can_not_be_read(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=r"source orders.* can't be read") as caught:
+        rows(tmp_path, "csv", "a.csv", columns={"a": "int64"}, columns_declared=True)
+    assert caught.value.code == "FC502"
+
+
+def test_the_bad_file_and_row_are_named_among_many(tmp_path):
+    for number, value in enumerate(["1", "2", "3x", "4"]):
+        (tmp_path / f"{number}.csv").write_text(f"id,v\na,0\nb,{value}\n")
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "*.csv", columns={"v": "int64"}, columns_declared=True)
+    assert caught.value.message == (
+        "source orders, file 2.csv: column 'v' has 1 value that can't be read as int64; first at row 2: '3x'"
+    )
+
+
+@pytest.mark.parametrize(
+    "text,dtype",
+    [("1.0", "int64"), ("9223372036854775808", "int64"), ("yes", "bool"), ("2013-02-29", "date"), ("1,5", "float64"),
+     ("2013-01-01T25:00", "timestamp"), ("01/02/2013", "timestamp"), ("1.555", "decimal(5,2)"), ("1e9", "decimal(5,2)")],
+)  # fmt: skip
+def test_a_text_that_spells_no_value_of_the_type_is_refused(tmp_path, text, dtype):
+    (tmp_path / "a.csv").write_text(f'v\n\n"{text}"\n')
+    with pytest.raises(DataError, match="first at row 2") as caught:
+        rows(tmp_path, "csv", "a.csv", columns={"v": dtype}, columns_declared=True)
+    assert caught.value.code == "FC504"
+
+
+@pytest.mark.parametrize(
+    "values,dtype",
+    [(pl.Series([1.5]), "int64"), (pl.Series([2], dtype=pl.Int8), "bool"), (pl.Series([2**53 + 1]), "float64"),
+     (pl.Series([2**63], dtype=pl.UInt64), "int64"), (pl.Series([datetime(2020, 1, 1, 1)]), "date"),
+     (pl.Series([1.005]), "decimal(5,2)")],
+)  # fmt: skip
+def test_a_value_that_would_change_is_refused(tmp_path, values, dtype):
+    values.to_frame("v").write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=rf"1 value that can't be read as {dtype.split('(')[0]}") as caught:
+        rows(tmp_path, "parquet", "a.parquet", columns={"v": dtype}, columns_declared=True)
+    assert caught.value.code == "FC504"
+
+
+@pytest.mark.parametrize(
+    "values,dtype",
+    [(pl.Series([1]), "timestamp"), (pl.Series([0.5]), "string"), (pl.Series([[1]]), "int64"),
+     (pl.Series([1]).cast(pl.Duration), "int64"), (pl.Series([{"a": 1}]), "string")],
+)  # fmt: skip
+def test_a_type_that_never_becomes_the_declared_one_is_refused(tmp_path, values, dtype):
+    values.to_frame("v").write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=f"column 'v' is .* and can't be read as {dtype}") as caught:
+        rows(tmp_path, "parquet", "a.parquet", columns={"v": dtype}, columns_declared=True)
+    assert caught.value.code == "FC504"
+
+
+def test_a_clock_of_another_type_is_refused_and_other_such_columns_are_left_out(tmp_path):
+    frame = pl.DataFrame({"id": [1], "took": pl.Series([1]).cast(pl.Duration)})
+    frame.write_parquet(tmp_path / "a.parquet")
+    assert rows(tmp_path, "parquet", "a.parquet").columns == ["id"]
+    for clock in ("id", "took"):
+        with pytest.raises(DataError, match=f"column '{clock}' is .* can't be read as timestamp"):
+            rows(tmp_path, "parquet", "a.parquet", event_time=clock)
+
+
+def test_files_with_different_types_say_which(tmp_path):
+    pl.DataFrame({"v": [1]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"v": ["x"]}).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"file b\.parquet: column 'v' is string, in files before it is int64"):
+        rows(tmp_path, "parquet", "*.parquet")
+
+
+def test_a_stream_is_not_in_this_version(tmp_path):
+    with pytest.raises(PlanError, match="source orders: streams") as caught:
+        opened(tmp_path, "stream", "")
+    assert caught.value.code == "FC402"
+
+
+def test_an_unset_variable_is_named_when_the_source_is_opened(tmp_path, monkeypatch):
+    monkeypatch.delenv("LAKE", raising=False)
+    with pytest.raises(UsageError, match="LAKE"):
+        opened(tmp_path, "parquet", "${LAKE}/a.parquet")
+    monkeypatch.setenv("LAKE", str(tmp_path))
+    frame([]).write_parquet(tmp_path / "a.parquet")
+    assert rows(tmp_path, "parquet", "${LAKE}/a.parquet").height == 0
+
+
+def failing(tmp_path, url, query):
+    reader = opened(tmp_path, "sql", "", sql=SqlQuery(url=url, query=query))
+    with pytest.raises((DataError, StoreError)) as caught:
+        reader.scan(reader.parts())
+    return caught.value
+
+
+def test_a_database_that_does_not_answer_is_a_store_error_without_the_password(tmp_path):
+    error = failing(tmp_path, "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2", "select 1")
+    assert error.code == "FC605"
+    assert "source orders: postgresql://ana:***@127.0.0.1:1/shop" in error.message
+    assert "secret" not in error.message
+
+
+def test_the_unexpanded_url_stands_in_errors(tmp_path, monkeypatch):
+    monkeypatch.setenv("DB", "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2")
+    error = failing(tmp_path, "${DB}", "select 1")
+    assert "source orders: ${DB} can't be read" in error.message
+    assert "secret" not in error.message
+
+
+@pytest.mark.parametrize("url", ["no url", "nosuchdb://h/d"])
+def test_an_unknown_kind_of_database_is_said(tmp_path, url):
+    assert failing(tmp_path, url, "select 1").code in {"FC508", "FC605"}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_query_that_fails_repeats_the_database_s_words(tmp_path, postgres_url, kind):
+    source = make_source(kind, tmp_path, postgres_url)
+    for query in ("select * from no_table", "selec", "select id, id from t", "insert into t (id) values (9)"):
+        error = failing(tmp_path, source.sql.url, query)
+        assert error.code == "FC508", query
+        assert error.message.startswith("source orders, its query ")
+
+
+def test_a_column_of_mixed_kinds_is_refused(tmp_path):
+    source = make_source("sqlite", tmp_path, "")
+    error = failing(tmp_path, source.sql.url, "select case id when 1 then 'x' else id end as v from t")
+    assert error.code == "FC504"
+    assert "column 'v' mixes int and str" in error.message
+
+
+def test_csv_options_are_obeyed(tmp_path):
+    (tmp_path / "a.csv").write_text("at;v\n31.12.2012 23:30;NA\n01.01.2013 05:00;2\n;\n")
+    options = CsvOptions(separator=";", null_values=("NA",), timestamp_format="%d.%m.%Y %H:%M")
+    frame = rows(tmp_path, "csv", "a.csv", csv=options, event_time="at", timezone="Europe/Berlin")
+    assert frame["v"].to_list() == [None, 2, None]
+    assert frame["at"].to_list()[:2] == [
+        datetime(2012, 12, 31, 22, 30, tzinfo=UTC),
+        datetime(2013, 1, 1, 4, tzinfo=UTC),
+    ]
+
+
+def test_an_inferred_csv_loses_no_digits_and_looks_at_every_row(tmp_path):
+    lines = ["zip,big,n,x,flag,day,none"] + ["1,1,1,1,true,2013-01-01,"] * 2000
+    lines.append("00501,99999999999999999999,2,2.5,FALSE,2013-01-02,")
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    reader = opened(tmp_path, "csv", "a.csv")
+    assert reader.columns() == {
+        "zip": "string", "big": "string", "n": "int64", "x": "float64", "flag": "bool", "day": "date", "none": "string"
+    }  # fmt: skip
+    assert reader.scan(reader.parts()).collect()["zip"][2000] == "00501"
+
+
+def test_parts_are_files_in_order_and_change_with_their_content(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "_tmp").mkdir(parents=True)
+    for name in ("b", "a", "_tmp/c"):
+        pl.DataFrame({"v": [name]}).write_parquet(folder / f"{name}.parquet")
+    reader = opened(tmp_path, "parquet", "data")
+    before = reader.parts()
+    assert [part.name for part in before] == ["data/a.parquet", "data/b.parquet"]
+    assert reader.scan(before).collect()["v"].to_list() == ["a", "b"]
+    assert reader.scan(before[1:]).collect()["v"].to_list() == ["b"]
+    pl.DataFrame({"v": ["a", "longer"]}).write_parquet(folder / "a.parquet")
+    after = opened(tmp_path, "parquet", "data/*.parquet").parts()
+    assert after[0].stamp != before[0].stamp
+    assert after[1] == before[1]
+
+
+def test_files_that_gained_a_column_are_null_before_it(tmp_path):
+    pl.DataFrame({"v": pl.Series([1], dtype=pl.Int16)}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"w": ["x"], "v": [2.5]}).write_parquet(tmp_path / "b.parquet")
+    assert rows(tmp_path, "parquet", "*.parquet").rows() == [(1.0, None), (2.5, "x")]
+    (tmp_path / "a.ndjson").write_text('{"v": 1}\n{"v": 2}\n')
+    (tmp_path / "b.ndjson").write_text('{"w": 3}\n')
+    assert rows(tmp_path, "ndjson", "*.ndjson", columns={"w": "int64"}, columns_declared=True)["w"].to_list() == [
+        None,
+        None,
+        3,
+    ]
+
+
+def test_a_delta_table_that_gained_a_column_and_has_partitions_is_read_whole(tmp_path):
+    rows_ = pl.DataFrame({"p": ["a b/c", None], "v": pl.Series([1, 2], dtype=pl.Int32)})
+    rows_.write_delta(tmp_path / "t", delta_write_options={"partition_by": ["p"]})
+    rows_.with_columns(w=pl.lit(0.5)).write_delta(
+        tmp_path / "t", mode="append", delta_write_options={"schema_mode": "merge"}
+    )
+    reader = opened(tmp_path, "delta", "t")
+    assert reader.columns() == {"p": "string", "v": "int64", "w": "float64"}
+    found = reader.scan(reader.parts()).collect()
+    assert set(found.select("p", "v", "w").rows()) == {
+        ("a b/c", 1, None),
+        (None, 2, None),
+        ("a b/c", 1, 0.5),
+        (None, 2, 0.5),
+    }
+    assert reader.scan(reader.parts()[:1]).collect().height == 1
