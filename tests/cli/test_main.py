@@ -39,7 +39,7 @@ def test_each_error_has_one_exit_code(error, code):
     [
         (["plam"], "No such command 'plam'"),
         (["plan", "--wrong"], "No such option: --wrong"),
-        (["train"], "Missing argument 'MODEL'"),
+        (["train"], "Missing argument 'model'"),
         (["version", "-o", "sarif"], "version has no output 'sarif'"),
         (["version", "--color", "blue"], "no color 'blue'"),
         (["status", "--as-of", "yesterday"], "--as-of 'yesterday' is no instant"),

@@ -34,10 +34,23 @@ def only_typer_and_stdlib(modules):
     return own - typers - {"featurectl", "__mp_main__"}
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["materialize", "--help"], ["train", "--help"]])
-def test_help_loads_only_the_standard_library_and_typer(argv):
-    code, modules, output = loaded(argv)
+def test_help_loads_only_the_standard_library_and_typer():
+    code, modules, output = loaded(["--help"])
     assert code == 0
     assert "Usage: " in output
     assert modules & HEAVY == set()
     assert only_typer_and_stdlib(modules) == set()
+
+
+@pytest.mark.parametrize("command", ["materialize", "train", "plan", "init"])
+def test_the_help_of_a_command_loads_nothing_heavy_but_what_typer_loads(command):
+    code, modules, _ = loaded([command, "--help"])
+    assert code == 0
+    assert modules & HEAVY <= {"pydantic"}
+
+
+def test_validate_loads_no_store_and_polars_only_for_a_schema_that_is_not_declared(tmp_path):
+    assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
+    code, modules, _ = loaded(["validate"], tmp_path / "shop")
+    assert code == 0
+    assert modules & {"sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "lightgbm", "polars", "numpy"} == set()
