@@ -63,16 +63,17 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     files = _read_files(root, declared)
     environments = _environments(files)
     resolve = _Resolver(declared)
-    declared.entities = resolve.all(_of(files, EntityShape), "entity", lambda s: resolve_entity(s, declared))
+    resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
     sources = _of(files, SourceShape)
-    declared.sources = resolve.all(sources, "source", lambda s: resolve_source(s, declared, schemas))
+    resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas))
     for source in sources:
         if source.history is not None:
             declared.find(declared.sources, "source", source.history, source.fields.scalar("history"))
     views = _of(files, FeatureViewShape)
-    declared.views = resolve.all(views, "feature_view", lambda s: resolve_view(s, declared, root))
-    declared.models = resolve.all(_of(files, ModelShape), "model", lambda s: resolve_model(s, declared))
-    tests = resolve.all(_of(files, FeatureTestShape), "test", lambda s: resolve_test(s, declared))
+    resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
+    resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
+    tests: dict[str, FeatureTest] = {}
+    resolve.all(_of(files, FeatureTestShape), tests, "test", lambda s: resolve_test(s, declared))
     others = _check_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
@@ -198,18 +199,16 @@ class _Resolver:
 
     declared: Declared
 
-    def all(self, shapes: list[S], kind: Kind, resolve: Callable[[S], T | None]) -> dict[str, T]:
-        """Return what the shapes of a kind mean by name; an object with an error is broken."""
-        found: dict[str, T] = {}
+    def all(self, shapes: list[S], into: dict[str, T], kind: Kind, resolve: Callable[[S], T | None]) -> None:
+        """Put what the shapes of a kind mean into a mapping by name; an object with an error is broken."""
         for shape in shapes:
             name = shape.fields.text("name")
             before = len(self._errors())
             made = resolve(shape)
             if made is not None:
-                found[name] = made
+                into[name] = made
             if len(self._errors()) > before:
                 self.declared.broken.add((kind, name))
-        return found
 
     def _errors(self) -> list[object]:
         return [p for p in self.declared.report.problems if p.severity == "error"]

@@ -6,6 +6,7 @@ they stand, and nothing is built that would have to be refused later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -108,7 +109,7 @@ class _Reader:
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._open(event)
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self._close()
+            self._close(event)
         elif isinstance(event, yaml.AliasEvent):
             self._refuse(event, f"an alias (*{event.anchor}) is not allowed", "write the value out, or quote the text")
             raise _RefusedError
@@ -126,12 +127,21 @@ class _Reader:
     def _refuse(self, event: yaml.Event, message: str, note: str) -> None:
         self._report.error("FC005", message, self._span(event).place, note=note)
 
+    def _refuse_word(self, event: yaml.Event, message: str, note: str) -> None:
+        """Report the word at the beginning of an event alone, not all that belongs to it."""
+        span = self._span(event)
+        word = re.match(r"\S+", self._file.text[span.start : span.start + 200])
+        end = span.start + len(word[0]) if word else span.end
+        self._report.error("FC005", message, self._file.place(span.start, end), note=note)
+
     def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
-            self._refuse(event, f"an anchor (&{event.anchor}) is not allowed", "write the value out, or quote the text")
+            self._refuse_word(
+                event, f"an anchor (&{event.anchor}) is not allowed", "write the value out, or quote the text"
+            )
         if event.tag is not None:
             name = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._refuse(event, f"a tag ({name}) is not allowed", "leave it out, or quote the text")
+            self._refuse_word(event, f"a tag ({name}) is not allowed", "leave it out, or quote the text")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._properties(event)
@@ -141,9 +151,10 @@ class _Reader:
         scalar = Scalar(event.value, value, self._span(event), style)
         top = self._stack[-1] if self._stack else None
         if top is not None and top.mapping and top.expects_key:
-            if scalar.text == "<<" and not style:
+            merge = scalar.text == "<<" and not style
+            if merge:
                 self._refuse(event, "a merge key (<<) is not allowed", "write the keys out")
-            top.keys.append(scalar)
+            top.keys.append(None if merge else scalar)
             top.expects_key = False
         else:
             self._add(scalar)
@@ -156,8 +167,10 @@ class _Reader:
         mapping = isinstance(event, yaml.MappingStartEvent)
         self._stack.append(_Open(span=self._span(event), mapping=mapping, flow=bool(event.flow_style)))
 
-    def _close(self) -> None:
+    def _close(self, event: yaml.Event) -> None:
         top = self._stack.pop()
+        if top.flow:
+            top.span = Span(self._file, top.span.start, self._span(event).end)
         node = self._fields(top) if top.mapping else Items(tuple(top.nodes), top.span)
         self._add(node)
 

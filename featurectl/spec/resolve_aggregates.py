@@ -46,7 +46,11 @@ class Stored:
 
 def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, str] | None, declared: Declared) -> None:
     """Add the features of one aggregate; what is wrong with it is reported and leaves it out."""
-    ops = [op for op in _ops(shape, declared) if _complete(shape, op, declared)]
+    ops = list(_ops(shape, declared))
+    lacking = {message: node for op, node in reversed(ops) if (message := _lack(shape, op))}
+    for message, node in lacking.items():
+        declared.report.error("FC304", message, node.span.place)
+    ops = [(op, node) for op, node in ops if not _lack(shape, op)]
     if not ops or not _pieces_fit(shape, columns, declared):
         return
     column = _input(shape, stored)
@@ -95,9 +99,8 @@ def _ops(shape: AggregateShape, declared: Declared) -> Iterator[tuple[str, Scala
         declared.report.error("FC104", f'no aggregate "{op}"', node.span.place, suggestion=suggestion, note=note)
 
 
-def _complete(shape: AggregateShape, found: tuple[str, Scalar], declared: Declared) -> bool:
-    """Report what an aggregate of this op lacks or has too much; True when it is complete."""
-    op, node = found
+def _lack(shape: AggregateShape, op: str) -> str:
+    """Return what an aggregate of this op lacks or has too much, or an empty text."""
     aggregate = AGGREGATES[op]
     message = ""
     if aggregate.needs_column and shape.column is None:
@@ -114,9 +117,7 @@ def _complete(shape: AggregateShape, found: tuple[str, Scalar], declared: Declar
         for key in ("n", "q"):
             if getattr(shape, key) is not None and not any(_parameter(o) == key for o in shape.op):
                 message = f'{op} takes no "{key}"'
-    if message:
-        declared.report.error("FC304", message, node.span.place)
-    return not message
+    return message
 
 
 def _parameter(op: str) -> str | None:

@@ -83,6 +83,7 @@ def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
 
 def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None) -> Source:
     """Return a source with its columns as far as they are known; the schema reader is asked when none are declared."""
+    before = len(declared.report.problems)
     source = _untyped(shape, declared)
     _check_clocks(shape, declared)
     _note_later(shape, declared)
@@ -91,7 +92,8 @@ def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader
         columns = _read_schema(source, shape, declared, schemas)
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)
-    _warn(typed, shape, declared)
+    if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
+        _warn(typed, shape, declared)
     return typed
 
 

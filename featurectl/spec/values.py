@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from featurectl.dtypes import SCALARS, parse_dtype
 from featurectl.spec.environment import bad_variable, has_variable
@@ -255,8 +257,18 @@ AnyConstant = Annotated[
 ]
 PlainData = Annotated[dict[str, object], PlainValidator(_read_plain), WithJsonSchema({"type": "object"})]
 
+
+class _ItemOrList:
+    """In JSON Schema, a list or one of its items alone."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        full = handler(core_schema)
+        return {"anyOf": [full["items"], full]}
+
+
 Listed = Annotated[tuple[T, ...], BeforeValidator(read_items)]
 Some = Annotated[tuple[T, ...], BeforeValidator(read_some)]
 Mapped = Annotated[dict[str, T], BeforeValidator(read_mapping)]
 NamedMapped = Annotated[dict[str, T], BeforeValidator(read_named_mapping)]
-OneOrMore = Annotated[tuple[T, ...], BeforeValidator(read_one_or_more)]
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(read_one_or_more), _ItemOrList()]
