@@ -71,21 +71,27 @@ class ViewReader:
         self._derived = [(item, _closure(item, self._slots)) for item in view.derived]
 
     def read(self, store: OnlineStore, entities: Sequence[Sequence[KeyValue | None]], now: datetime) -> list[Answer]:
-        """Return an answer per entity, in order; one round trip to the store for those without a null key."""
+        """Return an answer per entity, in order; for an event view the push record is read first.
+
+        The record says until when rows that a push had no reason to touch are true, absent ones included; read
+        first, it never says so of a row that was read before a later push.
+        """
+        record = store.read_push_record(self._online) if self._view.kind == "event" else None
+        pushed = record.computed_at if record else None
         keys = [_whole(entity) for entity in entities]
         found = iter(store.read(self._online, [key for key in keys if key is not None]))
         rows = [None if key is None else next(found) for key in keys]
-        pushed = self._last_push(store, rows)
         return [self.answer(row, now, pushed=pushed, null_key=key is None) for key, row in zip(keys, rows, strict=True)]
 
     def answer(
         self, row: OnlineRow | None, now: datetime, *, pushed: datetime | None = None, null_key: bool = False
     ) -> Answer:
-        """Return what a stored row says at now; an entity without one is as of `pushed`, the last push."""
-        computed_at = row.computed_at if row else pushed
-        later = computed_at is not None and self._is_later(row, computed_at, now)
+        """Return what a stored row, or the absence of one, says at now; `pushed` is the last push."""
+        later = self._is_later(row, pushed, now)
+        instants = [pushed, row.computed_at if row else None]
+        computed_at = max((instant for instant in instants if instant is not None), default=None)
         row = None if later else row
-        asof = now if later or self._view.kind != "event" or computed_at is None else computed_at
+        asof = now if self._view.kind != "event" or computed_at is None else min(computed_at, now)
         event_time = None if row is None or row.event_time == from_us(ALWAYS_US) else row.event_time
         return Answer(
             version=self._online.version,
@@ -97,18 +103,12 @@ class ViewReader:
             computed_at=computed_at,
         )
 
-    def _last_push(self, store: OnlineStore, rows: Sequence[OnlineRow | None]) -> datetime | None:
-        """Return when the absence of an entity was last true; asked of the store only when one is absent."""
-        if all(rows):
-            return None
-        record = store.read_push_record(self._online)
-        return record.computed_at if record else None
-
-    def _is_later(self, row: OnlineRow | None, computed_at: datetime, now: datetime) -> bool:
+    def _is_later(self, row: OnlineRow | None, pushed: datetime | None, now: datetime) -> bool:
         """True when nobody could have had it at now: what is read as of an instant before its push is not known."""
         if self._view.kind == "event":
-            return computed_at > now
-        known = (row.event_time, row.available_at) if row else ()
+            known = [row.computed_at if row else pushed]
+        else:
+            known = [row.event_time, row.available_at] if row else []
         return any(instant is not None and instant > now for instant in known)
 
     def _values(

@@ -183,3 +183,15 @@ def sums(*names):
 def test_without_any_push_nothing_was_computed(store):
     (answer,) = read(store, sums("sum"), "a")
     assert (answer.computed_at, values(answer)) == (None, {"sum": (None, "NOT_FOUND", False)})
+
+
+def test_windows_that_a_push_had_no_reason_to_touch_are_true_as_of_it(store):
+    """The first push stores the row, the second empties its windows, the third leaves it alone."""
+    age = derive("age", "seconds_between(asof, timestamp '2026-11-24 12:00:00')", {}, "float64")
+    view = event_view([window("n", "count", 2, "int64", None)], derived=[age])
+    rows = table(view, [("a", -1, None, {"amount": 1})], AMOUNT)
+    for hours in (0, 3, 8):
+        push_view(PushRequest(view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours)))
+    for hours, asof in ((9, 8), (5, 5)):
+        (answer,) = read(store, view, "a", hours=hours)
+        assert (answer.asof, values(answer)["n"][0], values(answer)["age"][0]) == (at(asof), 0, -asof * 3600.0)

@@ -78,10 +78,13 @@ def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping
     event = [at(row[1]) for row in rows]
     available = [at(row[1] if row[2] is None else row[2]) for row in rows]
     columns += [pl.Series(EVENT_TIME, event, dtype=UTC_US), pl.Series(AVAILABLE_AT, available, dtype=UTC_US)]
-    columns.append(pl.Series(TIE_ORDER, range(len(rows)), dtype=pl.Int64))
+    first = to.statistics().rows if to.version() is not None else 0
+    columns.append(pl.Series(TIE_ORDER, range(first, first + len(rows)), dtype=pl.Int64))
     columns += [pl.Series(n, [row[3].get(n) for row in rows], dtype=polars_dtype(t)) for n, t in inputs.items()]
-    coverage = Coverage(watermark=max(available, default=None), newest_event=max(event, default=None))
-    to.append(pl.DataFrame(columns), coverage)
+    before = to.coverage() or Coverage()
+    watermark = max([*available, *([before.watermark] if before.watermark else [])], default=None)
+    newest = max([*event, *([before.newest_event] if before.newest_event else [])], default=None)
+    to.append(pl.DataFrame(columns), Coverage(watermark=watermark, newest_event=newest))
 
 
 def state_view(
