@@ -1,0 +1,42 @@
+"""Casts lose nothing, or say what they would lose."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from featurectl.engines.polars.cast import cast_exact
+from featurectl.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1, None, 3], "float64", [1.0, None, 3.0]),
+        ([1.0, None], "int64", [1, None]),
+        (["7", None], "int64", [7, None]),
+        ([7, None], "string", ["7", None]),
+        (["true", "false", None], "bool", [True, False, None]),
+        (["2024-01-31"], "date", [date(2024, 1, 31)]),
+        (["2024-01-31T10:00:00Z"], "timestamp", [datetime(2024, 1, 31, 10, tzinfo=UTC)]),
+    ],
+)
+def test_values_that_fit_are_the_same_in_another_form(values, dtype, expected):
+    assert cast_exact(pl.Series("c", values), dtype, "column c").to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "message"),
+    [
+        ([1.0, 1.5], "int64", "column c is float64, must be int64: 1 of 2 values do not fit; first at row 2: 1.5"),
+        (["7", "x", "y"], "int64", "2 of 3 values do not fit; first at row 2: 'x'"),
+        ([2**53 + 1], "float64", "1 of 1 values do not fit"),
+        (["yes"], "bool", "first at row 1: 'yes'"),
+        ([datetime(2024, 1, 1, tzinfo=UTC)], "int64", "1 of 1 values do not fit"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_row(values, dtype, message):
+    with pytest.raises(DataError) as caught:
+        cast_exact(pl.Series("c", values), dtype, "column c")
+    assert message in caught.value.message
+    assert caught.value.code == "FC504"

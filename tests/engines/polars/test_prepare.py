@@ -1,0 +1,130 @@
+"""Source rows become table rows: read, dedup, select, where, keys, in that order."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurectl.engines.base import Piece
+from featurectl.engines.polars.prepare import prepare_rows
+from featurectl.errors import DataError
+from featurectl.units import HOUR_US
+from tests.definitions import ARRIVALS, DELAYS, LATEST
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+SCHEMA = {"carrier": pl.String, "origin": pl.String, "arr_delay": pl.Float64, "at": INSTANT, "known_at": INSTANT}
+
+
+def at(hour):
+    return None if hour is None else T0 + timedelta(hours=hour)
+
+
+def rows(*given):
+    """(carrier, delay, event hour, available hour) each."""
+    data = [(c, "JFK", d, at(e), at(a)) for c, d, e, a in given]
+    return pl.DataFrame(data, schema=SCHEMA, orient="row")
+
+
+def prepare(frame, view=LATEST, until=99, after=None, seen=()):
+    piece = Piece(scan=frame.lazy(), until=at(until), after=at(after))
+    return prepare_rows([piece], view, [Piece(scan=s.lazy(), until=at(until)) for s in seen])
+
+
+def test_rows_are_sorted_by_key_and_time_with_the_views_columns():
+    made = prepare(rows(("B", 1.0, 2, 3), ("A", 2.0, 5, 6), ("A", 3.0, 1, 2)))
+    assert made.rows.columns == ["carrier", "event_time", "available_at", "tie_order", "arr_delay", "hours"]
+    assert made.rows.select("carrier", "arr_delay").rows() == [("A", 3.0), ("A", 2.0), ("B", 1.0)]
+    assert made.rows["hours"].to_list() == [3.0 / 60, 2.0 / 60, 1.0 / 60]
+
+
+def test_rows_without_key_or_time_are_dropped_and_counted():
+    made = prepare(rows((None, 1.0, 1, 1), ("A", 1.0, None, 1), ("A", 1.0, 1, None), ("A", 4.0, 1, 1)))
+    assert made.rows["arr_delay"].to_list() == [4.0]
+    assert made.dropped == {"null key": 1, "null event_time": 1, "null available_at": 1}
+    assert made.rows_read == 4
+
+
+def test_only_rows_of_the_interval_are_taken_and_later_ones_are_counted():
+    made = prepare(rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 3), ("A", 4.0, 1, 4)), after=1, until=3)
+    assert made.rows["arr_delay"].to_list() == [2.0, 3.0]
+    assert made.held_back == (1,)
+    assert made.watermark == at(3)
+
+
+def test_where_sees_the_select_columns_and_filters_before_keys():
+    view = replace(DELAYS, where=DELAYS.inputs[1].expression)  # where: late
+    made = prepare(rows(("A", 20.0, 1, 1), ("A", 10.0, 1, 1), (None, 10.0, 1, 1)), view)
+    assert made.rows["arr_delay"].to_list() == [20.0]
+    assert made.dropped == {}
+
+
+def test_nan_is_null_unless_the_source_keeps_it():
+    frame = rows(("A", float("nan"), 1, 1))
+    assert prepare(frame).rows["arr_delay"].to_list() == [None]
+    kept = replace(LATEST, source=replace(ARRIVALS, nan="keep"))
+    assert prepare(frame, kept).rows["arr_delay"].is_nan().all()
+
+
+def test_the_first_available_copy_of_an_event_stays_and_null_keys_equal_nothing():
+    view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("carrier", "at")))
+    copies = rows(("A", 2.0, 1, 5), ("A", 1.0, 1, 2), ("B", 3.0, 1, 2), (None, 4.0, 1, 2), (None, 5.0, 1, 2))
+    made = prepare(copies, view)
+    assert made.rows["arr_delay"].to_list() == [1.0, 3.0]
+    assert made.dropped == {"repeated": 1, "null key": 2}
+
+
+def test_a_repeat_of_a_row_that_was_read_before_is_left_out():
+    view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("carrier",)))
+    made = prepare(rows(("A", 9.0, 3, 3), ("B", 1.0, 3, 3)), view, seen=[rows(("A", 1.0, 1, 1))])
+    assert made.rows["carrier"].to_list() == ["B"]
+
+
+def test_a_delay_moves_the_availability():
+    source = replace(ARRIVALS, available_at=None, delay_us=2 * HOUR_US)
+    made = prepare(rows(("A", 1.0, 1, 1), ("A", 2.0, 3, 3)), replace(LATEST, source=source), until=4)
+    assert made.rows["available_at"].to_list() == [at(3)]
+    assert made.held_back == (1,)
+
+
+def test_a_static_source_is_known_always():
+    source = replace(ARRIVALS, event_time=None, available_at=None)
+    made = prepare(rows(("A", 1.0, 1, 1)), replace(LATEST, source=source))
+    assert made.rows["event_time"].to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
+    assert (made.watermark, made.newest_event) == (None, None)
+
+
+def test_a_date_column_means_midnight():
+    frame = rows(("A", 1.0, 5, 5)).with_columns(pl.col("at").cast(pl.Date))
+    assert prepare(frame).rows["event_time"].to_list() == [T0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "code"),
+    [
+        (lambda f: f.drop("known_at"), "source arrivals has no column 'known_at'", "FC503"),
+        (lambda f: f.with_columns(at=pl.lit("x")), "column 'at' is String, a clock must be a timestamp", "FC504"),
+    ],
+)
+def test_a_clock_that_is_missing_or_no_time_is_named(change, message, code):
+    with pytest.raises(DataError, match=message) as caught:
+        prepare(change(rows(("A", 1.0, 1, 1))))
+    assert caught.value.code == code
+
+
+ROW = st.tuples(
+    st.sampled_from(["A", "B", None]),
+    st.sampled_from([1.0, 2.0, None]),
+    st.integers(0, 3),
+    st.integers(0, 5),
+)
+
+
+@given(st.lists(ROW, max_size=12), st.randoms())
+def test_the_order_of_the_input_changes_nothing(given_rows, chance):
+    shuffled = list(given_rows)
+    chance.shuffle(shuffled)
+    assert prepare(rows(*given_rows), DELAYS).rows.equals(prepare(rows(*shuffled), DELAYS).rows)
