@@ -80,8 +80,8 @@ class ViewTable:
 
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""
-        table = self._open(version)
-        return 1 if table is None else self._commit_of(table).buckets
+        table = self._open()
+        return 1 if table is None else self._commit_of(table, version).buckets
 
     def statistics(self) -> TableStatistics:
         """Return sizes of the newest version from its log, without reading rows."""
@@ -136,12 +136,16 @@ class ViewTable:
             except TableNotFoundError:
                 return None
 
-    def _commit_of(self, table: DeltaTable) -> Commit:
-        """Return our part of the newest commit that has one: other tools may have compacted the table since."""
+    def _commit_of(self, table: DeltaTable, version: int | None = None) -> Commit:
+        """Return our part of a version's commit, or of the newest before it that has one (others may compact).
+
+        `table` is open at the newest version: `history` numbers the commits from there.
+        """
+        wanted = table.version() if version is None else version
         with self._failures("read"):
             entries = table.history(1)
-            if _METADATA not in entries[0]:
-                entries = [entry for entry in table.history() if _METADATA in entry]
+            if wanted != table.version() or _METADATA not in entries[0]:
+                entries = [e for e in table.history() if e["version"] <= wanted and _METADATA in e]
         if not entries:
             raise StoreError(f"the table {self.location} was not written by featurectl", code="FC603")
         return load_commit(entries[0][_METADATA])

@@ -1,0 +1,252 @@
+from datetime import UTC, datetime
+
+import duckdb
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from polars.testing import assert_frame_equal
+
+from featurectl.engines.polars.hashing import bucket_of
+from featurectl.errors import DataError, StoreError, TryAgainError
+from featurectl.offline.base import Coverage, TableStatistics
+from featurectl.offline.delta import DeltaStore
+from featurectl.units import from_us
+from tests.offline.made import INSTANT, KEYS, as_table, table_rows
+
+EMPTY = Coverage()
+
+
+def open_table(root, **sizes):
+    return DeltaStore(str(root), "flights", **sizes).table("delays", 1, KEYS)
+
+
+def files_of(root):
+    return sorted((root / "flights" / "delays" / "v1").rglob("*.parquet"))
+
+
+def test_a_table_that_was_never_written_is_empty(tmp_path):
+    table = open_table(tmp_path)
+    assert table.version() is None
+    assert table.coverage() is None
+    assert table.buckets() == 1
+    assert table.statistics() == TableStatistics(rows=0, size_bytes=0, files=0)
+    assert not (tmp_path / "flights").exists()
+    with pytest.raises(DataError) as caught:
+        table.read()
+    assert caught.value.code == "FC510"
+
+
+def test_rows_come_back_sorted_with_their_types(tmp_path):
+    rows = table_rows(50)
+    assert open_table(tmp_path).append(rows, EMPTY) == 0
+    assert_frame_equal(open_table(tmp_path).read(), as_table(rows))
+
+
+def test_appends_are_merged_and_older_versions_stay_readable(tmp_path):
+    first, second = table_rows(50), table_rows(30, start=20)
+    table = open_table(tmp_path)
+    assert [table.append(first, EMPTY), table.append(second, EMPTY)] == [0, 1]
+    assert_frame_equal(table.read(), as_table(first, second))
+    assert_frame_equal(table.read(version=0), as_table(first))
+    assert table.replace(table_rows(5), EMPTY) == 2
+    assert_frame_equal(table.read(), as_table(table_rows(5)))
+    assert_frame_equal(table.read(version=1), as_table(first, second))
+
+
+def test_coverage_travels_with_the_rows(tmp_path):
+    coverage = Coverage(
+        parts={"data/a.parquet": "12:7", "data/ä.parquet": ""},
+        held=("data/a.parquet",),
+        watermark=datetime(2013, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        newest_event=datetime(1, 1, 1, tzinfo=UTC),
+        now=datetime(2014, 1, 1, tzinfo=UTC),
+        dropped={"null key": 3},
+        inputs={"delay": "float64"},
+        columns={"delay": "float64", "id": "int64"},
+    )
+    table = open_table(tmp_path)
+    table.append(table_rows(5), coverage)
+    assert open_table(tmp_path).coverage() == coverage
+    table.append(table_rows(0), Coverage(parts={"b": "1"}))
+    assert open_table(tmp_path).coverage() == Coverage(parts={"b": "1"})
+    assert table.version() == 1
+    assert table.statistics().rows == 5
+
+
+def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):
+    rows = table_rows(100)
+    table = open_table(tmp_path, rows_per_bucket=20)
+    table.append(rows, EMPTY)
+    assert table.buckets() == 8
+    parts = [table.read(bucket=bucket) for bucket in range(8)]
+    assert sum(part.height for part in parts) == 100
+    for bucket, part in enumerate(parts):
+        assert bucket_of(part.select(list(KEYS)), 8).unique().to_list() in ([], [bucket])
+        assert_frame_equal(part, as_table(part))
+    assert_frame_equal(table.read(), as_table(rows))
+    table.append(table_rows(60, start=500), EMPTY)
+    assert sum(table.read(bucket=bucket).height for bucket in range(8)) == 160
+
+
+def test_the_number_of_buckets_changes_only_by_a_rewrite(tmp_path):
+    table = open_table(tmp_path, rows_per_bucket=10)
+    table.append(table_rows(5), EMPTY)
+    table.append(table_rows(100), EMPTY)
+    assert table.buckets() == 1
+    table.replace(table_rows(100), EMPTY)
+    assert table.buckets() == 16
+    assert table.buckets(version=0) == 1
+
+
+def test_an_overfull_bucket_is_compacted_and_no_row_changes(tmp_path):
+    table = open_table(tmp_path, files_per_bucket=3)
+    frames = [table_rows(10, start=100 * i) for i in range(6)]
+    files = []
+    for i, frame in enumerate(frames):
+        table.append(frame, Coverage(parts={str(i): "x"}))
+        files.append(table.statistics().files)
+    assert files == [1, 2, 3, 4, 2, 3]
+    assert_frame_equal(table.read(), as_table(*frames))
+    assert table.coverage().parts == {"5": "x"}
+    assert table.statistics().rows == 60
+    delta = DeltaTable(table.location)
+    compaction = [version for version in range(delta.version()) if table.read(version=version).height == 40]
+    assert len(compaction) == 2
+    old = [DeltaTable(table.location, version=v).history(1)[0]["featurectl"] for v in compaction]
+    assert old[0] == old[1]
+
+
+def test_no_feature_of_delta_is_used_that_old_readers_lack(tmp_path):
+    table = open_table(tmp_path, rows_per_bucket=5, files_per_bucket=1)
+    for i in range(3):
+        table.append(table_rows(20, start=i), EMPTY)
+    table.replace(table_rows(20, fare=pl.lit(1.5).cast(pl.Decimal(10, 2))), EMPTY)
+    protocol = DeltaTable(table.location).protocol()
+    assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+
+
+def test_a_new_column_comes_by_a_rewrite(tmp_path):
+    table = open_table(tmp_path)
+    table.append(table_rows(10), EMPTY)
+    wider = table_rows(10, late=pl.col("delay") > 1)
+    with pytest.raises(
+        DataError, match=r"column 'late' of the offline table .* is None, in the new rows it is Boolean"
+    ):
+        table.append(wider, EMPTY)
+    table.replace(wider, EMPTY)
+    assert_frame_equal(table.read(), as_table(wider))
+
+
+def test_a_column_of_another_type_is_refused_and_nothing_is_written(tmp_path):
+    table = open_table(tmp_path)
+    table.append(table_rows(10), EMPTY)
+    with pytest.raises(DataError, match=r"column 'delay' .* is Float64, in the new rows it is String") as caught:
+        table.append(table_rows(10, delay=pl.lit("x")), EMPTY)
+    assert caught.value.code == "FC504"
+    assert table.version() == 0
+
+
+def test_a_view_without_keys_has_one_bucket(tmp_path):
+    rows = table_rows(30).drop("carrier", "number")
+    table = DeltaStore(str(tmp_path), "flights", rows_per_bucket=5).table("network", 2, {})
+    table.append(rows, EMPTY)
+    assert table.buckets() == 1
+    assert table.location.endswith("/flights/network/v2")
+    assert_frame_equal(table.read(bucket=0), rows.sort("event_time", "available_at", "tie_order"))
+
+
+def test_the_instant_of_static_rows_survives(tmp_path):
+    always = pl.lit(datetime(1, 1, 1, tzinfo=UTC)).cast(INSTANT)
+    rows = table_rows(5, event_time=always, available_at=always)
+    table = open_table(tmp_path)
+    table.append(rows, EMPTY)
+    assert table.read()["event_time"].unique().to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
+
+
+def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(tmp_path):
+    open_table(tmp_path).append(table_rows(10), EMPTY)
+    one, other = open_table(tmp_path), open_table(tmp_path)
+    assert one.coverage() == other.coverage() == EMPTY
+    one.append(table_rows(5, start=50), EMPTY)
+    with pytest.raises(TryAgainError, match="was written by another run"):
+        other.append(table_rows(5, start=50), EMPTY)
+    assert one.read().height == 15
+    other.coverage()
+    other.append(table_rows(1, start=90), EMPTY)
+    assert one.read().height == 16
+
+
+def test_two_first_runs_do_not_add_the_same_rows_twice(tmp_path):
+    one, other = open_table(tmp_path), open_table(tmp_path)
+    assert one.coverage() is other.coverage() is None
+    one.append(table_rows(10), EMPTY)
+    with pytest.raises(TryAgainError):
+        other.append(table_rows(10), EMPTY)
+
+
+def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
+    table = open_table(tmp_path)
+    table.append(table_rows(10), Coverage(parts={"a": "1"}))
+    stray = files_of(tmp_path)[0].with_name("part-of-a-run-that-died.parquet")
+    table_rows(99).write_parquet(stray)
+    assert_frame_equal(open_table(tmp_path).read(), as_table(table_rows(10)))
+    assert open_table(tmp_path).statistics().files == 1
+    table.append(table_rows(1, start=70), Coverage(parts={"b": "1"}))
+    assert table.read().height == 11
+
+
+def test_a_commit_of_another_tool_hides_no_coverage(tmp_path):
+    table = open_table(tmp_path)
+    coverage = Coverage(parts={"a": "1"}, now=from_us(5))
+    table.append(table_rows(10), EMPTY)
+    table.append(table_rows(10, start=40), coverage)
+    DeltaTable(table.location).optimize.compact()
+    assert table.version() == 2
+    assert table.coverage() == coverage
+    assert_frame_equal(table.read(), as_table(table_rows(10), table_rows(10, start=40)))
+
+
+def test_a_delta_table_of_someone_else_is_refused(tmp_path):
+    table = open_table(tmp_path)
+    table_rows(3).write_delta(table.location)
+    with pytest.raises(StoreError, match="was not written by featurectl"):
+        table.coverage()
+
+
+def test_a_folder_that_can_not_be_written_is_a_store_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    table = open_table(tmp_path / "file")
+    assert table.coverage() is None
+    with pytest.raises(StoreError, match=r"the offline table .* can't be written") as caught:
+        table.append(table_rows(3), EMPTY)
+    assert caught.value.code == "FC603"
+
+
+def test_a_missing_data_file_and_a_broken_log_are_store_errors(tmp_path):
+    table = open_table(tmp_path)
+    table.append(table_rows(3), EMPTY)
+    files_of(tmp_path)[0].unlink()
+    with pytest.raises(StoreError, match="can't be read"):
+        table.read()
+    (next((tmp_path / "flights").rglob("*.json"))).write_text("{")
+    with pytest.raises(StoreError, match="can't be read"):
+        table.version()
+    with pytest.raises(StoreError, match="can't be read"):
+        table.append(table_rows(3), EMPTY)
+
+
+def test_polars_and_duckdb_read_the_tables(tmp_path):
+    rows = table_rows(40)
+    table = open_table(tmp_path, rows_per_bucket=10)
+    table.append(rows, EMPTY)
+    assert_frame_equal(as_table(pl.read_delta(table.location).drop("bucket")), as_table(rows))
+    files = f"{table.location}/**/*.parquet"
+    query = "select count(*), sum(delay), epoch_us(min(event_time)), count(distinct bucket) from read_parquet($1)"
+    with duckdb.connect() as connection:
+        found = connection.execute(query, [files]).fetchone()
+    assert found == (
+        40,
+        rows["delay"].sum(),
+        0,
+        len(list((tmp_path / "flights/delays/v1").glob("bucket=*"))),
+    )
