@@ -56,12 +56,11 @@ def add_to(app: typer.Typer) -> None:
         template: Annotated[str, typer.Option(help=f"{' or '.join(NEXT)}.")] = "flights",
     ) -> Outcome:
         """Write a repository that works at once, on data that it brings, and print the next commands."""
+        del call
         if template not in NEXT:
             raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
         project = project_name(folder)
-        call.progress.start(f"write the template {template}")
         files = write_repository(template_folder() / template, folder, project)
-        call.progress.done(f"{len(files)} files")
         enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
         following = (*enter, *NEXT[template])
         text = f"Wrote the project {project}, {len(files)} files, into {folder}. Next:\n\n"
