@@ -56,8 +56,8 @@ class OfflineTable(Protocol):
     def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table."""
 
-    def buckets(self) -> int:
-        """Return the number of buckets of the table (1 when there is no table)."""
+    def buckets(self, version: int | None = None) -> int:
+        """Return the number of buckets of a version, the newest by default (1 when there is no table)."""
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""

@@ -81,7 +81,7 @@ def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bou
     asked = join_keys(spine, view, group[0].join).with_columns(spine.time.alias(_TIME))
     table = Table(
         view=view,
-        buckets=bound.table.buckets(),
+        buckets=bound.table.buckets(bound.table_version),
         read=lambda bucket: bound.table.read(bucket=bucket, version=bound.table_version),
     )
     values = engine.answer(table, asked, _TIME)

@@ -1,0 +1,219 @@
+"""Any sequence of runs gives the table of one run; a run without new rows reads and writes nothing."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.errors import DataError, TryAgainError, UsageError
+from featurectl.materialize import Run, choose_views, materialize_view, views_to_materialize
+from featurectl.offline.delta import DeltaStore
+from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.sources.open import open_source
+from featurectl.spec.definition import SqlQuery
+from tests.definitions import ARRIVALS, DELAYS, LATEST, named
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+SCHEMA = {"carrier": pl.String, "origin": pl.String, "arr_delay": pl.Float64, "at": INSTANT, "known_at": INSTANT}
+FILES = replace(ARRIVALS, path="data/*.parquet")
+
+
+def at(hour):
+    return T0 + timedelta(hours=hour)
+
+
+def write(root: Path, name: str, *rows):
+    """(carrier, delay, event hour, available hour) each, as one file."""
+    (root / "data").mkdir(exist_ok=True)
+    data = [(c, "JFK", d, at(e), at(a)) for c, d, e, a in rows]
+    pl.DataFrame(data, schema=SCHEMA, orient="row").write_parquet(root / "data" / name)
+
+
+def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, full=False):
+    view = replace(view, source=source)
+    table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
+    job = Run(view=view, version=1, reader=open_source(source, root), table=table)
+    return materialize_view(PolarsEngine(1), job, at(hour), full=full), table
+
+
+def values(table):
+    return table.read()["arr_delay"].to_list()
+
+
+def test_a_second_run_reads_no_rows_and_writes_no_version(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    first, table = run(tmp_path)
+    assert (first.action, first.rows_read, first.table_version, first.watermark) == ("rebuild", 1, 0, at(2))
+    second, table = run(tmp_path, hour=100)
+    assert (second.action, second.rows_read, second.rows_written, second.table_version) == ("nothing", 0, 0, 0)
+    assert table.version() == 0
+
+
+def test_a_new_file_is_appended_and_late_rows_are_picked_up(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    run(tmp_path)
+    write(tmp_path, "2.parquet", ("A", 2.0, 1, 7), ("B", 3.0, 8, 8))  # the first happened before, and is known later
+    made, table = run(tmp_path)
+    assert (made.action, made.rows_read, made.table_version) == ("append", 2, 1)
+    assert values(table) == [2.0, 1.0, 3.0]
+
+
+def test_rows_of_the_future_are_held_back_and_taken_once(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 1, 10), ("A", 3.0, 1, 20))
+    assert values(run(tmp_path, hour=5)[1]) == [1.0]
+    assert run(tmp_path, hour=5)[0].action == "nothing"
+    assert values(run(tmp_path, hour=15)[1]) == [1.0, 2.0]
+    made, table = run(tmp_path, hour=25)
+    assert values(table) == [1.0, 2.0, 3.0]
+    assert made.rows_read == 1
+    assert run(tmp_path, hour=26)[0].action == "nothing"
+
+
+def test_an_earlier_now_changes_nothing(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    run(tmp_path, hour=10)
+    assert run(tmp_path, hour=1)[0].action == "nothing"
+
+
+def test_full_rebuilds_and_gives_the_same_rows(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("B", 2.0, 1, 2))
+    _, table = run(tmp_path)
+    before = table.read()
+    made, table = run(tmp_path, full=True)
+    assert (made.action, made.table_version) == ("rebuild", 1)
+    assert table.read().equals(before)
+    assert table.read(version=0).equals(before)
+
+
+def test_a_new_input_column_rebuilds_the_table_and_keeps_the_old_values(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    run(tmp_path)
+    wider = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
+    made, table = run(tmp_path, view=wider)
+    assert made.action == "rebuild"
+    assert table.read().select("arr_delay", "late").rows() == [(1.0, False)]
+
+
+def test_dropped_rows_are_counted_over_all_runs(tmp_path):
+    write(tmp_path, "1.parquet", (None, 1.0, 1, 2), ("A", 1.0, 1, 2))
+    made, _ = run(tmp_path)
+    assert made.dropped == {"null key": 1}
+    write(tmp_path, "2.parquet", (None, 1.0, 3, 4))
+    _, table = run(tmp_path)
+    assert table.coverage().dropped == {"null key": 2}
+
+
+def test_a_repeat_in_a_later_file_is_told_from_the_rows_read_before(tmp_path):
+    source = replace(FILES, dedup_key=("carrier", "at"))
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    run(tmp_path, source=source)
+    write(tmp_path, "2.parquet", ("A", 9.0, 1, 5), ("A", 2.0, 2, 5))
+    made, table = run(tmp_path, source=source)
+    assert values(table) == [1.0, 2.0]
+    assert made.dropped == {"repeated": 1}
+
+
+def test_a_source_that_can_not_be_read_leaves_the_table_as_it_was(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    run(tmp_path)
+    (tmp_path / "data" / "2.parquet").write_bytes(b"not parquet")
+    with pytest.raises(DataError, match=r"2\.parquet"):
+        run(tmp_path)
+    table = DeltaStore(str(tmp_path / "offline"), "p").table("latest", 1, {"carrier": "string"})
+    assert (table.version(), values(table)) == (0, [1.0])
+
+
+def test_an_empty_source_makes_an_empty_table(tmp_path):
+    write(tmp_path, "1.parquet")
+    made, table = run(tmp_path, view=DELAYS)
+    assert (made.rows_written, table.read().height) == (0, 0)
+    assert run(tmp_path, view=DELAYS)[0].action == "nothing"
+
+
+def test_a_table_that_another_run_wrote_meanwhile_is_refused(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    _, ours = run(tmp_path)
+    covered = ours.coverage()
+    write(tmp_path, "2.parquet", ("A", 2.0, 1, 3))
+    run(tmp_path)
+    with pytest.raises(TryAgainError):
+        ours.append(ours.read(), covered)
+
+
+def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(tmp_path):
+    import sqlite3
+
+    database = sqlite3.connect(tmp_path / "w.db")
+    database.execute("create table arrivals (carrier text, origin text, arr_delay real, at text, known_at text)")
+
+    def insert(carrier, delay, hour):
+        row = (carrier, "JFK", delay, at(hour).isoformat(), at(hour).isoformat())
+        database.execute("insert into arrivals values (?, ?, ?, ?, ?)", row)
+        database.commit()
+
+    query = SqlQuery(url="sqlite:///w.db", query="select * from arrivals where at > :since")
+    source = replace(
+        ARRIVALS, format="sql", path="", sql=query, available_at=None, lateness_us=3 * 3_600_000_000,
+        dedup_key=("carrier", "at"), columns_declared=True,
+    )  # fmt: skip
+    insert("A", 1.0, 1)
+    insert("A", 5.0, 10)
+    run(tmp_path, source=source, hour=50)
+    insert("A", 4.0, 8)  # late, within the lateness
+    insert("A", 6.0, 12)
+    made, table = run(tmp_path, source=source, hour=51)
+    assert values(table) == [1.0, 4.0, 5.0, 6.0]
+    assert made.action == "append"
+    database.close()
+
+
+ROW = st.tuples(
+    st.sampled_from(["A", "B", None]), st.sampled_from([1.0, 2.0, None]), st.integers(0, 6), st.integers(0, 9)
+)
+STEP = st.tuples(st.lists(ROW, max_size=4), st.integers(0, 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEP, min_size=1, max_size=4))
+def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
+    """Files appear in the order of their availability, as sources with `available_at` promise."""
+    root = tmp_path_factory.mktemp("steps")
+    base, hour = 0, 0
+    for number, (rows, wait) in enumerate(steps):
+        write(root, f"{number}.parquet", *((c, d, e, base + a + number * 10 + 1) for c, d, e, a in rows))
+        hour += wait * 4
+        run(root, hour=hour)
+    _, stepwise = run(root, hour=200)
+    _, whole = run(root, hour=200, offline="whole")
+    assert stepwise.read().equals(whole.read())
+
+
+def _view(name, version, current=True):
+    return ObjectVersion(kind="feature_view", name=name, version=version, definition={}, current=current)
+
+
+def _state(objects, bound):
+    trained = [
+        ModelVersion(
+            model="m", version=i + 1, definition={}, inputs=(), view_versions={name: version}, table_versions={},
+            params={}, metrics={}, label="y", rows_train=1, rows_validation=0, artifact="", artifact_format="",
+            artifact_bytes=0, artifact_sha256="", libraries={}, code_commit="", seed=0, created_at=T0,
+        )
+        for i, (name, version) in enumerate(bound)
+    ]  # fmt: skip
+    return State(project="p", registry_id="r", serial=1, objects=tuple(objects), model_versions=tuple(trained))
+
+
+def test_the_newest_version_and_those_in_use_are_materialized():
+    objects = [_view("a", 1, current=False), _view("a", 2, current=False), _view("a", 3), _view("b", 1)]
+    state = _state(objects, [("a", 1)])
+    assert [(o.name, o.version) for o in views_to_materialize(state)] == [("a", 1), ("a", 3), ("b", 1)]
+    assert [o.name for o in choose_views(state, ["b"])] == ["b"]
+    with pytest.raises(UsageError, match="no feature view 'c' is applied in project p"):
+        choose_views(state, ["c"])
