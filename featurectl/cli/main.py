@@ -71,6 +71,8 @@ def _execute(invocation: Invocation) -> int:
         return FOUND_PROBLEMS
     except Exception as error:  # a bug of ours: two lines for the user, the rest into a file
         outcome = _crashed(call, error)
+    finally:
+        call.progress.done("")  # a unit that failed is no longer running
     return _draw(call, outcome)
 
 
