@@ -61,7 +61,7 @@ class Inputs:
         largest = max((abs(end) for end in (whole.min(), whole.max()) if isinstance(end, int)), default=0)
         if largest * len(whole) <= MOST:
             return (whole.cast(pl.Int64).to_numpy(),)
-        return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= MOST else 4))
+        return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= MOST + 1 else 4))
 
     def _ranks(self, name: str) -> Ranks:
         column = self._frame[name]

@@ -47,20 +47,20 @@ def check_states(case: Case):
 
 
 @given(cases())
-@settings(QUIET, max_examples=60)
+@settings(QUIET, max_examples=40)
 def test_windows_equal_the_naive_ones(case):
     check_windows(case)
 
 
 @given(cases())
-@settings(QUIET, max_examples=60)
+@settings(QUIET, max_examples=40)
 def test_windows_in_small_pieces_equal_the_naive_ones(case):
     with SmallPieces():
         check_windows(case)
 
 
 @given(cases())
-@settings(QUIET, max_examples=60)
+@settings(QUIET, max_examples=40)
 def test_states_equal_the_naive_ones(case):
     check_states(case)
     with SmallPieces():

@@ -1,0 +1,107 @@
+"""What must hold of every answer, whatever the data.
+
+Of the five properties of point-in-time joins, 1 to 3 are the kernel's. The fourth (online equals offline) is here
+in the form that concerns it: only rows available at t matter. The fifth is the reader's (`dedup_key`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from featurectl.pit.lookup import answer_states
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, WindowQuestion
+from featurectl.pit.windows import answer_windows
+from tests.pit.cases import Case, cases
+from tests.pit.frames import ask, rows_of
+from tests.pit.test_against_naive import QUIET, compare
+
+
+def answers(case: Case, rows: pl.DataFrame, spine: pl.DataFrame) -> list[dict[str, object]]:
+    windows = answer_windows(rows, spine, questions=case.windows, closed=case.closed, hop_us=case.hop_us, **case.asked)
+    states = answer_states(rows, spine, questions=case.states, ttl_us=case.ttl_us, **case.asked)
+    return pl.concat(
+        [windows, states.values, pl.DataFrame({"event": states.event_time, "available": states.available_at})],
+        how="horizontal",
+    ).to_dicts()
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(QUIET, max_examples=20)
+def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, random):
+    expected = answers(case, case.rows, case.spine)
+    order = list(range(case.spine.height)) * 2
+    random.shuffle(order)
+    turned = list(range(case.rows.height))
+    random.shuffle(turned)
+    shuffled = case.rows[turned]
+    compare(answers(case, shuffled, case.spine[order]), [expected[i] for i in order])
+    if case.spine.height:
+        compare(answers(case, shuffled, case.spine[:1]), expected[:1])
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(QUIET, max_examples=25)
+def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
+    """Removed, or with each other's values: rows that happen or are known after t."""
+    spine = case.spine.drop_nulls("t")[:1]
+    assume(spine.height)
+    t = spine["t"][0]
+    visible = case.rows.filter((pl.col(EVENT_TIME) <= t) & (pl.col(AVAILABLE_AT) <= t))
+    expected = answers(case, case.rows, spine)
+    compare(answers(case, visible, spine), expected)
+    hidden = case.rows.filter((pl.col(EVENT_TIME) > t) | (pl.col(AVAILABLE_AT) > t))
+    values = [name for name in hidden.columns if name not in {*case.keys, EVENT_TIME, AVAILABLE_AT}]
+    order = list(range(hidden.height))
+    random.shuffle(order)
+    perturbed = hidden.with_columns(hidden.select(values)[order])
+    compare(answers(case, pl.concat([visible, perturbed]), spine), expected)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.sampled_from([None, 1, 2, 5, -3])), max_size=300),
+    st.integers(1, 200), st.integers(1, 200), st.integers(0, 300),
+)  # fmt: skip
+@settings(QUIET, max_examples=80)
+def test_a_window_is_the_merge_of_its_two_parts(events, a, b, t):
+    rows, b = rows_of(sorted(events, key=lambda event: event[0]), dtype=pl.Int64), min(a, b)
+    merge = {"count": sum, "sum": sum, "min": min, "max": max}
+    for op, merged in merge.items():
+        (whole,) = ask(rows, [t], op, window=a)
+        (new,) = ask(rows, [t], op, window=b)
+        (old,) = ask(rows, [t], op, window=a - b, offset=b) if a > b else (None,)
+        parts = [part for part in (old, new) if part is not None]
+        assert whole == (merged(parts) if parts else None)
+
+
+@given(st.lists(st.integers(0, 100), max_size=80), st.integers(1, 30), st.sampled_from(["left", "right"]))
+@settings(QUIET, max_examples=60)
+def test_tiles_side_by_side_hold_each_row_once(times, width, closed):
+    rows = rows_of([(time, 1) for time in sorted(times)], dtype=pl.Int64)
+    ends = list(range(0, 101 + width, width))
+    tiles = ask(rows, ends, "count", window=width, closed=closed)
+    assert sum(tiles) == len(times)
+    assert ask(rows, ends, "count", closed=closed) == np.cumsum(tiles).tolist()
+
+
+@given(st.lists(st.integers(-100, 100), max_size=40), st.integers(-100, 100), st.integers(1, 50), st.integers(1, 30))
+@settings(QUIET, max_examples=60)
+def test_a_hop_lengthens_a_window_by_less_than_a_hop(times, t, window, hop):
+    rows = rows_of([(time, 1) for time in sorted(times)], dtype=pl.Int64)
+    (counted,) = ask(rows, [t], "count", window=window, hop_us=hop)
+    tail = (t - window) - (t - window) % hop
+    assert counted == sum(tail <= time < t for time in times)
+    assert t - window - hop < tail <= t - window
+
+
+def test_a_question_does_not_depend_on_the_others_asked_with_it():
+    rows = rows_of([(i, float(i % 7) / 3) for i in range(1000)])
+    question = WindowQuestion(name="x", op="sum", column="v", window_us=500)
+    other = WindowQuestion(name="y", op="sum", column="v", window_us=3)
+    spine = pl.DataFrame({"k": ["k"], "t": rows[EVENT_TIME][-1:]})
+    asked = {"keys": ["k"], "time": "t"}
+    alone = answer_windows(rows, spine, questions=[question], **asked)["x"]
+    beside = answer_windows(rows, spine, questions=[other, question], **asked)["x"]
+    assert alone.to_list() == beside.to_list()
