@@ -94,8 +94,11 @@ class Workspace:
 
             store = SqliteStore(Path(url.removeprefix(_SQLITE)))
         elif url.startswith(("redis://", "rediss://")):
-            from featurectl.online.redis import RedisStore
-
+            try:
+                from featurectl.online.redis import RedisStore
+            except ModuleNotFoundError as error:
+                hint = "pip install 'featurectl[redis]'"
+                raise UsageError("an online store in Redis needs the package redis", hint=hint) from error
             store = RedisStore(url)
         else:
             kind = url.split(":", 1)[0]
