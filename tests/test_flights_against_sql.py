@@ -27,7 +27,7 @@ class InMemory:
 
     rows: pl.DataFrame
 
-    def buckets(self) -> int:
+    def buckets(self, version: int | None = None) -> int:
         return 1
 
     def read(self, *, bucket, version) -> pl.DataFrame:

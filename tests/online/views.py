@@ -51,7 +51,7 @@ class MemoryTable:
         self._versions.append((rows.sort(*self._keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER), coverage))
         return len(self._versions) - 1
 
-    def buckets(self) -> int:
+    def buckets(self, version: int | None = None) -> int:
         return self._buckets
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
