@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
 import polars as pl
@@ -26,7 +27,8 @@ from featurectl.sources.enforce import (
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
 
-_REFUSED = frozenset({"deletionVectors", "columnMapping"})
+_NO_FILES: Final = Part(name="no files", stamp="0")
+_REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,13 @@ class DeltaReader:
     def parts(self) -> tuple[Part, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.
 
-        A table without rows has no parts.
+        A table without data files is one part without rows.
 
         Raises:
             DataError: FC501 there is no table, FC502 it can't be read.
         """
-        return tuple(Part(name=path, stamp=str(size)) for path, size in self._files.select("path", "size_bytes").rows())
+        files = self._files.select("path", "size_bytes").rows()
+        return tuple(Part(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
 
     def columns(self) -> Mapping[str, str]:
         """Return the columns and types of the table's schema."""
@@ -128,9 +131,12 @@ class DeltaReader:
         """Return the rows of files of one partition; columns that came later than a file are null in it."""
         partition = dict(zip(self._table.metadata().partition_columns, values, strict=True))
         stored = pl.Schema({name: dtype for name, dtype in self._schema.items() if name not in partition})
+        paths = [f"{self._location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
+        if "://" not in self.path:
+            self._check_footers(paths)
         with reading(self._where):
             rows = pl.scan_parquet(
-                [f"{self._location}/{unquote(name)}" for name in names],  # the log holds paths as URLs do
+                paths,
                 schema=stored,
                 missing_columns="insert",
                 extra_columns="ignore",
@@ -144,3 +150,9 @@ class DeltaReader:
             )
             constants = [pl.lit(value, dtype=self._schema[name]).alias(name) for name, value in partition.items()]
             return rows.with_columns(constants).select(self._schema.names())
+
+    def _check_footers(self, paths: Sequence[str]) -> None:
+        """See that the files are there and whole: the scan below, which knows their columns, would not look yet."""
+        for path in paths:
+            with reading(f"{self._where}, file {path}"):
+                pl.read_parquet_schema(path)

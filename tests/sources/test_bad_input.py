@@ -1,5 +1,6 @@
 """What is wrong with a file or a database is said with the source, the file and the column; nothing else escapes."""
 
+import json
 from datetime import UTC, datetime
 
 import polars as pl
@@ -249,3 +250,46 @@ def test_a_delta_table_that_gained_a_column_and_has_partitions_is_read_whole(tmp
         (None, 2, 0.5),
     }
     assert reader.scan(reader.parts()[:1]).collect().height == 1
+
+
+def test_a_delta_table_without_rows_is_one_part_without_rows(tmp_path):
+    pl.DataFrame(schema={"v": pl.Int32}).write_delta(tmp_path / "t")
+    reader = opened(tmp_path, "delta", "t")
+    assert len(reader.parts()) == 1
+    frame = reader.scan(reader.parts()).collect()
+    assert frame.schema == {"v": pl.Int64}
+    assert frame.height == 0
+
+
+@pytest.mark.parametrize("keep", [0, 50, None])
+def test_a_broken_or_missing_data_file_of_a_delta_table_is_named(tmp_path, keep):
+    pl.DataFrame({"v": [1]}).write_delta(tmp_path / "t")
+    (file,) = (tmp_path / "t").glob("*.parquet")
+    if keep is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:keep])
+    reader = opened(tmp_path, "delta", "t")
+    with pytest.raises(DataError, match=rf"source orders, table t, file .*{file.name} can't be read") as caught:
+        reader.scan(reader.parts())
+    assert caught.value.code == "FC502"
+
+
+def test_a_delta_table_with_deletion_vectors_is_refused(tmp_path):
+    column = {"name": "v", "type": "long", "nullable": True, "metadata": {}}
+    features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    metadata = {
+        "id": "1",
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": json.dumps({"type": "struct", "fields": [column]}),
+        "partitionColumns": [],
+        "configuration": {},
+        "createdTime": 0,
+    }
+    lines = [{"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}}, {"metaData": metadata}]
+    log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(DataError, match="uses deletionVectors, which this version does not read") as caught:
+        opened(tmp_path, "delta", "t").parts()
+    assert caught.value.code == "FC502"
