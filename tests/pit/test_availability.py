@@ -42,6 +42,11 @@ def test_a_row_counts_from_the_instant_it_is_known():
     assert ask(rows_of([(5, 1)], known=[8]), [7, 8, 9], "count") == [0, 1, 1]
 
 
+def test_a_row_known_out_of_order_counts_from_its_own_instant():
+    rows = rows_of([(1, 1), (2, 2), (3, 4)], known=[20, 10, 30])
+    assert ask(rows, [9, 10, 19, 20, 29, 30], "sum") == [None, 2, 2, 3, 3, 7]
+
+
 def test_availability_is_compared_with_t_also_when_the_window_is_shifted():
     rows = rows_of([(1, 1), (2, 2), (9, 4)], known=[1, 10, 9])
     assert ask(rows, [9, 10], "sum", offset=5) == [1, 3]
