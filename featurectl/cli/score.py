@@ -51,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
             scorer = Scorer(
                 version=version,
                 model=definition,
-                views=bind_model_version(state, workspace.offline(), version),
+                views=bind_model_version(state, workspace.offline(), version, workspace.now),
                 runtime=load_runtime(version.artifact_format, content, allow_pickle=allow_pickle),
             )
             call.progress.start("read the spine")

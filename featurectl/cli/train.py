@@ -15,7 +15,7 @@ from featurectl.units import format_count
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "train", as_of=True)
+    @verb(app, "train")
     def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
         """Build a model's training set, fit it on the earlier rows, measure it on the later, register a version."""
         from featurectl.apply import git_commit
@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.training.train import Registration, require_trainer, train_model
         from featurectl.training.training_set import build_training_set
 
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, None) as workspace:
             state = workspace.state()
             definition = registered_model(state, model)
             trainer = require_trainer(definition)

@@ -21,7 +21,7 @@ UntilOption = Annotated[str | None, typer.Option("--until", help="Only rows befo
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "training-set", as_of=True)
+    @verb(app, "training-set")
     def training_set(
         call: Call,
         model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None,
@@ -49,7 +49,7 @@ def add_to(app: typer.Typer) -> None:
             raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
         check_output(out)
         cut = Cut(since=instant(since), until=instant(until), sample=share(sample), seed=seed)
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, None) as workspace:
             state = workspace.state()
             definition = None if model is None else registered_model(state, model)
             wanted = [] if features is None else pairs(features)

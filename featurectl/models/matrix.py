@@ -43,7 +43,7 @@ def fit_form(inputs: Sequence[BoundFeature], rows: pl.DataFrame) -> MatrixForm:
     """Return the form of a model's matrix; a category without a list takes the values of these rows, sorted.
 
     Raises:
-        DataError: FC511, an input is neither a number, a bool nor a category.
+        DataError: FC517, an input is neither a number, a bool nor a category.
     """
     return MatrixForm(inputs=tuple(_with_categories(item, rows) for item in inputs))
 
@@ -57,7 +57,7 @@ def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
     if item.model_dtype not in _NUMBERS and not item.model_dtype.startswith("decimal"):
         raise DataError(
             f"model input {item.name} is {item.model_dtype}; a model takes numbers, bools and categories",
-            code="FC511",
+            code="FC517",
             hint="give it `type: category`, or derive a number from it",
         )
     return item

@@ -275,6 +275,35 @@ CODES: Final[Mapping[str, Code]] = {
         "The online store holds nothing of this version of the view: `featurectl push` fills it from the offline "
         "table.",
     ),
+    "FC512": Code(
+        "a model's artifact is gone or was changed",
+        "Artifacts are checked against the SHA-256 that was registered before anything parses them. Restore the file, "
+        "or train the model again.",
+    ),
+    "FC513": Code(
+        "an estimator can't be made or fitted",
+        "`trainer.estimator` is an importable name of something with fit and predict, `params` are the arguments that "
+        "it takes; its library must be installed.",
+    ),
+    "FC514": Code(
+        "a model can only be kept as a pickle",
+        "A pickle runs code when it is loaded, so it must be allowed twice: by `allow_pickle: true` in the model, and "
+        "by --allow-pickle when it is used.",
+    ),
+    "FC515": Code(
+        "there is nothing to learn from",
+        "Rows whose label or time is null are left out of training; none were left, or the label is no bool and no "
+        "number.",
+    ),
+    "FC516": Code(
+        "a spine has a column of an output's name",
+        "Scores stand beside the spine's columns. Rename the column of the spine, or set `output: {name: ...}` in the "
+        "model.",
+    ),
+    "FC517": Code(
+        "a model's input is no number, bool or category",
+        "Give a text or a date that means a kind `type: category`, or derive a number from it.",
+    ),
     # Stores
     "FC601": Code(
         "the registry can't be reached",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from featurectl.errors import DataError, UsageError
 from featurectl.offline.base import OfflineStore, OfflineTable
@@ -84,10 +85,12 @@ def bind_newest(state: State, offline: OfflineStore, names: Iterable[str]) -> di
     return {name: bind_view(offline, registered_view(state, name)) for name in dict.fromkeys(names)}
 
 
-def bind_model_version(state: State, offline: OfflineStore, trained: ModelVersion) -> dict[str, BoundView]:
-    """Return the view versions that a model version was trained on, with their tables as they are now."""
+def bind_model_version(
+    state: State, offline: OfflineStore, trained: ModelVersion, now: datetime
+) -> dict[str, BoundView]:
+    """Return the view versions that a model version was trained on, as their tables were known at now."""
     return {
-        name: bind_view(offline, registered_view(state, name, version))
+        name: replace(bind_view(offline, registered_view(state, name, version)), known_at=now)
         for name, version in trained.view_versions.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable
+from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
 from featurectl.training.spine import SpineRows
 
@@ -23,17 +25,26 @@ _TIME = "\x00time"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundView:
-    """A view version and the version of its table: together they fix every value."""
+    """A view version and the version of its table: together they fix every value.
+
+    `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all.
+    """
 
     view: FeatureView
     version: int
     table: OfflineTable
     table_version: int
+    known_at: datetime | None = None
 
     @property
     def label(self) -> str:
         """`view@version`."""
         return f"{self.view.name}@{self.version}"
+
+    def read(self, bucket: int) -> pl.DataFrame:
+        """Return the rows of a bucket that count."""
+        rows = self.table.read(bucket=bucket, version=self.table_version)
+        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
 
 
 def join_features(
@@ -82,7 +93,7 @@ def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bou
     table = Table(
         view=view,
         buckets=bound.table.buckets(bound.table_version),
-        read=lambda bucket: bound.table.read(bucket=bucket, version=bound.table_version),
+        read=bound.read,
     )
     values = engine.answer(table, asked, _TIME)
     # A model's default comes before the view's derived features, so they see it; an input that gives the same

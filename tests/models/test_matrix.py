@@ -48,4 +48,4 @@ def test_declared_categories_are_kept_in_their_order():
 def test_a_text_input_is_refused_by_name():
     with pytest.raises(DataError, match="model input kind is string") as caught:
         fit_form([bound("kind", "string")], ROWS)
-    assert caught.value.code == "FC511"
+    assert caught.value.code == "FC517"
