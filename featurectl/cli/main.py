@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _execute(invocation: Invocation) -> int:
     call = invocation.call
+    begin = time.perf_counter()
     try:
         outcome = invocation.run()
     except FeaturectlError as error:
@@ -73,7 +75,18 @@ def _execute(invocation: Invocation) -> int:
         outcome = _crashed(call, error)
     finally:
         call.progress.done("")  # a unit that failed is no longer running
-    return _draw(call, outcome)
+    code = _draw(call, outcome)
+    if call.verbose:
+        _say(f"{call.command}: {time.perf_counter() - begin:.2f} s, at most {_peak_memory_mb():.0f} MB of memory")
+    return code
+
+
+def _peak_memory_mb() -> float:
+    """Return the largest resident size of this process so far (macOS counts bytes, Linux kilobytes)."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def _failed(call: Call, error: FeaturectlError) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +27,9 @@ def add_to(app: typer.Typer) -> None:
             bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
         ] = False,
     ) -> Outcome:
-        """Show what apply would change, why, and what breaks."""
+        """Show what apply would change, why, and what breaks. With -v also the time rule of each view."""
         from featurectl.apply import git_commit
+        from featurectl.cli.render.time_rule import render_time_rules
         from featurectl.open import open_workspace
         from featurectl.plan.build import PlanRequest, plan_repo
 
@@ -38,7 +40,11 @@ def add_to(app: typer.Typer) -> None:
                 commit=git_commit(workspace.root),
             )
             made = plan_repo(workspace.repo, workspace.state(), request)
-            return _outcome(made, workspace.repo.not_in_this_version, detailed=detailed_exitcode)
+            outcome = _outcome(made, workspace.repo.not_in_this_version, detailed=detailed_exitcode)
+            if not call.verbose:
+                return outcome
+            rules = render_time_rules(workspace.repo.views.values())
+            return replace(outcome, text=f"{outcome.text}\n\n{rules}")
 
 
 def shown_root(call: Call) -> str:

@@ -26,7 +26,10 @@ _COMMON: dict[str, tuple[Any, object]] = {
     "output": (Annotated[str, typer.Option("-o", "--output", help="text, json, or another form that fits.")], "text"),
     "color": (Annotated[str, typer.Option(help="auto, always or never.")], "auto"),
     "quiet": (Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no warnings.")], False),
-    "verbose": (Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")], False),
+    "verbose": (
+        Annotated[bool, typer.Option("-v", "--verbose", help="Say more: time and memory, and what the command adds.")],
+        False,
+    ),
     "debug": (Annotated[bool, typer.Option("--debug", help="Show tracebacks.")], False),
 }
 _AS_OF = (Annotated[str | None, typer.Option(help="The instant to take as now.", metavar="TIME")], None)
