@@ -16,6 +16,7 @@ from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
+from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_view
@@ -89,16 +90,16 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
         return _nothing(run, base)
     base = None if increment.rebuild else base
     view, columns = _typed(run)
-    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now)]
-    prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
-    covered = _covered(prepared, base, increment, view, now)
-    covered = replace(covered, columns=columns)
-    if base is None:
-        number = run.table.replace(prepared.rows, covered)
-    elif increment.repeats:
-        number = run.table.replace(_after_overlap(run.table, prepared, increment), covered)
-    else:
-        number = run.table.append(prepared.rows, covered)
+    known = {} if base is None else base.parts
+    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now, known)]
+    with reading(f"source {view.source.name}"):
+        prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
+    covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
+    rows = prepared.rows if base is None or not increment.repeats else _after_overlap(run.table, prepared, increment)
+    if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
+        return _nothing(run, base)
+    in_place = base is None or increment.repeats
+    number = run.table.replace(rows, covered) if in_place else run.table.append(rows, covered)
     return Materialized(
         view=view.name,
         version=run.version,
@@ -109,6 +110,15 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
         watermark=covered.watermark,
         dropped=prepared.dropped,
     )
+
+
+def _adds_nothing(
+    table: OfflineTable, rows: pl.DataFrame, increment: Increment, base: Coverage, covered: Coverage
+) -> bool:
+    """Return whether a query had nothing new to tell, which only its rows could show."""
+    if covered.parts != base.parts or covered.held or base.held:
+        return False
+    return rows.equals(table.read()) if increment.repeats else rows.is_empty() and covered.dropped == base.dropped
 
 
 def _nothing(run: Run, coverage: Coverage) -> Materialized:
@@ -138,8 +148,11 @@ def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(run.view, columns), columns
 
 
-def _pieces(reader: SourceReader, scan: PartScan, now: datetime) -> list[Piece]:
-    return [Piece(scan=reader.scan([part], scan.since), until=now, after=scan.after) for part in scan.parts]
+def _pieces(reader: SourceReader, scan: PartScan, now: datetime, known: Mapping[str, str]) -> list[Piece]:
+    return [
+        Piece(scan=reader.scan([part], scan.since), until=now, after=scan.after, fresh=part.name not in known)
+        for part in scan.parts
+    ]
 
 
 def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> list[Piece]:

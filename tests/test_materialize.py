@@ -170,7 +170,30 @@ def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(t
     made, table = run(tmp_path, source=source, hour=51)
     assert values(table) == [1.0, 4.0, 5.0, 6.0]
     assert made.action == "append"
+    again, table = run(tmp_path, source=source, hour=52)
+    assert (again.action, table.version()) == ("nothing", made.table_version)
     database.close()
+
+
+def test_rows_that_were_known_before_the_watermark_and_come_in_a_new_file_are_counted(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 5))
+    run(tmp_path)
+    write(tmp_path, "2.parquet", ("A", 2.0, 1, 4), ("A", 3.0, 1, 6))
+    made, table = run(tmp_path)
+    assert values(table) == [1.0, 3.0]
+    assert made.dropped == {"known before the watermark": 1}
+
+
+def test_a_file_whose_pages_are_broken_is_an_error_of_the_data(tmp_path):
+    write(tmp_path, "1.parquet", *(("A", float(i), 1, 5) for i in range(1000)))
+    path = tmp_path / "data" / "1.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:600] = bytes(596)
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        run(tmp_path)
+    assert caught.value.code == "FC502"
+    assert not (tmp_path / "offline").exists()
 
 
 ROW = st.tuples(

@@ -14,11 +14,15 @@ from featurectl.spec.definition import FeatureView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning."""
+    """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
+
+    `fresh`: nothing of the scan was read before, so that rows up to `after` in it come too late and are counted.
+    """
 
     scan: pl.LazyFrame
     until: datetime
     after: datetime | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class Prepared:
     """Rows of a view, ready for its offline table, and what was seen on the way.
 
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
-    it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated).
+    it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
+    known before the watermark).
     `watermark` and `newest_event` are the greatest availability and event time of the rows read.
     """
 

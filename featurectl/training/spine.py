@@ -14,6 +14,7 @@ from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
 from featurectl.errors import DataError, UsageError
 from featurectl.sources.base import SourceReader
+from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source, Spine
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -69,7 +70,8 @@ def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
     """Return the rows of a model's spine source: read, dedup, `select`, `where`, in the order of the source."""
     source = spine.source
     scan = clocked(reader.scan(reader.parts()).with_row_index(_ROW), source)
-    frame = scan.collect()
+    with reading(f"source {source.name}"):
+        frame = scan.collect()
     if source.dedup_key:
         hashed = frame.with_columns(pl.col(_ROW).alias("\x00hash"))
         frame = drop_repeats(hashed, source, (), {}).sort(_ROW)
@@ -82,7 +84,8 @@ def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
 
 def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     """Return the rows of a file; its time column is `time`, else `event_time`."""
-    frame = reader.scan(reader.parts()).collect()
+    with reading(f"spine {path}"):
+        frame = reader.scan(reader.parts()).collect()
     column = time if time in frame.columns else "event_time"
     return _rows(frame, column, f"file {path.name}")
 

@@ -12,7 +12,8 @@ from featurectl.engines.polars.hashing import hash_rows
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
-from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.pit.order import row_order, sort_rows
+from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -31,7 +32,7 @@ def prepare_rows(pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piec
     scans = [(clocked(piece.scan, source), piece) for piece in pieces]
     later = tuple(_count(scan.filter(pl.col(_AVAILABLE) > piece.until)) for scan, piece in scans)
     frame = pl.concat([_within(scan, piece) for scan, piece in scans], how="diagonal_relaxed").collect()
-    dropped: dict[str, int] = {}
+    dropped = _too_late(scans)
     read = frame.height
     for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
         frame = _drop(frame, pl.col(column).is_not_null(), reason, dropped)
@@ -104,13 +105,12 @@ def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 def _table_rows(frame: pl.DataFrame, view: FeatureView) -> pl.DataFrame:
     keys = [pl.col(view.join[key]).alias(key) for key in view.keys]
-    ties = [pl.col(column).alias(f"tie_{i}") for i, column in enumerate(view.source.tiebreak)]
+    ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
     clocks = [pl.col(_EVENT).alias(EVENT_TIME), pl.col(_AVAILABLE).alias(AVAILABLE_AT)]
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
     inputs = [_named(item) for item in view.inputs if item.name not in taken]
     rows = frame.select(*keys, *clocks, *ties, pl.col(_HASH).alias(TIE_ORDER), *inputs)
-    order = [*view.keys, EVENT_TIME, AVAILABLE_AT, *(f"tie_{i}" for i in range(len(ties))), TIE_ORDER]
-    return rows.sort(order, nulls_last=True, maintain_order=True)
+    return sort_rows(rows, row_order(view.keys, rows.columns))
 
 
 def _within(scan: pl.LazyFrame, piece: Piece) -> pl.LazyFrame:
@@ -152,6 +152,13 @@ def _greatest(frame: pl.DataFrame, column: str, source: Source) -> datetime | No
     value = frame[column].max()
     assert value is None or isinstance(value, datetime)
     return value
+
+
+def _too_late(scans: Sequence[tuple[pl.LazyFrame, Piece]]) -> dict[str, int]:
+    """Count the rows of fresh pieces that were known before the watermark, and so are not taken."""
+    fresh = [scan.filter(pl.col(_AVAILABLE) <= piece.after) for scan, piece in scans if piece.fresh and piece.after]
+    count = sum(map(_count, fresh))
+    return {"known before the watermark": count} if count else {}
 
 
 def _count(scan: pl.LazyFrame) -> int:
