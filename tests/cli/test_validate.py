@@ -1,0 +1,215 @@
+"""`validate`, `schema` and `explain`, and how problems are drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.spec.problems import CODES
+from tests.spec.repository import BASE, write_repo
+
+ROOT = Path(__file__).parents[2]
+
+SPEND = """feature_views:
+  - name: spend
+    entity: carrier
+    source: arrivals
+    aggregates:
+      - column: delay
+        windw: [7d]
+        op: mean
+    derived:
+      - {name: x, expr: "coalesce(1, 0)"}
+  - name: inbound
+    entity: carier
+    source: flights
+    where: "distance > 10 and\\tdistence < 日本"
+    features: [distance]
+"""
+
+DRAWN = """\
+repo/views/spend.yaml:7:9: error[FC102]: unknown key "windw" in aggregate "delay"
+  |
+6 |       - column: delay
+7 |         windw: [7d]
+  |         ^^^^^ did you mean "windows"?
+  |
+  = keys: op, windows, column, name, n, q, where, offset, default, description
+
+repo/views/spend.yaml:12:13: error[FC201]: no entity "carier"
+   |
+11 |   - name: inbound
+12 |     entity: carier
+   |             ^^^^^^ did you mean "carrier"?
+   |
+   = entity "carrier" is declared here: repo/base.yaml:3:12
+
+2 errors in 1 of 3 files. Nothing was changed.
+"""
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A broken repository in `repo`, below the caller's folder."""
+    base = (
+        BASE[: BASE.index("  - {name: airports,")] + BASE[BASE.index("feature_views:") : BASE.index("  - {name: facts")]
+    )
+    write_repo(tmp_path / "repo", {"base.yaml": base, "views/spend.yaml": SPEND})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    return tmp_path
+
+
+def test_problems_are_drawn_with_the_line_the_caret_and_what_is_allowed(broken, capsys):
+    assert main(["validate", "-C", "repo"]) == 1
+    found = capsys.readouterr()
+    assert found.err == DRAWN
+    assert found.out == ""
+
+
+def test_paths_are_relative_to_the_callers_folder(broken, capsys, monkeypatch):
+    monkeypatch.chdir(broken / "repo" / "views")
+    assert main(["validate", "-o", "concise"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        'spend.yaml:7:9: error[FC102]: unknown key "windw" in aggregate "delay" (did you mean "windows"?)',
+        'spend.yaml:12:13: error[FC201]: no entity "carier" (did you mean "carrier"?)',
+    ]
+
+
+def test_json_is_one_document_with_every_place(broken, capsys):
+    assert main(["validate", "-C", "repo", "-o", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["exit_code"], document["command"]) == (False, 1, "validate")
+    first, second = document["problems"]
+    assert first == {
+        "code": "FC102",
+        "severity": "error",
+        "message": 'unknown key "windw" in aggregate "delay"',
+        "path": "repo/views/spend.yaml",
+        "line": 7,
+        "column": 9,
+        "end_column": 14,
+        "suggestion": 'did you mean "windows"?',
+        "notes": ["keys: op, windows, column, name, n, q, where, offset, default, description"],
+        "related": [],
+    }
+    assert second["related"] == [
+        {"path": "repo/base.yaml", "line": 3, "column": 12, "message": 'entity "carrier" is declared here'}
+    ]
+
+
+def test_github_gets_annotations_and_a_table(broken, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(broken / "summary.md"))
+    assert main(["validate", "-C", "repo", "-o", "github"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("::error file=repo/views/spend.yaml,line=7,col=9,title=FC102,endColumn=14::unknown key")
+    assert "%0Adid you mean" in second
+    assert "| error | FC102 | `views/spend.yaml:7:9` | unknown key" in (broken / "summary.md").read_text()
+
+
+def test_github_gets_at_most_nine_annotations_and_a_count(tmp_path, capsys):
+    text = "entities:\n" + "".join(f"  - {{name: e{n}, keys: {{k{n}: x}}}}\n" for n in range(12))
+    write_repo(tmp_path, {"x.yaml": text})
+    assert main(["validate", "-C", str(tmp_path), "-o", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert lines[-1] == "::error title=featurectl::3 more"
+
+
+def test_the_caret_stands_below_wide_characters(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = BASE + "  - {name: v, source: flights, features: [{name: x, expr: \"if(origin = '日本', 1, distence)\"}]}\n"
+    write_repo(tmp_path, {"base.yaml": text})
+    assert main(["validate", "-q"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    caret = next(n for n, line in enumerate(lines) if "^" in line)
+    before = lines[caret - 1][: lines[caret - 1].index("distence")]
+    assert lines[caret].index("^") == len(before) + 2  # two characters that are two columns wide each
+    assert lines[caret].count("^") == len("distence")
+
+
+def test_colors_are_drawn_only_when_wanted(broken, capsys, monkeypatch):
+    assert main(["validate", "-C", "repo", "--color", "always"]) == 1
+    colored = capsys.readouterr().err
+    assert "\x1b[1;31merror[FC102]\x1b[0m" in colored
+    assert re.sub("\x1b\\[[0-9;]*m", "", colored) == DRAWN
+
+
+def test_a_valid_repository_says_what_it_holds(tmp_path, capsys):
+    write_repo(tmp_path, {"base.yaml": BASE})
+    assert main(["validate", "-C", str(tmp_path)]) == 0
+    found = capsys.readouterr()
+    assert found.out == "7 objects in 2 files are valid: 2 entities, 3 sources, 2 feature views.\n"
+    assert "warning[FC351]" in found.err
+    assert found.err.endswith("1 warning in 1 of 2 files.\n")
+    assert main(["validate", "-C", str(tmp_path), "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_this_version_does_not_run_is_a_warning_of_validate(tmp_path, capsys):
+    write_repo(tmp_path, {"x.yaml": 'notifiers: [{name: ops, slack: "${URL}"}]\n'})
+    assert main(["validate", "-C", str(tmp_path), "-o", "json"]) == 0
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["code"], problem["severity"], problem["line"]) == ("FC402", "warning", 1)
+
+
+def test_an_unknown_environment_is_wrong_usage(tmp_path, capsys):
+    write_repo(tmp_path, {"base.yaml": BASE})
+    assert main(["validate", "-C", str(tmp_path), "--env", "prd"]) == 64
+    assert "environments: dev" in capsys.readouterr().err
+
+
+def test_a_missing_file_of_a_source_is_found_unless_data_is_not_looked_at(tmp_path, capsys):
+    write_repo(tmp_path, {"x.yaml": "sources:\n  - {name: s, path: no.parquet, event_time: at, delay: 1m}\n"})
+    assert main(["validate", "-C", str(tmp_path), "-o", "concise"]) == 1
+    assert "x.yaml:2:21: error[FC501]" in capsys.readouterr().out
+    assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 0
+
+
+def test_columns_that_are_declared_need_no_polars(tmp_path):
+    write_repo(tmp_path, {"base.yaml": BASE})
+    code = "import sys; from featurectl.cli.main import main; main(['validate']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "featurectl.spec.load" in loaded
+    assert loaded & {"polars", "numpy", "sqlalchemy", "redis", "jinja2", "deltalake"} == set()
+
+
+def test_explain_says_what_a_code_means(capsys):
+    assert main(["explain", "fc102"]) == 0
+    assert capsys.readouterr().out.startswith("FC102: an unknown key\n\n")
+    assert main(["explain"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(CODES)
+    assert main(["explain", "FC999"]) == 64
+
+
+def test_every_code_that_is_used_is_explained():
+    used = set()
+    for path in (ROOT / "featurectl").rglob("*.py"):
+        used |= set(re.findall(r'"(FC\d\d\d)"', path.read_text()))
+    assert used - set(CODES) == set()
+
+
+def test_schema_knows_the_lists_and_the_keys_of_the_language(tmp_path, capsys):
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert list(schema["else"]["properties"]) == [
+        "entities", "sources", "feature_views", "models", "tests", "pipelines", "alerts", "notifiers",
+    ]  # fmt: skip
+    aggregate = schema["$defs"]["AggregateShape"]
+    assert aggregate["required"] == ["op", "windows"]
+    assert aggregate["additionalProperties"] is False
+    assert "for" in schema["$defs"]["AlertShape"]["properties"]
+    out = tmp_path / "schema.json"
+    assert main(["schema", "--out", str(out)]) == 0
+    assert json.loads(out.read_text()) == schema
+    assert main(["schema", "--out", str(tmp_path / "none" / "x.json")]) == 64
