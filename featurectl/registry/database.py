@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from featurectl.errors import StoreError, UsageError
 from featurectl.registry import tables
@@ -79,9 +79,9 @@ class Database:
     def _prepare(self) -> None:
         if file := self._file():
             file.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection().connect() as connection:
-                if connection.exec_driver_sql("pragma journal_mode").scalar() != "wal":
-                    connection.exec_driver_sql("pragma journal_mode = wal")
+            # Two that do this to a new file at once don't wait for each other: one fails, and the other's work holds.
+            with suppress(OperationalError), self._connection().connect() as connection:
+                connection.exec_driver_sql("pragma journal_mode = wal")
         with self._connection().begin() as connection:
             _begin(connection, writing=True)
             if connection.dialect.name == "postgresql":

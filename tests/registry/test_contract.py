@@ -203,6 +203,8 @@ def race(open_registry, count, work):
             came[number] = work(registry, number)
         except TryAgainError as error:
             came[number] = error
+        finally:
+            registry.close()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:

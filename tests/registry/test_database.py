@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,8 +15,9 @@ from featurectl.registry.base import Change
 from featurectl.registry.database import HEAD, KNOWN
 from featurectl.registry.migrations.upgrade import steps
 from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.state import State
 from featurectl.registry.tables import METADATA
-from tests.registry.test_contract import ENTRY, VIEW
+from tests.registry.test_contract import ENTRY, VIEW, race
 
 
 def write(registry):
@@ -151,3 +153,12 @@ def test_a_change_without_objects_still_counts(tmp_path):
     state = registry.write_change(write(registry), Change(), replace(ENTRY, summary="looked"))
     assert (state.serial, len(state.objects)) == (2, 1)
     registry.close()
+
+
+@pytest.mark.parametrize("rounds", [8, pytest.param(300, marks=pytest.mark.stress)])
+def test_a_new_file_has_one_winner_however_many_write_it_first(tmp_path, rounds):
+    empty = State(project="flights", registry_id="", serial=0)
+    for number in range(rounds):
+        url = f"sqlite:///{tmp_path}/{number}/registry.db"
+        came = race(partial(SqlRegistry, url), 4, lambda r, _: r.write_change(empty, Change(write=(VIEW,)), ENTRY))
+        assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]
