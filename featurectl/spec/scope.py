@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from featurectl.dtypes import SCALARS, UNKNOWN
-from featurectl.expressions.check import name_expression, type_expression
-from featurectl.expressions.names import walk
+from featurectl.expressions.check import type_expression
+from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import Expression, ExpressionError, Node
 from featurectl.spec.report import did_you_mean
@@ -44,7 +44,7 @@ class Scope:
         """
         try:
             raw = parse(text)
-            name_expression(text, self.columns)
+            check_names(raw, self.columns)
         except ExpressionError as error:
             self._add(part, "FC301" if error.unknown_column else "FC303", error)
             return Expression(text), None
