@@ -26,17 +26,20 @@ def add_to(app: typer.Typer) -> None:
         full: Annotated[bool, typer.Option("--full", help="Read every source whole and rebuild the tables.")] = False,
         no_online: Annotated[bool, typer.Option("--no-online", help="Leave the online store alone.")] = False,
     ) -> Outcome:
-        """Read what is new in the sources into the offline tables, then push to the online store.
+        """Read new rows into the offline tables, then push online.
 
         The newest version of each view is computed, and each older one that a model version is bound to. Run it
         again at any time: without new rows nothing is read and no table version is written.
         """
         from featurectl.cli.render.materialize import render_runs, run_json
+        from featurectl.cli.unapplied import warn_unapplied
         from featurectl.materialize import choose_views
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant()) as workspace:
-            chosen = choose_views(workspace.state(), views or [])
+            state = workspace.state()
+            warn_unapplied(call, workspace, state)
+            chosen = choose_views(state, views or [])
             runs = [_one(call, workspace, item, full=full, online=not no_online) for item in chosen]
         return Outcome(text=render_runs(runs), result={"views": [run_json(run) for run in runs]})
 

@@ -17,9 +17,14 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "train")
     def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
-        """Build a model's training set, fit it on the earlier rows, measure it on the later, register a version."""
+        """Train a model and register the version.
+
+        It builds the training set, fits on the earlier rows and measures on the later ones. The first version
+        becomes the champion.
+        """
         from featurectl.apply import git_commit
         from featurectl.cli.render.models import version_json
+        from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, registered_model, view_names
@@ -29,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
         with open_workspace(call.root(), call.env, None) as workspace:
             state = workspace.state()
+            warn_unapplied(call, workspace, state)
             definition = registered_model(state, model)
             trainer = require_trainer(definition)
             views = bind_newest(state, workspace.offline(), view_names(definition.inputs))

@@ -33,7 +33,11 @@ def add_to(app: typer.Typer) -> None:
         sample: Annotated[float, typer.Option(help="The share of rows to draw, above 0 to 1.")] = 1.0,
         seed: Annotated[int, typer.Option(help="The seed of the sample.")] = 0,
     ) -> Outcome:
-        """Join features to a spine as they were known at each row's time, and write a row per spine row."""
+        """Join features to a spine as they were known then.
+
+        One row is written per spine row, in its order, and a manifest beside it: NAME.manifest.json.
+        """
+        from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
@@ -51,6 +55,7 @@ def add_to(app: typer.Typer) -> None:
         cut = Cut(since=instant(since), until=instant(until), sample=share(sample), seed=seed)
         with open_workspace(call.root(), call.env, None) as workspace:
             state = workspace.state()
+            warn_unapplied(call, workspace, state)
             definition = None if model is None else registered_model(state, model)
             wanted = [] if features is None else pairs(features)
             names = view_names(definition.inputs) if definition else [view for view, _ in wanted]

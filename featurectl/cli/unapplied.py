@@ -1,0 +1,21 @@
+"""A word of warning when a command works on what is applied, and the files say something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurectl.cli.call import Call
+    from featurectl.open import Workspace
+    from featurectl.registry.state import State
+
+
+def warn_unapplied(call: Call, workspace: Workspace, state: State) -> None:
+    """Tell on stderr how many objects differ between the files and the registry, if any do."""
+    from featurectl.plan.build import PlanRequest, plan_repo
+
+    plan = plan_repo(workspace.repo, state, PlanRequest(environment=workspace.environment.name))
+    if not plan.empty and state.serial:
+        names = [f"{change.object.replace('_', ' ')} {change.name}" for change in plan.changes]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        call.progress.done(f"warning: {names[0]}{more} differs from what is applied, which is used: featurectl plan")
