@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.errors import UsageError
+from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.registry.state import ObjectVersion, State
@@ -136,7 +139,20 @@ def _nothing(run: Run, coverage: Coverage) -> Materialized:
 
 
 def _has_inputs(coverage: Coverage, view: FeatureView) -> bool:
-    return all(item.name in coverage.inputs for item in view.inputs)
+    """Return whether the table holds each input of the view, made by the same expression."""
+    return all(coverage.inputs.get(name) == mark for name, mark in input_marks(view).items())
+
+
+def input_marks(view: FeatureView) -> dict[str, str]:
+    """Return a digest per input column: of its expression, and of the `select` columns that it reads."""
+    select = {item.name: item.expression.text for item in view.source.select}
+    return {item.name: _mark(item.expression.text, select) for item in view.inputs}
+
+
+def _mark(text: str, select: Mapping[str, str]) -> str:
+    used = sorted(expression_columns(text) & select.keys())
+    form = [untyped_canonical(text), [[name, untyped_canonical(select[name])] for name in used]]
+    return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 
 def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
@@ -186,7 +202,7 @@ def _covered(
         newest_event=_latest(before.newest_event, prepared.newest_event),
         now=now,
         dropped=dict(dropped),
-        inputs={item.name: item.dtype or UNKNOWN for item in view.inputs},
+        inputs=input_marks(view),
     )
 
 

@@ -100,6 +100,15 @@ def test_a_new_input_column_rebuilds_the_table_and_keeps_the_old_values(tmp_path
     assert table.read().select("arr_delay", "late").rows() == [(1.0, False)]
 
 
+def test_an_input_column_that_means_something_else_now_rebuilds_the_table(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 60.0, 1, 2))
+    run(tmp_path)
+    other = replace(LATEST, inputs=(LATEST.inputs[0], named("hours", "arr_delay / 30")))
+    made, table = run(tmp_path, view=other)
+    assert made.action == "rebuild"
+    assert table.read()["hours"].to_list() == [2.0]
+
+
 def test_dropped_rows_are_counted_over_all_runs(tmp_path):
     write(tmp_path, "1.parquet", (None, 1.0, 1, 2), ("A", 1.0, 1, 2))
     made, _ = run(tmp_path)

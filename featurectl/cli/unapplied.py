@@ -16,6 +16,7 @@ def warn_unapplied(call: Call, workspace: Workspace, state: State) -> None:
 
     plan = plan_repo(workspace.repo, state, PlanRequest(environment=workspace.environment.name))
     if not plan.empty and state.serial:
-        names = [f"{change.object.replace('_', ' ')} {change.name}" for change in plan.changes]
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        call.progress.done(f"warning: {names[0]}{more} differs from what is applied, which is used: featurectl plan")
+        changed = [change for change in plan.changes if change.kind != "unchanged"]
+        first = f"{changed[0].object.replace('_', ' ')} {changed[0].name}"
+        what = f"{first} differs" if len(changed) == 1 else f"{first} and {len(changed) - 1} more differ"
+        call.progress.done(f"warning: {what} from what is applied, which is used here: featurectl plan")

@@ -25,7 +25,7 @@ class Coverage:
     newest_event: datetime | None = None
     now: datetime | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)  # the view's input columns and their types
+    inputs: Mapping[str, str] = field(default_factory=dict)  # the view's input columns, a digest of each's expression
     columns: Mapping[str, str] = field(default_factory=dict)  # the source's columns and their types, as read
 
 
