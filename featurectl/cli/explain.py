@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
     def explain(
         call: Call, code: Annotated[str | None, typer.Argument(metavar="CODE", help="A code like FC102.")] = None
     ) -> Outcome:
-        """Say at length what a problem's code means; without a code, list them all."""
+        """Say at length what a problem's code means. Without a code, list them all."""
         del call
         from featurectl.spec.problems import CODES
 

@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
         key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of the entity.")] = None,
         offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
     ) -> Outcome:
-        """Show the online values of one entity, with their status, event time, age and version."""
+        """Show the online values of one entity. With their status, event time, age and version."""
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_view, registered_view
 

@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
         folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: new, or empty.")],
         template: Annotated[str, typer.Option(help=f"{' or '.join(NEXT)}.")] = "flights",
     ) -> Outcome:
-        """Write a repository that works at once, on data that it brings, and print the next commands."""
+        """Write a repository that works at once. It brings its data; the next commands are printed."""
         del call
         if template not in NEXT:
             raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))

@@ -32,7 +32,10 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
     ) -> Outcome:
-        """Show what a model version was made of: features with their versions, tables, parameters, metrics."""
+        """Show what a model version was made of.
+
+        Its features with their versions, the tables that it read, parameters and metrics.
+        """
         from featurectl.cli.render.models import render_version, version_json
         from featurectl.open import open_workspace
         from featurectl.scoring import choose_version

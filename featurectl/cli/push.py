@@ -27,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None,
     ) -> Outcome:
-        """Bring the online store up to the offline tables, as of now: the newest version and those in use."""
+        """Bring the online store up to the offline tables.
+
+        As of now, for the newest version of each view and for those that a model version is bound to.
+        """
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
 

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", metavar="FILE")] = None,
     ) -> Outcome:
-        """Write the JSON Schema of a repository's files, with which editors complete and check keys."""
+        """Write the JSON Schema of a repository's files. Editors complete and check keys with it."""
         del call
         from featurectl.spec.schema import file_schema
 

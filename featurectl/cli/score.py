@@ -27,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
         until: UntilOption = None,
         allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
     ) -> Outcome:
-        """Score the rows of a spine with a model version, on the feature versions that it was trained on."""
+        """Score the rows of a spine with a model version.
+
+        The features are of the versions that it was trained on, whatever the files say by now.
+        """
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.models.artifact import read_artifact
         from featurectl.models.runtimes import load_runtime

@@ -13,7 +13,10 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "status", as_of=True)
     def status(call: Call) -> Outcome:
-        """Show how old sources and views are against their SLAs; exit 1 when one is stale or can't be seen."""
+        """Show how old sources and views are against their SLAs.
+
+        Exits 1 when one is past `error_after`, or can't be seen.
+        """
         from featurectl.cli.render.status import render_status, status_json
         from featurectl.monitor.status import ServedView, check_source, check_views
         from featurectl.open import open_workspace

@@ -13,7 +13,7 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "test")
     def test(call: Call) -> Outcome:
-        """Run the repository's unit tests of features: rows in, values out; nothing else is touched."""
+        """Run the feature tests of the repository. Rows in, values out; nothing else is touched."""
         from featurectl.cli.render.feature_tests import render_results, result_json
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.feature_tests import run_feature_test

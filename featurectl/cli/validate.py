@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True,
     ) -> Outcome:
-        """Check every file of the repository, without network and registry, and show all problems at once."""
+        """Check every file of the repository. All problems at once; without network and registry."""
         from featurectl.spec.load import load_repo
 
         root = call.root()

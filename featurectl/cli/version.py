@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "version")
     def version(call: Call) -> Outcome:
-        """Print the version of featurectl and of the libraries that it computes with."""
+        """Print the versions of featurectl and its libraries."""
         found = {name: _version(name) for name in _LIBRARIES}
         result = {"featurectl": __version__, "python": platform.python_version(), **found}
         text = "\n".join(f"{name:<12}{value or 'not installed'}" for name, value in result.items())
