@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -159,9 +159,10 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None) -> Works
     if name not in repo.environments:
         raise UsageError(f"no environment {name!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
     environment = repo.environments[name]
+    not_run = (*repo.not_in_this_version, *environment.not_in_this_version)
     return Workspace(
         root=root,
-        repo=repo,
+        repo=replace(repo, not_in_this_version=not_run),
         environment=environment,
         now=as_of or environment.now or datetime.now(UTC),
         warnings=tuple(repo.problems),

@@ -7,7 +7,7 @@ definition's source. A field that holds its default is left out, so that a new o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
@@ -53,10 +53,7 @@ def load_source(json: Json) -> Source:
 def load_view(json: Json) -> FeatureView:
     """Return the feature view of a dumped definition, typed by the columns of its source that it holds."""
     view = _load_object(FeatureView, json)
-    typed, _ = check_view(view, view.source.columns)
-    if view.source.columns is None:  # types were declared, or are not known yet: keep what was
-        return replace(typed, inputs=view.inputs, features=view.features, derived=view.derived)
-    return typed
+    return check_view(view, view.source.columns)[0]
 
 
 def load_model(json: Json) -> Model:

@@ -213,3 +213,20 @@ def test_schema_knows_the_lists_and_the_keys_of_the_language(tmp_path, capsys):
     assert main(["schema", "--out", str(out)]) == 0
     assert json.loads(out.read_text()) == schema
     assert main(["schema", "--out", str(tmp_path / "none" / "x.json")]) == 64
+
+
+def test_what_an_environment_does_not_run_is_refused_by_plan_and_apply_in_that_environment(tmp_path, capsys):
+    project = """
+project: p
+environments:
+  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db"}
+  prod: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db", engine: {type: spark}}
+"""
+    write_repo(
+        tmp_path, {"featurectl.yaml": project, "base.yaml": BASE.replace("path: data/airports.parquet", "path: a.csv")}
+    )
+    for command in (["plan"], ["apply", "--auto-approve"]):
+        assert main([*command, "-C", str(tmp_path), "--env", "prod"]) == 1
+        assert "the engine spark is not in this version" in capsys.readouterr().err
+        assert main([*command, "-C", str(tmp_path)]) == 0
+        assert "spark" not in capsys.readouterr().err

@@ -101,6 +101,7 @@ models:
       - delays: "*"
       - {view: facts, join: {airport: origin}, prefix: origin_, features: [alt]}
       - {feature: "delays:count_1d", as: flights_today, type: float64, default: 0}
+      - {feature: "delays:delay_mean_7d", as: week, default: 1}
       - derived: [{name: per_mile, expr: trend / distance}]
 """
     repo = load(tmp_path, {"base.yaml": BASE, "m.yaml": text})
@@ -108,13 +109,15 @@ models:
     inputs = repo.models["m"].inputs
     assert [item.name for item in inputs] == [
         "distance", "carrier", "count_1d", "delay_mean_1d", "delay_mean_7d", "trend", "origin_alt", "flights_today",
-        "per_mile",
+        "week", "per_mile",
     ]  # fmt: skip
     assert inputs[1] == RequestInput(name="carrier", dtype="string", model_dtype="category")
     assert isinstance(inputs[6], FeatureInput)
     assert inputs[6].join == {"airport": "origin"}
     assert (inputs[7].dtype, inputs[7].model_dtype, inputs[7].default) == ("int64", "float64", 0)
-    assert inputs[8].dtype == "float64"
+    assert isinstance(inputs[8], FeatureInput)
+    assert isinstance(inputs[8].default, float)  # 1 and 1.0 are the same default
+    assert inputs[9].dtype == "float64"
 
 
 def test_everything_declared_survives_a_round_trip_through_json(tmp_path):

@@ -86,6 +86,7 @@ CASES = [
     ("FC305", VIEW + "    aggregates: [{op: «mean», column: origin, windows: [1d]}]\n", ""),
     ("FC306", STATE + "    features: [{name: distance, default: «far»}]\n", ""),
     ("FC306", VIEW + "    aggregates: [{op: count, windows: [1d], default: «1.5»}]\n", ""),
+    ("FC306", MODEL + "    features: [{feature: 'delays:count_1d', default: «few»}]\n", ""),
     ("FC307", VIEW.replace("arrivals", "airports").replace("carrier", "airport") + "    «aggregates»: [{op: count, windows: [1d]}]\n", ""),
     ("FC307", "sources:\n  - {name: s, path: a.csv, «available_at»: x}\n", ""),
     ("FC308", MODEL.replace("arr_delay >", "«arr_delay» >") + "    features: [{request: {arr_delay: float64}}]\n", ""),
