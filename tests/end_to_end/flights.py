@@ -1,0 +1,105 @@
+"""Repositories of the flights template, and the commands of featurectl run on them in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from featurectl.cli.main import main
+from tests.end_to_end.declared import airport_side, read_views
+
+SOURCES = {"arrivals": "sched_dep_at", "departures": "departed_at", "weather": "observed_at"}
+SPINE, TIME = "flights", "decided_at"
+
+# The part of the year that quick tests look at: rows of six weeks, asked about in the last eleven days.
+ROWS_FROM, ASKED_FROM, ROWS_TO = (datetime(2013, *day, tzinfo=UTC) for day in ((11, 1), (12, 1), (12, 12)))
+SPINE_SEED = 11
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A feature repository on disk."""
+
+    root: Path
+
+    def run(self, *words: str) -> dict:
+        """Run a command that must succeed, and return its JSON result."""
+        code, document, said = self.call(*words)
+        assert code == 0, f"featurectl {' '.join(words)}: exit {code}\n{said}\n{json.dumps(document)[:2000]}"
+        return document["result"]
+
+    def call(self, *words: str) -> tuple[int, dict, str]:
+        """Run a command and return its exit code, its JSON document and what it said to the terminal."""
+        out, said = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+            code = main([*words, "-C", str(self.root), "-q", "-o", "json"])
+        return code, json.loads(out.getvalue() or "{}"), said.getvalue()
+
+    def data(self, name: str) -> Path:
+        """Return the file of a source."""
+        return self.root / "data" / f"{name}.parquet"
+
+    def rows(self, name: str) -> pl.DataFrame:
+        """Return the rows of a source's file."""
+        return pl.read_parquet(self.data(name))
+
+    def training_set(self, model: str, *words: str) -> pl.DataFrame:
+        """Return a model's training set, through the command and its file."""
+        out = self.root / "made.parquet"
+        self.run("training-set", model, "--out", str(out), *words)
+        return pl.read_parquet(out)
+
+    def copy(self, root: Path) -> Repository:
+        """Return a copy with everything in it, stores and registry too."""
+        shutil.copytree(self.root, root)
+        return Repository(root)
+
+
+def write_flights(root: Path) -> Repository:
+    """Write the template as `init` does, with a second model, `everything`, that has every feature of every view."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(["init", str(root), "-q"])
+    assert code == 0, out.getvalue()
+    features = [
+        {"view": view.name, "prefix": f"{view.name}__", "features": "*"}
+        | ({"join": {"airport": airport_side(view)}} if "airport" in view.join else {})
+        for view in read_views(root).values()
+    ]
+    model = {"name": "everything", "spine": {"source": SPINE, "time": TIME}, "features": features}
+    (root / "models" / "everything.yaml").write_text(yaml.safe_dump({"models": [model]}))
+    return Repository(root)
+
+
+def write_some_flights(root: Path) -> Repository:
+    """Write the template with six weeks of rows; its spine is out of order, has equal rows and flights twice."""
+    repository = write_flights(root)
+    for name, event in SOURCES.items():
+        rows = repository.rows(name)
+        rows.filter(pl.col(event).is_between(ROWS_FROM, ROWS_TO)).write_parquet(repository.data(name))
+    asked = repository.rows(SPINE).filter(pl.col(TIME).is_between(ASKED_FROM, ROWS_TO))
+    asked = pl.concat([asked, asked.sample(50, seed=SPINE_SEED)]).sample(fraction=1.0, shuffle=True, seed=SPINE_SEED)
+    asked.write_parquet(repository.data(SPINE))
+    return repository
+
+
+def quicken_training(repository: Repository) -> None:
+    """Make the models small: what a test of the plumbing needs."""
+    path = repository.root / "models" / "late_arrival.yaml"
+    text = path.read_text().replace("n_estimators: 200", "n_estimators: 15").replace("num_threads: 2", "num_threads: 1")
+    path.write_text(text)
+
+
+def build(repository: Repository, *words: str) -> Repository:
+    """Apply and materialize a repository."""
+    repository.run("apply", "--auto-approve", *[w for w in words if "as-of" not in w])
+    repository.run("materialize", *words)
+    return repository
