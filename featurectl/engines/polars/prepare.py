@@ -125,6 +125,9 @@ def _within(scan: pl.LazyFrame, piece: Piece) -> pl.LazyFrame:
 
 
 def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
+    for item in source.select:
+        if item.name == column:  # it may hide a column of the files; it is computed from those, not from others
+            return _named(item).cast(INSTANT)
     dtype = schema.get(column)
     if dtype is None:
         raise DataError(f"source {source.name} has no column {column!r}", code="FC503")

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from featurectl.engines.base import Piece
 from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.errors import DataError
+from featurectl.expressions.check import type_expression
+from featurectl.spec.definition import NamedExpression
 from featurectl.units import HOUR_US
-from tests.definitions import ARRIVALS, DELAYS, LATEST
+from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -100,6 +102,15 @@ def test_a_static_source_is_known_always():
 def test_a_date_column_means_midnight():
     frame = rows(("A", 1.0, 5, 5)).with_columns(pl.col("at").cast(pl.Date))
     assert prepare(frame).rows["event_time"].to_list() == [T0]
+
+
+def test_a_clock_may_be_a_select_column_even_one_that_hides_its_own_input():
+    hidden = NamedExpression(
+        name="at", expression=type_expression("at - interval '1 hour'", COLUMNS), dtype="timestamp"
+    )
+    source = replace(ARRIVALS, select=(*ARRIVALS.select, hidden))
+    made = prepare(rows(("A", 1.0, 5, 6)), replace(LATEST, source=source))
+    assert made.rows["event_time"].to_list() == [at(4)]
 
 
 @pytest.mark.parametrize(
