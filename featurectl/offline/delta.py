@@ -21,7 +21,7 @@ from featurectl.engines.polars.hashing import bucket_of
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.order import choose_buckets, ordered, row_order
+from featurectl.offline.order import choose_buckets, ordered
 
 BUCKET: Final = "bucket"
 _METADATA: Final = "featurectl"  # the key of our part in a commit
@@ -161,10 +161,10 @@ class ViewTable:
         with self._failures("read"):
             paths = [f"{self.location}/{path}" for path in files["path"]]
             rows = pl.read_parquet(paths, columns=schema.names(), hive_partitioning=False, glob=False)
-        return ordered(rows, row_order(self.keys))
+        return ordered(rows, self.keys)
 
     def _with_bucket(self, rows: pl.DataFrame, buckets: int) -> pl.DataFrame:
-        rows = ordered(rows, row_order(self.keys))
+        rows = ordered(rows, self.keys)
         bucket = bucket_of(rows.select(self.keys), buckets) if self.keys else pl.lit(0, dtype=pl.Int32)
         return rows.with_columns(bucket.alias(BUCKET))
 

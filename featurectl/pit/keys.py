@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.pit.arrays import Bools, Ints
+from featurectl.pit.order import is_ordered, row_order, sort_rows, tie_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
 MOST = 2**63 - 1  # of an int64
@@ -62,14 +63,14 @@ def microseconds(times: pl.Series) -> Ints:
 
 
 def arrange(rows: pl.DataFrame, keys: Sequence[str]) -> Table:
-    """Return the rows as a table, sorted by (keys, event_time, available_at, tie_order).
+    """Return the rows as a table, sorted by (keys, event_time, available_at, tiebreak columns, tie_order).
 
     Tables are kept sorted, so this is a few comparisons with the row before; rows in any other order are sorted.
     """
     table = _table(rows, tuple(keys))
     if _in_order(table):
         return table
-    return _table(rows.sort(*keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER, maintain_order=True), tuple(keys))
+    return _table(sort_rows(rows, row_order(keys, rows.columns)), tuple(keys))
 
 
 def _table(rows: pl.DataFrame, keys: tuple[str, ...]) -> Table:
@@ -98,10 +99,19 @@ def _in_order(table: Table) -> bool:
     if np.any(same_key & (after < before)):
         return False
     tied = np.flatnonzero(same_key & (after == before))
+    if tie_columns(table.frame.columns):
+        return _ties_in_order(table, np.union1d(tied, tied + 1))
     available, tie = table.available_at, table.frame[TIE_ORDER].to_numpy()
     earlier = available[tied + 1] < available[tied]
     swapped = (available[tied + 1] == available[tied]) & (tie[tied + 1] < tie[tied])
     return not np.any(earlier | swapped)
+
+
+def _ties_in_order(table: Table, places: Ints) -> bool:
+    """Return whether the rows at these places, in order of key and event time, are in total order."""
+    group = "\x00group"
+    rows = table.frame[places].with_columns(pl.Series(group, table.groups.owner[places]))
+    return is_ordered(rows, row_order([group], rows.columns))
 
 
 def find_probes(table: Table, spine: pl.DataFrame, time: str) -> Probes:

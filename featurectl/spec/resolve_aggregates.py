@@ -15,9 +15,7 @@ from featurectl.spec.node import Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.scope import Part, Scope, bare_column
-from featurectl.spec.values import NAME
-
-RESERVED = ("event_time", "available_at", "tie_order", "bucket", "asof")
+from featurectl.spec.values import NAME, is_reserved
 
 
 @dataclass(slots=True)
@@ -33,8 +31,8 @@ class Stored:
 
     def keep(self, wanted: str, text: str, place: Scalar | Place) -> str:
         """Keep an input under its wanted name, or near it when another has it, and return the name."""
-        taken = (*RESERVED, *self.keys)
-        name = wanted if NAME.fullmatch(wanted) and wanted not in taken else f"{wanted.lower()}_value"
+        taken = is_reserved(wanted) or wanted in self.keys
+        name = wanted if NAME.fullmatch(wanted) and not taken else f"{wanted.lower()}_value"
         name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
         while name in self.inputs and self.inputs[name].expression.text != text:
             name += "_"

@@ -21,6 +21,7 @@ from featurectl.spec.repo import Environment
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.scope import Part
 from featurectl.spec.typing_source import check_source, row_columns
+from featurectl.spec.values import is_reserved
 from featurectl.units import parse_instant
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
@@ -55,13 +56,17 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
 
 
 def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:
-    """Return an entity; FC104 for a type that no key can have, FC207 for a key name that has two types."""
+    """Return an entity; FC104 a type that no key can have, FC105 a reserved name, FC207 a name that has two types."""
     keys = shape.fields.get("keys")
     assert isinstance(keys, Fields)
     for key, dtype in shape.keys.items():
         if dtype not in KEY_TYPES:
             message = f"a key can't be {dtype}; keys are {', '.join(KEY_TYPES)}"
             declared.report.error("FC104", message, keys.place(key))
+        if is_reserved(key):
+            message = f'"{key}" is a column that every view has, it can\'t be a key'
+            note = f"give the key another name: `join: {{NAME: {key}}}` of a view maps it to the column of the source"
+            declared.report.error("FC105", message, keys.keys[key].place, note=note)
         for other in declared.entities.values():
             if other.keys.get(key, dtype) != dtype:
                 first = declared.places[("entity", other.name, "keys", key)]

@@ -15,11 +15,12 @@ from featurectl.spec.model_view import DerivedShape, FeatureShape, FeatureViewSh
 from featurectl.spec.node import Fields
 from featurectl.spec.place import Place
 from featurectl.spec.report import did_you_mean
-from featurectl.spec.resolve_aggregates import RESERVED, Stored, add_aggregate
+from featurectl.spec.resolve_aggregates import Stored, add_aggregate
 from featurectl.spec.resolve_source import freshness_of
 from featurectl.spec.scope import Part, bare_column
 from featurectl.spec.typing_source import row_columns
 from featurectl.spec.typing_view import check_view
+from featurectl.spec.values import is_reserved
 
 Named = TypeVar("Named", Feature, Derived)
 
@@ -195,7 +196,7 @@ def _check_names(stored: Stored, declared: Declared) -> None:
     """Report features that share a name, or have the name of a key or of a column that every table has."""
     seen: dict[str, Place] = {}
     for name, place in stored.named:
-        if name in RESERVED:
+        if is_reserved(name):
             message = f'"{name}" is a column that every view has; give the feature another name'
             declared.report.error("FC105", message, place)
         elif name in stored.keys:

@@ -20,7 +20,17 @@ from featurectl.units import parse_duration, parse_instant
 T = TypeVar("T")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LIFETIME = "lifetime"
+_TAKEN = re.compile(r"event_time|available_at|tie_order|tie_\d+|bucket|computed_at|asof")
 _WANTED: dict[object, str] = {Fields: "a mapping", Items: "a list", Scalar: "a single value"}
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a name belongs to a column that the tables and rows of every view have.
+
+    >>> is_reserved("bucket"), is_reserved("tie_0"), is_reserved("tie_count")
+    (True, True, False)
+    """
+    return _TAKEN.fullmatch(name) is not None
 
 
 def report_of(info: ValidationInfo) -> Report:
