@@ -27,7 +27,7 @@ TEST_SHARE = 0.25
 PARAMS = {
     "n_estimators": 200,
     "learning_rate": 0.05,
-    "num_threads": 2,
+    "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
     "verbose": -1,
