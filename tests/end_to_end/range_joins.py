@@ -11,6 +11,7 @@ import polars as pl
 from tests.end_to_end.declared import Source, View, Window, airport_side
 
 BLOCKS = 4  # rows meet moments by blocks of a quarter of the window, then to the microsecond
+CLOCK_END = 10**16  # microseconds; both clocks lie below it, so that one number orders rows by both
 AGGREGATES = {"mean": "avg({})", "max": "max({})", "count": "count(*)"}
 
 
@@ -90,7 +91,7 @@ def _aggregates(windows: Sequence[Window]) -> str:
 def _aggregate(window: Window) -> str:
     column = f"r.{window.column}"
     if window.op == "last":  # of the rows where it is not null
-        return f"arg_max({column}, (r.event_us, r.available_us))"
+        return f"arg_max({column}, r.event_us::hugeint * {CLOCK_END} + r.available_us)"
     return AGGREGATES[window.op].format(f"{column}::double" if window.op == "mean" else column)
 
 
