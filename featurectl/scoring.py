@@ -43,6 +43,10 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
         UsageError: there is no such version, or no such alias yet.
     """
     versions = [v for v in state.model_versions if v.model == model]
+    if not versions and state.current("model", model) is None:
+        known = sorted(o.name for o in state.objects if o.kind == "model" and o.current)
+        hint = "applied models: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
+        raise UsageError(f"no model {model!r} is applied in project {state.project}", hint=hint)
     if not versions:
         raise UsageError(f"model {model!r} has no trained version", hint=f"featurectl train {model}")
     number = int(which) if which.isdigit() else state.aliases.get((model, which))

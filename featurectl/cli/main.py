@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from typer.exceptions import Abort, Exit, TyperException
@@ -24,6 +27,7 @@ from featurectl.errors import (
 )
 
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
+_JSON = (("-o", "json"), ("--output", "json"))
 
 
 def exit_code_of(error: FeaturectlError) -> int:
@@ -41,18 +45,19 @@ def exit_code_of(error: FeaturectlError) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises."""
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        parsed = app(list(sys.argv[1:] if argv is None else argv), standalone_mode=False)
+        parsed = app(words, standalone_mode=False)
     except TyperException as error:
-        _say(f"error: {error.format_message()}\n")
-        return USAGE
+        return _refuse(words, _usage_error(error))
     except UsageError as error:
-        _say(_error_text(error))
-        return USAGE
+        return _refuse(words, error)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exit as error:
         return error.exit_code
+    except OSError as error:  # only help and completion are written while parsing
+        return _unwritable(error)
     if not isinstance(parsed, Invocation):
         return parsed if isinstance(parsed, int) else 0
     return _execute(parsed)
@@ -67,7 +72,7 @@ def _execute(invocation: Invocation) -> int:
         outcome = _failed(call, error)
     except (Abort, KeyboardInterrupt):
         _say("interrupted\n")
-        return INTERRUPTED
+        outcome = Outcome(exit_code=INTERRUPTED, result={"error": {"code": "", "message": "interrupted", "hint": ""}})
     except BrokenPipeError:
         _close_stdout()
         return FOUND_PROBLEMS
@@ -117,6 +122,30 @@ def _crashed(call: Call, error: Exception) -> Outcome:
     return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})
 
 
+def _refuse(words: Sequence[str], error: UsageError) -> int:
+    """Say what is wrong with a command line that can't be parsed, in the form that it asks for."""
+    if not _wants_json(words):
+        _say(_error_text(error))
+        return USAGE
+    detail = {"code": error.code, "message": error.message, "hint": error.hint}
+    command = next((word for word in words if not word.startswith("-")), "")
+    outcome = Outcome(exit_code=USAGE, result={"error": detail})
+    return _written(_document(command, outcome, []), USAGE)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return not {"-ojson", "--output=json"}.isdisjoint(words) or any(pair in _JSON for pair in pairwise(words))
+
+
+def _usage_error(error: TyperException) -> UsageError:
+    """Return the parser's error as ours, with the nearest of the options that it offers."""
+    name, offered = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+    if not offered:
+        return UsageError(error.format_message())
+    near = difflib.get_close_matches(name, offered, n=1)
+    return UsageError(f"No such option: {name}", hint=f"did you mean {near[0]}?" if near else "")
+
+
 def _error_text(error: FeaturectlError) -> str:
     code = f"[{error.code}]" if error.code else ""
     hint = f"  = {error.hint}\n" if error.hint else ""
@@ -126,25 +155,23 @@ def _error_text(error: FeaturectlError) -> str:
 def _draw(call: Call, outcome: Outcome) -> int:
     from featurectl.cli.render.problems import problems_json, render_problems
 
-    try:
-        if call.output == "json":
-            _print(_document(call, outcome, problems_json(outcome.problems, call)))
-            return outcome.exit_code
-        if outcome.problems:
-            text = render_problems(outcome.problems, call)
-            (_print if call.output != "text" else _say)(text)
-        drawn = outcome.text if call.output == "text" else outcome.drawings.get(call.output, "")
-        if drawn:
-            _print(drawn)
-    except BrokenPipeError:
-        _close_stdout()
-    return outcome.exit_code
+    if call.output == "json":
+        document = _document(call.command, outcome, problems_json(outcome.problems, call))
+        return _written(document, outcome.exit_code)
+    drawn = outcome.text if call.output == "text" else outcome.drawings.get(call.output, "")
+    if outcome.problems:
+        text = render_problems(outcome.problems, call)
+        if call.output == "text":
+            _say(text)
+        else:
+            drawn = "\n".join(part.rstrip("\n") for part in (text, drawn) if part)
+    return _written(drawn, outcome.exit_code)
 
 
-def _document(call: Call, outcome: Outcome, problems: list[dict[str, object]]) -> str:
+def _document(command: str, outcome: Outcome, problems: list[dict[str, object]]) -> str:
     document = {
         "schema_version": 1,
-        "command": call.command,
+        "command": command,
         "ok": outcome.exit_code == 0,
         "exit_code": outcome.exit_code,
         "problems": problems,
@@ -153,17 +180,35 @@ def _document(call: Call, outcome: Outcome, problems: list[dict[str, object]]) -
     return json.dumps(document, indent=2, ensure_ascii=False, default=str)
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+def _written(text: str, code: int) -> int:
+    """Write the result to stdout and return the exit code: the given one, unless stdout can't be written."""
+    if not text or sys.stdout is None:  # None: the caller has closed it
+        return code
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        _close_stdout()
+    except OSError as error:
+        return _unwritable(error)
+    return code
+
+
+def _unwritable(error: OSError) -> int:
+    _close_stdout()
+    _say(f"error: stdout can't be written: {error.strerror}\n")
+    return USAGE
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text if text.endswith("\n") else text + "\n")
-    sys.stderr.flush()
+    """Write to stderr; when nobody can read it, the command goes on."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+        sys.stderr.flush()
 
 
 def _close_stdout() -> None:
+    """Let what is still buffered for stdout go nowhere, so that the interpreter does not fail on it when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

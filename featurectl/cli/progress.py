@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from featurectl.progress import Progress, Silent
 
@@ -84,7 +85,7 @@ class _Ticker:
 
 def open_progress(*, quiet: bool) -> Progress:
     """Return the progress that fits: none when quiet, living lines on a terminal, plain lines elsewhere."""
-    if quiet:
+    if quiet or sys.stderr is None:  # None: the caller has closed it
         return Silent()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return TerminalProgress()
@@ -92,5 +93,6 @@ def open_progress(*, quiet: bool) -> Progress:
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody reads it any more: the work goes on
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -110,6 +110,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
     for part in text.split(","):
         view, colon, feature = part.strip().partition(":")
         if not (view and colon and feature):
-            raise UsageError(f"--features: {part.strip()!r} is not view:feature", hint="carrier_delays:late_rate_7d")
+            hint = "write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*"
+            raise UsageError(f"--features: {part.strip()!r} is not view:feature", hint=hint)
         found.append((view, feature))
     return found

@@ -67,10 +67,7 @@ def fit_model(
     matrix = form.encode(known.rows)
     estimator = make_estimator(trainer.estimator, trainer.params, trainer.seed)
     names = [item.name for item in form.inputs]
-    try:
-        fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
-    except (ValueError, TypeError) as error:
-        raise DataError(f"model {model}: {trainer.estimator} could not be fitted: {error}", code="FC513") from error
+    fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     unseen = ~is_train
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.

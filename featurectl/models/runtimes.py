@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import io
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +18,7 @@ from featurectl.models.matrix import Matrix
 Scores = npt.NDArray[np.float64]
 
 LIGHTGBM, PICKLE = "txt", "pkl"
+_FIT_FAILURES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError)
 
 
 class Runtime(Protocol):
@@ -61,11 +64,30 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
 def fit_estimator(
     estimator: Estimator, matrix: Matrix, label: npt.NDArray[Any], names: Sequence[str], categories: Sequence[int]
 ) -> None:
-    """Fit an estimator; LightGBM is told the names of the columns and which are categories."""
-    if type(estimator).__module__.startswith("lightgbm"):
-        estimator.fit(matrix, label, feature_name=list(names), categorical_feature=list(categories))  # type: ignore[call-arg]
-    else:
-        estimator.fit(matrix, label)
+    """Fit an estimator; LightGBM is told the names of the columns and which are categories.
+
+    What an estimator prints goes to stderr: stdout is the result of the command.
+
+    Raises:
+        DataError: FC513, it refuses its parameters or the rows.
+    """
+    kind = f"{type(estimator).__module__}.{type(estimator).__name__}"
+    try:
+        with redirect_stdout(sys.stderr):
+            if kind.startswith("lightgbm"):
+                estimator.fit(matrix, label, feature_name=list(names), categorical_feature=list(categories))  # type: ignore[call-arg]
+            else:
+                estimator.fit(matrix, label)
+    except _failures(kind) as error:
+        raise DataError(f"{kind} could not be fitted: {error}", code="FC513") from error
+
+
+def _failures(kind: str) -> tuple[type[Exception], ...]:
+    if not kind.startswith("lightgbm"):
+        return _FIT_FAILURES
+    from lightgbm.basic import LightGBMError
+
+    return (*_FIT_FAILURES, LightGBMError)
 
 
 def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, bytes]:

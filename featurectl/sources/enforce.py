@@ -44,6 +44,16 @@ def found_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
     return {name: dtype for name, dtype in types.items() if dtype is not None}
 
 
+def seen_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
+    """Return the columns as `found_columns`, but a clock that can't be read as a timestamp with its own type."""
+    columns = found_columns(source, schema)
+    for name in columns.keys() & {source.event_time, source.available_at}:
+        dtype = language_dtype(schema[name])
+        if dtype is not None and plan_cast(name, schema[name], dtypes.TIMESTAMP, reading_of(source)) is None:
+            columns[name] = dtype
+    return columns
+
+
 def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
     """See that the columns exist that the source's own keys name.
 

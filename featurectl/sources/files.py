@@ -85,7 +85,10 @@ class FileReader:
     def schema(self, file: str) -> pl.Schema:
         """Return the columns of one file as Polars reads them."""
         with reading(self._where(file)):
-            return self._raw([file]).collect_schema()
+            schema = self._raw([file]).collect_schema()
+        if self.source.format == "csv":
+            _refuse_repeated(schema, self._where(file))
+        return schema
 
     @property
     def _loose(self) -> bool:
@@ -158,6 +161,14 @@ class FileReader:
             raise DataError(f"source {self.source.name}, file {file} can't be read: {error}", code="FC502") from error
         name = file.relative_to(self.root) if file.is_relative_to(self.root) else file
         return Part(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
+
+
+def _refuse_repeated(schema: pl.Schema, where: str) -> None:
+    """Polars renames the second of two columns of one name: `amount`, `amount_duplicated_0`."""
+    for name in schema:
+        first, mark, number = name.rpartition("_duplicated_")
+        if mark and number.isdigit() and first in schema:
+            raise DataError(f"{where} has two columns {first!r}", code="FC502")
 
 
 def find_files(root: Path, path: str, suffix: str) -> list[Path]:

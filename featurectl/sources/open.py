@@ -10,7 +10,7 @@ from typing import assert_never
 from featurectl import dtypes
 from featurectl.errors import PlanError
 from featurectl.sources.base import SourceReader
-from featurectl.sources.enforce import found_columns
+from featurectl.sources.enforce import seen_columns
 from featurectl.sources.files import FileReader
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import expand, has_variable
@@ -62,7 +62,7 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
     columns: dict[str, str] = {}
     for part in reader.parts():
         schema = reader.schema(part.name)
-        found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else found_columns(source, schema)
+        found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else seen_columns(source, schema)
         columns |= {name: dtype for name, dtype in found.items() if name not in columns}
     return columns
 

@@ -122,8 +122,12 @@ def _read_files(root: Path, declared: Declared) -> _Files:
     for path in paths:
         relative = path.relative_to(root).as_posix()
         files.paths.append(relative)
+        found = len(declared.report.problems)
         node = _read_file(path, relative, declared.report)
         if node is None:
+            if relative == PROJECT_FILE and len(declared.report.problems) == found:
+                message = "the file is empty: it needs a project and its environments"
+                declared.report.error("FC103", message, Place(relative))
             continue
         if relative == PROJECT_FILE:
             files.project = _shape(ProjectShape, node, declared.report)

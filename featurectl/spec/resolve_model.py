@@ -41,7 +41,7 @@ from featurectl.spec.problems import Problem
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_view import check_join_keys
 from featurectl.spec.scope import Part
-from featurectl.spec.training_columns import check_columns
+from featurectl.spec.training_columns import check_columns, check_output
 from featurectl.spec.typing_model import check_model
 
 
@@ -79,6 +79,7 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
     tell(declared.report, issues, inputs.places, shape.fields.head)
     check_columns(typed, inputs.columns, shape.spine, declared)
+    check_output(typed, shape.output, declared)
     return typed
 
 

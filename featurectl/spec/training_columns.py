@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.tree import ExpressionError
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import Label, Model, RequestInput
-from featurectl.spec.model_training import LabelShape, SpineShape
+from featurectl.spec.model_training import LabelShape, OutputShape, SpineShape
 from featurectl.spec.node import Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.typing_source import row_columns
+from featurectl.spec.typing_view import ASOF
+
+VERSION_COLUMN: Final = "model_version"
 
 
 def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineShape, declared: Declared) -> None:
@@ -22,7 +27,9 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
     spine_place = shape.fields.place("source")
     seen: dict[str, Place] = {}
     for name, place in columns:
-        if name in seen:
+        if name == ASOF:
+            declared.report.error("FC105", f'"{ASOF}" is the time of the row; give the column another name', place)
+        elif name in seen:
             message = f'two columns of the training set are named "{name}"'
             declared.report.clash("FC205", message, place, (seen[name], "the other one stands here"))
         elif name in spine and name not in requested:
@@ -31,6 +38,15 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
         seen.setdefault(name, place)
     if model.spine.label is not None and shape.label is not None:
         _check_label(model.spine.label, shape.label, (seen, requested), declared)
+
+
+def check_output(model: Model, shape: OutputShape | None, declared: Declared) -> None:
+    """Report FC205 for a score named like a column of the spine, or like the version that stands beside it."""
+    spine = row_columns(model.spine.source) or {}
+    if shape is not None and model.output_name in (*spine, VERSION_COLUMN):
+        owner = "the spine" if model.output_name in spine else "every table of scores"
+        message = f'"{model.output_name}" is a column of {owner} already; give the output another name'
+        declared.report.error("FC205", message, shape.fields.place("name"))
 
 
 def _check_label(label: Label, shape: LabelShape, given: tuple[dict[str, Place], set[str]], declared: Declared) -> None:

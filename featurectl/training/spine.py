@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from featurectl.dtypes import TIMESTAMP
+from featurectl.engines.polars.cast import cast_exact
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
+from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError, UsageError
 from featurectl.sources.base import SourceReader
 from featurectl.sources.failures import reading
@@ -86,8 +89,8 @@ def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     """Return the rows of a file; its time column is `time`, else `event_time`."""
     with reading(f"spine {path}"):
         frame = reader.scan(reader.parts()).collect()
-    column = time if time in frame.columns else "event_time"
-    return _rows(frame, column, f"file {path.name}")
+    known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
+    return _rows(frame, known[0] if known else time, f"file {path.name}")
 
 
 def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
@@ -117,7 +120,10 @@ def _rows(frame: pl.DataFrame, time: str, origin: str) -> SpineRows:
             code="FC506",
             hint="its columns: " + ", ".join(frame.columns[:12]),
         )
-    dtype = frame.schema[time]
-    if dtype != pl.Date and not isinstance(dtype, pl.Datetime):
-        raise DataError(f"spine {origin}: {time!r} is {dtype}, must be a timestamp or a date", code="FC504")
-    return SpineRows(rows=frame, time=frame[time].cast(INSTANT), time_column=time, origin=origin)
+    instants, dtype = frame[time], frame.schema[time]
+    if dtype == pl.String:
+        instants = cast_exact(instants, TIMESTAMP, f"spine {origin}: column {time}")
+    elif not isinstance(dtype, pl.Date | pl.Datetime):
+        kind = language_dtype(dtype) or dtype
+        raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
+    return SpineRows(rows=frame, time=instants.cast(INSTANT), time_column=time, origin=origin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -45,7 +45,7 @@ def build_training_set(
     columns are spine columns and are not repeated, but in the type that the model declares.
 
     Raises:
-        DataError: FC506 the spine lacks a column, FC504 a value does not fit its type.
+        DataError: FC506 the spine lacks a column, FC504 a value does not fit its type, FC516 a name stands twice.
     """
     joined = join_features(engine, spine, inputs, views)
     request = {item.name for item in inputs if isinstance(item, RequestInput)}
@@ -56,6 +56,7 @@ def build_training_set(
         if last is None or name != last.name
     ]
     made = [joined[item.name] for item in inputs if item.name not in request]
+    _refuse_clash({column.name for column in own}, [column.name for column in made], spine.origin)
     rows = pl.DataFrame([*own, *made, *([] if last is None else [last])])
     assert rows.height == spine.rows.height
     return TrainingSet(
@@ -65,6 +66,16 @@ def build_training_set(
         label="" if last is None else last.name,
         views=views,
     )
+
+
+def _refuse_clash(own: Collection[str], made: Sequence[str], origin: str) -> None:
+    for name in made:
+        if name in own:
+            raise DataError(
+                f"spine {origin} has a column {name!r}, the name of a feature",
+                code="FC516",
+                hint="rename it, or name the feature by `as` or `prefix` in the model",
+            )
 
 
 def _label(label: Label | None, spine: SpineRows) -> pl.Series | None:

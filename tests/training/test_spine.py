@@ -48,7 +48,7 @@ def test_a_file_without_any_time_is_refused(tmp_path):
 def test_a_time_that_is_no_time_is_refused(tmp_path):
     path = tmp_path / "s.parquet"
     pl.DataFrame({"event_time": [1]}).write_parquet(path)
-    with pytest.raises(DataError, match="'event_time' is Int64, must be a timestamp or a date"):
+    with pytest.raises(DataError, match="column event_time is int64, must be a timestamp or a date"):
         read(path)
 
 

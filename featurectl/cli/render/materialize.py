@@ -37,7 +37,9 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(head, [_cells(run) for run in runs])
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()):
-            lines.append(f"{run.made.view}@{run.made.version}: {count:,} rows dropped: {reason}")
+            lines.append(
+                f"{run.made.view}@{run.made.version}: {count:,} {'row' if count == 1 else 'rows'} dropped: {reason}"
+            )
     actions = Counter(run.made.action for run in runs)
     written = sum(run.made.rows_written for run in runs)
     pushed = sum(run.pushed.rows_sent for run in runs if run.pushed)

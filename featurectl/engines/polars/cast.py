@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from featurectl.engines.polars.timestamps import parse_timestamps
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
 
@@ -35,7 +36,7 @@ def cast_exact(column: pl.Series, dtype: str, what: str) -> pl.Series:
 
 def _cast(column: pl.Series, target: pl.DataType | type[pl.DataType]) -> pl.Series:
     if column.dtype == pl.String and isinstance(target, pl.Datetime):
-        return column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        return column.to_frame("").select(parse_timestamps(pl.col(""), "UTC")).to_series()
     if column.dtype == pl.String and target == pl.Date:
         return column.str.to_date("%Y-%m-%d", strict=False)
     if column.dtype == pl.String and target == pl.Boolean:
