@@ -9,6 +9,7 @@ from importlib import metadata
 import polars as pl
 
 from featurectl import __version__
+from featurectl.engines.polars.types import language_dtype
 from featurectl.fingerprint import feature_fingerprints
 from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.spine import Cut
@@ -58,7 +59,7 @@ def null_rates(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, float]:
 
 
 def _describe_input(item: ModelInput, training_set: TrainingSet) -> Mapping[str, object]:
-    dtype = str(training_set.rows.schema[item.name])
+    dtype = language_dtype(training_set.rows.schema[item.name])
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
         return {"name": item.name, "kind": kind, "dtype": dtype}

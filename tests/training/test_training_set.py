@@ -160,6 +160,7 @@ def test_the_manifest_tells_versions_tables_counts_and_nulls(views):
     assert manifest["null_rates"]["n"] == 0.25
     described = manifest["inputs"][1]
     assert (described["name"], described["view"], described["version"]) == ("late_share", "delays", 1)
+    assert described["dtype"] == "float64"
     assert len(described["fingerprint"]) == 64
     assert manifest["spine"]["sha256"] == made.spine.sha256()
 
