@@ -1,0 +1,186 @@
+"""Stores that can't be reached, written or read: exit 69 with the store's name and no password; nothing half-written."""
+
+from __future__ import annotations
+
+import pytest
+
+REDIS = "redis://ana:secret@127.0.0.1:1/0"
+POSTGRES = "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2"
+BELOW_A_FILE = "data/orders.csv/folder"  # root may write anywhere, but not below a regular file
+REGISTRY, OFFLINE = "registry: sqlite:///.featurectl/registry.db", "offline: .featurectl/offline"
+ONLINE = "online: sqlite:///.featurectl/online.db"
+EVERY = [
+    ("plan",), ("apply", "--auto-approve"), ("history",), ("materialize",), ("push",), ("get", "spend", "customer=a"),
+    ("status",), ("train", "pays"), ("models", "list"), ("score", "pays", "--out", "x.csv"),
+    ("training-set", "pays", "--out", "x.csv"),
+]  # fmt: skip
+NEW_ROW = "a,2026-01-07T08:00:00Z,4.5\n"
+
+
+def newer(shop):
+    """Give the source a row that the tables lack."""
+    with (shop.root / "data/orders.csv").open("a") as file:
+        file.write(NEW_ROW)
+
+
+@pytest.mark.parametrize("command", EVERY[3:6], ids=lambda argv: argv[0])
+def test_an_unreachable_redis_is_named(live, command):
+    live.change("featurectl.yaml", ONLINE, f"online: {REDIS}")
+    said = live.fails(69, *command)
+    assert said.startswith("error[FC602]: the online store redis://127.0.0.1:1/0 can't be reached: ")
+    assert "is the server running" in said
+    assert "secret" not in said
+
+
+def test_the_offline_table_is_whole_when_the_online_store_is_gone(live):
+    newer(live)
+    live.change("featurectl.yaml", ONLINE, f"online: {REDIS}")
+    assert live.run("materialize").code == 69
+    live.change("featurectl.yaml", f"online: {REDIS}", ONLINE)
+    assert live.run("materialize").code == 0
+    assert "last event 2026-01-07 08:00" in live.run("get", "spend", "customer=a").out
+    assert "last event 2026-01-07 08:00" in live.run("get", "last_order", "customer=a").out
+
+
+def test_status_shows_a_store_that_is_gone_and_exits_1(live):
+    live.change("featurectl.yaml", ONLINE, f"online: {REDIS}")
+    ran = live.run("status")
+    assert ran.code == 1
+    assert "ERROR  the online store redis://127.0.0.1:1/0 can't be reached" in ran.out
+    assert "0 ok, 2 error." in ran.out
+
+
+@pytest.mark.parametrize("command", EVERY[:5], ids=lambda argv: argv[0])
+def test_an_unreachable_registry_is_named(live, command):
+    live.change("featurectl.yaml", REGISTRY, f"registry: {POSTGRES}")
+    said = live.fails(69, *command)
+    assert said.startswith("error[FC601]: registry postgresql+psycopg://ana:***@127.0.0.1:1/shop")
+    assert "secret" not in said
+
+
+def test_an_unreachable_database_of_a_source_is_named(shop):
+    shop.change("objects.yaml", "path: data/orders.csv\n", f'sql: {{url: "{POSTGRES}", query: "select 1"}}\n')
+    assert shop.run("validate").code == 0
+    assert shop.run("apply", "--auto-approve").code == 0
+    said = shop.fails(69, "materialize")
+    assert said.startswith("error[FC605]: source orders: postgresql://ana:***@127.0.0.1:1/shop")
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "damage,command",
+    [*(("text", command) for command in EVERY), ("pages", EVERY[1]), ("cut", EVERY[1]), ("pages", EVERY[3])],
+)
+def test_a_corrupt_registry_is_named_and_left_alone(live, damage, command):
+    path = live.root / ".featurectl/registry.db"
+    content = path.read_bytes()
+    damaged = {
+        "text": b"no database" * 900,
+        "pages": content[:4096] + b"\x55" * (len(content) - 4096),
+        "cut": content[:9000],
+    }
+    path.write_bytes(damaged[damage])
+    said = live.fails(69, *command)
+    assert said.startswith(f"error[FC601]: registry sqlite:///{path} can't be used: ")
+
+
+@pytest.mark.parametrize("command", EVERY[3:6], ids=lambda argv: argv[0])
+@pytest.mark.parametrize("damage", ["text", "pages"])
+def test_a_corrupt_online_store_is_named_and_left_alone(live, command, damage):
+    path = live.root / ".featurectl/online.db"
+    content = path.read_bytes()
+    path.write_bytes(b"no database" * 900 if damage == "text" else content[:4096] + b"\x55" * (len(content) - 4096))
+    said = live.fails(69, *command)
+    assert said.startswith(f"error[FC602]: the online store {path} can't be used: ")
+
+
+def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
+    (log,) = (live.root / ".featurectl/offline/shop/spend").rglob("*.json")
+    log.write_text("{nothing")
+    for command in (("push", "spend"), ("get", "spend", "customer=a"), ("train", "pays")):
+        assert f"error[FC603]: the offline table {log.parent.parent} can't be read: " in live.fails(69, *command)
+
+
+def test_a_corrupt_file_of_a_table_is_named_and_a_rebuild_repairs_it(live):
+    (rows,) = (live.root / ".featurectl/offline/shop/spend").rglob("*.parquet")
+    rows.write_text("no table")
+    said = live.fails(69, "training-set", "pays", "--out", "x.csv")
+    assert f"error[FC603]: the offline table {rows.parent.parent} can't be read: " in said
+    assert live.run("materialize", "--full").code == 0
+    assert live.run("training-set", "pays", "--out", "x.csv").code == 0
+
+
+def test_an_offline_folder_that_can_not_be_made_is_named(shop):
+    shop.change("featurectl.yaml", OFFLINE, f"offline: {BELOW_A_FILE}")
+    assert shop.run("apply", "--auto-approve").code == 0
+    said = shop.fails(69, "materialize")
+    assert said.startswith(
+        f"error[FC603]: the offline table {shop.root}/{BELOW_A_FILE}/shop/last_order/v1 can't be written"
+    )
+
+
+def test_a_registry_that_can_not_be_made_is_named(shop):
+    shop.change("featurectl.yaml", REGISTRY, f"registry: sqlite:///{BELOW_A_FILE}/r.db")
+    said = shop.fails(69, "apply", "--auto-approve")
+    assert said.startswith(f"error[FC601]: registry sqlite:///{shop.root}/{BELOW_A_FILE}/r.db can't be used: ")
+
+
+def test_an_online_store_that_can_not_be_made_is_named(live):
+    live.change("featurectl.yaml", ONLINE, f"online: sqlite:///{BELOW_A_FILE}/on.db")
+    for command in (("materialize",), ("push",), ("get", "spend", "customer=a")):
+        said = live.fails(69, *command)
+        assert said.startswith(f"error[FC602]: the online store {live.root}/{BELOW_A_FILE}/on.db can't be used: ")
+
+
+@pytest.mark.parametrize(
+    "kind,written,commands",
+    [("registry", REGISTRY, EVERY), ("offline", OFFLINE, [EVERY[i] for i in (3, 4, 5, 6, 7, 9, 10)]),
+     ("online", ONLINE, EVERY[3:6])],
+)  # fmt: skip
+def test_an_unset_variable_is_named_by_the_command_that_needs_it(live, monkeypatch, kind, written, commands):
+    monkeypatch.delenv("SHOP_STORE", raising=False)
+    live.change("featurectl.yaml", written, f'{kind}: "${{SHOP_STORE}}"')
+    assert live.run("validate").code == 0
+    for command in commands:
+        assert live.fails(64, *command) == (
+            f"error: the environment variable SHOP_STORE is not set (environment dev: {kind})\n"
+            "  = export SHOP_STORE=..., or write a default: ${SHOP_STORE:-...}\n"
+        )
+
+
+def test_an_unset_variable_of_a_source_is_named(shop, monkeypatch):
+    monkeypatch.delenv("LAKE", raising=False)
+    shop.change("objects.yaml", "path: data/orders.csv\n", 'path: "${LAKE}/orders.csv"\n')
+    assert shop.run("validate").code == 0
+    assert shop.run("apply", "--auto-approve").code == 0
+    assert "the environment variable LAKE is not set (source orders)" in shop.fails(64, "materialize")
+
+
+@pytest.mark.parametrize(
+    "kind,written,url,said",
+    [("registry", REGISTRY, "nosuchdb://host/x", "nosuchdb"), ("online", ONLINE, "memcached://host", "memcached"),
+     ("registry", REGISTRY, "''", "the registry's URL can't be read")],
+)  # fmt: skip
+def test_an_unknown_kind_of_store_is_wrong_usage(live, kind, written, url, said):
+    live.change("featurectl.yaml", written, f"{kind}: {url}")
+    assert said in live.fails(64, "materialize")
+
+
+def test_a_model_artifact_that_was_changed_or_is_gone_is_not_loaded(live):
+    (artifact,) = (live.root / ".featurectl/offline/models").rglob("*.txt")
+    artifact.write_bytes(artifact.read_bytes() + b"\n")
+    said = live.fails(1, "score", "pays", "--out", "x.csv")
+    assert said == f"error[FC512]: model artifact {artifact} is not the file that was registered\n"
+    artifact.unlink()
+    said = live.fails(1, "score", "pays", "--out", "x.csv")
+    assert said == f"error[FC512]: model artifact {artifact} can't be read: No such file or directory\n"
+
+
+def test_an_artifact_that_can_not_be_written_registers_no_version(live):
+    models = live.root / ".featurectl/offline/models"
+    for path in sorted(models.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    models.rmdir()
+    models.write_text("a file in the way")
+    assert "error[FC603]: model artifact" in live.fails(69, "train", "pays")
+    assert live.run("models", "list").out.count("\n") == 2
