@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stress check lint types layers data wheel coverage format clean
+.PHONY: help demo test stress check lint types layers data docs wheel coverage format clean
 
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ layers: $(READY) ## the directions of imports
 
 data: $(READY) ## make the template's flight data again from its source
 	$(BIN)/python -m benchmarks.flights_data feature_repo_template/flights/data
+
+docs: $(READY) ## make the reference pages again from the code
+	$(BIN)/python docs/generate.py
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/uv build --quiet --wheel --sdist

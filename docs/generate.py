@@ -1,0 +1,166 @@
+"""The reference pages that are made from the code: the commands from the command tree, the problems from their list.
+
+python docs/generate.py        (or `make docs`; a test fails when a committed page differs)
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer
+
+from featurectl.cli.app import app
+from featurectl.spec.problems import CODES
+
+REFERENCE = Path(__file__).parent / "reference"
+COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
+VALUES = {"<str>": "TEXT", "<path>": "FILE", "<float>": "NUMBER", "<int>": "NUMBER"}
+FAMILIES = {
+    "0": "YAML",
+    "1": "Shape: keys and values",
+    "2": "References",
+    "3": "Semantics: columns, types, clocks",
+    "4": "Plan",
+    "5": "Data",
+    "6": "Stores",
+}
+CLI_HEAD = """# The command line
+
+<!-- Made by docs/generate.py from the command tree; edit the commands, not this page. -->
+
+Commands act on the repository of `--repo`, else on that of this folder, else on the nearest above it: the folder that
+holds `featurectl.yaml`. Options stand after the command. `featurectl COMMAND --help` says the same as this page.
+
+## Exit codes
+
+| code | means |
+|---|---|
+| 0 | done, or nothing to do |
+| 1 | it ran and found problems: invalid files or data, a failed test, a stale view, a blocked plan |
+| 2 | `plan --detailed-exitcode` alone: valid, and there are changes |
+| 64 | wrong usage: an unknown name or option, an output that can't be written, an environment variable that is not set, a question without a terminal |
+| 69 | a store or database can't be reached, is full or read-only |
+| 70 | a fault of featurectl; the details are in `.featurectl/crash-*.log` |
+| 75 | try again: another command holds the lock, or has changed the registry or the table meanwhile |
+| 130 | interrupted |
+
+## Output
+
+The result goes to stdout; progress, warnings, problems and errors go to stderr. `-o json` prints exactly one document:
+
+```json
+{"schema_version": 1, "command": "plan", "ok": true, "exit_code": 0, "problems": [], "result": {}}
+```
+
+## Options of every command
+
+"""
+PROBLEMS_HEAD = """# Problems and errors
+
+<!-- Made by docs/generate.py from featurectl/spec/problems.py; edit that file, not this page. -->
+
+`featurectl explain FC301` prints what stands here. A number never changes its meaning. Codes of the form FC35x are
+warnings: they don't stop anything.
+"""
+
+
+def main() -> None:
+    """Write both pages."""
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by the name of its file."""
+    return {"cli.md": cli_page(), "problems.md": problems_page()}
+
+
+def cli_page() -> str:
+    """Return the page of the command line."""
+    parts = list(commands(typer.main.get_command(app)))
+    first = parts[0][1]
+    common = table("option", [row(param, first) for param in first.params if param.name in COMMON])
+    text = CLI_HEAD + common + "\n\n## The commands\n\n"
+    text += "\n".join(f"- [`{name}`](#{anchor(name)}): {summary(command)}" for name, command in parts) + "\n"
+    return text + "".join(section(name, command) for name, command in parts)
+
+
+def commands(group: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield each command with its name, those of a group with the group's before it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a command's heading."""
+    return f"featurectl-{name}".replace(" ", "-")
+
+
+def summary(command: object) -> str:
+    """Return the first sentence of a command's help."""
+    return paragraphs(command.help)[0].split(". ")[0].rstrip(".") + "."
+
+
+def section(name: str, command: object) -> str:
+    """Return a command's part of the page."""
+    own = [param for param in command.params if param.name not in COMMON and param.name != "help"]
+    arguments = [row(param, command) for param in own if param.param_type_name == "argument"]
+    options = [row(param, command) for param in own if param.param_type_name == "option"]
+    words = [word(param) for param in own if param.param_type_name == "argument"]
+    usage = " ".join(["featurectl", name, *words, "[OPTIONS]"])
+    text = f"\n## `featurectl {name}`\n\n```text\n{usage}\n```\n\n" + "\n\n".join(paragraphs(command.help)) + "\n"
+    for title, rows in (("argument", arguments), ("option", options)):
+        text += f"\n{table(title, rows)}\n" if rows else ""
+    return text
+
+
+def word(param: object) -> str:
+    """Return an argument as it stands in the usage line."""
+    name = param.name.upper() if param.required else f"[{param.name.upper()}]"
+    return f"{name}..." if param.nargs == -1 else name
+
+
+def paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a help text, each filled."""
+    return [textwrap.fill(part, 118) for part in textwrap.dedent(text).strip().split("\n\n")]
+
+
+def row(param: object, command: object) -> tuple[str, str]:
+    """Return the two cells of a parameter."""
+    if param.param_type_name == "argument":
+        return f"`{param.name.upper()}`", help_of(param)
+    left, _ = param.get_help_record(typer.Context(command))
+    for shown, name in VALUES.items():
+        left = left.replace(shown, name)
+    return f"`{left}`", help_of(param)
+
+
+def help_of(param: object) -> str:
+    """Return a parameter's help with its default where that says something."""
+    told = param.default if isinstance(param.default, str | int | float) and not isinstance(param.default, bool) else ""
+    return f"{param.help} Default: `{told}`." if told != "" else param.help
+
+
+def table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return a table of two columns."""
+    return "\n".join([f"| {title} | |", "|---|---|", *(f"| {left} | {right} |" for left, right in rows)])
+
+
+def problems_page() -> str:
+    """Return the page of the problem codes."""
+    text = PROBLEMS_HEAD
+    for family, title in FAMILIES.items():
+        text += f"\n## {title}\n"
+        for name, code in sorted(CODES.items()):
+            if name[2] == family:
+                text += f"\n### {name}: {code.title}\n\n{textwrap.fill(code.text, 118)}\n"
+    return text
+
+
+if __name__ == "__main__":
+    main()

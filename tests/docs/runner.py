@@ -1,0 +1,210 @@
+"""Run the commands that a page shows, one after the other, as its reader would."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from featurectl.cli.main import main
+from tests.docs.pages import Block, Command
+
+# The main job on the flights, run once for all pages; training in a process of its own, on one thread: several
+# trainings at a time would wait for each other.
+JOB = (
+    "init flights",
+    "validate",
+    "test",
+    "plan",
+    "apply --auto-approve",
+    "materialize",
+    "training-set late_arrival --out train.parquet",
+    "train late_arrival_static",
+    "train late_arrival",
+    "score late_arrival --out scores.parquet",
+    "models list",
+)
+_ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "passive"}
+_SECONDS = re.compile(r"\(\d+\.\d s\)")
+_BEAT = re.compile(r".* \.\.\. \d+ s")  # a unit that takes ten seconds, as it may on a busy machine
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, in order, and its exit code."""
+
+    output: str
+    exit_code: int
+
+
+@dataclass
+class Reader:
+    """Someone who follows a page: a folder, an environment, and what was done to the flights before.
+
+    `given` replaces the values of variables that a page exports: the addresses of its servers.
+    """
+
+    folder: Path
+    job: Job
+    given: Mapping[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+    recorded: dict[str, Ran] = field(default_factory=dict)
+
+    def follow(self, block: Block, page: str) -> None:
+        """Do what a block says and hold what it shows to what is printed."""
+        for keyword, value in block.notes:
+            if keyword == "setup":
+                self._set_up(value)
+        if (name := block.note("file")) is not None:
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text, encoding="utf-8")
+        if block.language != "console" or block.note("not run") is not None:
+            return
+        commands = block.commands
+        for command in commands:
+            expected = int(block.note("exit") or 0) if command is commands[-1] else 0
+            ran = self.run(command.text)
+            where = f"{page}:{block.line}: $ {command.text}"
+            assert ran.exit_code == expected, f"{where}\nexit {ran.exit_code}, not {expected}\n{ran.output}"
+            if command.shown:
+                check_output(command, ran.output, where)
+
+    def run(self, text: str) -> Ran:
+        """Run one command: featurectl in this process, `cd`, `export` and `unset` on the reader, the rest in a shell."""
+        words = shlex.split(text)
+        if words[0] == "cd":
+            self.folder = self.folder / words[1]
+            assert self.folder.is_dir(), text
+            return Ran("", 0)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            self.environ[name] = self.given.get(name, value)
+            return Ran("", 0)
+        if words[0] == "unset":
+            del self.environ[words[1]]
+            return Ran("", 0)
+        if words[0] == "featurectl":
+            if (before := self._recorded(text.removeprefix("featurectl "))) is not None:
+                return before
+            return run_here(words[1:], self.folder, self.environ)
+        return run_shell(text, self.folder)
+
+    def _recorded(self, text: str) -> Ran | None:
+        """Return what the main job printed; what lies before it in the job is past, and run anew when asked for."""
+        if text not in self.recorded:
+            return None
+        steps = list(self.recorded)
+        at = steps.index(text)
+        found = self.recorded[text]
+        self.recorded = {step: self.recorded[step] for step in steps[at + 1 :]}
+        return found
+
+    def _set_up(self, text: str) -> None:
+        match text.split():
+            case ["state", "flights"]:
+                shutil.copytree(self.job.folder / "flights", self.folder / "flights")
+                self.folder /= "flights"
+            case ["recorded", "flights"]:
+                shutil.copytree(self.job.folder / "flights", self.folder / "flights")
+                self.recorded = dict(self.job.ran)
+            case _:
+                ran = self.run(text)
+                assert ran.exit_code == 0, f"{text}\n{ran.output}"
+
+
+def check_output(command: Command, output: str, where: str) -> None:
+    """Fail when the lines below a command are not those that it printed."""
+    lines = [line.rstrip() for line in output.splitlines() if not _BEAT.fullmatch(line)]
+    while lines and not lines[-1]:
+        lines.pop()
+    shown = [line.rstrip() for line in command.shown]
+    while shown and not shown[-1]:
+        shown.pop()
+    assert _fits(shown, lines), f"{where}\n--- shown\n" + "\n".join(shown) + "\n--- printed\n" + "\n".join(lines)
+
+
+def _fits(shown: list[str], lines: list[str]) -> bool:
+    if not shown:
+        return not lines
+    if shown[0] == "...":
+        return any(_fits(shown[1:], lines[skip:]) for skip in range(len(lines) + 1))
+    return bool(lines) and _line_fits(shown[0], lines[0]) and _fits(shown[1:], lines[1:])
+
+
+def _line_fits(shown: str, line: str) -> bool:
+    parts = _SECONDS.sub("(S s)", shown).split("...")
+    return re.fullmatch(".*".join(map(re.escape, parts)), _SECONDS.sub("(S s)", line)) is not None
+
+
+def run_here(arguments: list[str], folder: Path, environ: Mapping[str, str]) -> Ran:
+    """Run a command of featurectl in this process."""
+    printed = io.StringIO()
+    with _changed(environ), contextlib.chdir(folder):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            code = main(arguments)
+    return Ran(printed.getvalue(), code)
+
+
+def run_shell(text: str, folder: Path) -> Ran:
+    """Run a command in a shell."""
+    done = subprocess.run(
+        ["sh", "-c", text], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    )
+    return Ran(done.stdout, done.returncode)
+
+
+@contextlib.contextmanager
+def _changed(environ: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The main job, done: its folder, and what each command printed."""
+
+    folder: Path
+    ran: Mapping[str, Ran]
+
+
+def do_main_job(folder: Path) -> Job:
+    """Run the main job below a folder, unless another process of the same tests has done or does it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "ran.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not record.exists():
+            ran = [_step(text, folder) for text in JOB]
+            record.write_text(json.dumps([(text, r.output, r.exit_code) for text, r in zip(JOB, ran, strict=True)]))
+    return Job(folder, {text: Ran(output, code) for text, output, code in json.loads(record.read_text())})
+
+
+def _step(text: str, folder: Path) -> Ran:
+    where = folder if text.startswith("init") else folder / "flights"
+    if not text.startswith("train "):
+        return run_here(shlex.split(text), where, {})
+    done = subprocess.run(
+        [sys.executable, "-m", "featurectl", *shlex.split(text)],
+        cwd=where,
+        env={**os.environ, **_ONE_THREAD},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return Ran(done.stdout, done.returncode)

@@ -1,0 +1,45 @@
+"""Every command that a page shows is run, and prints what the page says."""
+
+import pytest
+
+from benchmarks.story import DATA, render, tell
+from tests.docs.pages import DOCS, PAGES, Command, name_of, read_blocks
+from tests.docs.runner import JOB, Reader, check_output
+
+RUN = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
+SERVERS = "docs/how-to/production.md"
+
+
+@pytest.mark.parametrize("page", [page for page in RUN if name_of(page) != SERVERS], ids=name_of)
+def test_commands_of_a_page_print_what_it_shows(page, tmp_path, job):
+    reader = Reader(tmp_path, job)
+    for block in read_blocks(page):
+        reader.follow(block, name_of(page))
+
+
+def test_commands_for_production_run_on_postgresql_and_redis(tmp_path, job, postgres_url, redis_url):
+    given = {"REGISTRY_URL": postgres_url, "REDIS_URL": redis_url, "OFFLINE_STORE": str(tmp_path / "tables")}
+    reader = Reader(tmp_path, job, given=given)
+    page = next(page for page in RUN if name_of(page) == SERVERS)
+    for block in read_blocks(page):
+        reader.follow(block, SERVERS)
+
+
+def test_the_main_job_of_the_pages_succeeds(job):
+    assert {text: job.ran[text].exit_code for text in JOB} == dict.fromkeys(JOB, 0)
+
+
+def test_output_that_differs_is_found():
+    command = Command("featurectl status", ("a  1", "...", "b ... d (0.1 s)"))
+    check_output(command, "a  1\nx\ny\nb c d (12.5 s)\n", "")
+    check_output(command, "a  1\nfit ... 10 s\nb  d (0.2 s)\n\n", "")
+    for wrong in ("a  2\nb c d (0.1 s)\n", "a  1\nb c e (0.1 s)\n", "a  1\nb c d (0.1 s)\nmore\n"):
+        with pytest.raises(AssertionError):
+            check_output(command, wrong, "")
+
+
+@pytest.mark.stress
+def test_the_tutorials_story_is_what_its_program_prints():
+    blocks = read_blocks(DOCS / "tutorial" / "flights.md")
+    (command,) = [c for b in blocks if b.language == "console" for c in b.commands if "benchmarks.story" in c.text]
+    check_output(command, render(tell(DATA)), "the story")
