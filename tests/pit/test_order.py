@@ -1,0 +1,50 @@
+"""The total order of rows: keys, event time, availability, tiebreak columns with nulls last, hash."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurectl.pit.keys import arrange
+from featurectl.pit.order import is_ordered, row_order, sort_rows
+
+INSTANT = pl.Datetime("us", "UTC")
+SCHEMA = {
+    "k": pl.String, "event_time": INSTANT, "available_at": INSTANT, "tie_0": pl.Int64, "tie_1": pl.String,
+    "tie_order": pl.Int64,
+}  # fmt: skip
+ROW = st.tuples(
+    st.sampled_from("ab"), st.integers(1, 2), st.integers(2, 3), st.sampled_from([None, 1, 2]),
+    st.sampled_from([None, "", "x"]), st.integers(0, 3),
+)  # fmt: skip
+
+
+def frame(rows):
+    days = [(k, datetime(2026, 1, e, tzinfo=UTC), datetime(2026, 1, a, tzinfo=UTC), *rest) for k, e, a, *rest in rows]
+    return pl.DataFrame(days, schema=SCHEMA, orient="row")
+
+
+def place(row):
+    """The order as plain Python has it: a null is after every value."""
+    return tuple((value is None, value) if value is not None else (True, 0) for value in row)
+
+
+@given(st.lists(ROW, max_size=8))
+def test_rows_are_in_the_order_of_plain_python_with_nulls_last(rows):
+    order = row_order(["k"], list(SCHEMA))
+    expected = frame(sorted(rows, key=place))
+    assert sort_rows(frame(rows), order).equals(expected)
+    assert is_ordered(frame(rows), order) == (rows == sorted(rows, key=place))
+
+
+@given(st.lists(ROW, max_size=8))
+def test_a_table_is_arranged_by_tiebreak_columns_before_the_hash(rows):
+    arranged = arrange(frame(rows), ["k"]).frame
+    assert arranged.sort("k", maintain_order=True).equals(frame(sorted(rows, key=place)))
+
+
+@given(st.lists(ROW, max_size=8), st.permutations("ab"))
+def test_keys_may_lie_in_any_order_when_each_is_one_run(rows, keys):
+    runs = sorted(rows, key=lambda row: (keys.index(row[0]), place(row)))
+    assert arrange(frame(runs), ["k"]).frame.equals(frame(runs))
