@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parsed = app(words, standalone_mode=False)
     except TyperException as error:
+        if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
+            _say(error.format_message())
+            return USAGE
         return _refuse(words, _usage_error(error))
     except UsageError as error:
         return _refuse(words, error)

@@ -77,6 +77,14 @@ def test_an_unknown_command_is_answered_in_the_form_that_is_asked_for(live):
     assert document["result"]["error"]["message"] == "No such option: --outptu"
 
 
+@pytest.mark.parametrize("words", [(), ("models",)])
+def test_a_command_line_without_a_command_is_answered_with_help(shop, words):
+    ran = shop.run(*words)
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err.startswith("Usage: ")
+    assert "\nCommands:\n" in ran.err
+
+
 @pytest.mark.parametrize("command", [("materialize",), ("train", "pays"), ("score", "pays", *OUT)], ids=lambda a: a[0])
 def test_before_apply_every_command_says_so(shop, command):
     ran = shop.run(*command)
