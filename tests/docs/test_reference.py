@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from featurectl.cli.app import app
+from featurectl.expressions.functions import ALIASES, FUNCTIONS
 from featurectl.spec.problems import CODES
 from tests.docs.pages import DOCS, ROOT
 
@@ -31,6 +32,12 @@ def test_every_command_stands_in_the_reference():
 def test_every_code_stands_in_the_reference():
     text = (DOCS / "reference" / "problems.md").read_text()
     assert [code for code in CODES if f"### {code}: " not in text] == []
+
+
+def test_every_function_of_expressions_stands_in_their_page():
+    code = re.findall(r"`([^`]*)`", (DOCS / "reference" / "expressions.md").read_text())
+    words = set(re.findall(r"\w+", " ".join(code)))
+    assert sorted({*FUNCTIONS, *ALIASES} - words) == []
 
 
 # What a problem FC402 begins with -> the word of it that the page of the language has.
