@@ -10,6 +10,7 @@ import polars as pl
 from featurectl import dtypes
 from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps
 from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, widen_column
+from featurectl.errors import DataError
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
 _EXACT: Final = frozenset(
@@ -66,6 +67,33 @@ def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cas
         value = parsed.fill_nan(None) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
         return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed))
     return _convert(name, wide, have, want)
+
+
+def cast_exact(column: pl.Series, dtype: str, what: str) -> pl.Series:
+    """Return a column of a spine in a type of the language, by the rules of `plan_cast`.
+
+    `what` names the column in the error ("spine column carrier"); rows are counted from 1.
+
+    Raises:
+        DataError: FC504, a value would change or can't be read.
+    """
+    if column.dtype == polars_dtype(dtype):
+        return column
+    cast = plan_cast(column.name, column.dtype, dtype, Reading())
+    if cast is None:
+        value, bad = pl.lit(None, polars_dtype(dtype)), pl.col(column.name).is_not_null()
+    else:
+        value, bad = cast.value.cast(polars_dtype(dtype)), pl.lit(value=False) if cast.bad is None else cast.bad
+    made = column.to_frame().with_columns(value.alias("\x00value"), bad.fill_null(value=False).alias("\x00bad"))
+    wrong = made["\x00bad"]
+    if wrong.any():
+        row = int(wrong.arg_true()[0])
+        raise DataError(
+            f"{what} is {language_dtype(column.dtype) or column.dtype}, must be {dtype}: "
+            f"{wrong.sum():,} of {column.len():,} values do not fit; first at row {row + 1}: {column[row]!r}",
+            code="FC504",
+        )
+    return made["\x00value"].alias(column.name)
 
 
 def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:

@@ -10,13 +10,13 @@ import polars as pl
 
 from featurectl.dtypes import FLOAT64
 from featurectl.engines.base import Engine, Table
-from featurectl.engines.polars.cast import cast_exact
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT
+from featurectl.sources.casts import cast_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
 from featurectl.training.spine import SpineRows
 

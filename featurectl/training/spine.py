@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
-from featurectl.engines.polars.cast import cast_exact
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError, UsageError
 from featurectl.sources.base import SourceReader
+from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source, Spine
 

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from featurectl.engines.polars.cast import cast_exact
 from featurectl.errors import DataError
+from featurectl.sources.casts import cast_exact
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from featurectl.errors import DataError
         ([7, None], "string", ["7", None]),
         (["true", "false", None], "bool", [True, False, None]),
         (["2024-01-31"], "date", [date(2024, 1, 31)]),
+        ([1, 0, None], "bool", [True, False, None]),
+        ([datetime(2024, 1, 31, tzinfo=UTC)], "date", [date(2024, 1, 31)]),
+        ([date(2024, 1, 31)], "timestamp", [datetime(2024, 1, 31, tzinfo=UTC)]),
         (["2024-01-31T10:00:00Z"], "timestamp", [datetime(2024, 1, 31, 10, tzinfo=UTC)]),
     ],
 )
@@ -33,6 +36,14 @@ def test_values_that_fit_are_the_same_in_another_form(values, dtype, expected):
         ([2**53 + 1], "float64", "1 of 1 values do not fit"),
         (["yes"], "bool", "first at row 1: 'yes'"),
         ([datetime(2024, 1, 1, tzinfo=UTC)], "int64", "1 of 1 values do not fit"),
+        ([None, 1.0], "string", "column c is float64, must be string: 1 of 2 values do not fit; first at row 2: 1.0"),
+        ([datetime(2024, 1, 1, tzinfo=UTC)], "string", "1 of 1 values do not fit"),
+        ([1, 2], "bool", "1 of 2 values do not fit; first at row 2: 2"),
+        ([0.5], "bool", "1 of 1 values do not fit"),
+        ([datetime(2024, 1, 1, 13, tzinfo=UTC)], "date", "1 of 1 values do not fit"),
+        ([20454], "date", "1 of 1 values do not fit"),
+        (["2024-1-1"], "date", "first at row 1: '2024-1-1'"),
+        (["1.005"], "decimal(5,2)", "first at row 1: '1.005'"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_row(values, dtype, message):
