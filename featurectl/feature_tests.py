@@ -70,7 +70,10 @@ def source_rows(source: Source, rows: Sequence[Mapping[str, object]]) -> pl.Data
     Columns left out are null; a left-out availability is event time + delay, of which a source with an
     `available_at` column has none.
     """
-    types = dict(source.columns or {})
+    made = {item.name for item in source.select}
+    clocks = [name for name in (source.event_time, source.available_at) if name is not None and name not in made]
+    # A clock is a timestamp whatever its spelling in the files is, as its reader gives it.
+    types = {**(source.columns or {}), **dict.fromkeys(clocks, TIMESTAMP)}
     for name in dict.fromkeys(name for row in rows for name in row):
         types.setdefault(name, UNKNOWN)
     if source.available_at is not None and source.event_time is not None:

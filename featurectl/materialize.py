@@ -16,6 +16,7 @@ from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.errors import UsageError
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.offline.order import ordered
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
@@ -98,7 +99,7 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
-    rows = prepared.rows if base is None or not increment.repeats else _after_overlap(run.table, prepared, increment)
+    rows = prepared.rows if base is None or not increment.repeats else _after_overlap(run, prepared, increment)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return _nothing(run, base)
     in_place = base is None or increment.repeats
@@ -119,8 +120,10 @@ def _adds_nothing(
     table: OfflineTable, rows: pl.DataFrame, increment: Increment, base: Coverage, covered: Coverage
 ) -> bool:
     """Return whether a query had nothing new to tell, which only its rows could show."""
-    if covered.parts != base.parts or covered.held or base.held:
+    if (covered.parts, covered.held) != (base.parts, base.held):
         return False
+    if (covered.watermark, covered.newest_event) != (base.watermark, base.newest_event):
+        return False  # what was left out by `where` still says how far the source was read
     return rows.equals(table.read()) if increment.repeats else rows.is_empty() and covered.dropped == base.dropped
 
 
@@ -180,12 +183,13 @@ def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Inc
     return [] if until is None else [Piece(scan=run.reader.scan([part]), until=until) for part in old]
 
 
-def _after_overlap(table: OfflineTable, prepared: Prepared, increment: Increment) -> pl.DataFrame:
+def _after_overlap(run: Run, prepared: Prepared, increment: Increment) -> pl.DataFrame:
     """Return the table's rows up to the instant from which the query was asked again, and the new ones after it."""
     since = increment.scans[0].since
     assert since is not None
-    kept = table.read().filter(pl.col(EVENT_TIME) <= since)
-    return pl.concat([kept, prepared.rows.filter(pl.col(EVENT_TIME) > since)], how="diagonal_relaxed")
+    kept = run.table.read().filter(pl.col(EVENT_TIME) <= since)
+    rows = pl.concat([kept, prepared.rows.filter(pl.col(EVENT_TIME) > since)], how="diagonal_relaxed")
+    return ordered(rows, run.view.keys)
 
 
 def _covered(

@@ -1,5 +1,7 @@
 """Any sequence of runs gives the table of one run; a run without new rows reads and writes nothing."""
 
+import sqlite3
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,10 +157,10 @@ def test_a_table_that_another_run_wrote_meanwhile_is_refused(tmp_path):
         ours.append(ours.read(), covered)
 
 
-def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(tmp_path):
-    import sqlite3
-
-    database = sqlite3.connect(tmp_path / "w.db")
+@contextmanager
+def queried(root):
+    """A source over a query with `:since` and lateness, and what inserts a row into its table."""
+    database = sqlite3.connect(root / "w.db")
     database.execute("create table arrivals (carrier text, origin text, arr_delay real, at text, known_at text)")
 
     def insert(carrier, delay, hour):
@@ -171,17 +173,42 @@ def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(t
         ARRIVALS, format="sql", path="", sql=query, available_at=None, lateness_us=3 * 3_600_000_000,
         dedup_key=("carrier", "at"), columns_declared=True,
     )  # fmt: skip
-    insert("A", 1.0, 1)
-    insert("A", 5.0, 10)
-    run(tmp_path, source=source, hour=50)
-    insert("A", 4.0, 8)  # late, within the lateness
-    insert("A", 6.0, 12)
-    made, table = run(tmp_path, source=source, hour=51)
-    assert values(table) == [1.0, 4.0, 5.0, 6.0]
-    assert made.action == "append"
-    again, table = run(tmp_path, source=source, hour=52)
-    assert (again.action, table.version()) == ("nothing", made.table_version)
+    yield source, insert
     database.close()
+
+
+def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(tmp_path):
+    with queried(tmp_path) as (source, insert):
+        insert("A", 1.0, 1)
+        insert("B", 2.0, 2)
+        insert("A", 5.0, 10)
+        run(tmp_path, source=source, hour=50)
+        insert("A", 4.0, 8)  # late, within the lateness
+        insert("A", 6.0, 12)
+        made, table = run(tmp_path, source=source, hour=51)
+        assert values(table) == [1.0, 4.0, 5.0, 6.0, 2.0]
+        assert made.action == "append"
+        again, table = run(tmp_path, source=source, hour=52)
+        assert (again.action, table.version()) == ("nothing", made.table_version)
+
+
+def test_a_query_with_rows_of_the_future_writes_a_version_only_once_they_are_there(tmp_path):
+    with queried(tmp_path) as (source, insert):
+        insert("A", 1.0, 1)
+        insert("A", 2.0, 60)
+        assert run(tmp_path, source=source, hour=50)[0].action == "rebuild"
+        assert run(tmp_path, source=source, hour=51)[0].action == "nothing"
+        made, table = run(tmp_path, source=source, hour=60)
+        assert (made.action, values(table)) == ("append", [1.0, 2.0])
+
+
+def test_rows_of_a_query_that_where_leaves_out_move_the_watermark_all_the_same(tmp_path):
+    with queried(tmp_path) as (source, insert):
+        insert("A", 1.0, 1)
+        run(tmp_path, view=DELAYS, source=source, hour=50)
+        insert("A", None, 9)
+        made, table = run(tmp_path, view=DELAYS, source=source, hour=51)
+        assert (made.watermark, table.coverage().watermark, values(table)) == (at(9), at(9), [1.0])
 
 
 def test_rows_that_were_known_before_the_watermark_and_come_in_a_new_file_are_counted(tmp_path):
