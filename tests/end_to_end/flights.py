@@ -80,15 +80,30 @@ def write_flights(root: Path) -> Repository:
 
 
 def write_some_flights(root: Path) -> Repository:
-    """Write the template with six weeks of rows; its spine is out of order, has equal rows and flights twice."""
+    """Write the template with six weeks of rows, and what makes them harder.
+
+    The spine is out of order and has rows twice. Landings are reported again, later and with another delay. There is
+    weather every four hours only, so that its three hours of life end at moments at which flights are decided.
+    """
     repository = write_flights(root)
     for name, event in SOURCES.items():
-        rows = repository.rows(name)
-        rows.filter(pl.col(event).is_between(ROWS_FROM, ROWS_TO)).write_parquet(repository.data(name))
+        rows = repository.rows(name).filter(pl.col(event).is_between(ROWS_FROM, ROWS_TO))
+        if name == "arrivals":
+            rows = pl.concat([rows, _reported_again(rows)])
+        if name == "weather":
+            rows = rows.filter(pl.col(event).dt.hour() % 4 == 0)
+        rows.write_parquet(repository.data(name))
     asked = repository.rows(SPINE).filter(pl.col(TIME).is_between(ASKED_FROM, ROWS_TO))
     asked = pl.concat([asked, asked.sample(50, seed=SPINE_SEED)]).sample(fraction=1.0, shuffle=True, seed=SPINE_SEED)
     asked.write_parquet(repository.data(SPINE))
     return repository
+
+
+def _reported_again(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return copies of some landings, hours later."""
+    again = rows.sample(1500, seed=SPINE_SEED)
+    hours = pl.duration(hours=1 + pl.int_range(pl.len()) % 48)
+    return again.with_columns(pl.col("available_at") + hours, (pl.col("arr_delay") + 240).alias("arr_delay"))
 
 
 def quicken_training(repository: Repository) -> None:

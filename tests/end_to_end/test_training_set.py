@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from featurectl.open import open_workspace
 from tests.end_to_end.checks import (
     MODELS,
     against_oracle,
@@ -14,7 +15,7 @@ from tests.end_to_end.checks import (
     expected_columns,
 )
 from tests.end_to_end.declared import read_views
-from tests.end_to_end.flights import SPINE
+from tests.end_to_end.flights import SPINE, TIME
 
 SEED = 2013
 
@@ -51,6 +52,20 @@ def test_the_rows_that_the_oracle_is_asked_for_have_nulls_and_values_in_every_co
     features = [name for name in drawn.columns if "__" in name]
     assert [name for name in features if drawn[name].is_null().all() or drawn[name].n_unique() < 2] == []
     assert drawn["plane_arrivals__arr_delay_mean_1d"].null_count() > 20
+    # Weather of every fourth hour, known for three: some of the rows are asked at the last instant that has a value.
+    last = (drawn[TIME].dt.hour() % 4 == 3) & (drawn[TIME].dt.minute() == 0)
+    assert last.sum() > 0
+    assert drawn.filter(last)["airport_weather__temp"].null_count() == 0
+    assert drawn["airport_weather__temp"].null_count() > 20
+
+
+def test_a_landing_that_is_reported_again_counts_once(flights):
+    rows = flights.rows("arrivals")
+    assert rows.height - rows["flight_id"].n_unique() == 1500
+    with open_workspace(flights.root, None, None) as workspace:
+        table = workspace.offline().table("carrier_arrivals", 1, {"carrier": "string"})
+        assert table.read().height == rows["flight_id"].n_unique()
+        assert table.coverage().dropped == {"repeated": 1500}
 
 
 def test_no_latest_row_of_the_template_is_a_matter_of_the_order_of_ties(flights):
