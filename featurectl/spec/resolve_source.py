@@ -219,7 +219,8 @@ def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
         return
     if source.available_at is not None or source.delay_us is not None:
         return
-    for name, dtype in (row_columns(source) or {}).items():
+    columns = row_columns(source) or {}
+    for name, dtype in sorted(columns.items(), key=lambda item: item[0] != "available_at"):  # the plainest name first
         if _ARRIVAL.fullmatch(name.lower()) and name != source.event_time and dtype in (TIMESTAMP, DATE):
             message = f'column "{name}" of source "{source.name}" looks like the time at which a row arrived'
             note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
