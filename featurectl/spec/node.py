@@ -6,6 +6,7 @@ A scalar keeps its text beside its value, because a key whose type is text keeps
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from featurectl.spec.place import Place
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
 _LONGEST_NUMBER = 40
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|.)", re.DOTALL)
+_ESCAPED = dict(zip("0abtnvfreN_LP\t", "\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029\t", strict=True))
 
 Constant = bool | int | float | str | None
 
@@ -88,21 +91,38 @@ class Scalar:
         found = []
         for char in self.text:
             if char not in " \n":
-                position = _seek(text, position, end, char, escapes=self.style == '"')
+                position = _seek(text, position, end, char, self.style)
             found.append(min(position, end))
-            if char not in " \n":
-                position += 2 if self.style == "'" and char == "'" else 1
+            if char not in " \n" or (self.style == '"' and _piece(text, position, self.style)[1] == char):
+                position += len(_piece(text, position, self.style)[0])
             elif position < end and text[position] in " \n\t\r":  # a fold may be any white space of the file
                 position += 1
         return [*found, min(position, end)]
 
 
-def _seek(text: str, position: int, end: int, char: str, *, escapes: bool) -> int:
-    while position < end and (text[position] != char or (escapes and text[position] == "\\")):
-        if escapes and text[position] == "\\" and text[position : position + 2] == "\\" + char:
-            return position + 1
-        position += 1
+def _seek(text: str, position: int, end: int, char: str, style: str) -> int:
+    while position < end:
+        piece, meant = _piece(text, position, style)
+        if meant == char:
+            break
+        position += len(piece)
     return position
+
+
+def _piece(text: str, position: int, style: str) -> tuple[str, str]:
+    """Return what is written for one character, and the character; "" for the end of a line that is escaped.
+
+    >>> _piece("it''s", 2, "'"), _piece("a", 0, "")
+    (("''", "'"), ('a', 'a'))
+    """
+    if style == '"' and (escape := _ESCAPE.match(text, position)):
+        code = escape[1] or escape[2] or escape[3]
+        if code:
+            return escape[0], chr(min(int(code, 16), sys.maxunicode))
+        return escape[0], _ESCAPED.get(escape[0][1], escape[0][1].strip("\r\n"))
+    if style == "'" and text.startswith("''", position):
+        return "''", "'"
+    return text[position : position + 1], text[position : position + 1]
 
 
 @dataclass(frozen=True, slots=True)

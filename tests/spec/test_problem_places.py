@@ -73,6 +73,8 @@ CASES = [
     ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: >\n          1 +\n          «distence»\n", 'did you mean "distance"?'),
     ("FC301", STATE + "    features: [distance]\n    derived:\n      - {name: x, expr: 'if(''a'' = ''b'', 1, «distence»)'}\n", 'did you mean "distance"?'),
     ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1 + «distence»"}\n', 'did you mean "distance"?'),
+    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1\\t+\\u0031\\x31 +\\n «distence»"}\n', 'did you mean "distance"?'),
+    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "if(\\x27\\u00e9\\\\\\x27 = \\x27n\\x27,\\n1, \\\n          «distence»)"}\n', 'did you mean "distance"?'),
     ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: |\n          1 + «distence»\n", 'did you mean "distance"?'),
     ("FC301", MODEL + "    features:\n      - {request: {«distanc»: int64}}\n", 'did you mean "distance"?'),
     ("FC302", VIEW + "    where: «delay»\n    aggregates: [{op: count, windows: [1d]}]\n", ""),
