@@ -26,6 +26,7 @@ from featurectl.errors import (
     UsageError,
 )
 
+FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
 _JSON = (("-o", "json"), ("--output", "json"))
 
@@ -175,7 +176,7 @@ def _document(command: str, outcome: Outcome, problems: list[dict[str, object]])
     document = {
         "schema_version": 1,
         "command": command,
-        "ok": outcome.exit_code == 0,
+        "ok": outcome.exit_code in FINE,
         "exit_code": outcome.exit_code,
         "problems": problems,
         "result": outcome.result,
