@@ -14,7 +14,7 @@ from featurectl.dtypes import DATE, TIMESTAMP, UNKNOWN
 from featurectl.engines.base import Engine, Piece, Table
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
-from featurectl.spec.definition import FeatureTest, FeatureView, Source
+from featurectl.spec.definition import FeatureTest, FeatureView
 from featurectl.spec.place import Place
 from featurectl.spec.typing import type_view
 from featurectl.units import format_iso, parse_instant
@@ -49,7 +49,7 @@ def run_feature_test(engine: Engine, test: FeatureTest) -> FeatureTestResult:
     Raises:
         DataError: FC504, a value of the test does not fit the column's type.
     """
-    rows = source_rows(test.view.source, test.rows)
+    rows = source_rows(test.view, test.rows)
     view = _typed(test.view, rows)
     prepared = engine.prepare([Piece(scan=rows.lazy(), until=_EVER)], view)
     spine = spine_rows(view, test.spine)
@@ -64,21 +64,30 @@ def run_feature_test(engine: Engine, test: FeatureTest) -> FeatureTestResult:
     return FeatureTestResult(name=test.name, view=view.name, place=test.place, differences=tuple(differences))
 
 
-def source_rows(source: Source, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
-    """Return the rows of a test as the source would give them.
+def source_rows(view: FeatureView, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """Return the rows of a test as the view's source would give them.
 
     Columns left out are null; a left-out availability is event time + delay, of which a source with an
-    `available_at` column has none.
+    `available_at` column has none. Where the types of the files are not known, a column has that of its values.
     """
-    made = {item.name for item in source.select}
-    clocks = [name for name in (source.event_time, source.available_at) if name is not None and name not in made]
-    # A clock is a timestamp whatever its spelling in the files is, as its reader gives it.
-    types = {**(source.columns or {}), **dict.fromkeys(clocks, TIMESTAMP)}
+    source = view.source
+    types = {**(source.columns or {}), **_needed_types(view)}
     for name in dict.fromkeys(name for row in rows for name in row):
         types.setdefault(name, UNKNOWN)
     if source.available_at is not None and source.event_time is not None:
         rows = [{source.available_at: row.get(source.event_time), **row} for row in rows]
     return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in types.items()])
+
+
+def _needed_types(view: FeatureView) -> dict[str, str]:
+    """Return the types of the source's columns that the view alone fixes: clocks, and keys of unknown type."""
+    source, entity = view.source, view.entity
+    columns = source.columns or {}
+    keys = {view.join[key]: dtype for key, dtype in entity.keys.items()} if entity else {}
+    types = {name: dtype for name, dtype in keys.items() if columns.get(name, UNKNOWN) == UNKNOWN}
+    types |= {name: TIMESTAMP for name in (source.event_time, source.available_at) if name is not None}
+    made = {item.name for item in source.select}
+    return {name: dtype for name, dtype in types.items() if name not in made}
 
 
 def spine_rows(view: FeatureView, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:

@@ -33,5 +33,6 @@ def test_clocks_are_read_as_instants_when_the_types_of_the_files_are_not_known(c
     assert ran({"count_1d": 1}, columns=columns) == ()
 
 
-def test_a_source_without_rows_gives_empty_windows():
-    assert ran({"count_1d": 0, "arr_delay_mean_7d": None}, rows=()) == ()
+@pytest.mark.parametrize("columns", [ARRIVALS.columns, dict.fromkeys(ARRIVALS.columns, "unknown")])
+def test_a_source_without_rows_gives_empty_windows(columns):
+    assert ran({"count_1d": 0, "arr_delay_mean_7d": None}, rows=(), columns=columns) == ()
