@@ -68,14 +68,14 @@ def join_features(
     return sight.select(item.name for item in inputs)
 
 
-def join_keys(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
-    """Return the view's entity keys at each spine row, by their own names and types."""
+def _asked(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
+    """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
     keys = view.entity.keys if view.entity else {}
     columns = [
         cast_exact(_spine_column(spine, join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()
     ]
-    return pl.DataFrame(columns)
+    return pl.DataFrame([*columns, spine.time.alias(_TIME)])  # a view without an entity has no keys, and all rows
 
 
 def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
@@ -89,7 +89,7 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
 
 def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView) -> dict[str, pl.Series]:
     view = bound.view
-    asked = join_keys(spine, view, group[0].join).with_columns(spine.time.alias(_TIME))
+    asked = _asked(spine, view, group[0].join)
     table = Table(
         view=view,
         buckets=bound.table.buckets(bound.table_version),

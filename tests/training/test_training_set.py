@@ -114,6 +114,15 @@ def test_one_view_joins_twice_under_two_keys(views):
     assert made.select("a", "b").rows() == [(2, 0), (1, 1), (None, 2), (0, None)]
 
 
+def test_a_view_without_an_entity_gives_its_value_to_every_row(views, tmp_path):
+    view = replace(DELAYS, name="network", entity=None, join={})
+    table = DeltaStore(str(tmp_path), "p").table("network", 1, {})
+    table.replace(views["delays"].table.read().drop("carrier"), Coverage())
+    bound = {"network": BoundView(view=view, version=1, table=table, table_version=0)}
+    item = FeatureInput(name="n", view="network", feature="count_1d", join={}, dtype="int64", model_dtype="int64")
+    assert build(bound, inputs=[item], label=None).rows["n"].to_list() == [2, 1, 2, 2]
+
+
 def test_a_label_named_like_a_spine_column_replaces_it_and_stands_last(views):
     label = Label(name="outcome", expression=Expression("outcome > 15"), dtype="bool")
     made = build(views, label=label).rows
