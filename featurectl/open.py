@@ -49,11 +49,6 @@ class Workspace:
         """The project's name."""
         return self.repo.project
 
-    @property
-    def fixed_now(self) -> bool:
-        """True when `now` is not the clock: keys then get no expiry in the store."""
-        return self.environment.now is not None or abs((datetime.now(UTC) - self.now).total_seconds()) > 60
-
     @cached_property
     def _registry(self) -> Registry:
         from featurectl.registry.sql import SqlRegistry

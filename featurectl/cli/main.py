@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
@@ -218,4 +219,17 @@ def _close_stdout() -> None:
 
 def entry() -> None:
     """Run the process's command line and exit with its code."""
-    sys.exit(main())
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
+    sys.exit(code)
+
+
+def _let_go(stream: TextIO | None) -> None:
+    """Flush a stream; what nobody reads goes nowhere, so that the interpreter does not fail on it when it ends."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -6,6 +6,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.units import format_iso
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
             now = workspace.now
         broken = any(row.verdict in ("STALE", "ERROR") for row in rows)
         text = render_status(rows, now) if rows else "Nothing is applied yet: featurectl apply"
-        result = {"now": now.isoformat(), "rows": [status_json(row) for row in rows]}
+        result = {"now": format_iso(now), "rows": [status_json(row) for row in rows]}
         return Outcome(text=text, result=result, exit_code=1 if broken else 0)
 
 

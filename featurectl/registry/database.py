@@ -20,15 +20,16 @@ KNOWN: Final = (HEAD,)
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
+_KINDS: Final = ("sqlite", "postgresql", "postgres")
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
 class Database:
-    """One database of a registry. Every method raises `StoreError`, which names the URL without its password."""
+    """One database of a registry. Every method raises `StoreError`, which names the URL without its secrets."""
 
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
-        self._name = self._url.render_as_string(hide_password=True)
+        self._name = self._url.set(query={}).render_as_string(hide_password=True)  # a query may hold one too
         self._engine: Engine | None = None
         self._ready = False
 
@@ -119,6 +120,9 @@ def _parse(url: str) -> URL:
         raise UsageError(
             "the registry's URL can't be read", hint="write it like sqlite:///folder/registry.db or postgresql://..."
         ) from None
+    kind = parsed.get_backend_name()
+    if kind not in _KINDS:
+        raise UsageError(f"no registry of kind {kind!r}", hint="registries: sqlite:///, postgresql://")
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
@@ -128,8 +132,7 @@ def _open_engine(url: URL) -> Engine:
             return create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
         engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
     except NoSuchModuleError:
-        hint = "registries: sqlite:///, postgresql://"
-        raise UsageError(f"no registry of kind {url.drivername!r}", hint=hint) from None
+        raise UsageError(f"no registry driver {url.drivername!r}", hint="write postgresql:// or sqlite:///") from None
     except ModuleNotFoundError as error:
         hint = "pip install 'featurectl[postgres]'"
         raise UsageError(f"a {url.get_backend_name()} registry needs {error.name}", hint=hint) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -24,6 +25,7 @@ from featurectl.spec.values import (
     one_of,
 )
 
+_SEPARATOR = re.compile(r"[\t !#-~]")
 Format = Annotated[
     Literal["parquet", "csv", "ndjson", "delta"],
     PlainValidator(one_of("parquet", "csv", "ndjson", "delta")),
@@ -87,6 +89,12 @@ class CsvShape(Shape):
     separator: Text | None = None
     null_values: Listed[Text] | None = None
     timestamp_format: Text | None = None
+
+    def check_keys(self, report: Report) -> None:
+        """The separator is one character that a reader of CSV can look for."""
+        if self.separator is not None and not _SEPARATOR.fullmatch(self.separator):
+            message = f'"{self.separator}" can\'t separate columns: a separator is one ASCII character, no quote'
+            report.error("FC104", message, self.fields.place("separator"))
 
 
 class SqlShape(Shape):

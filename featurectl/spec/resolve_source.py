@@ -90,10 +90,11 @@ def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader
     """Return a source with its columns as far as they are known; the schema reader is asked when none are declared."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
+    readable = (source.path or source.sql) and len(declared.report.problems) == before
     _check_clocks(shape, declared)
     _note_later(shape, declared)
     columns = source.columns
-    if columns is None and schemas is not None and source.format != "stream":
+    if columns is None and schemas is not None and readable:
         columns = _read_schema(source, shape, declared, schemas)
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)

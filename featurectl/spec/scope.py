@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from featurectl.expressions.check import type_expression
 from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import Expression, ExpressionError, Node
+from featurectl.spec.constants import fit_constant
+from featurectl.spec.node import Constant
 from featurectl.spec.report import did_you_mean
 
 Part = tuple[str, ...]  # what an issue is about: ("where",), ("select", "late"), ("derived", "trend")
@@ -71,6 +74,16 @@ class Scope:
             self.add(part, "FC301", f'no column "{name}"', near_hint(name, self.columns))
             return None
         return self.columns[name]
+
+    def default(self, part: Part, value: Constant, dtype: str | None) -> Constant:
+        """Return the default of a part as a value of its type; FC306 and None when it is none."""
+        if value is None or dtype is None:
+            return value
+        fitted = fit_constant(value, dtype)
+        if fitted is None:
+            shown = json.dumps(value, ensure_ascii=False)
+            self.add((*part, "default"), "FC306", f'the default of "{part[-1]}" is no {dtype}: {shown}')
+        return fitted
 
     def add(self, part: Part, code: str, message: str, hint: str = "") -> None:
         """Add an issue about a part as a whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from featurectl.dtypes import FLOAT64
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.tree import ExpressionError
 from featurectl.spec.declared import Declared
@@ -47,6 +48,9 @@ def check_output(model: Model, shape: OutputShape | None, declared: Declared) ->
         owner = "the spine" if model.output_name in spine else "every table of scores"
         message = f'"{model.output_name}" is a column of {owner} already; give the output another name'
         declared.report.error("FC205", message, shape.fields.place("name"))
+    if shape is not None and shape.type not in {None, FLOAT64}:
+        message = f"the output of a model is {shape.type} here; a score is float64"
+        declared.report.error("FC104", message, shape.fields.place("type"))
 
 
 def _check_label(label: Label, shape: LabelShape, given: tuple[dict[str, Place], set[str]], declared: Declared) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from featurectl.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
 from featurectl.spec.aggregates import AGGREGATES, result_type, takes_words
-from featurectl.spec.constants import fit_constant
 from featurectl.spec.definition import (
     DerivedInput,
     FeatureInput,
@@ -110,22 +109,14 @@ def _feature(item: FeatureInput, scope: Scope, views: Mapping[str, FeatureView])
     model_dtype = item.model_dtype or dtype
     if dtype is not None and model_dtype is not None and not _fits_model(dtype, model_dtype):
         scope.add((*part, "type"), "FC302", f'"{item.name}" is {dtype} and can\'t become {model_dtype}')
-    default = item.default
-    if default is not None and dtype is not None:
-        default = fit_constant(default, dtype)
-        if default is None:
-            scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {dtype}: {item.default!r}')
+    default = scope.default(part, item.default, dtype)
     return replace(item, dtype=dtype, model_dtype=model_dtype, default=default)
 
 
 def _derived(item: DerivedInput, scope: Scope) -> DerivedInput:
     part = ("derived", item.name)
     expression, dtype = scope.expression(part, item.expression.text)
-    default = item.default
-    if default is not None and dtype is not None:
-        default = fit_constant(default, dtype)
-        if default is None:
-            scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {dtype}: {item.default!r}')
+    default = scope.default(part, item.default, dtype)
     return replace(item, expression=expression, dtype=dtype, default=default)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from featurectl.dtypes import FLOAT64, INT64, TIMESTAMP, UNKNOWN
+from featurectl.dtypes import FLOAT64, INT64, SCALARS, TIMESTAMP, UNKNOWN
 from featurectl.spec.aggregates import result_type, takes_words
-from featurectl.spec.constants import fit_constant
-from featurectl.spec.definition import Derived, Feature, FeatureView, NamedExpression
+from featurectl.spec.definition import Feature, FeatureView, NamedExpression
 from featurectl.spec.scope import Issue, Scope
 from featurectl.spec.typing_source import check_source, row_columns
 
@@ -65,23 +64,15 @@ def _feature(feature: Feature, inputs: dict[str, NamedExpression], scope: Scope)
             inputs[item.name] = replace(item, expression=expression, dtype=found)
         if found is not None and found != dtype:
             message = f'feature "{feature.name}" is {found}, not {dtype} as `type` says'
-            scope.add((*part, "type"), "FC302", message, f"write expr: cast({feature.column} as {dtype})")
+            casts = found in SCALARS and dtype in SCALARS
+            hint = f"write expr: cast({feature.column} as {dtype})" if casts else "cast it in the source"
+            scope.add((*part, "type"), "FC302", message, hint)
     else:
         unknown = item is not None and found is None
         dtype = None if unknown else result_type(feature.op, found)
         if not unknown and dtype is None:
             scope.add(part, "FC305", f"{feature.op} takes {takes_words(feature.op)}, not {found}")
-    typed = replace(feature, dtype=dtype)
-    return replace(typed, default=_default(typed, scope, part))
-
-
-def _default(item: Feature | Derived, scope: Scope, part: tuple[str, ...]) -> bool | float | str | None:
-    if item.default is None or item.dtype is None:
-        return item.default
-    fitted = fit_constant(item.default, item.dtype)
-    if fitted is None:
-        scope.add((*part, "default"), "FC306", f'the default of "{item.name}" is no {item.dtype}: {item.default!r}')
-    return fitted
+    return replace(feature, dtype=dtype, default=scope.default(part, feature.default, dtype))
 
 
 def _with_derived(view: FeatureView, features: Sequence[Feature], outer: Scope) -> tuple[FeatureView, list[Issue]]:
@@ -91,6 +82,6 @@ def _with_derived(view: FeatureView, features: Sequence[Feature], outer: Scope) 
     for item in view.derived:
         part = ("derived", item.name)
         expression, dtype = scope.expression(part, item.expression.text)
-        typed = replace(item, expression=expression, dtype=dtype)
-        derived.append(replace(typed, default=_default(typed, scope, part)))
+        default = scope.default(part, item.default, dtype)
+        derived.append(replace(item, expression=expression, dtype=dtype, default=default))
     return replace(view, features=tuple(features), derived=tuple(derived)), scope.issues

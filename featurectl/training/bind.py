@@ -49,8 +49,8 @@ def view_table(offline: OfflineStore, view: FeatureView, version: int) -> Offlin
     return offline.table(view.name, version, view.entity.keys if view.entity else {})
 
 
-def bind_view(offline: OfflineStore, registered: ObjectVersion, table_version: int | None = None) -> BoundView:
-    """Return a view version with its table, at the table's newest version unless one is given.
+def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
+    """Return a view version with its table at the table's newest version.
 
     Raises:
         DataError: FC510, the view was never materialized.
@@ -68,7 +68,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion, table_version: i
         view=typed_view(view, coverage.columns),
         version=registered.version,
         table=table,
-        table_version=newest if table_version is None else table_version,
+        table_version=newest,
     )
 
 

@@ -79,6 +79,23 @@ def test_a_server_that_is_not_there_is_named_without_its_password():
     registry.close()
 
 
+def test_a_password_in_the_query_of_a_url_is_not_shown():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgresql://ana@127.0.0.1:{closed.getsockname()[1]}/features?password=s3cret"
+        registry = SqlRegistry(url)
+        with pytest.raises(StoreError) as caught:
+            registry.load_state("flights")
+        assert "s3cret" not in caught.value.message
+    registry.close()
+
+
+@pytest.mark.parametrize("kind", ["mysql", "oracle", "nosuch"])
+def test_a_database_that_no_registry_can_be_in_is_refused_by_its_kind(kind):
+    with pytest.raises(UsageError, match=f"no registry of kind '{kind}'"):
+        SqlRegistry(f"{kind}://ana@127.0.0.1/features")
+
+
 def test_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)  # the least that the driver takes
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing

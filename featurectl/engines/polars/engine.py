@@ -17,7 +17,7 @@ class PolarsEngine:
     """Polars for rows, numpy for ranges, a thread per core for buckets."""
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+        self._threads = threads or os.cpu_count() or 1
 
     def prepare(self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = ()) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table."""
