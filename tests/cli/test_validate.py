@@ -230,3 +230,18 @@ environments:
         assert "the engine spark is not in this version" in capsys.readouterr().err
         assert main([*command, "-C", str(tmp_path)]) == 0
         assert "spark" not in capsys.readouterr().err
+
+
+def test_a_source_without_a_place_or_format_is_not_looked_for(tmp_path, capsys):
+    text = "sources:\n  - {name: s}\n  - {name: t, path: data/x.xlsx}\n"
+    write_repo(tmp_path, {"a.yaml": text})
+    assert main(["validate", "-o", "json", "-C", str(tmp_path)]) == 1
+    found = [problem["code"] for problem in json.loads(capsys.readouterr().out)["problems"]]
+    assert found == ["FC107", "FC104"]
+
+
+def test_a_default_of_another_type_is_shown_as_it_is_written(tmp_path, capsys):
+    view = "  - {name: v, entity: carrier, source: flights, features: [{name: distance, default: true}]}\n"
+    write_repo(tmp_path, {"a.yaml": BASE, "b.yaml": f"feature_views:\n{view}"})
+    assert main(["validate", "--no-data", "-C", str(tmp_path)]) == 1
+    assert 'the default of "distance" is no int64: true' in capsys.readouterr().err
