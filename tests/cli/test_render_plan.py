@@ -1,6 +1,9 @@
 from dataclasses import replace
 
+import pytest
+
 from featurectl.cli.render.plan import render_plan, render_plan_markdown
+from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.spec.definition import About, Feature
 from featurectl.spec.place import Place
@@ -8,6 +11,7 @@ from featurectl.units import DAY_US
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, expression, with_feature
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of, trained
 
+LONG = " + ".join(["arr_delay"] * 8)
 REQUEST = PlanRequest(environment="prod", repo="./feature_repo", commit="3f2c1ab")
 OLD = replace(LATEST, name="old_scores")
 PLACES = {
@@ -112,3 +116,18 @@ def test_text_is_drawn_from_the_json_alone():
     assert document["stages"] == [{"action": "write", "object": "entity", "name": "carrier", "version": 1}]
     assert render_plan(document).endswith("Plan: 1 to add, 0 to change, 0 to remove, 0 unchanged.")
     assert plan_of(repo_of(CARRIER), state).to_json()["unchanged"] == ["entity:carrier"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("carrier <> 'a b'", "carrier <> 'a  b'", "carrier <> 'a b' -> carrier <> 'a  b'"),
+        (f"{LONG} > 1", f"{LONG} > 2", "...delay + arr_delay > 1 -> ...delay + arr_delay > 2"),
+    ],
+)
+def test_two_values_that_begin_alike_are_shown_from_where_they_differ(old, new, shown):
+    before = state_of(CARRIER, ARRIVALS, replace(DELAYS, where=Expression(old)))
+    text = render_plan(
+        plan_repo(repo_of(CARRIER, ARRIVALS, replace(DELAYS, where=Expression(new))), before, REQUEST).to_json()
+    )
+    assert f"~ where   {shown}" in text

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
 _MOST_NAMES: Final = 6  # views of the last line
+_LED_BY: Final = 20  # characters before the first difference of two values that begin alike
 _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all of it
 
 
@@ -98,15 +99,28 @@ def _field(reason: ReasonJson) -> str:
 def _value(reason: ReasonJson) -> str:
     if reason["sign"] != "~":
         return reason["new"]
-    return f"{_short(reason['old'])} -> {_short(reason['new'])}"
+    return " -> ".join(_sides(reason["old"], reason["new"]))
 
 
 def _effect(reason: ReasonJson) -> str:
     return f"changes {_count(len(reason['features']), 'feature')}" if reason["features"] else ""
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
+def _sides(old: str, new: str) -> tuple[str, str]:
+    """Return two values in a line each, from near their first difference when they would look alike."""
+    before, after = _short(" ".join(old.split())), _short(" ".join(new.split()))
+    if before != after:
+        return before, after
+    differ = next(
+        (at for at, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new))
+    )
+    start = max(differ - _LED_BY, 0)
+    dots = "..." if start else ""
+    before, after = (_short(dots + text[start:].replace("\n", "\\n")) for text in (old, new))
+    return before, after
+
+
+def _short(line: str) -> str:
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 
