@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from featurectl.errors import UsageError
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.order import ordered
-from featurectl.pit.questions import EVENT_TIME
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
 from featurectl.sources.failures import reading
@@ -99,7 +100,10 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
-    rows = prepared.rows if base is None or not increment.repeats else _after_overlap(run, prepared, increment)
+    rows = prepared.rows
+    if base is not None and increment.repeats:
+        rows, lost = _after_overlap(run, prepared, increment)
+        covered = replace(covered, rebuild_id=_new_id() if lost else base.rebuild_id)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return _nothing(run, base)
     in_place = base is None or increment.repeats
@@ -183,13 +187,24 @@ def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Inc
     return [] if until is None else [Piece(scan=run.reader.scan([part]), until=until) for part in old]
 
 
-def _after_overlap(run: Run, prepared: Prepared, increment: Increment) -> pl.DataFrame:
-    """Return the table's rows up to the instant from which the query was asked again, and the new ones after it."""
+def _after_overlap(run: Run, prepared: Prepared, increment: Increment) -> tuple[pl.DataFrame, bool]:
+    """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
+
+    The second value is true when the query no longer gives a row that the table had.
+    """
     since = increment.scans[0].since
     assert since is not None
-    kept = run.table.read().filter(pl.col(EVENT_TIME) <= since)
-    rows = pl.concat([kept, prepared.rows.filter(pl.col(EVENT_TIME) > since)], how="diagonal_relaxed")
-    return ordered(rows, run.view.keys)
+    before = run.table.read()
+    after = prepared.rows.filter(pl.col(EVENT_TIME) > since)
+    again = before.filter(pl.col(EVENT_TIME) > since)
+    identity = [*run.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
+    lost = again.join(after, on=identity, how="anti").height > 0
+    rows = pl.concat([before.filter(pl.col(EVENT_TIME) <= since), after], how="diagonal_relaxed")
+    return ordered(rows, run.view.keys), lost
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
 
 
 def _covered(
@@ -207,6 +222,7 @@ def _covered(
         now=now,
         dropped=dict(dropped),
         inputs=input_marks(view),
+        rebuild_id=_new_id() if base is None else base.rebuild_id,
     )
 
 

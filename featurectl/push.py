@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -62,14 +62,20 @@ class _Task:
     table_version: int
     coverage: Coverage
     last: PushRecord | None
+    rebuilt: bool
 
     @property
     def same_rows(self) -> bool:
         """True when the table and the schema are those of the last push."""
         last = self.last
-        return last is not None and (last.table_version, last.schema) == (
-            self.table_version,
-            schema_digest(self.online),
+        return (
+            last is not None
+            and not self.rebuilt
+            and (last.table_version, last.schema)
+            == (
+                self.table_version,
+                schema_digest(self.online),
+            )
         )
 
 
@@ -97,6 +103,9 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     since. An event view: its windows at now, for each entity with a row in a window at now or at any instant since
     the last push. Repeating a push changes nothing; nothing older replaces anything newer.
 
+    When the table was rebuilt since the last push, its rows may have changed or gone: every entity is sent, its row
+    replaces what was pushed before even if that was newer, and entities that the table no longer has are removed.
+
     Raises:
         DataError: FC510, the view has no offline table.
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
@@ -107,14 +116,28 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     if task.last is not None and task.last.computed_at > request.now:
         return _result(task, 0, 0, task.last.computed_at)
     progress.start(f"push {label}")
-    sent = added = 0
-    for values in _changed_values(task):
-        added += request.store.write(task.online, values)
-        sent += values.height
+    sent, added = _send(task)
+    while (newest := _look(request)).coverage.rebuild_id != task.coverage.rebuild_id:
+        task = replace(newest, rebuilt=True)  # what was sent may have replaced rows of the rebuilt table
+        sent, added = _send(task)
     result = _result(task, sent, added, request.now)
     request.store.write_push_record(task.online, _record(task, result))
     progress.done(f"pushed {label}: {format_count(sent)} rows, {format_count(added)} new")
     return result
+
+
+def _send(task: _Task) -> tuple[int, int]:
+    """Return how many rows were sent, and of how many new entities."""
+    store, sent, added = task.request.store, 0, 0
+    entities = []
+    for values in _changed_values(task):
+        added += store.write(task.online, values, rebuilt=task.rebuilt)
+        sent += values.height
+        entities.append(values.select(task.request.view.keys))
+    if task.rebuilt and store.count(task.online) > sent:
+        known = pl.concat(entities) if entities else pl.DataFrame(schema=_key_schema(task.request.view))
+        store.keep_only(task.online, known, task.request.now)
+    return sent, added
 
 
 def values_at(view: FeatureView, rows: pl.DataFrame, entities: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -185,7 +208,14 @@ def _look(request: PushRequest) -> _Task:
     online = online_view(request.view, request.version, request.project, request.env)
     request.store.prepare(online)
     last = request.store.read_push_record(online)
-    return _Task(request=request, online=online, table_version=table_version, coverage=coverage, last=last)
+    return _Task(
+        request=request,
+        online=online,
+        table_version=table_version,
+        coverage=coverage,
+        last=last,
+        rebuilt=last is not None and last.rebuild_id != coverage.rebuild_id,
+    )
 
 
 def _changed_values(task: _Task) -> Iterator[pl.DataFrame]:
@@ -224,7 +254,7 @@ def _window_rows(task: _Task) -> pl.Expr:
     push was cut off, nobody knows at which instant, so that every row counts.
     """
     view, now = task.request.view, task.request.now
-    if task.last is None and task.request.store.count(task.online):
+    if task.rebuilt or (task.last is None and task.request.store.count(task.online)):
         return pl.lit(True)
     since_us = instant_us(task.last.computed_at if task.last else now)
     event_us = pl.col(EVENT_TIME).to_physical()
@@ -247,12 +277,17 @@ def _record(task: _Task, result: PushResult) -> PushRecord:
         table_version=task.table_version,
         entities=result.entities,
         schema=schema_digest(task.online),
+        rebuild_id=task.coverage.rebuild_id,
     )
 
 
 def _result(task: _Task, sent: int, added: int, computed_at: datetime) -> PushResult:
     entities = task.request.store.count(task.online)
     return PushResult(rows_sent=sent, new_entities=added, entities=entities, computed_at=computed_at)
+
+
+def _key_schema(view: FeatureView) -> dict[str, pl.DataType]:
+    return {name: polars_dtype(dtype) for name, dtype in (view.entity.keys if view.entity else {}).items()}
 
 
 def _one_row(now: datetime) -> pl.DataFrame:

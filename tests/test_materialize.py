@@ -192,6 +192,30 @@ def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(t
         assert (again.action, table.version()) == ("nothing", made.table_version)
 
 
+def test_a_rebuild_has_an_id_that_appended_rows_keep(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    first = run(tmp_path)[1].coverage().rebuild_id
+    write(tmp_path, "2.parquet", ("A", 2.0, 3, 4))
+    assert run(tmp_path)[1].coverage().rebuild_id == first != ""
+    assert run(tmp_path, full=True)[1].coverage().rebuild_id not in {first, ""}
+
+
+def test_a_query_that_no_longer_gives_a_row_of_its_overlap_makes_a_new_rebuild_id(tmp_path):
+    with queried(tmp_path) as (source, insert):
+        insert("A", 1.0, 1)
+        insert("B", 5.0, 10)
+        first = run(tmp_path, source=source, hour=50)[1].coverage().rebuild_id
+        insert("A", 6.0, 12)
+        assert run(tmp_path, source=source, hour=51)[1].coverage().rebuild_id == first
+        database = sqlite3.connect(tmp_path / "w.db")
+        database.execute("delete from arrivals where carrier = 'B'")
+        database.commit()
+        database.close()
+        _, table = run(tmp_path, source=source, hour=52)
+        assert values(table) == [1.0, 6.0]
+        assert table.coverage().rebuild_id != first
+
+
 def test_a_query_with_rows_of_the_future_writes_a_version_only_once_they_are_there(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)

@@ -36,6 +36,7 @@ def dump_commit(commit: Commit) -> str:
             "dropped": dict(coverage.dropped),
             "inputs": dict(coverage.inputs),
             "columns": dict(coverage.columns),
+            "rebuild_id": coverage.rebuild_id,
             **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
         },
         sort_keys=True,
@@ -51,6 +52,7 @@ def load_commit(text: str) -> Commit:
         dropped=data["dropped"],
         inputs=data["inputs"],
         columns=data["columns"],
+        rebuild_id=data.get("rebuild_id", ""),  # absent in tables written before there was one
         watermark=_instant(data["watermark"]),
         newest_event=_instant(data["newest_event"]),
         now=_instant(data["now"]),

@@ -46,7 +46,8 @@ class PushRecord:
 
     `computed_at` is its instant, `watermark` and `newest_event` are the source's behind the values, `table_version`
     is the offline table's, `entities` the number of entities in the store. `schema` is the digest of the schema that
-    the rows were written with, so that a view with a new feature is seen to need all its rows again.
+    the rows were written with, so that a view with a new feature is seen to need all its rows again. `rebuild_id` is
+    the table's: rows pushed under another one may be of source rows that are gone.
     """
 
     computed_at: datetime
@@ -55,6 +56,7 @@ class PushRecord:
     table_version: int
     entities: int
     schema: str = ""
+    rebuild_id: str = ""
 
 
 class OnlineStore(Protocol):
@@ -63,10 +65,17 @@ class OnlineStore(Protocol):
     def prepare(self, view: OnlineView) -> None:
         """Create what the view version needs in the store, the schema of its rows included; safe to repeat."""
 
-    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows (keys, event_time, available_at, computed_at, features) and return how many entities are new.
 
-        A row never replaces a newer one; repeating a write changes nothing.
+        A row never replaces a newer one; repeating a write changes nothing. Rows of a table that was `rebuilt` may
+        be older than those that they correct: newer is then by computed_at, in state views too.
+        """
+
+    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+        """Remove the rows computed until an instant of all entities but these (the keys); return how many were removed.
+
+        Works in bounded steps; what a later push has written meanwhile stays.
         """
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:

@@ -156,6 +156,7 @@ def pack_record(record: PushRecord) -> bytes:
         "table_version": record.table_version,
         "entities": record.entities,
         "schema": record.schema,
+        "rebuild_id": record.rebuild_id,
     }
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
@@ -172,4 +173,5 @@ def unpack_record(data: bytes) -> PushRecord:
         table_version=fields["table_version"],
         entities=fields["entities"],
         schema=fields["schema"],
+        rebuild_id=fields.get("rebuild_id", ""),  # absent in records written before there was one
     )

@@ -37,10 +37,15 @@ def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Itera
         DataError: a key is null (FC505), or an instant lies after the year 2284 (FC504).
     """
     for part in rows.iter_slices(CHUNK_ROWS):
-        yield Chunk(keys=_keys(view, part), rows=_rows(view, part, schema_id))
+        yield Chunk(keys=encode_keys(view, part), rows=_rows(view, part, schema_id))
 
 
-def _keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
+def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
+    """Return the packed key of each row.
+
+    Raises:
+        DataError: FC505, a key is null.
+    """
     if not view.keys:
         return [b""] * rows.height
     parts: list[pl.Expr] = []

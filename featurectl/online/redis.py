@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -26,13 +27,14 @@ from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
+    pack_instant,
     pack_key,
     pack_record,
     row_schema_id,
     unpack_record,
     unpack_row,
 )
-from featurectl.online.frame import Chunk, encode_chunks
+from featurectl.online.frame import Chunk, encode_chunks, encode_keys
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 
 _CONNECT_S = 3.0
@@ -64,6 +66,24 @@ if added > 0 and counter ~= '' then redis.call('HINCRBY', KEYS[#KEYS], counter, 
 return added
 """
 
+# Removes a field of each of some hashes when its bytes `from` on are not greater than those given; counts as above.
+_REMOVE_UNTIL = """
+local field, from, until_, counter = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local removed = 0
+for i = 1, #KEYS - 1 do
+  local row, later = redis.call('HGET', KEYS[i], field), false
+  if row then
+    for at = 1, #until_ do
+      local a, b = row:byte(from + at - 1), until_:byte(at)
+      if a ~= b then later = a > b; break end
+    end
+    if not later then removed = removed + redis.call('HDEL', KEYS[i], field) end
+  end
+end
+if removed > 0 then redis.call('HINCRBY', KEYS[#KEYS], counter, -removed) end
+return removed
+"""
+
 
 class RedisStore:
     """An `OnlineStore` at a `redis://` or `rediss://` URL; one round trip for up to 5,000 reads."""
@@ -81,15 +101,26 @@ class RedisStore:
         except ValueError as error:
             raise UsageError(f"the URL of the online store is none of Redis: {error}") from error
         self._script = self._client.register_script(_WRITE_NEWER)
+        self._remover = self._client.register_script(_REMOVE_UNTIL)
 
     def prepare(self, view: OnlineView) -> None:
         """Put the schema of the view version's rows into the store."""
         self._prepare(view)
 
-    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a pipeline a chunk, and return how many entities are new."""
         schema_id = self._prepare(view)
-        return sum(self._write_chunk(view, chunk) for chunk in encode_chunks(view, rows, schema_id))
+        newer = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
+        return sum(self._write_chunk(view, chunk, newer) for chunk in encode_chunks(view, rows, schema_id))
+
+    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+        """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time."""
+        kept, prefix, removed = set(encode_keys(view, entities)), _prefix(view), 0
+        with self._errors():
+            for keys in self._pages(view):
+                others = [key for key in keys if key[len(prefix) : -1] not in kept]
+                removed += self._remove_until(view, others, until) if others else 0
+        return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity, None where there is none."""
@@ -118,13 +149,7 @@ class RedisStore:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
         with self._errors():
             self._client.hdel(_home(view), f"push/{_field(view)}")
-            cursor, begun = 0, False
-            while cursor or not begun:
-                begun = True
-                cursor, keys = cast(
-                    "tuple[int, list[bytes]]",
-                    self._client.scan(cursor, match=_escape(_home(view)) + ":{*", count=_SCAN_COUNT),
-                )
+            for keys in self._pages(view):
                 self._remove_field(view, keys)
             self._client.hdel(_home(view), f"count/{_field(view)}", *self._schema_fields(view))
         self._schemas.clear()
@@ -142,8 +167,8 @@ class RedisStore:
 
         return claim_schema(schema_document(view), put)
 
-    def _write_chunk(self, view: OnlineView, chunk: Chunk) -> int:
-        first, end = NEWER_BYTES[view.versioned_by]
+    def _write_chunk(self, view: OnlineView, chunk: Chunk, newer: tuple[int, int]) -> int:
+        first, end = newer
         field, home, prefix = _field(view), _home(view).encode(), _prefix(view)
         arguments: tuple[str | int, ...] = (field, first + 1, end, f"count/{field}")
         with self._errors():
@@ -177,6 +202,22 @@ class RedisStore:
     def _get(self, view: OnlineView, field: str) -> bytes | None:
         with self._errors():
             return cast("bytes | None", self._client.hget(_home(view), field))
+
+    def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
+        """Yield the keys of the environment's entities, some at a time; one may come twice."""
+        cursor, begun = 0, False
+        while cursor or not begun:
+            begun = True
+            cursor, keys = cast(
+                "tuple[int, list[bytes]]",
+                self._client.scan(cursor, match=_escape(_home(view)) + ":{*", count=_SCAN_COUNT),
+            )
+            yield keys
+
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: datetime) -> int:
+        field, (first, _) = _field(view), NEWER_BYTES["computed"]
+        arguments: list[bytes | str | int] = [field, first + 1, pack_instant(until), f"count/{field}"]
+        return int(self._remover(keys=[*keys, _home(view).encode()], args=arguments))
 
     def _remove_field(self, view: OnlineView, keys: Sequence[bytes]) -> None:
         pipeline = self._client.pipeline(transaction=False)

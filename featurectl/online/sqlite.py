@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -14,13 +15,14 @@ from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
+    pack_instant,
     pack_key,
     pack_record,
     row_schema_id,
     unpack_record,
     unpack_row,
 )
-from featurectl.online.frame import Chunk, encode_chunks
+from featurectl.online.frame import Chunk, encode_chunks, encode_keys
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 
 _WAIT_S = 10.0
@@ -55,6 +57,9 @@ _REMOVE = """
 delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
 """
 
+_LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
+_REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, ?, ?) <= ?"
+
 
 class SqliteStore:
     """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer."""
@@ -73,13 +78,23 @@ class SqliteStore:
         """Register the view version and the schema of its rows."""
         self._prepare(view)
 
-    def write(self, view: OnlineView, rows: pl.DataFrame) -> int:
+    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
         number, schema_id = self._prepare(view)
-        first, end = NEWER_BYTES[view.versioned_by]
+        first, end = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
         return sum(
             self._write_chunk(number, chunk, (first + 1, end - first)) for chunk in encode_chunks(view, rows, schema_id)
         )
+
+    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+        """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
+        kept, number = set(encode_keys(view, entities)), self._prepare(view)[0]
+        last: bytes | int = -1  # below every key
+        removed = 0
+        while page := self._entities_after(number, last):
+            last = page[-1]
+            removed += self._remove_until(number, [key for key in page if key not in kept], until)
+        return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity, None where there is none."""
@@ -171,6 +186,21 @@ class SqliteStore:
                 raise StoreError(f"the online store {self._path} has lost schema {schema_id}", code="FC602")
             self._schemas[number, schema_id] = parse_schema(document)
         return self._schemas[number, schema_id]
+
+    def _entities_after(self, number: int, last: bytes | int) -> list[bytes]:
+        with self._errors():
+            found = self._connection.execute(_LISTED, (number, last, _REMOVE_ROWS))
+            return [row[0] for row in found]
+
+    def _remove_until(self, number: int, keys: Sequence[bytes], until: datetime) -> int:
+        first, end = NEWER_BYTES["computed"]
+        bound = (first + 1, end - first, pack_instant(until))
+        if not keys:
+            return 0
+        with self._transaction() as connection:
+            removed = connection.executemany(_REMOVE_UNTIL, ((number, key, *bound) for key in keys)).rowcount
+            connection.execute("update views set entities = entities - ? where id = ?", (removed, number))
+        return removed
 
     def _remove_rows(self, number: int) -> int:
         with self._transaction() as connection:

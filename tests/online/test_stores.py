@@ -147,6 +147,46 @@ def test_instants_are_ordered_as_numbers_whatever_their_bytes(store):
     assert values_of(store, of, "a") == (len(steps) - 1,)
 
 
+@pytest.mark.parametrize("versioned_by", ["event", "computed"])
+@pytest.mark.parametrize(("event_h", "computed_h", "wins"), [(-9, 1, True), (-9, 0, True), (9, -1, False)])
+def test_a_row_of_a_rebuilt_table_replaces_what_was_computed_before(store, versioned_by, event_h, computed_h, wins):
+    of = view({"n": "int64"}, versioned_by=versioned_by)
+    store.write(of, frame(of, [["a"]], [[1]]))
+    later = frame(of, [["a"]], [[2]], event_time=T0 + event_h * HOUR, computed_at=T0 + computed_h * HOUR)
+    assert store.write(of, later, rebuilt=True) == 0
+    assert values_of(store, of, "a") == ((2,) if wins else (1,))
+
+
+def test_only_the_named_entities_are_kept_and_what_was_computed_later(store):
+    of, other = view({"n": "int64"}, {"n": "int64", "s": "string"}), view({"n": "int64"})
+    keys = [[1, "Zoë }"], [2, ""], [3, "later"]]
+    store.write(of, frame(of, keys[:2], [[1], [2]]))
+    store.write(of, frame(of, keys[2:], [[3]], computed_at=T0 + timedelta(microseconds=1)))
+    store.write(other, frame(other, [["a"]], [[1]]))
+    kept = pl.DataFrame({"n": [2], "s": [""]})
+    assert (store.keep_only(of, kept, T0), store.count(of), store.count(other)) == (1, 2, 1)
+    assert [values_of(store, of, *key) for key in keys] == [None, (2,), (3,)]
+    assert (store.keep_only(of, kept, T0 + HOUR), store.count(of)) == (1, 1)
+    assert (store.keep_only(of, kept.clear(), T0 + HOUR), store.count(of)) == (1, 0)
+    assert values_of(store, other, "a") == (1,)
+
+
+def test_the_row_of_a_view_without_an_entity_can_be_let_go(store):
+    of = view({"n": "int64"}, {})
+    store.write(of, frame(of, [], [[1]]))
+    assert store.keep_only(of, pl.DataFrame(), T0) == 1
+    assert (values_of(store, of), store.count(of)) == (None, 0)
+
+
+def test_more_entities_than_a_page_are_let_go(store, monkeypatch):
+    monkeypatch.setattr("featurectl.online.sqlite._REMOVE_ROWS", 10)
+    monkeypatch.setattr("featurectl.online.redis._SCAN_COUNT", 10)
+    of = view({"n": "int64"}, {"id": "int64"})
+    store.write(of, frame(of, [[n] for n in range(95)], [[n] for n in range(95)]))
+    assert store.keep_only(of, pl.DataFrame({"id": range(0, 95, 2)}), T0) == 47
+    assert [values_of(store, of, n) for n in (0, 1, 93, 94)] == [(0,), None, None, (94,)]
+
+
 def test_writing_again_changes_nothing(store):
     of = view({"n": "int64"})
     rows = frame(of, [["a"], ["b"]], [[1], [2]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -70,6 +71,12 @@ def table(view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str], buc
     made = MemoryTable(view.keys, buckets)
     add(made, view, rows, inputs)
     return made
+
+
+def rebuild(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str], named: str) -> None:
+    """Put rows in place of the table's, as a rebuild of that name."""
+    made = table(view, rows, inputs)
+    to.replace(made.read(), replace(made.coverage() or Coverage(), rebuild_id=named))
 
 
 def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str]) -> None:
