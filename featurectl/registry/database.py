@@ -36,8 +36,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
         """Give a connection that sees one moment of the database; None where there is no registry yet."""
-        file = self._file()
-        if file and not file.exists():
+        if not self._may_hold_one():
             yield None
             return
         with self._errors(), self._connection().connect() as connection:
@@ -77,8 +76,15 @@ class Database:
             raise UsageError(f"registry {self._name} has no file", hint="write it like sqlite:///folder/registry.db")
         return Path(self._url.database)
 
+    def _may_hold_one(self) -> bool:
+        """Return False where there can't be a registry yet: the database's file is not there."""
+        with self._errors():
+            file = self._file()
+            return file is None or _is_there(file)
+
     def _prepare(self) -> None:
         if file := self._file():
+            _is_there(file)
             file.parent.mkdir(parents=True, exist_ok=True)
             # Two that do this to a new file at once don't wait for each other: one fails, and the other's work holds.
             with suppress(OperationalError), self._connection().connect() as connection:
@@ -111,6 +117,22 @@ class Database:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()
             reason = cause[0] if cause else type(error).__name__
             raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601") from error
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether a file is there.
+
+    Raises:
+        OSError: it can't be known, or it could never be made: what should be a folder above it is a file.
+    """
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError as error:
+        above = next(folder for folder in file.parents if folder.exists())
+        raise NotADirectoryError(f"{above} is a file, not a folder") from error
+    return True
 
 
 def _parse(url: str) -> URL:

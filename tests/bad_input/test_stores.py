@@ -119,10 +119,14 @@ def test_an_offline_folder_that_can_not_be_made_is_named(shop):
     )
 
 
-def test_a_registry_that_can_not_be_made_is_named(shop):
-    shop.change("featurectl.yaml", REGISTRY, f"registry: sqlite:///{BELOW_A_FILE}/r.db")
-    said = shop.fails(69, "apply", "--auto-approve")
-    assert said.startswith(f"error[FC601]: registry sqlite:///{shop.root}/{BELOW_A_FILE}/r.db can't be used: ")
+@pytest.mark.parametrize("command", EVERY, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("path", ["r.db", "deep/r.db"])
+def test_a_registry_below_a_file_is_named_with_the_file_in_the_way(live, command, path):
+    live.change("featurectl.yaml", REGISTRY, f"registry: sqlite:///data/orders.csv/{path}")
+    assert live.fails(69, *command) == (
+        f"error[FC601]: registry sqlite:///{live.root}/data/orders.csv/{path} can't be used: "
+        f"{live.root}/data/orders.csv is a file, not a folder\n"
+    )
 
 
 def test_an_online_store_that_can_not_be_made_is_named(live):

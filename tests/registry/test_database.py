@@ -123,11 +123,14 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     registry.close()
 
 
-def test_a_folder_that_can_not_be_made_is_an_error_of_the_store(tmp_path):
+@pytest.mark.parametrize("path", ["registry.db", "deep/er/registry.db"])
+def test_a_file_where_a_folder_should_be_is_named_when_reading_and_when_writing(tmp_path, path):
     (tmp_path / "file").write_text("")
-    registry = SqlRegistry(f"sqlite:///{tmp_path}/file/registry.db")
-    with pytest.raises(StoreError, match="can't be used"):
-        registry.lock("flights", "ana").__enter__()
+    registry = SqlRegistry(f"sqlite:///{tmp_path}/file/{path}")
+    for use in (registry.load_state, registry.read_history, lambda p: registry.lock(p, "ana").__enter__()):
+        with pytest.raises(StoreError, match=f"can't be used: {tmp_path}/file is a file, not a folder") as caught:
+            use("flights")
+        assert caught.value.code == "FC601"
 
 
 def test_a_database_without_our_tables_is_an_empty_registry(postgres_url):
