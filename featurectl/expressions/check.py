@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN
+from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN, decimal_parts
 from featurectl.expressions.calls import call
 from featurectl.expressions.functions import CASTS, OPERATIONS
 from featurectl.expressions.literals import literal
@@ -156,7 +156,8 @@ class _Checker:
         if dtype == UNKNOWN:
             refuse(raw, f'the type of column "{raw.value}" is not known', "declare it under the source's columns:")
         if dtype not in SCALARS:
-            refuse(raw, f'column "{raw.value}" is {dtype}: no expression can read it', "cast it in the source")
+            hint = "declare it float64 under the source's columns:" if decimal_parts(dtype) else "cast it in the source"
+            refuse(raw, f'column "{raw.value}" is {dtype}: no expression can read it', hint)
         return make("col", dtype, (), raw, raw.value)
 
     def case(self, raw: Raw) -> Node:

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
 from featurectl.expressions import calendar
 from featurectl.expressions.scalars import NUMBER_TEXT, WHOLE_FROM, WHOLE_TEXT
 from featurectl.expressions.tree import Node, Value
@@ -42,10 +42,17 @@ def to_polars(node: Node) -> pl.Expr:
 
 def _literal(value: Value, dtype: str) -> pl.Expr:
     if value is None:
-        return pl.lit(None, DTYPES[dtype])
+        return pl.lit(None, DTYPES.get(dtype) or _decimal(dtype))
     if physical := _PHYSICAL.get(dtype):
         return pl.lit(value, physical).cast(DTYPES[dtype])
     return pl.lit(value, DTYPES[dtype])
+
+
+def _decimal(dtype: str) -> pl.DataType:
+    """Return the type of a decimal column, which an expression can only hand on."""
+    parts = decimal_parts(dtype)
+    assert parts is not None
+    return pl.Decimal(*parts)
 
 
 def _full(x: pl.Expr | float) -> pl.Expr:

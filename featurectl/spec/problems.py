@@ -231,6 +231,12 @@ CODES: Final[Mapping[str, Code]] = {
         "an object that is still in use would be removed",
         "A registered model version or another object depends on it. `--allow-remove NAME` removes it all the same.",
     ),
+    "FC413": Code(
+        "a view that a champion reads would change its values",
+        "The new definition makes the next version of the view; the champion stays on the version that it was trained "
+        "on, which goes on being materialized beside the new one. `--allow-breaking NAME` says that this is meant; "
+        "train the model again to move it to the new version.",
+    ),
     # Data
     "FC501": Code(
         "a source has no files",
@@ -259,7 +265,8 @@ CODES: Final[Mapping[str, Code]] = {
     "FC507": Code(
         "a sum is too large for its type",
         "Sums of integers are exact in 64 bits, sums of decimals in 38 digits: one that does not fit is an error, "
-        "never a wrapped number. Cast the column to float64 in the source's `select`, or ask for a shorter window.",
+        "never a wrapped number. Cast the column to float64 in the source's `select` (a decimal: declare it float64 "
+        "under `columns:`), or ask for a shorter window.",
     ),
     "FC508": Code(
         "a source's query fails",

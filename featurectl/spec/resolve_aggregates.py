@@ -133,6 +133,8 @@ def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declar
         scope.column(("column",), shape.column)
     if shape.where is not None:
         scope.expression(("where",), shape.where, "bool")
+        if not scope.issues:  # the form that is kept is longer and deeper, and the limits are for it
+            Scope(None, scope.issues).expression(("where",), _text(shape))
     tell(declared.report, scope.issues, places, shape.fields.head)
     return not scope.issues
 
@@ -140,8 +142,12 @@ def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declar
 def _input(shape: AggregateShape, stored: Stored) -> str | None:
     """Keep what the aggregate reads; its own `where` makes the value null where it is not true."""
     place = shape.fields.scalar("column") or shape.fields.scalar("where") or shape.fields.head
-    value = None if shape.column is None else bare_column(shape.column).text
-    if shape.where is None:
-        return None if value is None else stored.keep(shape.column or "", value, place)
-    text = f"case when ({shape.where}) then {value or 'true'} end"
-    return stored.keep(f"{shape.name}_value", text, place)
+    if shape.where is not None:
+        return stored.keep(f"{shape.name}_value", _text(shape), place)
+    return None if shape.column is None else stored.keep(shape.column, _text(shape), place)
+
+
+def _text(shape: AggregateShape) -> str:
+    """Return the expression of what an aggregate reads; `Scope.aggregated` types it."""
+    value = "true" if shape.column is None else bare_column(shape.column).text
+    return value if shape.where is None else f"case when ({shape.where}) then {value} end"

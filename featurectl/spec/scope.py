@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from featurectl.dtypes import SCALARS, UNKNOWN
+from featurectl.dtypes import BOOL, SCALARS, UNKNOWN
 from featurectl.expressions.check import type_expression
+from featurectl.expressions.constants import settle
 from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
+from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import Expression, ExpressionError, Node
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.node import Constant
@@ -45,26 +47,39 @@ class Scope:
 
         What is wrong goes to `issues`: FC301 an unknown column, FC303 not of the language, FC302 types.
         """
-        try:
-            raw = parse(text)
-            check_names(raw, self.columns)
-        except ExpressionError as error:
-            self._add(part, "FC301" if error.unknown_column else "FC303", error)
+        raw = self._parsed(part, text)
+        if raw is None:
             return Expression(text), None
-        if self.columns is None:
+        if self.columns is None or not _types_known(raw, self.columns):
             return Expression(text), want
-        types = [self.columns[piece.value] for piece in walk(raw) if piece.kind == "column"]
-        if UNKNOWN in types:
-            return Expression(text), want
-        if raw.kind == "column" and types[0] not in SCALARS and want in (None, types[0]):
-            tree = Node("col", types[0], value=raw.value, start=raw.start, end=raw.end)
-            return Expression(text, tree), types[0]
+        if raw.kind == "column" and (dtype := self.columns[raw.value]) not in SCALARS and want in (None, dtype):
+            return Expression(text, _column(raw, dtype)), dtype
         try:
             typed = type_expression(text, self.columns, want)
         except ExpressionError as error:
             self._add(part, "FC302", error)
             return Expression(text), want
         return typed, typed.tree.dtype if typed.tree else None
+
+    def aggregated(self, part: Part, text: str) -> tuple[Expression, str | None]:
+        """Return what an aggregate reads, typed as `expression` does it.
+
+        In `case when (where) then column end` the column is handed on as it is, of whatever type: decimals stay
+        exact, NaN stays NaN.
+        """
+        raw = self._parsed(part, text)
+        if raw is None or self.columns is None or not _types_known(raw, self.columns):
+            return Expression(text), None
+        if raw.kind != "case" or len(raw.args) != 3 or raw.args[1].kind != "column":
+            return self.expression(part, text)
+        where, column = raw.args[:2]
+        condition, _ = self.expression(part, text[where.start : where.end], BOOL)
+        dtype = self.columns[column.value]
+        if condition.tree is None:
+            return Expression(text), dtype
+        null = Node("lit", dtype, start=raw.end - 1, end=raw.end)
+        tree = Node("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
+        return Expression(text, settle(tree)), dtype
 
     def column(self, part: Part, name: str) -> str | None:
         """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none."""
@@ -89,10 +104,28 @@ class Scope:
         """Add an issue about a part as a whole."""
         self.issues.append(Issue(part=part, code=code, message=message, hint=hint))
 
+    def _parsed(self, part: Part, text: str) -> Raw | None:
+        """Return the raw tree of an expression whose names exist, or None with an issue."""
+        try:
+            raw = parse(text)
+            check_names(raw, self.columns)
+        except ExpressionError as error:
+            self._add(part, "FC301" if error.unknown_column else "FC303", error)
+            return None
+        return raw
+
     def _add(self, part: Part, code: str, error: ExpressionError) -> None:
         self.issues.append(
             Issue(part=part, code=code, message=error.message, start=error.start, end=error.end, hint=error.hint)
         )
+
+
+def _types_known(raw: Raw, columns: Mapping[str, str]) -> bool:
+    return all(columns[piece.value] != UNKNOWN for piece in walk(raw) if piece.kind == "column")
+
+
+def _column(raw: Raw, dtype: str) -> Node:
+    return Node("col", dtype, value=raw.value, start=raw.start, end=raw.end)
 
 
 def near_hint(name: str, known: Mapping[str, object]) -> str:

@@ -45,7 +45,8 @@ def _check_keys(view: FeatureView, scope: Scope) -> None:
 def _stored(view: FeatureView, scope: Scope) -> tuple[tuple[NamedExpression, ...], tuple[Feature, ...]]:
     inputs: dict[str, NamedExpression] = {}
     for item in view.inputs:
-        expression, dtype = scope.expression(("input", item.name), item.expression.text)
+        typed = scope.aggregated if view.kind == "event" else scope.expression
+        expression, dtype = typed(("input", item.name), item.expression.text)
         inputs[item.name] = replace(item, expression=expression, dtype=dtype)
     features = tuple(_feature(feature, inputs, scope) for feature in view.features)
     return tuple(inputs.values()), features

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import isnan, nan
 
 import polars as pl
 import pytest
@@ -12,7 +14,9 @@ from featurectl.engines.base import Piece
 from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
+from featurectl.expressions.tree import Expression
 from featurectl.spec.definition import NamedExpression
+from featurectl.spec.typing_view import check_view
 from featurectl.units import HOUR_US
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 
@@ -139,3 +143,21 @@ def test_the_order_of_the_input_changes_nothing(given_rows, chance):
     shuffled = list(given_rows)
     chance.shuffle(shuffled)
     assert prepare(rows(*given_rows), DELAYS).rows.equals(prepare(rows(*shuffled), DELAYS).rows)
+
+
+def test_an_aggregate_with_a_condition_keeps_decimals_and_nan_as_they_are():
+    frame = rows(("A", nan, 1, 1), ("A", 16.0, 2, 2), ("A", 2.0, 3, 3))
+    prices = [Decimal("0.10"), Decimal("9999999.99"), None]
+    frame = frame.with_columns(pl.Series("price", prices, dtype=pl.Decimal(9, 2)))
+    texts = {
+        "price": "case when (arr_delay > 15) then price end",
+        "never": "case when (false) then price end",
+        "delay": "case when (known_at = at) then arr_delay end",
+    }
+    inputs = tuple(NamedExpression(name=name, expression=Expression(text)) for name, text in texts.items())
+    view = replace(DELAYS, inputs=inputs, features=(), derived=(), where=None, source=replace(ARRIVALS, nan="keep"))
+    made = prepare(frame, check_view(view, COLUMNS | {"price": "decimal(9,2)"})[0]).rows
+    assert made.schema["price"] == made.schema["never"] == pl.Decimal(9, 2)
+    assert made["price"].to_list() == [None, Decimal("9999999.99"), None]
+    assert made["never"].to_list() == [None, None, None]
+    assert [isnan(made["delay"][0]), *made["delay"].to_list()[1:]] == [True, 16.0, 2.0]
