@@ -1,4 +1,4 @@
-"""Make a registry match a plan: lock, look again, write everything in one transaction."""
+"""Make a registry match a plan: lock, look again, create what is missing outside, write all in one transaction."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import getpass
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from featurectl.errors import PlanError, ProblemsError, TryAgainError
+from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
+from featurectl.online.base import OnlineStore
+from featurectl.online.stored import online_view
 from featurectl.plan.model import Plan
 from featurectl.registry.base import Change, HistoryEntry, Registry
 from featurectl.registry.state import State
+from featurectl.spec.definition_json import load_view
 from featurectl.spec.repo import Repo
 
 
@@ -26,32 +30,106 @@ class Author:
     at: datetime
 
 
-def apply_plan(registry: Registry, plan: Plan, author: Author) -> State:
-    """Run a plan's stages in one transaction under the project's lock, and return the new state.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a plan is applied: the registry, the online store, and what makes the offline folder (None: it is there).
+
+    `lock_timeout_s` is how long to wait for another command; `waiting` is told once who that is.
+    """
+
+    registry: Registry
+    online: OnlineStore
+    environment: str
+    create_offline: Callable[[], None] | None = None
+    lock_timeout_s: float = 0.0
+    waiting: Callable[[str], None] | None = None
+
+
+def apply_plan(target: Target, plan: Plan, author: Author) -> State:
+    """Run a plan's stages under the project's lock, and return the new state.
+
+    What is missing outside is created first; then everything is registered in one transaction.
 
     Raises:
         PlanError: a change is blocked; nothing was written.
         TryAgainError: the registry has changed since the plan was made, or another command holds the lock.
+        StoreError: a store can't be reached; the registry is as it was.
     """
     refuse_blocked(plan)
-    with registry.lock(plan.project, author.who):
-        state = registry.load_state(plan.project)
-        if state.serial != plan.serial or plan.registry_id not in ("", state.registry_id):
-            raise TryAgainError(
-                f"the registry has changed since the plan was made: serial {plan.serial} then, {state.serial} now",
-                hint="plan again",
-            )
-        if plan.empty:
-            return state
-        entry = HistoryEntry(
-            serial=plan.serial + 1,
-            at=author.at,
-            who=author.who,
-            commit=author.commit,
-            command="apply",
-            summary=describe(plan),
+    state = target.registry.load_state(plan.project)
+    refuse_stale(plan, state)
+    create_missing(target, plan)
+    if plan.unchanged:
+        return state
+    with target.registry.lock(plan.project, author.who):
+        return _register(target, plan, author)
+
+
+def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
+    """Plan and apply while nobody else can change the registry; return the plan that was applied and the new state.
+
+    `seen` is the plan as it was made before the lock was there; it is the one applied when nothing has moved since.
+    Raises as `apply_plan`, but never because the registry has changed.
+    """
+    refuse_blocked(seen)
+    create_missing(target, seen)
+    with target.registry.lock(seen.project, author.who):
+        state = target.registry.load_state(seen.project)
+        if state.serial == seen.serial and state.digest() == seen.digest:
+            return seen, _register(target, seen, author)
+        plan = make()
+        refuse_blocked(plan)
+        create_missing(target, plan)
+        return plan, _register(target, plan, author)
+
+
+def create_missing(target: Target, plan: Plan) -> None:
+    """Create what is missing outside of the registry; safe to repeat, and of no effect before it is registered."""
+    for stage in plan.stages:
+        if stage.action != "create":
+            continue
+        if stage.item is not None:
+            view = load_view(stage.item.definition)
+            target.online.prepare(online_view(view, stage.item.version, plan.project, target.environment))
+        elif target.create_offline is not None:
+            target.create_offline()
+
+
+def _register(target: Target, plan: Plan, author: Author) -> State:
+    """Write everything in one transaction, while holding the lock."""
+    state = target.registry.load_state(plan.project)
+    refuse_stale(plan, state, registry_is_new=not plan.registry_id)
+    if plan.unchanged:
+        return state
+    entry = HistoryEntry(
+        serial=plan.serial + 1,
+        at=author.at,
+        who=author.who,
+        commit=author.commit,
+        command="apply",
+        summary=describe(plan),
+    )
+    return target.registry.write_change(state, _registry_change(plan), entry)
+
+
+def refuse_stale(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
+    """Do nothing when a plan's registry is as the plan found it.
+
+    `registry_is_new`: taking the lock has made the registry that the plan did not find.
+
+    Raises:
+        TryAgainError: another registry, or another serial or state of the project.
+    """
+    if state.serial != plan.serial:
+        raise TryAgainError(
+            f"the registry has changed since the plan was made: serial {plan.serial} then, {state.serial} now",
+            hint="plan again",
         )
-        return registry.write_change(state, _registry_change(plan), entry)
+    if state.registry_id != plan.registry_id and not registry_is_new:
+        was = "another one" if plan.registry_id else "not there yet"
+        raise TryAgainError(f"the registry is not that of the plan, which was {was}", hint="plan again")
+    if state.digest() != plan.digest:
+        raise TryAgainError("the registry holds other objects than when the plan was made", hint="plan again")
 
 
 def refuse_blocked(plan: Plan) -> None:
@@ -62,10 +140,23 @@ def refuse_blocked(plan: Plan) -> None:
     """
     if not plan.blocked:
         return
-    first, names = plan.blocked[0], " ".join(f"--allow-remove {change.name}" for change in plan.blocked)
+    first, options = plan.blocked[0], " ".join(change.allow for change in plan.blocked)
     more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
     kind = first.object.replace("_", " ")
-    raise PlanError(f'{kind} "{first.name}" would be removed: {first.blocked}{more}', code=first.code, hint=names)
+    would = "would be removed" if first.kind == "removed" else "would get a breaking change"
+    raise PlanError(f'{kind} "{first.name}" {would}: {first.blocked}{more}', code=first.code, hint=options)
+
+
+def refuse_unused(plan: Plan, options: Sequence[str]) -> None:
+    """Do nothing when each option (`--allow-remove NAME`) allows a change of the plan.
+
+    Raises:
+        UsageError: one of them allows nothing.
+    """
+    useful = [change.allow for change in plan.changes if change.allow]
+    for option in options:
+        if option not in useful:
+            raise UsageError(f"{option}: no change of the plan waits for that", hint=", ".join(useful))
 
 
 def refuse_unsupported(repo: Repo) -> None:
@@ -111,6 +202,6 @@ def caller() -> str:
 
 def _registry_change(plan: Plan) -> Change:
     return Change(
-        write=tuple(stage.item for stage in plan.stages if stage.action == "write"),
-        retire=tuple(stage.item for stage in plan.stages if stage.action == "retire"),
+        write=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "write"),
+        retire=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "retire"),
     )

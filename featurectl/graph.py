@@ -1,11 +1,14 @@
-"""Who depends on whom: entities and sources -> feature views -> models."""
+"""Who depends on whom: entities and sources -> feature views -> models; and the words that choose among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Final, Literal, get_args
 
+from featurectl.errors import UsageError
 from featurectl.spec.definition import FeatureInput, FeatureView, Model
 
 Kind = Literal["entity", "source", "feature_view", "model"]
@@ -70,3 +73,80 @@ def _reach(start: Ref, edges: Mapping[Ref, frozenset[Ref]]) -> frozenset[Ref]:
                 found.add(item)
                 waiting.append(item)
     return frozenset(found - {start})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An object that can be chosen: the file that it stands in ("": in none), its tags, the entity of a view."""
+
+    ref: Ref
+    path: str = ""
+    tags: tuple[str, ...] = ()
+    entity: str = ""
+    modified: bool = False
+
+
+_Test = Callable[[Candidate, str], bool]
+_METHODS: Final[Mapping[str, _Test]] = {
+    "tag": lambda item, value: value in item.tags,
+    "entity": lambda item, value: value in (item.entity, item.ref.name if item.ref.kind == "entity" else ""),
+    "kind": lambda item, value: item.ref.kind == value,
+    "path": lambda item, value: fnmatchcase(item.path, value) or fnmatchcase(item.path, f"{value.rstrip('/')}/*"),
+    "state": lambda item, _: item.modified,
+}
+_FORMS: Final = "name, na*, tag:x, entity:x, kind:feature_view, path:glob, state:modified, +x, x+"
+
+
+def select_objects(terms: Sequence[str], candidates: Collection[Candidate], graph: Graph) -> frozenset[Ref]:
+    """Return the objects that any of the terms chooses.
+
+    A term is a name, a pattern of names with `*` and `?`, or `method:value`: `tag:x`, `entity:x` (the entity and
+    its views), `kind:x`, `path:glob` (`*` also matches `/`; a folder stands for all below it), `state:modified`.
+    `+x` adds what x is made of, `x+` what is made of x.
+
+    Raises:
+        UsageError: a term chooses nothing, or is none of these.
+    """
+    chosen: set[Ref] = set()
+    for term in terms:
+        up, down = term.startswith("+"), term.endswith("+")
+        found = _matches(term.strip("+"), candidates, term)
+        for ref in found:
+            chosen.add(ref)
+            chosen |= graph.upstream(ref) if up else frozenset()
+            chosen |= graph.downstream(ref) if down else frozenset()
+    return frozenset(chosen)
+
+
+def _matches(word: str, candidates: Collection[Candidate], term: str) -> list[Ref]:
+    method, colon, value = word.partition(":")
+    if not colon:
+        found = [item.ref for item in candidates if fnmatchcase(item.ref.name, word)]
+        return found or _nothing(term, word, {item.ref.name for item in candidates})
+    if method not in _METHODS or not value:
+        raise UsageError(f"--select {term!r} can't be read", hint=f"write one of: {_FORMS}")
+    offered = _values(method, candidates)
+    if method in ("kind", "state") and value not in offered:
+        raise UsageError(f"--select {term!r}: no {method} {value!r}", hint=f"{method}: " + ", ".join(sorted(offered)))
+    found = [item.ref for item in candidates if _METHODS[method](item, value)]
+    return found or _nothing(term, value, offered)
+
+
+def _values(method: str, candidates: Collection[Candidate]) -> set[str]:
+    match method:
+        case "tag":
+            return {tag for item in candidates for tag in item.tags}
+        case "entity":
+            return {item.ref.name for item in candidates if item.ref.kind == "entity"}
+        case "kind":
+            return set(get_args(Kind))
+        case "path":
+            return {item.path for item in candidates if item.path}
+        case _:
+            return {"modified"}
+
+
+def _nothing(term: str, word: str, offered: Collection[str]) -> list[Ref]:
+    near = difflib.get_close_matches(word, sorted(offered), 1)
+    hint = f'did you mean "{near[0]}"?' if near else ""
+    raise UsageError(f"--select {term!r} chooses nothing", hint=hint)

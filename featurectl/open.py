@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from featurectl.errors import ProblemsError, UsageError
+from featurectl.errors import ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand
 from featurectl.spec.load import load_repo
 from featurectl.spec.problems import Problem
@@ -21,6 +21,7 @@ from featurectl.spec.repo import Environment, Repo
 if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore
     from featurectl.online.base import OnlineStore
+    from featurectl.plan.outside import Outside
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader
@@ -79,6 +80,29 @@ class Workspace:
         """Return the folder or object-store URL of the offline store, expanded and absolute."""
         location = expand(self.environment.offline, self.environ, f"environment {self.environment.name}: offline")
         return location if "://" in location else str((self.root / location).absolute())
+
+    def outside(self) -> Outside:
+        """Return what is there of the environment outside of its registry."""
+        from featurectl.plan.outside import Outside
+
+        prepared = self.online().prepared(self.project, self.environment.name)
+        location = self.offline_location()
+        return Outside(online=prepared, offline="://" in location or Path(location).is_dir())
+
+    def create_offline(self) -> None:
+        """Make the offline folder; an object store needs none.
+
+        Raises:
+            StoreError: FC603, it can't be made.
+        """
+        location = self.offline_location()
+        if "://" in location:
+            return
+        try:
+            Path(location).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            shown = self.environment.offline
+            raise StoreError(f"the offline folder {shown} can't be made: {error.strerror}", code="FC603") from error
 
     @cached_property
     def _online(self) -> OnlineStore:

@@ -14,7 +14,7 @@ from featurectl.errors import DataError
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView, PushRecord
 from featurectl.online.schema import schema_digest
-from featurectl.online.stored import FILLED_AT, filled_within_ttl, stored_types
+from featurectl.online.stored import FILLED_AT, filled_within_ttl, online_view, stored_types
 from featurectl.pit.lookup import StateAnswer, answer_states
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 from featurectl.progress import Progress, Silent
@@ -77,22 +77,6 @@ class _Task:
                 schema_digest(self.online),
             )
         )
-
-
-def online_view(view: FeatureView, version: int, project: str, env: str) -> OnlineView:
-    """Return where the rows of a view version lie in an online store, and what they hold: the stored features.
-
-    A feature whose type is not known yet is left out: such a view can be looked at, and not pushed.
-    """
-    return OnlineView(
-        project=project,
-        env=env,
-        view=view.name,
-        version=version,
-        keys=view.entity.keys if view.entity else {},
-        features={name: dtype for name, dtype in stored_types(view).items() if dtype is not None},
-        versioned_by="computed" if view.kind == "event" else "event",
-    )
 
 
 def push_view(request: PushRequest, progress: Progress | None = None) -> PushResult:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.apply import Author, apply_plan, caller, describe, git_commit, refuse_unsupported
+from featurectl.apply import Author, Target, apply_plan, caller, describe, git_commit, refuse_unsupported
 from featurectl.errors import PlanError, ProblemsError, TryAgainError
+from featurectl.online.sqlite import SqliteStore
 from featurectl.plan.model import Stage
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.place import Place
@@ -16,6 +17,20 @@ from tests.plan.states import plan_of, repo_of
 
 REPO = repo_of(CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 AUTHOR = Author(who="ana@host", commit="3f2c1ab", at=datetime(2026, 11, 24, tzinfo=UTC))
+
+
+@pytest.fixture
+def applying(tmp_path):
+    """What applies a plan to a registry, with an online store of its own."""
+
+    def apply(registry, plan, author=AUTHOR):
+        store = SqliteStore(tmp_path / "online.db")
+        try:
+            return apply_plan(Target(registry=registry, online=store, environment="dev"), plan, author)
+        finally:
+            store.close()
+
+    return apply
 
 
 @pytest.fixture
@@ -29,8 +44,8 @@ def planned(registry, repo=REPO, *allow_remove):
     return plan_of(repo, registry.load_state("flights"), *allow_remove)
 
 
-def test_an_applied_plan_is_what_the_registry_holds(registry):
-    state = apply_plan(registry, planned(registry), AUTHOR)
+def test_an_applied_plan_is_what_the_registry_holds(applying, registry):
+    state = applying(registry, planned(registry), AUTHOR)
     assert state == registry.load_state("flights")
     assert sorted((o.kind, o.name, o.version) for o in state.objects) == [
         ("entity", "carrier", 1),
@@ -44,21 +59,22 @@ def test_an_applied_plan_is_what_the_registry_holds(registry):
     assert again.serial == 1
 
 
-def test_only_what_differs_is_written(registry):
-    apply_plan(registry, planned(registry), AUTHOR)
+def test_only_what_differs_is_written(applying, registry):
+    applying(registry, planned(registry), AUTHOR)
     plan = planned(registry, repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL))
     assert [(s.action, s.item.name, s.item.version) for s in plan.stages] == [
+        ("create", "delays", 2),
         ("write", "delays", 2),
         ("retire", "delays", 1),
     ]
-    state = apply_plan(registry, plan, AUTHOR)
+    state = applying(registry, plan, AUTHOR)
     assert {(o.version, o.current) for o in state.objects if o.name == "delays"} == {(1, False), (2, True)}
 
 
-def test_the_history_tells_who_and_what(registry):
-    apply_plan(registry, planned(registry), AUTHOR)
+def test_the_history_tells_who_and_what(applying, registry):
+    applying(registry, planned(registry), AUTHOR)
     repo = repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), MODEL)
-    apply_plan(registry, planned(registry, repo, "latest"), replace(AUTHOR, who="ben@host", commit=""))
+    applying(registry, planned(registry, repo, "latest"), replace(AUTHOR, who="ben@host", commit=""))
     told = [(e.serial, e.who, e.commit, e.command, e.summary) for e in registry.read_history("flights")]
     assert told == [
         (2, "ben@host", "", "apply", "1 changed (1 breaking), 1 removed"),
@@ -66,67 +82,67 @@ def test_the_history_tells_who_and_what(registry):
     ]
 
 
-def test_nothing_to_do_writes_nothing(registry):
-    apply_plan(registry, planned(registry), AUTHOR)
+def test_nothing_to_do_writes_nothing(applying, registry):
+    applying(registry, planned(registry), AUTHOR)
     plan = planned(registry)
     assert describe(plan) == "nothing"
-    assert apply_plan(registry, plan, AUTHOR).serial == 1
+    assert applying(registry, plan, AUTHOR).serial == 1
     assert len(registry.read_history("flights")) == 1
 
 
-def test_a_blocked_plan_is_refused_whole(registry):
-    apply_plan(registry, planned(registry), AUTHOR)
+def test_a_blocked_plan_is_refused_whole(applying, registry):
+    applying(registry, planned(registry), AUTHOR)
     before = registry.load_state("flights")
     plan = planned(registry, repo_of(CARRIER, replace(ARRIVALS, path="new"), LATEST))
     with pytest.raises(
         PlanError, match=r'feature view "delays" would be removed: used by model late \(and 1 more\)'
     ) as caught:
-        apply_plan(registry, plan, AUTHOR)
+        applying(registry, plan, AUTHOR)
     assert (caught.value.code, caught.value.hint) == ("FC412", "--allow-remove delays --allow-remove late")
     assert registry.load_state("flights") == before
 
 
-def test_a_plan_is_refused_once_the_registry_has_moved_also_from_empty_and_a_second_time(registry):
+def test_a_plan_is_refused_once_the_registry_has_moved_also_from_empty_and_a_second_time(applying, registry):
     plan = planned(registry)
     assert plan.registry_id == ""
-    apply_plan(registry, plan, AUTHOR)
+    applying(registry, plan, AUTHOR)
     for _ in range(2):
         with pytest.raises(TryAgainError, match="serial 0 then, 1 now"):
-            apply_plan(registry, plan, AUTHOR)
+            applying(registry, plan, AUTHOR)
     assert registry.load_state("flights").serial == 1
 
 
-def test_a_plan_for_another_registry_is_refused(registry, tmp_path):
-    apply_plan(registry, planned(registry), AUTHOR)
+def test_a_plan_for_another_registry_is_refused(applying, registry, tmp_path):
+    applying(registry, planned(registry), AUTHOR)
     other = SqlRegistry(f"sqlite:///{tmp_path}/other.db")
-    apply_plan(other, planned(other), AUTHOR)
+    applying(other, planned(other), AUTHOR)
     change = planned(registry, repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL))
     with pytest.raises(TryAgainError):
-        apply_plan(other, change, AUTHOR)
+        applying(other, change, AUTHOR)
     other.close()
 
 
-def test_the_lock_is_free_after_a_failure(registry):
+def test_the_lock_is_free_after_a_failure(applying, registry):
     plan = planned(registry)
     broken = replace(
         plan, stages=(*plan.stages, Stage(action="write", item=replace(plan.stages[0].item, definition={"a": {1}})))
     )
     with pytest.raises(TypeError):
-        apply_plan(registry, broken, AUTHOR)
+        applying(registry, broken, AUTHOR)
     assert registry.load_state("flights").serial == 0
-    apply_plan(registry, plan, AUTHOR)
+    applying(registry, planned(registry), AUTHOR)
 
 
-def test_while_another_holds_the_lock_nothing_is_written(registry, tmp_path):
+def test_while_another_holds_the_lock_nothing_is_written(applying, registry, tmp_path):
     other = SqlRegistry(f"sqlite:///{tmp_path}/new/registry.db")
     with other.lock("flights", "ben@host"), pytest.raises(TryAgainError, match="locked by ben@host"):
-        apply_plan(registry, planned(registry), AUTHOR)
+        applying(registry, planned(registry), AUTHOR)
     assert registry.load_state("flights").serial == 0
     other.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_of_two_that_apply_the_same_plan_at_once_one_is_told_to_try_again(kind, request, tmp_path):
+def test_of_two_that_apply_the_same_plan_at_once_one_is_told_to_try_again(applying, kind, request, tmp_path):
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/registry.db"
     registries = [SqlRegistry(url) for _ in range(2)]
     plans = [planned(registry) for registry in registries]
@@ -135,7 +151,7 @@ def test_of_two_that_apply_the_same_plan_at_once_one_is_told_to_try_again(kind, 
     def run(registry, plan):
         gate.wait()
         try:
-            came.append(apply_plan(registry, plan, AUTHOR).serial)
+            came.append(applying(registry, plan, AUTHOR).serial)
         except TryAgainError as error:
             came.append(type(error))
 

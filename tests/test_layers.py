@@ -32,6 +32,7 @@ LAYERS = [
     ["serving"],
     ["pipelines"],
     ["catalog"],
+    ["effort"],
     ["apply"],
     ["feature_tests"],
     ["open"],

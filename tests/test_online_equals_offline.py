@@ -11,7 +11,8 @@ from featurectl.engines.base import Table
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, online_view, push_view
+from featurectl.online.stored import online_view
+from featurectl.push import PushRequest, push_view
 from featurectl.units import HOUR_US
 from tests.online.views import UTC_US, add, at, derive, event_view, latest, state_view, table, window
 

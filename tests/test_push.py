@@ -6,7 +6,8 @@ import pytest
 
 from featurectl.errors import DataError
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, online_view, push_view, read_offline
+from featurectl.online.stored import online_view
+from featurectl.push import PushRequest, push_view, read_offline
 from featurectl.units import HOUR_US
 from tests.online.views import MemoryTable, add, at, event_view, latest, state_view, table, window
 

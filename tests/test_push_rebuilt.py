@@ -9,7 +9,8 @@ import pytest
 
 from featurectl.online.redis import RedisStore
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, online_view, push_view, read_offline
+from featurectl.online.stored import online_view
+from featurectl.push import PushRequest, push_view, read_offline
 from tests.online.views import at, event_view, latest, rebuild, state_view, table, window
 
 AMOUNT = {"amount": "int64"}

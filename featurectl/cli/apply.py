@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.plan import shown_root
+from featurectl.cli.plan import AllowBreaking, AllowRemove, Select, Surroundings, shown_root
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.apply import Author
+    from featurectl.apply import Author, Target
     from featurectl.open import Workspace
     from featurectl.plan.model import Plan
 
@@ -26,46 +29,162 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "apply")
     def apply(
         call: Call,
-        auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Ask nothing.")] = False,
-        allow_remove: Annotated[
-            list[str] | None, typer.Option(help="An object that may be removed; once for each.", metavar="NAME")
+        plan: Annotated[
+            Path | None, typer.Argument(help="A plan that plan --out has saved: exactly that is applied.")
         ] = None,
+        auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Ask nothing.")] = False,
+        select: Select = None,
+        allow_remove: AllowRemove = None,
+        allow_breaking: AllowBreaking = None,
+        lock_timeout: Annotated[
+            str, typer.Option(help="How long to wait for another command's lock: 60s.", metavar="DURATION")
+        ] = "0s",
     ) -> Outcome:
-        """Make the registry match the files."""
-        from datetime import UTC, datetime
+        """Make the registry match the files, and create what is missing outside of it.
 
-        from featurectl.apply import Author, caller, git_commit, refuse_unsupported
+        A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
+        """
         from featurectl.open import open_workspace
+
+        options = tuple(f"--allow-remove {name}" for name in allow_remove or ())
+        options += tuple(f"--allow-breaking {name}" for name in allow_breaking or ())
+        with open_workspace(call.root(), _environment(call, plan), None) as workspace:
+            target = _target(call, workspace, lock_timeout)
+            if plan is not None:
+                if select:
+                    raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
+                return _apply_saved(target, _load(plan, workspace), workspace, options)
+            made = _Maker(call, workspace, tuple(select or ()), tuple(allow_remove or ()), tuple(allow_breaking or ()))
+            return _apply_files(target, made, approved=auto_approve)
+
+
+def _environment(call: Call, plan: Path | None) -> str | None:
+    """Return the environment to open: that of `--env`, else the saved plan's."""
+    return call.env if call.env or plan is None else _read(plan).environment
+
+
+def _read(path: Path) -> Plan:
+    from featurectl.plan.saved import load_plan
+
+    try:
+        return load_plan(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"the plan {path} can't be read: {reason}") from error
+
+
+def _load(path: Path, workspace: Workspace) -> Plan:
+    plan = _read(path)
+    if plan.environment != workspace.environment.name:
+        raise UsageError(
+            f"{path} is a plan for environment {plan.environment}, not for {workspace.environment.name}",
+            hint=f"leave out --env, or plan with --env {workspace.environment.name}",
+        )
+    if plan.project != workspace.project:
+        raise UsageError(f"{path} is a plan of project {plan.project}, this repository is {workspace.project}")
+    return plan
+
+
+def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
+    from featurectl.apply import Target
+    from featurectl.units import parse_duration
+
+    timeout_us = 0 if lock_timeout in ("0", "0s") else parse_duration(lock_timeout)
+    if timeout_us is None:
+        raise UsageError(f"--lock-timeout {lock_timeout!r} is no duration", hint="write it like 60s or 5m")
+    return Target(
+        registry=workspace.registry(),
+        online=workspace.online(),
+        environment=workspace.environment.name,
+        create_offline=workspace.create_offline,
+        lock_timeout_s=timeout_us / 1e6,
+        waiting=None if call.quiet else _say_waiting,
+    )
+
+
+def _say_waiting(holder: str) -> None:
+    sys.stderr.write(f"waiting for {holder}\n")
+
+
+def _author(workspace: Workspace) -> Author:
+    from datetime import UTC, datetime
+
+    from featurectl.apply import Author, caller, git_commit
+
+    return Author(who=caller(), commit=git_commit(workspace.root), at=datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the plan of the files, as often as it must."""
+
+    call: Call
+    workspace: Workspace
+    select: tuple[str, ...]
+    allow_remove: tuple[str, ...]
+    allow_breaking: tuple[str, ...]
+
+    def plan(self, author: Author, *, measured: bool) -> Plan:
         from featurectl.plan.build import PlanRequest, plan_repo
 
-        with open_workspace(call.root(), call.env, None) as workspace:
-            refuse_unsupported(workspace.repo)
-            author = Author(who=caller(), commit=git_commit(workspace.root), at=datetime.now(UTC))
-            request = PlanRequest(
-                environment=workspace.environment.name,
-                repo=shown_root(call),
-                commit=author.commit,
-                allow_remove=tuple(allow_remove or ()),
-            )
-            plan = plan_repo(workspace.repo, workspace.state(), request)
-            return _apply(workspace, plan, author, approved=auto_approve)
+        found = Surroundings(self.call, self.workspace)
+        request = PlanRequest(
+            environment=self.workspace.environment.name,
+            repo=shown_root(self.call),
+            commit=author.commit,
+            allow_remove=self.allow_remove,
+            allow_breaking=self.allow_breaking,
+            select=self.select,
+            outside=self.workspace.outside(),
+        )
+        made = plan_repo(self.workspace.repo, self.workspace.state(), request)
+        return found.measure(made) if measured else made
 
 
-def _apply(workspace: Workspace, plan: Plan, author: Author, *, approved: bool) -> Outcome:
-    from featurectl.apply import apply_plan, describe, refuse_blocked
+def _apply_files(target: Target, make: _Maker, *, approved: bool) -> Outcome:
+    """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
+    from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
+
+    refuse_unsupported(make.workspace.repo)
+    author = _author(make.workspace)
+    plan = make.plan(author, measured=True)
+    if not plan.empty:
+        refuse_blocked(plan)
+    if plan.empty:
+        return _outcome(plan, plan.serial, asked=False)
+    if approved:
+        plan, state = apply_newest(target, lambda: make.plan(author, measured=False), plan, author)
+        return _outcome(plan, state.serial, asked=False)
+    if not _approve(_drawn(plan)):
+        return Outcome(
+            text="Nothing was applied.", exit_code=DECLINED, result={"plan": plan.to_json(), "applied": False}
+        )
+    return _outcome(plan, apply_plan(target, plan, author).serial, asked=True)
+
+
+def _apply_saved(target: Target, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
+    from featurectl.apply import apply_plan, refuse_unused
+
+    refuse_unused(plan, options)
+    author = replace(_author(workspace), commit=plan.commit)
+    plan = plan.allowing(options)
+    return _outcome(plan, apply_plan(target, plan, author).serial, asked=False)
+
+
+def _drawn(plan: Plan) -> str:
     from featurectl.cli.render.plan import render_plan
 
-    document = plan.to_json()
-    drawn = render_plan(document)
-    if plan.empty:
-        return Outcome(text=drawn, result={"plan": document, "serial": plan.serial, "applied": False})
-    refuse_blocked(plan)
-    if not approved and not _approve(drawn):
-        return Outcome(text="Nothing was applied.", exit_code=DECLINED, result={"plan": document, "applied": False})
-    state = apply_plan(workspace.registry(), plan, author)
-    done = f"Applied to {plan.environment}, serial {state.serial}: {describe(plan)}."
-    text = f"{drawn}\n\n{done}" if approved else done
-    return Outcome(text=text, result={"plan": document, "serial": state.serial, "applied": True})
+    return render_plan(plan.to_json())
+
+
+def _outcome(plan: Plan, serial: int, *, asked: bool) -> Outcome:
+    """Return what was done; the plan is drawn unless it stood beside the question."""
+    from featurectl.apply import describe
+
+    document, applied = plan.to_json(), not plan.empty
+    done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."
+    parts = [*([] if asked else [_drawn(plan)]), *([done] if applied else [])]
+    return Outcome(text="\n\n".join(parts), result={"plan": document, "serial": serial, "applied": applied})
 
 
 def _approve(drawn: str) -> bool:
@@ -74,4 +193,5 @@ def _approve(drawn: str) -> bool:
         raise UsageError("apply asks before it changes anything, and there is no terminal", hint="add --auto-approve")
     sys.stderr.write(f"{drawn}\n\nApply these changes? [y/N]: ")
     sys.stderr.flush()
+    signal.siginterrupt(signal.SIGINT, True)  # Polars lets a read go on after Ctrl-C
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from featurectl.open import Workspace
     from featurectl.plan.model import Plan
-    from featurectl.spec.problems import Problem
+    from featurectl.plan.outside import Outside
+    from featurectl.spec.repo import Repo
 
 CHANGES, PROBLEMS = 2, 1
+
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only these objects: name, na*, tag:x, entity:x, kind:feature_view, path:glob, state:modified; "
+        "+x with what x is made of, x+ with what is made of it. May be repeated.",
+        metavar="TERM",
+    ),
+]
+AllowRemove = Annotated[
+    list[str] | None, typer.Option(help="An object that may be removed; once for each.", metavar="NAME")
+]
+AllowBreaking = Annotated[
+    list[str] | None,
+    typer.Option(help="A view that may change although a champion reads it; once for each.", metavar="NAME"),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,28 +43,48 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "plan", outputs=("text", "json", "markdown"))
     def plan(
         call: Call,
+        out: Annotated[
+            Path | None, typer.Option(help="Save the plan, for apply to run exactly that.", metavar="FILE")
+        ] = None,
         detailed_exitcode: Annotated[
             bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
         ] = False,
+        explain: Annotated[bool, typer.Option("--explain", help="List the stages that apply would run.")] = False,
+        select: Select = None,
+        allow_remove: AllowRemove = None,
+        allow_breaking: AllowBreaking = None,
     ) -> Outcome:
-        """Show what apply would change, why, and what breaks. With -v also the time rule of each view."""
+        """Show what apply would change, why, what breaks, and how much work it makes.
+
+        With -v also the time rule of each view.
+        """
         from featurectl.apply import git_commit
-        from featurectl.cli.render.time_rule import render_time_rules
         from featurectl.open import open_workspace
         from featurectl.plan.build import PlanRequest, plan_repo
 
         with open_workspace(call.root(), call.env, None) as workspace:
+            found = Surroundings(call, workspace)
             request = PlanRequest(
                 environment=workspace.environment.name,
                 repo=shown_root(call),
                 commit=git_commit(workspace.root),
+                allow_remove=tuple(allow_remove or ()),
+                allow_breaking=tuple(allow_breaking or ()),
+                select=tuple(select or ()),
+                outside=found.outside(),
             )
-            made = plan_repo(workspace.repo, workspace.state(), request)
-            outcome = _outcome(made, workspace.repo.not_in_this_version, detailed=detailed_exitcode)
-            if not call.verbose:
-                return outcome
-            rules = render_time_rules(workspace.repo.views.values())
-            return replace(outcome, text=f"{outcome.text}\n\n{rules}")
+            made = found.measure(plan_repo(workspace.repo, workspace.state(), request))
+            if out is not None:
+                _save(made, out)
+            changed = CHANGES if detailed_exitcode and not made.empty else 0
+            refused = workspace.repo.not_in_this_version
+            return Outcome(
+                text=_text(call, made, workspace.repo, explain=explain),
+                result=dict(made.to_json()),
+                exit_code=PROBLEMS if made.blocked or refused else changed,
+                problems=refused,
+                drawings={"markdown": _markdown(made)},
+            )
 
 
 def shown_root(call: Call) -> str:
@@ -54,15 +94,75 @@ def shown_root(call: Call) -> str:
     return os.path.relpath(call.root())
 
 
-def _outcome(plan: Plan, refused: tuple[Problem, ...], *, detailed: bool) -> Outcome:
-    from featurectl.cli.render.plan import render_plan, render_plan_markdown
+class Surroundings:
+    """What a plan looks at beside files and registry; what can't be reached is said once, and then goes unlooked."""
+
+    def __init__(self, call: Call, workspace: Workspace) -> None:
+        self._call = call
+        self._workspace = workspace
+        self._reachable = True
+
+    def outside(self) -> Outside | None:
+        """Return what is there outside of the registry, None when the online store can't be reached."""
+        try:
+            return self._workspace.outside()
+        except StoreError as error:
+            self._reachable = False
+            self._say(f"what is missing there and how much work it has is not known: {error.message}")
+            return None
+
+    def measure(self, plan: Plan) -> Plan:
+        """Return the plan with its effort; without, when the offline tables can't be read."""
+        if plan.unchanged:
+            return plan
+        from featurectl.effort import Measured, measure_plan
+        from featurectl.sources.size import SourceSize, source_size
+        from featurectl.spec.definition import Source
+
+        workspace = self._workspace
+
+        def size_of(source: Source) -> SourceSize:
+            try:
+                return source_size(workspace.source(source), source, workspace.root)
+            except (DataError, UsageError):  # a variable that is not set here, say
+                return SourceSize()
+
+        online = workspace.online() if self._reachable else None
+        measured = Measured(offline=workspace.offline(), online=online, size_of=size_of)
+        try:
+            return measure_plan(plan, workspace.repo.views, measured)
+        except StoreError as error:
+            self._say(f"how much work the plan makes is not known: {error.message}")
+            return plan
+
+    def _say(self, text: str) -> None:
+        if not self._call.quiet:
+            sys.stderr.write(f"warning: {text}\n")
+
+
+def _save(plan: Plan, path: Path) -> None:
+    from featurectl.plan.saved import dump_plan
+
+    try:
+        path.write_text(dump_plan(plan), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the plan can't be written to {path}: {error.strerror}") from error
+
+
+def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
+    from featurectl.cli.render.plan import render_plan, render_stages
+    from featurectl.cli.render.time_rule import render_time_rules
 
     document = plan.to_json()
-    code = CHANGES if detailed and not plan.empty else 0
-    return Outcome(
-        text=render_plan(document),
-        result=dict(document),
-        exit_code=PROBLEMS if plan.blocked or refused else code,
-        problems=refused,
-        drawings={"markdown": render_plan_markdown(document)},
-    )
+    parts = [render_plan(document)]
+    if explain:
+        parts.append(render_stages(document))
+    if call.verbose:
+        parts.append(render_time_rules(repo.views.values()))
+    return "\n\n".join(parts)
+
+
+def _markdown(plan: Plan) -> str:
+    from featurectl.cli.render.plan import render_plan_markdown
+
+    return render_plan_markdown(plan.to_json())

@@ -33,11 +33,13 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableStatistics:
-    """Sizes of the newest version of a table."""
+    """Sizes of the newest version of a table, and the event times between which its rows lie."""
 
     rows: int
     size_bytes: int
     files: int
+    oldest_event: datetime | None = None
+    newest_event: datetime | None = None
 
 
 class OfflineTable(Protocol):

@@ -22,6 +22,7 @@ from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.order import choose_buckets, ordered
+from featurectl.pit.questions import EVENT_TIME
 
 BUCKET: Final = "bucket"
 _METADATA: Final = "featurectl"  # the key of our part in a commit
@@ -90,7 +91,13 @@ class ViewTable:
             return TableStatistics(rows=0, size_bytes=0, files=0)
         files = _files(table)
         rows, size = int(files["num_records"].sum()), int(files["size_bytes"].sum())
-        return TableStatistics(rows=rows, size_bytes=size, files=files.height)
+        return TableStatistics(
+            rows=rows,
+            size_bytes=size,
+            files=files.height,
+            oldest_event=_bound(files, "min").min(),  # type: ignore[arg-type]
+            newest_event=_bound(files, "max").max(),  # type: ignore[arg-type]
+        )
 
     def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table.
@@ -223,6 +230,12 @@ class ViewTable:
         except (DeltaError, PolarsError, OSError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise StoreError(f"the offline table {self.location} can't be {done}: {lines[0]}", code="FC603") from error
+
+
+def _bound(files: pl.DataFrame, side: str) -> pl.Series:
+    """The least or greatest event time of each file; empty when the log has none."""
+    name = f"{side}.{EVENT_TIME}"
+    return files[name] if name in files.columns else pl.Series(name, [], dtype=pl.Datetime("us", "UTC"))
 
 
 def _files(table: DeltaTable) -> pl.DataFrame:

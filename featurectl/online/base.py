@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 KeyValue = str | int | bool  # a date key is its number of days since 1970-01-01
 VersionedBy = Literal["event", "computed"]
@@ -64,6 +65,9 @@ class OnlineStore(Protocol):
 
     def prepare(self, view: OnlineView) -> None:
         """Create what the view version needs in the store, the schema of its rows included; safe to repeat."""
+
+    def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
+        """Return the view versions (name, version) that the store is prepared for. Creates nothing."""
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows (keys, event_time, available_at, computed_at, features) and return how many entities are new.

@@ -107,6 +107,14 @@ class RedisStore:
         """Put the schema of the view version's rows into the store."""
         self._prepare(view)
 
+    def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
+        """Return the view versions of which a schema is in the store."""
+        with self._errors():
+            names = cast("list[bytes]", self._client.hkeys(f"{project}/{env}"))
+        fields = {name.decode().split("/")[1] for name in names if name.startswith(b"schema/")}
+        pairs = (field.rpartition("@") for field in fields)
+        return frozenset((view, int(version)) for view, _, version in pairs)
+
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a pipeline a chunk, and return how many entities are new."""
         schema_id = self._prepare(view)

@@ -43,6 +43,9 @@ create table if not exists rows (
 ) without rowid;
 """
 _FIND = "select id from views where project = ? and env = ? and view = ? and version = ?"
+_PREPARED = """
+select view, version from views where project = ? and env = ? and id in (select view from schemas)
+"""
 _ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
 _ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
 _NEWER_ROW = """
@@ -67,16 +70,34 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._schemas: dict[tuple[int, int], RowSchema] = {}
-        with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
-            self._connection.execute("pragma journal_mode = wal")
-            self._connection.execute("pragma synchronous = normal")
-            self._connection.executescript(_TABLES)
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """The file, made when it is not there yet; its failures are raised as they are."""
+        if self._opened is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None)
+            try:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = normal")
+                connection.executescript(_TABLES)
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._opened = connection
+        return self._opened
 
     def prepare(self, view: OnlineView) -> None:
         """Register the view version and the schema of its rows."""
         self._prepare(view)
+
+    def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
+        """Return the view versions whose schema is in the file; a file that is not there has none."""
+        with self._errors():
+            if not self._path.exists():
+                return frozenset()
+            return frozenset(self._connection.execute(_PREPARED, (project, env)))
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
@@ -138,7 +159,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _prepare(self, view: OnlineView) -> tuple[int, int]:
         with self._transaction() as connection:

@@ -1,11 +1,28 @@
-"""Which values of a view lie in the online store."""
+"""Where the rows of a view lie in an online store, and which of its values they hold."""
 
 from __future__ import annotations
 
 from featurectl.dtypes import TIMESTAMP
+from featurectl.online.base import OnlineView
 from featurectl.spec.definition import Feature, FeatureView
 
 FILLED_AT = "{}/event_time"  # no feature can have such a name
+
+
+def online_view(view: FeatureView, version: int, project: str, env: str) -> OnlineView:
+    """Return where the rows of a view version lie in an online store, and what they hold: the stored features.
+
+    A feature whose type is not known yet is left out: such a view can be looked at, and not pushed.
+    """
+    return OnlineView(
+        project=project,
+        env=env,
+        view=view.name,
+        version=version,
+        keys=view.entity.keys if view.entity else {},
+        features={name: dtype for name, dtype in stored_types(view).items() if dtype is not None},
+        versioned_by="computed" if view.kind == "event" else "event",
+    )
 
 
 def stored_types(view: FeatureView) -> dict[str, str | None]:

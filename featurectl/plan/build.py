@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from featurectl.errors import UsageError
 from featurectl.plan.categorise import categorise
 from featurectl.plan.model import Change, Plan, Reason
+from featurectl.plan.outside import Outside
+from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
 from featurectl.plan.wanted import wanted_objects
 from featurectl.registry.state import State
@@ -18,26 +20,33 @@ from featurectl.spec.repo import Repo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What a plan says of itself, and the objects that may be removed.
+    """What a plan says of itself, what it may do, and what it is about.
 
-    `repo` is the repository as the caller names it, `commit` what it is at ("" without git).
+    `repo` is the repository as the caller names it, `commit` what it is at ("" without git). `select` are the terms
+    of `--select` (none: everything). `outside` is what was found outside of the registry, None when nobody looked.
     """
 
     environment: str
     repo: str = "."
     commit: str = ""
     allow_remove: tuple[str, ...] = ()
+    allow_breaking: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    outside: Outside | None = None
 
 
 def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
     """Return what applying a repository would change in the state, and the stages that do it. Pure.
 
     Raises:
-        UsageError: a name of `allow_remove` is not that of an object that the files leave out.
+        UsageError: a name of `allow_remove` is not that of an object that the files leave out, one of
+            `allow_breaking` not that of a view with a breaking change; or `select` chooses nothing.
     """
     wanted = wanted_objects(repo)
-    changes = categorise(wanted, state, request.allow_remove)
-    _check_names(request.allow_remove, changes)
+    changes = categorise(wanted, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
+    _check_names("--allow-remove", request.allow_remove, [c.name for c in changes if c.kind == "removed"])
+    _check_names("--allow-breaking", request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
+    selected = select_changes(request.select, changes, repo)
     return Plan(
         project=repo.project,
         environment=request.environment,
@@ -45,18 +54,21 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         commit=request.commit,
         registry_id=state.registry_id,
         serial=state.serial,
-        changes=tuple(_placed(change, repo) for change in changes),
-        stages=plan_stages(changes, wanted, state),
+        digest=state.digest(),
+        changes=tuple(_placed(change, repo) for change in selected.changes),
+        stages=plan_stages(selected.changes, wanted, state, request.outside),
+        selected=request.select,
+        left=selected.left,
     )
 
 
-def _check_names(allowed: Sequence[str], changes: Sequence[Change]) -> None:
-    removed = [change.name for change in changes if change.kind == "removed"]
+def _check_names(option: str, allowed: Sequence[str], known: Sequence[str]) -> None:
+    what = "is being removed" if option == "--allow-remove" else "has a breaking change"
     for name in allowed:
-        if name not in removed:
-            near = difflib.get_close_matches(name, removed, 1)
-            hint = f'did you mean "{near[0]}"?' if near else "removed: " + (", ".join(removed) or "nothing")
-            raise UsageError(f"--allow-remove {name}: nothing of that name is being removed", hint=hint)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f'did you mean "{near[0]}"?' if near else f"{what}: " + (", ".join(known) or "nothing")
+            raise UsageError(f"{option} {name}: nothing of that name {what}", hint=hint)
 
 
 def _placed(change: Change, repo: Repo) -> Change:

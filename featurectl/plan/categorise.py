@@ -26,12 +26,16 @@ _LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
 }
 
 
-def categorise(wanted: Sequence[Wanted], state: State, allow_remove: Collection[str]) -> tuple[Change, ...]:
+def categorise(
+    wanted: Sequence[Wanted], state: State, *, allow_remove: Collection[str] = (), allow_breaking: Collection[str] = ()
+) -> tuple[Change, ...]:
     """Return one change for each object of the files or the state, most far-reaching first; places are not in it.
 
     `allow_remove` names the objects that may be removed; any other that the files leave out is blocked.
+    `allow_breaking` names the views that a champion reads and that may have a breaking change all the same.
     """
-    changes = [_change(item, state) for item in wanted] + _removals(wanted, state, allow_remove)
+    changes = [_guarded(_change(item, state), state, allow_breaking) for item in wanted]
+    changes += _removals(wanted, state, allow_remove)
     return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), _OBJECTS.index(c.object), c.name)))
 
 
@@ -51,6 +55,21 @@ def _change(item: Wanted, state: State) -> Change:
     if not reasons:
         return kept
     return replace(kept, kind="metadata", reasons=reasons, notes=_retrain_note(kept, reasons))
+
+
+def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:
+    """Return a breaking change blocked when a champion reads the view and nobody has allowed it."""
+    if change.kind != "breaking" or change.name in allowed:
+        return change
+    champions = [
+        f"model {m.model} v{m.version}"
+        for m in bound_versions(state, change.name, change.old_version or 1)
+        if state.aliases.get((m.model, "champion")) == m.version
+    ]
+    if not champions:
+        return change
+    why = f"champion {', '.join(champions)} reads it"
+    return replace(change, blocked=why, code="FC413", allow=f"--allow-breaking {change.name}")
 
 
 def _retrain_note(change: Change, reasons: Sequence[Reason]) -> tuple[str, ...]:
@@ -75,10 +94,15 @@ def _newest(state: State) -> list[ObjectVersion]:
 
 def _removal(item: ObjectVersion, state: State, leaving: Collection[str], *, allowed: bool) -> Change:
     users = view_users(state, item.name, leaving) if item.kind == "feature_view" else ()
-    change = Change(kind="removed", object=item.kind, name=item.name, old_version=item.version)
+    bound = bound_versions(state, item.name, item.version) if users else ()
+    change = Change(
+        kind="removed",
+        object=item.kind,
+        name=item.name,
+        old_version=item.version,
+        notes=staying(bound, item.name, item.version),
+    )
     if allowed:
-        bound = bound_versions(state, item.name, item.version) if users else ()
-        return replace(change, notes=staying(bound, item.name, item.version))
-    if users:
-        return replace(change, blocked=f"used by {', '.join(users)}", code="FC412")
-    return replace(change, blocked="left out of the files", code="FC401")
+        return change
+    why, code = (f"used by {', '.join(users)}", "FC412") if users else ("left out of the files", "FC401")
+    return replace(change, blocked=why, code=code, allow=f"--allow-remove {item.name}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal, TypedDict
 
 from featurectl.registry.state import Kind, ObjectVersion
 from featurectl.spec.place import Place
+from featurectl.units import format_iso
 
 ChangeKind = Literal["breaking", "additive", "new", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]
@@ -26,13 +28,29 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What the next `materialize` has to do for a view version, as far as statistics tell (None: not known).
+
+    The rows lie between two event times, have so many bytes where they lie now, and give the values of so many
+    entities in the online store. `basis` says whose statistics these are: those of a table, else of the source.
+    """
+
+    basis: str
+    since: datetime | None = None
+    until: datetime | None = None
+    rows: int | None = None
+    size_bytes: int | None = None
+    online_keys: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What happens to one object.
 
     `breaking` changes values of features that exist, and makes the next version; `additive` adds features and
     keeps the version; `metadata` recomputes nothing. Only feature views hold values, so a change of an entity, a
     source or a model is metadata: what it does to values stands at the views that read it. `blocked` says why the
-    change can't be applied ("": it can), under `code`.
+    change can't be applied ("": it can), under `code`; the option `allow` lifts that.
     """
 
     kind: ChangeKind
@@ -44,19 +62,35 @@ class Change:
     notes: tuple[str, ...] = ()
     blocked: str = ""
     code: str = ""
+    allow: str = ""
+    effort: Effort | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One thing that apply does: write an object's version, or retire one."""
+    """One thing that apply does: write an object's version, retire one, or create what is missing outside.
 
-    action: Literal["write", "retire"]
-    item: ObjectVersion
+    `create` makes room for a view version in the online store, or (without an item) the offline folder; it changes
+    nothing that is there. `blocked`: it is left out as long as its change is blocked.
+    """
+
+    action: Literal["create", "write", "retire"]
+    item: ObjectVersion | None = None
+    blocked: bool = False
+
+    @property
+    def object(self) -> tuple[Kind, str] | None:
+        """The kind and name of the object that it is about."""
+        return (self.item.kind, self.item.name) if self.item else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All changes of a project, most far-reaching first, against one serial of one registry."""
+    """All changes of a project, most far-reaching first, against one serial of one registry.
+
+    `digest` is that of the state that it was made against; `selected` are the terms of `--select`, `left` is how
+    many changes they leave for another time.
+    """
 
     project: str
     environment: str
@@ -66,16 +100,33 @@ class Plan:
     serial: int
     changes: tuple[Change, ...]
     stages: tuple[Stage, ...]
+    digest: str = ""
+    selected: tuple[str, ...] = ()
+    left: int = 0
 
     @property
     def empty(self) -> bool:
         """True when there is nothing to apply."""
+        return not self.stages and self.unchanged
+
+    @property
+    def unchanged(self) -> bool:
+        """True when the registry has nothing to learn: all that apply may do is to create what is missing outside."""
         return all(change.kind == "unchanged" for change in self.changes)
 
     @property
     def blocked(self) -> tuple[Change, ...]:
         """The changes that can't be applied."""
         return tuple(change for change in self.changes if change.blocked)
+
+    def allowing(self, options: Collection[str]) -> Plan:
+        """Return the plan with the changes that wait for these options (`--allow-remove NAME`) no longer blocked."""
+        free = {(c.object, c.name) for c in self.changes if c.allow and c.allow in options}
+        return replace(
+            self,
+            changes=tuple(replace(c, blocked="", code="") if (c.object, c.name) in free else c for c in self.changes),
+            stages=tuple(replace(s, blocked=False) if s.object in free else s for s in self.stages),
+        )
 
     def to_json(self) -> PlanJson:
         """Return the plan ready for JSON: the same plan gives the same text."""
@@ -86,6 +137,9 @@ class Plan:
             commit=self.commit,
             registry=self.registry_id,
             serial=self.serial,
+            digest=self.digest,
+            selected=list(self.selected),
+            not_selected=self.left,
             summary=_summary(self.changes),
             changes=[_change(c) for c in self.changes if c.kind != "unchanged"],
             unchanged=[f"{c.object}:{c.name}" for c in self.changes if c.kind == "unchanged"],
@@ -116,6 +170,17 @@ class ReasonJson(TypedDict):
     place: str
 
 
+class EffortJson(TypedDict):
+    """`Effort`; instants in ISO 8601."""
+
+    basis: str
+    since: str | None
+    until: str | None
+    rows: int | None
+    bytes: int | None
+    online_keys: int | None
+
+
 class ChangeJson(TypedDict):
     """`Change`."""
 
@@ -128,15 +193,18 @@ class ChangeJson(TypedDict):
     notes: list[str]
     blocked: str
     code: str
+    allow: str
+    effort: EffortJson | None
 
 
 class StageJson(TypedDict):
-    """`Stage`, without the definition."""
+    """`Stage`, without the definition; the object of what is created is `online_table` or `offline_folder`."""
 
     action: str
     object: str
     name: str
     version: int
+    blocked: bool
 
 
 class WorkJson(TypedDict):
@@ -156,6 +224,9 @@ class PlanJson(TypedDict):
     commit: str
     registry: str
     serial: int
+    digest: str
+    selected: list[str]
+    not_selected: int
     summary: SummaryJson
     changes: list[ChangeJson]
     unchanged: list[str]
@@ -188,6 +259,19 @@ def _change(change: Change) -> ChangeJson:
         notes=list(change.notes),
         blocked=change.blocked,
         code=change.code,
+        allow=change.allow,
+        effort=_effort(change.effort) if change.effort else None,
+    )
+
+
+def _effort(effort: Effort) -> EffortJson:
+    return EffortJson(
+        basis=effort.basis,
+        since=format_iso(effort.since) if effort.since else None,
+        until=format_iso(effort.until) if effort.until else None,
+        rows=effort.rows,
+        bytes=effort.size_bytes,
+        online_keys=effort.online_keys,
     )
 
 
@@ -204,7 +288,10 @@ def _reason(reason: Reason) -> ReasonJson:
 
 def _stage(stage: Stage) -> StageJson:
     item = stage.item
-    return StageJson(action=stage.action, object=item.kind, name=item.name, version=item.version)
+    if item is None:
+        return StageJson(action=stage.action, object="offline_folder", name="", version=0, blocked=stage.blocked)
+    kind = "online_table" if stage.action == "create" else item.kind
+    return StageJson(action=stage.action, object=kind, name=item.name, version=item.version, blocked=stage.blocked)
 
 
 def _materialize(changes: Sequence[Change]) -> list[WorkJson]:

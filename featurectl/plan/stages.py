@@ -6,31 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.plan.model import Change, Stage
+from featurectl.plan.outside import Outside, plan_creations
 from featurectl.plan.wanted import Wanted
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.definition_json import dump_definition, load_view
 
 
-def plan_stages(changes: Sequence[Change], wanted: Sequence[Wanted], state: State) -> tuple[Stage, ...]:
-    """Return what makes the registry match the files, in the order of the changes; nothing for blocked ones.
+def plan_stages(
+    changes: Sequence[Change], wanted: Sequence[Wanted], state: State, outside: Outside | None = None
+) -> tuple[Stage, ...]:
+    """Return what apply does: create what is missing outside, then, in one transaction, make the registry match.
 
-    An object without a change is written when its definition reads otherwise (its source has moved, say), but only
-    along with others: that alone is nothing to apply. Old versions of views follow their source to its new place.
+    The stages of blocked changes are marked: they are what would be done once that is allowed. An object without a
+    change is written when its definition reads otherwise (its source has moved, say), but only along with others:
+    that alone is nothing to apply. Old versions of views follow their source to its new place.
     """
+    specs: dict[tuple[str, str], Wanted] = {(item.kind, item.name): item for item in wanted}
+    created = plan_creations(changes, specs, state, outside)
     if all(change.kind == "unchanged" for change in changes):
-        return ()
-    specs = {(item.kind, item.name): item for item in wanted}
+        return created
     stages: list[Stage] = []
     for change in changes:
-        if not change.blocked:
-            stages += _stages_of(change, specs.get((change.object, change.name)), state)
+        found = _stages_of(change, specs.get((change.object, change.name)), state)
+        stages += [replace(stage, blocked=bool(change.blocked)) for stage in found]
     sources = {item.name: item.spec for item in wanted if isinstance(item.spec, Source)}
-    touched = {(s.item.kind, s.item.name, s.item.version) for s in stages}
-    retired = [replace(s, item=_follow(s.item, sources)) if s.action == "retire" else s for s in stages]
+    touched = {(s.item.kind, s.item.name, s.item.version) for s in stages if s.item}
+    retired = [replace(s, item=_follow(s.item, sources)) if s.action == "retire" and s.item else s for s in stages]
     older = [o for o in state.objects if not o.current and (o.kind, o.name, o.version) not in touched]
     moved = [Stage(action="write", item=item) for o in older if (item := _follow(o, sources)) != o]
-    return (*retired, *moved)
+    return (*created, *retired, *moved)
 
 
 def _stages_of(change: Change, item: Wanted | None, state: State) -> list[Stage]:

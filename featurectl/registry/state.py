@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Final, Literal
+
+from featurectl.units import format_iso
 
 Kind = Literal["entity", "source", "feature_view", "model"]
 Json = Mapping[str, object]
@@ -85,6 +89,15 @@ class State:
     model_versions: tuple[ModelVersion, ...] = ()
     aliases: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (model, "champion") -> version
 
+    def digest(self) -> str:
+        """Return the SHA-256 of all but the registry's id, in hexadecimal.
+
+        The order of rows does not count; that of keys inside a definition does: an entity's keys have one.
+        """
+        rows = [*map(_encode, self.objects), *map(_encode, self.model_versions)]
+        rows += [_encode([*key, version]) for key, version in self.aliases.items()]
+        return hashlib.sha256(_encode([self.project, self.serial, *sorted(rows)]).encode()).hexdigest()
+
     def current(self, kind: Kind, name: str) -> ObjectVersion | None:
         """Return the newest version of an object that is not removed, or None."""
         found = [o for o in self.objects if o.kind == kind and o.name == name and o.current]
@@ -103,3 +116,12 @@ class State:
             if item.model == model and item.version == version:
                 return item
         return None
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return format_iso(value)
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode

@@ -59,7 +59,13 @@ WRONG = [
     (("init", "data/orders.csv/x"), "can't write data/orders.csv/x: Not a directory\n"),
     (("init", "new", "--template", "flight"), "no template 'flight'\n  = templates: flights, minimal\n"),
     (("plan", "--outptu", "json"), "No such option: --outptu\n  = did you mean --output?\n"),
-    (("apply", "saved.json"), "Got unexpected extra argument(s) (saved.json)\n"),
+    (("apply", "saved.json"), "the plan saved.json can't be read: No such file or directory\n"),
+    (("apply", "data/orders.csv"), "data/orders.csv is no saved plan\n  = featurectl plan --out FILE writes one\n"),
+    (("apply", "--lock-timeout", "soon"), "--lock-timeout 'soon' is no duration\n  = write it like 60s or 5m\n"),
+    (("plan", "--select", "spendd"), "--select 'spendd' chooses nothing\n  = did you mean \"spend\"?\n"),
+    (("plan", "--select", "kind:view"), "--select 'kind:view': no kind 'view'\n"),
+    (("plan", "--select", "colour:red"), "--select 'colour:red' can't be read\n"),
+    (("plan", "--out", "data/orders.csv/p.json"), "the plan can't be written to data/orders.csv/p.json: Not a dir"),
     (("train",), "Missing argument 'model'"),
 ]  # fmt: skip
 

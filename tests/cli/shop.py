@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurectl.apply import Author, apply_plan
+from featurectl.apply import Author, Target, apply_plan
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.materialize import Run, materialize_view, views_to_materialize
 from featurectl.open import open_workspace
@@ -66,7 +66,8 @@ def apply_shop(root: Path) -> None:
         plan = plan_repo(workspace.repo, workspace.state(), request)
         at = parse_instant(NOW)
         assert at is not None
-        apply_plan(workspace.registry(), plan, Author(who="ana", commit="", at=at))
+        target = Target(registry=workspace.registry(), online=workspace.online(), environment="dev")
+        apply_plan(target, plan, Author(who="ana", commit="", at=at))
 
 
 def materialize_shop(root: Path) -> None:

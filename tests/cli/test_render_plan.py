@@ -51,6 +51,7 @@ featurectl plan   repo ./feature_repo (3f2c1ab)  ->  prod registry, serial 41
   + view   latest      new       v1
   ~ source arrivals    metadata  owner: - -> growth
   - view   old_scores  BLOCKED   used by model ltv v1   (FC412; --allow-remove old_scores)
+      ! model ltv v1 stays on old_scores@1 until it is retrained
 
 Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
 After apply, materialize computes delays@2, latest@1, more@1 (new features)."""
@@ -113,7 +114,9 @@ def test_text_is_drawn_from_the_json_alone():
     plan = plan_of(repo_of(CARRIER), EMPTY)
     state = applied(plan, EMPTY)
     document = plan.to_json()
-    assert document["stages"] == [{"action": "write", "object": "entity", "name": "carrier", "version": 1}]
+    assert document["stages"] == [
+        {"action": "write", "object": "entity", "name": "carrier", "version": 1, "blocked": False}
+    ]
     assert render_plan(document).endswith("Plan: 1 to add, 0 to change, 0 to remove, 0 unchanged.")
     assert plan_of(repo_of(CARRIER), state).to_json()["unchanged"] == ["entity:carrier"]
 

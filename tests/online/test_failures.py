@@ -96,13 +96,13 @@ def test_a_file_that_is_no_database_is_a_store_error(tmp_path):
     path = tmp_path / "online.db"
     path.write_bytes(b"not a database, but long enough to look like one" * 50)
     with pytest.raises(StoreError, match=r"online\.db can't be used: file is not a database"):
-        SqliteStore(path)
+        SqliteStore(path).prepare(view({"n": "int64"}))
 
 
 def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be used"):
-        SqliteStore(tmp_path / "file" / "online.db")
+        SqliteStore(tmp_path / "file" / "online.db").prepare(view({"n": "int64"}))
 
 
 def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path, monkeypatch):

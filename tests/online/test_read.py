@@ -7,7 +7,8 @@ import pytest
 
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, online_view, push_view
+from featurectl.online.stored import online_view
+from featurectl.push import PushRequest, push_view
 from featurectl.units import HOUR_US
 from tests.online.views import at, derive, event_view, latest, state_view, table, window
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -54,6 +55,19 @@ def store(request, tmp_path) -> OnlineStore:
 def values_of(store, of, *key):
     (row,) = store.read(of, [key])
     return None if row is None else tuple(row.values.values())
+
+
+def test_what_is_prepared_can_be_told_without_creating_anything(store, tmp_path):
+    first = view({"n": "int64"})
+    assert store.prepared(first.project, "dev") == frozenset()
+    assert not (tmp_path / "deep").exists()
+    store.prepare(first)
+    store.prepare(replace(first, version=2))
+    store.prepare(replace(first, view="other", env="prod"))
+    assert store.prepared(first.project, "dev") == {("spend", 1), ("spend", 2)}
+    assert store.prepared(first.project, "prod") == {("other", 1)}
+    store.remove(first)
+    assert store.prepared(first.project, "dev") == {("spend", 2)}
 
 
 def test_every_type_comes_back_as_it_went_in(store):

@@ -43,6 +43,8 @@ def applied(plan: Plan, state: State) -> State:
     """The state after a plan, as a registry would leave it."""
     objects = {(o.kind, o.name, o.version): o for o in state.objects}
     for stage in plan.stages:
+        if stage.action == "create" or stage.blocked or stage.item is None:
+            continue
         item = replace(
             stage.item,
             applied_at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -13,7 +13,7 @@ ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 
 
 def done(plan):
-    return [(s.action, s.item.name, s.item.version) for s in plan.stages]
+    return [(s.action, s.item.name, s.item.version) for s in plan.stages if s.action != "create"]
 
 
 def sources_of(state):

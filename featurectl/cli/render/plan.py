@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from featurectl.units import format_bytes, format_count, parse_instant
+
 if TYPE_CHECKING:
-    from featurectl.plan.model import ChangeJson, PlanJson, ReasonJson, SummaryJson
+    from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
+_VERSIONED: Final = ("online_table", "feature_view")
+_MOST_MISSING: Final = 10
 _MOST_NAMES: Final = 6  # views of the last line
 _LED_BY: Final = 20  # characters before the first difference of two values that begin alike
 _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all of it
@@ -18,12 +22,12 @@ _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all
 def render_plan(plan: PlanJson) -> str:
     """Return a plan as a person reads it in a terminal, without a newline at its end."""
     if not plan["changes"]:
-        return render_summary(plan)
+        return "\n".join([*_missing_lines(plan), render_summary(plan)])
     lines = [_header(plan), ""]
     widths = [max(len(c["name"]) for c in plan["changes"]), max(len(_kind(c)) for c in plan["changes"])]
     for change in plan["changes"]:
         lines += _change_lines(change, widths)
-    lines += ["", render_summary(plan)]
+    lines += [*_missing_lines(plan), "", render_summary(plan)]
     if work := _work(plan):
         lines.append(f"After apply, materialize computes {work}.")
     return "\n".join(lines)
@@ -32,8 +36,44 @@ def render_plan(plan: PlanJson) -> str:
 def render_summary(plan: PlanJson) -> str:
     """Return the counts of a plan in one line."""
     if not plan["changes"]:
-        return f"No changes. {plan['environment']} matches the files ({_count(len(plan['unchanged']), 'object')})."
-    return f"Plan: {_counts(plan['summary'])}."
+        return f"No changes. {plan['environment']} matches {_what(plan)}."
+    left = f" {_count(plan['not_selected'], 'change')} not selected." if plan["not_selected"] else ""
+    return f"Plan: {_counts(plan['summary'])}.{left}"
+
+
+def render_stages(plan: PlanJson) -> str:
+    """Return the stages that apply would run, in their order, a line each, under a heading."""
+    if not plan["stages"]:
+        return "Stages: none."
+    stages = [(s["action"], s["object"].replace("_", " "), _stage_name(s), s["blocked"]) for s in plan["stages"]]
+    width = max(len(kind) for _, kind, _, _ in stages)
+    lines = [
+        f"  {number:>2}. {action:<6}  {kind:<{width}}  {name}{'   (blocked)' if blocked else ''}".rstrip()
+        for number, (action, kind, name, blocked) in enumerate(stages, 1)
+    ]
+    return "\n".join(["Stages that apply runs, those that write and retire in one transaction:", *lines])
+
+
+def _stage_name(stage: StageJson) -> str:
+    return f"{stage['name']}@{stage['version']}" if stage["object"] in _VERSIONED else stage["name"]
+
+
+def _what(plan: PlanJson) -> str:
+    if plan["selected"]:
+        return f"the selected files ({_count(len(plan['unchanged']), 'object')})"
+    return f"the files ({_count(len(plan['unchanged']), 'object')})"
+
+
+def _missing_lines(plan: PlanJson) -> list[str]:
+    """Return a line for each thing that registered objects lack outside of the registry, and apply creates again."""
+    coming = {(c["name"], c["new_version"]) for c in plan["changes"] if c["old_version"] != c["new_version"]}
+    again = [s for s in plan["stages"] if s["action"] == "create" and (s["name"], s["version"]) not in coming]
+    if plan["serial"] == 0 or not again:
+        return []
+    lines = [f"  + create {s['object'].replace('_', ' ')} {_stage_name(s)}".rstrip() + "   (missing)" for s in again]
+    if len(lines) > _MOST_MISSING:
+        lines = [*lines[:_MOST_MISSING], f"  ... and {len(lines) - _MOST_MISSING} more"]
+    return lines if plan["changes"] else [*lines, ""]
 
 
 def render_plan_markdown(plan: PlanJson) -> str:
@@ -44,7 +84,8 @@ def render_plan_markdown(plan: PlanJson) -> str:
     rows = ["| | object | change | why |", "|---|---|---|---|"]
     for change in plan["changes"]:
         name = f"{_OBJECTS[change['object']]} `{change['name']}`"
-        cells = [f"`{_sign(change)}`", name, f"**{_kind(change)}** {_versions(change)}".strip(), _why(change)]
+        what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)
+        cells = [f"`{_sign(change)}`", name, what, _why(change)]
         rows.append("| " + " | ".join(cells) + " |")
     text = "\n".join([title, "", render_summary(plan), "", *rows])
     return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
@@ -70,12 +111,12 @@ def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
     )
     reasons = change["reasons"]
     if change["blocked"]:
-        detail = f"{change['blocked']}   ({change['code']}; --allow-remove {change['name']})"
+        detail = f"{change['blocked']}   ({change['code']}; {change['allow']})"
     elif len(reasons) == 1 and change["kind"] == "metadata" and reasons[0]["sign"] == "~":
         detail = f"{reasons[0]['field']}: {_value(reasons[0])}"
         reasons = []
     else:
-        detail = _versions(change)
+        detail = ", ".join(part for part in (_versions(change), _effort(change)) if part)
     below = [*_reason_lines(reasons), *(f"      ! {note}" for note in change["notes"])]
     return [f"{head}  {detail}".rstrip(), *below]
 
@@ -140,9 +181,38 @@ def _versions(change: ChangeJson) -> str:
     return " -> ".join(f"v{number}" for number in dict.fromkeys((old, new)) if number is not None)
 
 
+def _effort(change: ChangeJson) -> str:
+    """Return what materialize will have to do: "recompute 90 d, 1.2 M rows, 84 k online keys"."""
+    effort = change["effort"]
+    if effort is None:
+        return ""
+    if effort["rows"] is None and effort["online_keys"] is None:
+        return ""
+    rows = "" if effort["rows"] is None else f"{format_count(effort['rows'])} {_plural(effort['rows'], 'row')}"
+    size = "" if effort["bytes"] is None else format_bytes(effort["bytes"])
+    keys = effort["online_keys"]
+    online = "" if keys is None else f"{format_count(keys)} online {_plural(keys, 'key')}"
+    parts = [part for part in (_span(change["kind"], effort), rows, size, online) if part]
+    return ", ".join(parts)
+
+
+def _span(kind: str, effort: EffortJson) -> str:
+    """Return how far the rows reach: days for a version that is computed again, dates for a new one."""
+    since, until = parse_instant(effort["since"] or ""), parse_instant(effort["until"] or "")
+    if since is None or until is None:
+        return ""
+    if kind == "breaking":
+        return f"recompute {max((until - since).days, 1):,} d"
+    return f"backfill {since:%Y-%m-%d} .. {until:%Y-%m-%d}" if kind == "new" else ""
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
 def _why(change: ChangeJson) -> str:
     if change["blocked"]:
-        return f"{change['blocked']} ({change['code']}; `--allow-remove {change['name']}`)"
+        return f"{change['blocked']} ({change['code']}; `{change['allow']}`)"
     lines = [
         f"`{_escaped(_field(reason))}`: {_escaped(_value(reason))}"
         + (f" ({effect})" if (effect := _effect(reason)) else "")

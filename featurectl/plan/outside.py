@@ -1,0 +1,78 @@
+"""What should be there outside of the registry: room for each view version in the online store, the offline folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from featurectl.plan.model import Change, Stage
+from featurectl.plan.wanted import Wanted
+from featurectl.registry.state import ObjectVersion, State
+from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition_json import load_view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What was found: the view versions that have room in the online store, and whether the offline folder is there."""
+
+    online: frozenset[tuple[str, int]]
+    offline: bool
+
+
+def plan_creations(
+    changes: Sequence[Change], wanted: Mapping[tuple[str, str], Wanted], state: State, outside: Outside | None
+) -> tuple[Stage, ...]:
+    """Return what must be created outside before these changes are written.
+
+    `outside` None: nobody has looked. What belongs to registered versions is then taken to be there.
+    """
+    stages = [] if outside is None or outside.offline else [Stage(action="create")]
+    there = _registered(state) if outside is None else outside.online
+    for item, blocked in _online_versions(changes, wanted, state):
+        if (item.name, item.version) not in there:
+            stages.append(Stage(action="create", item=item, blocked=blocked))
+    return tuple(stages)
+
+
+def is_pushed(view: FeatureView) -> bool:
+    """Return whether a view has values online, all of a known type."""
+    return view.online and all(feature.dtype is not None for feature in view.features)
+
+
+def _online_versions(
+    changes: Sequence[Change], wanted: Mapping[tuple[str, str], Wanted], state: State
+) -> Iterator[tuple[ObjectVersion, bool]]:
+    """Yield the view versions that need room online after the changes, and whether that waits for a blocked change."""
+    coming: dict[tuple[str, int], tuple[ObjectVersion, bool]] = {}
+    leaving: set[tuple[str, int]] = set()
+    for change in changes:
+        if change.object != "feature_view":
+            continue
+        old, new = (change.name, change.old_version or 0), (change.name, change.new_version or 0)
+        if old != new and not change.blocked:
+            leaving.add(old)
+        item = wanted.get((change.object, change.name))
+        if item is not None and isinstance(item.spec, FeatureView) and is_pushed(item.spec):
+            coming[new] = (item.version(new[1]), bool(change.blocked) and old != new)
+    bound = {pair for m in state.model_versions for pair in m.view_versions.items()}
+    for registered in _served(state, bound):
+        key = (registered.name, registered.version)
+        if key in coming or (key in leaving and key not in bound):
+            continue
+        if is_pushed(load_view(registered.definition)):
+            yield registered, False
+    yield from coming.values()
+
+
+def _served(state: State, bound: Collection[tuple[str, int]]) -> Iterator[ObjectVersion]:
+    """Yield the newest version of each view, and those that models are bound to."""
+    for item in state.objects:
+        if item.kind == "feature_view" and (
+            (item.name, item.version) in bound or state.current("feature_view", item.name) == item
+        ):
+            yield item
+
+
+def _registered(state: State) -> frozenset[tuple[str, int]]:
+    return frozenset((o.name, o.version) for o in state.objects if o.kind == "feature_view")

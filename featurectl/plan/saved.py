@@ -1,0 +1,96 @@
+"""A plan in a file: `plan --out` writes it, `apply PLAN` runs exactly that.
+
+The file holds everything that apply needs but the addresses of the stores, which are the environment's: the changes as
+they were reviewed, the stages with the definitions that they write, and the registry's id, serial and digest. Texts
+with `${NAME}` stand in it as they stand in the files, so it holds no secret of the environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any, Final
+
+from featurectl.errors import UsageError
+from featurectl.plan.model import Change, Effort, Plan, Reason, Stage
+from featurectl.registry.state import ObjectVersion
+from featurectl.spec.place import Place
+from featurectl.units import format_iso, parse_instant
+
+FORM: Final = 1
+
+
+def dump_plan(plan: Plan) -> str:
+    """Return the text of a plan's file; the same plan gives the same text."""
+    body = json.dumps(asdict(plan), ensure_ascii=False, sort_keys=True, default=_instant_text)
+    head = {"featurectl_plan": FORM, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+    return json.dumps(head | {"plan": json.loads(body)}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def load_plan(text: str, name: str) -> Plan:
+    """Return the plan of a file; `name` is what errors call it.
+
+    Raises:
+        UsageError: the text is no plan, one of another form, or was changed after it was written.
+    """
+    hint = "featurectl plan --out FILE writes one"
+    try:
+        document = json.loads(text)
+        form, digest, body = document["featurectl_plan"], document["sha256"], document["plan"]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{name} is no saved plan", hint=hint) from None
+    if form != FORM:
+        raise UsageError(f"{name} is a plan of form {form}; this version reads form {FORM}", hint=hint)
+    plain = json.dumps(body, ensure_ascii=False, sort_keys=True)
+    if hashlib.sha256(plain.encode()).hexdigest() != digest:
+        raise UsageError(f"{name} was changed after it was made", hint=hint)
+    return _plan(body)
+
+
+def _plan(body: dict[str, Any]) -> Plan:
+    known = {field.name: body[field.name] for field in fields(Plan)}
+    return Plan(
+        **known
+        | {
+            "changes": tuple(_change(change) for change in body["changes"]),
+            "stages": tuple(_stage(stage) for stage in body["stages"]),
+            "selected": tuple(body["selected"]),
+        }
+    )
+
+
+def _change(body: dict[str, Any]) -> Change:
+    return Change(
+        **body
+        | {
+            "reasons": tuple(_reason(reason) for reason in body["reasons"]),
+            "notes": tuple(body["notes"]),
+            "effort": _effort(body["effort"]) if body["effort"] else None,
+        }
+    )
+
+
+def _reason(body: dict[str, Any]) -> Reason:
+    place = Place(**body["place"]) if body["place"] else None
+    return Reason(**body | {"features": tuple(body["features"]), "place": place})
+
+
+def _effort(body: dict[str, Any]) -> Effort:
+    return Effort(**body | {name: parse_instant(body[name]) if body[name] else None for name in ("since", "until")})
+
+
+def _stage(body: dict[str, Any]) -> Stage:
+    item = body["item"]
+    return Stage(**body | {"item": _item(item) if item else None})
+
+
+def _item(body: dict[str, Any]) -> ObjectVersion:
+    applied_at = parse_instant(body["applied_at"]) if body["applied_at"] else None
+    return ObjectVersion(**body | {"applied_at": applied_at})
+
+
+def _instant_text(value: object) -> str:
+    assert isinstance(value, datetime), f"no JSON for {value!r}"
+    return format_iso(value)

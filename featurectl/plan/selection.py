@@ -1,0 +1,75 @@
+"""A part of a plan: the changes of the objects that `--select` chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurectl.errors import UsageError
+from featurectl.fingerprint import Registrable
+from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
+from featurectl.plan.model import Change
+from featurectl.plan.wanted import wanted_objects
+from featurectl.spec.definition import FeatureView
+from featurectl.spec.repo import Repo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """The changes that were chosen, and how many others there are (unchanged objects are not counted)."""
+
+    changes: tuple[Change, ...]
+    left: int = 0
+
+
+def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo) -> Selected:
+    """Return the changes of what the terms choose; without terms, all of them.
+
+    Raises:
+        UsageError: a term chooses nothing, or something is chosen whose sources, entities or views change too and
+            are not: it would be registered on top of definitions that the registry does not have.
+    """
+    if not terms:
+        return Selected(changes=tuple(changes))
+    graph = build_graph(repo.views.values(), repo.models.values())
+    chosen = select_objects(terms, candidates(repo, changes), graph)
+    kept = [change for change in changes if Ref(change.object, change.name) in chosen]
+    _refuse_gaps(kept, changes, graph)
+    changing = sum(change.kind != "unchanged" for change in changes)
+    return Selected(changes=tuple(kept), left=changing - sum(change.kind != "unchanged" for change in kept))
+
+
+def candidates(repo: Repo, changes: Sequence[Change]) -> list[Candidate]:
+    """Return everything that can be chosen: the objects of the files, and those that the files leave out."""
+    modified = {(change.object, change.name) for change in changes if change.kind != "unchanged"}
+    found = [
+        _candidate(item.spec, Ref(item.kind, item.name), repo, modified=(item.kind, item.name) in modified)
+        for item in wanted_objects(repo)
+    ]
+    gone = [change for change in changes if change.kind == "removed"]
+    return found + [Candidate(ref=Ref(change.object, change.name), modified=True) for change in gone]
+
+
+def _candidate(spec: Registrable, ref: Ref, repo: Repo, *, modified: bool) -> Candidate:
+    place = repo.places.get((ref.kind, ref.name))
+    entity = spec.entity.name if isinstance(spec, FeatureView) and spec.entity else ""
+    return Candidate(ref=ref, path=place.path if place else "", tags=spec.about.tags, entity=entity, modified=modified)
+
+
+def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph) -> None:
+    chosen = {Ref(change.object, change.name) for change in kept}
+    waiting = {
+        Ref(change.object, change.name)
+        for change in changes
+        if change.kind not in ("unchanged", "removed") and Ref(change.object, change.name) not in chosen
+    }
+    for change in kept:
+        if change.kind in ("unchanged", "removed"):
+            continue
+        ref = Ref(change.object, change.name)
+        for needed in sorted(graph.upstream(ref) & waiting):
+            word = needed.kind.replace("feature_", "")
+            raise UsageError(
+                f"--select leaves out {word} {needed.name}, which changes too and which {ref.name} is made of",
+                hint=f"--select +{ref.name} takes both",
+            )

@@ -1,0 +1,62 @@
+"""How much a source holds, as far as its files tell without being read whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from featurectl.sources.base import SourceReader
+from featurectl.sources.failures import reading
+from featurectl.spec.definition import Source
+
+_MOST_BYTES: Final = 1 << 30  # of files whose event times are looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSize:
+    """Rows, bytes and event times of a source; None: not known."""
+
+    rows: int | None = None
+    size_bytes: int | None = None
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
+    """Return what is known of a source.
+
+    Parquet and Delta files tell their rows, and their event times at the cost of one column; other files only their
+    bytes; queries nothing, for they would have to run.
+
+    Raises:
+        DataError: the source can't be read.
+    """
+    if source.format == "sql":
+        return SourceSize()
+    parts = reader.parts()
+    size = _bytes(root, [part.name for part in parts])
+    if source.format not in ("parquet", "delta") or size is None or size > _MOST_BYTES:
+        return SourceSize(size_bytes=size)
+    wanted = [pl.len().alias("rows")]
+    if source.event_time is not None:
+        column = pl.col(source.event_time)
+        wanted += [column.min().alias("oldest"), column.max().alias("newest")]
+    with reading(f"source {source.name}"):
+        found = reader.scan(parts).select(wanted).collect().row(0, named=True)
+    return SourceSize(
+        rows=found["rows"], size_bytes=size, oldest=_instant(found.get("oldest")), newest=_instant(found.get("newest"))
+    )
+
+
+def _bytes(root: Path, names: list[str]) -> int | None:
+    """Return the bytes of local files; None when one of them is elsewhere."""
+    files = [root / name for name in names]
+    return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None
+
+
+def _instant(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
