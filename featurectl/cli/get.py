@@ -106,7 +106,7 @@ def _parsed(dtype: str, text: str) -> KeyValue | None:
 
 def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
     from featurectl.online.read import read_features
-    from featurectl.push import online_view
+    from featurectl.online.stored import online_view
 
     if not bound.view.online:
         raise UsageError(f"view {bound.view.name} is offline only", hint="--offline computes its values")
@@ -123,7 +123,8 @@ def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue])
 
 def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
     from featurectl.online.read import ViewReader
-    from featurectl.push import online_view, read_offline
+    from featurectl.online.stored import online_view
+    from featurectl.push import read_offline
 
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     row = read_offline(bound.view, bound.table, entity, workspace.now)

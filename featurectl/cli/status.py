@@ -20,8 +20,8 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.render.status import render_status, status_json
         from featurectl.monitor.status import ServedView, check_source, check_views
+        from featurectl.online.stored import online_view
         from featurectl.open import open_workspace
-        from featurectl.push import online_view
         from featurectl.spec.definition_json import load_source, load_view
         from featurectl.training.bind import view_table
 
