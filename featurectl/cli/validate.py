@@ -39,7 +39,8 @@ def add_to(app: typer.Typer) -> None:
         if call.output == "github":
             from featurectl.cli.render.github import problem_table, write_step_summary
 
-            write_step_summary(f"### featurectl validate\n\n{problem_table(problems)}\n")
+            listed = [p for p in problems if p.severity != "note" or call.verbose]
+            write_step_summary(f"### featurectl validate\n\n{problem_table(listed)}\n")
         counts = object_counts(repo)
         result = {"project": repo.project, "files": len(repo.files), "objects": counts}
         if repo.errors:

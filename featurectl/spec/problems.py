@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from featurectl.spec.place import Place
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]  # a note is counted, and listed when asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,8 @@ CODES: Final[Mapping[str, Code]] = {
     "FC351": Code(
         "a source without a time",
         "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
-        "that is edited in place leaks today's values into the past.",
+        "that is edited in place leaks today's values into the past: give its rows a time, or keep snapshots of it. "
+        "It is a warning where a column looks like the time of a change, else a note, which `validate -v` lists.",
     ),
     "FC352": Code(
         "a column that looks like an arrival time",

@@ -33,6 +33,10 @@ class Report:
         notes = (note,) if note else ()
         self.add(Problem(code=code, message=message, place=place, severity="warning", notes=notes))
 
+    def note(self, code: str, message: str, place: Place, *, note: str) -> None:
+        """Add what is right as it stands and worth knowing."""
+        self.add(Problem(code=code, message=message, place=place, severity="note", notes=(note,)))
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the one suggestion for a word that is not known, or an empty text when nothing is near.

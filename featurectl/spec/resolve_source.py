@@ -20,7 +20,7 @@ from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.scope import Part
-from featurectl.spec.typing_source import check_source, row_columns
+from featurectl.spec.typing_source import TIMES, check_source, row_columns
 from featurectl.spec.values import is_reserved
 from featurectl.units import parse_instant
 
@@ -33,6 +33,11 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
 _ARRIVAL = re.compile(
     r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
     r"(_(at|ts|time|timestamp|on))"
+)
+_CHANGE = re.compile(
+    _ARRIVAL.pattern
+    + r"|(modified|changed|edited)_(at|ts|time|timestamp|on)|(valid|effective)_(at|from|since)"
+    + r"|event_(at|time|timestamp|ts|date)|timestamp|ts"
 )
 
 
@@ -215,8 +220,7 @@ def _places(shape: SourceShape) -> dict[Part, Scalar | Place]:
 
 def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
     if source.static:
-        message = f'source "{source.name}" has no event_time: its rows count as known since ever'
-        declared.report.warning("FC351", message, shape.fields.head)
+        _tell_static(source, shape, declared)
         return
     if source.available_at is not None or source.delay_us is not None:
         return
@@ -227,3 +231,15 @@ def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
             note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
             declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)
             return
+
+
+def _tell_static(source: Source, shape: SourceShape, declared: Declared) -> None:
+    """Note that the rows are always true, or warn when a column looks like the time at which they changed."""
+    message = f'source "{source.name}" has no event_time: its rows count as known since ever'
+    for name, dtype in (row_columns(source) or {}).items():
+        if _CHANGE.fullmatch(name.lower()) and dtype in TIMES:
+            note = f'column "{name}" looks like the time of a row: declare event_time: {name}'
+            declared.report.warning("FC351", message, shape.fields.head, note=note)
+            return
+    note = "right for what never changes; rows that are edited need an event_time, or they leak into the past"
+    declared.report.note("FC351", message, shape.fields.head, note=note)

@@ -146,10 +146,53 @@ def test_a_valid_repository_says_what_it_holds(tmp_path, capsys):
     assert main(["validate", "-C", str(tmp_path)]) == 0
     found = capsys.readouterr()
     assert found.out == "7 objects in 2 files are valid: 2 entities, 3 sources, 2 feature views.\n"
-    assert "warning[FC351]" in found.err
-    assert found.err.endswith("1 warning in 1 of 2 files.\n")
+    assert found.err == "1 note in 1 of 2 files. -v lists the notes (FC351).\n"
     assert main(["validate", "-C", str(tmp_path), "-q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+STATIC = """sources:
+  - {name: planes, path: a.csv, columns: {tailnum: string, seats: int64, built: date}}
+  - {name: routes, path: a.csv, columns: {route: string, updated_at: timestamp}}
+feature_views:
+  - {name: v, source: planes, features: [seats]}
+  - {name: w, source: planes, features: [built]}
+"""
+
+
+def test_a_static_source_is_noted_once_and_warned_of_when_a_column_looks_like_its_time(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_repo(tmp_path, {"x.yaml": STATIC})
+    planes = 'x.yaml:2:12: note[FC351]: source "planes" has no event_time: its rows count as known since ever'
+    routes = 'x.yaml:3:12: warning[FC351]: source "routes" has no event_time: its rows count as known since ever'
+    assert main(["validate", "--no-data", "-o", "concise"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == [routes]
+    assert main(["validate", "--no-data", "-v", "-o", "concise"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == [planes, routes]
+    assert main(["validate", "--no-data"]) == 0
+    shown = capsys.readouterr().err
+    assert planes not in shown
+    assert '= column "updated_at" looks like the time of a row: declare event_time: updated_at' in shown
+    assert shown.endswith("\n1 warning and 1 note in 1 of 2 files. -v lists the notes (FC351).\n")
+    assert main(["validate", "--no-data", "-v"]) == 0
+    shown = capsys.readouterr().err
+    assert "= right for what never changes; rows that are edited need an event_time" in shown
+    assert "\n1 warning and 1 note in 1 of 2 files.\n" in shown
+    assert main(["validate", "--no-data", "-o", "json"]) == 0
+    assert [p["severity"] for p in json.loads(capsys.readouterr().out)["problems"]] == ["note", "warning"]
+
+
+def test_github_gets_notes_as_notices_when_asked(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    write_repo(tmp_path, {"x.yaml": STATIC})
+    assert main(["validate", "--no-data", "-C", str(tmp_path), "-o", "github"]) == 0
+    assert "notice" not in capsys.readouterr().out
+    assert "planes" not in (tmp_path / "summary.md").read_text()
+    assert main(["validate", "--no-data", "-C", str(tmp_path), "-v", "-o", "github"]) == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("::warning ")
+    assert second.startswith("::notice ")
+    assert "planes" in (tmp_path / "summary.md").read_text()
 
 
 def test_what_this_version_does_not_run_is_a_warning_of_validate(tmp_path, capsys):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, east_asian_width
 
 from featurectl.cli.render.paint import Color, Paint
 
 if TYPE_CHECKING:
-    from featurectl.spec.problems import Problem
+    from featurectl.spec.problems import Problem, Severity
 
 _WIDEST: Final = 160  # columns of a source line that are drawn
+_COLORS: Final[Mapping[Severity, Color]] = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 def draw_problem(problem: Problem, lines: Sequence[str], shown: Callable[[str], str], paint: Paint) -> str:
@@ -35,7 +36,7 @@ def draw_problem(problem: Problem, lines: Sequence[str], shown: Callable[[str], 
 
 
 def _color(problem: Problem) -> Color:
-    return "red" if problem.severity == "error" else "yellow"
+    return _COLORS[problem.severity]
 
 
 def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:

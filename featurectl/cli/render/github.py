@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from featurectl.spec.problems import Problem
 
 MAX_ANNOTATIONS: Final = 9  # GitHub shows ten of a step; the last one counts the rest
+_LEVELS: Final = ("error", "warning", "notice")
 
 
 def draw_annotations(problems: Sequence[Problem], shown: Callable[[str], str]) -> str:
     """Return one workflow command a problem, at most 9, errors first, and one that counts the rest."""
-    ordered = sorted(problems, key=lambda problem: problem.severity != "error")
+    ordered = sorted(problems, key=lambda problem: _LEVELS.index(_level(problem)))
     lines = [_annotation(problem, shown) for problem in ordered[:MAX_ANNOTATIONS]]
     rest = len(ordered) - MAX_ANNOTATIONS
     if rest > 0:
-        lines.append(f"::{ordered[MAX_ANNOTATIONS].severity} title=featurectl::{rest} more")
+        lines.append(f"::{_level(ordered[MAX_ANNOTATIONS])} title=featurectl::{rest} more")
     return "\n".join(lines)
 
 
@@ -30,7 +31,11 @@ def _annotation(problem: Problem, shown: Callable[[str], str]) -> str:
         found["endColumn"] = place.end_column
     properties = ",".join(f"{key}={_property(str(value))}" for key, value in found.items() if value)
     message = "\n".join([problem.message, *filter(None, [problem.suggestion]), *problem.notes])
-    return f"::{problem.severity} {properties}::{_data(message)}"
+    return f"::{_level(problem)} {properties}::{_data(message)}"
+
+
+def _level(problem: Problem) -> str:
+    return "notice" if problem.severity == "note" else problem.severity
 
 
 def _data(text: str) -> str:

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 
 def render_problems(problems: Sequence[Problem], call: Call) -> str:
-    """Return the problems in the call's output form; paths are relative to the caller's folder."""
-    files = _Files(call)
+    """Return the problems in the call's output form; paths are relative to the caller's folder.
+
+    Notes are listed with `-v`; without it the text only counts them.
+    """
+    files, every = _Files(call), problems
+    problems = [p for p in every if p.severity != "note" or call.verbose]
     if call.output == "concise":
         return "\n".join(_line(problem, files) for problem in problems)
     if call.output == "github":
         return draw_annotations(problems, files.shown)
     paint = Paint(on=wants_color(call.color))
     drawn = [draw_problem(problem, files.lines(problem.place), files.shown, paint) for problem in problems]
-    return "\n\n".join([*drawn, summary(problems, files.count())])
+    return "\n\n".join([*drawn, summary(every, files.count(), listed=call.verbose)])
 
 
 def problems_json(problems: Sequence[Problem], call: Call | None = None) -> list[dict[str, object]]:
@@ -53,18 +57,20 @@ def problems_json(problems: Sequence[Problem], call: Call | None = None) -> list
     ]
 
 
-def summary(problems: Sequence[Problem], files: int) -> str:
-    """Return the last line: how many problems in how many files, and that nothing was changed."""
+def summary(problems: Sequence[Problem], files: int, *, listed: bool = True) -> str:
+    """Return the last line: how many problems in how many files, that nothing was changed, how notes are `listed`."""
     counts = [
         f"{number} {word}{'' if number == 1 else 's'}"
-        for word in ("error", "warning")
+        for word in ("error", "warning", "note")
         if (number := sum(problem.severity == word for problem in problems))
     ]
+    codes = ", ".join(sorted({problem.code for problem in problems if problem.severity == "note"}))
     touched = len({problem.place.path for problem in problems})
     total = max(files, touched)
     of_files = f"in {touched} of {total} file{'' if total == 1 else 's'}"
     unchanged = " Nothing was changed." if any(p.severity == "error" for p in problems) else ""
-    return f"{' and '.join(counts)} {of_files}.{unchanged}"
+    more = f" -v lists the notes ({codes})." if codes and not listed else ""
+    return f"{', '.join(counts[:-1])}{' and ' * (len(counts) > 1)}{counts[-1]} {of_files}.{unchanged}{more}"
 
 
 def _line(problem: Problem, files: _Files) -> str:
