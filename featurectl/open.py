@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from featurectl.errors import ProblemsError, StoreError, UsageError
-from featurectl.spec.environment import expand
+from featurectl.spec.environment import expand, shown_location
 from featurectl.spec.load import load_repo
 from featurectl.spec.problems import Problem
 from featurectl.spec.repo import Environment, Repo
@@ -54,7 +54,8 @@ class Workspace:
     def _registry(self) -> Registry:
         from featurectl.registry.sql import SqlRegistry
 
-        registry = SqlRegistry(self._url(self.environment.registry, "registry"))
+        written = self.environment.registry
+        registry = SqlRegistry(self._url(written, "registry"), shown=shown_location(written))
         self._open.callback(registry.close)
         return registry
 
@@ -70,7 +71,7 @@ class Workspace:
     def _offline(self) -> OfflineStore:
         from featurectl.offline.delta import DeltaStore
 
-        return DeltaStore(self.offline_location(), self.project)
+        return DeltaStore(self.offline_location(), self.project, shown=shown_location(self.environment.offline))
 
     def offline(self) -> OfflineStore:
         """Return the environment's offline store."""
@@ -101,27 +102,28 @@ class Workspace:
         try:
             Path(location).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            shown = self.environment.offline
+            shown = shown_location(self.environment.offline)
             raise StoreError(f"the offline folder {shown} can't be made: {error.strerror}", code="FC603") from error
 
     @cached_property
     def _online(self) -> OnlineStore:
-        url = self._url(self.environment.online, "online")
+        url, shown = self._url(self.environment.online, "online"), shown_location(self.environment.online)
         store: OnlineStore
         if url.startswith(_SQLITE):
             from featurectl.online.sqlite import SqliteStore
 
-            store = SqliteStore(Path(url.removeprefix(_SQLITE)))
+            store = SqliteStore(Path(url.removeprefix(_SQLITE)), shown)
         elif url.startswith(("redis://", "rediss://")):
             try:
                 from featurectl.online.redis import RedisStore
             except ModuleNotFoundError as error:
                 hint = "pip install 'featurectl[redis]'"
                 raise UsageError("an online store in Redis needs the package redis", hint=hint) from error
-            store = RedisStore(url)
+            store = RedisStore(url, shown)
         else:
-            kind = url.split(":", 1)[0]
-            raise UsageError(f"no online store of kind {kind!r}", hint="online stores: sqlite:///, redis://, rediss://")
+            kind, mark, _ = url.partition("://")
+            problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
+            raise UsageError(problem, hint="online stores: sqlite:///, redis://, rediss://")
         self._open.callback(store.close)
         return store
 

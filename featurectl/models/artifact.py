@@ -7,8 +7,11 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from featurectl.errors import DataError, PlanError, StoreError
+
+_WHERE: Final = "it lies below the `offline` location of the environment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ def write_artifact(location: str, model: str, kind: str, content: bytes) -> Arti
                 os.fsync(file.fileno())
             Path(name).replace(target)
     except OSError as error:
-        raise StoreError(f"model artifact {target} can't be written: {error.strerror}", code="FC603") from error
+        raise StoreError(f"model artifact {path} can't be written: {error.strerror}", code="FC603") from error
     return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)
 
 
@@ -54,15 +57,17 @@ def read_artifact(location: str, path: str, sha256: str) -> bytes:
     try:
         content = target.read_bytes()
     except OSError as error:
-        raise DataError(f"model artifact {target} can't be read: {error.strerror}", code="FC512") from error
+        raise DataError(f"model artifact {path} can't be read: {error.strerror}", code="FC512") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise DataError(f"model artifact {target} is not the file that was registered", code="FC512")
+        raise DataError(f"model artifact {path} is not the file that was registered", code="FC512", hint=_WHERE)
     return content
 
 
 def _folder(location: str) -> Path:
     if "://" in location:
         raise PlanError(
-            f"model artifacts in {location} are not in this version", code="FC402", hint="use a folder as `offline`"
+            "model artifacts in an object store are not in this version",
+            code="FC402",
+            hint="use a folder as `offline`",
         )
     return Path(location)

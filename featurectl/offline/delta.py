@@ -23,6 +23,7 @@ from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.pit.questions import EVENT_TIME
+from featurectl.spec.environment import shown_location
 
 BUCKET: Final = "bucket"
 _METADATA: Final = "featurectl"  # the key of our part in a commit
@@ -38,18 +39,20 @@ class DeltaStore:
     """The tables of a project in a folder, or in an object store by URL (`s3://`, `gs://`, `az://`).
 
     `rows_per_bucket` decides how many buckets a table gets at its first write or a rebuild; a bucket with more than
-    `files_per_bucket` files is compacted at the next append.
+    `files_per_bucket` files is compacted at the next append. `shown` is what errors call the location.
     """
 
     location: str
     project: str
     rows_per_bucket: int = _ROWS_PER_BUCKET
     files_per_bucket: int = _FILES_PER_BUCKET
+    shown: str = ""
 
     def table(self, view: str, version: int, keys: Mapping[str, str]) -> ViewTable:
         """Return the handle of a view version's table; nothing is touched until it is used."""
-        location = f"{self.location.rstrip('/')}/{self.project}/{view}/v{version}"
-        return ViewTable(store=self, location=location, keys=tuple(keys))
+        below = f"{self.project}/{view}/v{version}"
+        shown = f"{(self.shown or shown_location(self.location)).rstrip('/')}/{below}"
+        return ViewTable(store=self, location=f"{self.location.rstrip('/')}/{below}", shown=shown, keys=tuple(keys))
 
 
 @dataclass(kw_only=True)
@@ -65,6 +68,7 @@ class ViewTable:
 
     store: DeltaStore
     location: str
+    shown: str
     keys: tuple[str, ...]
     _seen: tuple[int | None, ...] = field(default=(), init=False)
 
@@ -110,7 +114,7 @@ class ViewTable:
         """
         table = self._open()
         if self._seen and self._seen != (None if table is None else table.version(),):
-            raise TryAgainError(f"the offline table {self.location} was written by another run; run it again")
+            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
         if table is None:
             return self.replace(rows, coverage)
         commit = self._commit_of(table)
@@ -133,7 +137,7 @@ class ViewTable:
         """
         table = self._open(version)
         if table is None:
-            raise DataError(f"no offline table at {self.location}", code="FC510", hint="featurectl materialize")
+            raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
@@ -154,7 +158,7 @@ class ViewTable:
             if wanted != table.version() or _METADATA not in entries[0]:
                 entries = [e for e in table.history() if e["version"] <= wanted and _METADATA in e]
         if not entries:
-            raise StoreError(f"the table {self.location} was not written by featurectl", code="FC603")
+            raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
         return load_commit(entries[0][_METADATA])
 
     def _rows(self, table: DeltaTable, bucket: int | None) -> pl.DataFrame:
@@ -181,7 +185,7 @@ class ViewTable:
         for name in sorted({*schema, *rows.columns}):
             if schema.get(name) != rows.schema.get(name):
                 raise DataError(
-                    f"column {name!r} of the offline table {self.location} is {schema.get(name)}, "
+                    f"column {name!r} of the offline table {self.shown} is {schema.get(name)}, "
                     f"in the new rows it is {rows.schema.get(name)}",
                     code="FC504",
                     hint="declare `columns:` of the source; `materialize --full` rebuilds the table",
@@ -224,12 +228,11 @@ class ViewTable:
         try:
             yield
         except CommitFailedError as error:
-            raise TryAgainError(
-                f"the offline table {self.location} was written by another run; run it again"
-            ) from error
+            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again") from error
         except (DeltaError, PolarsError, OSError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise StoreError(f"the offline table {self.location} can't be {done}: {lines[0]}", code="FC603") from error
+            reason = lines[0].replace(self.location, self.shown)
+            raise StoreError(f"the offline table {self.shown} can't be {done}: {reason}", code="FC603") from error
 
 
 def _bound(files: pl.DataFrame, side: str) -> pl.Series:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
-from urllib.parse import urlsplit
 
 import polars as pl
 import redis
@@ -36,6 +35,7 @@ from featurectl.online.codec import (
 )
 from featurectl.online.frame import Chunk, encode_chunks, encode_keys
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+from featurectl.spec.environment import shown_location
 
 _CONNECT_S = 3.0
 _ANSWER_S = 10.0
@@ -88,10 +88,10 @@ return removed
 class RedisStore:
     """An `OnlineStore` at a `redis://` or `rediss://` URL; one round trip for up to 5,000 reads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shown: str = "") -> None:
         self._schemas: dict[tuple[str, int], RowSchema] = {}
+        self._where = shown or shown_location(url)  # what errors call it
         try:
-            self._where = _describe(url)
             self._client = redis.Redis.from_url(
                 url,
                 socket_connect_timeout=_CONNECT_S,
@@ -99,7 +99,8 @@ class RedisStore:
                 retry=Retry(ConstantBackoff(0.1), 1),
             )
         except ValueError as error:
-            raise UsageError(f"the URL of the online store is none of Redis: {error}") from error
+            hint = "write it like redis://host:6379/0"  # what is wrong with it may lie in the password
+            raise UsageError(f"the online store {self._where} is no URL of Redis", hint=hint) from error
         self._script = self._client.register_script(_WRITE_NEWER)
         self._remover = self._client.register_script(_REMOVE_UNTIL)
 
@@ -276,9 +277,3 @@ def _prefix(view: OnlineView) -> bytes:
 def _escape(text: str) -> str:
     """Return a text that matches itself alone in a glob pattern."""
     return "".join(f"\\{char}" if char in r"*?[]^\\" else char for char in text)
-
-
-def _describe(url: str) -> str:
-    """Return the address without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path}"

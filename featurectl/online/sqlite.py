@@ -67,8 +67,9 @@ _REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, 
 class SqliteStore:
     """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shown: str = "") -> None:
         self._path = path
+        self._shown = shown or str(path)  # what errors call it
         self._schemas: dict[tuple[int, int], RowSchema] = {}
         self._opened: sqlite3.Connection | None = None
 
@@ -205,7 +206,7 @@ class SqliteStore:
         if (number, schema_id) not in self._schemas:
             document = self._document(number, schema_id)
             if document is None:
-                raise StoreError(f"the online store {self._path} has lost schema {schema_id}", code="FC602")
+                raise StoreError(f"the online store {self._shown} has lost schema {schema_id}", code="FC602")
             self._schemas[number, schema_id] = parse_schema(document)
         return self._schemas[number, schema_id]
 
@@ -252,5 +253,7 @@ class SqliteStore:
 
     def _error(self, error: sqlite3.Error | OSError) -> FeaturectlError:
         if "locked" in str(error):
-            return TryAgainError(f"another command has been writing to {self._path} for {_WAIT_S:.0f} s")
-        return StoreError(f"the online store {self._path} can't be used: {error}", code="FC602")
+            return TryAgainError(
+                f"another command has been writing to the online store {self._shown} for {_WAIT_S:.0f} s"
+            )
+        return StoreError(f"the online store {self._shown} can't be used: {error}", code="FC602")

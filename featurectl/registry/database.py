@@ -25,11 +25,11 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 
 
 class Database:
-    """One database of a registry. Every method raises `StoreError`, which names the URL without its secrets."""
+    """One database of a registry. Every method raises `StoreError`, which calls the database by `shown`."""
 
-    def __init__(self, url: str) -> None:
-        self._url = _parse(url)
-        self._name = self._url.set(query={}).render_as_string(hide_password=True)  # a query may hold one too
+    def __init__(self, url: str, shown: str) -> None:
+        self._url = _parse(url, shown)
+        self._name = shown
         self._engine: Engine | None = None
         self._ready = False
 
@@ -135,12 +135,13 @@ def _is_there(file: Path) -> bool:
     return True
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str, shown: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise UsageError(
-            "the registry's URL can't be read", hint="write it like sqlite:///folder/registry.db or postgresql://..."
+            f"registry {shown or repr(shown)} is no URL",
+            hint="write it like sqlite:///folder/registry.db or postgresql://...",
         ) from None
     kind = parsed.get_backend_name()
     if kind not in _KINDS:

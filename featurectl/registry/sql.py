@@ -25,6 +25,7 @@ from featurectl.registry.rows import (
     object_row,
 )
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.spec.environment import shown_location
 from featurectl.units import format_instant, format_iso, parse_instant
 
 LEASE: Final = timedelta(minutes=10)  # a lock whose holder has died is free after this
@@ -38,11 +39,12 @@ class SqlRegistry:
     """A registry behind a SQLAlchemy URL; `postgresql://` is served by psycopg.
 
     Nothing is opened before the first call. Reading a registry that does not exist gives empty projects and makes
-    nothing; the first write makes the database's folder and tables. `clock` is what leases run by.
+    nothing; the first write makes the database's folder and tables. `shown` is what errors call it, the URL without
+    its secrets by default; `clock` is what leases run by.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime] = _real_clock) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, *, shown: str = "", clock: Callable[[], datetime] = _real_clock) -> None:
+        self._database = Database(url, shown or shown_location(url))
         self._clock = clock
 
     def load_state(self, project: str) -> State:

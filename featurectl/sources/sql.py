@@ -25,6 +25,7 @@ from featurectl.sources.enforce import Shape, apply_casts, check_named, check_va
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
 from featurectl.spec.definition import Source
+from featurectl.spec.environment import shown_location
 
 _CHUNK_ROWS: Final = 50_000
 _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -134,14 +135,14 @@ class SqlReader:
     def _read_only(self, url: sa.URL) -> sa.URL:
         file = self.root / (url.database or "")
         if not file.is_file():
-            raise DataError(f"source {self.source.name}: no database file {url.database}", code="FC501")
+            raise DataError(f"source {self.source.name}: {self._shown} has no database file", code="FC501")
         return url.set(database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true"})
 
     @property
     def _shown(self) -> str:
-        """The URL as it stands in the repository's file, without a password."""
+        """The URL as it stands in the repository's file, without secrets."""
         assert self.source.sql is not None
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.source.sql.url)
+        return shown_location(self.source.sql.url)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

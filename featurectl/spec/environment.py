@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from featurectl.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]*))?\}")
+# A password may hold `/` or `:`, and before a `/` also an `@`: a bit too much is hidden, never too little.
+_USER = re.compile(r"(?<=://)[^:/@?#]*(?::[^@]*)?@(?:[^/?#]*@)*")
+_BARE_USER = re.compile(r"(\$\{\w+\}:?)+@")
+_QUERY = re.compile(r"\?(\$\{[^}]*\}|[^}])*")
 
 
 def has_variable(text: str) -> bool:
@@ -17,6 +21,19 @@ def has_variable(text: str) -> bool:
     (True, False)
     """
     return "${" in text
+
+
+def shown_location(text: str) -> str:
+    """Return a location as errors show it: as it is written, without a user, password or query written out in it.
+
+    >>> shown_location("${WAREHOUSE_URL}"), shown_location("postgresql://ana:secret@host/db?password=secret")
+    ('${WAREHOUSE_URL}', 'postgresql://host/db')
+    >>> shown_location("redis://${USER}:${PASSWORD}@${HOST:-localhost}/0"), shown_location("folder/deep")
+    ('redis://${USER}:${PASSWORD}@${HOST:-localhost}/0', 'folder/deep')
+    """
+    if "://" not in text and not has_variable(text):
+        return text
+    return _QUERY.sub("", _USER.sub(lambda user: user[0] if _BARE_USER.fullmatch(user[0]) else "", text))
 
 
 def bad_variable(text: str) -> str:

@@ -74,6 +74,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password():
             with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
                 use()
             assert caught.value.code == "FC601"
+            assert caught.value.message.startswith("registry postgresql://127.0.0.1:")
             assert "s3cret" not in caught.value.message
             assert "\n" not in caught.value.message
     registry.close()
