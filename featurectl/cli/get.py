@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HEAD = ("feature", "value", "status")
 _EPOCH_DATE = date(1970, 1, 1)
 _INT64_END = 1 << 63
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")  # as JSON writes them: Python's int() reads more
 
 
 def add_to(app: typer.Typer) -> None:
@@ -95,8 +97,8 @@ def _key_value(name: str, dtype: str, text: str) -> KeyValue:
 def _parsed(dtype: str, text: str) -> KeyValue | None:
     try:
         if dtype == INT64:
-            number = int(text)
-            return number if -_INT64_END <= number < _INT64_END else None
+            number = int(text) if _INTEGER.fullmatch(text) else None
+            return number if number is not None and -_INT64_END <= number < _INT64_END else None
         if dtype == DATE:
             return (date.fromisoformat(text) - _EPOCH_DATE).days
     except ValueError:

@@ -136,6 +136,17 @@ def test_key_values_are_read_by_the_types_of_the_keys_in_any_order():
     assert parse_entity(KEYS, list(reversed(WORDS.values()))) == {"name": "a=b", "n": -7, "yes": True, "day": -1}
 
 
+@pytest.mark.parametrize("text", ["1_000", " 1", "1 ", "+1", "01", "-", "", "1e3", "0x1", "\u0661", "--1", "9" * 5_000])
+def test_an_integer_key_is_written_as_json_writes_it(text):
+    with pytest.raises(UsageError, match="is no int64"):
+        parse_entity({"n": "int64"}, [f"n={text}"])
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_000, 2**63 - 1, -(2**63)])
+def test_every_integer_of_64_bits_is_a_key(number):
+    assert parse_entity({"n": "int64"}, [f"n={number}"]) == {"n": number}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
