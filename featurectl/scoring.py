@@ -59,13 +59,13 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
 
 
 def score_spine(engine: Engine, scorer: Scorer, spine: SpineRows) -> pl.DataFrame:
-    """Return the spine's columns, the score and `model_version`; a row per spine row, in its order.
+    """Return the spine's columns as they were, the score and `model_version`; a row per spine row, in its order.
 
     Raises:
         DataError: FC506 the spine lacks a key or request column, FC516 it has a column of the score's name.
     """
     added = (scorer.output, "model_version")
-    taken = [name for name in added if name in spine.rows.columns]
+    taken = [name for name in added if name in spine.own.columns]
     if taken:
         raise DataError(
             f"spine {spine.origin} has a column {taken[0]!r}, the name of an output",
@@ -76,7 +76,7 @@ def score_spine(engine: Engine, scorer: Scorer, spine: SpineRows) -> pl.DataFram
     rows = join_features(engine, spine, inputs, scorer.views)
     scores = predict_rows(scorer, rows)
     version = pl.lit(scorer.version.version, dtype=pl.Int64).alias("model_version")
-    return spine.rows.with_columns(pl.Series(scorer.output, scores, dtype=pl.Float64), version)
+    return spine.own.with_columns(pl.Series(scorer.output, scores, dtype=pl.Float64), version)
 
 
 def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

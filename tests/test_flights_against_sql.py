@@ -46,7 +46,7 @@ def by_featurectl(root: Path) -> pl.DataFrame:
     model = repo.models["late_arrival"]
     reader = open_source(model.spine.source, root)
     rows = reader.scan(reader.parts()).collect()
-    spine = SpineRows(rows=rows, time=rows[model.spine.time], time_column=model.spine.time, origin="flights")
+    spine = SpineRows(rows=rows, own=rows, time=rows[model.spine.time], time_column=model.spine.time, origin="flights")
     return join_features(engine, spine, model.inputs, views)
 
 

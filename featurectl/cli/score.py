@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.scoring import Scorer, choose_version, score_spine, trained_model
         from featurectl.training.bind import bind_model_version
         from featurectl.training.choose import read_spine
-        from featurectl.training.output import check_output, write_table
+        from featurectl.training.output import check_columns, check_output, write_table
         from featurectl.training.spine import Cut, cut_spine
 
         if out is None:
@@ -59,7 +59,8 @@ def add_to(app: typer.Typer) -> None:
             )
             call.progress.start("read the spine")
             rows = cut_spine(read_spine(workspace.source, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {format_count(rows.rows.height)} rows")
+            call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            check_columns(rows.own.schema, out)
             call.progress.start("score")
             scored = score_spine(PolarsEngine(), scorer, rows)
             call.progress.done(f"scored {format_count(scored.height)} rows")

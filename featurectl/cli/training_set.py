@@ -43,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
         from featurectl.training.choose import read_spine
         from featurectl.training.manifest import describe_training_set
-        from featurectl.training.output import check_output, write_json, write_table
+        from featurectl.training.output import check_columns, check_output, write_json, write_table
         from featurectl.training.spine import Cut, cut_spine
         from featurectl.training.training_set import build_training_set
 
@@ -63,7 +63,8 @@ def add_to(app: typer.Typer) -> None:
             inputs = definition.inputs if definition else inputs_of(views, wanted)
             call.progress.start("read the spine")
             rows = cut_spine(read_spine(workspace.source, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {format_count(rows.rows.height)} rows")
+            call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            check_columns(rows.own.schema, out)
             call.progress.start("join features")
             label = definition.spine.label if definition else None
             made = build_training_set(PolarsEngine(), rows, inputs, views, label)

@@ -33,3 +33,6 @@ class SourceReader(Protocol):
 
     def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
         """Return the rows of some parts in the language's types; `since` fills `:since` of a query."""
+
+    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+        """Return the rows as `scan` does, and beside them the columns as they are in the source; see `split_kept`."""

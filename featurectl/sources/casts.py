@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -13,6 +13,7 @@ from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, w
 from featurectl.errors import DataError
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
+_INT64_MAX: Final = 2**63 - 1
 _EXACT: Final = frozenset(
     {
         (dtypes.BOOL, dtypes.STRING),
@@ -34,12 +35,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """A column read as `dtype`: `value` is the result, `bad` is true for values that can't be (None: all can)."""
+    """A column read as `dtype`: `value` is the result, `bad` is true for values that can't be (None: all can).
+
+    `dtype` None: the column as it is.
+    """
 
     name: str
-    dtype: str
+    dtype: str | None
     value: pl.Expr
     bad: pl.Expr | None = None
+
+    @property
+    def column(self) -> pl.Expr:
+        """The result in the Polars type that holds `dtype`."""
+        return self.value if self.dtype is None else self.value.cast(polars_dtype(self.dtype))
 
 
 def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cast | None:
@@ -51,14 +60,23 @@ def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cas
     """
     column = pl.col(name)
     have = language_dtype(found)
-    if _untyped(found):
+    if _untyped(found) or (found == pl.UInt64 and want == dtypes.STRING):
         return Cast(name=name, dtype=want, value=column.cast(polars_dtype(want)))
     if have is None:
         return None
     wide = widen_column(column, found, timezone=reading.timezone, nan=reading.nan)
+    cast = _cast_wide(name, wide, (have, want), reading)
+    beyond = _beyond_int64(column, found)
+    if cast is None or beyond is None:
+        return cast
+    return replace(cast, bad=beyond if cast.bad is None else beyond | cast.bad)
+
+
+def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: Reading) -> Cast | None:
+    """Return how a column in the language's type becomes another type of it."""
+    have, want = types
     if have == want:
-        lossy = found == pl.UInt64 and column.is_not_null() & wide.is_null()
-        return Cast(name=name, dtype=want, value=wide, bad=lossy if isinstance(lossy, pl.Expr) else None)
+        return Cast(name=name, dtype=want, value=wide)
     if have == dtypes.STRING:
         parsed = parse_text(wide, want, reading)
         if parsed is None:
@@ -89,7 +107,7 @@ def cast_exact(column: pl.Series, dtype: str, what: str) -> pl.Series:
     if wrong.any():
         row = int(wrong.arg_true()[0])
         raise DataError(
-            f"{what} is {language_dtype(column.dtype) or column.dtype}, must be {dtype}: "
+            f"{what} is {_shown(column.dtype, dtype)}, must be {dtype}: "
             f"{wrong.sum():,} of {column.len():,} values do not fit; first at row {row + 1}: {column[row]!r}",
             code="FC504",
         )
@@ -126,6 +144,21 @@ def _convert(name: str, wide: pl.Expr, have: str, want: str) -> Cast | None:
         return Cast(name=name, dtype=want, value=value)
     back = value.cast(polars_dtype(have), strict=False)
     return Cast(name=name, dtype=want, value=value, bad=_lost(wide, value) | (back != wide).fill_null(value=False))
+
+
+def _beyond_int64(column: pl.Expr, found: pl.DataType) -> pl.Expr | None:
+    """Return which unsigned values, or lists with one, no int64 holds; null for null; None: the type has none."""
+    if found == pl.UInt64:
+        return column > _INT64_MAX
+    if isinstance(found, pl.List | pl.Array) and found.inner == pl.UInt64:
+        return (column.list.max() if isinstance(found, pl.List) else column.arr.max()) > _INT64_MAX
+    return None
+
+
+def _shown(found: pl.DataType, want: str) -> str:
+    """Return the type that a column has, in other words than the one that it must have."""
+    have = language_dtype(found)
+    return str(found) if have is None or have == want else have
 
 
 def _lost(before: pl.Expr, after: pl.Expr) -> pl.Expr:

@@ -25,6 +25,7 @@ from featurectl.sources.enforce import (
     found_columns,
 )
 from featurectl.sources.failures import reading
+from featurectl.sources.kept import beside_kept
 from featurectl.spec.definition import Source
 
 _NO_FILES: Final = Part(name="no files", stamp="0")
@@ -69,6 +70,15 @@ class DeltaReader:
         rows = self._rows([part.name for part in parts])
         check_values(rows, casts, where)
         return apply_casts(rows, casts)
+
+    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+        """Return the rows of `scan`, and beside them the columns as they are in the table.
+
+        Raises:
+            DataError: as `scan` does.
+        """
+        rows = self._rows([part.name for part in parts])
+        return beside_kept(self.source, rows, self._schema, self._columns, self._where)
 
     def schema(self) -> Mapping[str, str]:
         """Return the columns and types of the table itself, whatever the source declares."""
@@ -146,6 +156,7 @@ class DeltaReader:
                     integer_cast="upcast",
                     float_cast="upcast",
                     datetime_cast=["nanosecond-downcast", "convert-timezone"],
+                    missing_struct_fields="insert",
                 ),
             )
             constants = [pl.lit(value, dtype=self._schema[name]).alias(name) for name, value in partition.items()]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
 from featurectl import dtypes
-from featurectl.engines.polars.types import language_dtype, polars_dtype
+from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.sources.casts import Cast, Reading, plan_cast
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
+
+KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
 def reading_of(source: Source) -> Reading:
@@ -42,6 +45,15 @@ def found_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
     clocks = {source.event_time, source.available_at}
     types = {name: dtypes.TIMESTAMP if name in clocks else language_dtype(dtype) for name, dtype in schema.items()}
     return {name: dtype for name, dtype in types.items() if dtype is not None}
+
+
+def told_columns(schemas: Sequence[pl.Schema]) -> list[pl.Schema]:
+    """Return the schemas of files without the columns that hold only nulls there and have a type in another file."""
+    told = {name for schema in schemas for name, dtype in schema.items() if not isinstance(dtype, pl.Null)}
+    return [
+        pl.Schema({name: dtype for name, dtype in schema.items() if name not in told or not isinstance(dtype, pl.Null)})
+        for schema in schemas
+    ]
 
 
 def seen_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
@@ -78,10 +90,13 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The columns that every file of a source must give; `optional` ones are null in a file that lacks them."""
+    """The columns that every file of a source must give, with their types (None: as they are in the file).
+
+    `optional` ones are null in a file that lacks them.
+    """
 
     source: Source
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | None]
     optional: bool = False
 
     def casts(self, schema: pl.Schema, where: str) -> list[Cast]:
@@ -93,7 +108,7 @@ class Shape:
         reading_ = reading_of(self.source)
         return [self._cast(name, want, schema, (where, reading_)) for name, want in self.columns.items()]
 
-    def _cast(self, name: str, want: str, schema: pl.Schema, context: tuple[str, Reading]) -> Cast:
+    def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, Reading]) -> Cast:
         where, reading_ = context
         if name not in schema:
             if self.optional:
@@ -101,6 +116,8 @@ class Shape:
             raise DataError(
                 f"{where} has no column {name!r}", code="FC503", hint="columns: " + ", ".join(sorted(schema))
             )
+        if want is None:
+            return Cast(name=name, dtype=None, value=pl.col(name))
         cast = plan_cast(name, schema[name], want, reading_)
         if cast is None:
             have = language_dtype(schema[name]) or str(schema[name])
@@ -136,11 +153,10 @@ def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whol
             )
 
 
-def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast]) -> pl.LazyFrame:
-    """Return the rows in the source's columns and types."""
-    columns = [cast.value.cast(polars_dtype(cast.dtype)).alias(cast.name) for cast in casts]
-    schema = frame.collect_schema()
-    if any(cast.name in schema for cast in casts):
-        return frame.select(columns)
+def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast], kept: Sequence[Cast] = ()) -> pl.LazyFrame:
+    """Return the rows in the source's columns and types; beside them those of `kept`, named KEPT and their name."""
+    columns = {cast.name: cast.column for cast in casts} | {KEPT + cast.name: cast.column for cast in kept}
+    if any(column.meta.root_names() for column in columns.values()):
+        return frame.select(column.alias(name) for name, column in columns.items())
     # Constants alone would be one row, however many the frame has.
-    return frame.with_row_index("\x00row").with_columns(columns).drop("\x00row").select(cast.name for cast in casts)
+    return frame.with_row_index("\x00row").with_columns(**columns).select(list(columns))

@@ -23,11 +23,15 @@ from featurectl.sources.enforce import (
     declared_columns,
     found_columns,
     reading_of,
+    told_columns,
+    with_clocks,
 )
 from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
+from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
 from featurectl.spec.definition import Source
 
+Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
 _SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
 
 
@@ -72,15 +76,40 @@ class FileReader:
             DataError: FC502 a file can't be read, FC503 it lacks a column, FC504 a value or type does not fit.
         """
         assert since is None, "`:since` belongs to queries"
+        return self._scan(self._alike([part.name for part in parts]), None)
+
+    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+        """Return the rows of `scan`, and beside them the columns as they are in the files.
+
+        Raises:
+            DataError: as `scan` does.
+        """
+        runs = self._alike([part.name for part in parts])
+        return self._scan(runs, kept_shape(self.source, self._kept(runs)))
+
+    def _kept(self, runs: Sequence[Run]) -> Mapping[str, str] | Mapping[str, str | None]:
+        declared = declared_kept(self.source)
+        if declared is not None:
+            return declared
+        if self.source.format == "csv":
+            return self._spelled
+        return join_schemas([(schema, files[0]) for schema, files in runs], self._columns, self.source.name)
+
+    def _scan(self, runs: Sequence[Run], keep: Shape | None) -> pl.LazyFrame:
         declared = declared_columns(self.source)
         shape = Shape(source=self.source, columns=self._columns, optional=declared is None or self._loose)
         frames = []
-        for schema, files in self._alike([part.name for part in parts]):
-            casts = shape.casts(schema, self._where(files[0]))
+        for schema, files in runs:
+            where = self._where(files[0])
+            casts = shape.casts(schema, where)
+            kept = keep.casts(schema, where) if keep is not None else []
+            checked = enforced(casts, kept, schema)
             for file in files:
-                check_values(self._raw([file]), casts, self._where(file), whole=self.source.format == "csv")
-            frames.append(apply_casts(self._raw(files), casts))
-        return pl.concat(frames) if frames else pl.LazyFrame(schema=dict.fromkeys(self._columns))
+                check_values(self._raw([file]), checked, self._where(file), whole=self.source.format == "csv")
+            frames.append(apply_casts(self._raw(files), casts, kept))
+        if not frames:
+            return pl.LazyFrame(schema=dict.fromkeys(self._columns))
+        return pl.concat(frames, how="vertical" if keep is None else "vertical_relaxed")
 
     def schema(self, file: str) -> pl.Schema:
         """Return the columns of one file as Polars reads them."""
@@ -103,14 +132,15 @@ class FileReader:
         return columns
 
     def _found(self) -> dict[str, str]:
-        names = [part.name for part in self.parts()]
         if self.source.format == "csv":
-            return self._inferred(names)
+            return with_clocks(self.source, self._spelled)
+        runs = self._alike([part.name for part in self.parts()])
         columns: dict[str, str] = {}
-        for schema, files in self._alike(names):
-            for name, dtype in found_columns(self.source, schema).items():
+        for told, (_, files) in zip(told_columns([schema for schema, _ in runs]), runs, strict=True):
+            for name, dtype in found_columns(self.source, told).items():
                 columns[name] = self._join(name, columns.get(name, dtype), dtype, files[0])
-        return columns
+        order = dict.fromkeys(name for schema, _ in runs for name in schema)
+        return {name: columns[name] for name in order if name in columns}
 
     def _join(self, name: str, known: str, dtype: str, file: str) -> str:
         """Return the type of a column that two files have; a float64 holds an int64."""
@@ -124,14 +154,14 @@ class FileReader:
             hint="declare `columns:` of the source",
         )
 
-    def _inferred(self, names: Sequence[str]) -> dict[str, str]:
-        frames = [self._raw(files) for _, files in self._alike(names)]
+    @cached_property
+    def _spelled(self) -> Mapping[str, str]:
+        """The types that the texts of CSV files spell."""
+        frames = [self._raw(files) for _, files in self._alike([part.name for part in self.parts()])]
         with reading(f"source {self.source.name}"):
-            types = infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
-        clocks = {self.source.event_time, self.source.available_at}
-        return {name: dtypes.TIMESTAMP if name in clocks else dtype for name, dtype in types.items()}
+            return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
 
-    def _alike(self, names: Sequence[str]) -> list[tuple[pl.Schema, list[str]]]:
+    def _alike(self, names: Sequence[str]) -> list[Run]:
         """Return runs of neighbouring files that have the same columns and types."""
         schemas = [(self.schema(name), name) for name in names]
         return [(schema, [name for _, name in run]) for schema, run in groupby(schemas, key=lambda item: item[0])]

@@ -10,7 +10,7 @@ from typing import assert_never
 from featurectl import dtypes
 from featurectl.errors import PlanError
 from featurectl.sources.base import SourceReader
-from featurectl.sources.enforce import seen_columns
+from featurectl.sources.enforce import seen_columns, told_columns
 from featurectl.sources.files import FileReader
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import expand, has_variable
@@ -60,8 +60,7 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
         return DeltaReader(source=source, root=root, path=source.path).schema()
     reader = FileReader(source=source, root=root, path=source.path)
     columns: dict[str, str] = {}
-    for part in reader.parts():
-        schema = reader.schema(part.name)
+    for schema in told_columns([reader.schema(part.name) for part in reader.parts()]):
         found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else seen_columns(source, schema)
         columns |= {name: dtype for name, dtype in found.items() if name not in columns}
     return columns

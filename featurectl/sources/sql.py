@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from featurectl.errors import DataError, StoreError
 from featurectl.sources.base import Part
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
+from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
 from featurectl.spec.definition import Source
@@ -62,14 +63,27 @@ class SqlReader:
             DataError: FC508 the query fails, FC503 a column is missing, FC504 a value or type does not fit.
         """
         assert len(parts) == 1
-        frame = self._read(since)
-        declared = declared_columns(self.source)
-        columns = declared if declared is not None else found_columns(self.source, frame.schema)
-        check_named(self.source, columns, self._where)
-        rows = frame.lazy()
-        casts = Shape(source=self.source, columns=columns).casts(frame.schema, self._where)
+        frame, schema = self._read(since)
+        rows, columns = frame.lazy(), self._given(schema)
+        casts = Shape(source=self.source, columns=columns).casts(schema, self._where)
         check_values(rows, casts, self._where)
         return apply_casts(rows, casts)
+
+    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+        """Return the rows of `scan`, and beside them the columns as the database's driver gives them.
+
+        Raises:
+            StoreError, DataError: as `scan` does.
+        """
+        assert len(parts) == 1
+        frame, schema = self._read(None)
+        return beside_kept(self.source, frame.lazy(), schema, self._given(schema), self._where)
+
+    def _given(self, schema: pl.Schema) -> Mapping[str, str]:
+        declared = declared_columns(self.source)
+        columns = declared if declared is not None else found_columns(self.source, schema)
+        check_named(self.source, columns, self._where)
+        return columns
 
     @property
     def _where(self) -> str:
@@ -83,14 +97,16 @@ class SqlReader:
         with self._executed(None) as result:
             types = self._types(result)
         told = {name: dtype for name, dtype in types.items() if dtype is not None}
-        schema = pl.Schema(told) if len(told) == len(types) else self._read(None).schema
+        schema = pl.Schema(told) if len(told) == len(types) else self._read(None)[1]
         return found_columns(self.source, schema)
 
-    def _read(self, since: datetime | None) -> pl.DataFrame:
+    def _read(self, since: datetime | None) -> tuple[pl.DataFrame, pl.Schema]:
+        """Return the rows, and the types of their columns: Unknown for one that the language lacks, kept as texts."""
         with self._executed(since) as result:
             types = self._types(result)
             chunks = [rows_frame(rows, types, self._where) for rows in result.partitions(_CHUNK_ROWS)]
-        return merge_chunks(chunks, types, self._where)
+        frame = merge_chunks(chunks, types, self._where)
+        return frame, pl.Schema({name: types[name] or dtype for name, dtype in frame.schema.items()})
 
     def _types(self, result: sa.CursorResult[tuple[object, ...]]) -> Types:
         names = list(result.keys())

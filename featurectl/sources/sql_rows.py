@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from featurectl.errors import DataError
 # PostgreSQL's numbers of its types. Source: src/include/catalog/pg_type.dat.
 _POSTGRES: Final[Mapping[int, pl.DataType]] = {
     16: pl.Boolean(),
+    17: pl.Binary(),
     20: pl.Int64(),
     21: pl.Int64(),
     23: pl.Int64(),
@@ -27,8 +29,10 @@ _POSTGRES: Final[Mapping[int, pl.DataType]] = {
     700: pl.Float64(),
     701: pl.Float64(),
     1082: pl.Date(),
+    1083: pl.Time(),
     1114: pl.Datetime("us"),
     1184: INSTANT,
+    1186: pl.Duration("us"),
     1000: pl.List(pl.Boolean()),
     1005: pl.List(pl.Int64()),
     1007: pl.List(pl.Int64()),
@@ -57,17 +61,19 @@ def column_types(result: sa.CursorResult[tuple[object, ...]]) -> Types:
 def _postgres(column: Sequence[object]) -> pl.DataType:
     """Return the type of (name, type number, display size, internal size, precision, scale, null).
 
-    A numeric without a precision (any sum of integers) is float64. Types that the language lacks are Binary.
+    A numeric without a precision (any sum of integers) is float64. A type that has no counterpart is Unknown.
     """
     kind, precision, scale = column[1], column[4], column[5]
     if kind == _NUMERIC:
         return pl.Decimal(precision, scale) if isinstance(precision, int) and isinstance(scale, int) else pl.Float64()
     assert isinstance(kind, int)
-    return _POSTGRES.get(kind, pl.String() if kind >= _FIRST_OWN else pl.Binary())
+    return _POSTGRES.get(kind, pl.String() if kind >= _FIRST_OWN else pl.Unknown())
 
 
 def rows_frame(rows: Sequence[Sequence[object]], types: Types, where: str) -> pl.DataFrame:
     """Return rows of a driver as columns; a column whose type is not told gets that of its values.
+
+    A column of Unknown type has its values as texts, arrays and documents as JSON.
 
     Raises:
         DataError: FC504, a column mixes texts with numbers or other kinds.
@@ -79,8 +85,8 @@ def rows_frame(rows: Sequence[Sequence[object]], types: Types, where: str) -> pl
 
 
 def _series(name: str, values: Sequence[object], dtype: pl.DataType | None, where: str) -> pl.Series:
-    if isinstance(dtype, pl.Binary):
-        return pl.Series(name, [None] * len(values), dtype=dtype)
+    if isinstance(dtype, pl.Unknown):
+        return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
     if isinstance(dtype, pl.String):
         values = [str(value) if isinstance(value, UUID) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
@@ -93,6 +99,12 @@ def _series(name: str, values: Sequence[object], dtype: pl.DataType | None, wher
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"{where}: column {name!r} can't be read: {first}", code="FC504") from error
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, default=str) if isinstance(value, list | dict) else str(value)
 
 
 def merge_chunks(chunks: Sequence[pl.DataFrame], types: Types, where: str) -> pl.DataFrame:

@@ -13,7 +13,6 @@ from featurectl.engines.base import Engine, Table
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.casts import cast_exact
@@ -60,7 +59,7 @@ def join_features(
     for item in inputs:
         if isinstance(item, RequestInput):
             what = f"spine {spine.origin}: request column {item.name}"
-            columns[item.name] = cast_exact(_spine_column(spine, item.name), item.dtype, what)
+            columns[item.name] = cast_exact(spine.column(item.name), item.dtype, what)
     sight = pl.DataFrame([c.alias(n) for n, c in columns.items()]).with_columns(spine.time.alias("asof"))
     for item in inputs:
         if isinstance(item, DerivedInput):
@@ -72,7 +71,7 @@ def _asked(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.D
     """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
     keys = view.entity.keys if view.entity else {}
     columns = [
-        cast_exact(_spine_column(spine, join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
+        cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()
     ]
     return pl.DataFrame([*columns, spine.time.alias(_TIME)])  # a view without an entity has no keys, and all rows
@@ -118,13 +117,3 @@ def _derived(item: DerivedInput, sight: pl.DataFrame) -> pl.Expr:
     column = compile_over(item.expression.text, sight, f"derived column {item.name}")
     found = language_dtype(sight.lazy().select(column).collect_schema().dtypes()[0])
     return with_default(column, item.dtype or found or FLOAT64, item.default)
-
-
-def _spine_column(spine: SpineRows, name: str) -> pl.Series:
-    if name not in spine.rows.columns:
-        raise DataError(
-            f"spine {spine.origin} has no column {name!r}",
-            code="FC506",
-            hint="its columns: " + ", ".join(spine.rows.columns[:20]),
-        )
-    return spine.rows[name]

@@ -28,8 +28,8 @@ def describe_training_set(
     training_set: TrainingSet, inputs: Sequence[ModelInput], cut: Cut, model: str
 ) -> dict[str, object]:
     """Return the manifest: columns with their view versions and fingerprints, tables, spine, counts, null rates."""
-    rows = training_set.rows
-    label = rows[training_set.label] if training_set.label else None
+    rows, values = training_set.rows, training_set.values
+    label = values[training_set.label] if training_set.label else None
     return {
         "schema_version": 1,
         "model": model or None,
@@ -41,14 +41,14 @@ def describe_training_set(
         "spine": {
             "origin": training_set.spine.origin,
             "time": training_set.spine.time_column,
-            "rows": training_set.spine.rows.height,
+            "rows": training_set.spine.own.height,
             "sha256": training_set.spine.sha256(),
             "since": None if cut.since is None else format_iso(cut.since),
             "until": None if cut.until is None else format_iso(cut.until),
             "sample": cut.sample,
             "seed": cut.seed,
         },
-        "null_rates": null_rates(rows, training_set.inputs),
+        "null_rates": null_rates(values, training_set.inputs),
         "libraries": library_versions(),
     }
 
@@ -59,7 +59,7 @@ def null_rates(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, float]:
 
 
 def _describe_input(item: ModelInput, training_set: TrainingSet) -> Mapping[str, object]:
-    dtype = language_dtype(training_set.rows.schema[item.name])
+    dtype = language_dtype(training_set.values.schema[item.name])
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
         return {"name": item.name, "kind": kind, "dtype": dtype}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -14,8 +15,11 @@ from featurectl.errors import UsageError
 
 WRITERS: Mapping[str, Callable[[pl.DataFrame, str], None]] = {
     ".parquet": lambda rows, path: rows.write_parquet(path, compression="zstd", compression_level=1),
-    ".csv": lambda rows, path: rows.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"),
+    ".csv": lambda rows, path: _csv_texts(rows).write_csv(path, datetime_format=_UTC.format(6)),
 }
+_UTC: Final = "%Y-%m-%dT%H:%M:%S%.{}fZ"
+_NAIVE: Final = "%Y-%m-%dT%H:%M:%S%.{}f"
+_NOT_IN_CSV: Final = (pl.Struct, pl.Binary, pl.Duration, pl.Object)
 
 
 def check_output(path: Path) -> None:
@@ -35,14 +39,44 @@ def check_output(path: Path) -> None:
         raise UsageError(f"--out {path}: the folder {folder} can't be written")
 
 
+def check_columns(schema: pl.Schema, path: Path) -> None:
+    """Refuse columns that the output's format can't hold.
+
+    CSV holds no structs, bytes and lengths of time, nor lists of them; Parquet no struct without fields.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name, dtype in schema.items():
+        if any(isinstance(leaf, pl.Struct) and not leaf.fields for leaf in _within(dtype)):
+            raise UsageError(f"--out {path}: column {name!r} is {dtype}, which neither Parquet nor CSV can hold")
+        if path.suffix.lower() == ".csv" and any(isinstance(leaf, _NOT_IN_CSV) for leaf in _within(dtype)):
+            hint = f"write Parquet: --out {path.with_suffix('.parquet')}"
+            raise UsageError(f"--out {path}: column {name!r} is {dtype}, which CSV can't hold", hint=hint)
+
+
+def _within(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """Give a type and those inside it."""
+    yield dtype
+    for part in _parts(dtype):
+        yield from _within(part)
+
+
+def _parts(dtype: pl.DataType) -> list[pl.DataType]:
+    """Return the types that a type is made of; those of a frame are all instances."""
+    parts = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
+    parts = [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else parts
+    return [part for part in parts if isinstance(part, pl.DataType)]
+
+
 def write_table(rows: pl.DataFrame, path: Path) -> None:
     """Write rows as Parquet or CSV under a name that appears only when the file is whole.
 
     Raises:
-        UsageError: the file can't be written.
+        UsageError: the file can't be written, or not with these columns.
     """
-    flat = rows if path.suffix.lower() != ".csv" else _without_lists(rows)
-    _write_whole(path, lambda name: WRITERS[path.suffix.lower()](flat, name))
+    check_columns(rows.schema, path)
+    _write_whole(path, lambda name: WRITERS[path.suffix.lower()](rows, name))
 
 
 def write_json(document: Mapping[str, object], path: Path) -> None:
@@ -64,13 +98,42 @@ def _write_whole(path: Path, write: Callable[[str], object]) -> None:
             raise
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror or error}") from error
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
 
 
-def _without_lists(rows: pl.DataFrame) -> pl.DataFrame:
+def _csv_texts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows as CSV has them: lists are JSON, instants UTC and all in the digits of their type.
+
+    Instants that are UTC microseconds already are left to the writer.
+    """
+    return rows.with_columns(
+        _json(rows[name]) if isinstance(dtype, pl.List | pl.Array) else _clock_text(rows[name], dtype)
+        for name, dtype in rows.schema.items()
+        if isinstance(dtype, pl.List | pl.Array | pl.Datetime) and dtype != pl.Datetime("us", "UTC")
+    )
+
+
+def _clock_text(column: pl.Series, dtype: pl.Datetime) -> pl.Series:
+    digits = 9 if dtype.time_unit == "ns" else 6
+    if dtype.time_zone is None:
+        return column.dt.to_string(_NAIVE.format(digits))
+    return column.dt.convert_time_zone("UTC").dt.to_string(_UTC.format(digits))
+
+
+def _json(column: pl.Series) -> pl.Series:
     """A CSV cell is a scalar: a list becomes its JSON text."""
-    lists = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.List)]
-    as_json = [
-        pl.Series(name, [None if v is None else json.dumps(v.to_list(), default=str) for v in rows[name]], pl.String)
-        for name in lists
-    ]
-    return rows.with_columns(as_json)
+    lists = column.to_frame().select(_exact_items(pl.col(column.name), column.dtype)).to_series().to_list()
+    texts = [None if value is None else json.dumps(value, default=str) for value in lists]
+    return pl.Series(column.name, texts, pl.String)
+
+
+def _exact_items(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return lists whose items Python has whole: nanoseconds as texts."""
+    if isinstance(dtype, pl.List | pl.Array):
+        lists = column if isinstance(dtype, pl.List) else column.arr.to_list()
+        (item,) = _parts(dtype)
+        return lists.list.eval(_exact_items(pl.element(), item))
+    if isinstance(dtype, pl.Time):
+        return column.dt.to_string("%H:%M:%S%.9f")
+    return column.cast(pl.String) if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ns" else column

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,14 +11,18 @@ import numpy as np
 import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
-from featurectl.engines.polars.columns import compile_over
+from featurectl.engines.polars.columns import columns_of, compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError, UsageError
+from featurectl.expressions.check import expression_columns
 from featurectl.sources.base import SourceReader
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
+from featurectl.sources.kept import split_kept
 from featurectl.spec.definition import Source, Spine
+from featurectl.spec.typing import type_source
+from featurectl.training.digest import digest_rows
 
 INSTANT = pl.Datetime("us", "UTC")
 FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -37,22 +41,35 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpineRows:
-    """A spine: its own columns as they were, the instant of each row, and where it came from."""
+    """A spine, the instant of each row, and where it came from.
+
+    `rows` are its columns in the language's types: what keys, requests and expressions read. `own` are all of its
+    columns as they were in the file or the source, the source's `select` in place: what stands in results. Row for
+    row they are the same.
+    """
 
     rows: pl.DataFrame
+    own: pl.DataFrame
     time: pl.Series
     time_column: str
     origin: str
 
     def sha256(self) -> str:
-        """Return a digest of the rows: equal for equal values in equal order."""
-        digest = hashlib.sha256(repr(sorted(self.rows.schema.items())).encode())
-        text = self.rows.select(pl.all().cast(pl.String)) if self.rows.width else self.rows
-        for name in sorted(text.columns):
-            column = text[name]
-            digest.update(np.ascontiguousarray(column.fill_null("\x00").str.len_bytes().to_numpy()).tobytes())
-            digest.update(column.fill_null("\x00").str.join("").item().encode())
-        return digest.hexdigest()
+        """Return a digest of its own columns: equal for equal types, and equal values in equal order."""
+        return digest_rows(self.own)
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column to be cast to another type: in the language's type where its values have one.
+
+        Raises:
+            DataError: FC506, there is no such column.
+        """
+        if name in self.rows.columns:
+            return self.rows[name]
+        if name in self.own.columns:
+            return self.own[name]
+        hint = "its columns: " + ", ".join(self.own.columns[:20])
+        raise DataError(f"spine {self.origin} has no column {name!r}", code="FC506", hint=hint)
 
 
 def file_source(path: Path) -> Source:
@@ -71,59 +88,83 @@ def file_source(path: Path) -> Source:
 
 def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
     """Return the rows of a model's spine source: read, dedup, `select`, `where`, in the order of the source."""
-    source = spine.source
-    scan = clocked(reader.scan(reader.parts()).with_row_index(_ROW), source)
-    with reading(f"source {source.name}"):
-        frame = scan.collect()
+    origin = f"source {spine.source.name}"
+    with reading(origin):
+        rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
+    require_typed(rows, own, _read_columns(spine.source), origin)
+    source = type_source(spine.source, columns_of(rows))
+    frame = clocked(rows.lazy().with_row_index(_ROW), source).collect()
     if source.dedup_key:
         hashed = frame.with_columns(pl.col(_ROW).alias("\x00hash"))
         frame = drop_repeats(hashed, source, (), {}).sort(_ROW)
     frame = select_columns(frame, source)
-    frame = frame.select(c for c in frame.columns if not c.startswith("\x00"))
     if spine.where is not None:
-        frame = frame.filter(compile_over(spine.where.text, frame, f"where of spine {source.name}", "bool"))
-    return _rows(frame, spine.time, f"source {source.name}")
+        what = f"where of spine {source.name}"
+        require_typed(rows, own, expression_columns(spine.where.text) - set(frame.columns), what)
+        frame = frame.filter(compile_over(spine.where.text, frame, what, "bool"))
+    if frame.height < own.height:
+        own = own[frame[_ROW]]
+    own = own.with_columns(frame[item.name] for item in source.select)
+    return _rows(frame.select(c for c in frame.columns if not c.startswith("\x00")), own, spine.time, origin)
 
 
 def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     """Return the rows of a file; its time column is `time`, else `event_time`."""
     with reading(f"spine {path}"):
-        frame = reader.scan(reader.parts()).collect()
-    known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
-    return _rows(frame, known[0] if known else time, f"file {path.name}")
+        rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
+    known = [name for name in dict.fromkeys((time, "event_time")) if name in own.columns]
+    return _rows(rows, own, known[0] if known else time, f"file {path.name}")
 
 
 def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
     """Return a part of a spine, in its order; rows without a time fall out of a cut by time."""
-    keep = np.ones(spine.rows.height, dtype=bool)
+    keep = np.ones(spine.own.height, dtype=bool)
     if cut.since is not None:
         keep &= (spine.time >= cut.since).fill_null(value=False).to_numpy()
     if cut.until is not None:
         keep &= (spine.time < cut.until).fill_null(value=False).to_numpy()
     if cut.sample < 1.0:
-        keep &= np.random.default_rng(cut.seed).random(spine.rows.height) < cut.sample
+        keep &= np.random.default_rng(cut.seed).random(spine.own.height) < cut.sample
     if keep.all():
         return spine
     mask = pl.Series(keep)
-    return SpineRows(
-        rows=spine.rows.filter(mask),
-        time=spine.time.filter(mask),
-        time_column=spine.time_column,
-        origin=spine.origin,
-    )
+    return replace(spine, rows=spine.rows.filter(mask), own=spine.own.filter(mask), time=spine.time.filter(mask))
 
 
-def _rows(frame: pl.DataFrame, time: str, origin: str) -> SpineRows:
-    if time not in frame.columns:
+def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], what: str) -> None:
+    """See that columns of a spine, those of the names that it has, are there in a type of the language for `what`.
+
+    Raises:
+        DataError: FC504, one is not: the language lacks its type, or one of its values.
+    """
+    for name in sorted(names):
+        if name in own.columns and name not in rows.columns:
+            have = language_dtype(own.schema[name])
+            if have is not None:
+                cast_exact(own[name], have, f"{what}: column {name}")
+            message = f"{what}: column {name} is {own.schema[name]}, a type that the language lacks"
+            raise DataError(message, code="FC504")
+
+
+def _read_columns(source: Source) -> set[str]:
+    """Return the columns of its files that a source itself reads: for its clocks, `dedup_key` and `select`."""
+    keys = {name for name in (source.event_time, source.available_at, *source.dedup_key) if name is not None}
+    made = {item.name for item in source.select}
+    return (keys - made).union(*(expression_columns(item.expression.text) for item in source.select))
+
+
+def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> SpineRows:
+    if time not in own.columns:
         raise DataError(
             f"spine {origin} has no column {time!r} for the time of a row",
             code="FC506",
-            hint="its columns: " + ", ".join(frame.columns[:12]),
+            hint="its columns: " + ", ".join(own.columns[:12]),
         )
-    instants, dtype = frame[time], frame.schema[time]
+    instants = rows[time] if time in rows.columns else own[time]
+    dtype = instants.dtype
     if dtype == pl.String:
         instants = cast_exact(instants, TIMESTAMP, f"spine {origin}: column {time}")
     elif not isinstance(dtype, pl.Date | pl.Datetime):
         kind = language_dtype(dtype) or dtype
         raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
-    return SpineRows(rows=frame, time=instants.cast(INSTANT), time_column=time, origin=origin)
+    return SpineRows(rows=rows, own=own, time=instants.cast(INSTANT), time_column=time, origin=origin)

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.columns import columns_of, compile_over
+from featurectl.engines.polars.columns import compile_over
 from featurectl.errors import DataError
 from featurectl.expressions.check import expression_columns
 from featurectl.spec.definition import Label, ModelInput, RequestInput
 from featurectl.training.join import BoundView, join_features
-from featurectl.training.spine import SpineRows
+from featurectl.training.spine import SpineRows, require_typed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSet:
-    """The rows, which of their columns are the model's inputs, and which is the label ("" without one)."""
+    """A table for people and one for the model, row for row the same.
+
+    `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
+    inputs and the label in the types that it declares. `label` is the label's name, "" without one.
+    """
 
     rows: pl.DataFrame
+    values: pl.DataFrame
     spine: SpineRows
     inputs: tuple[str, ...]
     label: str
@@ -42,25 +47,24 @@ def build_training_set(
     """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
 
     A label without expression, or named like a spine column, replaces that column and stands last. Request
-    columns are spine columns and are not repeated, but in the type that the model declares.
+    columns are spine columns and are not repeated; the model's own types are those of `values`.
 
     Raises:
         DataError: FC506 the spine lacks a column, FC504 a value does not fit its type, FC516 a name stands twice.
     """
     joined = join_features(engine, spine, inputs, views)
-    request = {item.name for item in inputs if isinstance(item, RequestInput)}
+    made = joined.select(item.name for item in inputs if not isinstance(item, RequestInput))
     last = _label(label, spine)
-    own = [
-        joined[name] if name in request else spine.rows[name]
-        for name in spine.rows.columns
-        if last is None or name != last.name
-    ]
-    made = [joined[item.name] for item in inputs if item.name not in request]
-    _refuse_clash({column.name for column in own}, [column.name for column in made], spine.origin)
-    rows = pl.DataFrame([*own, *made, *([] if last is None else [last])])
-    assert rows.height == spine.rows.height
+    own = spine.own if last is None else spine.own.drop(last.name, strict=False)
+    _refuse_clash(own.columns, made.columns, spine.origin)
+    rows, values = own.hstack(made.get_columns()), joined
+    if label is not None and last is not None:
+        shown = spine.own[last.name] if label.expression is None else last
+        rows, values = rows.with_columns(shown), values.with_columns(last)
+    assert rows.height == values.height == spine.own.height
     return TrainingSet(
         rows=rows,
+        values=values,
         spine=spine,
         inputs=tuple(item.name for item in inputs),
         label="" if last is None else last.name,
@@ -83,8 +87,9 @@ def _label(label: Label | None, spine: SpineRows) -> pl.Series | None:
     if label is None:
         return None
     needed = {label.name} if label.expression is None else expression_columns(label.expression.text)
-    if not needed <= set(columns_of(spine.rows)):
+    if not needed <= set(spine.own.columns):
         return None
+    require_typed(spine.rows, spine.own, needed, f"label {label.name}")
     if label.expression is None:
         return spine.rows[label.name]
     column = compile_over(label.expression.text, spine.rows, f"label {label.name}")
@@ -98,11 +103,11 @@ def require_label(training_set: TrainingSet, label: Label | None, model: str) ->
         DataError: FC506, the model has no label or the spine lacks the columns that make it.
     """
     if training_set.label:
-        return training_set.rows[training_set.label]
+        return training_set.values[training_set.label]
     if label is None:
         raise DataError(f"model {model} has no label, so it can't be trained", code="FC506", hint="add spine.label")
     raise DataError(
         f"spine {training_set.spine.origin} lacks a column of the label {label.name}",
         code="FC506",
-        hint="its columns: " + ", ".join(training_set.spine.rows.columns[:20]),
+        hint="its columns: " + ", ".join(training_set.spine.own.columns[:20]),
     )

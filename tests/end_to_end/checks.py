@@ -28,10 +28,7 @@ class Joined:
 
 
 def against_spine(repository: Repository, model: str, made: pl.DataFrame) -> dict[str, Compared]:
-    """Compare a training set's columns of the spine with the spine's file, row by row; the label stands last.
-
-    Values are compared: the language has one type of integer, so those of the file are widened.
-    """
+    """Compare a training set's columns of the spine with the spine's file, row by row; the label stands last."""
     spine = repository.rows(SPINE)
     label = LABEL.get(model)
     own = [name for name in spine.columns if name != label]
@@ -39,6 +36,7 @@ def against_spine(repository: Repository, model: str, made: pl.DataFrame) -> dic
     assert made.columns[: len(own)] == own
     assert label is None or made.columns[-1] == label
     names = own if label is None else [*own, label]
+    assert [made.schema[name] for name in names] == [spine.schema[name] for name in names]
     return {name: compare_columns(made[name], spine[name]) for name in names}
 
 

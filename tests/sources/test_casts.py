@@ -22,6 +22,8 @@ from featurectl.sources.casts import cast_exact
         ([datetime(2024, 1, 31, tzinfo=UTC)], "date", [date(2024, 1, 31)]),
         ([date(2024, 1, 31)], "timestamp", [datetime(2024, 1, 31, tzinfo=UTC)]),
         (["2024-01-31T10:00:00Z"], "timestamp", [datetime(2024, 1, 31, 10, tzinfo=UTC)]),
+        (pl.Series([2**64 - 1, None], dtype=pl.UInt64), "string", ["18446744073709551615", None]),
+        (pl.Series([7], dtype=pl.UInt64), "float64", [7.0]),
     ],
 )
 def test_values_that_fit_are_the_same_in_another_form(values, dtype, expected):
@@ -44,6 +46,14 @@ def test_values_that_fit_are_the_same_in_another_form(values, dtype, expected):
         ([20454], "date", "1 of 1 values do not fit"),
         (["2024-1-1"], "date", "first at row 1: '2024-1-1'"),
         (["1.005"], "decimal(5,2)", "first at row 1: '1.005'"),
+        (
+            pl.Series([1, 2**63], dtype=pl.UInt64),
+            "int64",
+            "column c is UInt64, must be int64: 1 of 2 values do not fit",
+        ),
+        (pl.Series([1, 2**63], dtype=pl.UInt64), "float64", "1 of 2 values do not fit; first at row 2: 9223372036"),
+        (pl.Series([1, 2**63], dtype=pl.UInt64), "bool", "1 of 2 values do not fit; first at row 2: 9223372036"),
+        ([{"a": 1}], "string", "column c is Struct({'a': Int64}), must be string: 1 of 1 values do not fit"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_row(values, dtype, message):

@@ -1,6 +1,6 @@
 """A spine keeps its rows and their order; cuts are by time and by a seeded share."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +9,7 @@ import pytest
 from featurectl.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import Source, Spine
+from featurectl.spec.definition import NamedExpression, Source, Spine
 from featurectl.training.spine import Cut, cut_spine, file_source, read_file_spine, read_source_spine
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -63,6 +63,95 @@ def test_a_cut_by_time_is_half_open_and_keeps_the_order(tmp_path):
     cut = cut_spine(spine, Cut(since=T0 + timedelta(hours=1), until=T0 + timedelta(hours=3)))
     assert cut.rows["k"].to_list() == ["a", "b", "a"]
     assert len(cut.time) == 3
+
+
+def test_a_time_that_is_a_text_stays_a_text_and_is_read_as_an_instant(tmp_path):
+    path = tmp_path / "s.parquet"
+    texts = ["2024-01-01T02:00:00+01:00", None, "2024-01-01"]
+    pl.DataFrame({"event_time": texts}).write_parquet(path)
+    spine = read(path)
+    assert spine.own["event_time"].to_list() == texts
+    assert [t and t.hour for t in spine.time] == [1, None, 0]
+    assert cut_spine(spine, Cut(since=T0 + timedelta(minutes=1))).own["event_time"].to_list() == texts[:1]
+
+
+UNTYPED = {"took": [time(5), time(6)], "big": pl.Series([7, 2**63], dtype=pl.UInt64), "at": [T0, T0]}
+
+
+def test_a_time_that_the_language_lacks_is_there_and_is_no_time(tmp_path):
+    path = tmp_path / "s.parquet"
+    pl.DataFrame(UNTYPED).write_parquet(path)
+    with pytest.raises(DataError, match=r"spine file s\.parquet: column took is Time, must be a timestamp or a date"):
+        read(path, time="took")
+
+
+def test_a_column_to_be_cast_is_found_whatever_its_type_and_else_those_that_there_are_are_told(tmp_path):
+    path = tmp_path / "s.parquet"
+    pl.DataFrame(UNTYPED).write_parquet(path)
+    spine = read(path, time="at")
+    assert spine.rows.columns == ["at"]
+    assert [spine.column(name).dtype for name in UNTYPED] == [pl.Time, pl.UInt64, pl.Datetime("us", "UTC")]
+    with pytest.raises(DataError, match=r"spine file s\.parquet has no column 'k'") as caught:
+        spine.column("k")
+    assert (caught.value.code, caught.value.hint) == ("FC506", "its columns: took, big, at")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"where": "took is null"}, "where of spine s: column took is Time, a type that the language lacks"),
+        (
+            {"where": "big > 7"},
+            "where of spine s: column big is UInt64, must be int64: 1 of 2 values do not fit; first",
+        ),
+        (
+            {"select": "big > 7"},
+            "source s: column big is UInt64, must be int64: 1 of 2 values do not fit; first at row 2",
+        ),
+        ({"select": "took is null"}, "source s: column took is Time, a type that the language lacks"),
+        ({"select": "huge > 7"}, 'source "s", select "made": no column "huge"'),
+        (
+            {"dedup_key": ("big",)},
+            "source s: column big is UInt64, must be int64: 1 of 2 values do not fit; first at row 2",
+        ),
+    ],
+)
+def test_what_an_expression_or_a_key_of_the_source_can_not_read_is_named(tmp_path, keys, message):
+    pl.DataFrame(UNTYPED).write_parquet(tmp_path / "s.parquet")
+    select = (
+        (NamedExpression(name="made", expression=Expression(keys["select"]), dtype=None),) if "select" in keys else ()
+    )
+    source = Source(
+        name="s",
+        format="parquet",
+        path="s.parquet",
+        event_time="at",
+        select=select,
+        dedup_key=keys.get("dedup_key", ()),
+    )
+    spine = Spine(source=source, time="at", where=Expression(keys["where"]) if "where" in keys else None)
+    with pytest.raises(DataError) as caught:
+        read_source_spine(open_source(source, tmp_path), spine)
+    assert caught.value.message.startswith(message)
+
+
+def test_a_select_column_takes_the_place_of_one_that_no_expression_can_read(tmp_path):
+    pl.DataFrame(UNTYPED).write_parquet(tmp_path / "s.parquet")
+    select = (NamedExpression(name="took", expression=Expression("at is null"), dtype="bool"),)
+    source = Source(name="s", format="parquet", path="s.parquet", event_time="at", select=select)
+    spine = read_source_spine(
+        open_source(source, tmp_path), Spine(source=source, time="at", where=Expression("not took"))
+    )
+    assert list(spine.own.schema.items())[:2] == [("took", pl.Boolean()), ("big", pl.UInt64())]
+    assert spine.own["took"].to_list() == [False, False]
+
+
+def test_a_select_over_columns_whose_types_are_known_only_now_is_typed_now(tmp_path):
+    (tmp_path / "s.ndjson").write_text('{"at": "2024-01-01T00:00:00Z", "n": 1, "o": {"p": 1}}\n')
+    select = (NamedExpression(name="more", expression=Expression("n + 1"), dtype=None),)
+    source = Source(name="s", format="ndjson", path="s.ndjson", event_time="at", select=select)
+    spine = read_source_spine(open_source(source, tmp_path), Spine(source=source, time="at"))
+    assert spine.own.to_dicts() == [{"at": "2024-01-01T00:00:00Z", "n": 1, "o": {"p": 1}, "more": 2}]
 
 
 def test_a_sample_is_the_same_for_the_same_seed(tmp_path):

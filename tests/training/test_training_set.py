@@ -45,9 +45,8 @@ def views(tmp_path):
 def spine(**columns):
     given = {"carrier": ["A", "A", None, "Z"], "hour": [8, 3, 8, 8], **columns}
     rows = pl.DataFrame(given)
-    return SpineRows(
-        rows=rows, time=rows["hour"].map_elements(at, return_dtype=INSTANT), time_column="hour", origin="s"
-    )
+    time = rows["hour"].map_elements(at, return_dtype=INSTANT)
+    return SpineRows(rows=rows, own=rows, time=time, time_column="hour", origin="s")
 
 
 def feature(name, view, of, join="carrier", dtype="float64", **more):
@@ -85,7 +84,9 @@ def test_spine_columns_then_features_in_the_models_order_then_derived_then_label
         "is_late",
     ]
     assert made.inputs == ("distance", "late_share", "n", "last", "per_mile")
-    assert made.rows.schema["distance"] == pl.Float64
+    assert made.rows.schema["distance"] == pl.Int64
+    assert made.values.columns == [*made.inputs, "is_late"]
+    assert made.values.schema["distance"] == pl.Float64
 
 
 def test_a_row_per_spine_row_with_what_was_known_at_its_time(views):
@@ -147,6 +148,7 @@ def test_a_spine_without_outcomes_gives_no_label_and_training_says_so(views):
     [
         (spine(outcome=[1] * 4), "spine s has no column 'distance'"),
         (spine(distance=["x", "1", "2", "3"], outcome=[1] * 4), "request column distance is string, must be float64"),
+        (spine(distance=[1] * 4, count_1d=[b"x"] * 4, n=[b"x"] * 4, outcome=[1] * 4), "has a column 'n', the name of"),
     ],
 )
 def test_a_spine_that_does_not_fit_is_refused_by_column(views, rows, message):
@@ -158,6 +160,36 @@ def test_a_key_of_another_type_is_read_when_nothing_is_lost(views):
     rows = spine(code=[1, 2, 3, 4])
     made = build(views, rows, (feature("n", "delays", "count_1d", "code", dtype="int64"),), None).rows
     assert made["n"].to_list() == [0, 0, 0, 0]
+
+
+def test_a_key_or_a_request_column_that_can_not_be_read_is_refused_by_its_type(views):
+    rows = spine(outcome=[1] * 4)
+    own = rows.own.with_columns(distance=pl.Series([{"miles": 1}] * 4))
+    with pytest.raises(DataError, match=r"request column distance is Struct\(.*\), must be float64: 4 of 4 values"):
+        build(views, replace(rows, own=own))
+    own = rows.own.with_columns(big=pl.Series([1, 2**63, 2, 3], dtype=pl.UInt64))
+    item = feature("n", "delays", "count_1d", "big", dtype="int64")
+    assert build(views, replace(rows, own=own), (item,), None).rows["n"].to_list() == [0, 0, 0, 0]  # as texts
+
+
+def test_a_label_over_a_column_that_no_expression_can_read_says_so(views):
+    rows = spine(distance=[1] * 4)
+    own = rows.own.with_columns(outcome=pl.Series([b"x"] * 4))
+    with pytest.raises(DataError, match="label is_late: column outcome is Binary, a type that the language lacks"):
+        build(views, replace(rows, own=own))
+
+
+def test_the_manifest_tells_of_the_columns_as_the_model_sees_them(views):
+    distance = pl.Series([1.0, float("nan"), None, 4.0], dtype=pl.Float32)
+    outcome = pl.Series([1, 0, None, 1], dtype=pl.UInt8)
+    rows = spine(distance=distance.cast(pl.Float64).fill_nan(None), outcome=outcome.cast(pl.Int64))
+    rows = replace(rows, own=rows.own.with_columns(distance=distance, outcome=outcome))
+    made = build(views, rows, label=Label(name="outcome", expression=None, dtype="int64"))
+    assert (made.rows.schema["distance"], made.rows.schema["outcome"]) == (pl.Float32, pl.UInt8)
+    manifest = describe_training_set(made, INPUTS, Cut(), "m")
+    assert manifest["inputs"][0] == {"name": "distance", "kind": "request", "dtype": "float64"}
+    assert manifest["null_rates"]["distance"] == 0.5
+    assert manifest["label"] == {"name": "outcome", "null": 1, "counts": {"1": 2, "0": 1}}
 
 
 def test_the_manifest_tells_versions_tables_counts_and_nulls(views):
