@@ -102,7 +102,7 @@ def select_objects(terms: Sequence[str], candidates: Collection[Candidate], grap
 
     A term is a name, a pattern of names with `*` and `?`, or `method:value`: `tag:x`, `entity:x` (the entity and
     its views), `kind:x`, `path:glob` (`*` also matches `/`; a folder stands for all below it), `state:modified`.
-    `+x` adds what x is made of, `x+` what is made of x.
+    `+x` adds what x is made of, `x+` what is made of x. Only `state:modified` may choose nothing.
 
     Raises:
         UsageError: a term chooses nothing, or is none of these.
@@ -129,6 +129,8 @@ def _matches(word: str, candidates: Collection[Candidate], term: str) -> list[Re
     if method in ("kind", "state") and value not in offered:
         raise UsageError(f"--select {term!r}: no {method} {value!r}", hint=f"{method}: " + ", ".join(sorted(offered)))
     found = [item.ref for item in candidates if _METHODS[method](item, value)]
+    if method == "state":
+        return found  # that nothing differs is an answer
     return found or _nothing(term, value, offered)
 
 

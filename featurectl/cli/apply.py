@@ -183,6 +183,8 @@ def _outcome(plan: Plan, serial: int, *, asked: bool) -> Outcome:
 
     document, applied = plan.to_json(), not plan.empty
     done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."
+    if plan.unchanged:
+        done = "Created what was missing outside of the registry."
     parts = [*([] if asked else [_drawn(plan)]), *([done] if applied else [])]
     return Outcome(text="\n\n".join(parts), result={"plan": document, "serial": serial, "applied": applied})
 

@@ -4,6 +4,7 @@ import pytest
 
 from featurectl.errors import UsageError
 from featurectl.expressions.tree import Expression
+from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.spec.definition import About, Entity
 from featurectl.spec.place import Place
 from featurectl.units import DAY_US, HOUR_US
@@ -228,3 +229,37 @@ def test_an_entity_s_change_of_key_type_breaks_its_views():
         ("breaking", "latest"),
         ("metadata", "carrier"),
     ]
+
+
+def test_a_view_that_a_champion_reads_changes_only_when_that_is_allowed():
+    champion = replace(
+        state_of(*ALL),
+        model_versions=(trained("late", 1, "delays", 1, ["count_1d"]), trained("late", 2, "delays", 1, ["count_1d"])),
+        aliases={("late", "champion"): 2},
+    )
+    repo = repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL)
+    change = the_change(plan_of(repo, champion))
+    assert (change.kind, change.blocked, change.code, change.allow) == (
+        "breaking",
+        "champion model late v2 reads it",
+        "FC413",
+        "--allow-breaking delays",
+    )
+    allowed = plan_repo(repo, champion, PlanRequest(environment="dev", allow_breaking=("delays",)))
+    assert not allowed.blocked
+    challenger = replace(champion, aliases={("late", "challenger"): 2})
+    assert not plan_of(repo, challenger).blocked
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"allow_remove": ("delays",)}, "--allow-remove delays: nothing of that name is being removed"),
+        ({"allow_breaking": ("delay",)}, "--allow-breaking delay: nothing of that name has a breaking change"),
+    ],
+)
+def test_a_name_that_allows_nothing_is_wrong_usage(options, said):
+    repo = repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL)
+    with pytest.raises(UsageError) as caught:
+        plan_repo(repo, state_of(*ALL), PlanRequest(environment="dev", **options))
+    assert caught.value.message == said
