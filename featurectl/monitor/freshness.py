@@ -16,7 +16,8 @@ class FreshnessRow:
     """One source or view: its newest event, its age, the verdict, and what stands behind it.
 
     `age_us` is None where there is no clock (static sources) or nothing could be seen (`error` says why);
-    `over_us` is how far the age is past the bound that it broke.
+    `over_us` is how far the age is past the bound that it broke. `note` says what else there is to know of a row:
+    why something that belongs to it is not shown.
     """
 
     kind: Literal["view", "source"]
@@ -31,6 +32,7 @@ class FreshnessRow:
     online_keys: int | None = None
     computed_at: datetime | None = None
     error: str = ""
+    note: str = ""
 
 
 def judge_age(age_us: int | None, freshness: Freshness | None) -> tuple[Verdict, int]:

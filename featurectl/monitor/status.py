@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurectl.engines.polars.prepare import newest_row
-from featurectl.errors import FeaturectlError
+from featurectl.errors import DataError, FeaturectlError
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
-from featurectl.online.base import OnlineStore, OnlineView, PushRecord
+from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import FeatureView, Source
+from featurectl.units import format_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,36 +58,77 @@ def check_source(source: Source, reader: Callable[[Source], SourceReader], now: 
 
 
 def _check_view(item: ServedView, store: Callable[[], OnlineStore], now: datetime) -> FreshnessRow:
-    view = item.view
-
-    def failed(why: str) -> FreshnessRow:
-        return FreshnessRow(
-            kind="view", name=view.name, verdict="ERROR", freshness=view.freshness, version=item.version, error=why
-        )
-
     try:
-        coverage = item.table.coverage()
-        if coverage is None:
-            return failed("not materialized yet")
-        rows = item.table.statistics().rows
-        record = None if item.online is None else store().read_push_record(item.online)
+        served = _look(item, store)
     except FeaturectlError as error:
-        return failed(error.message)
-    if item.online is not None and record is None:
-        return failed("not pushed to the online store yet")
-    behind: PushRecord | None = record
-    age = age_at(now, coverage.watermark if behind is None else behind.watermark)
-    verdict, over = judge_age(age, view.freshness)
+        return _failed(item, error.message)
+    later = served.computed_at is not None and served.computed_at > now
+    done = f"{'materialized' if item.online is None else 'pushed'} as of {_minute(served.computed_at)}"
+    if served.watermark is not None and served.watermark > now:
+        return _failed(item, f"{done}, later than this now: what was known before is not kept")
+    age = age_at(now, served.watermark)
+    verdict, over = judge_age(age, item.view.freshness)
+    ahead = served.newest_event is not None and served.newest_event > now
+    notes = [f"{done} only" if later else "", "newer events lie ahead of now" if ahead else ""]
     return FreshnessRow(
         kind="view",
-        name=view.name,
+        name=item.view.name,
         verdict=verdict,
-        freshness=view.freshness,
-        last_event=coverage.newest_event if behind is None else behind.newest_event,
+        freshness=item.view.freshness,
+        last_event=None if ahead else served.newest_event,
         age_us=age,
         over_us=over,
         version=item.version,
-        rows=rows,
-        online_keys=None if behind is None else behind.entities,
-        computed_at=coverage.now if behind is None else behind.computed_at,
+        rows=served.rows,
+        online_keys=None if later else served.entities,
+        computed_at=None if later else served.computed_at,
+        note=", ".join(note for note in notes if note),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """What stands behind the values of a view: of the last push, without an online store of its table."""
+
+    rows: int
+    entities: int | None
+    newest_event: datetime | None
+    watermark: datetime | None
+    computed_at: datetime | None
+
+
+def _look(item: ServedView, store: Callable[[], OnlineStore]) -> _Served:
+    """Return what stands behind the values that a view serves.
+
+    Raises:
+        DataError: it serves nothing: FC510 it has no table, FC511 nothing was pushed.
+    """
+    coverage = item.table.coverage()
+    if coverage is None:
+        raise DataError("not materialized yet", code="FC510")
+    record = None if item.online is None else store().read_push_record(item.online)
+    if item.online is not None and record is None:
+        raise DataError("not pushed to the online store yet", code="FC511")
+    behind = coverage if record is None else record
+    return _Served(
+        rows=item.table.statistics().rows,
+        entities=None if record is None else record.entities,
+        newest_event=behind.newest_event,
+        watermark=behind.watermark,
+        computed_at=coverage.now if record is None else record.computed_at,
+    )
+
+
+def _failed(item: ServedView, why: str) -> FreshnessRow:
+    return FreshnessRow(
+        kind="view",
+        name=item.view.name,
+        verdict="ERROR",
+        freshness=item.view.freshness,
+        version=item.version,
+        error=why,
+    )
+
+
+def _minute(instant: datetime | None) -> str:
+    return "-" if instant is None else format_instant(instant)

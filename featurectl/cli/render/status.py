@@ -38,6 +38,7 @@ def status_json(row: FreshnessRow) -> dict[str, object]:
         "online_keys": row.online_keys,
         "computed_at": _iso(row.computed_at),
         "error": row.error or None,
+        "note": row.note or None,
     }
 
 
@@ -58,7 +59,8 @@ def _cells(row: FreshnessRow, now: datetime) -> list[str]:
         "-" if row.online_keys is None else format_count(row.online_keys),
         _moment(row.computed_at, now),
     ]
-    return [*cells, f"+{format_age(row.over_us)} over"] if row.over_us else cells
+    behind = [f"+{format_age(row.over_us)} over" if row.over_us else "", row.note]
+    return [*cells, ", ".join(text for text in behind if text)] if any(behind) else cells
 
 
 def _length(length_us: int | None) -> str:

@@ -73,11 +73,15 @@ def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
 
 
 def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return the greatest event time and availability among the rows available at `now`; None, None for none."""
+    """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.
+
+    None where there is none.
+    """
     if source.static:
         return None, None
     seen = clocked(scan, source).filter(pl.col(_AVAILABLE) <= now)
-    found = seen.select(pl.col(_EVENT).max(), pl.col(_AVAILABLE).max()).collect().row(0)
+    happened = pl.col(_EVENT).filter(pl.col(_EVENT) <= now)
+    found = seen.select(happened.max(), pl.col(_AVAILABLE).max()).collect().row(0)
     return found[0], found[1]
 
 
