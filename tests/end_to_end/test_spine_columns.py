@@ -126,3 +126,24 @@ def test_flights_with_more_columns_have_the_same_features_and_keep_them(flights,
     features = [name for name in training_sets["late_arrival"].columns if name not in spine.columns]
     assert len(features) > 30
     assert_same(made.select(features), training_sets["late_arrival"].select(features))
+
+
+def test_a_model_learns_from_the_types_that_it_declares_and_the_texts_of_its_spine_stay_texts(tmp_path):
+    trained = {}
+    for kind, words in (("texts", ("true", "false")), ("truths", (True, False))):
+        (tmp_path / kind).mkdir()
+        repository = Repository(write_shop(tmp_path / kind))
+        objects = repository.root / "objects.yaml"
+        text = objects.read_text().replace("{request: {n: int64}}", "{request: {n: int64, new: bool}}")
+        declared = "data/asks.csv, event_time: at, columns: {customer: string, at: timestamp, paid: bool, n: int64}"
+        assert declared in text
+        objects.write_text(text.replace(declared, "data/asks.ndjson, event_time: at"))
+        asked = pl.read_csv(repository.root / "data/asks.csv")
+        asked = asked.with_columns(new=pl.when(pl.col("n") % 3 == 0).then(pl.lit(words[0])).otherwise(pl.lit(words[1])))
+        asked.write_ndjson(repository.root / "data/asks.ndjson")
+        for command in (("apply", "--auto-approve"), ("materialize",)):
+            repository.run(*command)
+        trained[kind] = repository.run("train", "pays")["metrics"]
+        made = written(repository, tmp_path / "made.parquet", "training-set", "pays")
+        assert_same(made.select("at", "n", "new"), asked.select("at", "n", "new"))
+    assert trained["texts"] == trained["truths"]
