@@ -14,10 +14,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from featurectl.dtypes import FLOAT64, UNKNOWN
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.expressions.tree import Expression
+from featurectl.spec.code import code_digest
 from featurectl.spec.definition import (
     About,
     Derived,
@@ -32,6 +34,7 @@ from featurectl.spec.definition import (
     RequestInput,
     Source,
     Trainer,
+    Transform,
 )
 from featurectl.units import format_duration
 
@@ -143,9 +146,25 @@ def _row_facts(view: FeatureView) -> dict[str, Fact]:
     facts |= {f"source.{field}": fact for field, fact in _clock_facts(source).items()}
     facts |= _reads(source, columns)
     facts["where"] = _expression(view.where)
+    if view.transform is not None:
+        facts |= _transform_facts(view.transform, source)
     if view.kind == "event":
         return facts | {"closed": _plain(view.closed), "hop": _duration(view.hop_us)}
     return facts | {"ttl": _duration(view.ttl_us)}
+
+
+def _transform_facts(transform: Transform, source: Source) -> dict[str, Fact]:
+    """Return what a Python function makes rows of: all of its sources, for nobody knows which columns it reads."""
+    code = code_digest(transform.text)
+    facts = {
+        "transform.function": _plain(transform.function),
+        "transform.code": Fact(code, f"{transform.path} {code[:12]}"),
+        "lookback": _duration(transform.lookback_us),
+    }
+    facts |= {f"source.{field}": fact for field, fact in _source_facts(source).items()}
+    for other in transform.others:
+        facts |= {f"source.{other.name}.{field}": fact for field, fact in _source_facts(other).items()}
+    return facts
 
 
 def _stored_facts(view: FeatureView, feature: Feature) -> dict[str, Fact]:
@@ -239,6 +258,7 @@ def _view_metadata(view: FeatureView) -> dict[str, Fact]:
     return facts | {
         "entity": _plain(view.entity.name if view.entity else None),
         "source": _plain(view.source.name),
+        "transform": _plain(view.transform.path if view.transform else None),
         "features": _names([f.name for f in described]),
         "online": _plain(view.online),
         "refresh": _duration(view.refresh_us),
@@ -268,13 +288,22 @@ def _model_facts(model: Model) -> dict[str, Fact]:
         "spine.source": _plain(spine.source.name),
         "spine.time": _plain(spine.time),
         "spine.where": _expression(spine.where),
-        "features": _names([i.name for i in model.inputs]),
+        "features": _names(_in_any_key_order(model.inputs)),
         "output.name": _plain(model.output_name),
         "output.type": _plain(model.output_dtype),
     }
     facts |= _label_facts(spine.label) if spine.label else {}
     facts |= {f"features.{i.name}": _input(i) for i in model.inputs}
     return facts | (_trainer_facts(model.trainer) if model.trainer else {})
+
+
+def _in_any_key_order(inputs: Iterable[ModelInput]) -> list[str]:
+    """Return the names of inputs in their order; request columns are keys of a mapping, and theirs has no meaning."""
+    names: list[str] = []
+    for is_request, group in groupby(inputs, lambda item: isinstance(item, RequestInput)):
+        found = [item.name for item in group]
+        names += sorted(found) if is_request else found
+    return names
 
 
 def _label_facts(label: Label) -> dict[str, Fact]:

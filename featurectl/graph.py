@@ -54,7 +54,8 @@ def build_graph(views: Iterable[FeatureView], models: Iterable[Model]) -> Graph:
 
 def _view_needs(view: FeatureView) -> frozenset[Ref]:
     entity = {Ref("entity", view.entity.name)} if view.entity else set()
-    return frozenset({Ref("source", view.source.name), *entity})
+    others = {Ref("source", other.name) for other in view.transform.others} if view.transform else set()
+    return frozenset({Ref("source", view.source.name), *others, *entity})
 
 
 def _model_needs(model: Model) -> frozenset[Ref]:

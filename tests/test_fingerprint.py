@@ -27,6 +27,7 @@ from featurectl.spec.definition import (
     Spine,
     SqlQuery,
     Trainer,
+    Transform,
 )
 from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import (
@@ -266,6 +267,7 @@ def test_every_field_of_a_view_is_in_one_of_its_fingerprints():
         ),
         "features": (DELAYS, replace(DELAYS, features=DELAYS.features[:2]), "both"),
         "derived": (DELAYS, replace(DELAYS, derived=()), "both"),
+        "transform": (LATEST, replace(LATEST, transform=Transform(path="t.py", function="f", text="")), "both"),
         "ttl_us": (LATEST, replace(LATEST, ttl_us=None), "data"),
         "closed": (DELAYS, SHARED["closed"], "data"),
         "hop_us": (DELAYS, SHARED["hop"], "data"),

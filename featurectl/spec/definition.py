@@ -138,6 +138,21 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transform:
+    """A Python function that makes a view's rows: its file, relative to the repository, and the file's text.
+
+    It takes the view's source and then `others`, one argument each. `lookback_us` is how far back a new row's answer
+    can look; None: it needs the whole source.
+    """
+
+    path: str
+    function: str
+    text: str
+    lookback_us: int | None = None
+    others: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureView:
     """A named group of features of one entity from one source.
 
@@ -156,6 +171,7 @@ class FeatureView:
     inputs: tuple[NamedExpression, ...]
     features: tuple[Feature, ...]
     derived: tuple[Derived, ...] = ()
+    transform: Transform | None = None
     ttl_us: int | None = None
     closed: Closed = "left"
     hop_us: int | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_aggregates import Stored, add_aggregate
 from featurectl.spec.resolve_source import freshness_of
 from featurectl.spec.scope import Part, bare_column
+from featurectl.spec.transform import resolve_transform
 from featurectl.spec.typing_source import row_columns
 from featurectl.spec.typing_view import check_view
 from featurectl.spec.values import is_reserved
@@ -27,11 +28,11 @@ Named = TypeVar("Named", Feature, Derived)
 
 def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> FeatureView | None:
     """Return a view typed as far as its source's columns are known, or None when its source or entity is missing."""
-    source, entity, found = _references(shape, declared)
+    sources, entity, found = _references(shape, declared)
+    source = sources[0]
     _check_kind(shape, source, declared)
     _note_later(shape, declared)
-    if shape.transform is not None:
-        _check_transform(shape, declared, root)
+    transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
     if source is None or not found:
         return None
     stored = Stored(keys=tuple(entity.keys) if entity else ())
@@ -46,7 +47,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     for item in shape.derived:
         _add_derived(item, stored)
     _check_names(stored, declared)
-    view = _view(shape, (source, entity), join, stored)
+    view = replace(_view(shape, (source, entity), join, stored), transform=transform)
     typed, issues = check_view(view, source.columns)
     if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
@@ -54,8 +55,8 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     return typed
 
 
-def _references(shape: FeatureViewShape, declared: Declared) -> tuple[Source | None, Entity | None, bool]:
-    """Return the source and the entity, and whether everything that is named exists."""
+def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Source | None], Entity | None, bool]:
+    """Return the sources and the entity, and whether everything that is named exists."""
     nodes = listed_names(shape.fields, "source") or [node for node in [shape.fields.scalar("source")] if node]
     if len(nodes) > 1 and shape.transform is None:
         message = "only a transform takes several sources"
@@ -65,7 +66,7 @@ def _references(shape: FeatureViewShape, declared: Declared) -> tuple[Source | N
     if shape.entity is not None:
         entity = declared.find(declared.entities, "entity", shape.entity, shape.fields.scalar("entity"))
     found = None not in sources and (shape.entity is None or entity is not None)
-    return sources[0], entity, found
+    return sources, entity, found
 
 
 def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declared) -> None:
@@ -90,27 +91,6 @@ def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
             declared.not_run(what, keys[key].place)
     if shape.checks:
         declared.not_run("checks are", keys["checks"].place)
-
-
-def _check_transform(shape: FeatureViewShape, declared: Declared, root: Path) -> None:
-    """Report FC208 unless the file exists and defines the function; nothing of it is run."""
-    place = shape.fields.place("transform")
-    path, colon, function = (shape.transform or "").rpartition(":")
-    if not (path and colon and function):
-        declared.report.error("FC104", f'"{shape.transform}" is not file.py:function', place)
-        return
-    try:
-        tree = ast.parse((root / path).read_bytes())
-    except OSError:
-        declared.report.error("FC208", f'no file "{path}"', place)
-        return
-    except (SyntaxError, ValueError, RecursionError) as error:
-        declared.report.error("FC208", f'"{path}" is not Python: {error}', place)
-        return
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    if function not in functions:
-        near = did_you_mean(function, functions)
-        declared.report.error("FC208", f'no function "{function}" in "{path}"', place, suggestion=near)
 
 
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:

@@ -1,0 +1,43 @@
+"""Python transforms: found and read, never run."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from featurectl.spec.declared import Declared
+from featurectl.spec.definition import Source, Transform
+from featurectl.spec.model_view import FeatureViewShape
+from featurectl.spec.report import did_you_mean
+
+
+def resolve_transform(
+    shape: FeatureViewShape, others: tuple[Source, ...], declared: Declared, root: Path
+) -> Transform | None:
+    """Return a view's transform with the text of its file, or None when it has none that can be used.
+
+    FC208 unless the file exists and defines the function. `others` are the sources beside the first.
+    """
+    if shape.transform is None:
+        return None
+    place = shape.fields.place("transform")
+    path, colon, function = shape.transform.rpartition(":")
+    if not (path and colon and function):
+        declared.report.error("FC104", f'"{shape.transform}" is not file.py:function', place)
+        return None
+    try:
+        content = (root / path).read_bytes()
+        tree = ast.parse(content)
+    except OSError:
+        declared.report.error("FC208", f'no file "{path}"', place)
+        return None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        declared.report.error("FC208", f'"{path}" is not Python: {error}', place)
+        return None
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if function not in functions:
+        near = did_you_mean(function, functions)
+        declared.report.error("FC208", f'no function "{function}" in "{path}"', place, suggestion=near)
+        return None
+    text = ast.unparse(tree) if b"coding" in content[:200] else content.decode("utf-8-sig", "replace")
+    return Transform(path=path, function=function, text=text, lookback_us=shape.lookback, others=others)
