@@ -33,7 +33,7 @@ def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Measure
     """
     changes = [
         replace(change, effort=_effort(change, views[change.name], plan, measured))
-        if change.object == "feature_view" and change.kind in ("new", "breaking", "additive")
+        if change.computes
         else change
         for change in plan.changes
     ]
@@ -52,7 +52,7 @@ def _effort(change: Change, view: FeatureView, plan: Plan, measured: Measured) -
     if measured.online is not None and view.online:
         record = measured.online.read_push_record(online_view(view, change.old_version, plan.project, plan.environment))
         keys = record.entities if record else None
-    if change.kind == "additive" and {item.name for item in view.inputs} <= coverage.inputs.keys():
+    if change.kind in ("removal", "additive") and {item.name for item in view.inputs} <= coverage.inputs.keys():
         return Effort(basis=f"table {name}", online_keys=keys)
     found = table.statistics()
     return Effort(

@@ -81,7 +81,8 @@ def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
 def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = False) -> Materialized:
     """Return what was done to bring a view's table up to its source as of now; one commit, or none.
 
-    A table that lacks an input column of the view (an additive change) is rebuilt.
+    A table that lacks an input column of the view (an additive change) is rebuilt; one that has a column whose
+    features were left out is written again without it when rows come to it.
 
     Raises:
         DataError: the source can't be read.
@@ -102,12 +103,11 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
     rows = prepared.rows
     if base is not None and increment.repeats:
-        rows, lost = _after_overlap(run, prepared, increment)
+        rows, lost = _after_overlap(run, prepared, increment, _left_out(base, view))
         covered = replace(covered, rebuild_id=_new_id() if lost else base.rebuild_id)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return _nothing(run, base)
-    in_place = base is None or increment.repeats
-    number = run.table.replace(rows, covered) if in_place else run.table.append(rows, covered)
+    number = _write(run, rows, covered, None if increment.repeats else base)
     return Materialized(
         view=view.name,
         version=run.version,
@@ -118,6 +118,20 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
         watermark=covered.watermark,
         dropped=prepared.dropped,
     )
+
+
+def _write(run: Run, rows: pl.DataFrame, covered: Coverage, base: Coverage | None) -> int:
+    """Write rows in place of the table's (base None) or after them, and return the table's new version."""
+    if base is None:
+        return run.table.replace(rows, covered)
+    if left_out := _left_out(base, run.view):
+        return run.table.replace(ordered(pl.concat([run.table.read().drop(left_out), rows]), run.view.keys), covered)
+    return run.table.append(rows, covered)
+
+
+def _left_out(base: Coverage, view: FeatureView) -> list[str]:
+    """Return the columns of the table that no feature of the view reads any more."""
+    return sorted(base.inputs.keys() - {item.name for item in view.inputs})
 
 
 def _adds_nothing(
@@ -187,14 +201,16 @@ def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Inc
     return [] if until is None else [Piece(scan=run.reader.scan([part]), until=until) for part in old]
 
 
-def _after_overlap(run: Run, prepared: Prepared, increment: Increment) -> tuple[pl.DataFrame, bool]:
+def _after_overlap(
+    run: Run, prepared: Prepared, increment: Increment, left_out: Sequence[str]
+) -> tuple[pl.DataFrame, bool]:
     """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
 
     The second value is true when the query no longer gives a row that the table had.
     """
     since = increment.scans[0].since
     assert since is not None
-    before = run.table.read()
+    before = run.table.read().drop(left_out)
     after = prepared.rows.filter(pl.col(EVENT_TIME) > since)
     again = before.filter(pl.col(EVENT_TIME) > since)
     identity = [*run.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]

@@ -102,6 +102,24 @@ def test_a_new_input_column_rebuilds_the_table_and_keeps_the_old_values(tmp_path
     assert table.read().select("arr_delay", "late").rows() == [(1.0, False)]
 
 
+DELAY_ALONE = replace(LATEST, inputs=LATEST.inputs[:1], features=LATEST.features[:1])
+HOURS_ALONE = replace(LATEST, inputs=LATEST.inputs[1:], features=LATEST.features[1:])
+
+
+def test_a_column_that_no_feature_reads_any_more_leaves_the_table_with_the_next_rows(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    _, table = run(tmp_path)
+    first = table.coverage().rebuild_id
+    assert run(tmp_path, view=DELAY_ALONE)[0].action == "nothing"
+    write(tmp_path, "2.parquet", ("A", 2.0, 0, 3))
+    made, table = run(tmp_path, view=DELAY_ALONE)
+    assert (made.action, made.rows_read, table.coverage().rebuild_id) == ("append", 1, first)
+    assert table.read().equals(run(tmp_path, view=DELAY_ALONE, offline="whole")[1].read())
+    assert table.read(version=0)["hours"].to_list() == [1.0 / 60]  # a manifest may name it
+    made, table = run(tmp_path)
+    assert (made.action, table.read()["hours"].to_list()) == ("rebuild", [2.0 / 60, 1.0 / 60])
+
+
 def test_an_input_column_that_means_something_else_now_rebuilds_the_table(tmp_path):
     write(tmp_path, "1.parquet", ("A", 60.0, 1, 2))
     run(tmp_path)
@@ -190,6 +208,10 @@ def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(t
         assert made.action == "append"
         again, table = run(tmp_path, source=source, hour=52)
         assert (again.action, table.version()) == ("nothing", made.table_version)
+        insert("B", 7.0, 13)
+        _, table = run(tmp_path, view=DELAY_ALONE, source=source, hour=53)
+        assert "hours" not in table.read().columns
+        assert values(table) == [1.0, 4.0, 5.0, 6.0, 2.0, 7.0]
 
 
 def test_a_rebuild_has_an_id_that_appended_rows_keep(tmp_path):
@@ -260,6 +282,21 @@ ROW = st.tuples(
     st.sampled_from(["A", "B", None]), st.sampled_from([1.0, 2.0, None]), st.integers(0, 6), st.integers(0, 9)
 )
 STEP = st.tuples(st.lists(ROW, max_size=4), st.integers(0, 4))
+
+
+VIEWS = st.sampled_from([LATEST, DELAY_ALONE, HOURS_ALONE])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(STEP, VIEWS), min_size=1, max_size=5), VIEWS)
+def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
+    root = tmp_path_factory.mktemp("steps")
+    for number, ((rows, wait), view) in enumerate(steps):
+        write(root, f"{number}.parquet", *((c, d, e, a + number * 10) for c, d, e, a in rows))
+        run(root, view=view, hour=number * 10 + wait * 4)
+    _, stepwise = run(root, view=last, hour=200)
+    _, whole = run(root, view=last, hour=200, offline="whole")
+    assert stepwise.read().select(whole.read().columns).equals(whole.read())
 
 
 @settings(max_examples=25, deadline=None)

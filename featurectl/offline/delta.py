@@ -59,8 +59,8 @@ class DeltaStore:
 class ViewTable:
     """One view version's rows; a handle remembers the version whose coverage it gave out.
 
-    `append` refuses (TryAgainError) to build on another version than that: two runs that read the same coverage
-    would each add the same rows.
+    `append` and `replace` refuse (TryAgainError) to build on another version than that: two runs that read the same
+    coverage would each add the same rows.
 
     Raises:
         StoreError: FC603, the table can't be read or written.
@@ -112,9 +112,7 @@ class ViewTable:
             TryAgainError: another run has written since this handle gave out the coverage.
             DataError: FC504, the rows have other columns or types than the table.
         """
-        table = self._open()
-        if self._seen and self._seen != (None if table is None else table.version(),):
-            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
+        table = self._open_seen()
         if table is None:
             return self.replace(rows, coverage)
         commit = self._commit_of(table)
@@ -124,10 +122,14 @@ class ViewTable:
         return self._write(table, buckets, Commit(coverage=coverage, buckets=commit.buckets), "append")
 
     def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
-        """Put rows in place of all others as one commit and return the new version; creates the table."""
+        """Put rows in place of all others as one commit and return the new version; creates the table.
+
+        Raises:
+            TryAgainError: another run has written since this handle gave out the coverage.
+        """
         number = choose_buckets(rows.height, self.store.rows_per_bucket) if self.keys else 1
         commit = Commit(coverage=coverage, buckets=number)
-        return self._write(self._open(), self._with_bucket(rows, number), commit, "replace")
+        return self._write(self._open_seen(), self._with_bucket(rows, number), commit, "replace")
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all.
@@ -146,6 +148,13 @@ class ViewTable:
                 return DeltaTable(self.location, version=version)
             except TableNotFoundError:
                 return None
+
+    def _open_seen(self) -> DeltaTable | None:
+        """Return the table, at the version whose coverage this handle gave out if it gave out one."""
+        table = self._open()
+        if self._seen and self._seen != (None if table is None else table.version(),):
+            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
+        return table
 
     def _commit_of(self, table: DeltaTable, version: int | None = None) -> Commit:
         """Return our part of a version's commit, or of the newest before it that has one (others may compact).

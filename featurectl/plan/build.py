@@ -79,9 +79,7 @@ def _placed(change: Change, repo: Repo) -> Change:
 
 
 def _place_reason(reason: Reason, change: Change, source: str, places: Mapping[tuple[str, ...], Place]) -> Reason:
-    """Return the reason with the nearest place that the files have for its field."""
-    if reason.sign == "-":
-        return reason  # what is not in the files has no place in them
+    """Return the reason with the nearest place that the files have for its field: a list, for what it leaves out."""
     if reason.field.startswith("source.") and source:
         key = ["source", source, *reason.field.split(".")[1:]]
     else:

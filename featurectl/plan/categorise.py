@@ -16,7 +16,7 @@ from featurectl.registry.state import Json, Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_json import load_entity, load_model, load_source, load_view
 
-_KINDS: Final = ("breaking", "additive", "new", "metadata", "removed", "unchanged")
+_KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
 _OBJECTS: Final = ("entity", "source", "feature_view", "model")
 _LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
     "entity": load_entity,

@@ -11,7 +11,7 @@ from featurectl.registry.state import Kind, ObjectVersion
 from featurectl.spec.place import Place
 from featurectl.units import format_iso
 
-ChangeKind = Literal["breaking", "additive", "new", "metadata", "removed", "unchanged"]
+ChangeKind = Literal["breaking", "removal", "additive", "new", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]
 
 
@@ -47,9 +47,10 @@ class Effort:
 class Change:
     """What happens to one object.
 
-    `breaking` changes values of features that exist, and makes the next version; `additive` adds features and
-    keeps the version; `metadata` recomputes nothing. Only feature views hold values, so a change of an entity, a
-    source or a model is metadata: what it does to values stands at the views that read it. `blocked` says why the
+    `breaking` changes values of features that exist, and makes the next version; `removal` leaves features out that
+    no trained model reads (and may add some), `additive` adds features: both keep the version; `metadata` recomputes
+    nothing; `removed` is an object that the files leave out. Only feature views hold values, so a change of an entity,
+    a source or a model is metadata: what it does to values stands at the views that read it. `blocked` says why the
     change can't be applied ("": it can), under `code`; the option `allow` lifts that.
     """
 
@@ -64,6 +65,12 @@ class Change:
     code: str = ""
     allow: str = ""
     effort: Effort | None = None
+
+    @property
+    def computes(self) -> bool:
+        """True when the next `materialize` has new values to compute."""
+        adds = self.kind == "removal" and any(reason.sign == "+" for reason in self.reasons)
+        return self.object == "feature_view" and (adds or self.kind in ("new", "breaking", "additive"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +247,7 @@ def _summary(changes: Sequence[Change]) -> SummaryJson:
 
     return SummaryJson(
         add=count("new"),
-        change=count("breaking", "additive", "metadata"),
+        change=count("breaking", "removal", "additive", "metadata"),
         breaking=count("breaking"),
         remove=count("removed"),
         blocked=sum(bool(change.blocked) for change in changes),
@@ -295,9 +302,8 @@ def _stage(stage: Stage) -> StageJson:
 
 
 def _materialize(changes: Sequence[Change]) -> list[WorkJson]:
-    kinds = ("new", "breaking", "additive")
     return [
-        WorkJson(view=change.name, version=change.new_version or 1, whole=change.kind != "additive")
+        WorkJson(view=change.name, version=change.new_version or 1, whole=change.kind in ("new", "breaking"))
         for change in changes
-        if change.object == "feature_view" and change.kind in kinds
+        if change.computes
     ]

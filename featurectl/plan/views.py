@@ -20,8 +20,8 @@ def last_version(state: State, kind: Kind, name: str) -> int:
 def change_view(kept: Change, before: FeatureView, after: FeatureView, state: State) -> Change:
     """Return `kept`, the change of an unchanged view, as what the difference makes of it.
 
-    A feature that is left out is a removal: breaking when a trained model has it as a column, for then the old
-    version must live on; else the view keeps its version and nothing is recomputed.
+    A feature that is left out is breaking when a trained model has it as a column, for then the old version must
+    live on with it; else it is a removal: the view keeps its version and the other features their values.
     """
     old, new = feature_facts(before), feature_facts(after)
     moved = diff_features(old, new)
@@ -38,7 +38,7 @@ def change_view(kept: Change, before: FeatureView, after: FeatureView, state: St
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
     if not reasons:
         return kept
-    return replace(kept, kind="additive" if added else "metadata", reasons=reasons)
+    return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)
 
 
 def _added(before: FeatureView, after: FeatureView, name: str) -> Reason:

@@ -120,6 +120,33 @@ def test_comments_order_and_defaults_written_out_change_nothing(repo, capsys):
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
 
 
+def test_a_feature_that_is_left_out_stands_in_the_plan_and_comes_back(repo, capsys):
+    run(capsys, "apply", "--auto-approve")
+    run(capsys, "materialize", "--as-of", "2026-01-02")
+    rewrite(repo, ", {column: amount, op: sum, windows: [7d]}", "")
+    code, out, _ = run(capsys, "plan", "--detailed-exitcode")
+    assert code == 2
+    assert (
+        "  ~ view   spend  removal  v1\n      - aggregates amount_sum_7d   removed feature   objects.yaml:12:5\n" in out
+    )
+    assert "materialize computes" not in out
+    assert run(capsys, "apply", "--auto-approve")[0] == 0
+    orders = repo / "data" / "orders.csv"
+    orders.write_text(orders.read_text() + "ann,2026-01-02T00:00:00Z,2.5\n")
+    assert run(capsys, "materialize", "--as-of", "2026-01-03")[0] == 0
+    shown = json.loads(run(capsys, "get", "spend", "customer=ann", "--as-of", "2026-01-03", "-o", "json")[1])
+    assert {name: found["value"] for name, found in shown["result"]["features"].items()} == {"count_7d": 2}
+    (repo / "objects.yaml").write_text(OBJECTS)
+    assert "materialize computes spend@1 (new features)" in run(capsys, "plan")[1]
+    run(capsys, "apply", "--auto-approve")
+    assert run(capsys, "materialize", "--as-of", "2026-01-03")[0] == 0
+    shown = json.loads(run(capsys, "get", "spend", "customer=ann", "--as-of", "2026-01-03", "-o", "json")[1])
+    assert {name: found["value"] for name, found in shown["result"]["features"].items()} == {
+        "count_7d": 2,
+        "amount_sum_7d": 4.0,
+    }
+
+
 def test_a_removal_is_blocked_until_it_is_named(repo, capsys):
     run(capsys, "apply", "--auto-approve")
     (repo / "objects.yaml").write_text(OBJECTS.split("feature_views:", maxsplit=1)[0])

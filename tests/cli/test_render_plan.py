@@ -107,7 +107,7 @@ Plan: 0 to add, 1 to change, 1 to remove, 1 unchanged."""
 def test_a_feature_that_is_left_out_is_drawn_as_one():
     state = state_of(CARRIER, ARRIVALS, DELAYS)
     plan = plan_of(repo_of(CARRIER, ARRIVALS, replace(DELAYS, derived=())), state)
-    assert "  ~ view   delays  metadata\n      - derived trend   removed feature\n" in render_plan(plan.to_json())
+    assert "  ~ view   delays  removal  v1\n      - derived trend   removed feature\n" in render_plan(plan.to_json())
 
 
 def test_text_is_drawn_from_the_json_alone():

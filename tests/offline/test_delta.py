@@ -176,6 +176,18 @@ def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(tmp_path):
     assert one.read().height == 16
 
 
+def test_a_run_does_not_replace_rows_that_it_has_not_seen(tmp_path):
+    open_table(tmp_path).append(table_rows(10), EMPTY)
+    one, other = open_table(tmp_path), open_table(tmp_path)
+    assert one.coverage() == other.coverage() == EMPTY
+    one.append(table_rows(5, start=50), EMPTY)
+    with pytest.raises(TryAgainError, match="was written by another run"):
+        other.replace(table_rows(3), EMPTY)
+    other.coverage()
+    other.replace(table_rows(3), EMPTY)
+    assert one.read().height == 3
+
+
 def test_two_first_runs_do_not_add_the_same_rows_twice(tmp_path):
     one, other = open_table(tmp_path), open_table(tmp_path)
     assert one.coverage() is other.coverage() is None

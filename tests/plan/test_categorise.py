@@ -82,7 +82,7 @@ def test_a_new_feature_keeps_the_version_and_says_whether_it_needs_a_new_column(
 def test_a_feature_left_out_keeps_the_version_unless_a_trained_model_reads_it():
     without = replace(DELAYS, features=DELAYS.features[:2])
     change = change_to(without)
-    assert (change.kind, change.new_version) == ("metadata", 1)
+    assert (change.kind, change.new_version, change.computes) == ("removal", 1, False)
     assert told(change) == [("-", "aggregates.late_rate_1d", "", "removed feature", ())]
     state = state_of(*ALL)
     reader = replace(state, model_versions=(trained("late", 3, "delays", 1, ["late_rate_1d"]),))
@@ -90,7 +90,20 @@ def test_a_feature_left_out_keeps_the_version_unless_a_trained_model_reads_it():
     assert (change.kind, change.new_version) == ("breaking", 2)
     assert change.notes == ("model late v3 stays on delays@1 until it is retrained",)
     other = replace(state, model_versions=(trained("late", 3, "delays", 1, ["count_1d"]),))
-    assert change_to(without, other).kind == "metadata"
+    assert change_to(without, other).kind == "removal"
+
+
+def test_a_feature_that_takes_the_place_of_another_is_a_removal_that_computes():
+    renamed = replace(DELAYS, features=(*DELAYS.features[:2], replace(DELAYS.features[2], name="lateness_1d")))
+    change = change_to(renamed)
+    assert (change.kind, change.old_version, change.new_version, change.computes) == ("removal", 1, 1, True)
+    assert told(change) == [
+        ("+", "aggregates.lateness_1d", "", "new feature", ()),
+        ("-", "aggregates.late_rate_1d", "", "removed feature", ()),
+    ]
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, renamed), state_of(*ALL[:3]))
+    assert plan.to_json()["materialize"] == [{"view": "delays", "version": 1, "whole": False}]
+    assert plan.to_json()["summary"]["change"] == 1
 
 
 def test_models_that_stay_are_named_together_and_rejected_ones_not_at_all():
