@@ -24,7 +24,10 @@ AGE = {"sum_4": "int64", "amount": "int64"}
 VIEWS = {
     "state": state_view(
         [latest("amount", "int64"), latest("city", "string", default="nowhere")],
-        derived=[derive("more", "amount + 1", AGE, "int64", default=0)],
+        derived=[
+            derive("more", "amount + 1", AGE, "int64", default=0),
+            derive("again", "more * 2 + amount", AGE | {"more": "int64"}, "int64"),
+        ],
     ),
     "state with ttl": state_view(
         [latest("amount", "int64", fill_last=True), latest("city", "string")],

@@ -43,6 +43,15 @@ class Code(NamedTuple):
     text: str
 
 
+def severity_of(code: str) -> Severity:
+    """Return how grave problems of a code are where nothing else is said.
+
+    >>> severity_of("FC102"), severity_of("FC352")
+    ('error', 'warning')
+    """
+    return "warning" if code.startswith("FC35") else "error"
+
+
 CODES: Final[Mapping[str, Code]] = {
     # YAML
     "FC001": Code(
@@ -153,7 +162,7 @@ CODES: Final[Mapping[str, Code]] = {
         "no such column",
         "The expression or key names a column that is not there. A view sees the columns of its source and of the "
         "source's `select`; `derived` sees the view's features and `asof`; a model's `derived` sees its features and "
-        "request columns.",
+        "request columns; both see the derived ones above them.",
     ),
     "FC302": Code(
         "types do not fit",

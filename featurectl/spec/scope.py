@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurectl.dtypes import BOOL, SCALARS, UNKNOWN
@@ -37,10 +37,14 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The columns that expressions may read; None when not even their names are known."""
+    """The columns that expressions may read; None when not even their names are known.
+
+    `below` are derived columns that are declared later, the one that is being read first.
+    """
 
     columns: Mapping[str, str] | None
     issues: list[Issue] = field(default_factory=list)
+    below: Sequence[str] = ()
 
     def expression(self, part: Part, text: str, want: str | None = None) -> tuple[Expression, str | None]:
         """Return the expression, typed as far as its columns are known, and its type or None.
@@ -115,8 +119,12 @@ class Scope:
         return raw
 
     def _add(self, part: Part, code: str, error: ExpressionError) -> None:
+        hint = error.hint
+        if error.unknown_column in self.below:
+            itself = error.unknown_column == self.below[0]
+            hint = "it can't read itself" if itself else "it is declared below: a derived one sees those above it"
         self.issues.append(
-            Issue(part=part, code=code, message=error.message, start=error.start, end=error.end, hint=error.hint)
+            Issue(part=part, code=code, message=error.message, start=error.start, end=error.end, hint=hint)
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
@@ -43,9 +43,7 @@ def check_model(
     if spine.label is not None:
         spine = replace(spine, label=_label(spine.label, scope))
     stored = [_input(item, scope, views or {}) for item in model.inputs]
-    inner = Scope(_readable(stored), scope.issues)
-    inputs = tuple(_derived(item, inner) if isinstance(item, DerivedInput) else item for item in stored)
-    return replace(model, spine=spine, inputs=inputs), scope.issues
+    return replace(model, spine=spine, inputs=_with_derived(stored, scope.issues)), scope.issues
 
 
 def _label(label: Label, scope: Scope) -> Label:
@@ -64,6 +62,9 @@ def _horizon_label(label: Label, issues: list[Issue]) -> Label:
     assert label.op is not None
     source, _ = check_source(label.source, label.source.columns)
     scope = Scope(row_columns(source), issues)
+    if source.static:
+        message = f'a horizon needs times, and source "{source.name}" has no event_time'
+        scope.add(("label", "source"), "FC307", message)
     for key in label.entity.keys if label.entity else ():
         scope.column(("label", "entity"), key)
     where = label.where
@@ -86,10 +87,13 @@ def _horizon_label(label: Label, issues: list[Issue]) -> Label:
 def _input(item: ModelInput, scope: Scope, views: Mapping[str, FeatureView]) -> ModelInput:
     match item:
         case RequestInput():
-            found = scope.column(("request", item.name), item.name)
+            part = ("request", item.name)
+            found = scope.column(part, item.name)
+            if list_item(item.dtype) is not None:
+                scope.add(part, "FC310", _no_input(item.name, item.dtype))
             if found is not None and found != UNKNOWN and not _can_become(found, item.dtype):
                 message = f'request column "{item.name}" is {item.dtype}, the spine has {found}'
-                scope.add(("request", item.name), "FC302", message)
+                scope.add(part, "FC302", message)
             return item
         case FeatureInput():
             return _feature(item, scope, views)
@@ -104,13 +108,32 @@ def _feature(item: FeatureInput, scope: Scope, views: Mapping[str, FeatureView])
     view = views.get(item.view)
     dtype = view.dtype_of(item.feature) if view else item.dtype
     if dtype is not None and list_item(dtype) is not None:
-        scope.add(part, "FC310", f'"{item.name}" is {dtype}; a list can\'t be an input of a model')
+        scope.add(part, "FC310", _no_input(item.name, dtype))
         return replace(item, dtype=dtype)
     model_dtype = item.model_dtype or dtype
     if dtype is not None and model_dtype is not None and not _fits_model(dtype, model_dtype):
         scope.add((*part, "type"), "FC302", f'"{item.name}" is {dtype} and can\'t become {model_dtype}')
     default = scope.default(part, item.default, dtype)
     return replace(item, dtype=dtype, model_dtype=model_dtype, default=default)
+
+
+def _no_input(name: str, dtype: str) -> str:
+    return f'"{name}" is {dtype}; a list can\'t be an input of a model'
+
+
+def _with_derived(stored: Sequence[ModelInput], issues: list[Issue]) -> tuple[ModelInput, ...]:
+    """Return the inputs with the derived ones typed: each sees all features and request columns, and those above it."""
+    columns = _readable(stored)
+    waiting = [item.name for item in stored if isinstance(item, DerivedInput)]
+    inputs: list[ModelInput] = []
+    for item in stored:
+        if isinstance(item, DerivedInput):
+            typed = _derived(item, Scope(columns, issues, tuple(waiting)))
+            columns[waiting.pop(0)] = typed.dtype or UNKNOWN
+            inputs.append(typed)
+        else:
+            inputs.append(item)
+    return tuple(inputs)
 
 
 def _derived(item: DerivedInput, scope: Scope) -> DerivedInput:
@@ -120,8 +143,8 @@ def _derived(item: DerivedInput, scope: Scope) -> DerivedInput:
     return replace(item, expression=expression, dtype=dtype, default=default)
 
 
-def _readable(inputs: list[ModelInput]) -> dict[str, str]:
-    """Return what a model's derived columns may read: its features, its request columns, and the row's time."""
+def _readable(inputs: Sequence[ModelInput]) -> dict[str, str]:
+    """Return what every derived column of a model may read: its features, its request columns, the row's time."""
     found = {item.name: item.dtype or UNKNOWN for item in inputs if not isinstance(item, DerivedInput)}
     return found | {ASOF: TIMESTAMP}
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from featurectl.dtypes import FLOAT64, INT64, SCALARS, TIMESTAMP, UNKNOWN
 from featurectl.spec.aggregates import result_type, takes_words
-from featurectl.spec.definition import Feature, FeatureView, NamedExpression
+from featurectl.spec.definition import Derived, Feature, FeatureView, NamedExpression
 from featurectl.spec.scope import Issue, Scope
 from featurectl.spec.typing_source import check_source, row_columns
 
@@ -78,11 +78,12 @@ def _feature(feature: Feature, inputs: dict[str, NamedExpression], scope: Scope)
 
 def _with_derived(view: FeatureView, features: Sequence[Feature], outer: Scope) -> tuple[FeatureView, list[Issue]]:
     columns = {feature.name: feature.dtype or UNKNOWN for feature in features} | {ASOF: TIMESTAMP}
-    scope = Scope(columns, outer.issues)
-    derived = []
-    for item in view.derived:
+    derived: list[Derived] = []
+    for at, item in enumerate(view.derived):
+        scope = Scope(columns, outer.issues, [below.name for below in view.derived[at:]])
         part = ("derived", item.name)
         expression, dtype = scope.expression(part, item.expression.text)
         default = scope.default(part, item.default, dtype)
         derived.append(replace(item, expression=expression, dtype=dtype, default=default))
-    return replace(view, features=tuple(features), derived=tuple(derived)), scope.issues
+        columns[item.name] = dtype or UNKNOWN
+    return replace(view, features=tuple(features), derived=tuple(derived)), outer.issues

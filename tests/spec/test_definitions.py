@@ -128,6 +128,52 @@ def test_a_declared_float64_over_whole_numbers_is_cast(tmp_path):
     assert (view.features[0].dtype, view.features[0].default) == ("float64", 7.0)
 
 
+DERIVED = """
+feature_views:
+  - name: v
+    entity: carrier
+    source: arrivals
+    aggregates: [{op: count, windows: [1d]}]
+    derived:
+      - {name: half, expr: count_1d / 2}
+      - {name: quarter, expr: half / 2 + count_1d, default: 1}
+models:
+  - name: m
+    spine: {source: flights, time: at}
+    features:
+      - derived: [{name: many, expr: count_1d > 9}, {name: few, expr: not many}]
+      - v: [count_1d]
+"""
+
+
+def test_a_derived_one_sees_those_above_it(tmp_path):
+    repo = load(tmp_path, {"base.yaml": BASE, "v.yaml": DERIVED})
+    assert repo.errors == ()
+    assert [(d.name, d.dtype, d.default) for d in repo.views["v"].derived] == [
+        ("half", "float64", None),
+        ("quarter", "float64", 1.0),
+    ]
+    assert [(item.name, item.dtype) for item in repo.models["m"].inputs] == [
+        ("many", "bool"),
+        ("few", "bool"),
+        ("count_1d", "int64"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("count_1d / 2}", "quarter / 2}", "it is declared below: a derived one sees those above it"),
+        ("count_1d / 2}", "half / 2}", "it can't read itself"),
+        ("count_1d > 9", "not few", "it is declared below: a derived one sees those above it"),
+        ("not many", "not few", "it can't read itself"),
+    ],
+)
+def test_a_derived_one_that_reads_what_is_below_is_told_to_move(tmp_path, old, new, note):
+    repo = load(tmp_path, {"base.yaml": BASE, "v.yaml": DERIVED.replace(old, new)})
+    assert [(p.code, p.notes) for p in repo.errors] == [("FC301", (note,))]
+
+
 def test_join_names_every_key_of_the_entity(tmp_path):
     text = "entities: [{name: leg, keys: {origin: string, dest: string}}]\n" + VIEW.replace(
         "carrier\n", "leg\n    join: {dest: carrier}\n", 1
