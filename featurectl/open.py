@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from featurectl.plan.outside import Outside
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
-    from featurectl.sources.base import SourceReader
+    from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.definition import Source
 
 _SQLITE = "sqlite:///"
@@ -131,11 +131,11 @@ class Workspace:
         """Return the environment's online store."""
         return self._online
 
-    def source(self, source: Source) -> SourceReader:
-        """Return the reader of a source."""
+    def source(self, source: Source, told: Told | None = None) -> SourceReader:
+        """Return the reader of a source; `told` learns which of the columns read have no time zone."""
         from featurectl.sources.open import open_source
 
-        return open_source(source, self.root)
+        return open_source(source, self.root, told)
 
     def _url(self, text: str, key: str) -> str:
         """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""

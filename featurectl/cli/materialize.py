@@ -11,6 +11,7 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
+    from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.render.materialize import ViewRun
     from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
         The newest version of each view is computed, and each older one that a model version is bound to. Run it
         again at any time: without new rows nothing is read and no table version is written.
         """
+        from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.materialize import render_runs, run_json
         from featurectl.cli.unapplied import warn_unapplied
         from featurectl.materialize import choose_views
@@ -40,11 +42,14 @@ def add_to(app: typer.Typer) -> None:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, views or [])
-            runs = [_one(call, workspace, item, full=full, online=not no_online) for item in chosen]
+            clocks = NaiveClocks(call, workspace)
+            runs = [_one(call, workspace, item, clocks, full=full, online=not no_online) for item in chosen]
         return Outcome(text=render_runs(runs), result={"views": [run_json(run) for run in runs]})
 
 
-def _one(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool, online: bool) -> ViewRun:
+def _one(
+    call: Call, workspace: Workspace, item: ObjectVersion, clocks: NaiveClocks, *, full: bool, online: bool
+) -> ViewRun:
     from featurectl.cli.render.materialize import ViewRun, describe_run
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.materialize import Run, materialize_view
@@ -56,7 +61,7 @@ def _one(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool, o
     view = load_view(item.definition)
     table = view_table(workspace.offline(), view, item.version)
     call.progress.start(f"materialize {view.name}@{item.version}")
-    run = Run(view=view, version=item.version, reader=workspace.source(view.source), table=table)
+    run = Run(view=view, version=item.version, reader=clocks.open(view.source), table=table)
     made = materialize_view(PolarsEngine(), run, workspace.now, full=full)
     pushed = None
     if online and view.online:
@@ -74,4 +79,5 @@ def _one(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool, o
         pushed = push_view(request)
     result = ViewRun(made=made, pushed=pushed, seconds=time.perf_counter() - begin)
     call.progress.done(describe_run(result))
+    clocks.tell()
     return result

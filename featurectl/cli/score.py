@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
         The features are of the versions that it was trained on, whatever the files say by now.
         """
+        from featurectl.cli.clocks import NaiveClocks
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.models.artifact import read_artifact
         from featurectl.models.runtimes import load_runtime
@@ -57,9 +58,11 @@ def add_to(app: typer.Typer) -> None:
                 views=bind_model_version(state, workspace.offline(), version, workspace.now),
                 runtime=load_runtime(version.artifact_format, content, allow_pickle=allow_pickle),
             )
+            clocks = NaiveClocks(call, workspace)
             call.progress.start("read the spine")
-            rows = cut_spine(read_spine(workspace.source, state, definition, spine), cut)
+            rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
             call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            clocks.tell()
             check_columns(rows.own.schema, out)
             call.progress.start("score")
             scored = score_spine(PolarsEngine(), scorer, rows)

@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
         becomes the champion.
         """
         from featurectl.apply import git_commit
+        from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.models import version_json
         from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
@@ -38,10 +39,12 @@ def add_to(app: typer.Typer) -> None:
             definition = registered_model(state, model)
             trainer = require_trainer(definition)
             views = bind_newest(state, workspace.offline(), view_names(definition.inputs))
+            clocks = NaiveClocks(call, workspace)
             call.progress.start("build the training set")
-            spine = read_spine(workspace.source, state, definition, None)
+            spine = read_spine(clocks.open, state, definition, None)
             rows = build_training_set(PolarsEngine(), spine, definition.inputs, views, definition.spine.label)
             call.progress.done(f"training set: {format_count(rows.rows.height)} rows, {len(rows.inputs)} inputs")
+            clocks.tell()
             call.progress.start(f"fit {trainer.estimator}")
             to = Registration(
                 registry=workspace.registry(),

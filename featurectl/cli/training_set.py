@@ -37,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
         One row is written per spine row, in its order, and a manifest beside it: NAME.manifest.json.
         """
+        from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
         from featurectl.open import open_workspace
@@ -61,9 +62,11 @@ def add_to(app: typer.Typer) -> None:
             names = view_names(definition.inputs) if definition else [view for view, _ in wanted]
             views = bind_newest(state, workspace.offline(), names)
             inputs = definition.inputs if definition else inputs_of(views, wanted)
+            clocks = NaiveClocks(call, workspace)
             call.progress.start("read the spine")
-            rows = cut_spine(read_spine(workspace.source, state, definition, spine), cut)
+            rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
             call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            clocks.tell()
             check_columns(rows.own.schema, out)
             call.progress.start("join features")
             label = definition.spine.label if definition else None

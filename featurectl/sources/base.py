@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +20,9 @@ class Part:
 
     name: str
     stamp: str
+
+
+Told = Callable[[str], None]  # is given each column whose timestamps have no time zone, when they are read
 
 
 class SourceReader(Protocol):

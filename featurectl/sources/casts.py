@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl import dtypes
-from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps
+from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps, spell_wall_clock
 from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, widen_column
 from featurectl.errors import DataError
 
@@ -37,13 +37,14 @@ class Reading:
 class Cast:
     """A column read as `dtype`: `value` is the result, `bad` is true for values that can't be (None: all can).
 
-    `dtype` None: the column as it is.
+    `dtype` None: the column as it is. `naive` says which values are timestamps without a time zone, True: all are.
     """
 
     name: str
     dtype: str | None
     value: pl.Expr
     bad: pl.Expr | None = None
+    naive: pl.Expr | bool = False
 
     @property
     def column(self) -> pl.Expr:
@@ -66,6 +67,8 @@ def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cas
         return None
     wide = widen_column(column, found, timezone=reading.timezone, nan=reading.nan)
     cast = _cast_wide(name, wide, (have, want), reading)
+    if cast is not None and isinstance(found, pl.Datetime) and found.time_zone is None:
+        return replace(cast, naive=True)
     beyond = _beyond_int64(column, found)
     if cast is None or beyond is None:
         return cast
@@ -83,7 +86,8 @@ def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: Readin
             return None
         # A text "NaN" is a float that can be read, whatever becomes of it.
         value = parsed.fill_nan(None) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
-        return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed))
+        naive = want == dtypes.TIMESTAMP and _naive_texts(wide, reading.timestamp_format)
+        return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed), naive=naive)
     return _convert(name, wide, have, want)
 
 
@@ -130,6 +134,10 @@ def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:
     if want in dtypes.NUMERIC:
         return text.cast(polars_dtype(want), strict=False)
     return None
+
+
+def _naive_texts(text: pl.Expr, form: str | None) -> pl.Expr | bool:
+    return spell_wall_clock(text) if form is None else "%z" not in form
 
 
 def _convert(name: str, wide: pl.Expr, have: str, want: str) -> Cast | None:

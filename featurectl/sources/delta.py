@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from featurectl.errors import DataError
-from featurectl.sources.base import Part
+from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import (
     Shape,
     apply_casts,
@@ -42,6 +42,7 @@ class DeltaReader:
     source: Source
     root: Path
     path: str
+    told: Told | None = None
 
     def parts(self) -> tuple[Part, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.
@@ -66,9 +67,9 @@ class DeltaReader:
         """
         assert since is None, "`:since` belongs to queries"
         where = self._where
-        casts = Shape(source=self.source, columns=self._columns).casts(self._schema, where)
+        casts = self._shape.casts(self._schema, where)
         rows = self._rows([part.name for part in parts])
-        check_values(rows, casts, where)
+        check_values(rows, casts, where, told=self.told)
         return apply_casts(rows, casts)
 
     def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
@@ -78,11 +79,15 @@ class DeltaReader:
             DataError: as `scan` does.
         """
         rows = self._rows([part.name for part in parts])
-        return beside_kept(self.source, rows, self._schema, self._columns, self._where)
+        return beside_kept(self._shape, rows, self._schema, self._where, self.told)
 
     def schema(self) -> Mapping[str, str]:
         """Return the columns and types of the table itself, whatever the source declares."""
         return found_columns(self.source, self._schema)
+
+    @property
+    def _shape(self) -> Shape:
+        return Shape(source=self.source, columns=self._columns)
 
     @property
     def _where(self) -> str:

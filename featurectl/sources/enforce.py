@@ -11,6 +11,7 @@ import polars as pl
 from featurectl import dtypes
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
+from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, Reading, plan_cast
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
@@ -125,23 +126,28 @@ class Shape:
         return cast
 
 
-def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False) -> None:
+def check_values(
+    frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False, told: Told | None = None
+) -> None:
     """Read the columns whose values may not fit, and nothing else, to see that they do.
 
-    `whole`: all columns are read, to see that every line has no more fields than there are columns.
+    `whole`: all columns are read, to see that every line has no more fields than there are columns. `told` is given
+    the columns that hold a timestamp without a time zone.
 
     Raises:
         DataError: FC504 with the column, the number of bad values, the first bad row (from 1) and its value; FC502,
             the rows can't be read.
     """
     lossy = [(cast, cast.bad) for cast in casts if cast.bad is not None]
+    clocks = [(cast.name, cast.naive) for cast in casts if told and isinstance(cast.naive, pl.Expr)]
     asked = [bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)]
+    asked += [naive.any().alias(f"naive {i}") for i, (_, naive) in enumerate(clocks)]
     if whole:
         asked.append(pl.sum_horizontal(pl.all().null_count()).alias("nulls"))
-    if not asked:
-        return
-    with reading(where):
-        counts = frame.select(asked).collect(engine="streaming").row(0)
+    counts: Sequence[int] = ()
+    if asked:
+        with reading(where):
+            counts = frame.select(asked).collect(engine="streaming").row(0)
     for count, (cast, bad) in zip(counts[: len(lossy)], lossy, strict=True):
         if count:
             first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
@@ -151,6 +157,11 @@ def check_values(frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whol
                 f"as {cast.dtype}; first at row {row + 1:,}: {value!r}",
                 code="FC504",
             )
+    if told:
+        found = dict(zip([name for name, _ in clocks], counts[len(lossy) :], strict=False))
+        for cast in casts:
+            if cast.naive is True or found.get(cast.name):
+                told(cast.name)
 
 
 def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast], kept: Sequence[Cast] = ()) -> pl.LazyFrame:

@@ -14,7 +14,7 @@ import polars as pl
 
 from featurectl import dtypes
 from featurectl.errors import DataError
-from featurectl.sources.base import Part
+from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import (
     Shape,
     apply_casts,
@@ -46,6 +46,7 @@ class FileReader:
     source: Source
     root: Path
     path: str
+    told: Told | None = None
 
     def parts(self) -> tuple[Part, ...]:
         """Return a part per file, named by its path below the root where it lies there.
@@ -105,7 +106,8 @@ class FileReader:
             kept = keep.casts(schema, where) if keep is not None else []
             checked = enforced(casts, kept, schema)
             for file in files:
-                check_values(self._raw([file]), checked, self._where(file), whole=self.source.format == "csv")
+                whole = self.source.format == "csv"
+                check_values(self._raw([file]), checked, self._where(file), whole=whole, told=self.told)
             frames.append(apply_casts(self._raw(files), casts, kept))
         if not frames:
             return pl.LazyFrame(schema=dict.fromkeys(self._columns))

@@ -14,6 +14,7 @@ import polars as pl
 
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
+from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, Reading, plan_cast
 from featurectl.sources.enforce import KEPT, Shape, apply_casts, check_values
 from featurectl.spec.definition import Source
@@ -29,18 +30,18 @@ def declared_kept(source: Source) -> dict[str, str | None] | None:
     return {**source.columns} if source.columns_declared and source.columns is not None else None
 
 
-def beside_kept(
-    source: Source, rows: pl.LazyFrame, schema: pl.Schema, columns: Mapping[str, str], where: str
-) -> pl.LazyFrame:
-    """Return rows of one schema in the source's `columns` and types, and beside them the columns that are kept.
+def beside_kept(shape: Shape, rows: pl.LazyFrame, schema: pl.Schema, where: str, told: Told | None) -> pl.LazyFrame:
+    """Return rows of one schema in the columns and types of a shape, and beside them the columns that are kept.
+
+    `told` is given the columns that hold a timestamp without a time zone.
 
     Raises:
         DataError: FC503 a column is missing, FC504 a value or type does not fit.
     """
-    declared = declared_kept(source)
-    casts = Shape(source=source, columns=columns).casts(schema, where)
-    kept = kept_shape(source, dict.fromkeys(schema) if declared is None else declared).casts(schema, where)
-    check_values(rows, enforced(casts, kept, schema), where)
+    declared = declared_kept(shape.source)
+    casts = shape.casts(schema, where)
+    kept = kept_shape(shape.source, dict.fromkeys(schema) if declared is None else declared).casts(schema, where)
+    check_values(rows, enforced(casts, kept, schema), where, told=told)
     return apply_casts(rows, casts, kept)
 
 
@@ -85,7 +86,7 @@ def _check_joint(name: str, types: Sequence[tuple[pl.DataType, str]], source: st
 
 
 def enforced(casts: Iterable[Cast], kept: Sequence[Cast], schema: pl.Schema) -> list[Cast]:
-    """Return the casts of a file whose values must fit.
+    """Return the casts of a file whose values must fit, or are timestamps without a time zone.
 
     Of a column that is kept as it is, the values that int64 lacks matter only to who reads it: see `split_kept`.
     """
@@ -93,9 +94,11 @@ def enforced(casts: Iterable[Cast], kept: Sequence[Cast], schema: pl.Schema) -> 
 
     def _must(cast: Cast) -> bool:
         beside = by_name.get(cast.name)
-        return not (beside and beside.dtype is None and language_dtype(schema[cast.name]) == cast.dtype)
+        return cast.naive is True or not (
+            beside and beside.dtype is None and language_dtype(schema[cast.name]) == cast.dtype
+        )
 
-    typed = [cast for cast in casts if cast.bad is not None and _must(cast)]
+    typed = [cast for cast in casts if (cast.bad is not None or cast.naive is True) and _must(cast)]
     dtypes = {cast.name: cast.dtype for cast in typed}
     return typed + [cast for cast in kept if cast.bad is not None and dtypes.get(cast.name) != cast.dtype]
 

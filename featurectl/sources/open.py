@@ -9,17 +9,17 @@ from typing import assert_never
 
 from featurectl import dtypes
 from featurectl.errors import PlanError
-from featurectl.sources.base import SourceReader
+from featurectl.sources.base import SourceReader, Told
 from featurectl.sources.enforce import seen_columns, told_columns
 from featurectl.sources.files import FileReader
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import expand, has_variable
 
 
-def open_source(source: Source, root: Path) -> SourceReader:
+def open_source(source: Source, root: Path, told: Told | None = None) -> SourceReader:
     """Return the reader of a source; relative paths start at `root`, `${NAME}` is filled from the environment.
 
-    Nothing is read yet.
+    Nothing is read yet. When it is, `told` is given the columns that hold a timestamp without a time zone.
 
     Raises:
         UsageError: an environment variable is not set.
@@ -27,16 +27,16 @@ def open_source(source: Source, root: Path) -> SourceReader:
     """
     match source.format:
         case "parquet" | "csv" | "ndjson":
-            return FileReader(source=source, root=root, path=_expanded(source, source.path))
+            return FileReader(source=source, root=root, path=_expanded(source, source.path), told=told)
         case "delta":
             from featurectl.sources.delta import DeltaReader
 
-            return DeltaReader(source=source, root=root, path=_expanded(source, source.path))
+            return DeltaReader(source=source, root=root, path=_expanded(source, source.path), told=told)
         case "sql":
             from featurectl.sources.sql import SqlReader
 
             assert source.sql is not None
-            return SqlReader(source=source, root=root, url=_expanded(source, source.sql.url))
+            return SqlReader(source=source, root=root, url=_expanded(source, source.sql.url), told=told)
         case "stream":
             raise PlanError(f"source {source.name}: streams are not in this version", code="FC402")
         case never:

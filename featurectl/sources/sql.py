@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from featurectl.errors import DataError, StoreError
-from featurectl.sources.base import Part
+from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
 from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
@@ -46,6 +46,7 @@ class SqlReader:
     source: Source
     root: Path
     url: str
+    told: Told | None = None
 
     def parts(self) -> tuple[Part, ...]:
         """Return the query as the only part."""
@@ -64,9 +65,9 @@ class SqlReader:
         """
         assert len(parts) == 1
         frame, schema = self._read(since)
-        rows, columns = frame.lazy(), self._given(schema)
-        casts = Shape(source=self.source, columns=columns).casts(schema, self._where)
-        check_values(rows, casts, self._where)
+        rows = frame.lazy()
+        casts = self._shape(schema).casts(schema, self._where)
+        check_values(rows, casts, self._where, told=self.told)
         return apply_casts(rows, casts)
 
     def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
@@ -77,13 +78,13 @@ class SqlReader:
         """
         assert len(parts) == 1
         frame, schema = self._read(None)
-        return beside_kept(self.source, frame.lazy(), schema, self._given(schema), self._where)
+        return beside_kept(self._shape(schema), frame.lazy(), schema, self._where, self.told)
 
-    def _given(self, schema: pl.Schema) -> Mapping[str, str]:
+    def _shape(self, schema: pl.Schema) -> Shape:
         declared = declared_columns(self.source)
         columns = declared if declared is not None else found_columns(self.source, schema)
         check_named(self.source, columns, self._where)
-        return columns
+        return Shape(source=self.source, columns=columns)
 
     @property
     def _where(self) -> str:

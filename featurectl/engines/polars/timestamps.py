@@ -62,6 +62,12 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
     return pl.when(on_the_wall).then(local).otherwise((naive - offset).cast(INSTANT))
 
 
+def spell_wall_clock(text: pl.Expr) -> pl.Expr:
+    """Return which texts that `parse_timestamps` reads show a time of day without an offset."""
+    parts = text.str.extract_groups(_ISO)
+    return _group(parts, 2).is_not_null() & _group(parts, 6).is_null()
+
+
 def _clock_us(parts: pl.Expr) -> pl.Expr:
     """Return microseconds since 1970-01-01 on the clock that the text shows."""
     days = _group(parts, 1).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
