@@ -155,7 +155,7 @@ class Workspace:
 
 
 def load_checked(root: Path, *, data: bool = True) -> Repo:
-    """Return the repository below `root`; with `data`, the schemas of its local files are read too.
+    """Return the repository below `root`; with `data`, the schemas of local files that declare no columns are read too.
 
     Raises:
         ProblemsError: a file has an error; all problems of all files are in it.
@@ -164,7 +164,7 @@ def load_checked(root: Path, *, data: bool = True) -> Repo:
     def read(source: Source) -> Mapping[str, str] | None:
         from featurectl.sources.open import read_schema
 
-        return read_schema(source, root)
+        return None if source.columns_declared else read_schema(source, root)
 
     repo = load_repo(root, read if data else None)
     if any(p.severity == "error" for p in repo.problems):

@@ -50,9 +50,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
-    """Return a reader of local files' schemas; what it needs is imported when a source declares no columns."""
+    """Return a reader of local files' schemas, which looks whether the files are there when columns are declared.
+
+    What it needs is imported when a source declares no columns.
+    """
 
     def read(source: Source) -> Mapping[str, str] | None:
+        from featurectl.sources.paths import check_there
+
+        check_there(source, root)
+        if source.columns_declared:
+            return source.columns
         from featurectl.sources.open import read_schema
 
         return read_schema(source, root)

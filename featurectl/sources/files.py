@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -29,10 +28,10 @@ from featurectl.sources.enforce import (
 from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
 from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
+from featurectl.sources.paths import source_files
 from featurectl.spec.definition import Source
 
 Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
-_SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +55,7 @@ class FileReader:
         """
         if self.remote:
             return (Part(name=self.path, stamp=""),)
-        files = find_files(self.root, self.path, _SUFFIXES[self.source.format])
-        if not files:
-            raise DataError(f"source {self.source.name}: no file matches {self.source.path}", code="FC501")
-        return tuple(self._part(file) for file in files)
+        return tuple(self._part(file) for file in source_files(self.source, self.root, self.path))
 
     @property
     def remote(self) -> bool:
@@ -201,23 +197,3 @@ def _refuse_repeated(schema: pl.Schema, where: str) -> None:
         first, mark, number = name.rpartition("_duplicated_")
         if mark and number.isdigit() and first in schema:
             raise DataError(f"{where} has two columns {first!r}", code="FC502")
-
-
-def find_files(root: Path, path: str, suffix: str) -> list[Path]:
-    """Return the files of a path below the root, sorted: the file, those in the folder, or those of the pattern.
-
-    Of a folder the files count that have the suffix (a pattern), at any depth; names that begin with `.` or `_`
-    are left out.
-    """
-    whole = root / path
-    if whole.is_file():
-        return [whole]
-    if whole.is_dir():
-        found = whole.rglob(f"*.{suffix}")
-        return sorted(f for f in found if f.is_file() and not _hidden(f.relative_to(whole)))
-    base, pattern = (Path(whole.anchor), whole.relative_to(whole.anchor)) if Path(path).is_absolute() else (root, path)
-    return sorted(file for file in base.glob(str(pattern)) if file.is_file())
-
-
-def _hidden(file: Path) -> bool:
-    return any(name.startswith((".", "_")) for name in file.parts)

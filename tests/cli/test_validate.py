@@ -215,6 +215,34 @@ def test_a_missing_file_of_a_source_is_found_unless_data_is_not_looked_at(tmp_pa
     assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 0
 
 
+@pytest.mark.parametrize(
+    "path", ["no.csv", "data/*.csv", "/nowhere/x.csv", "no.ndjson", "no", "data/no/**/*.parquet", "empty", "data"]
+)
+@pytest.mark.parametrize("columns", ["", ", columns: {at: timestamp}"])
+def test_a_missing_file_is_found_whether_columns_are_declared_or_not(path, columns, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    write_repo(tmp_path, {"x.yaml": f'sources:\n  - {{name: s, path: "{path}", event_time: at, delay: 1m{columns}}}\n'})
+    assert main(["validate", "-C", str(tmp_path), "-o", "json"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["code"], problem["line"], problem["column"]) == ("FC501", 2, 21)
+    assert path in problem["message"]
+    assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 0
+
+
+@pytest.mark.parametrize("path", ["${DATA}/x.csv", "s3://bucket/x.csv", "data/x.csv", "data/*.csv"])
+def test_a_file_that_is_there_or_elsewhere_is_not_missed(path, tmp_path):
+    text = f'sources:\n  - {{name: s, path: "{path}", event_time: at, delay: 1m, columns: {{at: timestamp}}}}\n'
+    write_repo(tmp_path, {"x.yaml": text, "data/x.csv": "at\n"})
+    assert main(["validate", "-C", str(tmp_path)]) == 0
+
+
+def test_a_plan_needs_no_data_where_columns_are_declared(tmp_path, capsys):
+    text = "sources:\n  - {name: s, path: no.csv, event_time: at, delay: 1m, columns: {at: timestamp}}\n"
+    write_repo(tmp_path, {"x.yaml": text})
+    assert main(["plan", "-C", str(tmp_path)]) == 0
+    assert "+ source s  new" in capsys.readouterr().out
+
+
 def test_columns_that_are_declared_need_no_polars(tmp_path):
     write_repo(tmp_path, {"base.yaml": BASE})
     code = "import sys; from featurectl.cli.main import main; main(['validate']); print(*sys.modules)"

@@ -44,9 +44,15 @@ feature_views:
 """
 
 
+DATA = {"data/arrivals.parquet": "", "data/flights.parquet": "", "data/airports.parquet": ""}
+
+
 def write_repo(root: Path, files: dict[str, str]) -> Path:
-    """Write a repository of some files; the project's own is there when none is given."""
-    for name, text in ({"featurectl.yaml": PROJECT} | files).items():
+    """Write a repository of some files.
+
+    Its own file, and what stands in for the data of BASE's sources, are there when none are given.
+    """
+    for name, text in ({"featurectl.yaml": PROJECT} | DATA | files).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())

@@ -1,0 +1,58 @@
+"""The files that the path of a source means, found without opening any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from featurectl.errors import DataError
+from featurectl.spec.definition import Source
+from featurectl.spec.environment import has_variable
+
+_SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
+
+
+def source_files(source: Source, root: Path, path: str) -> list[Path]:
+    """Return the files of a source, sorted; `path` is its path below the root with its variables filled in.
+
+    Raises:
+        DataError: FC501, there is none.
+    """
+    files = find_files(root, path, _SUFFIXES[source.format])
+    if not files:
+        raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501")
+    return files
+
+
+def check_there(source: Source, root: Path) -> None:
+    """Check that a source has files, as far as that can be told here: not in object stores, databases and streams.
+
+    Raises:
+        DataError: FC501, there is none.
+    """
+    if source.format in {"sql", "stream"} or "://" in source.path or has_variable(source.path):
+        return
+    if source.format != "delta":
+        source_files(source, root, source.path)
+    elif not (root / source.path / "_delta_log").is_dir():
+        raise DataError(f"source {source.name}: no Delta table at {source.path}", code="FC501")
+
+
+def find_files(root: Path, path: str, suffix: str) -> list[Path]:
+    """Return the files of a path below the root, sorted: the file, those in the folder, or those of the pattern.
+
+    Of a folder the files count that have the suffix (a pattern), at any depth; names that begin with `.` or `_`
+    are left out.
+    """
+    whole = root / path
+    if whole.is_file():
+        return [whole]
+    if whole.is_dir():
+        found = whole.rglob(f"*.{suffix}")
+        return sorted(f for f in found if f.is_file() and not _hidden(f.relative_to(whole)))
+    base, pattern = (Path(whole.anchor), whole.relative_to(whole.anchor)) if Path(path).is_absolute() else (root, path)
+    return sorted(file for file in base.glob(str(pattern)) if file.is_file())
+
+
+def _hidden(file: Path) -> bool:
+    return any(name.startswith((".", "_")) for name in file.parts)
