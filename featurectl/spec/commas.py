@@ -56,7 +56,18 @@ def _whole(key: Scalar, pieces: list[Scalar], report: Report) -> Scalar:
         "FC003",
         f'the value of "{key.text}" was cut at a comma: "{pieces[0].text}" is all that is left of it',
         span.place,
-        suggestion=f'did you mean {key.text}: "{text}"?',
+        suggestion=f"did you mean {key.text}: {_quoted(text)}?",
         note="inside {...} or [...] a value that holds a comma must be quoted",
     )
     return Scalar(text, text, span, "")
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML in quotes: single ones when it holds double quotes or backslashes.
+
+    >>> print(_quoted("f(a, 'b')"), _quoted('f("A b", 0)'))
+    "f(a, 'b')" 'f("A b", 0)'
+    """
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'

@@ -16,13 +16,15 @@ from featurectl.spec.scope import Issue, Part
 Kind = Literal["entity", "source", "feature_view", "model", "test", "pipeline", "alert", "notifier"]
 T = TypeVar("T")
 WORDS: Mapping[str, str] = {"feature_view": "feature view"}
+_PLURALS: Mapping[str, str] = {"entity": "entities"}
 
 
 @dataclass(slots=True)
 class Declared:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
-    `later` are the parts of the language that this version does not run.
+    `later` are the parts of the language that this version does not run. After a file that could not be read
+    (`unread`), a name that nothing has may stand there: it is not reported.
     """
 
     report: Report
@@ -34,6 +36,7 @@ class Declared:
     broken: set[tuple[Kind, str]] = field(default_factory=set)
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
     later: list[Problem] = field(default_factory=list)
+    unread: bool = False
 
     def not_run(self, what: str, place: Place) -> None:
         """Note a valid part of the language that this version does not run."""
@@ -49,6 +52,8 @@ class Declared:
 
     def unknown(self, kind: Kind, name: str, place: Place) -> None:
         """Report a name that nothing of a kind has, with the nearest that something has."""
+        if self.unread:
+            return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
         word = WORDS.get(kind, kind)
         suggestion = did_you_mean(name, known)
@@ -61,7 +66,7 @@ class Declared:
                 message=f'no {word} "{name}"',
                 place=place,
                 suggestion=suggestion,
-                notes=() if suggestion else (f"{word}s: {names}",),
+                notes=() if suggestion else (f"{_PLURALS.get(kind, f'{word}s')}: {names}",),
                 related=related,
             )
         )

@@ -24,9 +24,16 @@ from featurectl.spec.repo import Environment, Repo
 from featurectl.spec.report import Report, did_you_mean
 from featurectl.spec.resolve_model import resolve_model
 from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline, resolve_test
-from featurectl.spec.resolve_source import SchemaReader, resolve_entity, resolve_environment, resolve_source
+from featurectl.spec.resolve_source import (
+    SchemaReader,
+    check_history,
+    resolve_entity,
+    resolve_environment,
+    resolve_source,
+)
 from featurectl.spec.resolve_view import resolve_view
 from featurectl.spec.shape import Shape
+from featurectl.spec.values import describe
 
 PROJECT_FILE: Final = "featurectl.yaml"
 DATA_FOLDER: Final = "data"
@@ -56,8 +63,8 @@ class _Files:
 def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     """Return what the files below `root` mean; what is wrong with them is in `Repo.problems`.
 
-    `schemas` is asked about each source with a path or a query: it gives the columns of one that declares none (None:
-    not known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
+    `schemas` gives the columns of a source that declares none (None: not known; `DataError`: a problem at the
+    source's path); without it no data is looked at.
     """
     declared = Declared(Report())
     files = _read_files(root, declared)
@@ -67,8 +74,7 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     sources = _of(files, SourceShape)
     resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas))
     for source in sources:
-        if source.history is not None:
-            declared.find(declared.sources, "source", source.history, source.fields.scalar("history"))
+        check_history(source, declared)
     views = _of(files, FeatureViewShape)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
@@ -125,6 +131,7 @@ def _read_files(root: Path, declared: Declared) -> _Files:
         found = len(declared.report.problems)
         node = _read_file(path, relative, declared.report)
         if node is None:
+            declared.unread |= len(declared.report.problems) > found
             if relative == PROJECT_FILE and len(declared.report.problems) == found:
                 message = "the file is empty: it needs a project and its environments"
                 declared.report.error("FC103", message, Place(relative))
@@ -159,7 +166,8 @@ def _read_lists(node: Fields, files: _Files, declared: Declared) -> None:
             suggestion = did_you_mean(key, LISTS)
             declared.report.error("FC102", f'unknown key "{key}" in a file', place, suggestion=suggestion, note=note)
         elif not isinstance(items, Items):
-            declared.report.error("FC101", f"expected a list of {key}", node.place(key))
+            message = f"expected a list of {key}, found {describe(items)}"
+            declared.report.error("FC101", message, node.place(key))
         else:
             for item in items:
                 _read_object(key, item, files, declared)

@@ -85,6 +85,8 @@ def _report_syntax(file: File, report: Report, error: yaml.MarkedYAMLError) -> N
     note = f"a value that begins with {char} must be quoted" if char and char in "`@%&*!" else ""
     if char == "\t":
         note = "YAML is indented by spaces, not by tabs"
+    elif "did not find expected ','" in message:
+        note = "inside {...} or [...] a value that holds a comma, or begins with a quote, must be quoted"
     report.error("FC002", message, file.place(index, index + 1), note=note)
 
 
@@ -130,7 +132,7 @@ class _Reader:
     def _refuse_word(self, event: yaml.Event, message: str, note: str) -> None:
         """Report the word at the beginning of an event alone, not all that belongs to it."""
         span = self._span(event)
-        word = re.match(r"\S+", self._file.text[span.start : span.start + 200])
+        word = re.match(r"[^\s,\[\]{}]+", self._file.text[span.start : span.start + 200])
         end = span.start + len(word[0]) if word else span.end
         self._report.error("FC005", message, self._file.place(span.start, end), note=note)
 
@@ -148,7 +150,10 @@ class _Reader:
         style = event.style or ""
         style = "" if style == ":" else style
         value = event.value if style else scalar_value(event.value)
-        scalar = Scalar(event.value, value, self._span(event), style)
+        text = event.value
+        if not text and not style and event.anchor is not None:  # `owner: &ops`: the text is meant
+            text = value = f"&{event.anchor}"
+        scalar = Scalar(text, value, self._span(event), style)
         top = self._stack[-1] if self._stack else None
         if top is not None and top.mapping and top.expects_key:
             merge = scalar.text == "<<" and not style

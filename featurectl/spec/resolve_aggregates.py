@@ -45,10 +45,10 @@ class Stored:
 def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, str] | None, declared: Declared) -> None:
     """Add the features of one aggregate; what is wrong with it is reported and leaves it out."""
     ops = list(_ops(shape, declared))
-    lacking = {message: node for op, node in reversed(ops) if (message := _lack(shape, op))}
-    for message, node in lacking.items():
-        declared.report.error("FC304", message, node.span.place)
-    ops = [(op, node) for op, node in ops if not _lack(shape, op)]
+    lacking = {lack: node for op, node in reversed(ops) if (lack := _lack(shape, op))}
+    for lack, node in lacking.items():
+        declared.report.error(lack.code, lack.message, (shape.fields.scalar(lack.key) or node).span.place)
+    ops = [(op, node) for op, node in ops if _lack(shape, op) is None]
     if not ops or not _pieces_fit(shape, columns, declared):
         return
     column = _input(shape, stored)
@@ -97,25 +97,36 @@ def _ops(shape: AggregateShape, declared: Declared) -> Iterator[tuple[str, Scala
         declared.report.error("FC104", f'no aggregate "{op}"', node.span.place, suggestion=suggestion, note=note)
 
 
-def _lack(shape: AggregateShape, op: str) -> str:
-    """Return what an aggregate of this op lacks or has too much, or an empty text."""
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """What an aggregate lacks or has too much: at the key's value when it has that key, else at the op."""
+
+    message: str
+    key: str = ""
+    code: str = "FC304"
+
+
+def _lack(shape: AggregateShape, op: str) -> _Lack | None:
+    """Return what an aggregate of this op lacks or has too much, or None."""
     aggregate = AGGREGATES[op]
-    message = ""
     if aggregate.needs_column and shape.column is None:
-        message = f'{op} needs a "column"'
-    elif aggregate.parameter == "n" and (shape.n is None or not 1 <= shape.n <= 10_000):
-        message = f'{op} needs "n", from 1 to 10,000'
-    elif aggregate.parameter == "q" and (shape.q is None or not 0 < shape.q < 1):
-        message = f'{op} needs "q", above 0 and below 1'
-    elif shape.where is not None and shape.name is None:
-        message = 'an aggregate with "where" needs a "name"'
-    elif shape.name is not None and len(shape.op) > 1:
-        message = 'a "name" goes with one op alone'
-    else:
-        for key in ("n", "q"):
-            if getattr(shape, key) is not None and not any(_parameter(o) == key for o in shape.op):
-                message = f'{op} takes no "{key}"'
-    return message
+        return _Lack(f'{op} needs a "column"')
+    if aggregate.parameter == "n" and shape.n is None:
+        return _Lack(f'{op} needs "n", from 1 to 10,000')
+    if aggregate.parameter == "q" and shape.q is None:
+        return _Lack(f'{op} needs "q", above 0 and below 1')
+    if aggregate.parameter == "n" and shape.n is not None and not 1 <= shape.n <= 10_000:
+        return _Lack(f'"n" is from 1 to 10,000, not {shape.n:,}', "n", "FC104")
+    if aggregate.parameter == "q" and shape.q is not None and not 0 < shape.q < 1:
+        return _Lack(f'"q" is above 0 and below 1, not {shape.q:g}', "q", "FC104")
+    if shape.where is not None and shape.name is None:
+        return _Lack('an aggregate with "where" needs a "name"')
+    if shape.name is not None and len(shape.op) > 1:
+        return _Lack('a "name" goes with one op alone')
+    for key in ("n", "q"):
+        if getattr(shape, key) is not None and not any(_parameter(o) == key for o in shape.op):
+            return _Lack(f'{op} takes no "{key}"', key)
+    return None
 
 
 def _parameter(op: str) -> str | None:

@@ -77,6 +77,8 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
     typed, issues = check_model(model, spine.source.columns, _views(model, declared))
     if any(("feature_view", name) in declared.broken for name in inputs.views):
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
+    given = {f'no column "{name}"' for name, _ in inputs.columns}
+    issues = [i for i in issues if not (i.part == ("label", "expr") and i.message in given)]  # FC308 tells it better
     tell(declared.report, issues, inputs.places, shape.fields.head)
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
@@ -227,10 +229,14 @@ def _label(shape: LabelShape, declared: Declared) -> Label | None:
             near = did_you_mean(shape.op, AGGREGATES)
             declared.report.error("FC104", f'no aggregate "{shape.op}"', fields.place("op"), suggestion=near)
             return None
-        entity = declared.find(declared.entities, "entity", shape.entity or "", fields.scalar("entity"))
-        source = declared.find(declared.sources, "source", shape.source or "", fields.scalar("source"))
+        if shape.entity is not None:
+            entity = declared.find(declared.entities, "entity", shape.entity, fields.scalar("entity"))
+        if shape.source is not None:
+            source = declared.find(declared.sources, "source", shape.source, fields.scalar("source"))
         if entity is None or source is None or shape.op is None:
             return None
+    elif shape.op is not None:  # half a horizon, reported already
+        return None
     return Label(
         name=shape.name,
         expression=Expression(shape.expr) if shape.expr is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeGuard
 
@@ -13,6 +13,7 @@ from featurectl.spec.definition import FeatureTest, FeatureView
 from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape, StageShape, listed_names
 from featurectl.spec.model_view import FeatureTestShape
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.problems import Problem
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.values import plain_data
@@ -34,8 +35,7 @@ def check_pipeline(shape: PipelineShape, declared: Declared) -> None:
     for stage in shape.stages:
         for node in listed_names(stage.fields, "needs"):
             if node.text not in seen:
-                message = f'no stage "{node.text}" in this pipeline'
-                declared.report.error("FC201", message, node.span.place, suggestion=did_you_mean(node.text, seen))
+                _report_stage(node, seen, declared)
         for key in ("on_success", "on_failure"):
             _check_names("notifier", listed_names(stage.fields, key), declared)
     _check_cycle(seen, declared)
@@ -47,11 +47,45 @@ def _check_cycle(stages: Mapping[str, StageShape], declared: Declared) -> None:
         n for n, s in stages.items() if n not in done and all(x in done or x not in stages for x in s.needs)
     ]:
         done.update(ready)
-    for name, stage in stages.items():
-        if name not in done:
-            message = f'stage "{name}" needs itself, through what it needs'
-            declared.report.error("FC209", message, stage.fields.place("needs"))
-            return
+    circle = _circle(stages, done)
+    if circle:
+        message = f"stages need each other in a circle: {' -> '.join([*circle, circle[0]])}"
+        declared.report.error("FC209", message, stages[circle[0]].fields.place("needs"))
+
+
+def _circle(stages: Mapping[str, StageShape], done: Collection[str]) -> list[str]:
+    """Return the stages of one circle, each needing the next, from the first of the file; empty when there is none.
+
+    `done` are the stages that wait for no circle: each of the others needs one of the others.
+    """
+    path: list[str] = []
+    name = next((name for name in stages if name not in done), "")
+    while name and name not in path:
+        path.append(name)
+        name = next(other for other in stages[name].needs if other in stages and other not in done)
+    circle = path[path.index(name) :] if name else []
+    first = min(range(len(circle)), key=lambda at: list(stages).index(circle[at]), default=0)
+    return circle[first:] + circle[:first]
+
+
+def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Declared) -> None:
+    """Report FC201 for a stage that a pipeline does not have."""
+    suggestion = did_you_mean(node.text, stages)
+    related = tuple(
+        (stage.fields.head, f'stage "{name}" stands here')
+        for name, stage in stages.items()
+        if f'"{name}"' in suggestion
+    )
+    declared.report.add(
+        Problem(
+            code="FC201",
+            message=f'no stage "{node.text}" in this pipeline',
+            place=node.span.place,
+            suggestion=suggestion,
+            notes=() if suggestion else (f"stages: {', '.join(stages)}",),
+            related=related,
+        )
+    )
 
 
 def check_alert(shape: AlertShape, declared: Declared) -> None:
@@ -80,7 +114,9 @@ def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | N
         declared.find(declared.models, "model", shape.model, shape.fields.scalar("model"))
         declared.not_run("tests of a model's features are", shape.fields.keys["model"].place)
         return None
-    view = declared.find(declared.views, "feature_view", shape.view or "", shape.fields.scalar("view"))
+    if shape.view is None:
+        return None
+    view = declared.find(declared.views, "feature_view", shape.view, shape.fields.scalar("view"))
     if view is None:
         return None
     _check_rows(shape, view, declared)
@@ -126,7 +162,7 @@ def _check_rows(shape: FeatureTestShape, view: FeatureView, declared: Declared) 
                 suggestion = did_you_mean(name, known)
                 place = row.keys[name].place
                 declared.report.error("FC311", f'no column "{name}"', place, suggestion=suggestion, note=note)
-            else:
+            elif name != source.event_time:
                 _check_value(row, name, (known or {}).get(name, UNKNOWN), declared)
         if source.event_time is not None and (known is None or source.event_time in known):
             _check_time(row, source.event_time, "row", declared)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from featurectl.dtypes import DATE, KEY_TYPES, TIMESTAMP
+from featurectl.dtypes import KEY_TYPES
 from featurectl.errors import DataError
 from featurectl.expressions.tree import Expression
 from featurectl.spec.declared import Declared, not_run, tell
@@ -19,7 +19,7 @@ from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
 from featurectl.spec.report import did_you_mean
-from featurectl.spec.scope import Part
+from featurectl.spec.scope import Part, Scope
 from featurectl.spec.typing_source import TIMES, check_source, row_columns
 from featurectl.spec.values import is_reserved
 from featurectl.units import parse_instant
@@ -73,11 +73,13 @@ def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:
             note = f"give the key another name: `join: {{NAME: {key}}}` of a view maps it to the column of the source"
             declared.report.error("FC105", message, keys.keys[key].place, note=note)
         for other in declared.entities.values():
-            if other.keys.get(key, dtype) != dtype:
+            if key not in other.keys:
+                continue
+            if other.keys[key] != dtype:
                 first = declared.places[("entity", other.name, "keys", key)]
                 message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
                 declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
-                break
+            break  # the first that has the key says its type
     return Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
 
 
@@ -92,18 +94,18 @@ def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
 
 
 def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None) -> Source:
-    """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
+    """Return a source with its columns as far as they are known; the schema reader is asked when none are declared."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
     readable = (source.path or source.sql) and len(declared.report.problems) == before
     _check_clocks(shape, declared)
     _note_later(shape, declared)
     columns = source.columns
-    if schemas is not None and readable:
-        found = _read_schema(source, shape, declared, schemas)
-        columns = found if columns is None else columns
+    if columns is None and schemas is not None and readable:
+        columns = _read_schema(source, shape, declared, schemas)
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)
+    _check_columns_of_checks(shape, row_columns(typed), declared)
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)
     return typed
@@ -189,6 +191,27 @@ def _check_clocks(shape: SourceShape, declared: Declared) -> None:
     shape.only_with(report, ("lateness",), "dedup_key")
 
 
+def check_history(shape: SourceShape, declared: Declared) -> None:
+    """Report a history that does not exist, or is a stream itself: it is read in a batch."""
+    if shape.history is None:
+        return
+    node = shape.fields.scalar("history")
+    found = declared.find(declared.sources, "source", shape.history, node)
+    if found is not None and found.format == "stream":
+        message = f'"{shape.history}" is a stream; a history is read from files or a database'
+        declared.report.error("FC104", message, shape.fields.place("history"))
+
+
+def _check_columns_of_checks(shape: SourceShape, columns: Mapping[str, str] | None, declared: Declared) -> None:
+    for check in shape.checks:
+        node = check.fields.scalar("column")
+        if columns is None or node is None or node.text in columns:
+            continue
+        scope = Scope(columns)
+        scope.column(("column",), node.text)
+        tell(declared.report, scope.issues, {("column",): node}, shape.fields.head)
+
+
 def _note_later(shape: SourceShape, declared: Declared) -> None:
     keys = shape.fields.keys
     if shape.stream is not None:
@@ -227,7 +250,7 @@ def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
         return
     columns = row_columns(source) or {}
     for name, dtype in sorted(columns.items(), key=lambda item: item[0] != "available_at"):  # the plainest name first
-        if _ARRIVAL.fullmatch(name.lower()) and name != source.event_time and dtype in (TIMESTAMP, DATE):
+        if _ARRIVAL.fullmatch(name.lower()) and name != source.event_time and dtype in TIMES:
             message = f'column "{name}" of source "{source.name}" looks like the time at which a row arrived'
             note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
             declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)

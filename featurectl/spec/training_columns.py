@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from featurectl.dtypes import FLOAT64
-from featurectl.expressions.check import expression_columns
+from featurectl.expressions.names import walk
+from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import ExpressionError
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import Label, Model, RequestInput
 from featurectl.spec.model_training import LabelShape, OutputShape, SpineShape
-from featurectl.spec.node import Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.typing_source import row_columns
 from featurectl.spec.typing_view import ASOF
@@ -63,20 +63,22 @@ def _check_label(label: Label, shape: LabelShape, given: tuple[dict[str, Place],
     node = shape.fields.scalar("expr")
     if label.expression is None or label.horizon_us is not None or node is None:
         return
-    for name in sorted(_columns(label.expression.text) & seen.keys()):
+    for name, (start, end) in sorted(_columns(label.expression.text).items()):
+        if name not in seen:
+            continue
         what = "a request column" if name in requested else "a feature"
-        place = _place_of(name, node)
+        place = node.place_of(start, end)
         message = f'the label reads "{name}", which is {what} of the model'
         declared.report.clash("FC308", message, place, (seen[name], "the model is given it here"))
 
 
-def _columns(text: str) -> frozenset[str]:
+def _columns(text: str) -> dict[str, tuple[int, int]]:
+    """Return the columns that an expression reads, each with the characters where it stands first."""
+    found: dict[str, tuple[int, int]] = {}
     try:
-        return expression_columns(text)
+        for part in walk(parse(text)):
+            if part.kind == "column":
+                found.setdefault(part.value, (part.start, part.end))
     except ExpressionError:  # reported already
-        return frozenset()
-
-
-def _place_of(name: str, node: Scalar) -> Place:
-    start = node.text.find(name)
-    return node.place_of(start, start + len(name)) if start >= 0 else node.span.place
+        return {}
+    return found
