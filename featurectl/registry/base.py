@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """Who changed a project, when, from which commit, and what."""
+    """Who changed a project, when, from which commit, and what.
+
+    `plan` is the JSON text of the applied plan; "" where there was none, and in entries older than the column.
+    """
 
     serial: int
     at: datetime
@@ -29,6 +33,22 @@ class HistoryEntry:
     commit: str
     command: str
     summary: str
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A project's lock: its ID, who holds it, since when (None: not known), and when its lease ends."""
+
+    id: str
+    holder: str
+    since: datetime | None
+    expires_at: datetime
+
+
+def lock_holder(who: str, command: str) -> str:
+    """Return this process as the holder of a lock: "ana@host, pid 4711, featurectl apply"."""
+    return f"{who}, pid {os.getpid()}, {command}"
 
 
 class Registry(Protocol):
@@ -37,17 +57,31 @@ class Registry(Protocol):
     def load_state(self, project: str) -> State:
         """Return the state of a project; an unknown one is empty, with serial 0. Never writes a project."""
 
-    def lock(self, project: str, holder: str) -> AbstractContextManager[None]:
-        """Hold the project's lock; `TryAgainError` names the holder when another command has it."""
+    def lock(
+        self, project: str, holder: str, timeout_s: float = 0.0, waiting: Callable[[str], None] | None = None
+    ) -> AbstractContextManager[str]:
+        """Hold the project's lock, and give its ID.
 
-    def write_change(self, state: State, change: Change, entry: HistoryEntry) -> State:
-        """Apply a change in one transaction; `TryAgainError` when the serial is no longer the state's."""
+        While another command has it, `waiting` is told who, and it is tried again for `timeout_s`; then
+        `TryAgainError` names the holder.
+        """
 
-    def write_model_version(self, project: str, version: ModelVersion, aliases: Sequence[str]) -> ModelVersion:
+    def unlock(self, project: str, lock_id: str) -> Lock:
+        """Take a lock away from its holder, who can't write under it any more; `UsageError` when it isn't there."""
+
+    def write_change(self, state: State, change: Change, entry: HistoryEntry, lock_id: str = "") -> State:
+        """Apply a change in one transaction, under the lock of that ID unless it is empty.
+
+        `TryAgainError` when the serial is no longer the state's, or the lock is another's by now.
+        """
+
+    def write_model_version(
+        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = ""
+    ) -> ModelVersion:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`."""
 
-    def write_alias(self, project: str, model: str, alias: str, version: int) -> None:
-        """Point an alias of a model at one of its versions."""
+    def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
+        """Point an alias of a model at one of its versions; `entry` tells the history."""
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +16,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 from featurectl.errors import StoreError, UsageError
 from featurectl.registry import tables
 
-HEAD: Final = "0001"  # the newest step in migrations/versions; a test compares them
-KNOWN: Final = (HEAD,)
+KNOWN: Final = ("0001", "0002")  # the steps in migrations/versions, oldest first; a test compares them
+HEAD: Final = KNOWN[-1]
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
+_WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -150,6 +152,7 @@ def _parse(url: str, shown: str) -> URL:
 
 
 def _open_engine(url: URL) -> Engine:
+    logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())  # else it draws the traceback of a Ctrl-C
     try:
         if url.get_backend_name() != "sqlite":
             return create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
@@ -164,10 +167,16 @@ def _open_engine(url: URL) -> Engine:
 
 
 def _begin(connection: Connection, *, writing: bool) -> None:
-    """Open the transaction on the server: SQLite's write lock is taken now, a reader sees one moment."""
+    """Open the transaction on the server: SQLite's write lock is taken now, a reader sees one moment.
+
+    A writer waits for another as long as SQLite's does, and does not keep others waiting when its machine is gone.
+    """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("begin immediate" if writing else "begin")
-    elif not writing:
+    elif writing:
+        limits = (f"set_config('{name}', '{BUSY_LIMIT_S}s', true)" for name in _WRITER_LIMITS)
+        connection.exec_driver_sql(f"select {', '.join(limits)}")
+    else:
         connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
 
 

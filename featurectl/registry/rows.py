@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -76,11 +76,26 @@ def history_row(project: str, entry: HistoryEntry, serial: int) -> dict[str, obj
         "commit_id": entry.commit,
         "command": entry.command,
         "summary": entry.summary,
+        "plan": entry.plan,
     }
 
 
+def registered_entry(version: ModelVersion, aliases: Sequence[str], who: str) -> HistoryEntry:
+    """Return what the history tells of a model version: "late v3, champion -> v3"."""
+    rejected = " (rejected)" if version.status == "rejected" else ""
+    moved = "".join(f", {alias} -> v{version.version}" for alias in aliases)
+    return HistoryEntry(
+        serial=0,
+        at=version.created_at,
+        who=who,
+        commit=version.code_commit,
+        command="train",
+        summary=f"{version.model} v{version.version}{rejected}{moved}",
+    )
+
+
 def load_history(row: Row) -> HistoryEntry:
-    """Return the history entry that a row holds."""
+    """Return the history entry that a row holds; a registry of the first schema keeps no plans."""
     at = parse_instant(row["at"])
     assert at is not None, f"no instant: {row['at']}"
     return HistoryEntry(
@@ -90,6 +105,7 @@ def load_history(row: Row) -> HistoryEntry:
         commit=row["commit_id"],
         command=row["command"],
         summary=row["summary"],
+        plan=row.get("plan", ""),
     )
 
 

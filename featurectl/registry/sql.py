@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from random import SystemRandom
 from typing import Final
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspect, select, update
 
-from featurectl.errors import StoreError, TryAgainError, UsageError
+from featurectl.errors import FeaturectlError, StoreError, TryAgainError, UsageError
 from featurectl.registry import tables
-from featurectl.registry.base import Change, HistoryEntry
+from featurectl.registry.base import Change, HistoryEntry, Lock
 from featurectl.registry.database import Database, registry_id
+from featurectl.registry.dialect import insert_new, read_clock
+from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
 from featurectl.registry.rows import (
     history_row,
     load_history,
@@ -23,16 +26,12 @@ from featurectl.registry.rows import (
     load_object,
     model_document,
     object_row,
+    registered_entry,
 )
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.environment import shown_location
-from featurectl.units import format_instant, format_iso, parse_instant
 
-LEASE: Final = timedelta(minutes=10)  # a lock whose holder has died is free after this
-
-
-def _real_clock() -> datetime:
-    return datetime.now(UTC)
+_POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
 
 
 class SqlRegistry:
@@ -40,10 +39,10 @@ class SqlRegistry:
 
     Nothing is opened before the first call. Reading a registry that does not exist gives empty projects and makes
     nothing; the first write makes the database's folder and tables. `shown` is what errors call it, the URL without
-    its secrets by default; `clock` is what leases run by.
+    its secrets by default; `clock` is what leases run by, instead of the clock that all users of the database share.
     """
 
-    def __init__(self, url: str, *, shown: str = "", clock: Callable[[], datetime] = _real_clock) -> None:
+    def __init__(self, url: str, *, shown: str = "", clock: Callable[[], datetime] | None = None) -> None:
         self._database = Database(url, shown or shown_location(url))
         self._clock = clock
 
@@ -55,44 +54,78 @@ class SqlRegistry:
             return _load_state(connection, project)
 
     @contextmanager
-    def lock(self, project: str, holder: str) -> Iterator[None]:
-        """Hold the project's lock for the body, at most ten minutes.
+    def lock(
+        self, project: str, holder: str, timeout_s: float = 0.0, waiting: Callable[[str], None] | None = None
+    ) -> Iterator[str]:
+        """Hold the project's lock for the body, and give its ID.
+
+        While another has it, `waiting` is told who (once each), and it is tried again for `timeout_s`. The lease is
+        `locks.LEASE`: a body that takes longer can write as long as nobody has taken the lock meanwhile.
 
         Raises:
-            TryAgainError: another holder has it; the message names them.
+            TryAgainError: another holder has it still; the message names them.
         """
-        token = str(uuid.uuid4())
-        self._take_lock(project, holder, token)
+        lock_id = uuid.uuid4().hex[:12]
         try:
-            yield
+            self._wait_for_lock(project, holder, lock_id, timeout_s, waiting)
+        except FeaturectlError:
+            raise
+        except BaseException:  # Ctrl-C, say: it may have come between taking the lock and knowing it
+            self._release_lock(project, lock_id)
+            raise
+        try:
+            yield lock_id
         finally:
-            with suppress(StoreError):  # what the body did stands, and the lease ends by itself
-                self._release_lock(project, token)
+            try:
+                self._release_lock(project, lock_id)
+            except KeyboardInterrupt:
+                self._release_lock(project, lock_id)
+                raise
 
-    def write_change(self, state: State, change: Change, entry: HistoryEntry) -> State:
+    def unlock(self, project: str, lock_id: str) -> Lock:
+        """Take a lock away from its holder, who can't write under it any more, and return it.
+
+        Raises:
+            UsageError: the project has no such lock; the hint describes the one that it has.
+        """
+        with self._database.reading() as connection:
+            if connection is None:
+                raise not_locked(project)
+        with self._database.writing() as connection:
+            return remove_lock(connection, project, lock_id)
+
+    def write_change(self, state: State, change: Change, entry: HistoryEntry, lock_id: str = "") -> State:
         """Apply a change in one transaction, with its entry in the history, and return the new state.
 
+        `lock_id` is the lock that it is done under; empty: under none.
+
         Raises:
-            TryAgainError: the project has changed since `state` was read.
+            TryAgainError: the project has changed since `state` was read, or the lock is no longer held.
         """
         with self._database.writing() as connection:
+            if lock_id:
+                hold_lock(connection, state.project, lock_id)
             serial = _next_serial(connection, state.project)
             if serial != state.serial + 1 or state.registry_id not in ("", registry_id(connection)):
                 raise TryAgainError(
                     f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now",
                     hint="plan again",
                 )
-            for item in (*change.write, *change.retire):
-                _delete_object(connection, state.project, item)
+            _delete_objects(connection, state.project, [*change.write, *change.retire])
             kept = [*change.write, *(replace(item, current=False) for item in change.retire)]
             _insert(connection, tables.objects, [object_row(state.project, item, entry.at) for item in kept])
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
             return _load_state(connection, state.project)
 
-    def write_model_version(self, project: str, version: ModelVersion, aliases: Sequence[str]) -> ModelVersion:
-        """Register a model version under the next number (the argument's number is ignored), moving `aliases`."""
+    def write_model_version(
+        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = ""
+    ) -> ModelVersion:
+        """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
+
+        `who` is what the history tells of it; when and from which commit the version says itself.
+        """
         with self._database.writing() as connection:
-            _next_serial(connection, project)
+            serial = _next_serial(connection, project)
             table = tables.model_versions.c
             last = select(func.max(table.version)).where(table.project == project, table.model == version.model)
             version = replace(version, version=(connection.execute(last).scalar() or 0) + 1)
@@ -100,16 +133,17 @@ class SqlRegistry:
             _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
             for alias in aliases:
                 _set_alias(connection, (project, version.model, alias), version.version)
+            _insert(connection, tables.history, [history_row(project, registered_entry(version, aliases, who), serial)])
         return version
 
-    def write_alias(self, project: str, model: str, alias: str, version: int) -> None:
-        """Point an alias of a model at one of its versions.
+    def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
+        """Point an alias of a model at one of its versions; `entry` tells the history.
 
         Raises:
             UsageError: the model has no such version.
         """
         with self._database.writing() as connection:
-            _next_serial(connection, project)
+            serial = _next_serial(connection, project)
             table = tables.model_versions.c
             found = select(table.version).where(
                 table.project == project, table.model == model, table.version == version
@@ -117,6 +151,7 @@ class SqlRegistry:
             if connection.execute(found).first() is None:
                 raise UsageError(f"model {model} has no version {version}")
             _set_alias(connection, (project, model, alias), version)
+            _insert(connection, tables.history, [history_row(project, entry, serial)])
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""
@@ -124,33 +159,36 @@ class SqlRegistry:
             if connection is None:
                 return ()
             table = tables.history
-            query = select(table).where(table.c.project == project).order_by(table.c.serial.desc())
+            there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+            known = [column for column in table.columns if column.name in there]  # reading upgrades no schema
+            query = select(*known).where(table.c.project == project).order_by(table.c.serial.desc())
             return tuple(load_history(dict(row)) for row in connection.execute(query).mappings())
 
     def close(self) -> None:
         """Give back connections."""
         self._database.close()
 
-    def _take_lock(self, project: str, holder: str, token: str) -> None:
-        now, table = self._clock(), tables.locks
-        with self._database.writing() as connection:
-            held = connection.execute(select(table).where(table.c.project == project)).mappings().first()
-            expires = parse_instant(held["expires_at"]) if held else None
-            if held and expires and expires > now:
-                raise TryAgainError(
-                    f"project {project} is locked by {held['holder']}",
-                    hint=f"wait until it is done; the lock ends by itself at {format_instant(expires)} UTC",
-                )
-            if held:
-                connection.execute(delete(table).where(table.c.token == held["token"]))
-            row = {"project": project, "token": token, "holder": holder, "expires_at": format_iso(now + LEASE)}
-            if not _insert_new(connection, table, row):
-                raise TryAgainError(f"project {project} is locked by another command, at this moment")
+    def _wait_for_lock(
+        self, project: str, holder: str, lock_id: str, timeout_s: float, waiting: Callable[[str], None] | None
+    ) -> None:
+        begin, told = time.monotonic(), ""
+        while (held := self._take_lock(project, holder, lock_id)).id != lock_id:
+            waited_s = time.monotonic() - begin
+            if waited_s >= timeout_s:
+                raise refusal(project, held, waited_s if timeout_s else 0)
+            if waiting and told != held.holder:
+                told = held.holder
+                waiting(told)
+            time.sleep(min(SystemRandom().uniform(*_POLL_S), timeout_s - waited_s))
 
-    def _release_lock(self, project: str, token: str) -> None:
-        table = tables.locks
+    def _take_lock(self, project: str, holder: str, lock_id: str) -> Lock:
         with self._database.writing() as connection:
-            connection.execute(delete(table).where(table.c.project == project, table.c.token == token))
+            now = self._clock() if self._clock else read_clock(connection)
+            return take_lock(connection, project, holder, lock_id, now)
+
+    def _release_lock(self, project: str, lock_id: str) -> None:
+        with suppress(StoreError), self._database.writing() as connection:  # without it the lease ends by itself
+            delete_lock(connection, project, lock_id)
 
 
 def _load_state(connection: Connection, project: str) -> State:
@@ -172,22 +210,17 @@ def _load_state(connection: Connection, project: str) -> State:
 def _next_serial(connection: Connection, project: str) -> int:
     """Return the project's serial grown by one, holding its row, so that no other transaction grows it too."""
     table = tables.projects
-    _insert_new(connection, table, {"project": project, "serial": 0})
+    insert_new(connection, table, {"project": project, "serial": 0})
     grown = update(table).where(table.c.project == project).values(serial=table.c.serial + 1).returning(table.c.serial)
     return int(connection.execute(grown).scalar_one())
 
 
-def _insert_new(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
-    """Insert a row unless its key is there; True when it was inserted. Waits for a transaction that does the same."""
-    insert_new = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-    statement = insert_new(table).values(row).on_conflict_do_nothing().returning(table.c.project)
-    return connection.execute(statement).first() is not None
-
-
-def _delete_object(connection: Connection, project: str, item: ObjectVersion) -> None:
+def _delete_objects(connection: Connection, project: str, items: Sequence[ObjectVersion]) -> None:
     table = tables.objects
-    same = (table.c.kind == item.kind, table.c.name == item.name, table.c.version == item.version)
-    connection.execute(delete(table).where(table.c.project == project, *same))
+    same = [table.c[key] == bindparam(f"old_{key}") for key in ("kind", "name", "version")]
+    keys = [{"old_kind": item.kind, "old_name": item.name, "old_version": item.version} for item in items]
+    if keys:
+        connection.execute(delete(table).where(table.c.project == project, *same), keys)
 
 
 def _set_alias(connection: Connection, key: tuple[str, str, str], version: int) -> None:

@@ -55,7 +55,7 @@ aliases = Table(
     Column("version", Integer, nullable=False),
 )
 
-# One row an apply; `serial` is the one that it made.
+# One row a change of a project; `serial` is the one that it made, `plan` the applied plan's JSON.
 history = Table(
     "history",
     METADATA,
@@ -66,14 +66,16 @@ history = Table(
     Column("commit_id", Text, nullable=False),
     Column("command", Text, nullable=False),
     Column("summary", Text, nullable=False),
+    Column("plan", Text, nullable=False, server_default=""),
 )
 
-# One row a held lock; it is nobody's once `expires_at` has passed.
+# One row a held lock; anybody may take it once `expires_at` has passed.
 locks = Table(
     "locks",
     METADATA,
     Column("project", Text, primary_key=True),
     Column("token", Text, nullable=False),
     Column("holder", Text, nullable=False),
+    Column("since", Text, nullable=False, server_default=""),
     Column("expires_at", Text, nullable=False),
 )

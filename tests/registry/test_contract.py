@@ -21,6 +21,9 @@ VIEW = ObjectVersion(
     metadata="m",
 )
 ENTRY = HistoryEntry(serial=0, at=AT, who="ana@host", commit="3f2c1ab", command="apply", summary="1 added")
+MOVED = HistoryEntry(
+    serial=0, at=AT, who="eve@host", commit="", command="models promote", summary="late champion -> v2"
+)
 MODEL = ModelVersion(
     model="late",
     version=0,
@@ -129,7 +132,7 @@ def test_projects_of_one_registry_do_not_see_each_other(registry):
 
 def test_the_history_is_newest_first_and_says_who_when_and_from_what(registry):
     state = write(registry, registry.load_state("flights"), VIEW)
-    later = replace(ENTRY, at=AT + timedelta(hours=1), who="ben@host", commit="", summary="nothing")
+    later = replace(ENTRY, at=AT + timedelta(hours=1), who="ben@host", commit="", summary="nothing", plan='{"a": "☃"}')
     write(registry, state, entry=later)
     assert registry.read_history("flights") == (replace(later, serial=2), replace(ENTRY, serial=1))
 
@@ -147,49 +150,27 @@ def test_model_versions_are_numbered_and_read_back_whole(registry):
 def test_an_alias_moves_to_a_version_that_exists(registry):
     registry.write_model_version("flights", MODEL, ["champion"])
     registry.write_model_version("flights", MODEL, [])
-    registry.write_alias("flights", "late", "champion", 2)
+    registry.write_alias("flights", "late", "champion", 2, MOVED)
     assert registry.load_state("flights").aliases == {("late", "champion"): 2}
     with pytest.raises(UsageError, match="no version 3"):
-        registry.write_alias("flights", "late", "champion", 3)
-    assert registry.load_state("flights").aliases == {("late", "champion"): 2}
+        registry.write_alias("flights", "late", "champion", 3, MOVED)
+    state = registry.load_state("flights")
+    assert (state.aliases, state.serial) == ({("late", "champion"): 2}, 3)
+    assert len(registry.read_history("flights")) == 3
 
 
-def test_a_held_lock_names_its_holder(registry, open_registry):
-    with registry.lock("flights", "ana@host"):
-        with pytest.raises(TryAgainError, match="ana@host"):
-            with open_registry().lock("flights", "ben@host"):
-                pass
-        with open_registry().lock("other", "ben@host"):
-            pass
-
-
-def test_a_lock_is_released_whatever_happens(registry):
-    with pytest.raises(ZeroDivisionError):
-        with registry.lock("flights", "ana@host"):
-            raise ZeroDivisionError
-    with registry.lock("flights", "ana@host"):
-        pass
-
-
-def test_an_expired_lock_is_taken_over_and_not_released_by_its_old_holder(open_registry):
-    now = [AT]
-    first, second, third = (open_registry(lambda: now[0]) for _ in range(3))
-    with second.lock("warm", "up"):
-        pass
-    with first.lock("flights", "ana@host"):
-        now[0] = AT + timedelta(minutes=9, seconds=59)
-        with pytest.raises(TryAgainError):
-            with second.lock("flights", "ben@host"):
-                pass
-        now[0] = AT + timedelta(minutes=10)
-        held = second.lock("flights", "ben@host")
-        held.__enter__()
-    with pytest.raises(TryAgainError, match="ben@host"):
-        with third.lock("flights", "eve@host"):
-            pass
-    held.__exit__(None, None, None)
-    with third.lock("flights", "eve@host"):
-        pass
+def test_the_history_tells_of_every_serial_also_of_models_and_aliases(registry):
+    write(registry, registry.load_state("flights"), VIEW)
+    registry.write_model_version("flights", MODEL, ["champion", "challenger"], "ben@host")
+    registry.write_model_version("flights", replace(MODEL, status="rejected", code_commit=""), [])
+    registry.write_alias("flights", "late", "champion", 2, MOVED)
+    told = [(e.serial, e.at, e.who, e.commit, e.command, e.summary) for e in registry.read_history("flights")]
+    assert told == [
+        (4, AT, "eve@host", "", "models promote", "late champion -> v2"),
+        (3, AT, "", "", "train", "late v2 (rejected)"),
+        (2, AT, "ben@host", "3f2c1ab", "train", "late v1, champion -> v1, challenger -> v1"),
+        (1, AT, "ana@host", "3f2c1ab", "apply", "1 added"),
+    ]
 
 
 def race(open_registry, count, work):
@@ -226,18 +207,3 @@ def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registr
     came = race(open_registry, 4, lambda registry, n: registry.write_model_version("flights", MODEL, []))
     assert sorted(c.version for c in came) == [1, 2, 3, 4]
     assert open_registry().load_state("flights").serial == 4
-
-
-def test_one_of_two_that_lock_at_once_waits_for_nothing_and_is_told(open_registry):
-    entered = threading.Barrier(2)
-
-    def hold(registry, number):
-        try:
-            with registry.lock("flights", f"holder {number}"):
-                entered.wait()
-                return "held"
-        except TryAgainError:
-            entered.wait()
-            return "refused"
-
-    assert sorted(race(open_registry, 2, hold)) == ["held", "refused"]
