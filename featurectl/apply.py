@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import json
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageErro
 from featurectl.online.base import OnlineStore
 from featurectl.online.stored import online_view
 from featurectl.plan.model import Plan
-from featurectl.registry.base import Change, HistoryEntry, Registry
+from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
 from featurectl.registry.state import State
 from featurectl.spec.definition_json import load_view
 from featurectl.spec.repo import Repo
@@ -61,8 +63,8 @@ def apply_plan(target: Target, plan: Plan, author: Author) -> State:
     create_missing(target, plan)
     if plan.unchanged:
         return state
-    with target.registry.lock(plan.project, author.who):
-        return _register(target, plan, author)
+    with _lock(target, plan, author) as lock_id:
+        return _register(target, plan, author, lock_id)
 
 
 def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
@@ -73,14 +75,14 @@ def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: A
     """
     refuse_blocked(seen)
     create_missing(target, seen)
-    with target.registry.lock(seen.project, author.who):
+    with _lock(target, seen, author) as lock_id:
         state = target.registry.load_state(seen.project)
         if state.serial == seen.serial and state.digest() == seen.digest:
-            return seen, _register(target, seen, author)
+            return seen, _register(target, seen, author, lock_id)
         plan = make()
         refuse_blocked(plan)
         create_missing(target, plan)
-        return plan, _register(target, plan, author)
+        return plan, _register(target, plan, author, lock_id)
 
 
 def create_missing(target: Target, plan: Plan) -> None:
@@ -95,7 +97,12 @@ def create_missing(target: Target, plan: Plan) -> None:
             target.create_offline()
 
 
-def _register(target: Target, plan: Plan, author: Author) -> State:
+def _lock(target: Target, plan: Plan, author: Author) -> AbstractContextManager[str]:
+    holder = lock_holder(author.who, "featurectl apply")
+    return target.registry.lock(plan.project, holder, target.lock_timeout_s, target.waiting)
+
+
+def _register(target: Target, plan: Plan, author: Author, lock_id: str) -> State:
     """Write everything in one transaction, while holding the lock."""
     state = target.registry.load_state(plan.project)
     refuse_stale(plan, state, registry_is_new=not plan.registry_id)
@@ -108,8 +115,9 @@ def _register(target: Target, plan: Plan, author: Author) -> State:
         commit=author.commit,
         command="apply",
         summary=describe(plan),
+        plan=json.dumps(plan.to_json(), ensure_ascii=False, separators=(",", ":")),
     )
-    return target.registry.write_change(state, _registry_change(plan), entry)
+    return target.registry.write_change(state, _registry_change(plan), entry, lock_id)
 
 
 def refuse_stale(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
