@@ -5,7 +5,7 @@ Source: V. Pratt, Top down operator precedence (1973).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from featurectl.expressions.refused import (
@@ -28,6 +28,7 @@ _NOT, _COMPARISON, _SIGN = 3, 5, 9
 _BEFORE_BRACKETS: Final = frozenset({"timestamp", "date", "interval", "extract", "cast"})  # keywords that may be names
 
 
+@lru_cache(maxsize=1_024)
 def parse(text: str) -> Raw:
     """Return the raw tree of an expression.
 
@@ -45,12 +46,9 @@ class _Parser:
         self.text = text
         self.tokens = tokenize(text)
         self.index = 0
+        self.token = self.tokens[0]
         self.depth = 0
         self.count = 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.index]
 
     def parse(self) -> Raw:
         raw = self.expression(0)
@@ -70,6 +68,7 @@ class _Parser:
         token = self.token
         if token.kind != "end":
             self.index += 1
+            self.token = self.tokens[self.index]
         return token
 
     def at(self, *values: str) -> bool:
@@ -78,7 +77,8 @@ class _Parser:
     def take(self, value: str) -> bool:
         """Return whether the next token is this one, and step over it if so."""
         found = self.at(value)
-        self.index += found
+        if found:
+            self.advance()
         return found
 
     def expect(self, value: str) -> Token:
@@ -88,7 +88,7 @@ class _Parser:
 
     def node(self, kind: Kind, value: str, args: tuple[Raw, ...], start: int, end: int) -> Raw:
         self.count += 1
-        height = 1 + max((arg.height for arg in args), default=0)
+        height = 1 + max([arg.height for arg in args]) if args else 1
         if self.count > MAX_NODES:
             raise ExpressionError(f"more than {MAX_NODES} parts", start, end, "split it into two columns")
         if height > MAX_HEIGHT:
@@ -185,14 +185,14 @@ class _Parser:
             return raw
         if raw.kind == "number":  # so that the least int64 can be written
             value = raw.value[1:] if raw.value.startswith("-") else f"-{raw.value}"
-            return replace(raw, value=value, start=sign.start)
+            return raw._replace(value=value, start=sign.start)
         return self.node("negative", "", (raw,), sign.start, raw.end)
 
     def bracket(self) -> Raw:
         start = self.advance().start
         raw = self.expression(0)
         end = self.expect(")").end
-        return replace(raw, start=start, end=end) if raw.args else raw
+        return raw._replace(start=start, end=end) if raw.args else raw
 
     def keyword(self) -> Raw:
         token = self.token

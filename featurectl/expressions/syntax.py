@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 MAX_CHARACTERS: Final = 4_000
 MAX_NODES: Final = 500
@@ -16,8 +15,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """One part of an expression as written.
 
     `value` is the text that belongs to it: a name, an operator, a literal without its quotes, a type, a part.

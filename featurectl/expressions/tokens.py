@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final, Literal, NoReturn, cast
+from typing import Final, Literal, NamedTuple, NoReturn, cast
 
 from featurectl.expressions.syntax import MAX_CHARACTERS
 from featurectl.expressions.tree import ExpressionError
 
 TokenKind = Literal["number", "string", "name", "quoted", "keyword", "operator", "end"]
 
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _TOKEN: Final = re.compile(
-    r"""(?P<space>[ \t\r\n]+)
+    r"""[ \t\r\n]*(?:(?P<name>[^\W\d]\w*)
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))
     |(?P<string>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"]|"")+")
-    |(?P<name>[^\W\d]\w*)
-    |(?P<operator><=|>=|<>|!=|\|\||::|[-+*/%=<>(),])""",
+    |(?P<refused>--|/\*|==|\*\*|//|&&)
+    |(?P<operator><=|>=|<>|!=|\|\||::|[-+*/%=<>(),])
+    |(?P<end>\Z))""",
     re.VERBOSE,
 )
 KEYWORDS: Final = frozenset(
@@ -60,8 +61,7 @@ _CHARACTER_HINTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word, sign or literal; `value` is without quotes, a keyword in small letters."""
 
     kind: TokenKind
@@ -83,29 +83,38 @@ def tokenize(text: str) -> list[Token]:
         raise ExpressionError(f"longer than {MAX_CHARACTERS:,} characters", MAX_CHARACTERS, len(text), "split it")
     tokens: list[Token] = []
     place = 0
-    while place < len(text):
+    while True:
         match = _TOKEN.match(text, place)
-        if match is None or text[place : place + 2] in _REFUSED:
+        if match is None or match.lastgroup == "refused":
             _refuse(text, place)
-        if match.lastgroup != "space":
-            tokens.append(_token(match))
+        if match.lastgroup == "end":
+            return [*tokens, Token("end", "end of expression", len(text), len(text))]
+        tokens.append(_token(match))
         place = match.end()
-    return [*tokens, Token("end", "end of expression", len(text), len(text))]
 
 
 def _token(match: re.Match[str]) -> Token:
-    kind, text = cast("TokenKind", match.lastgroup), match.group()
+    kind = cast("TokenKind", match.lastgroup)
+    text, (start, end) = match[kind], match.span(kind)
+    if kind == "name":
+        small = text.lower()
+        return (
+            Token("keyword", small, start, end)
+            if small in KEYWORDS and text.isascii()
+            else Token(kind, text, start, end)
+        )
     if kind in ("string", "quoted"):
         quote = text[0]
         text = text[1:-1].replace(quote * 2, quote)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ExpressionError("half of a character, a lone surrogate", match.start(), match.end(), "write it whole")
-    elif kind == "name" and text.isascii() and text.lower() in KEYWORDS:
-        kind, text = "keyword", text.lower()
-    return Token(kind, "<>" if text == "!=" and kind == "operator" else text, match.start(), match.end())
+            raise ExpressionError("half of a character, a lone surrogate", start, end, "write it whole")
+    return Token(kind, "<>" if text == "!=" and kind == "operator" else text, start, end)
 
 
 def _refuse(text: str, place: int) -> NoReturn:
+    """Raise what is wrong after the white space at a place."""
+    if space := _SPACE.match(text, place):
+        place = space.end()
     if refused := _REFUSED.get(text[place : place + 2]):
         raise ExpressionError(refused[0], place, place + 2, refused[1])
     character = text[place]
