@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.plan import AllowBreaking, AllowRemove, Select, Surroundings, shown_root
+from featurectl.cli.plan import AllowBreaking, AllowRemove, Surroundings, shown_root
+from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 

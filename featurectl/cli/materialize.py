@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
         views: Annotated[list[str] | None, typer.Argument(help="Feature views; all by default.")] = None,
         full: Annotated[bool, typer.Option("--full", help="Read every source whole and rebuild the tables.")] = False,
         no_online: Annotated[bool, typer.Option("--no-online", help="Leave the online store alone.")] = False,
+        select: Select = None,
     ) -> Outcome:
         """Read new rows into the offline tables, then push online.
 
@@ -41,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
         with open_workspace(call.root(), call.env, call.instant()) as workspace:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
-            chosen = choose_views(state, views or [])
+            chosen = choose_views(state, select_views(workspace, state, views, select))
             clocks = NaiveClocks(call, workspace)
             runs = [_one(call, workspace, item, clocks, full=full, online=not no_online) for item in chosen]
         return Outcome(text=render_runs(runs), result={"views": [run_json(run) for run in runs]})

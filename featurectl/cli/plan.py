@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 from featurectl.errors import DataError, StoreError, UsageError
 
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
 CHANGES, PROBLEMS = 2, 1
 
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Only these objects: name, na*, tag:x, entity:x, kind:feature_view, path:glob, state:modified; "
-        "+x with what x is made of, x+ with what is made of it. May be repeated.",
-        metavar="TERM",
-    ),
-]
 AllowRemove = Annotated[
     list[str] | None, typer.Option(help="An object that may be removed; once for each.", metavar="NAME")
 ]

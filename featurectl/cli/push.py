@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import format_count, format_instant, format_iso
@@ -26,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     def push(
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None,
+        select: Select = None,
     ) -> Outcome:
         """Bring the online store up to the offline tables.
 
@@ -35,21 +37,22 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant()) as workspace:
-            chosen = _chosen(workspace.state(), views or [])
+            state = workspace.state()
+            chosen = _chosen(state, select_views(workspace, state, views, select), named=bool(views))
             pushed = [(item, _push(call, workspace, item)) for item in chosen]
         rows = [_cells(item, result) for item, result in pushed]
         text = "\n".join(render_table(_HEAD, rows)) if rows else "No applied view is online."
         return Outcome(text=text, result={"views": [_json(item, result) for item, result in pushed]})
 
 
-def _chosen(state: State, names: list[str]) -> list[ObjectVersion]:
-    """Return the online ones among the versions that are materialized; a view named must be online."""
+def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:
+    """Return the online ones among the versions that are materialized; a view that was named must be online."""
     from featurectl.materialize import choose_views
     from featurectl.spec.definition_json import load_view
 
     chosen = choose_views(state, names)
     online = [item for item in chosen if load_view(item.definition).online]
-    if offline := [item.name for item in chosen if names and item not in online]:
+    if offline := [item.name for item in chosen if named and item not in online]:
         raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
     return online
 
