@@ -22,6 +22,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.spec.code import code_digest
 from featurectl.spec.definition import (
     About,
+    CsvOptions,
     Derived,
     Entity,
     Feature,
@@ -215,11 +216,19 @@ def _clock_facts(source: Source) -> dict[str, Fact]:
         "dedup_key": _names(sorted(source.dedup_key)),
     }
     if source.format == "csv":
-        facts["csv.null_values"] = _names(sorted(source.csv.null_values))
+        facts["csv.null_values"] = _null_values(source.csv)
         facts["csv.timestamp_format"] = _plain(source.csv.timestamp_format)
     if source.sql:
         facts["sql.query"] = Fact(plain_query(source.sql.query), plain_query(source.sql.query))
     return facts
+
+
+def _null_values(csv: CsvOptions) -> Fact:
+    """Return the texts that a CSV file has for null; not set where nothing but an empty one is."""
+    texts = sorted(set(csv.null_values))
+    if texts == sorted(CsvOptions().null_values):
+        return Fact(None, "-")
+    return Fact(texts, ", ".join(json.dumps(text, ensure_ascii=False) for text in texts) or "none")
 
 
 def _clock_columns(source: Source) -> set[str]:

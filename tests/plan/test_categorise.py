@@ -5,7 +5,7 @@ import pytest
 from featurectl.errors import UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.spec.definition import About, Entity
+from featurectl.spec.definition import About, CsvOptions, Entity
 from featurectl.spec.place import Place
 from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import (
@@ -104,6 +104,22 @@ def test_a_feature_that_takes_the_place_of_another_is_a_removal_that_computes():
     plan = plan_of(repo_of(CARRIER, ARRIVALS, renamed), state_of(*ALL[:3]))
     assert plan.to_json()["materialize"] == [{"view": "delays", "version": 1, "whole": False}]
     assert plan.to_json()["summary"]["change"] == 1
+
+
+def test_a_source_that_becomes_parquet_changes_no_values_and_a_csv_option_shows_what_it_was():
+    def becoming_parquet(**options):
+        csv = with_source(DELAYS, format="csv", path="a.csv", csv=CsvOptions(**options))
+        state = state_of(CARRIER, csv.source, csv)
+        plan = plan_of(repo_of(CARRIER, ARRIVALS, DELAYS), state)
+        return {change.object: (change.kind, [reason[:4] for reason in told(change)]) for change in plan.changes}
+
+    fields = [("~", "format", "csv", "parquet"), ("~", "path", "a.csv", "data/arrivals.parquet")]
+    changes = becoming_parquet()
+    assert changes["feature_view"] == ("unchanged", [])
+    assert changes["source"] == ("metadata", [*fields, ("~", "csv.separator", ",", "-")])
+    for texts, shown in (((), "none"), (("NA", ""), '"", "NA"')):
+        kind, reasons = becoming_parquet(null_values=texts)["feature_view"]
+        assert (kind, reasons) == ("breaking", [("~", "source.csv.null_values", shown, "-")])
 
 
 def test_models_that_stay_are_named_together_and_rejected_ones_not_at_all():
