@@ -44,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
         from featurectl.training.choose import read_spine
         from featurectl.training.manifest import describe_training_set
-        from featurectl.training.output import check_columns, check_output, write_json, write_table
+        from featurectl.training.output import check_columns, check_output, write_with_manifest
         from featurectl.training.spine import Cut, cut_spine
         from featurectl.training.training_set import build_training_set
 
@@ -72,9 +72,7 @@ def add_to(app: typer.Typer) -> None:
             label = definition.spine.label if definition else None
             made = build_training_set(PolarsEngine(), rows, inputs, views, label)
             call.progress.done(f"joined {len(inputs)} columns of {len(views)} views")
-            write_table(made.rows, out)
-            manifest = describe_training_set(made, inputs, cut, model or "")
-            write_json(manifest, out.with_name(out.name + ".manifest.json"))
+            manifest = write_with_manifest(made.rows, out, describe_training_set(made, inputs, cut, model or ""))
         text = f"{out}: {format_count(made.rows.height)} rows, {made.rows.width} columns, {len(inputs)} of them inputs"
         return Outcome(text=text, result={"out": str(out), "manifest": manifest})
 

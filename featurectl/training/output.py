@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -76,30 +78,82 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
         UsageError: the file can't be written, or not with these columns.
     """
     check_columns(rows.schema, path)
-    _write_whole(path, lambda name: WRITERS[path.suffix.lower()](rows, name))
+    with _writing(path), _temporary(path) as data:
+        WRITERS[path.suffix.lower()](rows, str(data))
+        _sync(data)
+        data.replace(path)
 
 
-def write_json(document: Mapping[str, object], path: Path) -> None:
-    """Write a JSON document under a name that appears only when the file is whole."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
-    _write_whole(path, lambda name: Path(name).write_text(text))
+def manifest_path(path: Path) -> Path:
+    """Return where the manifest of a file stands.
+
+    >>> manifest_path(Path("out/train.parquet")).as_posix()
+    'out/train.parquet.manifest.json'
+    """
+    return path.with_name(f"{path.name}.manifest.json")
 
 
-def _write_whole(path: Path, write: Callable[[str], object]) -> None:
+def write_with_manifest(rows: pl.DataFrame, path: Path, manifest: Mapping[str, object]) -> dict[str, object]:
+    """Write rows as `write_table` does and their manifest beside them, and return the manifest as it was written.
+
+    Its key `file` holds the size and the digest of the rows' file. Whenever this ends, even at a loss of power, there
+    are the old files, the new ones, or rows without a manifest: never rows beside the manifest of others.
+
+    Raises:
+        UsageError: a file can't be written, or not with these columns.
+    """
+    check_columns(rows.schema, path)
+    beside, folder = manifest_path(path), path.absolute().parent
+    with _writing(path), _temporary(path) as data, _temporary(beside) as text:
+        WRITERS[path.suffix.lower()](rows, str(data))
+        document = {**manifest, "file": _describe(data)}
+        text.write_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        _sync(data)
+        _sync(text)
+        beside.unlink(missing_ok=True)
+        _sync(folder)  # the old manifest is gone before the old rows are
+        data.replace(path)
+        _sync(folder)  # the new rows are there before their manifest is
+        text.replace(beside)
+        _sync(folder)
+    return document
+
+
+def _describe(file: Path) -> dict[str, object]:
+    with file.open("rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            write(name)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        yield
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror or error}") from error
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Give a new file beside a path, which is removed unless the body has given it another name."""
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    os.close(handle)
+    file = Path(name)
+    try:
+        file.chmod(0o644)
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """See that the content of a file, or the names in a folder, would outlive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _csv_texts(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,12 +1,17 @@
 """Results are written whole or not at all."""
 
+import hashlib
+import json
+import os
+import tempfile
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from featurectl.errors import UsageError
-from featurectl.training.output import check_columns, check_output, write_json, write_table
+from featurectl.training.output import check_columns, check_output, manifest_path, write_table, write_with_manifest
 
 ROWS = pl.DataFrame({"a": [1, None], "tags": [["x", "y"], None]})
 
@@ -100,6 +105,105 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["o.parquet"]
 
 
-def test_json_ends_in_a_newline(tmp_path):
-    write_json({"a": 1}, tmp_path / "m.json")
-    assert (tmp_path / "m.json").read_text() == '{\n  "a": 1\n}\n'
+def pair(folder):
+    """Return which generation of rows and which of manifests lies in a folder, None for none."""
+    path = folder / "o.csv"
+    rows = pl.read_csv(path)["generation"][0] if path.exists() else None
+    if not manifest_path(path).exists():
+        return rows, None
+    manifest = json.loads(manifest_path(path).read_text())
+    assert manifest["file"] == {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return rows, manifest["generation"]
+
+
+def write_generation(folder, number):
+    return write_with_manifest(pl.DataFrame({"generation": [number]}), folder / "o.csv", {"generation": number})
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it would still do happens."""
+
+
+class Steps:
+    """Counts what a program does to files, and fails at one of these steps, or at it and all after it."""
+
+    CALLS = ((tempfile, "mkstemp"), (os, "fsync"), (Path, "write_text"), (Path, "unlink"), (Path, "replace"))
+
+    def __init__(self, monkeypatch, at=None, failure=None):
+        self.count, self.at, self.failure = 0, at, failure
+        for owner, name in self.CALLS:
+            monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, call):
+        def counted(*args, **keys):
+            self.count += 1
+            if self.at is not None and self.count == self.at:
+                raise self.failure
+            if isinstance(self.failure, Killed) and self.count > self.at:
+                raise self.failure
+            return call(*args, **keys)
+
+        return counted
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """How many steps it takes to write a file and its manifest over others."""
+    folder = tmp_path_factory.mktemp("steps")
+    write_generation(folder, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        counted = Steps(patch)
+        write_generation(folder, 2)
+    return counted.count
+
+
+def test_rows_and_manifest_are_written_and_replaced_together(tmp_path, steps):
+    assert steps > 10
+    for number in (1, 2):
+        document = write_generation(tmp_path, number)
+        assert pair(tmp_path) == (number, number)
+        assert json.loads(manifest_path(tmp_path / "o.csv").read_text()) == document
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o.csv", "o.csv.manifest.json"]
+    assert manifest_path(tmp_path / "o.csv").read_text().endswith("}\n")
+
+
+def test_a_failure_at_any_step_never_pairs_rows_with_the_manifest_of_others(tmp_path, steps):
+    found = set()
+    for step in range(1, steps + 1):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        write_generation(folder, 1)
+        with pytest.MonkeyPatch.context() as patch:
+            Steps(patch, step, OSError(28, "No space left on device"))
+            with pytest.raises(UsageError, match=r"o\.csv can't be written: No space left on device"):
+                write_generation(folder, 2)
+        found.add(pair(folder))
+    assert found <= {(1, 1), (1, None), (2, None), (2, 2)}
+    assert {(1, 1), (1, None), (2, None)} <= found
+
+
+@pytest.mark.parametrize("before", [None, 1])
+def test_a_process_that_is_gone_at_any_step_never_leaves_rows_with_the_manifest_of_others(tmp_path, steps, before):
+    found = set()
+    for step in range(1, steps + 1):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        if before:
+            write_generation(folder, before)
+        with pytest.MonkeyPatch.context() as patch:
+            Steps(patch, step, Killed())
+            with pytest.raises(Killed):
+                write_generation(folder, 2)
+        found.add(pair(folder))
+    assert found <= {(before, before), (before, None), (2, None), (2, 2)}
+    assert {(before, before), (2, None), (2, 2)} <= found
+
+
+def test_a_manifest_that_can_not_be_written_leaves_the_rows_that_were_there(tmp_path):
+    write_generation(tmp_path, 1)
+    manifest_path(tmp_path / "o.csv").unlink()
+    manifest_path(tmp_path / "o.csv").mkdir()
+    with pytest.raises(UsageError, match="can't be written"):
+        write_generation(tmp_path, 2)
+    assert pl.read_csv(tmp_path / "o.csv")["generation"][0] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o.csv", "o.csv.manifest.json"]
