@@ -94,15 +94,16 @@ def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
 
 
 def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None) -> Source:
-    """Return a source with its columns as far as they are known; the schema reader is asked when none are declared."""
+    """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
     readable = (source.path or source.sql) and len(declared.report.problems) == before
     _check_clocks(shape, declared)
     _note_later(shape, declared)
     columns = source.columns
-    if columns is None and schemas is not None and readable:
-        columns = _read_schema(source, shape, declared, schemas)
+    if schemas is not None and readable:
+        found = _read_schema(source, shape, declared, schemas)
+        columns = found if columns is None else columns
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)
     _check_columns_of_checks(shape, row_columns(typed), declared)
