@@ -189,7 +189,11 @@ def test_csv_options_that_change_values_count_for_csv_alone():
 def test_another_format_of_the_same_data_moves_nothing_unless_a_csv_option_has_changed_values():
     for options in (CsvOptions(), CsvOptions(separator=";", null_values=("", ""))):
         assert moved(DELAYS, with_source(DELAYS, format="csv", csv=options)) == set()
-    for options in (CsvOptions(null_values=("NA",)), CsvOptions(null_values=()), CsvOptions(timestamp_format="%d.%m.%Y")):
+    for options in (
+        CsvOptions(null_values=("NA",)),
+        CsvOptions(null_values=()),
+        CsvOptions(timestamp_format="%d.%m.%Y"),
+    ):
         assert moved(DELAYS, with_source(DELAYS, format="csv", csv=options)) == EVERY
 
 
