@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.errors import UsageError
 from featurectl.units import parse_instant
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurectl.spec.problems import Problem
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
+WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import TextIO
 from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.app import app
-from featurectl.cli.call import Call, Invocation, Outcome
+from featurectl.cli.call import WHOLE, Call, Invocation, Outcome
 from featurectl.errors import (
     FeaturectlError,
     ProblemsError,
@@ -164,7 +164,7 @@ def _draw(call: Call, outcome: Outcome) -> int:
         document = _document(call.command, outcome, problems_json(outcome.problems, call))
         return _written(document, outcome.exit_code)
     drawn = outcome.text if call.output == "text" else outcome.drawings.get(call.output, "")
-    if outcome.problems:
+    if outcome.problems and not (drawn and call.output in WHOLE):
         text = render_problems(outcome.problems, call)
         if call.output == "text":
             _say(text)
@@ -182,7 +182,8 @@ def _document(command: str, outcome: Outcome, problems: list[dict[str, object]])
         "problems": problems,
         "result": outcome.result,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    ascii_alone = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    return json.dumps(document, indent=2, ensure_ascii=ascii_alone, default=str)
 
 
 def _written(text: str, code: int) -> int:
@@ -190,7 +191,7 @@ def _written(text: str, code: int) -> int:
     if not text or sys.stdout is None:  # None: the caller has closed it
         return code
     try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.write(_encodable(text if text.endswith("\n") else text + "\n", sys.stdout))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
         _close_stdout()
@@ -208,8 +209,14 @@ def _unwritable(error: OSError) -> int:
 def _say(text: str) -> None:
     """Write to stderr; when nobody can read it, the command goes on."""
     with suppress(OSError, AttributeError):
-        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+        sys.stderr.write(_encodable(text if text.endswith("\n") else text + "\n", sys.stderr))
         sys.stderr.flush()
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Return a text as a stream can hold it: other characters, and bytes of file names that are no text, as escapes."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _close_stdout() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurectl.cli.call import Call, Outcome
+from featurectl.cli.call import WHOLE, Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "validate", outputs=("text", "concise", "json", "github"))
+    @verb(app, "validate", outputs=("text", "concise", "json", "github", "sarif", "junit"))
     def validate(
         call: Call,
         data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True,
@@ -30,23 +31,37 @@ def add_to(app: typer.Typer) -> None:
         """Check every file of the repository. All problems at once; without network and registry."""
         from featurectl.spec.load import load_repo
 
+        begin = time.perf_counter()
         root = call.root()
         repo = load_repo(root, _schemas(root) if data else None)
         problems = [*repo.problems, *_not_run(repo, call.env)]
         if call.quiet:
             problems = [p for p in problems if p.severity == "error"]
         problems.sort(key=lambda p: p.sort_key())
-        if call.output == "github":
-            from featurectl.cli.render.github import problem_table, write_step_summary
-
-            listed = [p for p in problems if p.severity != "note" or call.verbose]
-            write_step_summary(f"### featurectl validate\n\n{problem_table(listed)}\n")
         counts = object_counts(repo)
-        result = {"project": repo.project, "files": len(repo.files), "objects": counts}
-        if repo.errors:
-            return Outcome(exit_code=1, problems=tuple(problems), result=result)
-        text = valid_text(counts, len(repo.files))
-        return Outcome(text=text, problems=tuple(problems), result=result, drawings={"github": text, "concise": text})
+        text = "" if repo.errors else valid_text(counts, len(repo.files))
+        return Outcome(
+            text=text,
+            result={"project": repo.project, "files": len(repo.files), "objects": counts},
+            exit_code=1 if repo.errors else 0,
+            problems=tuple(problems),
+            drawings={"concise": text, "github": text} | _for_ci(call, problems, time.perf_counter() - begin),
+        )
+
+
+def _for_ci(call: Call, problems: Sequence[Problem], seconds: float) -> dict[str, str]:
+    """Return the drawing of the call's output when that is a document of its own; GitHub's step gets its summary."""
+    from featurectl.cli.render.problems import listed, render_problems
+
+    if call.output == "github":
+        from featurectl.cli.render.files import Files
+        from featurectl.cli.render.github import problem_table, write_step_summary
+
+        table = problem_table(listed(problems, call), Files(call))
+        write_step_summary(f"### featurectl validate\n\n{table}\n")
+    elif call.output in WHOLE:
+        return {call.output: render_problems(problems, call, seconds)}
+    return {}
 
 
 def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:

@@ -110,7 +110,7 @@ def test_github_gets_annotations_and_a_table(broken, capsys, monkeypatch):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("::error file=repo/views/spend.yaml,line=7,col=9,title=FC102,endColumn=14::unknown key")
     assert "%0Adid you mean" in second
-    assert "| error | FC102 | `views/spend.yaml:7:9` | unknown key" in (broken / "summary.md").read_text()
+    assert "| error | FC102 | `repo/views/spend.yaml:7:9` | unknown key" in (broken / "summary.md").read_text()
 
 
 def test_github_gets_at_most_nine_annotations_and_a_count(tmp_path, capsys):

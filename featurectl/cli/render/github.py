@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
+
+from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
+    from featurectl.cli.render.files import Files
+    from featurectl.spec.place import Place
     from featurectl.spec.problems import Problem
 
 MAX_ANNOTATIONS: Final = 9  # GitHub shows ten of a step; the last one counts the rest
-_LEVELS: Final = ("error", "warning", "notice")
+MAX_ROWS: Final = 500  # GitHub refuses a summary of more than 1 MiB
+_WIDEST: Final = 500  # characters of a cell
+Level = Literal["error", "warning", "notice"]
+_LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "notice")
 
 
-def draw_annotations(problems: Sequence[Problem], shown: Callable[[str], str]) -> str:
-    """Return one workflow command a problem, at most 9, errors first, and one that counts the rest."""
-    ordered = sorted(problems, key=lambda problem: _LEVELS.index(_level(problem)))
-    lines = [_annotation(problem, shown) for problem in ordered[:MAX_ANNOTATIONS]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A message at a place; the place's path begins at the top of the checkout."""
+
+    level: Level
+    place: Place
+    title: str
+    message: str
+
+
+def draw_annotations(annotations: Sequence[Annotation]) -> str:
+    """Return one workflow command an annotation, at most 9, errors first, and one that counts the rest."""
+    ordered = sorted(annotations, key=lambda item: _LEVELS.index(item.level))
+    lines = [_command(item) for item in ordered[:MAX_ANNOTATIONS]]
     rest = len(ordered) - MAX_ANNOTATIONS
     if rest > 0:
-        lines.append(f"::{_level(ordered[MAX_ANNOTATIONS])} title=featurectl::{rest} more")
+        lines.append(f"::{ordered[MAX_ANNOTATIONS].level} title=featurectl::{rest} more")
     return "\n".join(lines)
 
 
-def _annotation(problem: Problem, shown: Callable[[str], str]) -> str:
-    place = problem.place
-    found = {"file": shown(place.path), "line": place.line, "col": place.column, "title": problem.code}
+def problem_annotation(problem: Problem, files: Files) -> Annotation:
+    """Return the annotation of a problem."""
+    return Annotation(
+        level="notice" if problem.severity == "note" else problem.severity,
+        place=files.place_in_checkout(problem.place),
+        title=problem.code,
+        message="\n".join([problem.message, *filter(None, [problem.suggestion]), *problem.notes]),
+    )
+
+
+def _command(item: Annotation) -> str:
+    place = item.place
+    found = {"file": place.path, "line": place.line, "col": place.column, "title": item.title}
     if place.end_column:
         found["endColumn"] = place.end_column
     properties = ",".join(f"{key}={_property(str(value))}" for key, value in found.items() if value)
-    message = "\n".join([problem.message, *filter(None, [problem.suggestion]), *problem.notes])
-    return f"::{_level(problem)} {properties}::{_data(message)}"
-
-
-def _level(problem: Problem) -> str:
-    return "notice" if problem.severity == "note" else problem.severity
+    return f"::{item.level} {properties}::{_data(item.message)}"
 
 
 def _data(text: str) -> str:
@@ -46,24 +69,42 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def problem_table(problems: Sequence[Problem]) -> str:
+def problem_table(problems: Sequence[Problem], files: Files) -> str:
     """Return the problems as a Markdown table; one sentence when there are none."""
-    if not problems:
-        return "No problems.\n"
     rows = [
-        f"| {p.severity} | {p.code} | `{p.place}` | {_cell(p.message)} {_cell(p.suggestion)} |".replace("  |", " |")
+        (p.severity, p.code, f"`{files.place_in_checkout(p.place)}`", f"{p.message} {p.suggestion}".rstrip())
         for p in problems
     ]
-    return "\n".join(["| | code | place | problem |", "|---|---|---|---|", *rows]) + "\n"
+    return draw_table(("", "code", "place", "problem"), rows) if rows else "No problems.\n"
+
+
+def draw_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table of at most 500 rows, and a line that counts the rest."""
+    lines = [
+        f"| {' | '.join(_cell(cell) for cell in row)} |".replace("|  |", "| |") for row in (head, *rows[:MAX_ROWS])
+    ]
+    lines.insert(1, "|" + "---|" * len(head))
+    if len(rows) > MAX_ROWS:
+        lines.append(f"\n{len(rows) - MAX_ROWS} more")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    cut = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return cut.replace("|", "\\|").replace("<", "&lt;").replace("\r", "").replace("\n", " ")
 
 
 def write_step_summary(text: str) -> None:
-    """Append Markdown to the summary of the running GitHub step; nothing happens outside of one."""
+    """Append Markdown to the summary of the running GitHub step; nothing happens outside of one.
+
+    Raises:
+        UsageError: the file that GITHUB_STEP_SUMMARY names can't be written.
+    """
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if path:
-        with Path(path).open("a", encoding="utf-8") as file:
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
+    except OSError as error:
+        raise UsageError(f"the file of $GITHUB_STEP_SUMMARY can't be written: {path}: {error.strerror}") from error
