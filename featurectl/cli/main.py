@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import json
 import os
 import sys
@@ -30,6 +31,7 @@ from featurectl.errors import (
 FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
 _JSON = (("-o", "json"), ("--output", "json"))
+_OBJECTS_BETWEEN_SEARCHES = 100_000  # for cycles, of which a command makes few; Python's own number is 700
 
 
 def exit_code_of(error: FeaturectlError) -> int:
@@ -226,9 +228,11 @@ def _close_stdout() -> None:
 
 def entry() -> None:
     """Run the process's command line and exit with its code."""
+    gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
     code = main()
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)
+    gc.freeze()  # a last search would find what ends with the process
     sys.exit(code)
 
 
