@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,12 +111,14 @@ def write_repository(template: Path, folder: Path, project: str) -> list[str]:
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder inside `folder`, which is made where missing; whatever fails, both are as before."""
+    from tempfile import mkdtemp  # loads random, hashlib and more, which no other command needs
+
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint="init writes into a new or an empty folder")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".init-", dir=folder))
+        staged = Path(mkdtemp(prefix=".init-", dir=folder))
         try:
             yield staged
         finally:

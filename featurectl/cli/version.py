@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
 import typer
 
@@ -27,6 +26,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # slow to load
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

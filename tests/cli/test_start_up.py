@@ -1,36 +1,47 @@
 """What a command loads before it runs, seen in `sys.modules` of a fresh process."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from featurectl.cli.app import app
+
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     "polars", "numpy", "sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "pyarrow", "pandas", "lightgbm",
     "sklearn", "yaml", "msgpack", "rich", "pydantic",
 }  # fmt: skip
-SHOW = (
-    "import json, sys; print('MODULES' + json.dumps(sorted({m.split('.')[0] for m in sys.modules})), file=sys.stderr)"
-)
+OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
+OF_REPOSITORIES = {"featurectl.spec.load", "featurectl.open", "featurectl.plan.build", "featurectl.apply"}
+COMMANDS = [command.name for command in app.registered_commands]
+SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
 
-def loaded(argv, cwd=ROOT):
-    """Return the exit code and the top modules that a command line loaded."""
-    code = f"import sys; from featurectl.cli.main import main; code = main({argv!r}); {SHOW}; sys.exit(code)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+def loaded(argv, cwd=ROOT, **environ):
+    """Return the exit code, the modules that a command line loaded, and what it printed."""
+    run = f"from featurectl.cli.main import main; code = main({argv!r})"
+    code = f"import sys; sys.argv[0] = 'featurectl'\ntry:\n    {run}\nexcept SystemExit as e:\n    code = e.code\n{SHOW}\nsys.exit(code)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environ
+    )
     modules = next(line for line in done.stderr.splitlines() if line.startswith("MODULES"))
     return done.returncode, set(json.loads(modules.removeprefix("MODULES"))), done.stdout
+
+
+def top(modules):
+    return {module.split(".")[0] for module in modules}
 
 
 def only_typer_and_stdlib(modules):
     """What Typer itself imports counts as Typer's."""
     code = f"import sys, typer; {SHOW}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    typers = set(json.loads(done.stderr.split("MODULES")[1]))
-    own = {m for m in modules if m not in sys.stdlib_module_names and not m.startswith("_")}
+    typers = top(json.loads(done.stderr.split("MODULES")[1]))
+    own = {m for m in top(modules) if m not in sys.stdlib_module_names and not m.startswith("_")}
     return own - typers - {"featurectl", "__mp_main__"}
 
 
@@ -38,19 +49,48 @@ def test_help_loads_only_the_standard_library_and_typer():
     code, modules, output = loaded(["--help"])
     assert code == 0
     assert "Usage: " in output
-    assert modules & HEAVY == set()
+    assert top(modules) & HEAVY == set()
+    assert modules & (OF_FEW_COMMANDS | OF_REPOSITORIES) == set()
     assert only_typer_and_stdlib(modules) == set()
 
 
-@pytest.mark.parametrize("command", ["materialize", "train", "plan", "init"])
+@pytest.mark.parametrize("command", [*COMMANDS, "models list"])
 def test_the_help_of_a_command_loads_nothing_heavy_but_what_typer_loads(command):
-    code, modules, _ = loaded([command, "--help"])
+    code, modules, output = loaded([*command.split(), "--help"])
     assert code == 0
-    assert modules & HEAVY <= {"pydantic"}
+    assert "Usage: " in output
+    assert top(modules) & HEAVY <= {"pydantic"}
+    assert modules & OF_REPOSITORIES == set()
 
 
-def test_validate_loads_no_store_and_polars_only_for_a_schema_that_is_not_declared(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "offered"), [("featurectl val", "validate"), ("featurectl validate --no", "--no-data")]
+)
+def test_completion_loads_nothing_heavy_but_what_typer_loads(words, offered):
+    at = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    code, modules, output = loaded([], _FEATURECTL_COMPLETE="complete_bash", **at)
+    assert code == 0
+    assert output.split() == [offered]
+    assert top(modules) & HEAVY <= {"pydantic"}
+    assert modules & OF_REPOSITORIES == set()
+
+
+STORES = {"sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "lightgbm", "sklearn"}
+FRAMES = {"polars", "numpy", "pyarrow", "pandas"}
+
+
+def test_validate_loads_no_store_and_no_frames_where_columns_are_declared(tmp_path):
     assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
     code, modules, _ = loaded(["validate"], tmp_path / "shop")
     assert code == 0
-    assert modules & {"sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "lightgbm", "polars", "numpy"} == set()
+    assert top(modules) & (STORES | FRAMES) == set()
+
+
+def test_validate_loads_polars_for_a_schema_that_is_not_declared_unless_data_is_left_alone(tmp_path):
+    assert loaded(["init", "flights"], tmp_path)[0] == 0
+    code, modules, _ = loaded(["validate"], tmp_path / "flights")
+    assert code == 0
+    assert top(modules) & (STORES | FRAMES) == {"polars"}
+    code, modules, _ = loaded(["validate", "--no-data"], tmp_path / "flights")
+    assert code == 0
+    assert top(modules) & (STORES | FRAMES) == set()
