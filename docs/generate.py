@@ -121,8 +121,13 @@ def section(name: str, command: object) -> str:
 
 def word(param: object) -> str:
     """Return an argument as it stands in the usage line."""
-    name = param.name.upper() if param.required else f"[{param.name.upper()}]"
+    name = called(param) if param.required else f"[{called(param)}]"
     return f"{name}..." if param.nargs == -1 else name
+
+
+def called(param: object) -> str:
+    """Return an argument's name as the help shows it."""
+    return param.metavar or param.name.upper()
 
 
 def paragraphs(text: str) -> list[str]:
@@ -133,7 +138,7 @@ def paragraphs(text: str) -> list[str]:
 def row(param: object, command: object) -> tuple[str, str]:
     """Return the two cells of a parameter."""
     if param.param_type_name == "argument":
-        return f"`{param.name.upper()}`", help_of(param)
+        return f"`{called(param)}`", help_of(param)
     left, _ = param.get_help_record(typer.Context(command))
     for shown, name in VALUES.items():
         left = left.replace(shown, name)

@@ -20,6 +20,7 @@ from featurectl.cli import (
     test,
     train,
     training_set,
+    unlock,
     validate,
     version,
 )
@@ -55,6 +56,7 @@ _COMMANDS = (  # in the order of the help, which is the order of the main job
     status,
     schema,
     explain,
+    unlock,
     version,
 )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
 from featurectl.units import format_instant, format_iso
 
 if TYPE_CHECKING:
@@ -19,22 +21,55 @@ def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
     @verb(app, "history")
-    def history(call: Call) -> Outcome:
-        """List who applied what, when, and from which commit."""
+    def history(
+        call: Call,
+        serial: Annotated[
+            int | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
+        ] = None,
+    ) -> Outcome:
+        """List who changed what, when, and from which commit.
+
+        Applied plans, trained models, moved aliases; newest first.
+        """
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, None) as workspace:
             entries = workspace.registry().read_history(workspace.project)
             project = workspace.project
+        if serial is not None:
+            return _show(_choose(entries, serial, project), project)
         text = _render(entries) if entries else f"Nothing was applied to project {project} yet."
         return Outcome(text=text, result={"project": project, "entries": [_entry_json(entry) for entry in entries]})
+
+
+def _choose(entries: Sequence[HistoryEntry], serial: int, project: str) -> HistoryEntry:
+    found = [entry for entry in entries if entry.serial == serial]
+    if not found:
+        hint = f"serials: {entries[-1].serial} to {entries[0].serial}" if entries else "nothing was applied yet"
+        raise UsageError(f"the history of project {project} has no serial {serial}", hint=hint)
+    return found[0]
+
+
+def _show(entry: HistoryEntry, project: str) -> Outcome:
+    from featurectl.cli.render.plan import render_plan
+
+    plan = json.loads(entry.plan) if entry.plan else None
+    if plan is not None:
+        text = f"\n\n{render_plan(plan)}"
+    else:
+        text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
+    result = {"project": project, "entry": _entry_json(entry) | {"plan": plan}}
+    return Outcome(text=_render([entry]) + text, result=result)
 
 
 def _render(entries: Sequence[HistoryEntry]) -> str:
     from featurectl.cli.render.table import render_table
 
     head = ["serial", "when (UTC)", "who", "commit", "what"]
-    rows = [[str(e.serial), format_instant(e.at), e.who, e.commit or "-", f"{e.command}: {e.summary}"] for e in entries]
+    rows = [
+        [str(e.serial), format_instant(e.at), e.who or "-", e.commit or "-", f"{e.command}: {e.summary}"]
+        for e in entries
+    ]
     return "\n".join(render_table(head, rows))
 
 

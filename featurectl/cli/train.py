@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
         It builds the training set, fits on the earlier rows and measures on the later ones. The first version
         becomes the champion.
         """
-        from featurectl.apply import git_commit
+        from featurectl.apply import caller, git_commit
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.models import version_json
         from featurectl.cli.unapplied import warn_unapplied
@@ -51,6 +51,7 @@ def add_to(app: typer.Typer) -> None:
                 state=state,
                 location=workspace.offline_location(),
                 now=datetime.now(UTC),
+                who=caller(),
                 commit=git_commit(workspace.root),
             )
             version = train_model(definition, rows, to)

@@ -22,12 +22,13 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Where a trained model goes, and what is said of it."""
+    """Where a trained model goes, and what is said of it: when, by whom, from which commit ("" without one)."""
 
     registry: Registry
     state: State
     location: str
     now: datetime
+    who: str
     commit: str
 
 
@@ -65,7 +66,7 @@ def train_model(model: Model, training_set: TrainingSet, to: Registration) -> Mo
         artifact_sha256=artifact.sha256,
     )
     first = (model.name, CHAMPION) not in to.state.aliases
-    return to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [])
+    return to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [], to.who)
 
 
 def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:

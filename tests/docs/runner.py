@@ -10,13 +10,17 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from featurectl.cli.main import main
+from featurectl.registry.locks import LEASE
+from featurectl.units import format_iso
 from tests.docs.pages import Block, Command
 
 # The main job on the flights, run once for all pages; training in a process of its own, on one thread: several
@@ -118,9 +122,19 @@ class Reader:
             case ["recorded", "flights"]:
                 shutil.copytree(self.job.folder / "flights", self.folder / "flights")
                 self.recorded = dict(self.job.ran)
+            case ["lock", lock_id]:
+                leave_lock(self.folder / ".featurectl" / "registry.db", "shop", lock_id)
             case _:
                 ran = self.run(text)
                 assert ran.exit_code == 0, f"{text}\n{ran.output}"
+
+
+def leave_lock(registry: Path, project: str, lock_id: str) -> None:
+    """Lock a project as someone who is killed at once does."""
+    now = datetime.now(UTC)
+    row = (project, lock_id, "ana@laptop, pid 4711, featurectl apply", format_iso(now), format_iso(now + LEASE))
+    with contextlib.closing(sqlite3.connect(registry)) as connection, connection:
+        connection.execute("insert into locks (project, token, holder, since, expires_at) values (?, ?, ?, ?, ?)", row)
 
 
 def check_output(command: Command, output: str, where: str) -> None:

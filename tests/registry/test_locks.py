@@ -197,8 +197,9 @@ def test_a_lock_is_not_taken_over_while_its_holder_writes(at_clock, clock):
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_of_many_that_lock_at_once_one_holds_it_and_the_others_are_told(at_clock, clock, open_registry, ended):
+    dead = at_clock().lock("flights", ANA)
     if ended:
-        at_clock().lock("flights", ANA).__enter__()
+        dead.__enter__()
         clock[0] = AT + LEASE
     tried = threading.Barrier(4)
 

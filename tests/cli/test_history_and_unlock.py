@@ -1,0 +1,148 @@
+"""Who changed what, one change at length, and a lock that is in the way."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from featurectl.cli.render.plan import render_plan
+from featurectl.registry.base import Change, HistoryEntry
+from featurectl.registry.sql import SqlRegistry
+from featurectl.units import parse_instant
+from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, rewrite, run
+from tests.registry.test_contract import MODEL
+
+URL = "sqlite:///.featurectl/registry.db"
+HOLDER = "ana@host, pid 7, featurectl apply"
+
+
+@pytest.fixture
+def repo(tmp_path, monkeypatch):
+    """A repository that is the current folder."""
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(OBJECTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("featurectl.apply.caller", lambda: "ana@host")
+    return tmp_path
+
+
+@pytest.fixture
+def registry(repo):
+    """The repository's registry."""
+    registry = SqlRegistry(URL)
+    yield registry
+    registry.close()
+
+
+def result(capsys, *argv):
+    return json.loads(run(capsys, *argv, "-o", "json")[1])["result"]
+
+
+def test_one_change_is_shown_with_the_plan_that_was_applied(repo, capsys):
+    run(capsys, "apply", "--auto-approve")
+    rewrite(repo, "    source: orders\n", "    source: orders\n    where: amount > 0\n")
+    planned = run(capsys, "plan")[1]
+    run(capsys, "apply", "--auto-approve")
+    code, out, err = run(capsys, "history", "2")
+    head, entry, empty, *drawn = out.splitlines()
+    assert (code, err, head, empty) == (0, "", "serial  when (UTC)        who       commit  what", "")
+    assert re.fullmatch(r"2       20\d\d-\d\d-\d\d \d\d:\d\d  ana@host  -       apply: 1 changed \(1 breaking\)", entry)
+    assert drawn == planned.splitlines()
+    assert "      ~ where   - -> amount > 0   objects.yaml:12:5   changes 2 features" in drawn
+
+
+def test_the_json_of_one_change_holds_the_plan_and_the_list_does_not(repo, capsys):
+    applied = result(capsys, "apply", "--auto-approve")
+    shown = result(capsys, "history", "1")
+    assert shown["project"] == "shop"
+    assert shown["entry"]["plan"] == applied["plan"]
+    assert render_plan(shown["entry"]["plan"]).splitlines()[2] == "  + entity customer  new"
+    (listed,) = result(capsys, "history")["entries"]
+    assert shown["entry"] == listed | {"plan": applied["plan"]}
+
+
+def test_a_serial_that_is_not_in_the_history_is_wrong_usage(repo, capsys):
+    assert run(capsys, "history", "1") == (
+        64,
+        "",
+        "error: the history of project shop has no serial 1\n  = nothing was applied yet\n",
+    )
+    run(capsys, "apply", "--auto-approve")
+    assert run(capsys, "history", "2") == (
+        64,
+        "",
+        "error: the history of project shop has no serial 2\n  = serials: 1 to 1\n",
+    )
+
+
+def test_models_and_aliases_stand_in_the_history_and_have_no_plan(repo, registry, capsys):
+    run(capsys, "apply", "--auto-approve")
+    registry.write_model_version("shop", MODEL, ["champion"], "ben@host")
+    at = parse_instant("2026-11-25T08:00:00Z")
+    moved = HistoryEntry(serial=0, at=at, who="", commit="", command="models promote", summary="late champion -> v1")
+    registry.write_alias("shop", "late", "champion", 1, moved)
+    lines = run(capsys, "history")[1].splitlines()
+    assert lines[1] == "3       2026-11-25 08:00  -         -        models promote: late champion -> v1"
+    assert lines[2] == "2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"
+    code, out, _ = run(capsys, "history", "2")
+    assert (code, out.splitlines()[1:]) == (0, ["2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"])  # fmt: skip
+    assert result(capsys, "history", "3")["entry"]["plan"] is None
+
+
+def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(repo, registry, capsys):
+    at = parse_instant("2026-11-24T08:00:00Z")
+    entry = HistoryEntry(serial=0, at=at, who="ana", commit="", command="apply", summary="1 added")
+    registry.write_change(registry.load_state("shop"), Change(), entry)
+    assert run(capsys, "history", "1")[1].endswith("  apply: 1 added\n\nIts plan was not kept.\n")
+
+
+def test_a_held_lock_is_exit_75_and_unlocking_it_lets_the_next_one_in(repo, registry, capsys):
+    held = registry.lock("shop", HOLDER)
+    held.__enter__()
+    code, out, err = run(capsys, "apply", "--auto-approve")
+    assert (code, out) == (75, "")
+    found = re.fullmatch(
+        r"error: project shop is locked by ana@host, pid 7, featurectl apply, since [-0-9: ]+ UTC \(lock (\w+)\)\n"
+        r"  = its lease ends at [-0-9: ]+ UTC; if nothing runs there any more: featurectl unlock (\w+)\n",
+        err,
+    )
+    assert found, err
+    lock_id = found[1]
+    assert found[2] == lock_id
+    assert run(capsys, "unlock", "nonsense")[::2] == (
+        64,
+        err.replace("is locked by", "has no lock nonsense\n  = it is locked by").split("\n  = its")[0] + "\n",
+    )
+    assert run(capsys, "unlock", lock_id) == (
+        0,
+        f"Removed lock {lock_id} of project shop, held by {HOLDER}.\n",
+        "",
+    )
+    assert run(capsys, "unlock", lock_id) == (64, "", "error: project shop is not locked\n")
+    assert run(capsys, "apply", "--auto-approve")[0] == 0
+
+
+def test_the_json_of_unlock_is_the_lock_that_was_removed(repo, registry, capsys):
+    held = registry.lock("shop", HOLDER)
+    lock_id = held.__enter__()
+    lock = result(capsys, "unlock", lock_id)["lock"]
+    assert (lock["id"], lock["holder"]) == (lock_id, HOLDER)
+    assert (parse_instant(lock["expires_at"]) - parse_instant(lock["since"])).total_seconds() == 30
+
+
+def test_apply_waits_for_the_lock_as_long_as_it_is_told_and_says_for_whom(repo, registry, capsys):
+    held = registry.lock("shop", HOLDER)
+    held.__enter__()
+    command = [sys.executable, "-m", "featurectl", "apply", "--auto-approve", "--lock-timeout", "60s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == f"waiting for {HOLDER}\n"
+        time.sleep(0.3)
+        assert process.poll() is None
+        held.__exit__(None, None, None)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith("Applied to dev, serial 1: 3 added.\n")
+    assert run(capsys, "apply", "--auto-approve", "--lock-timeout", "60s")[0] == 0
