@@ -5,7 +5,7 @@ python -m benchmarks.big_repository --write DIR [--one-file]   write the reposit
 
 Every command is a whole process, its bytecode compiled beforehand. Every view has a `where` and expressions; their
 constants and columns differ from view to view, so that nothing is gained by having seen a text before. Sources
-declare their columns: no data is read, and none is there.
+declare their columns; their files are there, with no rows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 import featurectl
 
 VIEWS, ENTITIES, SOURCES, MODELS = 200, 20, 40, 4
@@ -33,6 +35,14 @@ MEASURED = (  # a label, the command line, and the exit code that is right; each
     ("no-op apply", "apply --auto-approve", 0),
     ("plan after apply", "plan --detailed-exitcode", 0),
 )
+COLUMNS = {
+    "happened_at": "timestamp", "reported_at": "timestamp", "kind": "string", "country": "string", "amount": "float64",
+    "fee": "float64", "balance": "float64", "items": "int64", "retries": "int64", "is_refund": "bool", "opened_on": "date",
+}  # fmt: skip
+TYPES = {
+    "timestamp": pl.Datetime("us", "UTC"), "string": pl.String, "float64": pl.Float64, "int64": pl.Int64,
+    "bool": pl.Boolean, "date": pl.Date,
+}  # fmt: skip
 PROJECT = """\
 project: big
 environments:
@@ -63,9 +73,15 @@ def entity(number: int) -> str:
 """
 
 
+def columns(number: int) -> dict[str, str]:
+    """Return the columns of a source with their types."""
+    key, dtype = f"entity_{number % ENTITIES:02}_id", "string" if number % ENTITIES % 2 else "int64"
+    return {key: dtype} | COLUMNS
+
+
 def source(number: int) -> str:
     """Return a source with the key of one entity, its clocks, and declared columns."""
-    key, dtype = f"entity_{number % ENTITIES:02}_id", "string" if number % ENTITIES % 2 else "int64"
+    declared = "\n      ".join(f"{name}: {word}" for name, word in columns(number).items())
     return f"""\
   - name: events_{number:02}
     description: One row an event of kind {number}.
@@ -73,18 +89,7 @@ def source(number: int) -> str:
     event_time: happened_at
     available_at: reported_at
     columns:
-      {key}: {dtype}
-      happened_at: timestamp
-      reported_at: timestamp
-      kind: string
-      country: string
-      amount: float64
-      fee: float64
-      balance: float64
-      items: int64
-      retries: int64
-      is_refund: bool
-      opened_on: date
+      {declared}
     select:
       net: amount - fee
       large: amount > {100 + number}.5
@@ -193,8 +198,12 @@ def write_repository(root: Path, *, one_file: bool) -> None:
         "feature_views": {f"views/view_{n:03}": [view(n)] for n in range(VIEWS)},
         "models": {"models": [model(n) for n in range(MODELS)]},
     }
-    root.mkdir(parents=True)
-    (root / "views").mkdir()
+    (root / "views").mkdir(parents=True)
+    for number in range(SOURCES):
+        folder = root / "data" / f"events_{number:02}"
+        folder.mkdir(parents=True)
+        schema = {name: TYPES[word] for name, word in columns(number).items()}
+        pl.DataFrame(schema=schema).write_parquet(folder / "part-0.parquet")
     (root / "featurectl.yaml").write_text(PROJECT)
     if one_file:
         texts = (f"{key}:\n" + "".join("".join(found) for found in files.values()) for key, files in parts.items())
