@@ -38,7 +38,9 @@ METRICS: Final = (
     "wasserstein", "null_rate", "skew", "checks", "stream_lag", "pipeline_failures",
 )  # fmt: skip
 _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P<window>\S+))?")
-_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?(ms|%)?")
+_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
+_LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
+_TIMES: Final = ("freshness", "stream_lag")
 
 
 def _read_pair(node: object, info: ValidationInfo) -> tuple[float, float]:
@@ -209,8 +211,12 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         fail(info, "FC104", message, node, did_you_mean(match["metric"], METRICS))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
         fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
-    if not _AMOUNT.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
-        fail(info, "FC104", f'"{match["value"]}" is no number, no duration and no number of ms', node)
+    timed = match["metric"] in _TIMES or match["metric"].startswith("latency")
+    if timed and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
+        message = f'"{match["value"]}" is no length of time; {match["metric"]} is compared with 150ms or 24h'
+        fail(info, "FC104", message, node)
+    if not timed and not _AMOUNT.fullmatch(match["value"]):
+        fail(info, "FC104", f'"{match["value"]}" is no number; {match["metric"]} is compared with 0.2 or 5%', node)
     if match["window"] and parse_duration(match["window"]) is None:
         fail(info, "FC106", f'"{match["window"]}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
     return text

@@ -116,7 +116,7 @@ class SpineShape(Shape):
 class ViewFeaturesShape(Shape):
     """Features of one view."""
 
-    what: ClassVar[str] = "features of a view"
+    what: ClassVar[str] = "selection of a view's features"
     view: Name
     features: Selection
     join: Mapped[Text] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
@@ -16,7 +17,9 @@ class Report:
         self.problems: list[Problem] = []
 
     def add(self, problem: Problem) -> None:
-        """Add a problem."""
+        """Add a problem; its message is one line, whatever text of the user stands in it."""
+        if "\n" in problem.message:
+            problem = replace(problem, message=" ".join(problem.message.split()))
         self.problems.append(problem)
 
     def error(self, code: str, message: str, place: Place, *, suggestion: str = "", note: str = "") -> None:

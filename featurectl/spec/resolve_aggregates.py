@@ -55,8 +55,9 @@ def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, s
     for op, node in ops:
         base = shape.name or aggregate_base(op, shape.column, shape.n, shape.q)
         if not NAME.fullmatch(base):
-            message = f'"{base}" is no name for a feature: give the aggregate a `name`'
-            declared.report.error("FC105", message, node.span.place)
+            if shape.name is None:
+                message = f'"{base}" is no name for a feature: give the aggregate a `name`'
+                declared.report.error("FC105", message, node.span.place)
             continue
         for window_us, window in zip(shape.windows, _windows(shape), strict=True):
             name = aggregate_name(base, window.text, shape.fields.text("offset"))

@@ -27,13 +27,13 @@ Named = TypeVar("Named", Feature, Derived)
 
 
 def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> FeatureView | None:
-    """Return a view typed as far as its source's columns are known, or None when its source or entity is missing."""
+    """Return a view typed as far as its source's columns are known, or None when a source or its entity is missing."""
     sources, entity, found = _references(shape, declared)
     source = sources[0]
     _check_kind(shape, source, declared)
     _note_later(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
-    if source is None or not found:
+    if source is None:
         return None
     stored = Stored(keys=tuple(entity.keys) if entity else ())
     join = _join(shape, entity, stored, declared)
@@ -51,8 +51,10 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     typed, issues = check_view(view, source.columns)
     if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
+    if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
+        issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
     tell(declared.report, issues, stored.places, shape.fields.head)
-    return typed
+    return typed if found else None
 
 
 def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Source | None], Entity | None, bool]:

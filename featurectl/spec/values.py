@@ -71,7 +71,7 @@ def describe(node: object) -> str:
     return f'{word}"{shown}"' if isinstance(node.value, str) else f"{word}{shown}"
 
 
-def _text_of(node: object, info: ValidationInfo) -> str:
+def _any_text(node: object, info: ValidationInfo) -> str:
     scalar = expect(Scalar, node, info)
     if scalar.empty:
         fail(info, "FC101", "expected a text, found nothing", node)
@@ -80,53 +80,58 @@ def _text_of(node: object, info: ValidationInfo) -> str:
 
 def read_text(node: object, info: ValidationInfo) -> str:
     """Return a text in which no environment variable may stand."""
-    text = _text_of(node, info)
+    text = _any_text(node, info)
     if has_variable(text):
-        fail(info, "FC108", f"an environment variable can't stand here: {text}", node)
+        fail(info, "FC108", f"an environment variable can't stand here: {text[text.index('${') :].split()[0]}", node)
     return text
 
 
 def read_environment_text(node: object, info: ValidationInfo) -> str:
     """Return a text in which `${NAME}` may stand, unexpanded."""
-    text = _text_of(node, info)
+    text = _any_text(node, info)
     if wrong := bad_variable(text):
         fail(info, "FC104", f"{wrong} is not ${{NAME}} or ${{NAME:-default}}", node)
     return text
 
 
 def read_name(node: object, info: ValidationInfo) -> str:
-    """Return a name."""
-    text = _text_of(node, info)
-    if not NAME.fullmatch(text):
-        near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
-        suggestion = f'did you mean "{near}"?' if NAME.fullmatch(near) else ""
-        fail(info, "FC105", f'"{text}" is no name: lower-case letters, digits and _, a letter first', node, suggestion)
+    """Return a name. One that is not allowed is reported and kept, so that the rest of its object is checked too."""
+    text = read_text(node, info)
+    _check_name(text, _place(node), report_of(info))
     return text
 
 
+def _check_name(text: str, place: Place, report: Report) -> None:
+    if not NAME.fullmatch(text):
+        near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
+        suggestion = f'did you mean "{near}"?' if text.isascii() and NAME.fullmatch(near) else ""
+        message = f'"{text}" is no name: lower-case letters, digits and _, a letter first'
+        report.error("FC105", message, place, suggestion=suggestion)
+
+
 def read_duration(node: object, info: ValidationInfo) -> int:
-    """Return a duration in microseconds."""
-    text = _text_of(node, info)
+    """Return a duration in microseconds; what is none is reported, and 0, so that its object is checked further."""
+    text = read_text(node, info)
     length_us = parse_duration(text)
     if length_us is None:
-        fail(info, "FC106", f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
-    return length_us
+        message = f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w'
+        report_of(info).error("FC106", message, _place(node))
+    return length_us or 0
 
 
 def read_window(node: object, info: ValidationInfo) -> int | None:
-    """Return a window in microseconds; None is a lifetime."""
-    if isinstance(node, Scalar) and node.text == LIFETIME:
-        return None
-    if isinstance(node, Scalar) and parse_duration(node.text) is None and not node.empty:
-        suggestion = did_you_mean(node.text, [LIFETIME])
-        message = f'"{node.text}" is no window; windows are like 30s 15m 6h 7d 2w, or lifetime'
-        fail(info, "FC106", message, node, suggestion)
-    return read_duration(node, info)
+    """Return a window in microseconds; None is a lifetime, and what is no window and is reported."""
+    text = read_text(node, info)
+    length_us = parse_duration(text)
+    if length_us is None and text != LIFETIME:
+        message = f'"{text}" is no window; windows are like 30s 15m 6h 7d 2w, or lifetime'
+        report_of(info).error("FC106", message, _place(node), suggestion=did_you_mean(text, [LIFETIME]))
+    return length_us
 
 
 def read_instant(node: object, info: ValidationInfo) -> str:
     """Return an instant's own text."""
-    text = _text_of(node, info)
+    text = read_text(node, info)
     if parse_instant(text) is None:
         fail(info, "FC104", f'"{text}" is no instant; write it like 2014-01-01T12:00:00Z', node)
     return text
@@ -134,7 +139,7 @@ def read_instant(node: object, info: ValidationInfo) -> str:
 
 def read_type(node: object, info: ValidationInfo) -> str:
     """Return the canonical text of a type."""
-    text = _text_of(node, info)
+    text = read_text(node, info)
     dtype = parse_dtype(text)
     if dtype is None:
         known = (*SCALARS, "decimal(p,s)", "list(T)")
@@ -223,9 +228,7 @@ def read_named_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:
     nodes = read_mapping(node, info)
     fields = expect(Fields, node, info)
     for key, span in fields.keys.items():
-        if not NAME.fullmatch(key):
-            message = f'"{key}" is no name: lower-case letters, digits and _, a letter first'
-            report_of(info).error("FC105", message, span.place)
+        _check_name(key, span.place, report_of(info))
     return nodes
 
 
@@ -233,7 +236,7 @@ def one_of(*words: str) -> Callable[[object, ValidationInfo], str]:
     """Return a reader of one of the words."""
 
     def read(node: object, info: ValidationInfo) -> str:
-        text = _text_of(node, info)
+        text = read_text(node, info)
         if text not in words:
             message = f'"{text}" is none of: {", ".join(words)}'
             fail(info, "FC104", message, node, did_you_mean(text, words))

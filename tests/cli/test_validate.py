@@ -29,7 +29,7 @@ SPEND = """feature_views:
   - name: inbound
     entity: carier
     source: flights
-    where: "distance > 10 and\\tdistence < 日本"
+    where: "distance > 10 and\\torigin < '日本'"
     features: [distance]
 """
 

@@ -36,7 +36,7 @@ SPEND = """feature_views:
   - name: inbound
     entity: carier
     source: flights
-    where: "origin = '日本' and dest < 𝛼"
+    where: "origin = '日本' and dest < '𝛼'"
     features: [distance]
 """
 STATIC = """sources:
