@@ -19,7 +19,7 @@ from featurectl.pit.lookup import StateAnswer, answer_states
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 from featurectl.progress import Progress, Silent
 from featurectl.spec.definition import FeatureView
-from featurectl.units import format_count, instant_us
+from featurectl.units import counted, format_count, instant_us
 
 COMPUTED_AT = "computed_at"
 _TIME = "\x00time"
@@ -106,7 +106,7 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         sent, added = _send(task)
     result = _result(task, sent, added, request.now)
     request.store.write_push_record(task.online, _record(task, result))
-    progress.done(f"pushed {label}: {format_count(sent)} rows, {format_count(added)} new")
+    progress.done(f"pushed {label}: {counted(sent, 'row')}, {format_count(added)} new")
     return result
 
 

@@ -133,6 +133,24 @@ def format_count(count: int) -> str:
     return f"{count / 1_000_000:.1f} M"
 
 
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return the form of a noun that stands behind a count; `many` is its plural, `noun` and an s by default.
+
+    >>> plural(1, "row"), plural(0, "row"), plural(2, "entity", "entities")
+    ('row', 'rows', 'entities')
+    """
+    return noun if count == 1 else many or f"{noun}s"
+
+
+def counted(count: int, noun: str, many: str = "") -> str:
+    """Return a count as `format_count` does, and what is counted.
+
+    >>> counted(1, "row"), counted(310_000, "row"), counted(2, "entity", "entities")
+    ('1 row', '310 k rows', '2 entities')
+    """
+    return f"{format_count(count)} {plural(count, noun, many)}"
+
+
 def format_bytes(size: int) -> str:
     """Return a size in bytes as people read it.
 

@@ -17,6 +17,7 @@ import featurectl
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
+from featurectl.units import counted
 
 SCHEMA = ".featurectl/schema.json"  # the first line of each file tells editors to look there
 MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
@@ -62,7 +63,7 @@ def add_to(app: typer.Typer) -> None:
         files = write_repository(template_folder() / template, folder, project)
         enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
         following = (*enter, *NEXT[template])
-        text = f"Wrote the project {project}, {len(files)} files, into {folder}. Next:\n\n"
+        text = f"Wrote the project {project}, {counted(len(files), 'file')}, into {folder}. Next:\n\n"
         return Outcome(
             text=text + "".join(f"  {line}\n" for line in following),
             result={

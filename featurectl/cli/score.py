@@ -11,7 +11,7 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import SinceOption, SpineOption, UntilOption, instant
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
-from featurectl.units import format_count
+from featurectl.units import counted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,15 +61,15 @@ def add_to(app: typer.Typer) -> None:
             clocks = NaiveClocks(call, workspace)
             call.progress.start("read the spine")
             rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            call.progress.done(f"spine {rows.origin}: {counted(rows.own.height, 'row')}")
             clocks.tell()
             check_columns(rows.own.schema, out)
             call.progress.start("score")
             scored = score_spine(PolarsEngine(), scorer, rows)
-            call.progress.done(f"scored {format_count(scored.height)} rows")
+            call.progress.done(f"scored {counted(scored.height, 'row')}")
             write_table(scored, out)
         values = scored[scorer.output].to_numpy()
         summary = f", {scorer.output} {values.min():.4f} .. {values.max():.4f}" if len(values) else ""
-        text = f"{out}: {format_count(scored.height)} rows by {name} version {version.version}{summary}"
+        text = f"{out}: {counted(scored.height, 'row')} by {name} version {version.version}{summary}"
         result = {"out": str(out), "rows": scored.height, "model": name, "version": version.version}
         return Outcome(text=text, result=result)

@@ -9,7 +9,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.units import format_count
+from featurectl.units import counted, format_count
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,7 +43,9 @@ def add_to(app: typer.Typer) -> None:
             call.progress.start("build the training set")
             spine = read_spine(clocks.open, state, definition, None)
             rows = build_training_set(PolarsEngine(), spine, definition.inputs, views, definition.spine.label)
-            call.progress.done(f"training set: {format_count(rows.rows.height)} rows, {len(rows.inputs)} inputs")
+            call.progress.done(
+                f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}"
+            )
             clocks.tell()
             call.progress.start(f"fit {trainer.estimator}")
             to = Registration(
@@ -55,11 +57,11 @@ def add_to(app: typer.Typer) -> None:
                 commit=git_commit(workspace.root),
             )
             version = train_model(definition, rows, to)
-            call.progress.done(f"fitted on {format_count(version.rows_train)} rows")
+            call.progress.done(f"fitted on {counted(version.rows_train, 'row')}")
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
         text = (
-            f"{model} version {version.version}: {len(version.inputs)} inputs, trained on "
-            f"{format_count(version.rows_train)} rows, validated on the last {format_count(version.rows_validation)}\n"
+            f"{model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
+            f"{counted(version.rows_train, 'row')}, validated on the last {format_count(version.rows_validation)}\n"
             f"{metrics}"
         )
         return Outcome(text=text, result=version_json(version, {}))

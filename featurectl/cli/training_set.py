@@ -11,7 +11,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
-from featurectl.units import format_count, parse_instant
+from featurectl.units import counted, parse_instant, plural
 
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
@@ -65,15 +65,16 @@ def add_to(app: typer.Typer) -> None:
             clocks = NaiveClocks(call, workspace)
             call.progress.start("read the spine")
             rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {format_count(rows.own.height)} rows")
+            call.progress.done(f"spine {rows.origin}: {counted(rows.own.height, 'row')}")
             clocks.tell()
             check_columns(rows.own.schema, out)
             call.progress.start("join features")
             label = definition.spine.label if definition else None
             made = build_training_set(PolarsEngine(), rows, inputs, views, label)
-            call.progress.done(f"joined {len(inputs)} columns of {len(views)} views")
+            call.progress.done(f"joined {counted(len(inputs), 'column')} of {counted(len(views), 'view')}")
             manifest = write_with_manifest(made.rows, out, describe_training_set(made, inputs, cut, model or ""))
-        text = f"{out}: {format_count(made.rows.height)} rows, {made.rows.width} columns, {len(inputs)} of them inputs"
+        rows_and_columns = f"{counted(made.rows.height, 'row')}, {counted(made.rows.width, 'column')}"
+        text = f"{out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
         return Outcome(text=text, result={"out": str(out), "manifest": manifest})
 
 

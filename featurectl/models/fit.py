@@ -17,6 +17,7 @@ from featurectl.models.metrics import measure
 from featurectl.models.runtimes import dump_estimator, fit_estimator, load_runtime, make_estimator
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
+from featurectl.units import counted
 
 NONE = np.empty(0)
 
@@ -60,7 +61,8 @@ def fit_model(
     is_train, cut = split_by_time(known.time, trainer.split_fraction)
     if not is_train.any():
         raise DataError(
-            f"model {model}: no rows to train on ({examples.rows.height:,} rows, {known.rows.height:,} with a label)",
+            f"model {model}: no rows to train on ({counted(examples.rows.height, 'row')}, "
+            f"{known.rows.height:,} with a label)",
             code="FC515",
         )
     form = fit_form(inputs, known.rows.filter(pl.Series(is_train)))

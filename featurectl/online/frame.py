@@ -15,6 +15,7 @@ from featurectl.errors import DataError
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
 from featurectl.online.schema import FORMAT
+from featurectl.units import plural
 
 CHUNK_ROWS = 50_000
 INSTANTS = ("event_time", "available_at", "computed_at")
@@ -57,7 +58,9 @@ def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
         parts += [pl.lit(KEY_LETTERS[dtype]), length, pl.lit(":"), text]
     keys = rows.select(pl.concat_str(parts).cast(pl.Binary).alias("key"))["key"]
     if missing := keys.null_count():
-        raise DataError(f"{missing:,} rows of {view.view}@{view.version} have a null key", code="FC505")
+        raise DataError(
+            f"{view.view}@{view.version}: {missing:,} {plural(missing, 'row')} with a null key", code="FC505"
+        )
     return keys.to_list()
 
 

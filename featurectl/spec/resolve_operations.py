@@ -17,7 +17,7 @@ from featurectl.spec.problems import Problem
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.values import plain_data
-from featurectl.units import parse_instant
+from featurectl.units import counted, parse_instant, plural
 
 TIME = "time"
 
@@ -188,7 +188,8 @@ def _check_spine(shape: FeatureTestShape, view: FeatureView, declared: Declared)
 def _check_expect(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> None:
     report = declared.report
     if len(shape.expect) != len(shape.spine):
-        message = f"{len(shape.expect)} rows are expected of {len(shape.spine)} spine rows"
+        rows, spine = len(shape.expect), len(shape.spine)
+        message = f"{rows} {plural(rows, 'row is', 'rows are')} expected of {counted(spine, 'spine row')}"
         report.error("FC311", message, shape.fields.keys["expect"].place)
     if ("feature_view", view.name) in declared.broken:
         return

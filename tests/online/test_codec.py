@@ -145,7 +145,7 @@ def test_a_schema_of_a_later_format_is_refused():
 
 def test_a_null_key_is_refused():
     of = view({"n": "int64"}, {"a": "string", "b": "int64"}, project="p")
-    with pytest.raises(DataError, match="1 rows of spend@1 have a null key"):
+    with pytest.raises(DataError, match="spend@1: 1 row with a null key"):
         encode(of, frame(of, [["a", 1], ["b", None]], [(1,), (2,)]))
 
 

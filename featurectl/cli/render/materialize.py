@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from featurectl.cli.render.table import render_table
 from featurectl.materialize import Materialized
 from featurectl.push import PushResult
-from featurectl.units import format_count, format_instant, format_iso
+from featurectl.units import counted, format_count, format_instant, format_iso, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class ViewRun:
 def describe_run(run: ViewRun) -> str:
     """Return one line of progress."""
     made = run.made
-    what = "no new rows" if made.action == "nothing" else f"{format_count(made.rows_read)} rows read"
+    what = "no new rows" if made.action == "nothing" else f"{counted(made.rows_read, 'row')} read"
     pushed = "" if run.pushed is None else f", {format_count(run.pushed.rows_sent)} pushed"
     return f"{made.view}@{made.version}: {what}{pushed} ({run.seconds:.1f} s)"
 
@@ -37,14 +37,14 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(head, [_cells(run) for run in runs])
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()):
-            lines.append(
-                f"{run.made.view}@{run.made.version}: {count:,} {'row' if count == 1 else 'rows'} dropped: {reason}"
-            )
+            label = f"{run.made.view}@{run.made.version}"
+            lines.append(f"{label}: {count:,} {plural(count, 'row')} dropped: {reason}")
     actions = Counter(run.made.action for run in runs)
     written = sum(run.made.rows_written for run in runs)
     pushed = sum(run.pushed.rows_sent for run in runs if run.pushed)
     changed = len(runs) - actions["nothing"]
-    lines += ["", f"{changed} of {len(runs)} tables changed, {written:,} rows written, {pushed:,} online rows sent."]
+    rows = f"{written:,} {plural(written, 'row')} written, {pushed:,} online {plural(pushed, 'row')} sent"
+    lines += ["", f"{changed} of {counted(len(runs), 'table')} changed, {rows}."]
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from featurectl.cli.render.table import render_table
 from featurectl.registry.state import ModelVersion
-from featurectl.units import format_bytes, format_count, format_instant
+from featurectl.units import format_bytes, format_count, format_instant, plural
 
 Aliases = Mapping[tuple[str, str], int]
 
@@ -24,9 +24,10 @@ def render_versions(versions: Sequence[ModelVersion], aliases: Aliases) -> str:
 
 def render_version(version: ModelVersion, aliases: Aliases) -> str:
     """Return all that a person asks of one version, inputs last."""
+    rows = f"{version.rows_train:,} {plural(version.rows_train, 'row')}"
     facts = [
         ("model", f"{version.model} version {version.version} {names_of(version, aliases)}".rstrip()),
-        ("trained", f"{_trained(version)} on {version.rows_train:,} rows, validated on {version.rows_validation:,}"),
+        ("trained", f"{_trained(version)} on {rows}, validated on {version.rows_validation:,}"),
         ("label", version.label),
         ("metrics", _metrics(version)),
         ("estimator", str(version.params.get("estimator"))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from featurectl.units import format_bytes, format_count, parse_instant
+from featurectl.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
     from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
@@ -37,7 +37,7 @@ def render_summary(plan: PlanJson) -> str:
     """Return the counts of a plan in one line."""
     if not plan["changes"]:
         return f"No changes. {plan['environment']} matches {_what(plan)}."
-    left = f" {_count(plan['not_selected'], 'change')} not selected." if plan["not_selected"] else ""
+    left = f" {counted(plan['not_selected'], 'change')} not selected." if plan["not_selected"] else ""
     return f"Plan: {_counts(plan['summary'])}.{left}"
 
 
@@ -60,8 +60,8 @@ def _stage_name(stage: StageJson) -> str:
 
 def _what(plan: PlanJson) -> str:
     if plan["selected"]:
-        return f"the selected files ({_count(len(plan['unchanged']), 'object')})"
-    return f"the files ({_count(len(plan['unchanged']), 'object')})"
+        return f"the selected files ({counted(len(plan['unchanged']), 'object')})"
+    return f"the files ({counted(len(plan['unchanged']), 'object')})"
 
 
 def _missing_lines(plan: PlanJson) -> list[str]:
@@ -144,7 +144,7 @@ def _value(reason: ReasonJson) -> str:
 
 
 def _effect(reason: ReasonJson) -> str:
-    return f"changes {_count(len(reason['features']), 'feature')}" if reason["features"] else ""
+    return f"changes {counted(len(reason['features']), 'feature')}" if reason["features"] else ""
 
 
 def _sides(old: str, new: str) -> tuple[str, str]:
@@ -188,10 +188,10 @@ def _effort(change: ChangeJson) -> str:
         return ""
     if effort["rows"] is None and effort["online_keys"] is None:
         return ""
-    rows = "" if effort["rows"] is None else f"{format_count(effort['rows'])} {_plural(effort['rows'], 'row')}"
+    rows = "" if effort["rows"] is None else counted(effort["rows"], "row")
     size = "" if effort["bytes"] is None else format_bytes(effort["bytes"])
     keys = effort["online_keys"]
-    online = "" if keys is None else f"{format_count(keys)} online {_plural(keys, 'key')}"
+    online = "" if keys is None else counted(keys, "online key")
     parts = [part for part in (_span(change["kind"], effort), rows, size, online) if part]
     return ", ".join(parts)
 
@@ -204,10 +204,6 @@ def _span(kind: str, effort: EffortJson) -> str:
     if kind == "breaking":
         return f"recompute {max((until - since).days, 1):,} d"
     return f"backfill {since:%Y-%m-%d} .. {until:%Y-%m-%d}" if kind == "new" else ""
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
 
 
 def _why(change: ChangeJson) -> str:
@@ -232,7 +228,3 @@ def _work(plan: PlanJson) -> str:
     ]
     rest = len(parts) - _MOST_NAMES
     return ", ".join(parts[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -16,6 +16,7 @@ from featurectl.pit.fold import MomentsFold, State, UfuncFold
 from featurectl.pit.inputs import Inputs, approximate_limbs, join_limbs
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import WindowQuestion
+from featurectl.units import plural
 
 _DECIMAL_DIGITS: Final = 38
 _NEAR_128_BITS: Final = 1.6e38  # below it the sum of limbs is exact in 128 bits
@@ -122,7 +123,7 @@ def _refuse(question: WindowQuestion, outside: Bools, size: str) -> None:
     if outside.any():
         raise DataError(
             f'the sum of "{question.column}" for feature "{question.name}" is outside {size} '
-            f"for {int(outside.sum()):,} of {len(outside):,} rows",
+            f"for {int(outside.sum()):,} of {len(outside):,} {plural(len(outside), 'row')}",
             code="FC507",
             hint=f'cast "{question.column}" to float64 in the source\'s select, or use a shorter window',
         )
