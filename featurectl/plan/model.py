@@ -163,6 +163,7 @@ class SummaryJson(TypedDict):
     breaking: int
     remove: int
     blocked: int
+    blocked_breaking: int
     unchanged: int
 
 
@@ -251,6 +252,7 @@ def _summary(changes: Sequence[Change]) -> SummaryJson:
         breaking=count("breaking"),
         remove=count("removed"),
         blocked=sum(bool(change.blocked) for change in changes),
+        blocked_breaking=sum(bool(change.blocked) and change.kind == "breaking" for change in changes),
         unchanged=count("unchanged"),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from featurectl.units import counted, format_bytes, parse_instant
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
 _VERSIONED: Final = ("online_table", "feature_view")
+_DAY: Final = timedelta(days=1)
 _MOST_MISSING: Final = 10
 _MOST_NAMES: Final = 6  # views of the last line
 _LED_BY: Final = 20  # characters before the first difference of two values that begin alike
@@ -97,12 +99,17 @@ def _header(plan: PlanJson) -> str:
 
 
 def _counts(summary: SummaryJson) -> str:
-    breaking = f" ({summary['breaking']} breaking)" if summary["breaking"] else ""
-    blocked = f" ({summary['blocked']} blocked)" if summary["blocked"] else ""
+    stuck = summary["blocked"] - summary["blocked_breaking"]
     return (
-        f"{summary['add']} to add, {summary['change']} to change{breaking}, "
-        f"{summary['remove']} to remove{blocked}, {summary['unchanged']} unchanged"
+        f"{summary['add']} to add, "
+        f"{summary['change']} to change{_of_these(breaking=summary['breaking'], blocked=summary['blocked_breaking'])}, "
+        f"{summary['remove']} to remove{_of_these(blocked=stuck)}, {summary['unchanged']} unchanged"
     )
+
+
+def _of_these(**counts: int) -> str:
+    told = [f"{count} {word}" for word, count in counts.items() if count]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
@@ -118,6 +125,10 @@ def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
     else:
         detail = ", ".join(part for part in (_versions(change), _effort(change)) if part)
     below = [*_reason_lines(reasons), *(f"      ! {note}" for note in change["notes"])]
+    if change["blocked"] and change["kind"] == "breaking":
+        below.append(
+            f"      = {', '.join(part for part in ('breaking ' + _versions(change), _effort(change)) if part)}"
+        )
     return [f"{head}  {detail}".rstrip(), *below]
 
 
@@ -202,7 +213,7 @@ def _span(kind: str, effort: EffortJson) -> str:
     if since is None or until is None:
         return ""
     if kind == "breaking":
-        return f"recompute {max((until - since).days, 1):,} d"
+        return f"recompute {-((since - until) // _DAY):,} d"
     return f"backfill {since:%Y-%m-%d} .. {until:%Y-%m-%d}" if kind == "new" else ""
 
 
