@@ -4,7 +4,7 @@ import pytest
 
 from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests import run_feature_test
+from featurectl.feature_tests import run_feature_tests
 from featurectl.sources.open import read_schema
 from featurectl.spec.load import load_repo
 
@@ -26,8 +26,8 @@ def test_every_feature_of_a_template_is_typed(repo):
 
 
 def test_a_templates_feature_tests_pass(repo):
-    results = [run_feature_test(PolarsEngine(), test) for test in repo.tests.values()]
-    assert [result.differences for result in results if result.differences] == []
+    results = run_feature_tests(PolarsEngine(), repo.tests.values())
+    assert [result for result in results if not result.passed] == []
     assert len(results) == (5 if repo.project == "flights" else 0)
 
 
@@ -36,7 +36,8 @@ def test_every_file_of_a_template_names_the_schema_for_editors():
         if ".github" not in path.parts:
             depth = len(path.relative_to(template_folder()).parts) - 2
             first = path.read_text().splitlines()[0]
-            assert first == f"# yaml-language-server: $schema={'../' * depth}.featurectl/schema.json", path
+            name = "project.schema.json" if path.name == "featurectl.yaml.jinja" else "schema.json"
+            assert first == f"# yaml-language-server: $schema={'../' * depth}.featurectl/{name}", path
 
 
 def test_lines_of_a_template_fit_the_screen():

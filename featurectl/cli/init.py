@@ -19,7 +19,9 @@ from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import counted
 
-SCHEMA = ".featurectl/schema.json"  # the first line of each file tells editors to look there
+# Where editors find the JSON Schemas; the first line of each YAML file names one, relative to the file.
+SCHEMA = ".featurectl/schema.json"
+PROJECT_SCHEMA = ".featurectl/project.schema.json"
 MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
 RENDERED = ".jinja"
 
@@ -102,7 +104,7 @@ def write_repository(template: Path, folder: Path, project: str) -> list[str]:
     try:
         with staging(folder) as staged:
             files = [write_file(source, template, staged, project) for source in template_files(template)]
-            files.append(write_schema(staged))
+            files.extend(write_schemas(staged))
             move_in(staged, folder)
     except OSError as error:
         raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
@@ -148,14 +150,15 @@ def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
     return name.removesuffix(RENDERED)
 
 
-def write_schema(staged: Path) -> str:
-    """Return the path of the JSON Schema of the repository's files, written for editors."""
-    from featurectl.spec.schema import file_schema
+def write_schemas(staged: Path) -> list[str]:
+    """Return the paths of the JSON Schemas of the repository's files, written for editors."""
+    from featurectl.spec.schema import file_schema, project_schema
 
-    target = staged / SCHEMA
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(file_schema(), indent=2) + "\n", encoding="utf-8", newline="\n")
-    return SCHEMA
+    for name, schema in ((SCHEMA, file_schema()), (PROJECT_SCHEMA, project_schema())):
+        target = staged / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8", newline="\n")
+    return [SCHEMA, PROJECT_SCHEMA]
 
 
 def render(text: str, project: str) -> str:

@@ -19,13 +19,19 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "schema")
     def schema(
         call: Call,
+        project: Annotated[
+            bool, typer.Option("--project", help="That of featurectl.yaml, in place of that of all other files.")
+        ] = False,
         out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", metavar="FILE")] = None,
     ) -> Outcome:
-        """Write the JSON Schema of a repository's files. Editors complete and check keys with it."""
-        del call
-        from featurectl.spec.schema import file_schema
+        """Write the JSON Schema of a repository's files. Editors complete, explain and check keys with it.
 
-        made = file_schema()
+        featurectl.yaml has a schema of its own; `init` writes both into .featurectl.
+        """
+        del call
+        from featurectl.spec.schema import file_schema, project_schema
+
+        made = project_schema() if project else file_schema()
         text = json.dumps(made, indent=2)
         if out is None:
             return Outcome(text=text, result=made)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.report import did_you_mean
+from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
+    DURATION_PATTERN,
+    NAME_SCHEMA,
     AnyConstant,
     Duration,
     EnvironmentText,
@@ -29,6 +34,7 @@ from featurectl.spec.values import (
     read_number,
     read_text,
     report_of,
+    words_schema,
 )
 from featurectl.units import parse_duration
 
@@ -57,55 +63,55 @@ def _read_row_count(node: object, info: ValidationInfo) -> tuple[float, float]:
     return _read_pair(node, info) if isinstance(node, Items) else (float(read_int(node, info)), float("inf"))
 
 
-Pair = Annotated[
-    tuple[float, float],
-    PlainValidator(_read_pair),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
-]
+_PAIR: JsonSchema = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+Pair = Annotated[tuple[float, float], PlainValidator(_read_pair), WithJsonSchema(_PAIR)]
 RowCount = Annotated[
     tuple[float, float],
     PlainValidator(_read_row_count),
-    WithJsonSchema({"type": ["integer", "array"], "items": {"type": "number"}}),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, _PAIR]}),
 ]
 CheckSeverity = Annotated[
-    Literal["warn", "error"], PlainValidator(one_of("warn", "error")), WithJsonSchema({"enum": ["warn", "error"]})
+    Literal["warn", "error"], PlainValidator(one_of("warn", "error")), WithJsonSchema(words_schema("warn", "error"))
 ]
+
+
+_OF_COLUMN: Final = ("not_null", "unique", "between", "in", "matches", "max_null_rate")
 
 
 class CheckShape(Shape):
-    """A check of the rows that are read."""
+    """A check of the rows that are read: of one column, of their number, or of what a query finds."""
 
     what: ClassVar[str] = "check"
-    column: Text | None = None
-    not_null: Flag | None = None
-    unique: Flag | None = None
-    between: Pair | None = None
-    in_: Annotated[Some[AnyConstant] | None, Field(alias="in")] = None
-    matches: Text | None = None
-    max_null_rate: Number | None = None
-    row_count: RowCount | None = None
-    sql: Text | None = None
-    severity: CheckSeverity = "error"
-
-    def check_keys(self, report: Report) -> None:
-        """A column's checks go with the column."""
-        of_column = ("not_null", "unique", "between", "in", "matches", "max_null_rate")
-        if "column" in self.fields.nodes:
-            self.exactly_one(report, of_column)
-        else:
-            self.exactly_one(report, ("row_count", "sql"))
-            self.only_with(report, of_column, "column")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        When(
+            "column",
+            then=(OneOf(_OF_COLUMN),),
+            otherwise=(OneOf(("row_count", "sql")), GoesWith(_OF_COLUMN, "column")),
+        ),
+    )
+    column: Text | None = Field(None, description="The column to check, beside one of the checks of a column.")
+    not_null: Flag | None = Field(None, description="`true`: no value is null.")
+    unique: Flag | None = Field(None, description="`true`: no value is there twice.")
+    between: Pair | None = Field(None, description="The least and the greatest value, both allowed.")
+    in_: Some[AnyConstant] | None = Field(None, alias="in", description="The values that are allowed.")
+    matches: Text | None = Field(None, description="A regular expression for the whole text.")
+    max_null_rate: Number | None = Field(None, description="The share of nulls that is allowed, from 0 to 1.")
+    row_count: RowCount | None = Field(None, description="The least number of rows, or [least, most].")
+    sql: Text | None = Field(None, description="A query that finds the rows that are wrong.")
+    severity: CheckSeverity = Field(
+        "error", description="`error` (the default) keeps the last good table, `warn` only tells."
+    )
 
 
 class RobustnessShape(Shape):
     """How much a model may suffer from disturbed inputs."""
 
     what: ClassVar[str] = "robustness"
-    noise: Number | None = None
-    missing: Number | None = None
-    unseen: Number | None = None
-    max_mean_shift: Number | None = None
-    max_auc_drop: Number | None = None
+    noise: Number | None = Field(None, description="Noise on numbers, in standard deviations.")
+    missing: Number | None = Field(None, description="The share of values made null.")
+    unseen: Number | None = Field(None, description="The share of categories made unseen.")
+    max_mean_shift: Number | None = Field(None, description="How far the mean score may move.")
+    max_auc_drop: Number | None = Field(None, description="How much AUC may fall.")
 
 
 def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
@@ -127,78 +133,90 @@ def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
     return found
 
 
-Gates = Annotated[
-    dict[str, object],
-    PlainValidator(_read_gates),
-    WithJsonSchema(
-        {
+class _GateKeys:
+    """In JSON Schema, bounds of metrics by name, and the two gates that are no bounds."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        number = {"type": "number"}
+        return {
             "type": "object",
-            "patternProperties": {"^(min|max)_[a-z0-9_]+$": {"type": "number"}},
             "properties": {
-                "robustness": {
-                    "type": "object",
-                    "properties": {key: {"type": "number"} for key in RobustnessShape.model_fields},
-                    "additionalProperties": False,
+                "robustness": handler(core_schema),
+                "slices": {
+                    "description": "Category columns: each of their values must pass the gates by itself.",
+                    "type": "array",
+                    "items": NAME_SCHEMA,
                 },
-                "slices": {"type": "array", "items": {"type": "string"}},
+                "max_model_size_mb": number | {"description": "How big the model's file may be."},
+                "max_latency_p99_ms": number | {"description": "How long the slowest of 100 predictions may take."},
+            },
+            "patternProperties": {
+                "^min_[a-z0-9_]+_gain_over_champion$": number | {"description": "How much better than the champion."},
+                "^(min|max)_[a-z0-9_]+$": number | {"description": "A bound of a metric, like min_auc: 0.65."},
             },
             "additionalProperties": False,
         }
-    ),
-]
+
+
+Gates = Annotated[dict[str, object], PlainValidator(_read_gates, json_schema_input_type=RobustnessShape), _GateKeys()]
 
 
 class CanarySuccessShape(Shape):
     """What a canary must keep to."""
 
     what: ClassVar[str] = "success"
-    latency_p99_ms: Number | None = None
-    error_rate_percent: Number | None = None
-    freshness: Duration | None = None
-    score_psi: Number | None = None
+    latency_p99_ms: Number | None = Field(None, description="How long the slowest of 100 requests may take.")
+    error_rate_percent: Number | None = Field(None, description="The share of requests that may fail.")
+    freshness: Duration | None = Field(None, description="How old the features may be.")
+    score_psi: Number | None = Field(None, description="How far scores may drift from the champion's, as PSI.")
 
 
 class CanaryShape(Shape):
     """How a new version takes over."""
 
     what: ClassVar[str] = "canary"
-    percent: Number
-    for_: Annotated[Duration, Field(alias="for")]
-    success: CanarySuccessShape
-    min_requests: Whole | None = None
+    percent: Number = Field(description="The share of requests that the new version answers.")
+    for_: Duration = Field(alias="for", description="How long it must keep to `success`.")
+    success: CanarySuccessShape = Field(description="What it must keep to; otherwise it is rolled back.")
+    min_requests: Whole | None = Field(None, description="How many requests it must have answered.")
 
 
 class ResourcesShape(Shape):
     """What a stage needs."""
 
     what: ClassVar[str] = "resources"
-    cpu: Text | None = None
-    memory: Text | None = None
-    gpu: Text | None = None
-    replicas: Whole | None = None
+    cpu: Text | None = Field(None, description="How many processors.", examples=["4"])
+    memory: Text | None = Field(None, description="How much memory.", examples=["16Gi"])
+    gpu: Text | None = Field(None, description="How many graphics processors.", examples=["1"])
+    replicas: Whole | None = Field(None, description="How many run at a time.")
 
 
 class StageShape(Shape):
-    """A step of a pipeline."""
+    """A step of a pipeline: one command of featurectl."""
 
     what: ClassVar[str] = "stage"
-    name: Name
-    run: Text
-    needs: Listed[Name] = ()
-    timeout: Duration | None = None
-    retries: Whole = 0
-    resources: ResourcesShape | None = None
-    on_success: Listed[Name] = ()
-    on_failure: Listed[Name] = ()
+    name: Name = Field(description="The stage's name in its pipeline.")
+    run: Text = Field(description="The command, without `featurectl`.", examples=["materialize", "push"])
+    needs: Listed[Name] = Field((), description="The stages that must have succeeded before.")
+    timeout: Duration | None = Field(None, description="How long it may take.")
+    retries: Whole = Field(0, description="How often it is tried again; not at all when left out.")
+    resources: ResourcesShape | None = Field(None, description="What it needs to run.")
+    on_success: Listed[Name] = Field((), description="The notifiers to tell when it succeeded.")
+    on_failure: Listed[Name] = Field((), description="The notifiers to tell when it failed.")
 
 
 class PipelineShape(Shape):
-    """A DAG of commands."""
+    """Commands that depend on each other, run together."""
 
     what: ClassVar[str] = "pipeline"
-    name: Name
-    stages: Some[StageShape]
-    schedule: Text | None = None
+    name: Name = Field(description="The pipeline's name.")
+    stages: Some[StageShape] = Field(description="Its steps; `needs` orders them.")
+    schedule: Text | None = Field(None, description="When it runs, in cron's five fields.", examples=["0 */6 * * *"])
+
+
+def _is_timed(metric: str) -> bool:
+    return metric in _TIMES or metric.startswith("latency")
 
 
 def _read_when(node: object, info: ValidationInfo) -> str:
@@ -211,10 +229,14 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         fail(info, "FC104", message, node, did_you_mean(match["metric"], METRICS))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
         fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
-    timed = match["metric"] in _TIMES or match["metric"].startswith("latency")
+    timed = _is_timed(match["metric"])
     if timed and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
-        message = f'"{match["value"]}" is no length of time; {match["metric"]} is compared with 150ms or 24h'
-        fail(info, "FC104", message, node)
+        fail(
+            info,
+            "FC104",
+            f'"{match["value"]}" is no length of time; {match["metric"]} is compared with 150ms or 24h',
+            node,
+        )
     if not timed and not _AMOUNT.fullmatch(match["value"]):
         fail(info, "FC104", f'"{match["value"]}" is no number; {match["metric"]} is compared with 0.2 or 5%', node)
     if match["window"] and parse_duration(match["window"]) is None:
@@ -222,38 +244,63 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     return text
 
 
-When = Annotated[str, PlainValidator(_read_when), WithJsonSchema({"type": "string"})]
-AlertSeverity = Annotated[str, PlainValidator(one_of(*_SEVERITIES)), WithJsonSchema({"enum": list(_SEVERITIES)})]
+def _condition_pattern() -> str:
+    """Return the pattern of a condition: lengths of time are compared with such, all other metrics with numbers."""
+    timed = [metric for metric in METRICS if _is_timed(metric)]
+    others = [metric for metric in METRICS if not _is_timed(metric)]
+    compared = r"\s+(<|<=|>|>=|=|!=)\s+"
+    lengths = rf"({'|'.join(timed)}){compared}({_LENGTH.pattern}|{DURATION_PATTERN})"
+    numbers = rf"({'|'.join(others)}){compared}({_AMOUNT.pattern})"
+    return rf"^\s*({lengths}|{numbers})(\s+in\s+{DURATION_PATTERN})?\s*$"
+
+
+Condition = Annotated[
+    str,
+    PlainValidator(_read_when),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _condition_pattern(),
+            "patternErrorMessage": "METRIC OP VALUE [in DURATION], like: latency_p99 > 150ms in 5m",
+            "examples": ["freshness > 24h", "latency_p99 > 150ms in 5m", "psi > 0.2"],
+        }
+    ),
+]
+AlertSeverity = Annotated[str, PlainValidator(one_of(*_SEVERITIES)), WithJsonSchema(words_schema(*_SEVERITIES))]
 
 
 class AlertShape(Shape):
     """When to tell whom."""
 
     what: ClassVar[str] = "alert"
-    name: Name
-    when: When
-    severity: AlertSeverity
-    notify: Some[Name]
-    for_: Annotated[Duration | None, Field(alias="for")] = None
-    repeat: Duration | None = None
-    views: Listed[Text] = ()
-    models: Listed[Text] = ()
+    name: Name = Field(description="The alert's name.")
+    when: Condition = Field(
+        description="METRIC OP VALUE [in DURATION], with METRIC one of: " + ", ".join(METRICS) + "."
+    )
+    severity: AlertSeverity = Field(description="How bad it is.")
+    notify: Some[Name] = Field(description="The notifiers to tell.")
+    for_: Duration | None = Field(None, alias="for", description="How long it must be so before anybody is told.")
+    repeat: Duration | None = Field(None, description="How soon to tell again while it stays so.")
+    views: Listed[Text] = Field((), description='The feature views to watch, by name or pattern; "*" is all.')
+    models: Listed[Text] = Field((), description='The models to watch, by name or pattern; "*" is all.')
+
+
+_WAYS: Final = ("slack", "pagerduty", "webhook", "email", "command")
 
 
 class NotifierShape(Shape):
-    """How to tell."""
+    """How to tell: one way each. `${NAME}` may stand in the address."""
 
     what: ClassVar[str] = "notifier"
-    name: Name
-    slack: EnvironmentText | None = None
-    pagerduty: EnvironmentText | None = None
-    webhook: EnvironmentText | None = None
-    email: EnvironmentText | None = None
-    command: EnvironmentText | None = None
-
-    def check_keys(self, report: Report) -> None:
-        """One way each."""
-        self.exactly_one(report, ("slack", "pagerduty", "webhook", "email", "command"))
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(_WAYS),)
+    name: Name = Field(description="The notifier's name; alerts and stages use it.")
+    slack: EnvironmentText | None = Field(
+        None, description="The URL of a Slack webhook.", examples=["${SLACK_WEBHOOK}"]
+    )
+    pagerduty: EnvironmentText | None = Field(None, description="The routing key of PagerDuty.")
+    webhook: EnvironmentText | None = Field(None, description="A URL that takes JSON.")
+    email: EnvironmentText | None = Field(None, description="An address.")
+    command: EnvironmentText | None = Field(None, description="A command that takes JSON on stdin.")
 
 
 def listed_names(fields: Fields, key: str) -> list[Scalar]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.report import Report
+from featurectl.spec.rules import Apart, GoesWith, Needs, OneOf, Rule
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
+    AnyText,
     Dtype,
     Duration,
     EnvironmentText,
     Instant,
+    KeyType,
     Listed,
     Mapped,
     Name,
@@ -23,13 +26,25 @@ from featurectl.spec.values import (
     Some,
     Text,
     one_of,
+    read_text,
+    text_schema,
+    words_schema,
 )
 
 _SEPARATOR = re.compile(r"[\t !#-~]")
+_FORMATS = ("parquet", "csv", "ndjson", "delta")
 Format = Annotated[
     Literal["parquet", "csv", "ndjson", "delta"],
-    PlainValidator(one_of("parquet", "csv", "ndjson", "delta")),
-    WithJsonSchema({"enum": ["parquet", "csv", "ndjson", "delta"]}),
+    PlainValidator(one_of(*_FORMATS)),
+    WithJsonSchema(words_schema(*_FORMATS)),
+]
+Separator = Annotated[
+    str,
+    PlainValidator(read_text),
+    WithJsonSchema(
+        text_schema(f"^{_SEPARATOR.pattern}$", "a separator is one ASCII character, no quote")
+        | {"type": ["string", "integer"], "minimum": 0, "maximum": 9}
+    ),
 ]
 Nan = Annotated[
     Literal["null", "keep"], PlainValidator(one_of("null", "keep")), WithJsonSchema({"enum": [None, "null", "keep"]})
@@ -40,55 +55,75 @@ class EngineShape(Shape):
     """What computes."""
 
     what: ClassVar[str] = "engine"
-    type: EnvironmentText
-    remote: EnvironmentText | None = None
+    type: EnvironmentText = Field(description="The engine by its name: polars is the default.", examples=["polars"])
+    remote: EnvironmentText | None = Field(None, description="Where the engine runs, when it is not this machine.")
 
 
 class PredictionLogShape(Shape):
     """Which share of the predictions is kept."""
 
     what: ClassVar[str] = "prediction_log"
-    sample: Number | None = None
+    sample: Number | None = Field(None, description="The share of predictions to keep, from 0 to 1.")
 
 
 class EnvironmentShape(Shape):
-    """Where things are kept."""
+    """The stores that a command uses with `--env NAME`; `${NAME}` and `${NAME:-default}` may stand in addresses."""
 
     what: ClassVar[str] = "environment"
-    registry: EnvironmentText
-    offline: EnvironmentText
-    online: EnvironmentText
-    engine: EngineShape | None = None
-    now: Instant | None = None
-    prediction_log: PredictionLogShape | None = None
+    registry: EnvironmentText = Field(
+        description="Where `apply` keeps what is declared: a SQLAlchemy URL. A relative path starts at the repository.",
+        examples=["sqlite:///.featurectl/registry.db", "${REGISTRY_URL}"],
+    )
+    offline: EnvironmentText = Field(
+        description="Where the tables of the views are: a folder, or s3:// gs:// az://.",
+        examples=[".featurectl/offline", "${OFFLINE_STORE}"],
+    )
+    online: EnvironmentText = Field(
+        description="Where the latest values are, for reading by key: SQLite or Redis.",
+        examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
+    )
+    engine: EngineShape | None = Field(None, description="What computes; polars when left out.")
+    now: Instant | None = Field(
+        None, description="A fixed clock, for data that has ended. Leave it out where sources go on."
+    )
+    prediction_log: PredictionLogShape | None = Field(None, description="Which predictions are kept, and how many.")
 
 
 class ProjectShape(Shape):
-    """featurectl.yaml."""
+    """The project and its environments. The folder of this file is the repository."""
 
     what: ClassVar[str] = "featurectl.yaml"
-    project: Name
-    environments: NamedMapped[EnvironmentShape]
+    project: Name = Field(description="The project's name. A registry holds many projects; a plan sees only its own.")
+    environments: NamedMapped[EnvironmentShape] = Field(
+        description="The environments by name. The first is the default; `--env NAME` picks another."
+    )
 
 
 class EntityShape(Shape):
-    """What features are about."""
+    """What features are about, and the columns that tell one from another."""
 
     what: ClassVar[str] = "entity"
-    name: Name
-    keys: NamedMapped[Dtype]
-    description: Text = ""
-    owner: Text = ""
-    tags: Listed[Text] = ()
+    name: Name = Field(description="The entity's name; feature views say `entity: NAME`.")
+    keys: NamedMapped[KeyType] = Field(
+        description="The join keys with their types: string, int64, bool or date. Several make a composite key. "
+        "A key has one type in the whole repository."
+    )
+    description: Text = Field("", description="What it is, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
 class CsvShape(Shape):
     """How a CSV file is written."""
 
     what: ClassVar[str] = "csv"
-    separator: Text | None = None
-    null_values: Listed[Text] | None = None
-    timestamp_format: Text | None = None
+    separator: Separator | None = Field(None, description="The one character between columns; a comma when left out.")
+    null_values: Listed[AnyText] | None = Field(
+        None, description="The texts that mean null; the empty one when left out."
+    )
+    timestamp_format: Text | None = Field(
+        None, description="How timestamps are written, in the words of strftime.", examples=["%d.%m.%Y %H:%M"]
+    )
 
     def check_keys(self, report: Report) -> None:
         """The separator is one character that a reader of CSV can look for."""
@@ -101,36 +136,38 @@ class SqlShape(Shape):
     """A query against a database."""
 
     what: ClassVar[str] = "sql"
-    url: EnvironmentText
-    query: Text
+    url: EnvironmentText = Field(description="The database: a SQLAlchemy URL.", examples=["${WAREHOUSE_URL}"])
+    query: Text = Field(
+        description="The rows. `:since` in it is the time up to which rows were read before, so that only new ones "
+        "are asked for; without it the query is read whole each time.",
+        examples=["select * from orders where updated_at > :since"],
+    )
 
 
 class StreamShape(Shape):
-    """A stream of events."""
+    """A stream of events: Kafka with a topic, or Redis with a stream."""
 
     what: ClassVar[str] = "stream"
-    kafka: EnvironmentText | None = None
-    topic: EnvironmentText | None = None
-    format: EnvironmentText | None = None
-    redis: EnvironmentText | None = None
-    stream: EnvironmentText | None = None
-
-    def check_keys(self, report: Report) -> None:
-        """Kafka with a topic, or Redis with a stream."""
-        self.exactly_one(report, ("kafka", "redis"))
-        self.only_with(report, ("topic", "format"), "kafka")
-        self.only_with(report, ("stream",), "redis")
-        for owner, needed in (("kafka", "topic"), ("redis", "stream")):
-            if owner in self.fields.nodes and needed not in self.fields.nodes:
-                report.error("FC103", f'no "{needed}" in this stream', self.fields.keys[owner].place)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        OneOf(("kafka", "redis")),
+        GoesWith(("topic", "format"), "kafka"),
+        GoesWith(("stream",), "redis"),
+        Needs("kafka", ("topic",)),
+        Needs("redis", ("stream",)),
+    )
+    kafka: EnvironmentText | None = Field(None, description="The brokers of Kafka.", examples=["${KAFKA_BROKERS}"])
+    topic: EnvironmentText | None = Field(None, description="The topic of Kafka.")
+    format: EnvironmentText | None = Field(None, description="How an event is written.", examples=["json"])
+    redis: EnvironmentText | None = Field(None, description="The URL of Redis.", examples=["${REDIS_URL}"])
+    stream: EnvironmentText | None = Field(None, description="The stream of Redis.")
 
 
 class FreshnessShape(Shape):
-    """How old something may be."""
+    """How old something may be, for `status`."""
 
     what: ClassVar[str] = "freshness"
-    warn_after: Duration | None = None
-    error_after: Duration | None = None
+    warn_after: Duration | None = Field(None, description="Older than this, `status` says WARN and exits with 0.")
+    error_after: Duration | None = Field(None, description="Older than this, `status` says STALE and exits with 1.")
 
     def check_keys(self, report: Report) -> None:
         """The warning comes first."""
@@ -140,36 +177,70 @@ class FreshnessShape(Shape):
 
 
 class SourceShape(Shape):
-    """Where rows come from."""
+    """Where rows come from, and their two clocks: when a row was true, and when it could be known."""
 
     what: ClassVar[str] = "source"
-    name: Name
-    path: EnvironmentText | None = None
-    format: Format | None = None
-    csv: CsvShape | None = None
-    sql: SqlShape | None = None
-    stream: StreamShape | None = None
-    history: Name | None = None
-    event_time: Text | None = None
-    available_at: Text | None = None
-    delay: Duration | None = None
-    lateness: Duration | None = None
-    timezone: Text | None = None
-    nan: Nan = "null"
-    columns: Mapped[Dtype] | None = None
-    select: NamedMapped[Text] | None = None
-    tiebreak: Listed[Text] = ()
-    dedup_key: Some[Text] | None = None
-    freshness: FreshnessShape | None = None
-    checks: Listed[CheckShape] = ()
-    description: Text = ""
-    owner: Text = ""
-    tags: Listed[Text] = ()
-
-    def check_keys(self, report: Report) -> None:
-        """One origin, and the keys that belong to it."""
-        self.exactly_one(report, ("path", "sql", "stream"))
-        self.only_with(report, ("format", "csv"), "path")
-        self.only_with(report, ("history",), "stream")
-        if "stream" in self.fields.nodes and "columns" not in self.fields.nodes:
-            report.error("FC103", f'no "columns" in {self.called(self.fields)}: a stream needs them', self.fields.head)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        OneOf(("path", "sql", "stream")),
+        GoesWith(("format", "csv"), "path"),
+        GoesWith(("history",), "stream"),
+        Needs("stream", ("columns",)),
+        Apart("available_at", "delay"),
+        GoesWith(("lateness",), "dedup_key"),
+    )
+    later_rules: ClassVar[tuple[Rule, ...]] = (
+        GoesWith(("available_at", "delay", "tiebreak"), "event_time"),
+        Needs("lateness", ("event_time", "dedup_key")),
+    )
+    name: Name = Field(description="The source's name; feature views and spines say `source: NAME`.")
+    path: EnvironmentText | None = Field(
+        None,
+        description="Files below the repository or an object store: Parquet, CSV, NDJSON, a Delta table; globs too.",
+        examples=["data/orders.parquet", "data/orders/*.csv"],
+    )
+    format: Format | None = Field(None, description="The files' format, where their names don't tell it.")
+    csv: CsvShape | None = Field(None, description="How the CSV is written, where it is not the usual way.")
+    sql: SqlShape | None = Field(None, description="A query against a database, in place of files.")
+    stream: StreamShape | None = Field(None, description="A stream of events, in place of files; it needs `columns`.")
+    history: Name | None = Field(
+        None, description="The source with the same columns for the time before the stream began."
+    )
+    event_time: Text | None = Field(
+        None,
+        description="The column that says when a row was true. Without it the source is static: its rows count as "
+        "true and known at every time, so an edit of it changes the past.",
+    )
+    available_at: Text | None = Field(
+        None,
+        description="The column that says when a row could first be known. A feature at time t sees only rows with "
+        "available_at <= t. Left out: `event_time` plus `delay`.",
+    )
+    delay: Duration | None = Field(
+        None, description="How long after `event_time` a row can be known, where no column says it."
+    )
+    lateness: Duration | None = Field(
+        None, description="How late rows may come: a query with `:since` looks back so far again. Needs `dedup_key`."
+    )
+    timezone: Text | None = Field(
+        None, description="The zone of timestamps that have none; UTC when left out.", examples=["America/New_York"]
+    )
+    nan: Nan = Field("null", description="What NaN is: null (the default), or a number to `keep`.")
+    columns: Mapped[Dtype] | None = Field(
+        None, description="The columns with their types. CSV and NDJSON need them for types to be checked early."
+    )
+    select: NamedMapped[AnyText] | None = Field(
+        None,
+        description="More columns: a name, and an SQL expression over the columns of the row.",
+        examples=[{"late": "arr_delay > 15"}],
+    )
+    tiebreak: Listed[Text] = Field(
+        (), description="Columns that order rows of one entity, event_time and available_at, the last being greatest."
+    )
+    dedup_key: Some[Text] | None = Field(
+        None, description="Columns that name an event: of several copies, the one that was available first counts."
+    )
+    freshness: FreshnessShape | None = Field(None, description="How old the source may be, by its last available_at.")
+    checks: Listed[CheckShape] = Field((), description="Checks of the rows that are read.")
+    description: Text = Field("", description="What a row is, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")

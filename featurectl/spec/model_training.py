@@ -10,12 +10,15 @@ from pydantic_core import CoreSchema
 
 from featurectl.dtypes import SCALARS
 from featurectl.spec.model_operations import CanaryShape, Gates
-from featurectl.spec.model_view import DerivedShape
+from featurectl.spec.model_view import DerivedShape, Op
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.report import Report
+from featurectl.spec.rules import GoesWith, JsonSchema, Needs, OneOf, Rule
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
+    NAME_SCHEMA,
     AnyConstant,
+    AnyText,
     Dtype,
     Duration,
     Flag,
@@ -34,6 +37,8 @@ from featurectl.spec.values import (
     read_name,
     read_some,
     read_type,
+    type_schema,
+    words_schema,
 )
 
 CATEGORY = "category"
@@ -62,90 +67,100 @@ def _read_qualified(node: object, info: ValidationInfo) -> tuple[str, str]:
     return view, feature
 
 
-ModelType = Annotated[
-    str, PlainValidator(_read_model_type), WithJsonSchema({"type": "string", "examples": [*SCALARS, CATEGORY]})
-]
-Selection = Annotated[
-    tuple[str, ...] | None,
-    PlainValidator(_read_selection),
-    WithJsonSchema({"anyOf": [{"const": "*"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-]
+_SELECTION: JsonSchema = {"anyOf": [{"const": ALL}, {"type": "array", "items": NAME_SCHEMA, "minItems": 1}]}
+_POLICY = ("use", "warn", "reject")
+ModelType = Annotated[str, PlainValidator(_read_model_type), WithJsonSchema(type_schema((*SCALARS, CATEGORY)))]
+Selection = Annotated[tuple[str, ...] | None, PlainValidator(_read_selection), WithJsonSchema(_SELECTION)]
 Qualified = Annotated[
     tuple[str, str], PlainValidator(_read_qualified), WithJsonSchema({"type": "string", "pattern": "^[^:]+:[^:]+$"})
 ]
 PolicyWord = Annotated[
     Literal["use", "warn", "reject"],
-    PlainValidator(one_of("use", "warn", "reject")),
-    WithJsonSchema({"enum": ["use", "warn", "reject"]}),
+    PlainValidator(one_of(*_POLICY)),
+    WithJsonSchema(words_schema(*_POLICY)),
 ]
-Split = Annotated[Literal["time"], PlainValidator(one_of("time")), WithJsonSchema({"enum": ["time"]})]
+Split = Annotated[Literal["time"], PlainValidator(one_of("time")), WithJsonSchema(words_schema("time"))]
 
 
 class LabelShape(Shape):
-    """What the model predicts."""
+    """What the model predicts: a column or expression of the spine, or what happens in a horizon after it."""
 
     what: ClassVar[str] = "label"
-    name: Name
-    expr: Text | None = None
-    entity: Name | None = None
-    source: Name | None = None
-    op: Text | None = None
-    column: Text | None = None
-    where: Text | None = None
-    horizon: Duration | None = None
-
-    def check_keys(self, report: Report) -> None:
-        """A horizon needs what to aggregate."""
-        self.only_with(report, ("entity", "source", "op", "column", "where"), "horizon")
-        if "horizon" in self.fields.nodes:
-            for key in ("entity", "source", "op"):
-                if key not in self.fields.nodes:
-                    report.error("FC103", f'no "{key}" in {self.called(self.fields)}', self.fields.head)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        GoesWith(("entity", "source", "op", "column", "where"), "horizon"),
+        Needs("horizon", ("entity", "source", "op")),
+    )
+    name: Name = Field(description="The label's name; without `expr` also the column of the spine.")
+    expr: AnyText | None = Field(
+        None,
+        description="An SQL expression over the spine's columns; with a horizon, over its aggregate.",
+        examples=["arr_delay > 15"],
+    )
+    entity: Name | None = Field(None, description="With a horizon: the entity whose rows are aggregated.")
+    source: Name | None = Field(None, description="With a horizon: the source of the rows.")
+    op: Op | None = Field(None, description="With a horizon: how its rows become one value.")
+    column: Text | None = Field(None, description="With a horizon: the column to aggregate.")
+    where: AnyText | None = Field(None, description="With a horizon: only rows for which this SQL expression is true.")
+    horizon: Duration | None = Field(
+        None, description="How far after t to look: rows with t <= event_time < t + horizon."
+    )
 
 
 class SpineShape(Shape):
-    """The moments at which the model is asked."""
+    """The moments at which the model is asked: one row of a training set each."""
 
     what: ClassVar[str] = "spine"
-    source: Name
-    time: Text
-    where: Text | None = None
-    label: LabelShape | None = None
+    source: Name = Field(description="The source whose rows are the moments, with the entities' keys.")
+    time: Text = Field(description="Its column that says when the model is asked: the time t of the features.")
+    where: AnyText | None = Field(None, description="Only rows for which this SQL expression is true.")
+    label: LabelShape | None = Field(None, description="What the model predicts.")
 
 
 class ViewFeaturesShape(Shape):
     """Features of one view."""
 
     what: ClassVar[str] = "selection of a view's features"
-    view: Name
-    features: Selection
-    join: Mapped[Text] | None = None
-    prefix: Name | None = None
+    view: Name = Field(description="The feature view.")
+    features: Selection = Field(description='The features by name, or "*" for all of them.')
+    join: Mapped[Text] | None = Field(
+        None,
+        description="Which column of the spine holds each key of the entity, where the names differ.",
+        examples=[{"airport": "origin"}],
+    )
+    prefix: Name | None = Field(None, description="What stands before the features' names in the training set.")
 
 
 class OneFeatureShape(Shape):
     """One feature, with what the model makes of it."""
 
     what: ClassVar[str] = "feature of a model"
-    feature: Qualified
-    as_: Annotated[Name | None, Field(alias="as")] = None
-    default: AnyConstant = None
-    type: ModelType | None = None
-    categories: Some[Text] | None = None
+    feature: Qualified = Field(description="The view and the feature, as view:feature, in quotes.")
+    as_: Name | None = Field(None, alias="as", description="Its name in the training set.")
+    default: AnyConstant = Field(None, description="What stands in place of null, for this model.")
+    type: ModelType | None = Field(
+        None, description="The type that the model sees; `category` for a text with few values."
+    )
+    categories: Some[AnyText] | None = Field(
+        None, description="The values of a category. Left out: those of the training set; an unseen one is null."
+    )
 
 
 class RequestShape(Shape):
     """Columns that the caller brings."""
 
     what: ClassVar[str] = "request columns"
-    request: NamedMapped[ModelType]
+    request: NamedMapped[ModelType] = Field(
+        description="Columns that the caller brings, with their types; in training they are the spine's."
+    )
 
 
 class DerivedFeaturesShape(Shape):
     """Row-level features over all others."""
 
     what: ClassVar[str] = "derived features"
-    derived: Some[DerivedShape]
+    derived: Some[DerivedShape] = Field(
+        description="Features computed from all of the above, alike in training, in batch and at request time."
+    )
 
 
 ModelFeatureShape = ViewFeaturesShape | OneFeatureShape | RequestShape | DerivedFeaturesShape
@@ -177,64 +192,84 @@ def _by_view_name(fields: Fields, info: ValidationInfo) -> Fields:
 
 
 class _AnyForm:
-    """In JSON Schema, one of the forms of a model feature."""
+    """In JSON Schema, one of the forms of a model feature, told apart by its key as in reading."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        del core_schema
-        forms = [handler(shape.__pydantic_core_schema__) for shape in _BY_KEY.values()]
-        selection = {"anyOf": [{"const": "*"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        forms = handler(core_schema)["anyOf"]
         named = {
+            "title": "view_name: [features]",
+            "description": 'A feature view by its name, with its features by name, or "*" for all of them.',
             "type": "object",
-            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$", "not": {"enum": list(_BY_KEY)}},
-            "additionalProperties": selection,
+            "propertyNames": {"pattern": NAME_SCHEMA["pattern"], "not": {"enum": list(_BY_KEY)}},
+            "additionalProperties": _SELECTION,
             "minProperties": 1,
             "maxProperties": 1,
         }
-        return {"anyOf": [*forms, named]}
+        made: JsonSchemaValue = {"anyOf": [*forms, named]}  # what an editor offers before there is any key
+        for key, form in reversed(list(zip(_BY_KEY, forms, strict=True))):
+            made = {"if": {"type": "object", "required": [key]}, "then": form, "else": made}
+        return made
 
 
-ModelFeature = Annotated[ModelFeatureShape, PlainValidator(_read_model_feature), _AnyForm()]
+ModelFeature = Annotated[
+    ModelFeatureShape, PlainValidator(_read_model_feature, json_schema_input_type=ModelFeatureShape), _AnyForm()
+]
 
 
 class MissingShape(Shape):
-    """What a prediction does without features."""
+    """What a prediction does without features, at request time only."""
 
     what: ClassVar[str] = "missing"
-    no_row: PolicyWord | None = None
-    stale: PolicyWord | None = None
-    max_age: Duration | None = None
+    no_row: PolicyWord | None = Field(None, description="When an entity has no row: use null, warn too, or reject.")
+    stale: PolicyWord | None = Field(
+        None, description="When values are older than `max_age`: use, warn too, or reject."
+    )
+    max_age: Duration | None = Field(None, description="How old the values of features may be.")
 
 
 class ValidationShape(Shape):
-    """Which rows the model is judged on."""
+    """The rows that the model is judged on, and not trained on."""
 
     what: ClassVar[str] = "validation"
-    split: Split | None = None
-    fraction: Number | None = None
-    source: Name | None = None
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("split", "source")), GoesWith(("fraction",), "split"))
+    split: Split | None = Field(None, description="`time`: the last rows by time.")
+    fraction: Number | None = Field(
+        None,
+        description="The share of rows in the split: above 0 and below 1.",
+        json_schema_extra={"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    )
+    source: Name | None = Field(None, description="A source that holds the rows, in place of a split.")
 
     def check_keys(self, report: Report) -> None:
         """A split, or a source."""
-        self.exactly_one(report, ("split", "source"))
-        self.only_with(report, ("fraction",), "split")
+        Shape.check_keys(self, report)
         _check_share(self, "fraction", report)
 
 
 class TrainerShape(Shape):
-    """How the model is made."""
+    """How the model is made: an estimator, or a command."""
 
     what: ClassVar[str] = "trainer"
-    estimator: Text | None = None
-    run: Text | None = None
-    params: PlainData | None = None
-    seed: Whole = 0
-    sample: Number | None = None
-    validation: ValidationShape | None = None
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("estimator", "run")),)
+    estimator: Text | None = Field(
+        None,
+        description="Any importable class with fit and predict.",
+        examples=["lightgbm.LGBMClassifier", "sklearn.linear_model.LogisticRegression"],
+    )
+    run: Text | None = Field(None, description="A command that trains, in place of an estimator.")
+    params: PlainData | None = Field(None, description="What the estimator is made with.")
+    seed: Whole = Field(0, description="Makes training repeatable; it reaches the estimator's random_state.")
+    sample: Number | None = Field(
+        None,
+        description="The share of rows to train on: above 0, at most 1.",
+        json_schema_extra={"exclusiveMinimum": 0, "maximum": 1},
+    )
+    validation: ValidationShape | None = Field(None, description="Which rows the model is judged on.")
 
     def check_keys(self, report: Report) -> None:
         """An estimator, or a command."""
-        self.exactly_one(report, ("estimator", "run"))
+        Shape.check_keys(self, report)
         _check_share(self, "sample", report)
 
 
@@ -249,26 +284,28 @@ class OutputShape(Shape):
     """The score's column."""
 
     what: ClassVar[str] = "output"
-    name: Name
-    type: Dtype | None = None
+    name: Name = Field(description="The name of the score's column.")
+    type: Dtype | None = Field(None, description="The type of the score.")
 
 
 class ModelShape(Shape):
-    """A model bound to features."""
+    """A model bound to features: what it is asked, what it sees, and how it is made."""
 
     what: ClassVar[str] = "model"
-    name: Name
-    spine: SpineShape
-    features: Some[ModelFeature]
-    missing: MissingShape | None = None
-    trainer: TrainerShape | None = None
-    output: OutputShape | None = None
-    gates: Gates | None = None
-    canary: CanaryShape | None = None
-    allow_pickle: Flag = False
-    description: Text = ""
-    owner: Text = ""
-    tags: Listed[Text] = ()
+    name: Name = Field(description="The model's name: `train NAME`, `score NAME`.")
+    spine: SpineShape = Field(description="The moments at which the model is asked.")
+    features: Some[ModelFeature] = Field(description="What the model sees, in the order of the training set.")
+    missing: MissingShape | None = Field(None, description="What a prediction does without features.")
+    trainer: TrainerShape | None = Field(None, description="How the model is made.")
+    output: OutputShape | None = Field(None, description="The score's column; `score` when left out.")
+    gates: Gates | None = Field(
+        None, description="What a version must reach: min_METRIC, max_METRIC, min_METRIC_gain_over_champion and more."
+    )
+    canary: CanaryShape | None = Field(None, description="How a new version takes over, a share of requests at a time.")
+    allow_pickle: Flag = Field(False, description="Whether the model may be kept as a pickle, which can run any code.")
+    description: Text = Field("", description="The question that it answers, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
 def selected(shape: ViewFeaturesShape) -> list[Scalar]:

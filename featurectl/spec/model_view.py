@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.model_source import FreshnessShape
 from featurectl.spec.node import Fields, Scalar
-from featurectl.spec.report import Report
+from featurectl.spec.rules import Apart, GoesWith, JsonSchema, Needs, OneOf, Rule
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
+    NAME_SCHEMA,
     AnyConstant,
+    AnyText,
     Dtype,
     Duration,
     Flag,
@@ -29,44 +32,78 @@ from featurectl.spec.values import (
     Whole,
     Window,
     one_of,
+    read_text,
+    words_schema,
 )
 
+_CLOSED = ("left", "right", "both", "none")
 ClosedWord = Annotated[
-    Literal["left", "right", "both", "none"],
-    PlainValidator(one_of("left", "right", "both", "none")),
-    WithJsonSchema({"enum": ["left", "right", "both", "none"]}),
+    Literal["left", "right", "both", "none"], PlainValidator(one_of(*_CLOSED)), WithJsonSchema(words_schema(*_CLOSED))
 ]
 Fill = Annotated[
-    Literal["last_non_null"], PlainValidator(one_of("last_non_null")), WithJsonSchema({"enum": ["last_non_null"]})
+    Literal["last_non_null"], PlainValidator(one_of("last_non_null")), WithJsonSchema(words_schema("last_non_null"))
 ]
+Op = Annotated[str, PlainValidator(read_text), WithJsonSchema(words_schema(*AGGREGATES))]
 
 
 class AggregateShape(Shape):
-    """Aggregates of one column over windows."""
+    """Aggregates of one column over windows: one feature for each op and window, named COLUMN_OP_WINDOW."""
 
     what: ClassVar[str] = "aggregate"
-    op: OneOrMore[Text]
-    windows: Some[Window]
-    column: Text | None = None
-    name: Name | None = None
-    n: Whole | None = None
-    q: Number | None = None
-    where: Text | None = None
-    offset: Duration | None = None
-    default: AnyConstant = None
-    description: Text = ""
+    later_rules: ClassVar[tuple[Rule, ...]] = (Needs("where", ("name",)),)
+    op: OneOrMore[Op] = Field(
+        description="How the rows of a window become one value; or a list. `last_n`, `first_n` and `top_k` need `n`, "
+        "`percentile` needs `q`, and all but `count` a `column`."
+    )
+    windows: Some[Window] = Field(
+        description="How far back from t: rows with t - window <= event_time < t and available_at <= t. "
+        "`lifetime` is all rows before t."
+    )
+    column: Text | None = Field(None, description="The column of the source, or of its `select`, to aggregate.")
+    name: Name | None = Field(
+        None, description="The features' name before `_WINDOW`; COLUMN_OP when left out. It goes with one op alone."
+    )
+    n: Whole | None = Field(None, description="How many values `last_n`, `first_n` and `top_k` keep: 1 to 10,000.")
+    q: Number | None = Field(None, description="Which quantile `percentile` takes: above 0 and below 1, like 0.9.")
+    where: AnyText | None = Field(
+        None, description="Only rows for which this SQL expression is true. The aggregate then needs a `name`."
+    )
+    offset: Duration | None = Field(None, description="Shifts the windows back: [t - offset - window, t - offset).")
+    default: AnyConstant = Field(None, description="What stands in place of null.")
+    description: Text = Field("", description="What it says, for people.")
+
+    @classmethod
+    def json_rules(cls) -> JsonSchema:
+        """Return the rules between the keys, and what each op needs beside it."""
+        needed = [
+            _op_needs("n", [op for op, aggregate in AGGREGATES.items() if aggregate.parameter == "n"]),
+            _op_needs("q", [op for op, aggregate in AGGREGATES.items() if aggregate.parameter == "q"]),
+            _op_needs("column", [op for op, aggregate in AGGREGATES.items() if aggregate.needs_column]),
+        ]
+        return {"allOf": [super().json_rules(), *needed]}
+
+
+def _op_needs(key: str, ops: list[str]) -> JsonSchema:
+    """Return the schema in which an aggregate with one of the ops has a key."""
+    named = words_schema(*ops)
+    condition = {"anyOf": [named, {"type": "array", "contains": named}]}
+    return {"if": {"properties": {"op": condition}, "required": ["op"]}, "then": {"required": [key]}}
 
 
 class FeatureShape(Shape):
     """A feature of a state view; a name alone is the column of that name."""
 
     what: ClassVar[str] = "feature"
-    name: Name
-    expr: Text | None = None
-    type: Dtype | None = None
-    default: AnyConstant = None
-    fill: Fill | None = None
-    description: Text = ""
+    name: Name = Field(description="The feature's name; without `expr` also the column of the source.")
+    expr: AnyText | None = Field(
+        None, description="An SQL expression over the columns of a row.", examples=["wind_speed * 1.609344"]
+    )
+    type: Dtype | None = Field(None, description="The type to give it. A transform's features need it.")
+    default: AnyConstant = Field(
+        None, description="What stands in place of null: no row, a null value, or an expired one."
+    )
+    fill: Fill | None = Field(None, description="`last_non_null` looks back past null values of the entity.")
+    description: Text = Field("", description="What it says, and its unit, for people.")
 
     @classmethod
     def read_fields(cls, node: object) -> object:
@@ -81,70 +118,91 @@ class _NameOrMapping:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}, handler(core_schema)]}
+        return {"anyOf": [NAME_SCHEMA, handler(core_schema)]}
 
 
 FeatureItem = Annotated[FeatureShape, _NameOrMapping()]
 
 
 class DerivedShape(Shape):
-    """A row-level feature over others."""
+    """A feature computed from others when they are read."""
 
     what: ClassVar[str] = "derived feature"
-    name: Name
-    expr: Text
-    default: AnyConstant = None
-    description: Text = ""
+    name: Name = Field(description="The feature's name.")
+    expr: AnyText = Field(
+        description="An SQL expression over the other features; in a view, `asof` is the time t of the reading.",
+        examples=["seconds_between(ordered_at_last_lifetime, asof)"],
+    )
+    default: AnyConstant = Field(None, description="What stands in place of null.")
+    description: Text = Field("", description="What it says, for people.")
 
 
 class FeatureViewShape(Shape):
-    """A named group of features."""
+    """Features of an entity from one source: windows over its rows (`aggregates`), or its latest row (`features`)."""
 
     what: ClassVar[str] = "feature view"
-    name: Name
-    source: OneOrMore[Name]
-    entity: Name | None = None
-    join: Mapped[Text] | None = None
-    where: Text | None = None
-    aggregates: Some[AggregateShape] | None = None
-    hop: Duration | None = None
-    closed: ClosedWord | None = None
-    features: Some[FeatureItem] | None = None
-    ttl: Duration | None = None
-    transform: Text | None = None
-    lookback: Duration | None = None
-    derived: Listed[DerivedShape] = ()
-    online: Flag = True
-    refresh: Duration | None = None
-    retention: Duration | None = None
-    freshness: FreshnessShape | None = None
-    checks: Listed[CheckShape] = ()
-    description: Text = ""
-    owner: Text = ""
-    tags: Listed[Text] = ()
-
-    def check_keys(self, report: Report) -> None:
-        """The three kinds of view, and the keys that belong to each."""
-        self.exactly_one(report, ("aggregates", "features"))
-        if "aggregates" in self.fields.nodes and "transform" in self.fields.nodes:
-            self.exactly_one(report, ("aggregates", "transform"))
-        self.only_with(report, ("hop", "closed"), "aggregates")
-        self.only_with(report, ("ttl",), "features")
-        self.only_with(report, ("lookback",), "transform")
-        self.only_with(report, ("join",), "entity")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        OneOf(("aggregates", "features")),
+        Apart("aggregates", "transform"),
+        GoesWith(("hop", "closed"), "aggregates"),
+        GoesWith(("ttl",), "features"),
+        GoesWith(("lookback",), "transform"),
+        GoesWith(("join",), "entity"),
+    )
+    name: Name = Field(description="The view's name; models say `VIEW: [features]`.")
+    source: OneOrMore[Name] = Field(description="The source of its rows; a transform may take a list.")
+    entity: Name | None = Field(None, description="What the features are about. Left out: one value for everyone.")
+    join: Mapped[Text] | None = Field(
+        None,
+        description="Which column of the source holds each key of the entity, where the names differ.",
+        examples=[{"airport": "origin"}],
+    )
+    where: AnyText | None = Field(None, description="Only rows for which this SQL expression is true.")
+    aggregates: Some[AggregateShape] | None = Field(
+        None, description="An event view: a row is something that happened, and windows before t are aggregated."
+    )
+    hop: Duration | None = Field(
+        None,
+        description="Windows whose start moves in such steps, as a stream needs; at most a quarter of the shortest.",
+    )
+    closed: ClosedWord | None = Field(
+        None, description="Which ends of a window belong to it; `left` when left out: the moment t itself does not."
+    )
+    features: Some[FeatureItem] | None = Field(
+        None, description="A state view: from event_time on an entity has the values of its latest row known at t."
+    )
+    ttl: Duration | None = Field(
+        None, description="How long a row stays true after event_time; without end when left out."
+    )
+    transform: Text | None = Field(
+        None,
+        description="A Python function that makes the rows, as file.py:function; `features` declares what it returns.",
+        examples=["transforms/routes.py:block_times"],
+    )
+    lookback: Duration | None = Field(None, description="How far back a new row can change what the transform returns.")
+    derived: Listed[DerivedShape] = Field((), description="Features computed from the view's own when they are read.")
+    online: Flag = Field(True, description="Whether the view is in the online store; it is when this is left out.")
+    refresh: Duration | None = Field(None, description="How often its online values are meant to be computed.")
+    retention: Duration | None = Field(None, description="How far back its table is kept; all of it when left out.")
+    freshness: FreshnessShape | None = Field(None, description="How old what is served may be.")
+    checks: Listed[CheckShape] = Field((), description="Checks of the view's rows.")
+    description: Text = Field("", description="What the features say, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
 class FeatureTestShape(Shape):
-    """A unit test of features."""
+    """A unit test of features: rows in, values out. `featurectl test` runs it without any store."""
 
     what: ClassVar[str] = "test"
-    name: Text
-    rows: Listed[PlainData]
-    spine: Some[PlainData]
-    expect: Some[PlainData]
-    view: Name | None = None
-    model: Name | None = None
-
-    def check_keys(self, report: Report) -> None:
-        """A view's features, or a model's."""
-        self.exactly_one(report, ("view", "model"))
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("view", "model")),)
+    name: Text = Field(description="What holds, as a sentence.")
+    rows: Listed[PlainData] = Field(
+        description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay."
+    )
+    spine: Some[PlainData] = Field(description="The questions: the entity's keys and a `time` each.")
+    expect: Some[PlainData] = Field(
+        description="The answer to each question, in order: the features to compare with their values."
+    )
+    view: Name | None = Field(None, description="The feature view to test.")
+    model: Name | None = Field(None, description="The model whose features to test.")

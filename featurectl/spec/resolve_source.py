@@ -182,14 +182,11 @@ def _timezone(shape: SourceShape, declared: Declared) -> str:
 
 def _check_clocks(shape: SourceShape, declared: Declared) -> None:
     fields, report = shape.fields, declared.report
-    if "available_at" in fields.nodes and "delay" in fields.nodes:
-        shape.exactly_one(report, ("available_at", "delay"))
     if "event_time" not in fields.nodes:
         for key in ("available_at", "delay", "lateness", "tiebreak"):
             if key in fields.nodes:
                 message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
                 report.error("FC307", message, fields.keys[key].place)
-    shape.only_with(report, ("lateness",), "dedup_key")
 
 
 def check_history(shape: SourceShape, declared: Declared) -> None:

@@ -7,13 +7,23 @@ then only says that the object could not be made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from featurectl.spec.node import Fields
 from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.rules import JsonSchema, Rule, together
 from featurectl.spec.values import expect, report_of
 
 
@@ -23,6 +33,8 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=False)
 
     what: ClassVar[str] = "object"
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    later_rules: ClassVar[tuple[Rule, ...]] = ()  # told to editors; reading reports them later, with codes of their own
     _fields: Fields = PrivateAttr()
 
     @property
@@ -65,25 +77,22 @@ class Shape(BaseModel):
         return f'{cls.what} "{name}"' if name else f"this {cls.what}"
 
     def check_keys(self, report: Report) -> None:
-        """Report keys that exclude or need each other; for shapes that have such."""
+        """Report keys that exclude or need each other, and values that are wrong together."""
+        for rule in self.rules:
+            rule.check(self.fields, self.called(self.fields), report)
 
-    def exactly_one(self, report: Report, keys: Sequence[str]) -> None:
-        """Report FC107 unless exactly one of the keys is there."""
-        found = [key for key in keys if key in self.fields.nodes]
-        label = self.called(self.fields)
-        if not found:
-            report.error("FC107", f"{label} needs one of: {', '.join(keys)}", self.fields.head)
-        elif len(found) > 1:
-            first, second = (self.fields.keys[key].place for key in found[:2])
-            message = f'"{found[1]}" excludes "{found[0]}" in {label}'
-            report.clash("FC107", message, second, (first, f'"{found[0]}" stands here'))
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of pydantic with the rules between keys, and the object's name as its title."""
+        reference = handler(core_schema)
+        made = handler.resolve_ref_schema(reference)
+        made.update(title=cls.what, **cls.json_rules())
+        return reference
 
-    def only_with(self, report: Report, keys: Sequence[str], owner: str) -> None:
-        """Report FC107 for each of the keys when the key that they belong to is missing."""
-        for key in keys:
-            if key in self.fields.nodes and owner not in self.fields.nodes:
-                message = f'"{key}" goes with "{owner}", which {self.called(self.fields)} does not have'
-                report.error("FC107", message, self.fields.keys[key].place)
+    @classmethod
+    def json_rules(cls) -> JsonSchema:
+        """Return the rules between the object's keys as JSON Schema."""
+        return together((*cls.rules, *cls.later_rules))
 
 
 def _report_unknown_key(cls: type[Shape], fields: Fields, key: str, report: Report) -> str:

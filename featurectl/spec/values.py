@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from featurectl.dtypes import SCALARS, parse_dtype
+from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.spec.environment import bad_variable, has_variable
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.rules import JsonSchema
 from featurectl.units import parse_duration, parse_instant
 
 T = TypeVar("T")
@@ -245,23 +246,68 @@ def one_of(*words: str) -> Callable[[object, ValidationInfo], str]:
     return read
 
 
-_TEXT_SCHEMA = {"type": ["string", "number", "boolean"]}
-_NAME_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
-_DURATION_PATTERN = "[1-9][0-9]{0,8}[smhdw]"
+_NO_VARIABLE = r"^([^$]|\$(?!\{))*$"
+_VARIABLES = r"^([^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})*$"
+NAME_SCHEMA: JsonSchema = {
+    "type": "string",
+    "pattern": "^[a-z][a-z0-9_]*$",
+    "patternErrorMessage": "a name is lower-case letters, digits and _, a letter first",
+}
+DURATION_PATTERN = "[1-9][0-9]{0,8}[smhdw]"
+_PLAIN_TYPES = rf"{'|'.join(SCALARS)}|decimal\(\s*(0?[1-9]|[12][0-9]|3[0-8])\s*,\s*[0-9]{{1,2}}\s*\)"
 
-Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(_TEXT_SCHEMA)]
-EnvironmentText = Annotated[str, PlainValidator(read_environment_text), WithJsonSchema({"type": "string"})]
-Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(_NAME_SCHEMA)]
-Duration = Annotated[
-    int, PlainValidator(read_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION_PATTERN}$"})
+
+def text_schema(
+    pattern: str = _NO_VARIABLE, told: str = "an environment variable can't stand here", *, words: bool = False
+) -> JsonSchema:
+    """Return the JSON Schema of a text. A number is the text that is written, and so are true and false.
+
+    Editors offer those two wherever a schema allows them, so it does with `words` alone: where somebody means them.
+    """
+    types = ["string", "number", "boolean"] if words else ["string", "number"]
+    return {"type": types, "pattern": pattern, "patternErrorMessage": told}
+
+
+def words_schema(*words: str) -> JsonSchema:
+    """Return the JSON Schema of one of the words."""
+    return {"enum": list(words)}
+
+
+def duration_schema(*others: str, examples: Sequence[str] = ("15m", "1h", "1d")) -> JsonSchema:
+    """Return the JSON Schema of a duration, or of one of the other words."""
+    told = " or ".join(("a whole number and one of s m h d w, like 30s 15m 6h 7d 2w", *others))
+    pattern = f"^({'|'.join((DURATION_PATTERN, *others))})$"
+    return {"type": "string", "pattern": pattern, "patternErrorMessage": told, "examples": list(examples)}
+
+
+def type_schema(names: Sequence[str] = SCALARS, *, made: bool = True) -> JsonSchema:
+    """Return the JSON Schema of a type: one of the names or, with `made`, a decimal or a list."""
+    pattern = rf"^\s*({_PLAIN_TYPES}|list\(\s*({_PLAIN_TYPES})\s*\))\s*$"
+    named: JsonSchema = {"enum": list(names)}
+    return {"anyOf": [named, {"type": "string", "pattern": pattern}]} if made else named
+
+
+Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(text_schema())]
+AnyText = Annotated[str, PlainValidator(read_text), WithJsonSchema(text_schema(words=True))]
+EnvironmentText = Annotated[
+    str,
+    PlainValidator(read_environment_text),
+    WithJsonSchema(text_schema(_VARIABLES, "variables are ${NAME} or ${NAME:-default}")),
 ]
+Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(NAME_SCHEMA)]
+Duration = Annotated[int, PlainValidator(read_duration), WithJsonSchema(duration_schema())]
 Window = Annotated[
     int | None,
     PlainValidator(read_window),
-    WithJsonSchema({"type": "string", "pattern": f"^({_DURATION_PATTERN}|lifetime)$"}),
+    WithJsonSchema(duration_schema(LIFETIME, examples=("1h", "1d", "7d", LIFETIME))),
 ]
-Instant = Annotated[str, PlainValidator(read_instant), WithJsonSchema({"type": "string"})]
-Dtype = Annotated[str, PlainValidator(read_type), WithJsonSchema({"type": "string"})]
+Instant = Annotated[
+    str,
+    PlainValidator(read_instant),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]{4}", "examples": ["2014-01-01T12:00:00Z"]}),
+]
+Dtype = Annotated[str, PlainValidator(read_type), WithJsonSchema(type_schema())]
+KeyType = Annotated[str, PlainValidator(read_type), WithJsonSchema(type_schema(KEY_TYPES, made=False))]
 Flag = Annotated[bool, PlainValidator(read_bool), WithJsonSchema({"type": "boolean"})]
 Whole = Annotated[int, PlainValidator(read_int), WithJsonSchema({"type": "integer"})]
 Number = Annotated[float, PlainValidator(read_number), WithJsonSchema({"type": "number"})]
@@ -280,8 +326,25 @@ class _ItemOrList:
         return {"anyOf": [full["items"], full]}
 
 
+class _NotEmpty:
+    """In JSON Schema, a list or mapping with something in it."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(core_schema)
+        return made | {"minItems" if made.get("type") == "array" else "minProperties": 1}
+
+
+class _NamedKeys:
+    """In JSON Schema, a mapping whose keys are names."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core_schema) | {"propertyNames": {"pattern": NAME_SCHEMA["pattern"]}}
+
+
 Listed = Annotated[tuple[T, ...], BeforeValidator(read_items)]
-Some = Annotated[tuple[T, ...], BeforeValidator(read_some)]
-Mapped = Annotated[dict[str, T], BeforeValidator(read_mapping)]
-NamedMapped = Annotated[dict[str, T], BeforeValidator(read_named_mapping)]
-OneOrMore = Annotated[tuple[T, ...], BeforeValidator(read_one_or_more), _ItemOrList()]
+Some = Annotated[tuple[T, ...], BeforeValidator(read_some), _NotEmpty()]
+Mapped = Annotated[dict[str, T], BeforeValidator(read_mapping), _NotEmpty()]
+NamedMapped = Annotated[dict[str, T], BeforeValidator(read_named_mapping), _NotEmpty(), _NamedKeys()]
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(read_one_or_more), _NotEmpty(), _ItemOrList()]

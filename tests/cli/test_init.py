@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.init import NEXT, SCHEMA, project_name, template_folder
+from featurectl.cli.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
 from featurectl.cli.main import main
-from featurectl.spec.schema import file_schema
+from featurectl.spec.schema import file_schema, project_schema
 
 PROJECT = "project: "
 
@@ -20,7 +20,7 @@ def tree(folder: Path) -> list[str]:
 
 
 def template_tree(name: str) -> list[str]:
-    return sorted([SCHEMA, *(path.removesuffix(".jinja") for path in tree(template_folder() / name))])
+    return sorted([SCHEMA, PROJECT_SCHEMA, *(path.removesuffix(".jinja") for path in tree(template_folder() / name))])
 
 
 def project_line(folder: Path) -> str:
@@ -52,12 +52,13 @@ def test_flights_is_the_template_where_none_is_named(tmp_path):
     assert main(["init", str(tmp_path / "repo")]) == 0
     assert (tmp_path / "repo" / "data" / "flights.parquet").is_file()
     assert (tmp_path / "repo" / ".github" / "workflows" / "features.yml").is_file()
-    assert (tmp_path / "repo" / ".gitignore").read_text() == ".featurectl/*\n!.featurectl/schema.json\n"
+    assert (tmp_path / "repo" / ".gitignore").read_text() == ".featurectl/*\n!.featurectl/*schema.json\n"
 
 
-def test_init_brings_the_schema_that_editors_check_keys_with(tmp_path):
+def test_init_brings_the_schemas_that_editors_check_keys_with(tmp_path):
     main(["init", str(tmp_path / "repo"), "--template", "minimal"])
     assert json.loads((tmp_path / "repo" / SCHEMA).read_text()) == file_schema()
+    assert json.loads((tmp_path / "repo" / PROJECT_SCHEMA).read_text()) == project_schema()
 
 
 def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, capsys):

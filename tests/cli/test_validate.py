@@ -270,22 +270,6 @@ def test_every_code_that_is_used_is_explained():
     assert used - set(CODES) == set()
 
 
-def test_schema_knows_the_lists_and_the_keys_of_the_language(tmp_path, capsys):
-    assert main(["schema"]) == 0
-    schema = json.loads(capsys.readouterr().out)
-    assert list(schema["else"]["properties"]) == [
-        "entities", "sources", "feature_views", "models", "tests", "pipelines", "alerts", "notifiers",
-    ]  # fmt: skip
-    aggregate = schema["$defs"]["AggregateShape"]
-    assert aggregate["required"] == ["op", "windows"]
-    assert aggregate["additionalProperties"] is False
-    assert "for" in schema["$defs"]["AlertShape"]["properties"]
-    out = tmp_path / "schema.json"
-    assert main(["schema", "--out", str(out)]) == 0
-    assert json.loads(out.read_text()) == schema
-    assert main(["schema", "--out", str(tmp_path / "none" / "x.json")]) == 64
-
-
 def test_what_an_environment_does_not_run_is_refused_by_plan_and_apply_in_that_environment(tmp_path, capsys):
     project = """
 project: p
