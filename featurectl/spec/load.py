@@ -131,7 +131,7 @@ def _read_files(root: Path, declared: Declared) -> _Files:
         found = len(declared.report.problems)
         node = _read_file(path, relative, declared.report)
         if node is None:
-            declared.unread |= len(declared.report.problems) > found
+            declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
             if relative == PROJECT_FILE and len(declared.report.problems) == found:
                 message = "the file is empty: it needs a project and its environments"
                 declared.report.error("FC103", message, Place(relative))

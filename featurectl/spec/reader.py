@@ -86,7 +86,7 @@ def _report_syntax(file: File, report: Report, error: yaml.MarkedYAMLError) -> N
     if char == "\t":
         note = "YAML is indented by spaces, not by tabs"
     elif "did not find expected ','" in message:
-        note = "inside {...} or [...] a value that holds a comma, or begins with a quote, must be quoted"
+        note = "a bracket is not closed, or a value in it that holds a comma or begins with a quote is not quoted"
     report.error("FC002", message, file.place(index, index + 1), note=note)
 
 

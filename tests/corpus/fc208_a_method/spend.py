@@ -1,0 +1,3 @@
+class Spend:
+    def total(self, orders):
+        return orders
