@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from featurectl.registry.state import Kind, ObjectVersion
 from featurectl.spec.place import Place
@@ -163,7 +163,7 @@ class SummaryJson(TypedDict):
     breaking: int
     remove: int
     blocked: int
-    blocked_breaking: int
+    blocked_breaking: NotRequired[int]  # plans in a history may be older than it
     unchanged: int
 
 

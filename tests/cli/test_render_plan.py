@@ -134,3 +134,10 @@ def test_two_values_that_begin_alike_are_shown_from_where_they_differ(old, new, 
         plan_repo(repo_of(CARRIER, ARRIVALS, replace(DELAYS, where=Expression(new))), before, REQUEST).to_json()
     )
     assert f"~ where   {shown}" in text
+
+
+def test_a_plan_from_an_older_history_is_drawn():
+    document = everything().to_json()
+    newer = render_plan(document)
+    del document["summary"]["blocked_breaking"]
+    assert render_plan(document) == newer

@@ -99,11 +99,10 @@ def _header(plan: PlanJson) -> str:
 
 
 def _counts(summary: SummaryJson) -> str:
-    stuck = summary["blocked"] - summary["blocked_breaking"]
+    stuck = summary.get("blocked_breaking", 0)
     return (
-        f"{summary['add']} to add, "
-        f"{summary['change']} to change{_of_these(breaking=summary['breaking'], blocked=summary['blocked_breaking'])}, "
-        f"{summary['remove']} to remove{_of_these(blocked=stuck)}, {summary['unchanged']} unchanged"
+        f"{summary['add']} to add, {summary['change']} to change{_of_these(breaking=summary['breaking'], blocked=stuck)}, "
+        f"{summary['remove']} to remove{_of_these(blocked=summary['blocked'] - stuck)}, {summary['unchanged']} unchanged"
     )
 
 
