@@ -12,7 +12,7 @@ def code_digest(text: str) -> str:
 
     The same in every version of Python that can read the code.
 
-    >>> code_digest("def f(x):\\n  return x+1  # next") == code_digest('def f(x):\\n    "Add."\\n    return (x + 1)')
+    >>> code_digest("def f(x):\n  return x+1  # next") == code_digest('def f(x):\n    "Add."\n    return (x + 1)')
     True
     >>> code_digest("x = 1") == code_digest("x = 1.0")
     False
