@@ -52,6 +52,11 @@ def type_expression(text: str, columns: Columns, want: str | None = None) -> Exp
     """
     raw = parse(text)
     check_names(raw, columns)
+    return type_parsed(text, raw, columns, want)
+
+
+def type_parsed(text: str, raw: Raw, columns: Columns, want: str | None = None) -> Expression:
+    """Return what `type_expression` does for a text that is parsed, and whose names are checked, already."""
     node = _clean_result(_Checker(columns).node(raw))
     return Expression(text, _wanted(node, raw, want))
 

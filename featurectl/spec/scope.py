@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurectl.dtypes import BOOL, SCALARS, UNKNOWN
-from featurectl.expressions.check import type_expression
+from featurectl.expressions.check import type_parsed
 from featurectl.expressions.constants import settle
 from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
@@ -59,7 +59,7 @@ class Scope:
         if raw.kind == "column" and (dtype := self.columns[raw.value]) not in SCALARS and want in (None, dtype):
             return Expression(text, _column(raw, dtype)), dtype
         try:
-            typed = type_expression(text, self.columns, want)
+            typed = type_parsed(text, raw, self.columns, want)
         except ExpressionError as error:
             self._add(part, "FC302", error)
             return Expression(text), want

@@ -17,7 +17,7 @@ from featurectl.spec.definition import (
     RequestInput,
 )
 from featurectl.spec.scope import Issue, Scope
-from featurectl.spec.typing_source import TIMES, check_source, row_columns
+from featurectl.spec.typing_source import TIMES, row_columns, type_source_once
 from featurectl.spec.typing_view import ASOF
 
 CATEGORY = "category"
@@ -31,7 +31,7 @@ def check_model(
 
     Without `views` the types of its features stay as they are.
     """
-    source, _ = check_source(model.spine.source, columns)
+    source = type_source_once(model.spine.source, columns)
     scope = Scope(row_columns(source))
     spine = replace(model.spine, source=source)
     dtype = scope.column(("time",), spine.time)
@@ -60,7 +60,7 @@ def _horizon_label(label: Label, issues: list[Issue]) -> Label:
     """Type a label over a horizon: its aggregate by its own source's columns, its `expr` over that aggregate."""
     assert label.source is not None
     assert label.op is not None
-    source, _ = check_source(label.source, label.source.columns)
+    source = type_source_once(label.source, label.source.columns)
     scope = Scope(row_columns(source), issues)
     if source.static:
         message = f'a horizon needs times, and source "{source.name}" has no event_time'

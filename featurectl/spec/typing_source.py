@@ -32,6 +32,12 @@ def check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Sou
     return typed, scope.issues
 
 
+def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
+    """Return the source typed by the columns: itself when it is. What is wrong with it is told where it is declared."""
+    typed = source.columns is columns and all(item.expression.tree is not None for item in source.select)
+    return source if typed else check_source(source, columns)[0]
+
+
 def row_columns(source: Source) -> dict[str, str] | None:
     """Return the columns of a source's rows, `select` included, or None when the files' columns are not known."""
     if source.columns is None:

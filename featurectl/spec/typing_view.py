@@ -10,7 +10,7 @@ from featurectl.dtypes import FLOAT64, INT64, SCALARS, TIMESTAMP, UNKNOWN
 from featurectl.spec.aggregates import result_type, takes_words
 from featurectl.spec.definition import Derived, Feature, FeatureView, NamedExpression
 from featurectl.spec.scope import Issue, Scope
-from featurectl.spec.typing_source import check_source, row_columns
+from featurectl.spec.typing_source import row_columns, type_source_once
 
 ASOF: Final = "asof"
 
@@ -20,7 +20,7 @@ def check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[Fe
 
     The source's own issues are not repeated.
     """
-    source, _ = check_source(view.source, columns)
+    source = type_source_once(view.source, columns)
     if view.kind == "transform":
         return _with_derived(replace(view, source=source), view.features, Scope(None))
     scope = Scope(row_columns(source))
