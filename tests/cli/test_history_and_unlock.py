@@ -12,6 +12,7 @@ from featurectl.cli.render.plan import render_plan
 from featurectl.registry.base import Change, HistoryEntry
 from featurectl.registry.sql import SqlRegistry
 from featurectl.units import parse_instant
+from tests.bad_input.shop import write_shop
 from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, rewrite, run
 from tests.registry.test_contract import MODEL
 
@@ -90,6 +91,20 @@ def test_models_and_aliases_stand_in_the_history_and_have_no_plan(repo, registry
     code, out, _ = run(capsys, "history", "2")
     assert (code, out.splitlines()[1:]) == (0, ["2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"])  # fmt: skip
     assert result(capsys, "history", "3")["entry"]["plan"] is None
+
+
+def test_a_trained_model_is_told_by_whom_and_when(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(write_shop(tmp_path))
+    monkeypatch.setattr("featurectl.apply.caller", lambda: "ana@host")
+    for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
+        assert run(capsys, *words)[0] == 0
+    entry = result(capsys, "history", "2")["entry"]
+    told = {key: entry[key] for key in ("who", "commit", "command", "summary", "plan")}
+    assert told == {
+        "who": "ana@host", "commit": "", "command": "train", "summary": "pays v1, champion -> v1", "plan": None
+    }  # fmt: skip
+    (version,) = result(capsys, "models", "list")["versions"]
+    assert parse_instant(entry["at"]) == parse_instant(version["created_at"])
 
 
 def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(repo, registry, capsys):

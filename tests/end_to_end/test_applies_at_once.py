@@ -1,0 +1,113 @@
+"""Applies that meet in one registry: all succeed, and nothing of any of them is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featurectl.registry.sql import SqlRegistry
+from tests.end_to_end.applies import Worker, write_entities, write_project
+
+APPLIES = 20
+PROJECTS = ("flights", "shop")
+APPLY = ("apply", "--auto-approve", "--lock-timeout", "60s")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def registry_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a registry that does not exist yet."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path}/registry/registry.db"
+
+
+@pytest.fixture
+def registry(registry_url: str) -> Iterator[SqlRegistry]:
+    """That registry."""
+    registry = SqlRegistry(registry_url)
+    yield registry
+    registry.close()
+
+
+def names(registry: SqlRegistry, project: str) -> list[str]:
+    return sorted(item.name for item in registry.load_state(project).objects)
+
+
+def serials(registry: SqlRegistry, project: str) -> list[int]:
+    return [entry.serial for entry in reversed(registry.read_history(project))]
+
+
+def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry):
+    """Each process grows its own project, without waiting for the other, from a registry that is not there yet."""
+    roots = [write_project(tmp_path / project, project, registry_url) for project in PROJECTS]
+    with Worker() as one, Worker() as other:
+        workers = (one, other)
+        for count in range(1, APPLIES + 1):
+            for root, worker in zip(roots, workers, strict=True):
+                write_entities(root, [f"e{number:02}" for number in range(count)])
+                worker.begin(*APPLY, "-C", str(root))
+            for worker in workers:
+                code, said = worker.end()
+                assert code == 0, said
+                assert f"serial {count}: 1 added." in said
+    for project in PROJECTS:
+        assert serials(registry, project) == list(range(1, APPLIES + 1))
+        assert names(registry, project) == [f"e{number:02}" for number in range(APPLIES)]
+        assert all(entry.plan for entry in registry.read_history(project))
+
+
+@pytest.mark.parametrize("applies", [4, pytest.param(APPLIES, marks=pytest.mark.stress)])
+def test_two_that_apply_the_same_files_at_once_both_succeed_and_one_has_nothing_left_to_do(
+    tmp_path, registry_url, registry, applies
+):
+    root = write_project(tmp_path / "shop", "shop", registry_url)
+    outcomes = []
+    with Worker() as one, Worker() as other:
+        for count in range(1, applies + 1):
+            write_entities(root, [f"e{number:02}" for number in range(count)])
+            for worker in (one, other):
+                worker.begin(*APPLY, "-C", str(root))
+            said = [worker.end() for worker in (one, other)]
+            assert [code for code, _ in said] == [0, 0], said
+            outcomes.append(sum(f"serial {count}: 1 added." in text for _, text in said))
+    assert outcomes == [1] * applies
+    assert serials(registry, "shop") == list(range(1, applies + 1))
+    assert names(registry, "shop") == [f"e{number:02}" for number in range(applies)]
+
+
+GROW = """
+import sys
+from datetime import UTC, datetime
+from featurectl.registry.base import Change, HistoryEntry, lock_holder
+from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.state import ObjectVersion
+url, who, count, *projects = sys.argv[1:]
+registry = SqlRegistry(url)
+entry = HistoryEntry(serial=0, at=datetime.now(UTC), who=who, commit="", command="apply", summary="1 added")
+for number in range(int(count)):
+    for project in projects:
+        item = ObjectVersion(kind="entity", name=f"{who}_{number:02}", version=1, definition={"name": who})
+        with registry.lock(project, lock_holder(who, "grow"), 60) as lock_id:
+            state = registry.load_state(project)
+            registry.write_change(state, Change(write=(item,)), entry, lock_id)
+registry.close()
+"""
+
+
+def test_changes_of_one_project_by_two_processes_wait_for_each_other(registry_url, registry):
+    """Without waiting for the lock most would fail: the serial that they have read is soon overtaken."""
+    half = APPLIES // 2
+    commands = [
+        [sys.executable, "-c", GROW, registry_url, who, str(half), *projects]
+        for who, projects in (("ana", PROJECTS), ("ben", PROJECTS[::-1]))
+    ]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in running] == [("", 0)] * 2
+    for project in PROJECTS:
+        assert serials(registry, project) == list(range(1, APPLIES + 1))
+        assert names(registry, project) == [f"{who}_{number:02}" for who in ("ana", "ben") for number in range(half)]
+        assert {entry.who for entry in registry.read_history(project)} == {"ana", "ben"}
