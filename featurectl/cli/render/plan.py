@@ -100,9 +100,11 @@ def _header(plan: PlanJson) -> str:
 
 def _counts(summary: SummaryJson) -> str:
     stuck = summary.get("blocked_breaking", 0)
+    change = _of_these(breaking=summary["breaking"], blocked=stuck)
+    remove = _of_these(blocked=summary["blocked"] - stuck)
     return (
-        f"{summary['add']} to add, {summary['change']} to change{_of_these(breaking=summary['breaking'], blocked=stuck)}, "
-        f"{summary['remove']} to remove{_of_these(blocked=summary['blocked'] - stuck)}, {summary['unchanged']} unchanged"
+        f"{summary['add']} to add, {summary['change']} to change{change}, "
+        f"{summary['remove']} to remove{remove}, {summary['unchanged']} unchanged"
     )
 
 
