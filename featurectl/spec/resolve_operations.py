@@ -17,7 +17,7 @@ from featurectl.spec.problems import Problem
 from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.values import plain_data
-from featurectl.units import counted, parse_instant, plural
+from featurectl.units import counted, parse_instant
 
 TIME = "time"
 
@@ -189,7 +189,7 @@ def _check_expect(shape: FeatureTestShape, view: FeatureView, declared: Declared
     report = declared.report
     if len(shape.expect) != len(shape.spine):
         rows, spine = len(shape.expect), len(shape.spine)
-        message = f"{rows} {plural(rows, 'row is', 'rows are')} expected of {counted(spine, 'spine row')}"
+        message = f"{counted(rows, 'row')} expected of {counted(spine, 'spine row')}"
         report.error("FC311", message, shape.fields.keys["expect"].place)
     if ("feature_view", view.name) in declared.broken:
         return
