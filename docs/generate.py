@@ -46,6 +46,9 @@ holds `featurectl.yaml`. Options stand after the command. `featurectl COMMAND --
 | 75 | try again: another command holds the lock, or has changed the registry or the table meanwhile |
 | 130 | interrupted |
 
+A command that goes on with other views after one has failed (`materialize`) exits with the code of the gravest failure:
+69, then 64, 1, 75.
+
 ## Output
 
 The result goes to stdout; progress, warnings, problems and errors go to stderr. `-o json` prints exactly one document:

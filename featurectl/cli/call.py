@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.errors import UsageError
+from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import parse_instant
 
 if TYPE_CHECKING:
@@ -54,13 +54,30 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What one part of a command failed of, while it went on with others: the part ("spend@1") and the error."""
+
+    part: str
+    error: FeaturectlError
+
+
+def error_json(error: FeaturectlError) -> dict[str, str]:
+    """Return an error ready for JSON."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command found: `text` for people, `result` for machines, problems beside either."""
+    """What a command found: `text` for people, `result` for machines, problems and failures beside either.
+
+    With failures the exit code is that of the gravest, whatever `exit_code` says.
+    """
 
     text: str = ""
     result: Mapping[str, object] = field(default_factory=dict)
     exit_code: int = 0
     problems: tuple[Problem, ...] = ()
+    failures: tuple[Failure, ...] = ()
     drawings: Mapping[str, str] = field(default_factory=dict)  # the other outputs it can give, by name
 
 

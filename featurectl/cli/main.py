@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TextIO
 from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.app import app
-from featurectl.cli.call import WHOLE, Call, Invocation, Outcome
+from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.errors import (
     FeaturectlError,
     ProblemsError,
@@ -30,6 +31,7 @@ from featurectl.errors import (
 
 FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
+_GRAVITY = (UNAVAILABLE, USAGE, FOUND_PROBLEMS, TRY_AGAIN)  # of failures that one command has met, the gravest first
 _JSON = (("-o", "json"), ("--output", "json"))
 _OBJECTS_BETWEEN_SEARCHES = 100_000  # for cycles, of which a command makes few; Python's own number is 700
 
@@ -74,7 +76,7 @@ def _execute(invocation: Invocation) -> int:
     call = invocation.call
     begin = time.perf_counter()
     try:
-        outcome = invocation.run()
+        outcome = _with_failures(call, invocation.run())
     except FeaturectlError as error:
         outcome = _failed(call, error)
     except (Abort, KeyboardInterrupt):
@@ -109,8 +111,24 @@ def _failed(call: Call, error: FeaturectlError) -> Outcome:
         return Outcome(exit_code=code, problems=error.problems)  # type: ignore[arg-type]
     if call.output != "json":
         _say(_error_text(error))
-    detail = {"code": error.code, "message": error.message, "hint": error.hint}
-    return Outcome(exit_code=code, result={"error": detail})
+    return Outcome(exit_code=code, result={"error": error_json(error)})
+
+
+def _with_failures(call: Call, outcome: Outcome) -> Outcome:
+    """Say what parts of a command failed of, each error once, and return the outcome with the gravest in its result."""
+    if not outcome.failures:
+        return outcome
+    parts: dict[str, list[str]] = {}
+    for failure in outcome.failures:
+        if call.debug:
+            traceback.print_exception(failure.error)
+        parts.setdefault(_error_text(failure.error), []).append(failure.part)
+    if call.output != "json":
+        for text, names in parts.items():
+            _say(f"{text}  = affects {', '.join(names)}")
+    gravest = min((f.error for f in outcome.failures), key=lambda error: _GRAVITY.index(exit_code_of(error)))
+    result = {**outcome.result, "error": error_json(gravest)}
+    return replace(outcome, exit_code=exit_code_of(gravest), result=result)
 
 
 def _crashed(call: Call, error: Exception) -> Outcome:
@@ -134,9 +152,8 @@ def _refuse(words: Sequence[str], error: UsageError) -> int:
     if not _wants_json(words):
         _say(_error_text(error))
         return USAGE
-    detail = {"code": error.code, "message": error.message, "hint": error.hint}
     command = next((word for word in words if not word.startswith("-")), "")
-    outcome = Outcome(exit_code=USAGE, result={"error": detail})
+    outcome = Outcome(exit_code=USAGE, result={"error": error_json(error)})
     return _written(_document(command, outcome, []), USAGE)
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurectl.cli.call import Call, Outcome
+from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
+from featurectl.errors import FeaturectlError, StoreError
 
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.render.materialize import ViewRun
+    from featurectl.materialize import Materialized
     from featurectl.open import Workspace
+    from featurectl.push import PushResult
     from featurectl.registry.state import ObjectVersion
 
 
@@ -32,7 +37,8 @@ def add_to(app: typer.Typer) -> None:
         """Read new rows into the offline tables, then push online.
 
         The newest version of each view is computed, and each older one that a model version is bound to. Run it
-        again at any time: without new rows nothing is read and no table version is written.
+        again at any time: without new rows nothing is read and no table version is written. A view that fails does
+        not keep the others from being computed.
         """
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.materialize import render_runs, run_json
@@ -44,42 +50,89 @@ def add_to(app: typer.Typer) -> None:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))
-            clocks = NaiveClocks(call, workspace)
-            runs = [_one(call, workspace, item, clocks, full=full, online=not no_online) for item in chosen]
-        return Outcome(text=render_runs(runs), result={"views": [run_json(run) for run in runs]})
+            runs = _run(_Work(call, workspace, NaiveClocks(call, workspace), full, not no_online), chosen)
+        failures = tuple(Failure(part=run.label, error=run.error) for run in runs if run.error)
+        result = {"views": [run_json(run) for run in runs]}
+        return Outcome(text=render_runs(runs), result=result, failures=failures)
 
 
-def _one(
-    call: Call, workspace: Workspace, item: ObjectVersion, clocks: NaiveClocks, *, full: bool, online: bool
-) -> ViewRun:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is done for each view, and where."""
+
+    call: Call
+    workspace: Workspace
+    clocks: NaiveClocks
+    full: bool
+    online: bool
+
+
+def _run(work: _Work, chosen: Sequence[ObjectVersion]) -> list[ViewRun]:
+    """Return what was done for each view; one that fails does not end the others, unless they can't but fail too."""
     from featurectl.cli.render.materialize import ViewRun, describe_run
+
+    if chosen:
+        work.workspace.offline()
+    if chosen and work.online:
+        work.workspace.online()  # an address that is none is told before anything is read
+    runs: list[ViewRun] = []
+    for item in chosen:
+        if runs and (runs[-1].skipped or _is_online(runs[-1].error)):
+            runs.append(ViewRun(view=item.name, version=item.version, skipped=True))
+            continue
+        work.call.progress.start(f"materialize {item.name}@{item.version}")
+        runs.append(_one(work, item))
+        work.call.progress.done(describe_run(runs[-1]))
+        work.clocks.tell()
+    return runs
+
+
+def _is_online(error: FeaturectlError | None) -> bool:
+    """Return whether it is the online store that failed, which is the same for every view."""
+    return isinstance(error, StoreError) and error.code == "FC602"
+
+
+def _one(work: _Work, item: ObjectVersion) -> ViewRun:
+    from featurectl.cli.render.materialize import ViewRun
+
+    begin, made, pushed, error = time.perf_counter(), None, None, None
+    try:
+        made = _materialize(work, item)
+        if work.online:
+            pushed = _push(work.workspace, item)
+    except FeaturectlError as caught:
+        error = caught
+    seconds = time.perf_counter() - begin
+    return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
+
+
+def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.materialize import Run, materialize_view
-    from featurectl.push import PushRequest, push_view
     from featurectl.spec.definition_json import load_view
-    from featurectl.training.bind import typed_view, view_table
+    from featurectl.training.bind import view_table
 
-    begin = time.perf_counter()
     view = load_view(item.definition)
-    table = view_table(workspace.offline(), view, item.version)
-    call.progress.start(f"materialize {view.name}@{item.version}")
-    run = Run(view=view, version=item.version, reader=clocks.open(view.source), table=table)
-    made = materialize_view(PolarsEngine(), run, workspace.now, full=full)
-    pushed = None
-    if online and view.online:
-        coverage = table.coverage()
-        assert coverage is not None
-        request = PushRequest(
-            view=typed_view(view, coverage.columns),
-            version=item.version,
-            table=table,
-            store=workspace.online(),
-            project=workspace.project,
-            env=workspace.environment.name,
-            now=workspace.now,
-        )
-        pushed = push_view(request)
-    result = ViewRun(made=made, pushed=pushed, seconds=time.perf_counter() - begin)
-    call.progress.done(describe_run(result))
-    clocks.tell()
-    return result
+    table = view_table(work.workspace.offline(), view, item.version)
+    run = Run(view=view, version=item.version, reader=work.clocks.open(view.source), table=table)
+    return materialize_view(PolarsEngine(), run, work.workspace.now, full=work.full)
+
+
+def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
+    """Return what was pushed; None for a view that is offline only."""
+    from featurectl.push import PushRequest, push_view
+    from featurectl.training.bind import bind_view
+
+    bound = bind_view(workspace.offline(), item)
+    if not bound.view.online:
+        return None
+    request = PushRequest(
+        view=bound.view,
+        version=item.version,
+        table=bound.table,
+        store=workspace.online(),
+        project=workspace.project,
+        env=workspace.environment.name,
+        now=workspace.now,
+    )
+    return push_view(request)

@@ -10,7 +10,7 @@ BELOW_A_FILE = "data/orders.csv/folder"  # root may write anywhere, but not belo
 REGISTRY, OFFLINE = "registry: sqlite:///.featurectl/registry.db", "offline: .featurectl/offline"
 ONLINE = "online: sqlite:///.featurectl/online.db"
 EVERY = [
-    ("plan",), ("apply", "--auto-approve"), ("history",), ("materialize",), ("push",), ("get", "spend", "customer=a"),
+    ("plan",), ("apply", "--auto-approve"), ("history",), ("materialize", "-q"), ("push",), ("get", "spend", "customer=a"),
     ("status",), ("train", "pays"), ("models", "list"), ("score", "pays", "--out", "x.csv"),
     ("training-set", "pays", "--out", "x.csv"),
 ]  # fmt: skip
@@ -63,7 +63,7 @@ def test_an_unreachable_database_of_a_source_is_named(shop):
     shop.change("objects.yaml", "path: data/orders.csv\n", f'sql: {{url: "{POSTGRES}", query: "select 1"}}\n')
     assert shop.run("validate").code == 0
     assert shop.run("apply", "--auto-approve").code == 0
-    said = shop.fails(69, "materialize")
+    said = shop.fails(69, "materialize", "-q")
     assert said.startswith("error[FC605]: source orders: postgresql://127.0.0.1:1/shop can't be read: ")
     assert "secret" not in said
 
@@ -130,7 +130,7 @@ def test_a_registry_below_a_file_is_named_with_the_file_in_the_way(live, command
 
 def test_an_online_store_that_can_not_be_made_is_named(live):
     live.change("featurectl.yaml", ONLINE, f"online: sqlite:///{BELOW_A_FILE}/on.db")
-    for command in (("materialize",), ("push",), ("get", "spend", "customer=a")):
+    for command in EVERY[3:6]:
         said = live.fails(69, *command)
         assert said.startswith(f"error[FC602]: the online store sqlite:///{BELOW_A_FILE}/on.db can't be used: ")
 

@@ -2,78 +2,123 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
+from featurectl.errors import FeaturectlError
 from featurectl.materialize import Materialized
 from featurectl.push import PushResult
 from featurectl.units import counted, format_count, format_instant, format_iso, plural
 
+_HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewRun:
-    """What was done for one view version, and in how many seconds; `pushed` is None when nothing was."""
+    """What was done for one view version, and in how many seconds.
 
-    made: Materialized
-    pushed: PushResult | None
-    seconds: float
+    `made` is None when its table was not brought up to its source, `pushed` when nothing went to the online store;
+    `error` says why that failed. `skipped`: it was not tried, because it could only have failed.
+    """
+
+    view: str
+    version: int
+    made: Materialized | None = None
+    pushed: PushResult | None = None
+    error: FeaturectlError | None = None
+    skipped: bool = False
+    seconds: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The view version as people write it."""
+        return f"{self.view}@{self.version}"
+
+    @property
+    def done(self) -> bool:
+        """True when all that was to be done was done."""
+        return self.error is None and not self.skipped
 
 
 def describe_run(run: ViewRun) -> str:
     """Return one line of progress."""
-    made = run.made
-    what = "no new rows" if made.action == "nothing" else f"{counted(made.rows_read, 'row')} read"
-    pushed = "" if run.pushed is None else f", {format_count(run.pushed.rows_sent)} pushed"
-    return f"{made.view}@{made.version}: {what}{pushed} ({run.seconds:.1f} s)"
+    parts = []
+    if run.made is not None:
+        read = counted(run.made.rows_read, "row")
+        parts.append("no new rows" if run.made.action == "nothing" else f"{read} read")
+    if run.pushed is not None:
+        parts.append(f"{format_count(run.pushed.rows_sent)} pushed")
+    if run.error is not None:
+        parts.append("failed" if run.made is None else "push failed")
+    return f"{run.label}: {', '.join(parts)} ({run.seconds:.1f} s)"
 
 
 def render_runs(runs: Sequence[ViewRun]) -> str:
-    """Return a table of what was done, what was dropped, and the totals."""
+    """Return a table of what was done, what was dropped, and the totals; nothing when all failed."""
     if not runs:
         return "No feature view is applied yet: featurectl apply"
-    head = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
-    lines = render_table(head, [_cells(run) for run in runs])
+    if not any(run.done for run in runs):
+        return ""
+    lines = render_table(_HEAD, [_cells(run) for run in runs])
     for run in runs:
-        for reason, count in sorted(run.made.dropped.items()):
-            label = f"{run.made.view}@{run.made.version}"
-            lines.append(f"{label}: {count:,} {plural(count, 'row')} dropped: {reason}")
-    actions = Counter(run.made.action for run in runs)
-    written = sum(run.made.rows_written for run in runs)
+        for reason, count in sorted(run.made.dropped.items()) if run.made else ():
+            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {reason}")
+    return "\n".join([*lines, "", _totals(runs)])
+
+
+def _totals(runs: Sequence[ViewRun]) -> str:
+    written = sum(run.made.rows_written for run in runs if run.made)
     pushed = sum(run.pushed.rows_sent for run in runs if run.pushed)
-    changed = len(runs) - actions["nothing"]
-    rows = f"{written:,} {plural(written, 'row')} written, {pushed:,} online {plural(pushed, 'row')} sent"
-    lines += ["", f"{changed} of {counted(len(runs), 'table')} changed, {rows}."]
-    return "\n".join(lines)
+    changed = sum(run.made is not None and run.made.action != "nothing" for run in runs)
+    failed, skipped = sum(run.error is not None for run in runs), sum(run.skipped for run in runs)
+    parts = [
+        f"{changed} of {counted(len(runs), 'table')} changed",
+        f"{written:,} {plural(written, 'row')} written",
+        f"{pushed:,} online {plural(pushed, 'row')} sent",
+        f"{counted(failed, 'view')} failed" if failed else "",
+        f"{counted(skipped, 'view')} not tried" if skipped else "",
+    ]
+    return f"{', '.join(part for part in parts if part)}."
 
 
 def run_json(run: ViewRun) -> dict[str, object]:
-    """Return what was done for one view version ready for JSON."""
+    """Return what was done for one view version ready for JSON; `error` is null when nothing failed."""
     made, pushed = run.made, run.pushed
     return {
-        "view": made.view,
-        "version": made.version,
-        "action": made.action,
-        "rows_read": made.rows_read,
-        "rows_written": made.rows_written,
-        "dropped": dict(made.dropped),
-        "table_version": made.table_version,
-        "watermark": None if made.watermark is None else format_iso(made.watermark),
-        "online_rows_sent": None if pushed is None else pushed.rows_sent,
-        "online_keys": None if pushed is None else pushed.entities,
+        "view": run.view,
+        "version": run.version,
+        "action": _action(run),
+        "rows_read": made and made.rows_read,
+        "rows_written": made and made.rows_written,
+        "dropped": dict(made.dropped) if made else {},
+        "table_version": made and made.table_version,
+        "watermark": None if made is None or made.watermark is None else format_iso(made.watermark),
+        "online_rows_sent": pushed and pushed.rows_sent,
+        "online_keys": pushed and pushed.entities,
         "seconds": round(run.seconds, 3),
+        "error": run.error and error_json(run.error),
     }
+
+
+def _action(run: ViewRun) -> str:
+    if run.made is not None:
+        return run.made.action
+    return "skipped" if run.skipped else "failed"
 
 
 def _cells(run: ViewRun) -> list[str]:
     made = run.made
+    if made is None:
+        return [run.label, "not tried" if run.skipped else "FAILED", *["-"] * (len(_HEAD) - 2)]
+    pushed = "-" if run.pushed is None else format_count(run.pushed.rows_sent)
     return [
-        f"{made.view}@{made.version}",
+        run.label,
         made.action,
         format_count(made.rows_read),
         format_count(made.rows_written),
         f"v{made.table_version}",
-        "-" if run.pushed is None else format_count(run.pushed.rows_sent),
+        "FAILED" if run.error is not None else pushed,
         "-" if made.watermark is None else format_instant(made.watermark),
     ]
