@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests import run_feature_test
-from featurectl.spec.definition import FeatureTest
+from featurectl.feature_tests import Cell, TypedViews, compare_cells, join_tests, run_feature_tests, source_rows
+from featurectl.spec.definition import FeatureTest, Transform
 from featurectl.spec.place import Place
 from tests.definitions import ARRIVALS, DELAYS
+from tests.spec.repository import BASE, load
 
 SPINE = ({"carrier": "A", "time": "2024-01-02T00:00:00Z"},)
 LANDED = {"carrier": "A", "arr_delay": 20.0, "at": "2024-01-01T08:00:00Z", "known_at": "2024-01-01T11:00:00Z"}
@@ -17,7 +20,9 @@ LANDED = {"carrier": "A", "arr_delay": 20.0, "at": "2024-01-01T08:00:00Z", "know
 def ran(expect, rows=(LANDED,), columns=ARRIVALS.columns):
     view = replace(DELAYS, source=replace(ARRIVALS, columns=columns))
     test = FeatureTest(name="t", view=view, rows=rows, spine=SPINE, expect=(expect,), place=Place("x.yaml"))
-    return run_feature_test(PolarsEngine(1), test).differences
+    (result,) = run_feature_tests(PolarsEngine(1), [test])
+    assert result.error is None
+    return result.differences
 
 
 def test_a_test_passes_when_its_values_are_found():
@@ -36,3 +41,174 @@ def test_clocks_are_read_as_instants_when_the_types_of_the_files_are_not_known(c
 @pytest.mark.parametrize("columns", [ARRIVALS.columns, dict.fromkeys(ARRIVALS.columns, "unknown")])
 def test_a_source_without_rows_gives_empty_windows(columns):
     assert ran({"count_1d": 0, "arr_delay_mean_7d": None}, rows=(), columns=columns) == ()
+
+
+def a_test(name="t", rows=(LANDED,), view=DELAYS, **expect):
+    return FeatureTest(
+        name=name, view=view, rows=rows, spine=SPINE, expect=(expect or {"count_1d": 1},), place=Place("x.yaml")
+    )
+
+
+def test_a_test_that_can_not_be_run_does_not_end_the_others():
+    wrong = {**LANDED, "arr_delay": "late"}
+    results = run_feature_tests(PolarsEngine(1), [a_test("a", rows=(wrong,)), a_test("b")])
+    assert [(result.name, result.passed) for result in results] == [("a", False), ("b", True)]
+    assert results[0].error.code == "FC504"
+    assert results[0].cells == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"hop_us": 1}, "its hop"),
+        ({"transform": Transform(path="a.py", function="f", text="")}, "its transform"),
+        ({"features": (replace(DELAYS.features[0], op="approx_count_distinct"),)}, "the aggregate approx_count_dis"),
+    ],
+)
+def test_a_view_that_this_version_does_not_run_is_not_tested(part, told):
+    (result,) = run_feature_tests(PolarsEngine(1), [a_test(view=replace(DELAYS, **part))])
+    assert result.error.code == "FC402"
+    assert f"feature view delays can't be run: {told}" in result.error.message
+
+
+def test_every_value_that_is_compared_is_told():
+    (result,) = run_feature_tests(PolarsEngine(1), [a_test(arr_delay_mean_7d=20.5, count_1d=1)])
+    assert result.cells == (
+        Cell(row=1, column="arr_delay_mean_7d", expected=20.5, found=20.0, agrees=False),
+        Cell(row=1, column="count_1d", expected=1, found=1, agrees=True),
+    )
+    assert result.differences == result.cells[:1]
+    assert result.seconds > 0
+
+
+def test_a_view_is_typed_once_for_all_tests_whose_values_have_the_same_types():
+    untyped = replace(
+        DELAYS,
+        source=replace(ARRIVALS, columns=None),
+        features=tuple(replace(feature, dtype=None) for feature in DELAYS.features),
+    )
+    typed = TypedViews()
+    made = [typed.of(untyped, source_rows(untyped, [{**LANDED, "arr_delay": value}])) for value in (1.5, 20.0, 3)]
+    assert made[0] is made[1]
+    assert made[0] is not made[2]
+    assert all(feature.dtype for feature in made[0].features)
+    assert typed.of(DELAYS, source_rows(DELAYS, [LANDED])) is DELAYS
+
+
+DECIMALS = """feature_views:
+  - {name: prices, entity: carrier, source: arrivals, aggregates: [{op: max, column: price, windows: [1d]}]}
+tests:
+"""
+DECIMAL = """  - name: {found} is {expected}
+    view: prices
+    rows: [{{carrier: A, at: 2024-01-01T00:00:00Z, price: {found}}}]
+    spine: [{{carrier: A, time: 2024-01-01T12:00:00Z}}]
+    expect: [{{price_max_1d: {expected}}}]
+"""
+
+
+def test_decimals_agree_only_when_they_are_the_same_number(tmp_path):
+    pairs = [("0.1", "0.10"), ("1234567.89", "1234567.89"), ("7", "7.0"), ("1234567.89", "1234567.890001")]
+    text = DECIMALS + "".join(DECIMAL.format(found=found, expected=expected) for found, expected in pairs)
+    repo = load(tmp_path, {"base.yaml": BASE, "x.yaml": text})
+    assert repo.errors == ()
+    results = run_feature_tests(PolarsEngine(1), repo.tests.values())
+    assert [result.passed for result in results] == [True, True, True, False]
+
+
+VIEWS = """feature_views:
+  - name: windows
+    entity: carrier
+    source: arrivals
+    where: delay > -50
+    aggregates:
+      - {op: count, windows: [1h, 1d]}
+      - {column: delay, op: [sum, mean, min, max, stddev, first, last, median], windows: [1h, 1d]}
+      - {column: price, op: [sum, max], windows: [1d]}
+      - {name: origins, column: origin, op: count_distinct, windows: [1d]}
+      - {column: origin, op: last_n, n: 3, windows: [1d]}
+      - {name: late_rate, column: late, op: mean, windows: [1d], default: 0.5}
+    derived:
+      - {name: share, expr: delay_sum_1h / delay_sum_1d}
+  - {name: states, entity: carrier, source: once, ttl: 6h, features: [price, {name: origin, fill: last_non_null}]}
+"""
+ONCE = """  - name: once
+    path: data/arrivals.parquet
+    event_time: at
+    available_at: seen
+    dedup_key: [dest]
+    tiebreak: [delay]
+    columns: {carrier: string, origin: string, dest: string, at: timestamp, seen: timestamp, delay: int64, price: "decimal(9,2)"}
+"""
+HOURS = st.integers(0, 30).map(lambda hour: f"2024-01-0{1 + hour // 24}T{hour % 24:02}:00:00Z")
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"at": HOURS},
+        optional={
+            "carrier": st.sampled_from(["A", "B", None]),
+            "seen": HOURS,
+            "delay": st.integers(-60, 60),
+            "price": st.sampled_from([0.1, 0.2, 7, None]),
+            "origin": st.sampled_from(["JFK", "LGA", None]),
+            "dest": st.sampled_from(["X", "Y", None]),
+        },
+    ),
+    max_size=12,
+)
+SPINES = st.lists(
+    st.fixed_dictionaries({"carrier": st.sampled_from(["A", "B", "C"]), "time": HOURS}), min_size=1, max_size=4
+)
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    base = BASE.replace("feature_views:\n", ONCE + "feature_views:\n")
+    repo = load(tmp_path_factory.mktemp("repo"), {"base.yaml": base, "x.yaml": VIEWS})
+    assert repo.errors == ()
+    return repo.views
+
+
+@pytest.mark.parametrize("name", ["windows", "states"])
+@given(st.lists(st.tuples(ROWS, SPINES), min_size=2, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_tests_that_run_together_find_what_each_finds_alone(views, name, drawn):
+    view = views[name]
+    features = [item.name for item in (*view.features, *view.derived)]
+    tests = [
+        FeatureTest(
+            name=str(n), view=view, rows=tuple(rows), spine=tuple(spine), place=Place("x.yaml"),
+            expect=tuple(dict.fromkeys(features) for _ in spine),
+        )
+        for n, (rows, spine) in enumerate(drawn)
+    ]  # fmt: skip
+    assert join_tests(tests) is not None
+    engine = PolarsEngine(1)
+    together = [result.cells for result in run_feature_tests(engine, tests)]
+    assert together == [compare_cells(engine, test, TypedViews()) for test in tests]
+
+
+def test_results_come_in_the_order_of_the_tests_whatever_their_views(views):
+    times = ({"carrier": "A", "time": "2024-01-01T00:00:00Z"},)
+
+    def of(view, name, feature):
+        expect = ({feature: None},)
+        return FeatureTest(name=name, view=views[view], rows=(), spine=times, expect=expect, place=Place("x.yaml"))
+
+    tests = [
+        of("windows", "a", "share"),
+        of("states", "b", "price"),
+        of("windows", "c", "share"),
+        of("states", "d", "price"),
+    ]
+    results = run_feature_tests(PolarsEngine(1), tests)
+    assert [(result.name, result.view, result.passed) for result in results] == [
+        ("a", "windows", True), ("b", "states", True), ("c", "windows", True), ("d", "states", True),
+    ]  # fmt: skip
+
+
+def test_tests_run_by_themselves_where_their_values_say_what_types_there_are():
+    assert join_tests([a_test("a"), a_test("b")]) is not None
+    assert join_tests([a_test("a")]) is None
+    unknown = replace(DELAYS, source=replace(ARRIVALS, columns=dict.fromkeys(ARRIVALS.columns, "unknown")))
+    assert join_tests([a_test("a", view=unknown), a_test("b", view=unknown)]) is None
+    assert join_tests([a_test("a"), a_test("b", rows=({**LANDED, "more": 1},))]) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import typer
 
 from featurectl.cli.call import Call, Outcome
@@ -11,16 +13,28 @@ from featurectl.cli.verb import verb
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "test")
+    @verb(app, "test", outputs=("text", "json", "github", "junit"))
     def test(call: Call) -> Outcome:
         """Run the feature tests of the repository. Rows in, values out; nothing else is touched."""
-        from featurectl.cli.render.feature_tests import render_results, result_json
+        from featurectl.cli.render import feature_tests as render
+        from featurectl.cli.render.files import Files
+        from featurectl.cli.render.github import write_step_summary
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.feature_tests import run_feature_test
+        from featurectl.feature_tests import refuse_model_tests, run_feature_tests
         from featurectl.open import load_checked
 
         repo = load_checked(call.root())
-        results = [run_feature_test(PolarsEngine(), item) for item in repo.tests.values()]
-        failed = any(result.differences for result in results)
-        result = {"tests": [result_json(item) for item in results]}
-        return Outcome(text=render_results(results), result=result, exit_code=1 if failed else 0)
+        begin = time.perf_counter()
+        results = run_feature_tests(PolarsEngine(), repo.tests.values())
+        seconds = time.perf_counter() - begin
+        results += refuse_model_tests(repo.places)
+        files = Files(call)
+        if call.output == "github":
+            write_step_summary(f"### featurectl test\n\n{render.results_markdown(results, files)}\n\n")
+        draw = {"github": render.draw_github, "junit": render.draw_results_junit}.get(call.output)
+        return Outcome(
+            text=render.render_results(results, files, seconds if call.verbose else None),
+            result=render.results_json(results, files),
+            exit_code=0 if all(result.passed for result in results) else 1,
+            drawings={call.output: draw(results, files)} if draw else {},
+        )

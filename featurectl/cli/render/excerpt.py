@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
-from unicodedata import combining, east_asian_width
 
 from featurectl.cli.render.paint import Color, Paint
+from featurectl.cli.render.table import text_width
 
 if TYPE_CHECKING:
     from featurectl.spec.problems import Problem, Severity
@@ -49,9 +49,9 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
     drawn = [f"{paint(f'{n:>{width}}', 'blue')} {bar} {_clean(lines[n - 1], cut)}".rstrip() for n in numbers]
     if place.column:
         line = lines[place.line - 1]
-        before = _width(_clean(line, cut)[: place.column - 1 - cut])
+        before = text_width(_clean(line, cut)[: place.column - 1 - cut])
         marked = _clean(line, cut)[place.column - 1 - cut : place.end_column - 1 - cut]
-        caret = paint("^" * max(_width(marked), 1), _color(problem))
+        caret = paint("^" * max(text_width(marked), 1), _color(problem))
         drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {problem.suggestion}".rstrip())
     return drawn
 
@@ -60,12 +60,3 @@ def _clean(line: str, cut: int) -> str:
     """Return what is drawn of a line: no control characters, not more than fits."""
     shown = "".join(char if char.isprintable() else " " for char in line.rstrip("\r"))
     return shown[cut : cut + _WIDEST]
-
-
-def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes.
-
-    >>> _width("né"), _width("日本")
-    (2, 4)
-    """
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

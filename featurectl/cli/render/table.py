@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
 
 
 def render_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -13,14 +14,23 @@ def render_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
     >>> render_table(["view", "rows"], [["a", "1"], ["long", "22"]])
     ['view  rows', 'a     1', 'long  22']
     """
-    widths = [len(cell) for cell in head]
+    widths = [text_width(cell) for cell in head]
     for row in rows:
         for i, cell in enumerate(row[: len(head)]):
             if len(row) == len(head) or i < len(row) - 1:
-                widths[i] = max(widths[i], len(cell))
+                widths[i] = max(widths[i], text_width(cell))
     return [_line(row, widths) for row in (head, *rows)]
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell.ljust(widths[i]) if i < len(widths) else cell for i, cell in enumerate(row)]
+    cells = [cell + " " * (widths[i] - text_width(cell)) if i < len(widths) else cell for i, cell in enumerate(row)]
     return "  ".join(cells).rstrip()
+
+
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    >>> text_width("né"), text_width("日本")
+    (2, 4)
+    """
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
