@@ -88,6 +88,9 @@ from featurectl.registry.state import ObjectVersion
 url, who, count, *projects = sys.argv[1:]
 registry = SqlRegistry(url)
 entry = HistoryEntry(serial=0, at=datetime.now(UTC), who=who, commit="", command="apply", summary="1 added")
+registry.load_state("warm")
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(int(count)):
     for project in projects:
         item = ObjectVersion(kind="entity", name=f"{who}_{number:02}", version=1, definition={"name": who})
@@ -99,14 +102,18 @@ registry.close()
 
 
 def test_changes_of_one_project_by_two_processes_wait_for_each_other(registry_url, registry):
-    """Without waiting for the lock most would fail: the serial that they have read is soon overtaken."""
     half = APPLIES // 2
     commands = [
         [sys.executable, "-c", GROW, registry_url, who, str(half), *projects]
         for who, projects in (("ana", PROJECTS), ("ben", PROJECTS[::-1]))
     ]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in running] == [("", 0)] * 2
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen(command, text=True, **pipes) for command in commands]
+    assert [process.stdout.readline() for process in running] == ["ready\n"] * 2
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [(*process.communicate(timeout=120), process.returncode) for process in running] == [("", "", 0)] * 2
     for project in PROJECTS:
         assert serials(registry, project) == list(range(1, APPLIES + 1))
         assert names(registry, project) == [f"{who}_{number:02}" for who in ("ana", "ben") for number in range(half)]
