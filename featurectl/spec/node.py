@@ -79,7 +79,8 @@ class Scalar:
         offsets = self._offsets()
         first = offsets[min(start, len(offsets) - 1)]
         last = offsets[min(max(end - 1, start), len(offsets) - 1)]
-        return self.span.file.place(first, last + 1)
+        written, _ = _piece(self.span.file.text, last, self.style)
+        return self.span.file.place(first, last + max(len(written), 1))
 
     def _offsets(self) -> list[int]:
         """Return where in the file each character of the text stands, and one more for its end."""
