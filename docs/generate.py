@@ -16,6 +16,8 @@ from featurectl.spec.problems import CODES
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
+PLAIN_OUTPUT = "text or json."
+ANY_OUTPUT = "text or json, or one of the forms that the command lists. Default: `text`."
 VALUES = {"<str>": "TEXT", "<path>": "FILE", "<float>": "NUMBER", "<int>": "NUMBER"}
 FAMILIES = {
     "0": "YAML",
@@ -51,11 +53,25 @@ A command that goes on with other views after one has failed (`materialize`) exi
 
 ## Output
 
-The result goes to stdout; progress, warnings, problems and errors go to stderr. `-o json` prints exactly one document:
+The result goes to stdout; progress, warnings, problems and errors go to stderr. `-o` chooses the form of the result,
+which then holds the problems, too:
+
+| form | |
+|---|---|
+| `text` | for people; the default |
+| `concise` | a line for each problem |
+| `json` | one document, whatever else is asked for |
+| `github` | annotations for a workflow of GitHub, at most 9 and how many more there are, and a table in `$GITHUB_STEP_SUMMARY` |
+| `markdown` | for a comment or a summary |
+| `sarif` | SARIF 2.1.0 for code scanning, with a rule for each code that occurs |
+| `junit` | JUnit XML for the test reports of CI systems: of `validate` a case for each file, of `test` one for each test |
 
 ```json
 {"schema_version": 1, "command": "plan", "ok": true, "exit_code": 0, "problems": [], "result": {}}
 ```
+
+In `github` and `sarif` paths begin at the top of the checkout, the nearest folder with a `.git`; everywhere else they
+are relative to the folder that the command was called from.
 
 ## Options of every command
 
@@ -84,7 +100,9 @@ def cli_page() -> str:
     """Return the page of the command line."""
     parts = list(commands(typer.main.get_command(app)))
     first = parts[0][1]
-    common = table("option", [row(param, first) for param in first.params if param.name in COMMON])
+    params = [param for param in first.params if param.name in COMMON]
+    rows = [(row(p, first)[0], ANY_OUTPUT) if p.name == "output" else row(p, first) for p in params]
+    common = table("option", rows)
     text = CLI_HEAD + common + "\n\n## The commands\n\n"
     text += "\n".join(f"- [`{name}`](#{anchor(name)}): {summary(command)}" for name, command in parts) + "\n"
     return text + "".join(section(name, command) for name, command in parts)
@@ -111,7 +129,8 @@ def summary(command: object) -> str:
 
 def section(name: str, command: object) -> str:
     """Return a command's part of the page."""
-    own = [param for param in command.params if param.name not in COMMON and param.name != "help"]
+    common = {*COMMON, "help"} - {p.name for p in command.params if p.name == "output" and p.help != PLAIN_OUTPUT}
+    own = [param for param in command.params if param.name not in common]
     arguments = [row(param, command) for param in own if param.param_type_name == "argument"]
     options = [row(param, command) for param in own if param.param_type_name == "option"]
     words = [word(param) for param in own if param.param_type_name == "argument"]

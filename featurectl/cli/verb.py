@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hints
 
@@ -17,13 +17,20 @@ from featurectl.errors import UsageError
 P = ParamSpec("P")
 Color = ("auto", "always", "never")
 
+
+def _output(outputs: Sequence[Output]) -> tuple[Any, object]:
+    """Return the option that chooses one of a command's outputs, the first of them by default."""
+    told = f"{', '.join(outputs[:-1])} or {outputs[-1]}."
+    return Annotated[str, typer.Option("-o", "--output", help=told, metavar="FORM")], outputs[0]
+
+
 _COMMON: dict[str, tuple[Any, object]] = {
     "repo": (
         Annotated[Path | None, typer.Option("-C", "--repo", help="The repository's folder.", metavar="DIR")],
         None,
     ),
     "env": (Annotated[str | None, typer.Option(help="An environment of featurectl.yaml; the first by default.")], None),
-    "output": (Annotated[str, typer.Option("-o", "--output", help="text, json, or another form that fits.")], "text"),
+    "output": _output(("text", "json")),
     "color": (Annotated[str, typer.Option(help="auto, always or never.")], "auto"),
     "quiet": (Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no warnings.")], False),
     "verbose": (
@@ -44,7 +51,7 @@ def verb(
     """
 
     def register(function: Callable[Concatenate[Call, P], Outcome]) -> Callable[Concatenate[Call, P], Outcome]:
-        common = _COMMON | ({"as_of": _AS_OF} if as_of else {})
+        common = _COMMON | {"output": _output(outputs)} | ({"as_of": _AS_OF} if as_of else {})
         own = list(inspect.signature(function).parameters.values())[1:]
         hints = get_type_hints(function, include_extras=True)
 
