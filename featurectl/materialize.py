@@ -14,11 +14,11 @@ import polars as pl
 
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import Engine, Piece, Prepared
-from featurectl.errors import UsageError
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.order import ordered
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.registry.applied import not_applied
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
 from featurectl.sources.failures import reading
@@ -70,11 +70,10 @@ def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
         UsageError: no view of that name is applied.
     """
     every = views_to_materialize(state)
-    known = sorted({item.name for item in every})
+    known = {item.name for item in every}
     for name in names:
         if name not in known:
-            hint = "applied views: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
-            raise UsageError(f"no feature view {name!r} is applied in project {state.project}", hint=hint)
+            raise not_applied(state, "feature_view", name)
     return [item for item in every if not names or item.name in names]
 
 

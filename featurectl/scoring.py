@@ -12,6 +12,7 @@ from featurectl.engines.base import Engine
 from featurectl.errors import DataError, UsageError
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes import Runtime
+from featurectl.registry.applied import not_applied
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 from featurectl.spec.definition import FeatureInput, Model, ModelInput
 from featurectl.spec.definition_json import load_model
@@ -44,9 +45,7 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
     """
     versions = [v for v in state.model_versions if v.model == model]
     if not versions and state.current("model", model) is None:
-        known = sorted(o.name for o in state.objects if o.kind == "model" and o.current)
-        hint = "applied models: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
-        raise UsageError(f"no model {model!r} is applied in project {state.project}", hint=hint)
+        raise not_applied(state, "model", model)
     if not versions:
         raise UsageError(f"model {model!r} has no trained version", hint=f"featurectl train {model}")
     number = int(which) if which.isdigit() else state.aliases.get((model, which))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
+from featurectl.cli.push import push_applied
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, StoreError
@@ -120,19 +121,7 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
 
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
     """Return what was pushed; None for a view that is offline only."""
-    from featurectl.push import PushRequest, push_view
     from featurectl.training.bind import bind_view
 
     bound = bind_view(workspace.offline(), item)
-    if not bound.view.online:
-        return None
-    request = PushRequest(
-        view=bound.view,
-        version=item.version,
-        table=bound.table,
-        store=workspace.online(),
-        project=workspace.project,
-        env=workspace.environment.name,
-        now=workspace.now,
-    )
-    return push_view(request)
+    return push_applied(workspace, bound) if bound.view.online else None

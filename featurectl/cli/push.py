@@ -14,8 +14,10 @@ from featurectl.units import format_count, format_instant, format_iso
 
 if TYPE_CHECKING:
     from featurectl.open import Workspace
+    from featurectl.progress import Progress
     from featurectl.push import PushResult
     from featurectl.registry.state import ObjectVersion, State
+    from featurectl.training.join import BoundView
 
 _HEAD = ("view", "version", "rows sent", "new", "online keys", "computed")
 
@@ -35,11 +37,14 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
+        from featurectl.training.bind import bind_view
 
         with open_workspace(call.root(), call.env, call.instant()) as workspace:
             state = workspace.state()
             chosen = _chosen(state, select_views(workspace, state, views, select), named=bool(views))
-            pushed = [(item, _push(call, workspace, item)) for item in chosen]
+            pushed = [
+                (item, push_applied(workspace, bind_view(workspace.offline(), item), call.progress)) for item in chosen
+            ]
         rows = [_cells(item, result) for item, result in pushed]
         text = "\n".join(render_table(_HEAD, rows)) if rows else "No applied view is online."
         return Outcome(text=text, result={"views": [_json(item, result) for item, result in pushed]})
@@ -57,21 +62,24 @@ def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersio
     return online
 
 
-def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
-    from featurectl.push import PushRequest, push_view
-    from featurectl.training.bind import bind_view
+def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | None = None) -> PushResult:
+    """Return what was done to bring the environment's online store up to the table of a view version as of now.
 
-    bound = bind_view(workspace.offline(), item)
+    Raises:
+        StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
+    """
+    from featurectl.push import PushRequest, push_view
+
     request = PushRequest(
         view=bound.view,
-        version=item.version,
+        version=bound.version,
         table=bound.table,
         store=workspace.online(),
         project=workspace.project,
         env=workspace.environment.name,
         now=workspace.now,
     )
-    return push_view(request, call.progress)
+    return push_view(request, progress)
 
 
 def _cells(item: ObjectVersion, result: PushResult) -> list[str]:

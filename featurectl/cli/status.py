@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.units import format_iso
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ObjectVersion
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,5 +52,5 @@ def add_to(app: typer.Typer) -> None:
         return Outcome(text=text, result=result, exit_code=1 if broken else 0)
 
 
-def _order(item: object) -> tuple[str, int]:
-    return (str(getattr(item, "name", "")), int(getattr(item, "version", 0)))
+def _order(item: ObjectVersion) -> tuple[str, int]:
+    return item.name, item.version

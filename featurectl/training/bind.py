@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import DataError, UsageError
 from featurectl.offline.base import OfflineStore, OfflineTable
+from featurectl.registry.applied import not_applied
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
 from featurectl.spec.definition_json import load_model, load_view
@@ -24,10 +25,7 @@ def registered_view(state: State, name: str, version: int | None = None) -> Obje
     found = state.current("feature_view", name) if version is None else state.view(name, version)
     if found is not None:
         return found
-    known = sorted({o.name for o in state.objects if o.kind == "feature_view" and o.current})
-    what = name if version is None else f"{name}@{version}"
-    hint = "applied views: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
-    raise UsageError(f"no feature view {what!r} is applied in project {state.project}", hint=hint)
+    raise not_applied(state, "feature_view", name if version is None else f"{name}@{version}")
 
 
 def registered_model(state: State, name: str) -> Model:
@@ -39,9 +37,7 @@ def registered_model(state: State, name: str) -> Model:
     found = state.current("model", name)
     if found is not None:
         return load_model(found.definition)
-    known = sorted({o.name for o in state.objects if o.kind == "model" and o.current})
-    hint = "applied models: " + ", ".join(known) if known else "nothing is applied yet: featurectl apply"
-    raise UsageError(f"no model {name!r} is applied in project {state.project}", hint=hint)
+    raise not_applied(state, "model", name)
 
 
 def view_table(offline: OfflineStore, view: FeatureView, version: int) -> OfflineTable:

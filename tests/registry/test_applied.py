@@ -1,0 +1,38 @@
+"""A name that nothing applied has is answered with the names that there are."""
+
+import pytest
+
+from featurectl.registry.applied import not_applied
+from featurectl.registry.state import ObjectVersion, State
+
+
+def registered(kind, name, *, current=True, version=1):
+    return ObjectVersion(kind=kind, name=name, version=version, definition={}, current=current)
+
+
+STATE = State(
+    project="shop",
+    registry_id="r",
+    serial=3,
+    objects=(
+        registered("feature_view", "spend", current=False),
+        registered("feature_view", "spend", version=2),
+        registered("feature_view", "carts"),
+        registered("feature_view", "old", current=False),
+        registered("model", "churn"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message", "hint"),
+    [
+        ("feature_view", "spent", "no feature view 'spent' is applied in project shop", "applied views: carts, spend"),
+        ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop", "applied views: carts, spend"),
+        ("model", "chum", "no model 'chum' is applied in project shop", "applied models: churn"),
+        ("source", "x", "no source 'x' is applied in project shop", "nothing is applied yet: featurectl apply"),
+    ],
+)  # fmt: skip
+def test_the_error_lists_each_name_once_and_none_that_was_removed(kind, name, message, hint):
+    error = not_applied(STATE, kind, name)
+    assert (error.message, error.hint) == (message, hint)
