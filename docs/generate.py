@@ -1,18 +1,20 @@
-"""The reference pages that are made from the code: the commands from the command tree, the problems from their list.
+"""The reference pages that are made from the code: commands, problems, and the keys of the language.
 
 python docs/generate.py        (or `make docs`; a test fails when a committed page differs)
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import typer
 
 from featurectl.cli.app import app
 from featurectl.spec.problems import CODES
+from featurectl.spec.schema import file_schema, project_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
@@ -83,17 +85,25 @@ PROBLEMS_HEAD = """# Problems and errors
 `featurectl explain FC301` prints what stands here. A number never changes its meaning. Codes of the form FC35x are
 warnings: they don't stop anything.
 """
+KEYS_HEAD = """# All keys
+
+<!-- Made by docs/generate.py from the shapes in featurectl/spec/model_*.py; edit those, not this page. -->
+
+Every key of the [repository language](language.md), object by object, with the text that [editors](../how-to/editor.md)
+show. **Bold** keys are required. There are no others: an unknown key is an error. The end of the
+language's page lists what is [checked, but not run](language.md#read-and-checked-but-not-run-in-this-version).
+"""
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by the name of its file."""
-    return {"cli.md": cli_page(), "problems.md": problems_page()}
+    return {"cli.md": cli_page(), "keys.md": keys_page(), "problems.md": problems_page()}
 
 
 def cli_page() -> str:
@@ -187,6 +197,45 @@ def problems_page() -> str:
             if name[2] == family:
                 text += f"\n### {name}: {code.title}\n\n{textwrap.fill(code.text, 118)}\n"
     return text
+
+
+def keys_page() -> str:
+    """Return the page of all keys, from the schemas that editors have."""
+    project, files = project_schema(), file_schema()
+    definitions = project["definitions"] | files["definitions"]
+    text = KEYS_HEAD + object_section("featurectl.yaml", project)
+    for name in ("Environment", *(n for n in project["definitions"] if n != "Environment")):
+        text += object_section(definitions[name]["title"], definitions[name])
+    text += f"\n## Lists\n\n{textwrap.fill(files['description'], 118)}\n\n| list | holds |\n|---|---|\n"
+    tops = {key: item["items"]["$ref"].rpartition("/")[2] for key, item in files["properties"].items()}
+    for key, name in tops.items():
+        made = definitions[name]
+        text += f"| `{key}` | [{made['title']}](#{heading_anchor(made['title'])}): {cell(made['description'])} |\n"
+    for name in (*tops.values(), *(n for n in files["definitions"] if n not in tops.values())):
+        text += object_section(definitions[name]["title"], definitions[name])
+    return text
+
+
+def heading_anchor(title: str) -> str:
+    """Return the anchor of an object's heading."""
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
+def object_section(title: str, schema: Mapping[str, object]) -> str:
+    """Return the part of one object: what it is, and its keys, the required ones in bold."""
+    text = f"\n## {title}\n\n{textwrap.fill(schema['description'], 118)}\n\n| key | |\n|---|---|\n"
+    for key, value in schema["properties"].items():
+        shown = f"**`{key}`**" if key in schema.get("required", ()) else f"`{key}`"
+        words = value.get("enum") or value.get("items", {}).get("enum") or ()
+        known = [word for word in words if isinstance(word, str)]
+        more = f" One of: {' '.join(f'`{word}`' for word in known)}." if known else ""
+        text += f"| {shown} | {cell(value['description'])}{more} |\n"
+    return text
+
+
+def cell(text: str) -> str:
+    """Return a text as it stands in a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":
