@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.fingerprint import (
-    data_facts,
-    data_fingerprint,
-    feature_fingerprints,
-    metadata_facts,
-    metadata_fingerprint,
-    plain_query,
-)
+from featurectl.facts import data_facts, metadata_facts
+from featurectl.fingerprint import feature_fingerprints, fingerprints
 from featurectl.spec.definition import (
     About,
     CsvOptions,
@@ -148,7 +142,7 @@ UNMOVED = {
 @pytest.mark.parametrize("field", UNMOVED)
 def test_what_can_not_change_a_value_moves_nothing(field):
     assert moved(DELAYS, UNMOVED[field]) == set()
-    assert data_fingerprint(UNMOVED[field]) == data_fingerprint(DELAYS)
+    assert fingerprints(UNMOVED[field]).data == fingerprints(DELAYS).data
 
 
 def test_an_expression_s_spelling_moves_nothing_typed_or_not():
@@ -206,21 +200,15 @@ def test_the_text_of_a_query_counts_and_its_layout_and_url_do_not():
     assert moved(view("select 'a b'"), view("select 'a  b'")) == EVERY
 
 
-def test_comments_in_quotes_are_kept():
-    assert plain_query("select '-- no', \"/* no */\" /* yes */ from t -- yes") == "select '-- no', \"/* no */\" from t"
-
-
 def every_field(cls, changed):
     """Check that `changed` has an object for each field of a class but its name."""
     assert set(changed) == {f.name for f in fields(cls)} - {"name"}
 
 
 def which(before, after):
-    data = data_fingerprint(before) != data_fingerprint(after)
-    metadata = metadata_fingerprint(before) != metadata_fingerprint(after)
-    return {(True, False): "data", (False, True): "metadata", (True, True): "both", (False, False): "none"}[
-        data, metadata
-    ]
+    old, new = fingerprints(before), fingerprints(after)
+    moved = (old.data != new.data, old.metadata != new.metadata)
+    return {(True, False): "data", (False, True): "metadata", (True, True): "both", (False, False): "none"}[moved]
 
 
 def test_every_field_of_a_source_is_in_one_of_its_fingerprints():
@@ -391,8 +379,8 @@ def test_no_order_of_keys_or_lists_of_names_moves_a_fingerprint(data):
         about=About(tags=("a", "b", "c")),
     )
     assert feature_fingerprints(view) == feature_fingerprints(first)
-    assert data_fingerprint(source) == data_fingerprint(first.source)
-    assert data_fingerprint(entity) == data_fingerprint(first.entity)
+    assert fingerprints(source).data == fingerprints(first.source).data
+    assert fingerprints(entity).data == fingerprints(first.entity).data
     other_metadata = {k: v for k, v in metadata_facts(view).items() if k != "features"}
     assert other_metadata == {k: v for k, v in metadata_facts(first).items() if k != "features"}
 
@@ -400,10 +388,11 @@ def test_no_order_of_keys_or_lists_of_names_moves_a_fingerprint(data):
 @given(st.sampled_from([*SHARED.values()]), st.sampled_from([*SHARED.values()]))
 def test_two_views_have_equal_fingerprints_exactly_when_their_facts_are_equal(one, other):
     same = {k: f.value for k, f in data_facts(one).items()} == {k: f.value for k, f in data_facts(other).items()}
-    assert (data_fingerprint(one) == data_fingerprint(other)) is same
+    assert (fingerprints(one).data == fingerprints(other).data) is same
 
 
 def test_fingerprints_are_the_same_in_every_process():
+    assert fingerprints(DELAYS).features == feature_fingerprints(DELAYS)
     assert feature_fingerprints(DELAYS)["count_1d"] == FIXED
 
 

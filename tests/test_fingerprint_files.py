@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from featurectl.fingerprint import data_fingerprint, feature_fingerprints, metadata_fingerprint
+from featurectl.fingerprint import fingerprints
 from featurectl.plan.wanted import wanted_objects
-from featurectl.spec.definition import FeatureView
 from featurectl.spec.load import load_repo
 from featurectl.spec.model import LISTS
 from tests.spec.repository import BASE, PROJECT
@@ -70,14 +69,7 @@ def written(root, files):
 def prints(root):
     repo = load_repo(root, None)
     assert not repo.errors, repo.errors
-    return {
-        (item.kind, item.name): (
-            data_fingerprint(item.spec),
-            metadata_fingerprint(item.spec),
-            feature_fingerprints(item.spec) if isinstance(item.spec, FeatureView) else None,
-        )
-        for item in wanted_objects(repo)
-    }
+    return {(item.kind, item.name): fingerprints(item.spec) for item in wanted_objects(repo)}
 
 
 class Writer:
@@ -208,8 +200,8 @@ def test_a_transform_that_moved_keeps_its_values(tmp_path):
         for name, text in files.items()
     }
     after = prints(written(tmp_path / "b", moved))[("feature_view", "block")]
-    assert (after[0], after[2]) == (before[0], before[2])
-    assert after[1] != before[1]
+    assert (after.data, after.features) == (before.data, before.features)
+    assert after.metadata != before.metadata
 
 
 @pytest.mark.parametrize(
@@ -228,4 +220,4 @@ def test_what_a_transform_is_given_counts(old, new, tmp_path):
     before = prints(written(tmp_path / "a", files))[("feature_view", "block")]
     changed = files | {"more.yaml": MORE.replace(old, new, 1)}
     assert changed != files
-    assert prints(written(tmp_path / "b", changed))[("feature_view", "block")][0] != before[0]
+    assert prints(written(tmp_path / "b", changed))[("feature_view", "block")].data != before.data

@@ -16,6 +16,7 @@ LAYERS = [
     ["expressions"],
     ["spec"],
     ["graph"],
+    ["facts"],
     ["fingerprint"],
     ["registry"],
     ["plan"],

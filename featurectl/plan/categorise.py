@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from featurectl.fingerprint import Registrable, data_facts
+from featurectl.facts import Registrable, data_facts
 from featurectl.plan.diff import diff_facts, diff_metadata
 from featurectl.plan.model import Change, Reason
 from featurectl.plan.uses import bound_versions, staying, view_users

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from featurectl.fingerprint import Fact, Facts, Registrable, metadata_facts
+from featurectl.facts import Fact, Facts, Registrable, metadata_facts
 from featurectl.plan.model import Reason
 
 _NOT_SET: Final = Fact(None, "-")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurectl.errors import UsageError
-from featurectl.fingerprint import Registrable
+from featurectl.facts import Registrable
 from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.wanted import wanted_objects

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from featurectl.plan.model import Change, Stage
 from featurectl.plan.outside import Outside, plan_creations
-from featurectl.plan.wanted import Wanted
+from featurectl.plan.wanted import Wanted, wanted_object
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.definition_json import dump_definition, load_view
@@ -58,7 +58,7 @@ def _in_old_key_order(item: Wanted, old: ObjectVersion) -> Wanted:
     if sorted(before) != sorted(keys):
         return item
     spec = replace(item.spec, entity=replace(item.spec.entity, keys={key: keys[key] for key in before}))
-    return replace(item, spec=spec, definition=dump_definition(spec))
+    return wanted_object(spec)
 
 
 def _follow(item: ObjectVersion, sources: Mapping[str, Source]) -> ObjectVersion:

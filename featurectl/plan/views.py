@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from featurectl.fingerprint import feature_facts
+from featurectl.facts import feature_facts
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.model import Change, Reason
 from featurectl.plan.uses import bound_versions, staying, used_features

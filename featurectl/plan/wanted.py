@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from featurectl.fingerprint import (
-    Registrable,
-    data_fingerprint,
-    feature_fingerprints,
-    metadata_fingerprint,
-)
+from featurectl.facts import Registrable
+from featurectl.fingerprint import Fingerprints, fingerprints
 from featurectl.registry.state import Json, Kind, ObjectVersion
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
 from featurectl.spec.definition_json import dump_definition
@@ -25,6 +21,7 @@ class Wanted:
     name: str
     spec: Registrable
     definition: Json
+    fingerprints: Fingerprints
 
     def version(self, number: int) -> ObjectVersion:
         """Return the object as a version to register."""
@@ -33,9 +30,9 @@ class Wanted:
             name=self.name,
             version=number,
             definition=self.definition,
-            features=feature_fingerprints(self.spec) if isinstance(self.spec, FeatureView) else {},
-            data=data_fingerprint(self.spec),
-            metadata=metadata_fingerprint(self.spec),
+            features=self.fingerprints.features,
+            data=self.fingerprints.data,
+            metadata=self.fingerprints.metadata,
         )
 
 
@@ -47,8 +44,17 @@ def wanted_objects(repo: Repo) -> tuple[Wanted, ...]:
         *repo.views.values(),
         *repo.models.values(),
     ]
-    return tuple(
-        Wanted(kind=kind_of(spec), name=spec.name, spec=spec, definition=dump_definition(spec)) for spec in specs
+    return tuple(map(wanted_object, specs))
+
+
+def wanted_object(spec: Registrable) -> Wanted:
+    """Return an object as it is wanted."""
+    return Wanted(
+        kind=kind_of(spec),
+        name=spec.name,
+        spec=spec,
+        definition=dump_definition(spec),
+        fingerprints=fingerprints(spec),
     )
 
 

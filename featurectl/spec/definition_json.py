@@ -7,7 +7,7 @@ definition's source. A field that holds its default is left out, so that a new o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
@@ -63,10 +63,12 @@ def load_model(json: Json) -> Model:
 
 
 def _dump(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Expression):
         return value.text
     if is_dataclass(value) and not isinstance(value, type):
-        kept = {f.name: _dump(v) for f in fields(value) if (v := getattr(value, f.name)) != _default(f)}
+        kept = {name: _dump(v) for name, default in _defaults(type(value)) if (v := getattr(value, name)) != default}
         kinds = [kind for kind, cls in _INPUTS.items() if type(value) is cls]
         return {"kind": kinds[0], **kept} if kinds else kept
     if isinstance(value, Mapping):
@@ -76,9 +78,10 @@ def _dump(value: object) -> object:
     return value
 
 
-def _default(item: Field[object]) -> object:
-    """Return a field's default, or MISSING, which equals no value."""
-    return item.default_factory() if item.default_factory is not MISSING else item.default
+@cache
+def _defaults(cls: type) -> tuple[tuple[str, object], ...]:
+    """Return each field of a class with its default, or MISSING, which equals no value."""
+    return tuple((f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(cls))
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from featurectl.fingerprint import Registrable
+from featurectl.facts import Registrable
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.model import Change, Plan
 from featurectl.plan.wanted import kind_of
