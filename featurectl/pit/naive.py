@@ -1,6 +1,7 @@
 """Point-in-time answers in plain Python, one spine row after another: what the kernel is compared with.
 
-Rows are dicts with their keys, `event_time` and `available_at` as datetimes, `tie_order` and the columns asked for.
+Rows are dicts with their keys, `event_time` and `available_at` as datetimes, `tie_order`, the columns asked for, and
+`tie_0`, `tie_1` and so on where there are tiebreak columns.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, Closed, StateQuestion, WindowQuestion
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, Closed, StateQuestion, WindowQuestion
 from featurectl.units import instant_us
 
 Row = Mapping[str, object]
@@ -86,7 +87,16 @@ def _us(instant: object) -> int:
 def _known(rows: Sequence[Row], asked: Row, keys: Sequence[str], t: int) -> list[Row]:
     """Return the rows of the key that are available at t, in total order."""
     mine = [row for row in rows if all(row[key] == asked[key] for key in keys) and _us(row[AVAILABLE_AT]) <= t]
-    return sorted(mine, key=lambda row: (_us(row[EVENT_TIME]), _us(row[AVAILABLE_AT]), row[TIE_ORDER]))
+    return sorted(mine, key=lambda row: (_us(row[EVENT_TIME]), _us(row[AVAILABLE_AT]), _ties(row), row[TIE_ORDER]))
+
+
+def _ties(row: Row) -> list[Any]:
+    """Return the tiebreak values of a row in order: a null is after every value, NaN after every number."""
+    values: list[Any] = []
+    while (name := TIE.format(len(values))) in row:
+        value = row[name]
+        values.append((2,) if value is None else (1,) if _is_nan(value) else (0, value))
+    return values
 
 
 def _inside(event: int, start: int | None, end: int, closed: Closed) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from featurectl.pit.aggregates.table import AGGREGATES
-from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, StateQuestion, WindowQuestion
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, StateQuestion, WindowQuestion
 from tests.pit.frames import INSTANT, instants
 
 INPUTS = {
@@ -37,6 +37,14 @@ KEYS = {
     "string": {"k": (pl.String, ["", "a", "ä"])},
     "composite": {"k": (pl.String, ["a", "b"]), "l": (pl.Date, [date(2024, 1, 1), date(2024, 1, 2)])},
     "bool": {"k": (pl.Boolean, [True, False])},
+}
+
+
+TIES = {
+    "none": [],
+    "one": [(pl.Int64, [None, 0, 1])],
+    "two": [(pl.String, [None, "", "a"]), (pl.Float64, [None, float("nan"), -1.0, 2.0])],
+    "times": [(INSTANT, INPUTS["at"][1]), (pl.Boolean, [None, True, False])],
 }
 
 
@@ -83,21 +91,24 @@ def questions(draw) -> list[WindowQuestion]:
 
 
 @st.composite
-def cases(draw, most_rows=24) -> Case:
+def cases(draw, most_rows=24, *, tied=False) -> Case:
+    """A table, a spine and what is asked; `tied`: most rows have the clocks of others, and tiebreak columns."""
     keys = KEYS[draw(st.sampled_from(list(KEYS)))]
-    count = draw(st.integers(0, most_rows))
+    count = draw(st.integers(8 * tied, most_rows))
     of_rows = lambda values: st.lists(st.sampled_from(values), min_size=count, max_size=count)  # noqa: E731
     unit = draw(st.sampled_from([1, 1, 3_600_000_000]))
-    times = draw(st.lists(st.integers(-10, 15), min_size=count, max_size=count))
-    lateness = draw(st.sampled_from([[0], [4], [-3], [0, 1, 2], list(range(20)), [0, 0, 0, 0, 60]]))
+    times = draw(st.lists(st.integers(0, 1) if tied else st.integers(-10, 15), min_size=count, max_size=count))
+    lateness = draw(st.sampled_from([[0], [4], [-3], [0, 1, 2], list(range(20)), [0, 0, 0, 0, 60]][: 3 if tied else 6]))
     late = draw(of_rows(lateness))
     rows = {name: pl.Series(draw(of_rows(values)), dtype=dtype) for name, (dtype, values) in keys.items()}
     rows[EVENT_TIME] = instants(time * unit for time in times)
     rows[AVAILABLE_AT] = instants((time + behind) * unit for time, behind in zip(times, late, strict=True))
+    for i, (dtype, values) in enumerate(TIES[draw(st.sampled_from(list(TIES)[tied:]))]):
+        rows[TIE.format(i)] = pl.Series(draw(of_rows(values)), dtype=dtype)
     rows[TIE_ORDER] = pl.Series(draw(st.permutations(range(count))), dtype=pl.Int64)
     for name, (dtype, values) in INPUTS.items():
         rows[name] = pl.Series(draw(of_rows(values)), dtype=dtype)
-    asks = draw(st.lists(st.integers(-12, 30), max_size=6))
+    asks = draw(st.lists(st.integers(-1, 3) if tied else st.integers(-12, 30), min_size=3 * tied, max_size=6))
     spine = {
         name: pl.Series([draw(st.sampled_from([*values, *values, None])) for _ in asks], dtype=dtype)
         for name, (dtype, values) in keys.items()

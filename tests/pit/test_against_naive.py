@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from featurectl.pit import naive
 from featurectl.pit.aggregates.table import AGGREGATES
@@ -67,8 +68,15 @@ def test_states_equal_the_naive_ones(case):
         check_states(case)
 
 
+@given(cases(tied=True))
+@settings(QUIET, max_examples=40)
+def test_rows_that_tie_are_ordered_as_the_naive_ones(case):
+    check_windows(case)
+    check_states(case)
+
+
 @pytest.mark.stress
-@given(cases(most_rows=60))
+@given(st.booleans().flatmap(lambda tied: cases(most_rows=60, tied=tied)))
 @settings(QUIET, max_examples=3000, derandomize=False, print_blob=True)
 def test_many_random_tables_equal_the_naive_ones(case):
     check_windows(case)
