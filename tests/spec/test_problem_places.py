@@ -183,3 +183,24 @@ def test_all_problems_of_all_files_come_in_one_run_sorted_by_place(tmp_path):
         ("b.yaml", 1, "FC101"),
         ("b.yaml", 2, "FC102"),
     ]
+
+
+BADLY_NAMED = {
+    "entities: [{name: Bad One, keys: {a: strin}}]": ["FC105", "FC104"],
+    "sources: [{name: Bad One, path: a.csv, event_time: at, delay: 1x, columns: {at: int64}}]": ["FC105", "FC106", "FC312"],
+    "feature_views: [{name: Bad One, entity: carier, source: arrivals, where: dely > 1, features: [delay]}]": [
+        "FC105", "FC201", "FC301",
+    ],
+    "models: [{name: Bad One, spine: {source: flights, time: att}, features: [{delays: [nope]}]}]": [
+        "FC105", "FC301", "FC201",
+    ],
+    "pipelines: [{name: Bad One, stages: [{name: a, run: push, needs: [b]}]}]": ["FC105", "FC201"],
+    "alerts: [{name: Bad One, when: freshness > 1h, severity: warning, notify: [ops]}]": ["FC105", "FC201"],
+    "notifiers: [{name: Bad One, slack: a, webhook: b}]": ["FC105", "FC107"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "codes"), BADLY_NAMED.items(), ids=[text.split(":")[0] for text in BADLY_NAMED])
+def test_an_object_with_a_bad_name_tells_its_other_errors(tmp_path, text, codes):
+    repo = load(tmp_path, {"base.yaml": BASE, "case.yaml": text})
+    assert sorted(problem.code for problem in repo.errors) == sorted(codes)
