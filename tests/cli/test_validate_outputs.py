@@ -21,6 +21,7 @@ from featurectl.spec.place import Place
 from featurectl.spec.problems import CODES, Problem
 from tests.cli.golden import assert_golden
 from tests.cli.junit_schema import read_junit
+from tests.spec.corpus import folders, lay_out, read_case
 from tests.spec.repository import BASE, write_repo
 
 OUTPUTS = {"text": "txt", "concise": "concise", "json": "json", "github": "github", "sarif": "sarif", "junit": "xml"}
@@ -272,6 +273,34 @@ def test_junit_holds_any_text(below, capsys):
     below({"a.yaml": 'entities:\n  - {name: "x\\u0001\\ufffe\\x1b]0;<&\'\\" é 日本 𝛼", keys: {k: string}}\n'})
     top = read_junit(validated(capsys, "junit"))
     assert "x\\x01\\ufffe\\x1b]0;<&'\" é 日本 𝛼" in top.find(".//failure").get("message")
+
+
+@pytest.mark.parametrize("folder", folders()[::3], ids=lambda folder: folder.name)
+def test_problems_of_any_kind_have_the_same_place_in_every_form(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    case = read_case(folder)
+    lay_out(case, tmp_path)
+    drawn = {}
+    for output in ("json", "sarif", "junit"):
+        main([*case.args, "-v", "-o", output])
+        drawn[output] = capsys.readouterr().out
+    problems = json.loads(drawn["json"])["problems"]
+    log = json.loads(drawn["sarif"])
+    sarif_schema().validate(log)
+    places = [(r["ruleId"], *at(r["locations"][0])) for r in log["runs"][0]["results"]]
+    assert places == [(p["code"], p["path"], max(p["line"], 1), max(p["column"], 1)) for p in problems]
+    other = [at(place) for r in log["runs"][0]["results"] for place in r.get("relatedLocations", ())]
+    assert other == [(q["path"], q["line"], q["column"]) for p in problems for q in p["related"]]
+    failed = {
+        case.get("name") for case in read_junit(drawn["junit"]).iter("testcase") if case.find("failure") is not None
+    }
+    assert failed == {p["path"] for p in problems if p["severity"] == "error"}
+
+
+def at(location):
+    """The path, line and column of a SARIF location."""
+    place = location["physicalLocation"]
+    return unquote(place["artifactLocation"]["uri"]), place["region"]["startLine"], place["region"]["startColumn"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are texts there")

@@ -43,11 +43,13 @@ class Files:
         """Return a path relative to the top of the version control that holds the repository, with / between folders.
 
         The top is the nearest folder with a `.git`; where there is none, the caller's folder. Links are followed,
-        because a code host knows files by their own places alone.
+        because a code host knows files by their own places alone, but not to what lies outside of the checkout.
         """
         if self._root is None:
             return path
         real = os.path.realpath(self._root / path)
+        if not Path(real).is_relative_to(self._top):
+            real = os.path.join(os.path.realpath(self._root), path)  # noqa: PTH118 - `..` stays as it is
         try:
             return Path(os.path.relpath(real, self._top)).as_posix()
         except ValueError:  # another drive
