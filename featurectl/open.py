@@ -162,9 +162,11 @@ def load_checked(root: Path, *, data: bool = True) -> Repo:
     """
 
     def read(source: Source) -> Mapping[str, str] | None:
-        from featurectl.sources.open import read_schema
+        if source.columns_declared:
+            return None
+        from featurectl.sources.open import read_schema  # loads Polars
 
-        return None if source.columns_declared else read_schema(source, root)
+        return read_schema(source, root)
 
     repo = load_repo(root, read if data else None)
     if any(p.severity == "error" for p in repo.problems):

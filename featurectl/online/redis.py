@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import polars as pl
 import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
@@ -33,9 +32,13 @@ from featurectl.online.codec import (
     unpack_record,
     unpack_row,
 )
-from featurectl.online.frame import Chunk, encode_chunks, encode_keys
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
+
+if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
+    import polars as pl
+
+    from featurectl.online.frame import Chunk
 
 _CONNECT_S = 3.0
 _ANSWER_S = 10.0
@@ -118,12 +121,16 @@ class RedisStore:
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a pipeline a chunk, and return how many entities are new."""
+        from featurectl.online.frame import encode_chunks
+
         schema_id = self._prepare(view)
         newer = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
         return sum(self._write_chunk(view, chunk, newer) for chunk in encode_chunks(view, rows, schema_id))
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time."""
+        from featurectl.online.frame import encode_keys
+
         kept, prefix, removed = set(encode_keys(view, entities)), _prefix(view), 0
         with self._errors():
             for keys in self._pages(view):

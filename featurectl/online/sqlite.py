@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
@@ -22,8 +21,12 @@ from featurectl.online.codec import (
     unpack_record,
     unpack_row,
 )
-from featurectl.online.frame import Chunk, encode_chunks, encode_keys
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+
+if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
+    import polars as pl
+
+    from featurectl.online.frame import Chunk
 
 _WAIT_S = 10.0
 _REMOVE_ROWS = 20_000
@@ -102,6 +105,8 @@ class SqliteStore:
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
+        from featurectl.online.frame import encode_chunks
+
         number, schema_id = self._prepare(view)
         first, end = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
         return sum(
@@ -110,6 +115,8 @@ class SqliteStore:
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
+        from featurectl.online.frame import encode_keys
+
         kept, number = set(encode_keys(view, entities)), self._prepare(view)[0]
         last: bytes | int = -1  # below every key
         removed = 0
