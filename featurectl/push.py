@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from featurectl.engines.polars.join import answer_view, state_questions
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import Coverage, OfflineTable
@@ -23,7 +24,6 @@ from featurectl.units import counted, format_count, instant_us
 
 COMPUTED_AT = "computed_at"
 _TIME = "\x00time"
-_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def values_at(view: FeatureView, rows: pl.DataFrame, entities: pl.DataFrame, now
     Columns: the keys, event_time and available_at of the entity's newest row at now, computed_at (= now), the
     features. An entity without a row at now has none here either. `rows` are the table's, of all these entities.
     """
-    spine = entities.with_columns(pl.lit(now, _INSTANT).alias(_TIME)) if view.keys else _one_row(now)
+    spine = entities.with_columns(pl.lit(now, INSTANT).alias(_TIME)) if view.keys else _one_row(now)
     types = {name: polars_dtype(_known(dtype, name)) for name, dtype in stored_types(view).items()}
     if view.kind == "event":
         states = answer_states(rows, spine, keys=view.keys, time=_TIME, questions=[], ttl_us=None)
@@ -143,7 +143,7 @@ def values_at(view: FeatureView, rows: pl.DataFrame, entities: pl.DataFrame, now
         *view.keys,
         states.event_time.alias(EVENT_TIME),
         states.available_at.alias(AVAILABLE_AT),
-        pl.lit(now, _INSTANT).alias(COMPUTED_AT),
+        pl.lit(now, INSTANT).alias(COMPUTED_AT),
     )
     return frame.hstack(typed).filter(pl.col(EVENT_TIME).is_not_null())
 
@@ -275,7 +275,7 @@ def _key_schema(view: FeatureView) -> dict[str, pl.DataType]:
 
 
 def _one_row(now: datetime) -> pl.DataFrame:
-    return pl.DataFrame({_TIME: [now]}, schema={_TIME: _INSTANT})
+    return pl.DataFrame({_TIME: [now]}, schema={_TIME: INSTANT})
 
 
 def _known(dtype: str | None, feature: str) -> str:

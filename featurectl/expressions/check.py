@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN, decimal_parts
@@ -59,18 +58,6 @@ def type_parsed(text: str, raw: Raw, columns: Columns, want: str | None = None) 
     """Return what `type_expression` does for a text that is parsed, and whose names are checked, already."""
     node = _clean_result(_Checker(columns).node(raw))
     return Expression(text, _wanted(node, raw, want))
-
-
-def name_expression(text: str, names: Iterable[str] | None) -> Expression:
-    """Return an expression of columns whose types aren't known: parsed, and all checked that needs no types.
-
-    `names` are the columns that there are, None where even these aren't known.
-
-    Raises:
-        ExpressionError: it is no expression of the language, or reads a column that is not in `names`.
-    """
-    check_names(parse(text), None if names is None else frozenset(names))
-    return Expression(text)
 
 
 def untyped_canonical(text: str) -> list[object]:

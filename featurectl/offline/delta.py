@@ -18,6 +18,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from polars.exceptions import PolarsError
 
 from featurectl.engines.polars.hashing import bucket_of
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
@@ -247,7 +248,7 @@ class ViewTable:
 def _bound(files: pl.DataFrame, side: str) -> pl.Series:
     """The least or greatest event time of each file; empty when the log has none."""
     name = f"{side}.{EVENT_TIME}"
-    return files[name] if name in files.columns else pl.Series(name, [], dtype=pl.Datetime("us", "UTC"))
+    return files[name] if name in files.columns else pl.Series(name, [], dtype=INSTANT)
 
 
 def _files(table: DeltaTable) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.dtypes import BOOL, DATE, TIMESTAMP, decimal_parts, list_item
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.online.base import OnlineView
@@ -19,8 +20,6 @@ from featurectl.units import plural
 
 CHUNK_ROWS = 50_000
 INSTANTS = ("event_time", "available_at", "computed_at")
-
-_UTC = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +102,7 @@ def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> np.ndarray
 
 
 def _instants(view: OnlineView, rows: pl.DataFrame, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    since_zero = pl.col(name).cast(_UTC).to_physical() - INSTANT_ZERO_US
+    since_zero = pl.col(name).cast(INSTANT).to_physical() - INSTANT_ZERO_US
     numbers = rows.select(since_zero.fill_null(0).alias("number"))["number"].to_numpy()
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < INSTANT_END:
         raise DataError(

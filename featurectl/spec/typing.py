@@ -1,6 +1,6 @@
 """Definitions from a registry, typed once the columns of their source are known: the first finding is raised.
 
-For files, `typing_source`, `typing_view` and `typing_model` return every finding as data.
+For files, `typing_source` and `typing_view` return every finding as data.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from featurectl.errors import DataError
-from featurectl.spec.definition import FeatureView, Model, Source
+from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.scope import Issue
-from featurectl.spec.typing_model import check_model
 from featurectl.spec.typing_source import check_source
 from featurectl.spec.typing_view import check_view
 
@@ -34,19 +33,6 @@ def type_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
     """
     typed, issues = check_view(view, columns)
     _raise_first(f'feature view "{view.name}"', issues)
-    return typed
-
-
-def type_model(
-    model: Model, columns: Mapping[str, str] | None, views: Mapping[str, FeatureView] | None = None
-) -> Model:
-    """Return the model typed by the columns of its spine source's files and, where given, of its views.
-
-    Raises:
-        DataError: the label or a derived column does not fit.
-    """
-    typed, issues = check_model(model, columns, views)
-    _raise_first(f'model "{model.name}"', issues)
     return typed
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.errors import UsageError
 
 WRITERS: Mapping[str, Callable[[pl.DataFrame, str], None]] = {
@@ -164,7 +165,7 @@ def _csv_texts(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(
         _json(rows[name]) if isinstance(dtype, pl.List | pl.Array) else _clock_text(rows[name], dtype)
         for name, dtype in rows.schema.items()
-        if isinstance(dtype, pl.List | pl.Array | pl.Datetime) and dtype != pl.Datetime("us", "UTC")
+        if isinstance(dtype, pl.List | pl.Array | pl.Datetime) and dtype != INSTANT
     )
 
 

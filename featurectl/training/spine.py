@@ -13,6 +13,7 @@ import polars as pl
 from featurectl.dtypes import TIMESTAMP
 from featurectl.engines.polars.columns import columns_of, compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError, UsageError
 from featurectl.expressions.check import expression_columns
@@ -24,7 +25,6 @@ from featurectl.spec.definition import Source, Spine
 from featurectl.spec.typing import type_source
 from featurectl.training.digest import digest_rows
 
-INSTANT = pl.Datetime("us", "UTC")
 FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _ROW = "\x00row"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.expressions.check import expression_columns, name_expression, type_expression, untyped_canonical
+from featurectl.expressions.check import expression_columns, type_expression, untyped_canonical
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import ExpressionError
@@ -29,7 +29,7 @@ def points_into(error, text):
 def survives(text):
     """Return the typed tree, or None after an error whose place makes sense."""
     node, errors = None, []
-    for function in (expression_columns, untyped_canonical, lambda text: name_expression(text, None)):
+    for function in (expression_columns, untyped_canonical):
         try:
             function(text)
         except ExpressionError as error:

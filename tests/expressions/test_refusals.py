@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.expressions.check import name_expression, type_expression
+from featurectl.expressions.check import type_expression, untyped_canonical
 from featurectl.expressions.refused import REFUSED_AFTER, REFUSED_FUNCTIONS
 from featurectl.expressions.tree import ExpressionError
 from tests.expressions.random_expressions import COLUMNS
@@ -42,7 +42,7 @@ def test_a_refusal_names_the_place_and_a_way_out(text, place, hint):
 @pytest.mark.parametrize(("text", "place", "hint"), REFUSED)
 def test_what_is_never_allowed_is_refused_without_types_too(text, place, hint):
     with pytest.raises(ExpressionError) as raised:
-        name_expression(text, None)
+        untyped_canonical(text)
     assert hint in raised.value.hint
 
 
@@ -50,11 +50,11 @@ def test_every_refused_name_has_a_hint_and_is_refused():
     for name, hint in REFUSED_FUNCTIONS.items():
         assert hint
         with pytest.raises(ExpressionError, match="not allowed"):
-            name_expression(f"{name}(i)", None)
+            untyped_canonical(f"{name}(i)")
     for word, (message, hint) in REFUSED_AFTER.items():
         assert hint
         with pytest.raises(ExpressionError) as raised:
-            name_expression(f"i {word} j", None)
+            untyped_canonical(f"i {word} j")
         assert raised.value.message == message
 
 

@@ -16,7 +16,8 @@ from featurectl.spec.definition import FeatureInput, RequestInput
 from featurectl.spec.definition_json import dump_definition, load_entity, load_model, load_source, load_view
 from featurectl.spec.load import load_repo
 from featurectl.spec.node import scalar_value
-from featurectl.spec.typing import type_model, type_source, type_view
+from featurectl.spec.typing import type_source, type_view
+from featurectl.spec.typing_model import check_model
 from tests.spec.repository import BASE, load, write_repo
 
 VIEW = """
@@ -263,7 +264,7 @@ def test_a_model_is_typed_again_by_its_views(tmp_path):
     repo = load(tmp_path, {"base.yaml": BASE, "m.yaml": text})
     model = repo.models["m"]
     bare = replace(model, inputs=tuple(replace(i, dtype=None, model_dtype=None) for i in model.inputs))
-    assert type_model(bare, model.spine.source.columns, repo.views) == model
+    assert check_model(bare, model.spine.source.columns, repo.views) == (model, [])
 
 
 def test_a_missing_file_is_a_problem_at_its_path(tmp_path):

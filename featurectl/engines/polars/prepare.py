@@ -9,14 +9,13 @@ import polars as pl
 
 from featurectl.engines.base import Piece, Prepared
 from featurectl.engines.polars.hashing import hash_rows
+from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
 from featurectl.pit.order import row_order, sort_rows
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
-
-INSTANT = pl.Datetime("us", "UTC")
 
 # The clocks stand beside the source's own columns under names that no source column can have.
 _EVENT, _AVAILABLE, _HASH = "\x00event", "\x00available", "\x00hash"

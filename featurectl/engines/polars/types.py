@@ -7,7 +7,7 @@ from typing import Final, Literal
 import polars as pl
 
 from featurectl import dtypes
-from featurectl.engines.polars.timestamps import to_instants
+from featurectl.engines.polars.timestamps import INSTANT, to_instants
 
 Nan = Literal["null", "keep"]
 
@@ -16,7 +16,7 @@ _SCALARS: Final[dict[str, pl.DataType]] = {
     dtypes.INT64: pl.Int64(),
     dtypes.FLOAT64: pl.Float64(),
     dtypes.BOOL: pl.Boolean(),
-    dtypes.TIMESTAMP: pl.Datetime("us", "UTC"),
+    dtypes.TIMESTAMP: INSTANT,
     dtypes.DATE: pl.Date(),
     dtypes.DURATION: pl.Duration("us"),
     dtypes.NULL: pl.Null(),
