@@ -27,6 +27,7 @@ from featurectl.sources.enforce import (
 from featurectl.sources.failures import reading
 from featurectl.sources.kept import beside_kept
 from featurectl.spec.definition import Source
+from featurectl.spec.environment import as_written
 
 _NO_FILES: Final = Part(name="no files", stamp="0")
 _REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})
@@ -91,7 +92,11 @@ class DeltaReader:
 
     @property
     def _where(self) -> str:
-        return f"source {self.source.name}, table {self.path}"
+        return f"source {self.source.name}, table {self.source.path}"
+
+    def _shown(self, text: str) -> str:
+        """Return a text in which the path is written as in the repository: what its variables hold is not shown."""
+        return as_written(text, self.source.path, self._location)
 
     @property
     def _location(self) -> str:
@@ -105,7 +110,7 @@ class DeltaReader:
             message = f"source {self.source.name}: no Delta table at {self.source.path}"
             raise DataError(message, code="FC501") from error
         except (DeltaError, OSError) as error:
-            raise DataError(f"{self._where} can't be read: {error}", code="FC502") from error
+            raise DataError(f"{self._where} can't be read: {self._shown(str(error))}", code="FC502") from error
         refused = _REFUSED & set(table.protocol().reader_features or ())
         if refused or "delta.columnMapping.mode" in table.metadata().configuration:
             raise DataError(
@@ -149,7 +154,7 @@ class DeltaReader:
         paths = [f"{self._location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
         if "://" not in self.path:
             self._check_footers(paths)
-        with reading(self._where):
+        with reading(self._where, self._shown):
             rows = pl.scan_parquet(
                 paths,
                 schema=stored,
@@ -170,5 +175,5 @@ class DeltaReader:
     def _check_footers(self, paths: Sequence[str]) -> None:
         """See that the files are there and whole: the scan below, which knows their columns, would not look yet."""
         for path in paths:
-            with reading(f"{self._where}, file {path}"):
+            with reading(f"{self._where}, file {path}", self._shown):
                 pl.read_parquet_schema(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from polars.exceptions import PolarsError
@@ -11,10 +11,13 @@ from featurectl.errors import DataError
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn failures to read inside the block into DataError FC502; `what` names the source and the file."""
+def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
+    """Turn failures to read inside the block into DataError FC502; `what` names the source and the file.
+
+    `shown` gives back the cause as people may see it.
+    """
     try:
         yield
     except (PolarsError, OSError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{what} can't be read: {lines[0]}", code="FC502") from error
+        raise DataError(f"{what} can't be read: {shown(lines[0])}", code="FC502") from error

@@ -30,6 +30,7 @@ from featurectl.sources.infer import infer_types
 from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
 from featurectl.sources.paths import source_files
 from featurectl.spec.definition import Source
+from featurectl.spec.environment import as_written, has_variable
 
 Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
 
@@ -90,7 +91,9 @@ class FileReader:
             return declared
         if self.source.format == "csv":
             return self._spelled
-        return join_schemas([(schema, files[0]) for schema, files in runs], self._columns, self.source.name)
+        return join_schemas(
+            [(schema, self._shown_file(files[0])) for schema, files in runs], self._columns, self.source.name
+        )
 
     def _scan(self, runs: Sequence[Run], keep: Shape | None) -> pl.LazyFrame:
         declared = declared_columns(self.source)
@@ -111,7 +114,7 @@ class FileReader:
 
     def schema(self, file: str) -> pl.Schema:
         """Return the columns of one file as Polars reads them."""
-        with reading(self._where(file)):
+        with reading(self._where(file), self._shown):
             schema = self._raw([file]).collect_schema()
         if self.source.format == "csv":
             _refuse_repeated(schema, self._where(file))
@@ -156,7 +159,7 @@ class FileReader:
     def _spelled(self) -> Mapping[str, str]:
         """The types that the texts of CSV files spell."""
         frames = [self._raw(files) for _, files in self._alike([part.name for part in self.parts()])]
-        with reading(f"source {self.source.name}"):
+        with reading(f"source {self.source.name}", self._shown):
             return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
 
     def _alike(self, names: Sequence[str]) -> list[Run]:
@@ -180,13 +183,23 @@ class FileReader:
         return pl.scan_ndjson(files, infer_schema_length=None)
 
     def _where(self, file: str) -> str:
-        return f"source {self.source.name}, file {file}"
+        return f"source {self.source.name}, file {self._shown_file(file)}"
+
+    def _shown_file(self, file: str) -> str:
+        if not has_variable(self.source.path):
+            return file
+        return self._shown(file if self.remote else str(self.root / file))
+
+    def _shown(self, text: str) -> str:
+        """Return a text in which the path is written as in the repository: what its variables hold is not shown."""
+        return as_written(text, self.source.path, self.path if self.remote else str(self.root / self.path))
 
     def _part(self, file: Path) -> Part:
         try:
             status = file.stat()
         except OSError as error:
-            raise DataError(f"source {self.source.name}, file {file} can't be read: {error}", code="FC502") from error
+            message = f"{self._where(str(file))} can't be read: {self._shown(str(error))}"
+            raise DataError(message, code="FC502") from error
         name = file.relative_to(self.root) if file.is_relative_to(self.root) else file
         return Part(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
 

@@ -143,7 +143,7 @@ class SqlReader:
             if url.get_backend_name() == "sqlite":
                 url = self._read_only(url)
             return sa.create_engine(url, poolclass=NullPool)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise DataError(f"source {self.source.name}: {self._shown} is no database URL", code="FC508") from error
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             message = f"source {self.source.name}: no driver for {self._shown}: {error}"

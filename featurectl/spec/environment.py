@@ -36,6 +36,21 @@ def shown_location(text: str) -> str:
     return _QUERY.sub("", _USER.sub(lambda user: user[0] if _BARE_USER.fullmatch(user[0]) else "", text))
 
 
+def as_written(text: str, template: str, filled: str) -> str:
+    """Return a text in which a location stands as its file has it: with the names of variables, not their values.
+
+    `template` is the location in the file, `filled` the same with its variables filled.
+
+    >>> as_written("/srv/a/x.csv: no such file", "${DATA}/a/*.csv", "/srv/a/*.csv")
+    '${DATA}/a/x.csv: no such file'
+    >>> as_written("data/x.csv", "data/*.csv", "data/*.csv")
+    'data/x.csv'
+    """
+    end = max((match.end() for match in _VARIABLE.finditer(template)), default=0)
+    value = filled.removesuffix(template[end:])
+    return text.replace(value, template[:end]) if end and value else text
+
+
 def bad_variable(text: str) -> str:
     """Return the first `${` of a text that is no variable, with what follows it, or an empty text.
 
