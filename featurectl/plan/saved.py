@@ -23,10 +23,13 @@ FORM: Final = 1
 
 
 def dump_plan(plan: Plan) -> str:
-    """Return the text of a plan's file; the same plan gives the same text."""
-    body = json.dumps(asdict(plan), ensure_ascii=False, sort_keys=True, default=_instant_text)
+    """Return the text of a plan's file; the same plan gives the same text.
+
+    Keys stay in their order: that of an entity's keys has a meaning.
+    """
+    body = json.dumps(asdict(plan), ensure_ascii=False, default=_instant_text)
     head = {"featurectl_plan": FORM, "sha256": hashlib.sha256(body.encode()).hexdigest()}
-    return json.dumps(head | {"plan": json.loads(body)}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    return json.dumps(head | {"plan": json.loads(body)}, ensure_ascii=False, indent=1) + "\n"
 
 
 def load_plan(text: str, name: str) -> Plan:
@@ -43,7 +46,7 @@ def load_plan(text: str, name: str) -> Plan:
         raise UsageError(f"{name} is no saved plan", hint=hint) from None
     if form != FORM:
         raise UsageError(f"{name} is a plan of form {form}; this version reads form {FORM}", hint=hint)
-    plain = json.dumps(body, ensure_ascii=False, sort_keys=True)
+    plain = json.dumps(body, ensure_ascii=False)
     if hashlib.sha256(plain.encode()).hexdigest() != digest:
         raise UsageError(f"{name} was changed after it was made", hint=hint)
     return _plan(body)

@@ -11,7 +11,7 @@ from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.model import Effort
 from featurectl.plan.outside import Outside
 from featurectl.plan.saved import dump_plan, load_plan
-from featurectl.spec.definition import About
+from featurectl.spec.definition import About, Entity
 from featurectl.spec.place import Place
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
@@ -75,3 +75,10 @@ def test_the_options_that_changes_wait_for_free_them_and_their_stages():
     assert {s.item.name for s in free.stages if s.blocked} == {"old"}
     assert not plan.allowing(["--allow-breaking delays", "--allow-remove old"]).blocked
     assert plan.allowing(["--allow-remove delays"]) == plan
+
+
+def test_the_order_of_an_entity_s_keys_is_kept():
+    route = Entity(name="route", keys={"z": "string", "a": "string"})
+    plan = plan_repo(repo_of(route), EMPTY, PlanRequest(environment="dev"))
+    (stage,) = load_plan(dump_plan(plan), "plan.json").stages
+    assert list(stage.item.definition["keys"]) == ["z", "a"]
