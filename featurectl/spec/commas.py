@@ -39,6 +39,8 @@ def _is_open(text: str) -> bool:
     >>> _is_open("coalesce(a"), _is_open("x = 'a"), _is_open("f(a) = 'it''s ('")
     (True, True, False)
     """
+    if "(" not in text and "'" not in text:
+        return False
     depth, quoted = 0, False
     for char in text:
         if char == "'":

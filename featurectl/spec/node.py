@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from featurectl.spec.place import Place
 
@@ -43,8 +44,7 @@ class File:
         return Place(self.path, line, start - begin + 1, last - begin + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The characters of a file that something stands on."""
 
     file: File
@@ -57,8 +57,7 @@ class Span:
         return self.file.place(self.start, self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One scalar: its text, its value by the language's rules, and where it stands.
 
     `style` is YAML's indicator: "" plain, else one of ' " | >.

@@ -106,20 +106,25 @@ class _Reader:
         return self._root
 
     def _take(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._open(event)
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self._close(event)
-        elif isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"an alias (*{event.anchor}) is not allowed", "write the value out, or quote the text")
-            raise _RefusedError
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                self._refuse(event, "a second document in one file is not allowed", "write it into a file of its own")
+        match event:
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._open(event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._close(event)
+            case yaml.AliasEvent():
+                note = "write the value out, or quote the text"
+                self._refuse(event, f"an alias (*{event.anchor}) is not allowed", note)
                 raise _RefusedError
+            case yaml.DocumentStartEvent():
+                self._begin_document(event)
+
+    def _begin_document(self, event: yaml.DocumentStartEvent) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._refuse(event, "a second document in one file is not allowed", "write it into a file of its own")
+            raise _RefusedError
 
     def _span(self, event: yaml.Event) -> Span:
         assert event.start_mark is not None

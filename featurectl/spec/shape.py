@@ -7,6 +7,7 @@ then only says that the object could not be made.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar, Self
 
 from pydantic import (
@@ -40,7 +41,10 @@ class Shape(BaseModel):
     @property
     def fields(self) -> Fields:
         """The mapping that the object was read from."""
-        return self._fields
+        private = self.__pydantic_private__  # `self._fields` is the same, by a search that takes many times as long
+        assert private is not None
+        fields: Fields = private["_fields"]
+        return fields
 
     @classmethod
     def read_fields(cls, node: object) -> object:
@@ -66,6 +70,7 @@ class Shape(BaseModel):
         return made
 
     @classmethod
+    @cache
     def known_keys(cls) -> dict[str, bool]:
         """Return the keys of the object in the order of the language's table, and whether each is required."""
         return {info.alias or name: info.is_required() for name, info in cls.model_fields.items()}

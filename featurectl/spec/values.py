@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.spec.environment import bad_variable, has_variable
-from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.node import Constant, Fields, Items, Node, Scalar, Span
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report, did_you_mean
 from featurectl.spec.rules import JsonSchema
@@ -98,16 +98,17 @@ def read_environment_text(node: object, info: ValidationInfo) -> str:
 def read_name(node: object, info: ValidationInfo) -> str:
     """Return a name. One that is not allowed is reported and kept, so that the rest of its object is checked too."""
     text = read_text(node, info)
-    _check_name(text, _place(node), report_of(info))
+    assert isinstance(node, Scalar)
+    _check_name(text, node.span, report_of(info))
     return text
 
 
-def _check_name(text: str, place: Place, report: Report) -> None:
+def _check_name(text: str, span: Span, report: Report) -> None:
     if not NAME.fullmatch(text):
         near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
         suggestion = f'did you mean "{near}"?' if text.isascii() and NAME.fullmatch(near) else ""
         message = f'"{text}" is no name: lower-case letters, digits and _, a letter first'
-        report.error("FC105", message, place, suggestion=suggestion)
+        report.error("FC105", message, span.place, suggestion=suggestion)
 
 
 def read_duration(node: object, info: ValidationInfo) -> int:
@@ -229,7 +230,7 @@ def read_named_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:
     nodes = read_mapping(node, info)
     fields = expect(Fields, node, info)
     for key, span in fields.keys.items():
-        _check_name(key, span.place, report_of(info))
+        _check_name(key, span, report_of(info))
     return nodes
 
 
