@@ -140,7 +140,7 @@ def _is_there(file: Path) -> bool:
 def _parse(url: str, shown: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number
         raise UsageError(
             f"registry {shown or repr(shown)} is no URL",
             hint="write it like sqlite:///folder/registry.db or postgresql://...",
