@@ -141,7 +141,7 @@ def test_a_database_without_our_tables_is_an_empty_registry(postgres_url):
 
 
 @pytest.mark.parametrize(
-    "url", ["oracle+nothing://host/x", "no url at all", "sqlite://", "postgresql://host:port/x", "postgresql://[host/x"]
+    "url", ["oracle+nothing://host/x", "no url at all", "sqlite://", "postgresql://host:port/x"]
 )
 def test_a_url_that_can_not_be_a_registry_is_wrong_usage(url):
     with pytest.raises(UsageError):
