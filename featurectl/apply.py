@@ -19,7 +19,7 @@ from featurectl.online.stored import online_view
 from featurectl.plan.model import Plan
 from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
 from featurectl.registry.state import State
-from featurectl.spec.definition_json import load_view
+from featurectl.spec.definition_json import load_untyped_view
 from featurectl.spec.repo import Repo
 
 
@@ -91,7 +91,7 @@ def create_missing(target: Target, plan: Plan) -> None:
         if stage.action != "create":
             continue
         if stage.item is not None:
-            view = load_view(stage.item.definition)
+            view = load_untyped_view(stage.item.definition)
             target.online.prepare(online_view(view, stage.item.version, plan.project, target.environment))
         elif target.create_offline is not None:
             target.create_offline()

@@ -113,12 +113,15 @@ class Surroundings:
         from featurectl.spec.definition import Source
 
         workspace = self._workspace
+        sizes: dict[str, SourceSize] = {}  # of each source once, however many views read it
 
         def size_of(source: Source) -> SourceSize:
-            try:
-                return source_size(workspace.source(source), source, workspace.root)
-            except (DataError, UsageError):  # a variable that is not set here, say
-                return SourceSize()
+            if source.name not in sizes:
+                try:
+                    sizes[source.name] = source_size(workspace.source(source), source, workspace.root)
+                except (DataError, UsageError):  # a variable that is not set here, say
+                    sizes[source.name] = SourceSize()
+            return sizes[source.name]
 
         online = workspace.online() if self._reachable else None
         measured = Measured(offline=workspace.offline(), online=online, size_of=size_of)

@@ -53,10 +53,10 @@ def add_to(app: typer.Typer) -> None:
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:
     """Return the online ones among the versions that are materialized; a view that was named must be online."""
     from featurectl.materialize import choose_views
-    from featurectl.spec.definition_json import load_view
+    from featurectl.spec.definition_json import load_untyped_view
 
     chosen = choose_views(state, names)
-    online = [item for item in chosen if load_view(item.definition).online]
+    online = [item for item in chosen if load_untyped_view(item.definition).online]
     if offline := [item.name for item in chosen if named and item not in online]:
         raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
     return online

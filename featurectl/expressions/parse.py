@@ -28,7 +28,7 @@ _NOT, _COMPARISON, _SIGN = 3, 5, 9
 _BEFORE_BRACKETS: Final = frozenset({"timestamp", "date", "interval", "extract", "cast"})  # keywords that may be names
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=4_096)
 def parse(text: str) -> Raw:
     """Return the raw tree of an expression.
 

@@ -9,7 +9,7 @@ from featurectl.plan.model import Change, Stage
 from featurectl.plan.wanted import Wanted
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView
-from featurectl.spec.definition_json import load_view
+from featurectl.spec.definition_json import load_untyped_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def _online_versions(
         key = (registered.name, registered.version)
         if key in coming or (key in leaving and key not in bound):
             continue
-        if is_pushed(load_view(registered.definition)):
+        if is_pushed(load_untyped_view(registered.definition)):
             yield registered, False
     yield from coming.values()
 

@@ -10,7 +10,7 @@ from featurectl.plan.outside import Outside, plan_creations
 from featurectl.plan.wanted import Wanted, wanted_object
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Source
-from featurectl.spec.definition_json import dump_definition, load_view
+from featurectl.spec.definition_json import dump_definition, load_untyped_view, load_view
 
 
 def plan_stages(
@@ -54,7 +54,7 @@ def _in_old_key_order(item: Wanted, old: ObjectVersion) -> Wanted:
     """Return a view with the key order that its version began with: rows of composite keys are stored by it."""
     if not isinstance(item.spec, FeatureView) or item.spec.entity is None or len(item.spec.keys) == 1:
         return item
-    before, keys = load_view(old.definition).keys, item.spec.entity.keys
+    before, keys = load_untyped_view(old.definition).keys, item.spec.entity.keys
     if sorted(before) != sorted(keys):
         return item
     spec = replace(item.spec, entity=replace(item.spec.entity, keys={key: keys[key] for key in before}))

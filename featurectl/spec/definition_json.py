@@ -6,9 +6,9 @@ definition's source. A field that holds its default is left out, so that a new o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -29,6 +29,7 @@ from featurectl.spec.typing_view import check_view
 
 T = TypeVar("T")
 Json = Mapping[str, object]
+Reader = Callable[[object], object]
 _INPUTS: dict[str, type[ModelInput]] = {"feature": FeatureInput, "request": RequestInput, "derived": DerivedInput}
 
 
@@ -54,6 +55,11 @@ def load_view(json: Json) -> FeatureView:
     """Return the feature view of a dumped definition, typed by the columns of its source that it holds."""
     view = _load_object(FeatureView, json)
     return check_view(view, view.source.columns)[0]
+
+
+def load_untyped_view(json: Json) -> FeatureView:
+    """Return the feature view of a dumped definition with the types that it holds; its expressions are texts alone."""
+    return _load_object(FeatureView, json)
 
 
 def load_model(json: Json) -> Model:
@@ -84,37 +90,59 @@ def _defaults(cls: type) -> tuple[tuple[str, object], ...]:
     return tuple((f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(cls))
 
 
-@cache
-def _hints(cls: type) -> dict[str, object]:
-    return get_type_hints(cls)
-
-
 def _load_object(cls: type[T], json: object) -> T:
     assert isinstance(json, Mapping)
     kind: type = cls
-    hints = _hints(kind)
-    return cls(**{key: _load(hints[key], value) for key, value in json.items() if key in hints})
+    readers = _readers(kind)
+    return cls(**{key: readers[key](value) for key, value in json.items() if key in readers})
 
 
-def _load(hint: object, value: object) -> object:
-    """Return a JSON value as a value of a type hint of the definitions."""
-    if value is None:
-        return None
-    if hint is Expression:
-        return Expression(str(value))
+@cache
+def _readers(cls: type) -> dict[str, Reader]:
+    """Return what makes a value of each field of a class out of JSON."""
+    return {name: _reader(hint) for name, hint in get_type_hints(cls).items()}
+
+
+@cache
+def _reader(hint: object) -> Reader:
+    """Return what makes a value of a type hint of the definitions out of JSON; null is None for each of them."""
     origin, args = get_origin(hint), get_args(hint)
-    if hint == ModelInput:
-        assert isinstance(value, Mapping)
-        return _load_object(_INPUTS[str(value["kind"])], value)
-    if origin in (Union, UnionType):
-        options = [arg for arg in args if arg is not NoneType]
-        return _load(options[0], value) if len(options) == 1 else value
-    if origin is tuple:
-        assert isinstance(value, list | tuple)
-        return tuple(_load(args[0], item) for item in value)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        assert isinstance(value, Mapping)
-        return {key: _load(args[1], item) for key, item in value.items()}
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _load_object(hint, value)
+    options = [arg for arg in args if arg is not NoneType] if origin in (Union, UnionType) else []
+    if hint is Expression:
+        read: Reader = _read_expression
+    elif hint == ModelInput:
+        read = _read_input
+    elif len(options) == 1:
+        read = _reader(options[0])
+    elif origin is tuple:
+        read = partial(_read_tuple, _reader(args[0]))
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        read = partial(_read_mapping, _reader(args[1]))
+    elif isinstance(hint, type) and is_dataclass(hint):
+        read = partial(_load_object, hint)
+    else:
+        return _read_plain
+    return lambda value: None if value is None else read(value)
+
+
+def _read_plain(value: object) -> object:
     return value
+
+
+def _read_expression(value: object) -> Expression:
+    return Expression(str(value))
+
+
+def _read_input(value: object) -> object:
+    assert isinstance(value, Mapping)
+    return _load_object(_INPUTS[str(value["kind"])], value)
+
+
+def _read_tuple(item: Reader, value: object) -> object:
+    assert isinstance(value, list | tuple)
+    return tuple(map(item, value))
+
+
+def _read_mapping(item: Reader, value: object) -> object:
+    assert isinstance(value, Mapping)
+    return {key: item(found) for key, found in value.items()}

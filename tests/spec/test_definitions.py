@@ -13,7 +13,14 @@ from featurectl.errors import DataError
 from featurectl.expressions.tree import Node
 from featurectl.spec.aggregates import AGGREGATES, RUNNABLE, aggregate_base, result_type
 from featurectl.spec.definition import FeatureInput, RequestInput
-from featurectl.spec.definition_json import dump_definition, load_entity, load_model, load_source, load_view
+from featurectl.spec.definition_json import (
+    dump_definition,
+    load_entity,
+    load_model,
+    load_source,
+    load_untyped_view,
+    load_view,
+)
 from featurectl.spec.load import load_repo
 from featurectl.spec.node import scalar_value
 from featurectl.spec.typing import type_source, type_view
@@ -235,6 +242,17 @@ models:
         assert objects
         for item in objects.values():
             assert read(json.loads(json.dumps(dump_definition(item)))) == item
+
+
+def test_an_untyped_view_has_the_types_that_were_dumped_and_expressions_as_texts(tmp_path):
+    view = load(tmp_path, {"base.yaml": BASE, "v.yaml": VIEW}).views["delays"]
+    untyped = load_untyped_view(json.loads(json.dumps(dump_definition(view))))
+    assert untyped.features == view.features
+    assert [(i.name, i.dtype, i.expression.text) for i in untyped.inputs] == [
+        (i.name, i.dtype, i.expression.text) for i in view.inputs
+    ]
+    assert all(i.expression.tree is None for i in untyped.inputs)
+    assert (untyped.entity, untyped.join, untyped.ttl_us) == (view.entity, view.join, view.ttl_us)
 
 
 def test_types_of_a_source_are_filled_in_when_it_is_read_first(tmp_path):
