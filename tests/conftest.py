@@ -1,13 +1,17 @@
-"""Servers that tests of several folders use."""
+"""Servers that tests of several folders use, and what holds for all tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import running_redis
+
+settings.register_profile("no clocks", deadline=None)  # a busy machine is no failure
+settings.load_profile("no clocks")
 
 
 @pytest.fixture(scope="session")
