@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from featurectl.units import format_iso
@@ -78,7 +79,7 @@ class ModelVersion:
     status: Literal["registered", "rejected"] = "registered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again
 class State:
     """A project as the registry knows it. `serial` grows by one with each change of it."""
 
@@ -100,8 +101,11 @@ class State:
 
     def current(self, kind: Kind, name: str) -> ObjectVersion | None:
         """Return the newest version of an object that is not removed, or None."""
-        found = [o for o in self.objects if o.kind == kind and o.name == name and o.current]
-        return max(found, key=lambda o: o.version) if found else None
+        return self._newest.get((kind, name))
+
+    @cached_property
+    def _newest(self) -> Mapping[tuple[Kind, str], ObjectVersion]:
+        return {(o.kind, o.name): o for o in sorted(self.objects, key=lambda o: o.version) if o.current}
 
     def view(self, name: str, version: int) -> ObjectVersion | None:
         """Return one version of a feature view, or None."""
