@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Measured:
     """Where statistics come from: the stores of an environment (online None: it can't be reached), and its sources."""
 
-    offline: OfflineStore
+    offline: Callable[[], OfflineStore]
     online: OnlineStore | None
     size_of: Callable[[Source], SourceSize]
 
@@ -32,9 +32,7 @@ def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Measure
         StoreError: the offline tables can't be read.
     """
     changes = [
-        replace(change, effort=_effort(change, views[change.name], plan, measured))
-        if change.computes
-        else change
+        replace(change, effort=_effort(change, views[change.name], plan, measured)) if change.computes else change
         for change in plan.changes
     ]
     return replace(plan, changes=tuple(changes))
@@ -44,7 +42,7 @@ def _effort(change: Change, view: FeatureView, plan: Plan, measured: Measured) -
     if change.old_version is None:
         return _first(view, measured)
     name = f"{view.name}@{change.old_version}"
-    table = measured.offline.table(view.name, change.old_version, view.entity.keys if view.entity else {})
+    table = measured.offline().table(view.name, change.old_version, view.entity.keys if view.entity else {})
     coverage = table.coverage()
     if coverage is None:
         return _first(view, measured)

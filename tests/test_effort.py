@@ -41,7 +41,7 @@ def source(tmp_path):
 def measured(tmp_path):
     store = SqliteStore(tmp_path / "online.db")
     yield Measured(
-        offline=DeltaStore(str(tmp_path / "offline"), "flights"),
+        offline=lambda: DeltaStore(str(tmp_path / "offline"), "flights"),
         online=store,
         size_of=lambda source: source_size(open_source(source, tmp_path), source, tmp_path),
     )
@@ -54,7 +54,7 @@ def effort(plan, measured, *views):
 
 def materialized(view, measured, tmp_path):
     """Materialize and push a view at an instant after its last row."""
-    table = measured.offline.table(view.name, 1, view.entity.keys)
+    table = measured.offline().table(view.name, 1, view.entity.keys)
     run = Run(view=view, version=1, reader=open_source(view.source, tmp_path), table=table)
     materialize_view(PolarsEngine(1), run, LAST)
     request = PushRequest(

@@ -124,7 +124,7 @@ class Surroundings:
             return sizes[source.name]
 
         online = workspace.online() if self._reachable else None
-        measured = Measured(offline=workspace.offline(), online=online, size_of=size_of)
+        measured = Measured(offline=workspace.offline, online=online, size_of=size_of)
         try:
             return measure_plan(plan, workspace.repo.views, measured)
         except StoreError as error:
