@@ -129,7 +129,7 @@ def _row_facts(view: FeatureView) -> dict[str, Fact]:
     facts = {f"keys.{key}": _plain(dtype) for key, dtype in (view.entity.keys if view.entity else {}).items()}
     facts |= {f"join.{key}": _plain(view.join.get(key, key)) for key in view.keys}
     facts |= {f"source.{field}": fact for field, fact in _clock_facts(source).items()}
-    facts |= _reads(source, columns)
+    facts |= _reads(source, sorted(columns))
     facts["where"] = _expression(view.where)
     if view.transform is not None:
         facts |= _transform_facts(view.transform, source)
@@ -154,7 +154,7 @@ def _transform_facts(transform: Transform, source: Source) -> dict[str, Fact]:
 
 def _input_facts(source: Source, item: NamedExpression) -> tuple[Fact, dict[str, Fact]]:
     """Return the expression of a view's input, and what the columns mean that it reads."""
-    return _expression(item.expression), _reads(source, _columns(item.expression))
+    return _expression(item.expression), _reads(source, sorted(_columns(item.expression)))
 
 
 def _stored_facts(view: FeatureView, feature: Feature, column: tuple[Fact, dict[str, Fact]] | None) -> dict[str, Fact]:
@@ -234,7 +234,7 @@ def _reads(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
             facts[f"source.columns.{name}"] = _plain(types.get(name, UNKNOWN))
             continue
         facts[f"source.select.{name}"] = _expression(select[name].expression)
-        below = _columns(select[name].expression)
+        below = sorted(_columns(select[name].expression))
         facts |= {f"source.columns.{raw}": _plain(types.get(raw, UNKNOWN)) for raw in below}
     return facts
 
