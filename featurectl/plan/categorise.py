@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from featurectl.facts import Registrable, data_facts
-from featurectl.plan.diff import diff_facts, diff_metadata
+from featurectl.facts import Registrable
+from featurectl.plan.diff import diff_data, diff_metadata
 from featurectl.plan.model import Change, Reason
 from featurectl.plan.uses import bound_versions, staying, view_users
 from featurectl.plan.views import change_view, last_version
@@ -51,7 +51,7 @@ def _change(item: Wanted, state: State) -> Change:
     before, after = _LOAD[item.kind](old.definition), item.spec
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
         return change_view(kept, before, after, state)
-    reasons = (*diff_facts(data_facts(before), data_facts(after)), *diff_metadata(before, after))
+    reasons = (*diff_data(before, after), *diff_metadata(before, after))
     if not reasons:
         return kept
     return replace(kept, kind="metadata", reasons=reasons, notes=_retrain_note(kept, reasons))

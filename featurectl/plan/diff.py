@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from featurectl.facts import Fact, Facts, Registrable, metadata_facts
+from featurectl.facts import Fact, Facts, Registrable, data_facts, metadata_facts
 from featurectl.plan.model import Reason
 
 _NOT_SET: Final = Fact(None, "-")
@@ -24,6 +24,16 @@ def diff_facts(old: Facts, new: Facts) -> tuple[Reason, ...]:
         if before.value != after.value:
             found.append(Reason(sign="~", field=field, old=before.text, new=after.text))
     return tuple(found)
+
+
+def diff_data(old: Registrable, new: Registrable) -> tuple[Reason, ...]:
+    """Return the reasons of two objects that can change a value.
+
+    Left out, when another field says why: a field that reads the same on both sides (an expression over a column
+    whose type has changed).
+    """
+    reasons = diff_facts(data_facts(old), data_facts(new))
+    return tuple(r for r in reasons if r.old != r.new) or reasons
 
 
 def diff_metadata(old: Registrable, new: Registrable) -> tuple[Reason, ...]:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.errors import UsageError
+from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.spec.definition import About, CsvOptions, Entity
@@ -14,6 +15,7 @@ from tests.definitions import (
     COLUMNS,
     COUNT,
     DELAYS,
+    LATE,
     LATEST,
     MODEL,
     expression,
@@ -161,6 +163,20 @@ def test_a_column_whose_type_has_changed_is_the_reason_and_the_same_text_is_not(
     view = replace(view, where=Expression(DELAYS.where.text))
     change = change_to(view)
     assert [r[1:4] for r in told(change)] == [("source.columns.arr_delay", "float64", "int64")]
+
+
+def test_a_source_s_expression_that_reads_the_same_is_no_reason_beside_the_column_that_moved():
+    columns = COLUMNS | {"arr_delay": "int64"}
+    late = replace(LATE, expression=type_expression(LATE.expression.text, columns))
+    source = replace(ARRIVALS, columns=columns, select=(late,), about=About(owner="ana"))
+    declared = replace(source, columns_declared=True)
+    before = replace(ARRIVALS, columns_declared=True)
+    change = plan_of(repo_of(declared), state_of(before)).changes[0]
+    assert [r[1:4] for r in told(change)] == [("columns.arr_delay", "float64", "int64"), ("owner", "-", "ana")]
+    undeclared = plan_of(
+        repo_of(replace(source, columns_declared=False)), state_of(replace(ARRIVALS, columns_declared=False))
+    )
+    assert told(undeclared.changes[0])[0][1] == "select.late"  # nothing else says that it moved
 
 
 def test_a_model_s_change_tells_that_it_waits_for_the_next_training():
