@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from featurectl.errors import ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand, shown_location
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.definition import Source
+
+Data = Literal["needed", "if there", "unread"]
 
 _SQLITE = "sqlite:///"
 
@@ -154,8 +156,11 @@ class Workspace:
         self._open.close()
 
 
-def load_checked(root: Path, *, data: bool = True) -> Repo:
-    """Return the repository below `root`; with `data`, the schemas of local files that declare no columns are read too.
+def load_checked(root: Path, data: Data = "needed") -> Repo:
+    """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
+
+    "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
+    that is returned, for a command that works on what is applied. "unread": nobody looks.
 
     Raises:
         ProblemsError: a file has an error; all problems of all files are in it.
@@ -168,15 +173,18 @@ def load_checked(root: Path, *, data: bool = True) -> Repo:
 
         return read_schema(source, root)
 
-    repo = load_repo(root, read if data else None)
-    if any(p.severity == "error" for p in repo.problems):
+    repo = load_repo(root, None if data == "unread" else read)
+    if any(p.severity == "error" and not (data == "if there" and p.code.startswith("FC5")) for p in repo.problems):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo
 
 
-def open_workspace(root: Path, env: str | None, as_of: datetime | None) -> Workspace:
-    """Return the repository at `root` with an environment (the first by default), ready to open its stores."""
-    repo = load_checked(root)
+def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Data = "needed") -> Workspace:
+    """Return the repository at `root` with an environment (the first by default), ready to open its stores.
+
+    `data` is that of `load_checked`.
+    """
+    repo = load_checked(root, data)
     names = list(repo.environments)
     name = names[0] if env is None else env
     if name not in repo.environments:

@@ -186,7 +186,7 @@ def _latest(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame) -> State
 
 
 def _look(request: PushRequest) -> _Task:
-    table_version, coverage = request.table.version(), request.table.coverage()
+    table_version, coverage = _newest(request.table)
     if table_version is None or coverage is None:
         raise _never_materialized(request.view.name)
     online = online_view(request.view, request.version, request.project, request.env)
@@ -198,8 +198,17 @@ def _look(request: PushRequest) -> _Task:
         table_version=table_version,
         coverage=coverage,
         last=last,
-        rebuilt=last is not None and last.rebuild_id != coverage.rebuild_id,
+        # Rows without a record are those of a first push that was cut off, of whichever table there was then.
+        rebuilt=last.rebuild_id != coverage.rebuild_id if last else request.store.count(online) > 0,
     )
+
+
+def _newest(table: OfflineTable) -> tuple[int | None, Coverage | None]:
+    """Return the newest version of a table and the coverage of that very version, whoever writes meanwhile."""
+    version, coverage = table.version(), table.coverage()
+    while version != (now := table.version()):
+        version, coverage = now, table.coverage()
+    return version, coverage
 
 
 def _changed_values(task: _Task) -> Iterator[pl.DataFrame]:
@@ -234,11 +243,11 @@ def _state_rows(task: _Task) -> pl.Expr:
 def _window_rows(task: _Task) -> pl.Expr:
     """Choose the rows that lie in a window at now, or at any instant since the last push.
 
-    The instants between count too: a push that was cut off has stored values of one of them. When even the first
-    push was cut off, nobody knows at which instant, so that every row counts.
+    The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, and
+    when even the first push was cut off, every row counts.
     """
     view, now = task.request.view, task.request.now
-    if task.rebuilt or (task.last is None and task.request.store.count(task.online)):
+    if task.rebuilt:
         return pl.lit(True)
     since_us = instant_us(task.last.computed_at if task.last else now)
     event_us = pl.col(EVENT_TIME).to_physical()

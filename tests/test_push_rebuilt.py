@@ -106,6 +106,33 @@ def test_a_push_of_a_rebuilt_table_that_was_cut_off_is_made_up_for(store, view, 
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
+def test_a_rebuild_after_a_first_push_that_was_cut_off_leaves_nothing_of_it(store, view, project, monkeypatch):
+    rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "write_push_record", _cut_off)
+        with pytest.raises(CutOffError):
+            push_view(request_of(project, view, rows, store, 0))
+    rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
+    push_view(request_of(project, view, rows, store, 0))
+    assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
+
+
+def test_a_rebuild_between_two_looks_at_the_table_is_not_mistaken_for_what_was_sent(store, view, project, monkeypatch):
+    rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
+    push_view(request_of(project, view, rows, store, 0))
+    coverage, begun = rows.coverage, []
+
+    def coverage_after_the_other():
+        if not begun:
+            begun.append(True)
+            rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
+        return coverage()
+
+    monkeypatch.setattr(rows, "coverage", coverage_after_the_other)
+    push_view(request_of(project, view, rows, store, 0))
+    assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
+
+
 def _cut_off(*_):
     raise CutOffError
 

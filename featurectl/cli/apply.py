@@ -18,7 +18,7 @@ from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.apply import Author, Target
-    from featurectl.open import Workspace
+    from featurectl.open import Data, Workspace
     from featurectl.plan.model import Plan
 
 DECLINED = 1
@@ -49,7 +49,8 @@ def add_to(app: typer.Typer) -> None:
 
         options = tuple(f"--allow-remove {name}" for name in allow_remove or ())
         options += tuple(f"--allow-breaking {name}" for name in allow_breaking or ())
-        with open_workspace(call.root(), _environment(call, plan), None) as workspace:
+        data: Data = "needed" if plan is None else "unread"
+        with open_workspace(call.root(), _environment(call, plan), None, data) as workspace:
             target = _target(call, workspace, lock_timeout)
             if plan is not None:
                 if select:

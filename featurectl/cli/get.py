@@ -43,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.training.bind import bind_view, registered_view
 
         name, number = split_version(view)
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
             bound = bind_view(workspace.offline(), registered_view(workspace.state(), name, number))
             entity = parse_entity(bound.view.entity.keys if bound.view.entity else {}, key or [])
             answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)

@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.open import open_workspace
 
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "unread") as workspace:
             entries = workspace.registry().read_history(workspace.project)
             project = workspace.project
         if serial is not None:

@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.materialize import choose_views
         from featurectl.open import open_workspace
 
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.render.models import render_versions, version_json
         from featurectl.open import open_workspace
 
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "unread") as workspace:
             state = workspace.state()
         versions = sorted(state.model_versions, key=lambda v: (v.model, -v.version))
         text = render_versions(versions, state.aliases) if versions else "No model is trained yet: featurectl train"
@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.scoring import choose_version
 
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "unread") as workspace:
             state = workspace.state()
         version = choose_version(state, name, which or "champion")
         return Outcome(text=render_version(version, state.aliases), result=version_json(version, state.aliases))

@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_view
 
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.state()
             chosen = _chosen(state, select_views(workspace, state, views, select), named=bool(views))
             pushed = [

@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
         check_output(out)
         cut = Cut(since=instant(since), until=instant(until))
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
             state = workspace.state()
             version = choose_version(state, name, which or "champion")
             definition = trained_model(version)

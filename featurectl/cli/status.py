@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.spec.definition_json import load_source, load_view
         from featurectl.training.bind import view_table
 
-        with open_workspace(call.root(), call.env, call.instant()) as workspace:
+        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
             state = workspace.state()
             served = []
             for item in sorted((o for o in state.objects if o.kind == "feature_view" and o.current), key=_order):

@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.training.train import Registration, require_trainer, train_model
         from featurectl.training.training_set import build_training_set
 
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "if there") as workspace:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             definition = registered_model(state, model)

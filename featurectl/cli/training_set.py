@@ -54,7 +54,7 @@ def add_to(app: typer.Typer) -> None:
             raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
         check_output(out)
         cut = Cut(since=instant(since), until=instant(until), sample=share(sample), seed=seed)
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "if there") as workspace:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             definition = None if model is None else registered_model(state, model)

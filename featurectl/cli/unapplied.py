@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def warn_unapplied(call: Call, workspace: Workspace, state: State) -> None:
-    """Tell on stderr how many objects differ between the files and the registry, if any do."""
+    """Tell on stderr how many objects differ between the files and the registry, if any do.
+
+    Nothing is told when the data that says what the files mean can't be read: the command itself will tell.
+    """
+    if workspace.repo.errors:
+        return
     from featurectl.plan.build import PlanRequest, plan_repo
 
     plan = plan_repo(workspace.repo, state, PlanRequest(environment=workspace.environment.name))

@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.open import open_workspace
 
-        with open_workspace(call.root(), call.env, None) as workspace:
+        with open_workspace(call.root(), call.env, None, "unread") as workspace:
             removed = workspace.registry().unlock(workspace.project, lock_id)
             project = workspace.project
         lock = {

@@ -1,0 +1,104 @@
+"""Commands that work on what is applied do so although a data file of some source is gone."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from featurectl.cli.main import main
+
+FILES = {
+    "featurectl.yaml": """\
+project: shop
+environments:
+  dev:
+    registry: sqlite:///.featurectl/registry.db
+    offline: .featurectl/offline
+    online: sqlite:///.featurectl/online.db
+    now: 2026-01-02T00:00:00Z
+""",
+    "objects.yaml": """\
+entities:
+  - {name: customer, keys: {customer: string}}
+sources:
+  - {name: orders, path: data/orders.parquet, event_time: at, freshness: {error_after: 2d}}
+  - {name: people, path: data/people.parquet}
+feature_views:
+  - {name: spend, entity: customer, source: orders, aggregates: [{op: count, windows: [7d]}]}
+  - {name: profile, entity: customer, source: people, features: [city]}
+""",
+}
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    """A repository that was materialized, and then lost the file of its orders."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "data").mkdir()
+    orders = pl.DataFrame({"customer": ["ann"], "at": ["2026-01-01T00:00:00Z"]})
+    orders.with_columns(pl.col("at").str.to_datetime(time_zone="UTC")).write_parquet(tmp_path / "data/orders.parquet")
+    pl.DataFrame({"customer": ["ann"], "city": ["Oslo"]}).write_parquet(tmp_path / "data/people.parquet")
+    monkeypatch.chdir(tmp_path)
+    assert main(["apply", "--auto-approve"]) == 0
+    assert main(["materialize"]) == 0
+    (tmp_path / "data/orders.parquet").unlink()
+    capsys.readouterr()
+    return tmp_path
+
+
+def run(capsys, *argv):
+    code = main([*argv, "-o", "json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_status_says_which_source_is_gone_and_shows_the_others(shop, capsys):
+    code, document = run(capsys, "status")
+    assert code == 1
+    assert len(document["result"]["rows"]) == 3
+    main(["status"])
+    out = capsys.readouterr().out
+    assert "orders (source)" in out
+    assert "no file matches data/orders.parquet" in out
+
+
+def test_values_are_read_online_and_offline(shop, capsys):
+    for words in (["spend"], ["profile"], ["spend", "--offline"]):
+        code, document = run(capsys, "get", words[0], "customer=ann", *words[1:])
+        assert (code, document["problems"]) == (0, [])
+
+
+def test_the_views_of_other_sources_are_materialized_and_pushed(shop, capsys):
+    assert run(capsys, "materialize", "profile")[0] == 0
+    code, document = run(capsys, "materialize")
+    assert code == 1
+    done = {view["view"]: view["error"] for view in document["result"]["views"]}
+    assert done["profile"] is None
+    assert done["spend"]["code"] == "FC501"
+    assert run(capsys, "push")[0] == 0
+
+
+def test_a_training_set_of_other_views_is_made(shop, capsys):
+    pl.DataFrame({"customer": ["ann"], "event_time": ["2026-01-01T12:00:00Z"]}).write_csv("spine.csv")
+    assert run(capsys, "training-set", "--features", "spend:count_7d", "--spine", "spine.csv", "--out", "t.csv")[0] == 0
+
+
+def test_what_plans_the_files_needs_them(shop, capsys):
+    for command in ("validate", "plan", "apply"):
+        code, document = run(capsys, command)
+        assert code == 1
+        assert [p["code"] for p in document["problems"] if p["severity"] == "error"] == ["FC501"]
+
+
+def test_a_saved_plan_needs_no_data(shop, capsys):
+    file = shop / "data" / "orders.parquet"
+    rows = pl.DataFrame(schema={"customer": pl.String, "at": pl.Datetime("us", "UTC")})
+    rows.write_parquet(file)
+    text = (shop / "objects.yaml").read_text()
+    (shop / "objects.yaml").write_text(text.replace("windows: [7d]", "windows: [7d, 30d]"))
+    assert main(["plan", "--out", "p.json"]) == 0
+    file.unlink()
+    assert main(["apply", "p.json"]) == 0
+    assert capsys.readouterr().out.endswith("Applied to dev, serial 2: 1 changed.\n")
