@@ -53,7 +53,7 @@ def apply_plan(target: Target, plan: Plan, author: Author) -> State:
     What is missing outside is created first; then everything is registered in one transaction.
 
     Raises:
-        PlanError: a change is blocked; nothing was written.
+        PlanError: a change is blocked, or a part is not in this version; nothing was written.
         TryAgainError: the registry has changed since the plan was made, or another command holds the lock.
         StoreError: a store can't be reached; the registry is as it was.
     """
@@ -144,15 +144,23 @@ def refuse_blocked(plan: Plan) -> None:
     """Do nothing for a plan that can be applied.
 
     Raises:
-        PlanError: a change is blocked; the message names the first, the hint what would allow them all.
+        PlanError: a change is blocked; the message names the first, the hint what would allow them all. Or FC402, the
+            repository had parts that this version does not run; the message names the first.
     """
+    if plan.refused:
+        raise PlanError(f"{plan.refused[0]}{_more(plan.refused)}", code="FC402", hint="featurectl validate lists them")
     if not plan.blocked:
         return
     first, options = plan.blocked[0], " ".join(change.allow for change in plan.blocked)
-    more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
     kind = first.object.replace("_", " ")
     would = "would be removed" if first.kind == "removed" else "would get a breaking change"
-    raise PlanError(f'{kind} "{first.name}" {would}: {first.blocked}{more}', code=first.code, hint=options)
+    raise PlanError(
+        f'{kind} "{first.name}" {would}: {first.blocked}{_more(plan.blocked)}', code=first.code, hint=options
+    )
+
+
+def _more(found: Sequence[object]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
 def refuse_unused(plan: Plan, options: Sequence[str]) -> None:

@@ -96,7 +96,8 @@ class Plan:
     """All changes of a project, most far-reaching first, against one serial of one registry.
 
     `digest` is that of the state that it was made against; `selected` are the terms of `--select`, `left` is how
-    many changes they leave for another time.
+    many changes they leave for another time. `refused` are the parts of the repository that this version does not run,
+    each as "path:line:column: what": a plan with any is not applied.
     """
 
     project: str
@@ -110,6 +111,7 @@ class Plan:
     digest: str = ""
     selected: tuple[str, ...] = ()
     left: int = 0
+    refused: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -147,6 +149,7 @@ class Plan:
             digest=self.digest,
             selected=list(self.selected),
             not_selected=self.left,
+            refused=list(self.refused),
             summary=_summary(self.changes),
             changes=[_change(c) for c in self.changes if c.kind != "unchanged"],
             unchanged=[f"{c.object}:{c.name}" for c in self.changes if c.kind == "unchanged"],
@@ -235,6 +238,7 @@ class PlanJson(TypedDict):
     digest: str
     selected: list[str]
     not_selected: int
+    refused: NotRequired[list[str]]  # plans in a history may be older than it
     summary: SummaryJson
     changes: list[ChangeJson]
     unchanged: list[str]

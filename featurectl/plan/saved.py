@@ -53,13 +53,14 @@ def load_plan(text: str, name: str) -> Plan:
 
 
 def _plan(body: dict[str, Any]) -> Plan:
-    known = {field.name: body[field.name] for field in fields(Plan)}
+    known = {field.name: body[field.name] for field in fields(Plan) if field.name in body}
     return Plan(
         **known
         | {
             "changes": tuple(_change(change) for change in body["changes"]),
             "stages": tuple(_stage(stage) for stage in body["stages"]),
             "selected": tuple(body["selected"]),
+            "refused": tuple(body.get("refused", ())),  # plans may be older than it
         }
     )
 

@@ -103,6 +103,22 @@ def test_the_options_of_a_blocked_plan_may_come_with_apply(repo, capsys):
     assert (code, out.splitlines()[-1]) == (0, "Applied to dev, serial 2: 1 removed.")
 
 
+def test_a_saved_plan_with_parts_that_are_not_in_this_version_is_refused_by_their_names(repo, capsys):
+    (repo / "alerts.yaml").write_text(
+        "alerts:\n  - {name: stale, when: freshness > 24h, severity: warning, notify: [ops]}\n"
+        "notifiers:\n  - {name: ops, email: a@example.com}\n"
+    )
+    assert run(capsys, "plan", "--out", "p.json")[0] == 1
+    (repo / "alerts.yaml").unlink()
+    code, out, err = run(capsys, "apply", "p.json")
+    assert (code, out) == (1, "")
+    assert err == (
+        "error[FC402]: alerts.yaml:2:12: alerts are not in this version (and 1 more)\n"
+        "  = featurectl validate lists them\n"
+    )
+    assert not (repo / ".featurectl").exists()
+
+
 def test_consent_may_be_part_of_the_reviewed_plan(repo, capsys):
     run(capsys, "apply", "--auto-approve")
     (repo / "objects.yaml").write_text(OBJECTS.split("feature_views:", maxsplit=1)[0])

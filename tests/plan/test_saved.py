@@ -1,5 +1,6 @@
 """A plan in a file is the plan that was made, and nobody's hand is in it."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from featurectl.plan.outside import Outside
 from featurectl.plan.saved import dump_plan, load_plan
 from featurectl.spec.definition import About, Entity
 from featurectl.spec.place import Place
+from featurectl.spec.problems import Problem
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
 
@@ -45,6 +47,19 @@ def test_a_saved_plan_is_read_back_as_it_was():
     assert dump_plan(load_plan(text, "plan.json")) == text
     empty = plan_repo(repo_of(*ALL), EMPTY, PlanRequest(environment="dev"))
     assert load_plan(dump_plan(empty), "plan.json") == empty
+
+
+def test_a_plan_that_was_saved_before_it_told_of_refused_parts_has_none():
+    problem = Problem(code="FC402", message="alerts are not in this version", place=Place("a.yaml", 2, 5))
+    repo = replace(repo_of(*ALL), not_in_this_version=(problem,))
+    plan = plan_repo(repo, EMPTY, PlanRequest(environment="dev"))
+    assert plan.refused == ("a.yaml:2:5: alerts are not in this version",)
+    assert load_plan(dump_plan(plan), "plan.json") == plan
+    body = json.loads(dump_plan(plan))["plan"]
+    del body["refused"]
+    digest = hashlib.sha256(json.dumps(body, ensure_ascii=False).encode()).hexdigest()
+    older = json.dumps({"featurectl_plan": 1, "sha256": digest, "plan": body})
+    assert load_plan(older, "plan.json") == replace(plan, refused=())
 
 
 def test_a_plan_that_was_changed_by_hand_is_refused():
