@@ -17,6 +17,7 @@ from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageErro
 from featurectl.online.base import OnlineStore
 from featurectl.online.stored import online_view
 from featurectl.plan.model import Plan
+from featurectl.plan.outside import Outside
 from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
 from featurectl.registry.state import State
 from featurectl.spec.definition_json import load_untyped_view
@@ -161,6 +162,21 @@ def refuse_blocked(plan: Plan) -> None:
 
 def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def refuse_created(plan: Plan, outside: Outside) -> None:
+    """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
+
+    Raises:
+        TryAgainError: nothing of it is missing any more.
+    """
+    if not plan.unchanged or not plan.stages:
+        return
+    for stage in plan.stages:
+        there = (stage.item.name, stage.item.version) in outside.online if stage.item else outside.offline
+        if not there:
+            return
+    raise TryAgainError("what the plan creates is there already", hint="plan again")
 
 
 def refuse_unused(plan: Plan, options: Sequence[str]) -> None:

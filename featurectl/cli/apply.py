@@ -165,11 +165,14 @@ def _apply_files(target: Target, make: _Maker, *, approved: bool) -> Outcome:
 
 
 def _apply_saved(target: Target, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
-    from featurectl.apply import apply_plan, refuse_unused
+    from featurectl.apply import apply_plan, refuse_blocked, refuse_created, refuse_unused
 
     refuse_unused(plan, options)
     author = replace(_author(workspace), commit=plan.commit)
     plan = plan.allowing(options)
+    refuse_blocked(plan)
+    if plan.unchanged and plan.stages:
+        refuse_created(plan, workspace.outside())
     return _outcome(plan, apply_plan(target, plan, author).serial, asked=False)
 
 

@@ -172,6 +172,25 @@ def test_what_has_gone_missing_outside_is_planned_and_created_again(repo, capsys
     assert run(capsys, "history", "-o", "json")[1].count('"serial"') == 1
 
 
+def test_a_saved_plan_that_only_creates_what_is_missing_is_refused_a_second_time(repo, capsys):
+    run(capsys, "apply", "--auto-approve")
+    (repo / ".featurectl" / "online.db").unlink()
+    (repo / ".featurectl" / "offline").rmdir()
+    assert run(capsys, "plan", "--out", "p.json", "--detailed-exitcode")[0] == 2
+    (repo / ".featurectl" / "offline").mkdir()
+    code, out, _ = run(capsys, "apply", "p.json")
+    assert (code, out.splitlines()[-1]) == (0, "Created what was missing outside of the registry.")
+    refused = (75, "", "error: what the plan creates is there already\n  = plan again\n")
+    assert run(capsys, "apply", "p.json") == refused
+
+
+def test_a_saved_plan_that_changes_nothing_may_be_applied_again(repo, capsys):
+    run(capsys, "apply", "--auto-approve")
+    run(capsys, "plan", "--out", "p.json")
+    assert run(capsys, "apply", "p.json")[0] == 0
+    assert run(capsys, "apply", "p.json")[0] == 0
+
+
 def test_a_plan_is_made_without_the_online_store_and_an_apply_is_not(repo, capsys):
     rewrite(repo, "online: sqlite:///.featurectl/online.db", "online: redis://127.0.0.1:1/0", "featurectl.yaml")
     code, out, err = run(capsys, "plan")
