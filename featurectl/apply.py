@@ -172,8 +172,9 @@ def refuse_created(plan: Plan, outside: Outside) -> None:
     """
     if not plan.unchanged or not plan.stages:
         return
+    online = outside.online or frozenset()
     for stage in plan.stages:
-        there = (stage.item.name, stage.item.version) in outside.online if stage.item else outside.offline
+        there = (stage.item.name, stage.item.version) in online if stage.item else outside.offline
         if not there:
             return
     raise TryAgainError("what the plan creates is there already", hint="plan again")

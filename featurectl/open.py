@@ -89,8 +89,12 @@ class Workspace:
         from featurectl.plan.outside import Outside
 
         prepared = self.online().prepared(self.project, self.environment.name)
+        return Outside(online=prepared, offline=self.has_offline())
+
+    def has_offline(self) -> bool:
+        """Return whether the offline folder is there; an object store always is."""
         location = self.offline_location()
-        return Outside(online=prepared, offline="://" in location or Path(location).is_dir())
+        return "://" in location or Path(location).is_dir()
 
     def create_offline(self) -> None:
         """Make the offline folder; an object store needs none.

@@ -95,14 +95,16 @@ class Surroundings:
         self._workspace = workspace
         self._reachable = True
 
-    def outside(self) -> Outside | None:
-        """Return what is there outside of the registry, None when the online store can't be reached."""
+    def outside(self) -> Outside:
+        """Return what is there outside of the registry, as far as its stores can be reached."""
+        from featurectl.plan.outside import Outside
+
         try:
             return self._workspace.outside()
         except StoreError as error:
             self._reachable = False
             self._say(f"what is missing there and how much work it has is not known: {error.message}")
-            return None
+            return Outside(online=None, offline=self._workspace.has_offline())
 
     def measure(self, plan: Plan) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""

@@ -14,9 +14,12 @@ from featurectl.spec.definition_json import load_untyped_view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What was found: the view versions that have room in the online store, and whether the offline folder is there."""
+    """What was found: the view versions that have room in the online store, and whether the offline folder is there.
 
-    online: frozenset[tuple[str, int]]
+    `online` None: nobody knows, the online store can't be reached.
+    """
+
+    online: frozenset[tuple[str, int]] | None
     offline: bool
 
 
@@ -25,10 +28,11 @@ def plan_creations(
 ) -> tuple[Stage, ...]:
     """Return what must be created outside before these changes are written.
 
-    `outside` None: nobody has looked. What belongs to registered versions is then taken to be there.
+    `outside` None: nobody has looked. What belongs to registered versions is then taken to be there, and so is their
+    room in an online store that can't be reached.
     """
     stages = [] if outside is None or outside.offline else [Stage(action="create")]
-    there = _registered(state) if outside is None else outside.online
+    there = _registered(state) if outside is None or outside.online is None else outside.online
     for item, blocked in _online_versions(changes, wanted, state):
         if (item.name, item.version) not in there:
             stages.append(Stage(action="create", item=item, blocked=blocked))

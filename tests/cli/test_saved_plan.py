@@ -197,9 +197,20 @@ def test_a_plan_is_made_without_the_online_store_and_an_apply_is_not(repo, capsy
     assert (code, err.count("\n")) == (0, 1)
     assert err.startswith("warning: what is missing there and how much work it has is not known: the online store ")
     assert "Plan: 3 to add" in out
+    made = [(s["action"], s["object"]) for s in result(capsys, "plan")["stages"]]
+    assert made[:2] == [("create", "offline_folder"), ("create", "online_table")]
     code, _, err = run(capsys, "apply", "--auto-approve")
     assert (code, err[:13]) == (69, "error[FC602]:")
     assert not (repo / ".featurectl" / "registry.db").exists()
+
+
+def test_a_saved_plan_makes_the_offline_folder_although_nobody_saw_the_online_store(repo, capsys, monkeypatch):
+    rewrite(repo, "online: sqlite:///.featurectl/online.db", "online: ${ONLINE_URL}", "featurectl.yaml")
+    monkeypatch.setenv("ONLINE_URL", "redis://127.0.0.1:1/0")
+    assert run(capsys, "plan", "--out", "p.json")[0] == 0
+    monkeypatch.setenv("ONLINE_URL", "sqlite:///.featurectl/online.db")
+    assert run(capsys, "apply", "p.json")[0] == 0
+    assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
 
 
 def test_the_same_plan_is_the_same_bytes(repo, capsys):

@@ -35,6 +35,14 @@ def test_nothing_is_created_when_everything_is_there_or_nobody_has_looked():
     assert plan_of(repo_of(*ALL), state_of(*ALL)).empty
 
 
+def test_what_is_known_of_the_folder_is_planned_without_the_online_store():
+    unknown = PlanRequest(environment="dev", outside=Outside(online=None, offline=False))
+    known = PlanRequest(environment="dev", outside=Outside(online=frozenset(), offline=False))
+    assert plan_repo(repo_of(*ALL), EMPTY, unknown) == plan_repo(repo_of(*ALL), EMPTY, known)
+    (stage,) = plan_repo(repo_of(*ALL), state_of(*ALL), unknown).stages
+    assert stage.item is None
+
+
 def test_a_view_that_is_offline_only_needs_no_room():
     views = (replace(DELAYS, online=False), LATEST)
     assert created(repo_of(CARRIER, ARRIVALS, *views), EMPTY)[1] == [("latest", 1, False)]
