@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurectl.cli.call import Call, Outcome
+from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.units import format_count, format_instant, format_iso
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Bring the online store up to the offline tables.
 
-        As of now, for the newest version of each view and for those that a model version is bound to.
+        As of now, for the newest version of each view and for those that a model version is bound to. A view that
+        fails does not keep the others from being pushed.
         """
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
@@ -42,12 +43,25 @@ def add_to(app: typer.Typer) -> None:
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.state()
             chosen = _chosen(state, select_views(workspace, state, views, select), named=bool(views))
-            pushed = [
-                (item, push_applied(workspace, bind_view(workspace.offline(), item), call.progress)) for item in chosen
-            ]
+            if chosen:  # an address that is none is told before anything is read
+                workspace.offline()
+                workspace.online()
+            pushed: list[tuple[ObjectVersion, PushResult]] = []
+            failures: list[Failure] = []
+            for item in chosen:
+                try:
+                    bound = bind_view(workspace.offline(), item)
+                    pushed.append((item, push_applied(workspace, bound, call.progress)))
+                except FeaturectlError as error:
+                    failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
+                    if isinstance(error, StoreError) and error.code == "FC602":
+                        break  # the online store is the same for every view
         rows = [_cells(item, result) for item, result in pushed]
-        text = "\n".join(render_table(_HEAD, rows)) if rows else "No applied view is online."
-        return Outcome(text=text, result={"views": [_json(item, result) for item, result in pushed]})
+        text = "\n".join(render_table(_HEAD, rows)) if rows else ""
+        if not chosen:
+            text = "No applied view is online."
+        result = {"views": [_json(item, result) for item, result in pushed]}
+        return Outcome(text=text, result=result, failures=tuple(failures))
 
 
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:

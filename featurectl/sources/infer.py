@@ -11,14 +11,17 @@ from featurectl import dtypes
 from featurectl.sources.casts import Reading, parse_text
 
 _INTEGER: Final = r"^-?(0|[1-9]\d*)$"
-_NUMBER: Final = r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^(NaN|nan|-?inf)$"
+_NUMBER: Final = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^(NaN|nan|-?inf)$"
+_INFINITE: Final = r"^-?inf$"
+_EXACT_END: Final = 2**53
 _TYPES: Final = (dtypes.BOOL, dtypes.INT64, dtypes.FLOAT64, dtypes.DATE, dtypes.TIMESTAMP)
 
 
 def infer_types(texts: pl.LazyFrame, reading: Reading) -> dict[str, str]:
     """Return the narrowest type that every value of each text column spells, string when none does.
 
-    Digits that a number would lose keep a column a string: leading zeros (`00501`), whole numbers beyond 64 bits.
+    Digits that a number would lose keep a column a string: leading zeros (`00501`), whole numbers beyond 64 bits, or
+    beyond 53 bits among fractions, signs (`+4912`), numbers too large for a float64.
     A column without values is a string. Dates and timestamps are ISO 8601, or in the source's `timestamp_format`.
     All rows are read.
     """
@@ -50,5 +53,8 @@ def _questions(name: str, reading: Reading) -> list[tuple[str, pl.Expr]]:
             integer = parse_text(text, dtypes.INT64, reading)
             assert integer is not None
             fits &= ~whole | (text.is_null() | integer.is_not_null()).all()
+            large = shapes[dtypes.INT64] & (parsed.abs() >= _EXACT_END)
+            lost = large | (parsed.is_infinite() & ~text.str.contains(_INFINITE))
+            fits &= whole | ~lost.fill_null(value=False).any()
         questions.append((dtype, fits))
     return questions

@@ -102,3 +102,18 @@ def test_a_saved_plan_needs_no_data(shop, capsys):
     file.unlink()
     assert main(["apply", "p.json"]) == 0
     assert capsys.readouterr().out.endswith("Applied to dev, serial 2: 1 changed.\n")
+
+
+def test_a_view_that_was_never_computed_does_not_keep_the_others_from_being_pushed(shop, capsys):
+    rows = pl.DataFrame(schema={"customer": pl.String, "at": pl.Datetime("us", "UTC")})
+    rows.write_parquet(shop / "data" / "orders.parquet")
+    with (shop / "objects.yaml").open("a") as file:
+        file.write("  - {name: another, entity: customer, source: people, features: [city]}\n")
+    assert main(["apply", "--auto-approve"]) == 0
+    capsys.readouterr()
+    code, document = run(capsys, "push")
+    assert (code, [view["view"] for view in document["result"]["views"]]) == (1, ["profile", "spend"])
+    assert main(["push"]) == 1
+    out, err = capsys.readouterr()
+    assert "profile" in out
+    assert "error[FC510]: feature view another@1 has no offline table\n" in err

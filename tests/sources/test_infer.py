@@ -1,0 +1,32 @@
+"""The types that the texts of a CSV column spell, and the digits that keep it a text."""
+
+import polars as pl
+import pytest
+
+from featurectl.sources.casts import Reading
+from featurectl.sources.infer import infer_types
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype"),
+    [
+        (["1", "-2", None], "int64"),
+        (["1", "2.5"], "float64"),
+        ([".5", "1e3", "-1E-3", "NaN", "inf", "-inf"], "float64"),
+        (["9007199254740991", "1.5"], "float64"),
+        (["9007199254740993", "1.5"], "string"),
+        (["9007199254740993", "1"], "int64"),
+        (["9223372036854775808", "1"], "string"),
+        (["+4917012345678901234", "1"], "string"),
+        (["+1.5"], "string"),
+        (["1e400"], "string"),
+        (["0.1234567890123456789"], "float64"),
+        (["00501"], "string"),
+        (["true", "false"], "bool"),
+        (["2024-01-01"], "date"),
+        (["2024-01-01T00:00:00Z"], "timestamp"),
+        ([None, None], "string"),
+    ],
+)
+def test_a_column_has_the_narrowest_type_that_loses_no_digit_before_the_point(texts, dtype):
+    assert infer_types(pl.LazyFrame({"x": texts}, schema={"x": pl.String}), Reading()) == {"x": dtype}
