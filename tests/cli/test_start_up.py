@@ -104,3 +104,23 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
         assert code == 0
         assert "No changes" in output
         assert top(modules) & (STORES | FRAMES) == {"sqlalchemy"}
+
+
+INTERRUPTING = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Interrupt(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "featurectl.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from featurectl.__main__ import run
+run()
+"""
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_130_without_a_traceback():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
