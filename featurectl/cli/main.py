@@ -171,9 +171,11 @@ def _usage_error(error: TyperException) -> UsageError:
 
 
 def _error_text(error: FeaturectlError) -> str:
+    from featurectl.cli.render.visible import visible
+
     code = f"[{error.code}]" if error.code else ""
     hint = f"  = {error.hint}\n" if error.hint else ""
-    return f"error{code}: {error.message}\n{hint}"
+    return visible(f"error{code}: {error.message}\n{hint}")
 
 
 def _draw(call: Call, outcome: Outcome) -> int:

@@ -141,3 +141,13 @@ def test_a_plan_from_an_older_history_is_drawn():
     newer = render_plan(document)
     del document["summary"]["blocked_breaking"]
     assert render_plan(document) == newer
+
+
+def test_what_would_steer_a_terminal_stands_as_an_escape():
+    state = state_of(CARRIER, ARRIVALS)
+    source = replace(ARRIVALS, about=About(description="\x1b[2Jgone\r\u202eevil\x9b", owner="ann\x07"))
+    plan = plan_of(repo_of(CARRIER, source), state).to_json()
+    for text in (render_plan(plan), render_plan_markdown(plan)):
+        assert "\\x1b[2Jgone\\r\\u202eevil\\x9b" in text
+        assert "ann\\x07" in text
+        assert all(char.isprintable() or char == "\n" for char in text)

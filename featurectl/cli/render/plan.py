@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from featurectl.cli.render.visible import in_one_line, visible_leaves
 from featurectl.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all
 
 def render_plan(plan: PlanJson) -> str:
     """Return a plan as a person reads it in a terminal, without a newline at its end."""
+    plan = visible_leaves(plan)
     if not plan["changes"]:
         return "\n".join([*_missing_lines(plan), render_summary(plan)])
     lines = [_header(plan), ""]
@@ -80,6 +82,7 @@ def _missing_lines(plan: PlanJson) -> list[str]:
 
 def render_plan_markdown(plan: PlanJson) -> str:
     """Return a plan as Markdown: the counts, a table of changes, and what materialize will do."""
+    plan = visible_leaves(plan)
     title = f"### featurectl plan: {plan['environment']}"
     if not plan["changes"]:
         return f"{title}\n\n{render_summary(plan)}"
@@ -151,7 +154,7 @@ def _field(reason: ReasonJson) -> str:
 
 def _value(reason: ReasonJson) -> str:
     if reason["sign"] != "~":
-        return reason["new"]
+        return in_one_line(reason["new"])
     return " -> ".join(_sides(reason["old"], reason["new"]))
 
 

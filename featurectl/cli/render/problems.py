@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import draw_annotations, problem_annotation
 from featurectl.cli.render.paint import Paint, wants_color
+from featurectl.cli.render.visible import visible
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
@@ -23,6 +25,8 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
     """
     files, every = Files(call), problems
     problems = listed(every, call)
+    if call.output not in ("sarif", "junit"):  # these have escapes of their own
+        problems = [_visible(problem) for problem in problems]
     if call.output == "concise":
         return "\n".join(_line(problem, files) for problem in problems)
     if call.output == "github":
@@ -36,8 +40,21 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
 
         return draw_files(problems, files, seconds)
     paint = Paint(on=wants_color(call.color))
-    drawn = [draw_problem(problem, files.lines(problem.place), files.shown, paint) for problem in problems]
+    drawn = [
+        draw_problem(problem, files.lines(problem.place), lambda path: visible(files.shown(path)), paint)
+        for problem in problems
+    ]
     return "\n\n".join([*drawn, summary(every, len(files.paths()), listed=call.verbose)])
+
+
+def _visible(problem: Problem) -> Problem:
+    """Return the problem with texts that a terminal may have; its path, which is looked up, as it is."""
+    return replace(
+        problem,
+        message=visible(problem.message),
+        suggestion=visible(problem.suggestion),
+        notes=tuple(visible(note) for note in problem.notes),
+    )
 
 
 def listed(problems: Sequence[Problem], call: Call) -> list[Problem]:
@@ -85,6 +102,6 @@ def summary(problems: Sequence[Problem], files: int, *, listed: bool = True) -> 
 
 
 def _line(problem: Problem, files: Files) -> str:
-    place = files.shown_place(problem.place)
+    place = visible(files.shown_place(problem.place))
     suggestion = f" ({problem.suggestion})" if problem.suggestion else ""
     return f"{place}: {problem.severity}[{problem.code}]: {problem.message}{suggestion}"

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
+from featurectl.cli.render.visible import in_one_line
+
 
 def render_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table: two spaces between columns, left-aligned, no trailing space.
 
-    A row may be shorter than the head; a last cell beyond it is put behind the row as it is.
+    A row may be shorter than the head; a last cell beyond it is put behind the row. What would steer a terminal in a
+    row stands there as an escape.
 
     >>> render_table(["view", "rows"], [["a", "1"], ["long", "22"]])
     ['view  rows', 'a     1', 'long  22']
     """
+    rows = [[in_one_line(cell) for cell in row] for row in rows]
     widths = [text_width(cell) for cell in head]
     for row in rows:
         for i, cell in enumerate(row[: len(head)]):

@@ -1,0 +1,45 @@
+"""Texts of files, tables and people as a terminal may have them: what would steer it stands there as an escape."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeVar
+
+Json = TypeVar("Json")
+
+# Control characters but tab and newline, line separators, and what turns the direction of writing.
+_STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""Return a text whose control characters are escapes; tabs and newlines stay.
+
+    >>> print(visible("\x1b[31mred, naïve\n日本\u202e"))
+    \x1b[31mred, naïve
+    日本\u202e
+    """
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def in_one_line(text: str) -> str:
+    r"""Return a text whose control characters are escapes, tabs and newlines too.
+
+    >>> print(in_one_line("a\tb\n\x07"))
+    a\tb\n\x07
+    """
+    return visible(text).replace("\t", "\\t").replace("\n", "\\n")
+
+
+def visible_leaves(document: Json) -> Json:
+    r"""Return a JSON document whose texts are visible; its keys stay.
+
+    >>> print(visible_leaves({"a": ["\x07", 1]})["a"][0])
+    \x07
+    """
+    if isinstance(document, str):
+        return visible(document)  # type: ignore[return-value]
+    if isinstance(document, dict):
+        return {key: visible_leaves(value) for key, value in document.items()}  # type: ignore[return-value]
+    if isinstance(document, list):
+        return [visible_leaves(value) for value in document]  # type: ignore[return-value]
+    return document
