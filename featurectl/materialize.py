@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,8 +12,8 @@ import polars as pl
 
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import Engine, Piece, Prepared
-from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied
@@ -89,7 +87,7 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     """
     coverage = run.table.coverage()
     parts = run.reader.parts()
-    base = coverage if coverage and not full and _has_inputs(coverage, run.view) else None
+    base = coverage if coverage and not full and not lacking_inputs(coverage, run.view) else None
     increment = plan_increment(run.view.source, parts, base, now)
     if base is not None and not increment.rebuild and not increment.scans:
         return _nothing(run, base)
@@ -156,23 +154,6 @@ def _nothing(run: Run, coverage: Coverage) -> Materialized:
         table_version=number,
         watermark=coverage.watermark,
     )
-
-
-def _has_inputs(coverage: Coverage, view: FeatureView) -> bool:
-    """Return whether the table holds each input of the view, made by the same expression."""
-    return all(coverage.inputs.get(name) == mark for name, mark in input_marks(view).items())
-
-
-def input_marks(view: FeatureView) -> dict[str, str]:
-    """Return a digest per input column: of its expression, and of the `select` columns that it reads."""
-    select = {item.name: item.expression.text for item in view.source.select}
-    return {item.name: _mark(item.expression.text, select) for item in view.inputs}
-
-
-def _mark(text: str, select: Mapping[str, str]) -> str:
-    used = sorted(expression_columns(text) & select.keys())
-    form = [untyped_canonical(text), [[name, untyped_canonical(select[name])] for name in used]]
-    return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 
 def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:

@@ -42,7 +42,7 @@ def by_featurectl(root: Path) -> pl.DataFrame:
         reader = open_source(view.source, root)
         piece = Piece(scan=reader.scan(reader.parts()), until=datetime(9999, 1, 1, tzinfo=UTC))
         table = InMemory(engine.prepare([piece], view).rows)
-        views[name] = BoundView(view=view, version=1, table=table, table_version=0)
+        views[name] = BoundView(view=view, version=1, stored=table, table_version=0)
     model = repo.models["late_arrival"]
     reader = open_source(model.spine.source, root)
     rows = reader.scan(reader.parts()).collect()

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import DataError, UsageError
 from featurectl.offline.base import OfflineStore, OfflineTable
+from featurectl.offline.inputs import lacking_inputs
 from featurectl.registry.applied import not_applied
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
@@ -48,6 +49,8 @@ def view_table(offline: OfflineStore, view: FeatureView, version: int) -> Offlin
 def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     """Return a view version with its table at the table's newest version.
 
+    The table may lack inputs of features that were added since it was written; asking for one of these fails then.
+
     Raises:
         DataError: FC510, the view was never materialized.
     """
@@ -63,8 +66,9 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     return BoundView(
         view=typed_view(view, coverage.columns),
         version=registered.version,
-        table=table,
+        stored=table,
         table_version=newest,
+        lacking=lacking_inputs(coverage, view),
     )
 
 

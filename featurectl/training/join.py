@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -13,11 +13,14 @@ from featurectl.engines.base import Engine, Table
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
+from featurectl.errors import DataError
+from featurectl.expressions.check import expression_columns
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
 from featurectl.training.spine import SpineRows
+from featurectl.units import plural
 
 _TIME = "\x00time"
 
@@ -26,23 +29,63 @@ _TIME = "\x00time"
 class BoundView:
     """A view version and the version of its table: together they fix every value.
 
-    `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all.
+    `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
+    inputs of the view that the table does not hold yet; features that need none of them can be asked for.
     """
 
     view: FeatureView
     version: int
-    table: OfflineTable
+    stored: OfflineTable
     table_version: int
     known_at: datetime | None = None
+    lacking: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
         """`view@version`."""
         return f"{self.view.name}@{self.version}"
 
+    @property
+    def table(self) -> OfflineTable:
+        """The table, for readers of the whole view.
+
+        Raises:
+            DataError: FC510, it lacks an input of the view.
+        """
+        self._check(self.view)
+        return self.stored
+
+    def asked(self, features: Collection[str]) -> FeatureView:
+        """Return the view as far as some of its features need it: all of it when the table holds all of it.
+
+        Raises:
+            DataError: FC510, the table lacks an input of one of these features.
+        """
+        if not self.lacking:
+            return self.view
+        wanted, derived = set(features), []
+        for item in reversed(self.view.derived):  # each reads only what stands above it
+            if item.name in wanted:
+                derived.append(item)
+                wanted |= expression_columns(item.expression.text)
+        stored = tuple(f for f in self.view.features if f.name in wanted)
+        view = replace(self.view, features=stored, derived=tuple(reversed(derived)))
+        self._check(view)
+        return view
+
+    def _check(self, view: FeatureView) -> None:
+        added = [f.name for f in view.features if f.column in self.lacking]
+        if added:
+            raise DataError(
+                f"{self.label} was not materialized since {plural(len(added), 'feature')} {', '.join(added)} "
+                f"{plural(len(added), 'was', 'were')} added",
+                code="FC510",
+                hint=f"featurectl materialize {view.name}",
+            )
+
     def read(self, bucket: int) -> pl.DataFrame:
         """Return the rows of a bucket that count."""
-        rows = self.table.read(bucket=bucket, version=self.table_version)
+        rows = self.stored.read(bucket=bucket, version=self.table_version)
         return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
 
 
@@ -87,11 +130,11 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
 
 
 def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView) -> dict[str, pl.Series]:
-    view = bound.view
+    view = bound.asked({item.feature for item in group})
     asked = _asked(spine, view, group[0].join)
     table = Table(
         view=view,
-        buckets=bound.table.buckets(bound.table_version),
+        buckets=bound.stored.buckets(bound.table_version),
         read=bound.read,
     )
     values = engine.answer(table, asked, _TIME)

@@ -43,7 +43,7 @@ def views(tmp_path_factory) -> dict[str, BoundView]:
     rows = prepare_rows([Piece(scan=pl.LazyFrame(data, schema, orient="row"), until=T0 + timedelta(99))], DELAYS).rows
     table = DeltaStore(str(tmp_path_factory.mktemp("off")), "p").table("delays", 1, {"carrier": "string"})
     table.replace(rows, Coverage())
-    return {"delays": BoundView(view=DELAYS, version=1, table=table, table_version=0)}
+    return {"delays": BoundView(view=DELAYS, version=1, stored=table, table_version=0)}
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def views(tmp_path):
         rows = prepare_rows([Piece(scan=frame.lazy(), until=at(99))], view).rows
         table = DeltaStore(str(tmp_path), "p").table(view.name, 1, view.entity.keys)
         table.replace(rows, Coverage())
-        found[view.name] = BoundView(view=view, version=1, table=table, table_version=0)
+        found[view.name] = BoundView(view=view, version=1, stored=table, table_version=0)
     return found
 
 
@@ -119,7 +119,7 @@ def test_a_view_without_an_entity_gives_its_value_to_every_row(views, tmp_path):
     view = replace(DELAYS, name="network", entity=None, join={})
     table = DeltaStore(str(tmp_path), "p").table("network", 1, {})
     table.replace(views["delays"].table.read().drop("carrier"), Coverage())
-    bound = {"network": BoundView(view=view, version=1, table=table, table_version=0)}
+    bound = {"network": BoundView(view=view, version=1, stored=table, table_version=0)}
     item = FeatureInput(name="n", view="network", feature="count_1d", join={}, dtype="int64", model_dtype="int64")
     assert build(bound, inputs=[item], label=None).rows["n"].to_list() == [2, 1, 2, 2]
 
