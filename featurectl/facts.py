@@ -37,6 +37,7 @@ from featurectl.spec.definition import (
     Trainer,
     Transform,
 )
+from featurectl.spec.environment import has_password, shown_location
 from featurectl.units import format_duration
 
 Registrable = Entity | Source | FeatureView | Model
@@ -243,7 +244,7 @@ def _location_facts(source: Source) -> dict[str, Fact]:
     facts = {
         "format": _plain(source.format),
         "path": _plain(source.path or None),
-        "sql.url": _plain(source.sql.url if source.sql else None),
+        "sql.url": _address(source.sql.url if source.sql else None),
         "lateness": _duration(source.lateness_us),
     }
     return facts | ({"csv.separator": _plain(source.csv.separator)} if source.format == "csv" else {})
@@ -376,6 +377,11 @@ def _plain(value: Constant) -> Fact:
     if value is None:
         return Fact(None, "-")
     return Fact(value, str(value).lower() if isinstance(value, bool) else f"{value}")
+
+
+def _address(url: str | None) -> Fact:
+    """Return the address of a server, its text without a password that stands in it."""
+    return Fact(url, shown_location(url)) if url and has_password(url) else _plain(url)
 
 
 def _duration(length_us: int | None) -> Fact:

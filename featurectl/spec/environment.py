@@ -11,6 +11,7 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]
 # A password may hold `/` or `:`, and before a `/` also an `@`: a bit too much is hidden, never too little.
 _USER = re.compile(r"(?<=://)[^:/@?#]*(?::[^@]*)?@(?:[^/?#]*@)*")
 _BARE_USER = re.compile(r"(\$\{\w+\}:?)+@")
+_SECRET = re.compile(r"://[^:/@?#]*:[^@]+@|[?&](ssl)?(password|passwd|pwd)=[^&]", re.IGNORECASE)
 _QUERY = re.compile(r"\?(\$\{[^}]*\}|[^}])*")
 
 
@@ -34,6 +35,17 @@ def shown_location(text: str) -> str:
     if "://" not in text and not has_variable(text):
         return text
     return _QUERY.sub("", _USER.sub(lambda user: user[0] if _BARE_USER.fullmatch(user[0]) else "", text))
+
+
+def has_password(text: str) -> bool:
+    """Return whether a password stands in a location, the defaults of its variables included.
+
+    >>> has_password("postgresql://ana:${PASSWORD}@host/db"), has_password("postgresql://ana@host:5432/db")
+    (False, False)
+    >>> has_password("postgresql://ana:secret@host/db"), has_password("${URL:-postgresql:///db?password=secret}")
+    (True, True)
+    """
+    return _SECRET.search(_VARIABLE.sub(lambda variable: variable["default"] or "", text)) is not None
 
 
 def as_written(text: str, template: str, filled: str) -> str:

@@ -12,6 +12,7 @@ from featurectl.spec.report import Report
 from featurectl.spec.rules import Apart, GoesWith, Needs, OneOf, Rule
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
+    Address,
     AnyText,
     Dtype,
     Duration,
@@ -136,7 +137,7 @@ class SqlShape(Shape):
     """A query against a database."""
 
     what: ClassVar[str] = "sql"
-    url: EnvironmentText = Field(description="The database: a SQLAlchemy URL.", examples=["${WAREHOUSE_URL}"])
+    url: Address = Field(description="The database: a SQLAlchemy URL.", examples=["${WAREHOUSE_URL}"])
     query: Text = Field(
         description="The rows. `:since` in it is the time up to which rows were read before, so that only new ones "
         "are asked for; without it the query is read whole each time.",
@@ -158,7 +159,7 @@ class StreamShape(Shape):
     kafka: EnvironmentText | None = Field(None, description="The brokers of Kafka.", examples=["${KAFKA_BROKERS}"])
     topic: EnvironmentText | None = Field(None, description="The topic of Kafka.")
     format: EnvironmentText | None = Field(None, description="How an event is written.", examples=["json"])
-    redis: EnvironmentText | None = Field(None, description="The URL of Redis.", examples=["${REDIS_URL}"])
+    redis: Address | None = Field(None, description="The URL of Redis.", examples=["${REDIS_URL}"])
     stream: EnvironmentText | None = Field(None, description="The stream of Redis.")
 
 

@@ -214,6 +214,11 @@ CODES: Final[Mapping[str, Code]] = {
         "a time column does not hold times",
         "`event_time`, `available_at` and the spine's `time` are timestamps or dates. A text is cast in `select`.",
     ),
+    "FC313": Code(
+        "a password in a file",
+        "Files are kept and shown, and what is applied stands in the registry and in saved plans. Put the password, or "
+        "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
+    ),
     "FC351": Code(
         "a source without a time",
         "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
@@ -283,9 +288,9 @@ CODES: Final[Mapping[str, Code]] = {
         "The database answers and refuses the query, or the URL names no kind of database. Its own message follows.",
     ),
     "FC510": Code(
-        "a view has no offline table yet",
-        "The view is applied, and nothing was computed for it: `featurectl materialize` reads its source and writes "
-        "the table.",
+        "a view has no offline table yet, or one without its new features",
+        "The view is applied, and nothing was computed for it, or not since features were added: `featurectl "
+        "materialize` reads its source and writes the table.",
     ),
     "FC511": Code(
         "a view was never pushed",

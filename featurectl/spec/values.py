@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
-from featurectl.spec.environment import bad_variable, has_variable
+from featurectl.spec.environment import bad_variable, has_password, has_variable
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar, Span
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report, did_you_mean
@@ -92,6 +92,14 @@ def read_environment_text(node: object, info: ValidationInfo) -> str:
     text = _any_text(node, info)
     if wrong := bad_variable(text):
         fail(info, "FC104", f"{wrong} is not ${{NAME}} or ${{NAME:-default}}", node)
+    return text
+
+
+def read_address(node: object, info: ValidationInfo) -> str:
+    """Return the address of a server, in which `${NAME}` may stand, unexpanded, and no password."""
+    text = read_environment_text(node, info)
+    if has_password(text):
+        fail(info, "FC313", "a password stands in the file; write ${NAME} in its place", node)
     return text
 
 
@@ -293,6 +301,11 @@ AnyText = Annotated[str, PlainValidator(read_text), WithJsonSchema(text_schema(w
 EnvironmentText = Annotated[
     str,
     PlainValidator(read_environment_text),
+    WithJsonSchema(text_schema(_VARIABLES, "variables are ${NAME} or ${NAME:-default}")),
+]
+Address = Annotated[
+    str,
+    PlainValidator(read_address),
     WithJsonSchema(text_schema(_VARIABLES, "variables are ${NAME} or ${NAME:-default}")),
 ]
 Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(NAME_SCHEMA)]

@@ -6,7 +6,7 @@ from featurectl.errors import UsageError
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.spec.definition import About, CsvOptions, Entity
+from featurectl.spec.definition import About, CsvOptions, Entity, SqlQuery
 from featurectl.spec.place import Place
 from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import (
@@ -177,6 +177,17 @@ def test_a_source_s_expression_that_reads_the_same_is_no_reason_beside_the_colum
         repo_of(replace(source, columns_declared=False)), state_of(replace(ARRIVALS, columns_declared=False))
     )
     assert told(undeclared.changes[0])[0][1] == "select.late"  # nothing else says that it moved
+
+
+def test_a_password_that_was_applied_is_never_told_and_another_one_is_noticed():
+    def source(url):
+        return replace(ARRIVALS, format="sql", path="", sql=SqlQuery(url=url, query="select 1"))
+
+    first = source("postgresql://ana:s3cret@host/db")
+    moved = plan_of(repo_of(source("postgresql://ana:0ther@host/db")), state_of(first)).changes[0]
+    assert told(moved) == [("~", "sql.url", "postgresql://host/db", "postgresql://host/db", ())]
+    named = plan_of(repo_of(source("${URL}")), state_of(first)).changes[0]
+    assert told(named) == [("~", "sql.url", "postgresql://host/db", "${URL}", ())]
 
 
 def test_a_model_s_change_tells_that_it_waits_for_the_next_training():

@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.errors import UsageError
-from featurectl.spec.environment import expand, shown_location
+from featurectl.spec.environment import expand, has_password, shown_location
 from tests.spec.repository import load
 
 
@@ -49,6 +49,36 @@ def test_a_secret_that_is_written_out_in_a_location_is_not_shown(url):
 )  # fmt: skip
 def test_a_location_without_secrets_is_shown_as_it_is_written(text):
     assert shown_location(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql://ana:s3cret@host/db", True),
+        ("postgresql://ana:s3/cr:e?t#x@host/db", True),
+        ("redis://:s3cret@host/0", True),
+        ("postgresql://host/db?user=ana&PassWord=s3cret", True),
+        ("postgresql://ana:pre${PASSWORD}@host/db", True),
+        ("postgresql://${USER}:${PASSWORD:-s3cret}@host/db", True),
+        ("${DB:-postgresql://ana:s3cret@host/db}", True),
+        ("postgresql://${USER}:${PASSWORD}@${HOST:-localhost}:5432/db?password=${PASSWORD}", False),
+        ("postgresql://${USER:-ana}:${PASSWORD:-}@host/db", False),
+        ("postgresql://ana@host:5432/db?sslmode=require", False),
+        ("${DB:-sqlite:///shop.db}", False),
+    ],
+)
+def test_a_password_is_found_wherever_it_may_stand_in_a_location(url, found):
+    assert has_password(url) is found
+
+
+@pytest.mark.parametrize("where", ["sql: {url: URL, query: select 1}", "stream: {redis: URL, stream: x}"])
+def test_a_password_in_the_address_of_a_source_is_a_problem(tmp_path, where):
+    text = "sources: [{name: s, WHERE, columns: {at: timestamp}, event_time: at, delay: 1m}]\n".replace("WHERE", where)
+    errors = load(tmp_path, {"x.yaml": text.replace("URL", '"redis://ana:s3cret@host"')}).errors
+    assert [p.code for p in errors if p.code == "FC313"] == ["FC313"]
+    assert "s3cret" not in " ".join(p.message for p in errors)
+    without = load(tmp_path, {"x.yaml": text.replace("URL", '"redis://ana:${PASSWORD}@host"')}).errors
+    assert [p.code for p in without if p.code == "FC313"] == []
 
 
 def test_a_variable_that_is_none_is_a_problem(tmp_path):
