@@ -188,7 +188,7 @@ def refuse_unused(plan: Plan, options: Sequence[str]) -> None:
     """
     useful = [change.allow for change in plan.changes if change.allow]
     for option in options:
-        if option not in useful:
+        if not any(change.lifted_by([option]) for change in plan.changes):
             raise UsageError(f"{option}: no change of the plan waits for that", hint=", ".join(useful))
 
 

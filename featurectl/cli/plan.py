@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CHANGES, PROBLEMS = 2, 1
 
 AllowRemove = Annotated[
-    list[str] | None, typer.Option(help="An object that may be removed; once for each.", metavar="NAME")
+    list[str] | None,
+    typer.Option(help="An object that may be removed, by name or KIND:NAME; once for each.", metavar="NAME"),
 ]
 AllowBreaking = Annotated[
     list[str] | None,

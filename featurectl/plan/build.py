@@ -39,13 +39,12 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
     """Return what applying a repository would change in the state, and the stages that do it. Pure.
 
     Raises:
-        UsageError: a name of `allow_remove` is not that of an object that the files leave out, one of
+        UsageError: a name of `allow_remove` is not that of one object that the files leave out, one of
             `allow_breaking` not that of a view with a breaking change; or `select` chooses nothing.
     """
     wanted = wanted_objects(repo)
     changes = categorise(wanted, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
-    _check_names("--allow-remove", request.allow_remove, [c.name for c in changes if c.kind == "removed"])
-    _check_names("--allow-breaking", request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
+    _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
     selected = select_changes(request.select, changes, repo)
     return Plan(
         project=repo.project,
@@ -63,13 +62,13 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
     )
 
 
-def _check_names(option: str, allowed: Sequence[str], known: Sequence[str]) -> None:
-    what = "is being removed" if option == "--allow-remove" else "has a breaking change"
+def _check_breaking(allowed: Sequence[str], known: Sequence[str]) -> None:
+    what = "has a breaking change"
     for name in allowed:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f'did you mean "{near[0]}"?' if near else f"{what}: " + (", ".join(known) or "nothing")
-            raise UsageError(f"{option} {name}: nothing of that name {what}", hint=hint)
+            raise UsageError(f"--allow-breaking {name}: nothing of that name {what}", hint=hint)
 
 
 def _placed(change: Change, repo: Repo) -> Change:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.facts import Registrable
+from featurectl.plan.consent import allowed_removals, removal_option
 from featurectl.plan.diff import diff_data, diff_metadata
 from featurectl.plan.model import Change, Reason
 from featurectl.plan.uses import bound_versions, staying, view_users
@@ -27,12 +28,15 @@ _LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
 
 
 def categorise(
-    wanted: Sequence[Wanted], state: State, *, allow_remove: Collection[str] = (), allow_breaking: Collection[str] = ()
+    wanted: Sequence[Wanted], state: State, *, allow_remove: Sequence[str] = (), allow_breaking: Collection[str] = ()
 ) -> tuple[Change, ...]:
     """Return one change for each object of the files or the state, most far-reaching first; places are not in it.
 
-    `allow_remove` names the objects that may be removed; any other that the files leave out is blocked.
-    `allow_breaking` names the views that a champion reads and that may have a breaking change all the same.
+    `allow_remove` names the objects that may be removed (`NAME` or `KIND:NAME`); any other that the files leave out is
+    blocked. `allow_breaking` names the views that a champion reads and that may have a breaking change all the same.
+
+    Raises:
+        UsageError: one of `allow_remove` does not name one object that the files leave out.
     """
     changes = [_guarded(_change(item, state), state, allow_breaking) for item in wanted]
     changes += _removals(wanted, state, allow_remove)
@@ -79,11 +83,17 @@ def _retrain_note(change: Change, reasons: Sequence[Reason]) -> tuple[str, ...]:
     return ()
 
 
-def _removals(wanted: Sequence[Wanted], state: State, allow_remove: Collection[str]) -> list[Change]:
+def _removals(wanted: Sequence[Wanted], state: State, allow_remove: Sequence[str]) -> list[Change]:
     there = {(item.kind, item.name) for item in wanted}
     gone = [o for o in _newest(state) if (o.kind, o.name) not in there]
-    leaving = {o.name for o in gone if o.kind == "model" and o.name in allow_remove}
-    return [_removal(o, state, leaving, allowed=o.name in allow_remove) for o in gone]
+    names = [(o.kind, o.name) for o in gone]
+    allowed = allowed_removals(allow_remove, names)
+    leaving = {name for kind, name in allowed if kind == "model"}
+    removals = [(_removal(o, state, leaving), (o.kind, o.name)) for o in gone]
+    return [
+        replace(change, blocked="", code="") if name in allowed else replace(change, allow=removal_option(name, names))
+        for change, name in removals
+    ]
 
 
 def _newest(state: State) -> list[ObjectVersion]:
@@ -92,17 +102,17 @@ def _newest(state: State) -> list[ObjectVersion]:
     return [o for o in found if o is not None]
 
 
-def _removal(item: ObjectVersion, state: State, leaving: Collection[str], *, allowed: bool) -> Change:
+def _removal(item: ObjectVersion, state: State, leaving: Collection[str]) -> Change:
+    """Return the removal of an object, blocked as one that nobody has allowed."""
     users = view_users(state, item.name, leaving) if item.kind == "feature_view" else ()
     bound = bound_versions(state, item.name, item.version) if users else ()
-    change = Change(
+    why, code = (f"used by {', '.join(users)}", "FC412") if users else ("left out of the files", "FC401")
+    return Change(
         kind="removed",
         object=item.kind,
         name=item.name,
         old_version=item.version,
         notes=staying(bound, item.name, item.version),
+        blocked=why,
+        code=code,
     )
-    if allowed:
-        return change
-    why, code = (f"used by {', '.join(users)}", "FC412") if users else ("left out of the files", "FC401")
-    return replace(change, blocked=why, code=code, allow=f"--allow-remove {item.name}")

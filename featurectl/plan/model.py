@@ -66,6 +66,11 @@ class Change:
     allow: str = ""
     effort: Effort | None = None
 
+    def lifted_by(self, options: Collection[str]) -> bool:
+        """Return whether one of these options is the one that it waits for; a removal's may also be `KIND:NAME`."""
+        whole = f"--allow-remove {self.object.removeprefix('feature_')}:{self.name}"
+        return bool(self.allow) and (self.allow in options or (self.kind == "removed" and whole in options))
+
     @property
     def computes(self) -> bool:
         """True when the next `materialize` has new values to compute."""
@@ -130,7 +135,7 @@ class Plan:
 
     def allowing(self, options: Collection[str]) -> Plan:
         """Return the plan with the changes that wait for these options (`--allow-remove NAME`) no longer blocked."""
-        free = {(c.object, c.name) for c in self.changes if c.allow and c.allow in options}
+        free = {(c.object, c.name) for c in self.changes if c.lifted_by(options)}
         return replace(
             self,
             changes=tuple(replace(c, blocked="", code="") if (c.object, c.name) in free else c for c in self.changes),

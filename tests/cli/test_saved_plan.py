@@ -119,6 +119,34 @@ def test_a_saved_plan_with_parts_that_are_not_in_this_version_is_refused_by_thei
     assert not (repo / ".featurectl").exists()
 
 
+def test_consent_to_a_name_of_several_kinds_says_which(repo, capsys):
+    rewrite(repo, "name: spend", "name: orders")
+    run(capsys, "apply", "--auto-approve")
+    (repo / "objects.yaml").write_text(OBJECTS.split("sources:", maxsplit=1)[0])
+    assert run(capsys, "plan", "--out", "p.json")[0] == 1
+    both = "--allow-remove source:orders --allow-remove view:orders"
+    code, _, err = run(capsys, "apply", "--auto-approve", "--allow-remove", "orders")
+    assert (code, err) == (
+        64,
+        f"error: --allow-remove orders: 2 objects of that name are being removed\n  = {both}\n",
+    )
+    assert run(capsys, "apply", "p.json", "--allow-remove", "orders")[0] == 64
+    code, _, err = run(capsys, "apply", "p.json", "--allow-remove", "view:orders")
+    assert (code, err.splitlines()[1]) == (1, "  = --allow-remove source:orders")
+    code, out, _ = run(capsys, "apply", "p.json", *both.split())
+    assert (code, out.splitlines()[-1]) == (0, "Applied to dev, serial 2: 2 removed.")
+
+
+def test_consent_may_name_the_kind_of_any_object(repo, capsys):
+    run(capsys, "apply", "--auto-approve")
+    (repo / "objects.yaml").write_text(OBJECTS.split("feature_views:", maxsplit=1)[0])
+    assert run(capsys, "plan", "--allow-remove", "view:spend")[0] == 0
+    assert run(capsys, "plan", "--allow-remove", "source:spend")[0] == 64
+    assert run(capsys, "plan", "--out", "p.json")[0] == 1
+    assert run(capsys, "apply", "p.json", "--allow-remove", "source:spend")[0] == 64
+    assert run(capsys, "apply", "p.json", "--allow-remove", "view:spend")[0] == 0
+
+
 def test_consent_may_be_part_of_the_reviewed_plan(repo, capsys):
     run(capsys, "apply", "--auto-approve")
     (repo / "objects.yaml").write_text(OBJECTS.split("feature_views:", maxsplit=1)[0])
