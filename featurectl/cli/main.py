@@ -33,7 +33,7 @@ FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
 _GRAVITY = (UNAVAILABLE, USAGE, FOUND_PROBLEMS, TRY_AGAIN)  # of failures that one command has met, the gravest first
 _JSON = (("-o", "json"), ("--output", "json"))
-_OBJECTS_BETWEEN_SEARCHES = 100_000  # for cycles, of which a command makes few; Python's own number is 700
+_YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
 
 
 def exit_code_of(error: FeaturectlError) -> int:
@@ -247,7 +247,7 @@ def _close_stdout() -> None:
 
 def entry() -> None:
     """Run the process's command line and exit with its code."""
-    gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
+    gc.set_threshold(*gc.get_threshold()[:2], _YOUNG_SEARCHES)  # a repository lives until the end, and is large
     code = main()
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)
