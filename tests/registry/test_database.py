@@ -140,9 +140,7 @@ def test_a_database_without_our_tables_is_an_empty_registry(postgres_url):
     registry.close()
 
 
-@pytest.mark.parametrize(
-    "url", ["oracle+nothing://host/x", "no url at all", "sqlite://", "postgresql://host:port/x"]
-)
+@pytest.mark.parametrize("url", ["oracle+nothing://host/x", "no url at all", "sqlite://", "postgresql://host:port/x"])
 def test_a_url_that_can_not_be_a_registry_is_wrong_usage(url):
     with pytest.raises(UsageError):
         SqlRegistry(url).load_state("flights")
