@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from featurectl.dtypes import UNKNOWN
 from featurectl.facts import feature_facts
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.model import Change, Reason
@@ -34,11 +36,18 @@ def change_view(kept: Change, before: FeatureView, after: FeatureView, state: St
     bound = bound_versions(state, after.name, version)
     if moved or used_features(bound, after.name) & (set(old) - set(new)):
         following = last_version(state, "feature_view", after.name) + 1
-        notes = staying(bound, after.name, version)
+        notes = (*staying(bound, after.name, version), *_unseen(moved, after))
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
     if not reasons:
         return kept
     return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)
+
+
+def _unseen(moved: Sequence[Reason], view: FeatureView) -> tuple[str, ...]:
+    """Return what to do about types that were known once and can't be looked at from here."""
+    if not any(reason.new == UNKNOWN and reason.old != UNKNOWN for reason in moved):
+        return ()
+    return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
 
 
 def _added(before: FeatureView, after: FeatureView, name: str) -> Reason:

@@ -319,3 +319,12 @@ def test_a_name_that_allows_nothing_is_wrong_usage(options, said):
     with pytest.raises(UsageError) as caught:
         plan_repo(repo, state_of(*ALL), PlanRequest(environment="dev", **options))
     assert caught.value.message == said
+
+
+def test_types_that_can_not_be_looked_at_any_more_are_told_with_the_way_out():
+    known = with_source(LATEST, columns=COLUMNS)
+    unseen = dict.fromkeys(COLUMNS, "unknown")
+    after = with_source(LATEST, columns=unseen, path="${LAKE}/arrivals.parquet")
+    change = the_change(plan_of(repo_of(CARRIER, after), state_of(CARRIER, known)))
+    assert change.kind == "breaking"
+    assert change.notes == ("the columns of arrivals can't be looked at from here: declare them under columns:",)
