@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -19,7 +19,8 @@ class OnlineView:
     """A view version as the store sees it: where its rows lie and what they hold.
 
     `keys` and `features` map names to types, in order. `versioned_by` says which instant makes a row newer:
-    "event" for state views (event_time, then available_at), "computed" for event views (computed_at).
+    "event" for state views (event_time, then available_at), "computed" for event views (computed_at). `meanings` are
+    digests of what the features mean: a value that was stored under another meaning of its name is not read.
     """
 
     project: str
@@ -29,6 +30,7 @@ class OnlineView:
     keys: Mapping[str, str]
     features: Mapping[str, str]
     versioned_by: VersionedBy = "event"
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

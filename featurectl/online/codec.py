@@ -95,8 +95,12 @@ def row_schema_id(data: bytes) -> int:
     return int.from_bytes(data[1:3], "big")
 
 
-def unpack_row(data: bytes, schema: RowSchema) -> OnlineRow:
-    """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`."""
+def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | None = None) -> OnlineRow:
+    """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`.
+
+    Values whose meaning is not the one in `meanings` are left out.
+    """
+    wanted = meanings or {}
     computed_at = unpack_instant(data[17:24])
     assert computed_at is not None
     packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
@@ -107,6 +111,7 @@ def unpack_row(data: bytes, schema: RowSchema) -> OnlineRow:
         values={
             name: value if value is None else decoder(dtype)(value)
             for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
+            if schema.means(name, wanted.get(name))
         },
     )
 

@@ -204,7 +204,10 @@ class RedisStore:
         with self._errors():
             replies = self._replies(pipeline)
         found = [cast("list[bytes | None]", reply)[0] for reply in replies]
-        return [None if data is None else unpack_row(data, self._schema(view, row_schema_id(data))) for data in found]
+        return [None if data is None else self._unpacked(view, data) for data in found]
+
+    def _unpacked(self, view: OnlineView, data: bytes) -> OnlineRow:
+        return unpack_row(data, self._schema(view, row_schema_id(data)), view.meanings)
 
     def _schema(self, view: OnlineView, schema_id: int) -> RowSchema:
         field = f"{_home(view)}/{_field(view)}"

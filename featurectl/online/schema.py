@@ -1,10 +1,11 @@
 """What a packed row holds: a small JSON document that lies in the store beside the rows.
 
-    {"features": [["count_1h", "int64"], ...], "format": 1, "keys": [["carrier", "string"]], "newer_by": "event"}
+    {"features": [["count_1h", "int64"], ...], "format": 1, "keys": [["carrier", "string"]],
+     "meanings": {"count_1h": "5d0c1f9a2b7e4c68", ...}, "newer_by": "event"}
 
 A row names its document by an id of 16 bits: the first two bytes of the document's SHA-256, or the next free
 number when another document of the same view version has it already. A document never changes, so a row stays
-readable when the view gets another feature.
+readable when the view gets another feature. `meanings` tell a feature from an earlier one of its name and type.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
@@ -23,19 +24,26 @@ _IDS = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSchema:
-    """The features of a row, names to types, in the order of their values."""
+    """The features of a row, names to types, in the order of their values, and digests of what they mean, if known."""
 
     features: Mapping[str, str]
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+    def means(self, name: str, meaning: str | None) -> bool:
+        """Return whether a value of a name has a meaning, as far as both are known."""
+        return meaning is None or self.meanings.get(name, meaning) == meaning
 
 
 def schema_document(view: OnlineView) -> str:
     """Return the document of the rows that a view version gets now: canonical, so equal schemas have equal bytes."""
-    document = {
+    document: dict[str, object] = {
         "format": FORMAT,
         "keys": [[name, dtype] for name, dtype in view.keys.items()],
         "features": [[name, dtype] for name, dtype in view.features.items()],
         "newer_by": view.versioned_by,
     }
+    if view.meanings:
+        document["meanings"] = dict(view.meanings)
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -57,7 +65,7 @@ def parse_schema(document: str) -> RowSchema:
             code="FC602",
             hint="use the version of featurectl that pushed them, or a later one",
         )
-    return RowSchema(features=dict(found["features"]))
+    return RowSchema(features=dict(found["features"]), meanings=found.get("meanings", {}))
 
 
 def claim_schema(document: str, put_if_absent: Callable[[int, str], str]) -> int:

@@ -130,7 +130,7 @@ class SqliteStore:
         dtypes = tuple(view.keys.values())
         with self._errors():
             number = self._number(view)
-            return [self._read_row(number, pack_key(entity, dtypes)) for entity in entities]
+            return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
@@ -202,12 +202,12 @@ class SqliteStore:
             connection.execute("update views set entities = entities + ? where id = ?", (added, number))
         return added
 
-    def _read_row(self, number: int, key: bytes) -> OnlineRow | None:
+    def _read_row(self, view: OnlineView, number: int, key: bytes) -> OnlineRow | None:
         found = self._connection.execute("select row from rows where view = ? and entity = ?", (number, key)).fetchone()
         if found is None:
             return None
         schema_id = row_schema_id(found[0])
-        return unpack_row(found[0], self._schema(number, schema_id))
+        return unpack_row(found[0], self._schema(number, schema_id), view.meanings)
 
     def _schema(self, number: int, schema_id: int) -> RowSchema:
         if (number, schema_id) not in self._schemas:

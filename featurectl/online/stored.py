@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from featurectl.dtypes import TIMESTAMP
+from featurectl.fingerprint import feature_fingerprints
 from featurectl.online.base import OnlineView
 from featurectl.spec.definition import Feature, FeatureView
 
 FILLED_AT = "{}/event_time"  # no feature can have such a name
+_MEANING_DIGITS = 16
 
 
 def online_view(view: FeatureView, version: int, project: str, env: str) -> OnlineView:
@@ -14,6 +16,7 @@ def online_view(view: FeatureView, version: int, project: str, env: str) -> Onli
 
     A feature whose type is not known yet is left out: such a view can be looked at, and not pushed.
     """
+    fingerprints = feature_fingerprints(view)
     return OnlineView(
         project=project,
         env=env,
@@ -22,6 +25,7 @@ def online_view(view: FeatureView, version: int, project: str, env: str) -> Onli
         keys=view.entity.keys if view.entity else {},
         features={name: dtype for name, dtype in stored_types(view).items() if dtype is not None},
         versioned_by="computed" if view.kind == "event" else "event",
+        meanings={f.name: fingerprints[f.name][:_MEANING_DIGITS] for f in view.features if f.dtype is not None},
     )
 
 

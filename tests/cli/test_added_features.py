@@ -61,8 +61,8 @@ class Shop:
         self.run("training-set", "--features", features, "--spine", "spine.csv", "--out", "t.parquet")
         return pl.read_parquet("t.parquet").drop("k", "event_time").to_dict(as_series=False)
 
-    def values(self, *words):
-        found = json.loads(self.run("get", "v", "k=a", "-o", "json", *words).out)["result"]["features"]
+    def values(self, *words, view="v"):
+        found = json.loads(self.run("get", view, "k=a", "-o", "json", *words).out)["result"]["features"]
         return {name: (item["value"], item["status"]) for name, item in found.items()}
 
 
@@ -131,6 +131,7 @@ def test_a_column_of_the_same_name_by_another_expression_is_not_taken_for_the_ne
     shop.refused(*words, said="v@1 was not materialized since feature x was added")
     shop.refused("push", said="v@1 was not materialized since feature x was added")
     assert shop.training_set("v:qty") == {"qty": [2.0, 3.0]}
+    assert shop.values() == {"qty": (2.0, "PRESENT"), "x": (None, "NOT_FOUND")}
     shop.run("materialize")
     assert shop.training_set("v:x") == {"x": [60.0, 90.0]}
     assert shop.values()["x"] == (60.0, "PRESENT")
@@ -146,3 +147,22 @@ def test_two_new_aggregates_are_named_together_and_a_count_needs_no_column(shop)
     assert shop.training_set("w:count_7d,w:qty_sum_7d") == {"count_7d": [2, 2], "qty_sum_7d": [2.0, 4.0]}
     said = "w@1 was not materialized since features amount_max_1d, amount_max_7d were added"
     shop.refused("training-set", "--features", "w:*", "--spine", "spine.csv", "--out", "t.csv", said=said)
+
+
+def test_an_aggregate_that_comes_back_with_another_meaning_is_not_read_as_it_was(shop):
+    """Neither the columns of the table nor the names and types of the row tell the two apart."""
+    window = "  - {name: w, entity: key, source: s, aggregates: [{op: count, windows: [30d]}MORE]}\n"
+    total = ", {name: n, column: qty, op: sum, windows: [30d]}"
+
+    def apply(more):
+        shop.apply(STATE.replace("MORE", ""), OLD, window.replace("MORE", more))
+
+    apply(total)
+    shop.run("materialize")
+    assert shop.values(view="w") == {"count_30d": (2, "PRESENT"), "n_30d": (2.0, "PRESENT")}
+    apply("")
+    apply(total.replace("sum", "min"))
+    assert shop.values(view="w") == {"count_30d": (2, "PRESENT"), "n_30d": (None, "NOT_FOUND")}
+    shop.run("push")
+    assert shop.values(view="w") == {"count_30d": (2, "PRESENT"), "n_30d": (0.0, "PRESENT")}
+    assert shop.values(view="w") == shop.values("--offline", view="w")

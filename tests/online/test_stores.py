@@ -70,6 +70,20 @@ def test_what_is_prepared_can_be_told_without_creating_anything(store, tmp_path)
     assert store.prepared(first.project, "dev") == {("spend", 2)}
 
 
+def test_a_value_that_was_stored_under_another_meaning_of_its_name_is_not_read(store):
+    unmarked = view({"a": "int64", "b": "int64"})
+    first = replace(unmarked, meanings={"a": "1", "b": "1"})
+    second = replace(unmarked, meanings={"a": "1", "b": "2"})
+    store.write(first, frame(first, [["ana"]], [(5, 6)]))
+    assert values_of(store, first, "ana") == values_of(store, unmarked, "ana") == (5, 6)
+    assert store.read(second, [["ana"]])[0].values == {"a": 5}
+    store.write(second, frame(second, [["ana"]], [(5, 7)]))
+    assert values_of(store, second, "ana") == (5, 7)
+    assert store.read(first, [["ana"]])[0].values == {"a": 5}
+    store.write(unmarked, frame(unmarked, [["ana"]], [(5, 8)]))  # as rows were before meanings were kept
+    assert values_of(store, second, "ana") == (5, 8)
+
+
 def test_every_type_comes_back_as_it_went_in(store):
     of = view(ALL_TYPES)
     nulls, empty = (None,) * len(ALL_TYPES), (*FULL[:7], [], [], [], [])
