@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,8 +84,6 @@ def add_to(app: typer.Typer) -> None:
 
 def shown_root(call: Call) -> str:
     """Return the repository's folder as the caller would type it."""
-    import os
-
     return os.path.relpath(call.root())
 
 
@@ -140,10 +139,21 @@ class Surroundings:
 
 
 def _save(plan: Plan, path: Path) -> None:
+    """Write a plan's file whole: whatever interrupts it, the file is the old one or the new one."""
     from featurectl.plan.saved import dump_plan
 
+    text = dump_plan(plan)
     try:
-        path.write_text(dump_plan(plan), encoding="utf-8")
+        if path.exists() and not path.is_file():  # a pipe, say
+            path.write_text(text, encoding="utf-8")
+            return
+        there = path.resolve()  # a link stays one
+        beside = there.with_name(f".featurectl-plan-{os.getpid()}.tmp")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(there)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"the plan can't be written to {path}: {error.strerror}") from error
 

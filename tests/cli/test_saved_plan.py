@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,20 @@ def test_a_saved_plan_makes_the_offline_folder_although_nobody_saw_the_online_st
     monkeypatch.setenv("ONLINE_URL", "sqlite:///.featurectl/online.db")
     assert run(capsys, "apply", "p.json")[0] == 0
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
+
+
+def test_a_plan_s_file_is_written_whole_or_not_at_all(repo, capsys):
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    code = limited + "from featurectl.cli.main import main; sys.exit(main(['plan', '--out', 'p.json']))"
+    (repo / "p.json").write_text("old")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (64, "error: the plan can't be written to p.json: File too large\n")
+    assert (repo / "p.json").read_text() == "old"
+    (repo / "link.json").symlink_to("p.json")
+    assert run(capsys, "plan", "--out", "link.json")[0] == 0
+    assert (repo / "link.json").is_symlink()
+    assert run(capsys, "apply", "p.json")[0] == 0
+    assert not list(repo.glob(".featurectl-plan*"))
 
 
 def test_the_same_plan_is_the_same_bytes(repo, capsys):
