@@ -24,5 +24,9 @@ def not_applied(state: State, kind: Kind, name: str) -> UsageError:
     ("no feature view 'spend' is applied in project shop", 'nothing is applied yet: featurectl apply')
     """
     known = sorted({item.name for item in state.objects if item.kind == kind and item.current})
-    hint = f"applied {_MANY[kind]}: {', '.join(known)}" if known else "nothing is applied yet: featurectl apply"
+    if known:
+        hint = f"applied {_MANY[kind]}: {', '.join(known)}"
+    else:
+        what = f"no {_MANY[kind]} are applied" if state.objects else "nothing is applied yet"
+        hint = f"{what}: featurectl apply"
     return UsageError(f"no {kind.replace('_', ' ')} {name!r} is applied in project {state.project}", hint=hint)

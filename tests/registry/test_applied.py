@@ -30,7 +30,7 @@ STATE = State(
         ("feature_view", "spent", "no feature view 'spent' is applied in project shop", "applied views: carts, spend"),
         ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop", "applied views: carts, spend"),
         ("model", "chum", "no model 'chum' is applied in project shop", "applied models: churn"),
-        ("source", "x", "no source 'x' is applied in project shop", "nothing is applied yet: featurectl apply"),
+        ("source", "x", "no source 'x' is applied in project shop", "no sources are applied: featurectl apply"),
     ],
 )  # fmt: skip
 def test_the_error_lists_each_name_once_and_none_that_was_removed(kind, name, message, hint):
