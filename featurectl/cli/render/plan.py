@@ -39,6 +39,8 @@ def render_plan(plan: PlanJson) -> str:
 
 def render_summary(plan: PlanJson) -> str:
     """Return the counts of a plan in one line."""
+    if not plan["changes"] and plan["stages"]:
+        return f"No changes of the registry, which matches {_what(plan)}; apply creates what is missing outside of it."
     if not plan["changes"]:
         return f"No changes. {plan['environment']} matches {_what(plan)}."
     left = f" {counted(plan['not_selected'], 'change')} not selected." if plan["not_selected"] else ""
