@@ -12,7 +12,7 @@ PACKAGE = ROOT / "featurectl"
 
 # One line of the house each, from the ground up; names on one line do not import each other.
 LAYERS = [
-    ["errors", "units", "dtypes", "progress"],
+    ["errors", "units", "dtypes", "nearest", "progress"],
     ["expressions"],
     ["spec"],
     ["graph"],

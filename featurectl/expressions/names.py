@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NoReturn
 
@@ -10,6 +9,7 @@ from featurectl.expressions.functions import ALIASES, CAST_TYPES, FUNCTIONS, PAR
 from featurectl.expressions.literals import LITERALS, literal
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import ExpressionError
+from featurectl.nearest import nearest
 
 _MAX_LISTED: Final = 12
 
@@ -68,9 +68,8 @@ def _closest(name: str, what: str, names: Iterable[str]) -> str:
     """Return the hint to a name that doesn't exist: the closest one, else the first of those that do."""
     known = sorted(names)
     small = {known_name.lower(): known_name for known_name in known}
-    close = difflib.get_close_matches(name.lower()[:100], small, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{small[close[0]]}"?'
+    if near := nearest(name.lower(), small):
+        return f'did you mean "{small[near]}"?'
     return f"{what}: {', '.join(known[:_MAX_LISTED] if what == 'columns' else known)}"
 
 

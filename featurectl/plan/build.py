@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurectl.errors import UsageError
+from featurectl.nearest import nearest
 from featurectl.plan.categorise import categorise
 from featurectl.plan.model import Change, Plan, Reason
 from featurectl.plan.outside import Outside
@@ -66,8 +66,8 @@ def _check_breaking(allowed: Sequence[str], known: Sequence[str]) -> None:
     what = "has a breaking change"
     for name in allowed:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f'did you mean "{near[0]}"?' if near else f"{what}: " + (", ".join(known) or "nothing")
+            near = nearest(name, known)
+            hint = f'did you mean "{near}"?' if near else f"{what}: " + (", ".join(known) or "nothing")
             raise UsageError(f"--allow-breaking {name}: nothing of that name {what}", hint=hint)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from featurectl.spec.node import Node, Scalar, Span
 from featurectl.spec.report import Report
 
 Pairs = list[tuple[Scalar, Node]]
+_WHOLE: Final = (0, False)
 
 
 def join_cut_expressions(pairs: Pairs, report: Report) -> Pairs:
@@ -18,9 +21,11 @@ def join_cut_expressions(pairs: Pairs, report: Report) -> Pairs:
     while at < len(pairs):
         key, value = pairs[at]
         at += 1
-        pieces = [value] if isinstance(value, Scalar) and value.style == "" and _is_open(value.text) else []
-        while pieces and _is_open(", ".join(p.text for p in pieces)) and at < len(pairs) and _is_piece(pairs[at]):
+        pieces = [value] if isinstance(value, Scalar) and value.style == "" else []
+        state = _state(value.text) if isinstance(value, Scalar) and pieces else _WHOLE
+        while state != _WHOLE and at < len(pairs) and _is_piece(pairs[at]):
             pieces.append(pairs[at][0])
+            state = _state(pairs[at][0].text, state)
             at += 1
         if len(pieces) > 1:
             value = _whole(key, pieces, report)
@@ -33,21 +38,21 @@ def _is_piece(pair: tuple[Scalar, Node]) -> bool:
     return isinstance(value, Scalar) and value.empty and key.style == ""
 
 
-def _is_open(text: str) -> bool:
-    """Return whether a text ends inside parentheses or single quotes.
+def _state(text: str, before: tuple[int, bool] = _WHOLE) -> tuple[int, bool]:
+    """Return how many parentheses are open at the end of a text that goes on after `before`, and whether a quote is.
 
-    >>> _is_open("coalesce(a"), _is_open("x = 'a"), _is_open("f(a) = 'it''s ('")
-    (True, True, False)
+    >>> _state("coalesce(a"), _state("x = 'a"), _state("f(a) = 'it''s ('"), _state("0)", (1, False))
+    ((1, False), (0, True), (0, False), (0, False))
     """
-    if "(" not in text and "'" not in text:
-        return False
-    depth, quoted = 0, False
+    if before == _WHOLE and "(" not in text and "'" not in text:
+        return _WHOLE
+    depth, quoted = before
     for char in text:
         if char == "'":
             quoted = not quoted
         elif not quoted:
             depth += {"(": 1, ")": -1}.get(char, 0)
-    return quoted or depth > 0
+    return max(depth, 0), quoted
 
 
 def _whole(key: Scalar, pieces: list[Scalar], report: Report) -> Scalar:

@@ -52,7 +52,7 @@ class Declared:
 
     def unknown(self, kind: Kind, name: str, place: Place) -> None:
         """Report a name that nothing of a kind has, with the nearest that something has."""
-        if self.unread or any(p.code == "FC105" and p.place == place for p in self.report.problems):
+        if self.unread or self.report.has("FC105", place):
             return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
         word = WORDS.get(kind, kind)

@@ -19,9 +19,10 @@ from featurectl.spec.model_training import ModelShape
 from featurectl.spec.model_view import FeatureTestShape, FeatureViewShape
 from featurectl.spec.node import Fields, File, Items, Node
 from featurectl.spec.place import Place
+from featurectl.spec.problems import Problem
 from featurectl.spec.reader import read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
-from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError, did_you_mean
 from featurectl.spec.resolve_model import resolve_model
 from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline, resolve_test
 from featurectl.spec.resolve_source import (
@@ -66,9 +67,21 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     `schemas` is asked about each source with a path or a query: it gives the columns of one that declares none (None:
     not known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
     """
-    declared = Declared(Report())
-    files = _read_files(root, declared)
-    environments = _environments(files)
+    declared, files = Declared(Report()), _Files()
+    try:
+        rest = _load(root, files, declared, schemas)
+    except TooManyProblemsError:
+        message = f"there are more than {MOST_PROBLEMS:,} problems: what else there is was not checked"
+        declared.report.problems.append(Problem(code="FC006", message=message, place=Place(PROJECT_FILE)))
+        rest = {}, {}
+    return _repo(files, declared, rest)
+
+
+def _load(
+    root: Path, files: _Files, declared: Declared, schemas: SchemaReader | None
+) -> tuple[dict[str, FeatureTest], dict[str, int]]:
+    """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
+    _read_files(root, files, declared)
     resolve = _Resolver(declared)
     resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
     sources = _of(files, SourceShape)
@@ -84,19 +97,14 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
         declared.report.error("FC203", message, Place(PROJECT_FILE))
-    return _repo(files, environments, declared, (tests, others))
+    return tests, others
 
 
-def _repo(
-    files: _Files,
-    environments: dict[str, Environment],
-    declared: Declared,
-    rest: tuple[dict[str, FeatureTest], dict[str, int]],
-) -> Repo:
+def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest], dict[str, int]]) -> Repo:
     tests, others = rest
     return Repo(
         project=files.project.project if files.project else "",
-        environments=environments,
+        environments=_environments(files),
         entities=declared.entities,
         sources=declared.sources,
         views=declared.views,
@@ -120,8 +128,7 @@ def yaml_files(root: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _read_files(root: Path, declared: Declared) -> _Files:
-    files = _Files()
+def _read_files(root: Path, files: _Files, declared: Declared) -> None:
     paths = list(yaml_files(root))
     if root / PROJECT_FILE not in paths:
         declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
@@ -143,7 +150,6 @@ def _read_files(root: Path, declared: Declared) -> _Files:
         else:
             message = f"a file is a mapping of lists: {', '.join(LISTS)}"
             declared.report.error("FC101", message, node.span.place)
-    return files
 
 
 def _read_file(path: Path, relative: str, report: Report) -> Node | None:
@@ -215,15 +221,12 @@ class _Resolver:
         """Put what the shapes of a kind mean into a mapping by name; an object with an error is broken."""
         for shape in shapes:
             name = shape.fields.text("name")
-            before = len(self._errors())
+            before = self.declared.report.errors
             made = resolve(shape)
             if made is not None:
                 into[name] = made
-            if len(self._errors()) > before:
+            if self.declared.report.errors > before:
                 self.declared.broken.add((kind, name))
-
-    def _errors(self) -> list[object]:
-        return [p for p in self.declared.report.problems if p.severity == "error"]
 
 
 def _environments(files: _Files) -> dict[str, Environment]:

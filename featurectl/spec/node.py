@@ -39,8 +39,8 @@ class File:
         """Return the place of the characters from start to end, cut at the end of the first line."""
         line = bisect_right(self._line_starts, start)
         begin = self._line_starts[line - 1]
-        newline = self.text.find("\n", start)
-        last = max(min(end, newline if newline >= 0 else len(self.text)), start + 1)
+        newline = self._line_starts[line] - 1 if line < len(self._line_starts) else len(self.text)
+        last = max(min(end, newline), start + 1)
         return Place(self.path, line, start - begin + 1, last - begin + 1)
 
 

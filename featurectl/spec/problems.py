@@ -56,8 +56,8 @@ CODES: Final[Mapping[str, Code]] = {
     # YAML
     "FC001": Code(
         "a file can't be read as text",
-        "Files of a repository are UTF-8 and at most 5 MB. Save the file as UTF-8; cut a bigger file up: any number "
-        "of files may hold parts of the same lists.",
+        "Files of a repository are UTF-8, at most 5 MB, and hold at most a million keys, values and brackets. Save the "
+        "file as UTF-8; cut a bigger file up: any number of files may hold parts of the same lists.",
     ),
     "FC002": Code(
         "the text is not YAML",
@@ -77,6 +77,11 @@ CODES: Final[Mapping[str, Code]] = {
         "a part of YAML that repositories do without",
         "Anchors (&), aliases (*), merge keys (<<), tags (!) and several documents in a file (---) are refused: what "
         "a file says is what stands in it. Write the value out, or quote a text that begins with & * or !.",
+    ),
+    "FC006": Code(
+        "more problems than anybody reads",
+        "After 10,000 problems nothing more is checked. Mend those that are shown, and run the command again; many at "
+        "once often have one cause: a file that is no part of the repository, or a bracket that is not closed.",
     ),
     # Shape
     "FC101": Code(

@@ -20,6 +20,7 @@ from featurectl.spec.report import Report
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 32
+MAX_EVENTS: Final = 1_000_000  # keys, values, and beginnings and ends of lists and mappings: some 300 bytes each
 _LOADER: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -101,7 +102,11 @@ class _Reader:
         self._documents = 0
 
     def read(self) -> Node | None:
-        for event in _events(self._file.text):
+        for number, event in enumerate(_events(self._file.text)):
+            if number >= MAX_EVENTS:
+                message = f"the file holds more than {MAX_EVENTS:,} keys, values and brackets; cut it up"
+                self._report.error("FC001", message, Place(self._file.path))
+                return None
             self._take(event)
         return self._root
 

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
+from featurectl.nearest import nearest
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 
+MOST_PROBLEMS: Final = 10_000
+
+
+class TooManyProblemsError(Exception):
+    """There are more problems than anybody reads: nothing more is checked."""
+
 
 class Report:
-    """Problems in the order in which they were found."""
+    """Problems in the order in which they were found, and how many of them are errors."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.errors = 0
+        self._seen: set[tuple[str, Place]] = set()
 
     def add(self, problem: Problem) -> None:
-        """Add a problem; its message is one line, whatever text of the user stands in it."""
+        """Add a problem; its message is one line, whatever text of the user stands in it.
+
+        Raises:
+            TooManyProblemsError: there are `MOST_PROBLEMS` already.
+        """
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise TooManyProblemsError
         if "\n" in problem.message:
             problem = replace(problem, message=" ".join(problem.message.split()))
         self.problems.append(problem)
+        self.errors += problem.severity == "error"
+        self._seen.add((problem.code, problem.place))
+
+    def has(self, code: str, place: Place) -> bool:
+        """Return whether a problem of a code was found at a place."""
+        return (code, place) in self._seen
 
     def error(self, code: str, message: str, place: Place, *, suggestion: str = "", note: str = "") -> None:
         """Add an error."""
@@ -47,5 +68,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("windw", ["op", "windows", "column"])
     'did you mean "windows"?'
     """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near else ""

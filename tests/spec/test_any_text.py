@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -67,30 +66,6 @@ def check(root, text: str) -> Repo:
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=25).map("".join))
 def test_any_text_gives_problems_and_no_traceback(tmp_path, text):
     check(tmp_path, text.encode("utf-8", "replace").decode())
-
-
-def mutated(seed: int) -> str:
-    """Return the whole repository with some characters replaced, left out, doubled, or pieces put in."""
-    rng, text = random.Random(seed), WHOLE
-    for _ in range(rng.randint(1, 6)):
-        start = rng.randrange(len(text))
-        end = min(len(text), start + rng.randint(0, 12))
-        piece = rng.choice([*PIECES, text[start:end] * 2, "", "", rng.choice(text.split())])
-        text = text[:start] + piece + text[end:]
-    return text
-
-
-@pytest.mark.parametrize("seed", range(0, 400, 100))
-def test_a_damaged_repository_gives_problems_and_no_traceback(tmp_path, seed):
-    for number in range(seed, seed + 50):
-        check(tmp_path, mutated(number))
-
-
-@pytest.mark.stress
-@pytest.mark.parametrize("seed", range(10_000, 110_000, 10_000))
-def test_a_hundred_thousand_damaged_repositories_give_no_traceback(tmp_path, seed):
-    for number in range(seed, seed + 10_000):
-        check(tmp_path, mutated(number))
 
 
 NODES = st.recursive(

@@ -45,7 +45,8 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
     width = len(str(place.line))
     bar = paint("|", "blue")
     cut = max(place.column - _WIDEST // 2, 0) if place.column > _WIDEST else 0
-    numbers = [n for n in (place.line - 1, place.line) if n == place.line or (n > 0 and lines[n - 1].strip())]
+    above = place.line - 1
+    numbers = [n for n in (above, place.line) if n == place.line or (n > 0 and lines[n - 1][:_WIDEST].strip())]
     drawn = [f"{paint(f'{n:>{width}}', 'blue')} {bar} {_clean(lines[n - 1], cut)}".rstrip() for n in numbers]
     if place.column:
         line = lines[place.line - 1]
@@ -58,5 +59,4 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
 
 def _clean(line: str, cut: int) -> str:
     """Return what is drawn of a line: no control characters, not more than fits."""
-    shown = "".join(char if char.isprintable() else " " for char in line.rstrip("\r"))
-    return shown[cut : cut + _WIDEST]
+    return "".join(char if char.isprintable() else " " for char in line[cut : cut + _WIDEST].rstrip("\r"))

@@ -1,0 +1,44 @@
+"""The known name that somebody probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+_LONGEST: Final = 100  # characters of names that are compared: it takes the square of their length
+_MOST: Final = 200  # names that are all compared with a word
+_NEIGHBOURS: Final = 50  # of more: so many on each side among all, sorted by their beginnings and by their ends
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like a word, or an empty text when none is near; alike ones by the alphabet.
+
+    >>> nearest("windw", ["op", "windows", "column"]), nearest("x", ["windows"])
+    ('windows', '')
+    """
+    if len(word) > _LONGEST:
+        return ""
+    names = tuple(name for name in known if len(name) <= _LONGEST)
+    if len(names) > _MOST:
+        names = _neighbours(word, names)
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "")
+
+
+def _neighbours(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that begin or end most like a word."""
+    forward, backward = _sorted(names)
+    ends = [name[::-1] for name in _beside(word[::-1], backward)]
+    return tuple(dict.fromkeys([*_beside(word, forward), *ends]))
+
+
+def _beside(word: str, names: list[str]) -> list[str]:
+    at = bisect_left(names, word)
+    return names[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS]
+
+
+@lru_cache(maxsize=8)
+def _sorted(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    return sorted(names), sorted(name[::-1] for name in names)
