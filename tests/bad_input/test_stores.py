@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 REDIS = "redis://ana:secret@127.0.0.1:1/0"
+NO_PASSWORD = "postgresql://ana@127.0.0.1:1/shop"
 POSTGRES = "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2"
 BELOW_A_FILE = "data/orders.csv/folder"  # root may write anywhere, but not below a regular file
 REGISTRY, OFFLINE = "registry: sqlite:///.featurectl/registry.db", "offline: .featurectl/offline"
@@ -60,7 +61,7 @@ def test_an_unreachable_registry_is_named(live, command):
 
 
 def test_an_unreachable_database_of_a_source_is_named(shop):
-    shop.change("objects.yaml", "path: data/orders.csv\n", f'sql: {{url: "{POSTGRES}", query: "select 1"}}\n')
+    shop.change("objects.yaml", "path: data/orders.csv\n", f'sql: {{url: "{NO_PASSWORD}", query: "select 1"}}\n')
     assert shop.run("validate").code == 0
     assert shop.run("apply", "--auto-approve").code == 0
     said = shop.fails(69, "materialize", "-q")
