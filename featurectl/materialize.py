@@ -16,7 +16,7 @@ from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
-from featurectl.registry.applied import not_applied
+from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
 from featurectl.sources.failures import reading
@@ -52,22 +52,13 @@ class Run:
     table: OfflineTable
 
 
-def views_to_materialize(state: State) -> list[ObjectVersion]:
-    """Return the newest version of every view, and each older one that a model version is bound to; by name."""
-    bound = {(name, number) for m in state.model_versions for name, number in m.view_versions.items()}
-    views = [o for o in state.objects if o.kind == "feature_view"]
-    newest = {(o.name, o.version) for o in views if o.current and o == state.current("feature_view", o.name)}
-    wanted = [o for o in views if (o.name, o.version) in newest | bound]
-    return sorted(wanted, key=lambda o: (o.name, o.version))
-
-
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
     """Return the view versions to materialize among the named views, of all views when none is named.
 
     Raises:
         UsageError: no view of that name is applied.
     """
-    every = views_to_materialize(state)
+    every = served_views(state)
     known = {item.name for item in every}
     for name in names:
         if name not in known:

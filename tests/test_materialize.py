@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, TryAgainError, UsageError
-from featurectl.materialize import Run, choose_views, materialize_view, views_to_materialize
+from featurectl.materialize import Run, choose_views, materialize_view
 from featurectl.offline.delta import DeltaStore
+from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.sources.open import open_source
 from featurectl.spec.definition import SqlQuery
@@ -333,7 +334,7 @@ def _state(objects, bound):
 def test_the_newest_version_and_those_in_use_are_materialized():
     objects = [_view("a", 1, current=False), _view("a", 2, current=False), _view("a", 3), _view("b", 1)]
     state = _state(objects, [("a", 1)])
-    assert [(o.name, o.version) for o in views_to_materialize(state)] == [("a", 1), ("a", 3), ("b", 1)]
+    assert [(o.name, o.version) for o in served_views(state)] == [("a", 1), ("a", 3), ("b", 1)]
     assert [o.name for o in choose_views(state, ["b"])] == ["b"]
     with pytest.raises(UsageError, match="no feature view 'c' is applied in project p"):
         choose_views(state, ["c"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from featurectl.plan.model import Change, Stage
 from featurectl.plan.wanted import Wanted
+from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_json import load_untyped_view
@@ -60,22 +61,13 @@ def _online_versions(
         if item is not None and isinstance(item.spec, FeatureView) and is_pushed(item.spec):
             coming[new] = (item.version(new[1]), bool(change.blocked) and old != new)
     bound = {pair for m in state.model_versions for pair in m.view_versions.items()}
-    for registered in _served(state, bound):
+    for registered in served_views(state):
         key = (registered.name, registered.version)
         if key in coming or (key in leaving and key not in bound):
             continue
         if is_pushed(load_untyped_view(registered.definition)):
             yield registered, False
     yield from coming.values()
-
-
-def _served(state: State, bound: Collection[tuple[str, int]]) -> Iterator[ObjectVersion]:
-    """Yield the newest version of each view, and those that models are bound to."""
-    for item in state.objects:
-        if item.kind == "feature_view" and (
-            (item.name, item.version) in bound or state.current("feature_view", item.name) == item
-        ):
-            yield item
 
 
 def _registered(state: State) -> frozenset[tuple[str, int]]:

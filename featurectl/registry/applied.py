@@ -1,4 +1,4 @@
-"""What is said of a name that nothing applied has."""
+"""What is applied: the view versions that are kept up to date, and what is said of a name that nothing has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.errors import UsageError
-from featurectl.registry.state import Kind, State
+from featurectl.registry.state import Kind, ObjectVersion, State
 
 _MANY: Final[Mapping[Kind, str]] = {
     "entity": "entities",
@@ -14,6 +14,14 @@ _MANY: Final[Mapping[Kind, str]] = {
     "feature_view": "views",
     "model": "models",
 }
+
+
+def served_views(state: State) -> list[ObjectVersion]:
+    """Return the newest version of every view, and each older one that a model version is bound to; by name."""
+    bound = {(name, number) for m in state.model_versions for name, number in m.view_versions.items()}
+    views = [o for o in state.objects if o.kind == "feature_view"]
+    served = [o for o in views if (o.name, o.version) in bound or o == state.current("feature_view", o.name)]
+    return sorted(served, key=lambda o: (o.name, o.version))
 
 
 def not_applied(state: State, kind: Kind, name: str) -> UsageError:

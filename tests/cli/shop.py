@@ -6,9 +6,10 @@ from pathlib import Path
 
 from featurectl.apply import Author, Target, apply_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize import Run, materialize_view, views_to_materialize
+from featurectl.materialize import Run, materialize_view
 from featurectl.open import open_workspace
 from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.registry.applied import served_views
 from featurectl.spec.definition_json import load_view
 from featurectl.training.bind import view_table
 from featurectl.units import parse_instant
@@ -73,7 +74,7 @@ def apply_shop(root: Path) -> None:
 def materialize_shop(root: Path) -> None:
     """Write the offline tables."""
     with open_workspace(root, None, None) as workspace:
-        for item in views_to_materialize(workspace.state()):
+        for item in served_views(workspace.state()):
             view = load_view(item.definition)
             table = view_table(workspace.offline(), view, item.version)
             run = Run(view=view, version=item.version, reader=workspace.source(view.source), table=table)
