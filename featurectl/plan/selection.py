@@ -9,7 +9,7 @@ from featurectl.errors import UsageError
 from featurectl.facts import Registrable
 from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
 from featurectl.plan.model import Change
-from featurectl.plan.wanted import wanted_objects
+from featurectl.plan.wanted import kind_of, registrables
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.repo import Repo
 
@@ -43,8 +43,8 @@ def candidates(repo: Repo, changes: Sequence[Change]) -> list[Candidate]:
     """Return everything that can be chosen: the objects of the files, and those that the files leave out."""
     modified = {(change.object, change.name) for change in changes if change.kind != "unchanged"}
     found = [
-        _candidate(item.spec, Ref(item.kind, item.name), repo, modified=(item.kind, item.name) in modified)
-        for item in wanted_objects(repo)
+        _candidate(spec, Ref(kind_of(spec), spec.name), repo, modified=(kind_of(spec), spec.name) in modified)
+        for spec in registrables(repo)
     ]
     gone = [change for change in changes if change.kind == "removed"]
     return found + [Candidate(ref=Ref(change.object, change.name), modified=True) for change in gone]

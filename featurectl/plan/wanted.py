@@ -38,13 +38,12 @@ class Wanted:
 
 def wanted_objects(repo: Repo) -> tuple[Wanted, ...]:
     """Return every object of a repository that a registry keeps: entities, sources, views, models."""
-    specs: list[Registrable] = [
-        *repo.entities.values(),
-        *repo.sources.values(),
-        *repo.views.values(),
-        *repo.models.values(),
-    ]
-    return tuple(map(wanted_object, specs))
+    return tuple(map(wanted_object, registrables(repo)))
+
+
+def registrables(repo: Repo) -> list[Registrable]:
+    """Return what `wanted_objects` makes ready, in the same order."""
+    return [*repo.entities.values(), *repo.sources.values(), *repo.views.values(), *repo.models.values()]
 
 
 def wanted_object(spec: Registrable) -> Wanted:
