@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.plan import AllowBreaking, AllowRemove, Surroundings, shown_root
+from featurectl.cli.planner import AllowBreaking, AllowRemove, Planner
+from featurectl.cli.saved_plan import read_plan, refuse_foreign
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -49,42 +50,18 @@ def add_to(app: typer.Typer) -> None:
 
         options = tuple(f"--allow-remove {name}" for name in allow_remove or ())
         options += tuple(f"--allow-breaking {name}" for name in allow_breaking or ())
-        data: Data = "needed" if plan is None else "unread"
-        with open_workspace(call.root(), _environment(call, plan), None, data) as workspace:
+        saved = None if plan is None else read_plan(plan)
+        env = saved.environment if saved and not call.env else call.env
+        data: Data = "needed" if saved is None else "unread"
+        with open_workspace(call.root(), env, None, data) as workspace:
             target = _target(call, workspace, lock_timeout)
-            if plan is not None:
+            if plan is not None and saved is not None:
                 if select:
                     raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
-                return _apply_saved(target, _load(plan, workspace), workspace, options)
-            made = _Maker(call, workspace, tuple(select or ()), tuple(allow_remove or ()), tuple(allow_breaking or ()))
-            return _apply_files(target, made, approved=auto_approve)
-
-
-def _environment(call: Call, plan: Path | None) -> str | None:
-    """Return the environment to open: that of `--env`, else the saved plan's."""
-    return call.env if call.env or plan is None else _read(plan).environment
-
-
-def _read(path: Path) -> Plan:
-    from featurectl.plan.saved import load_plan
-
-    try:
-        return load_plan(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(f"the plan {path} can't be read: {reason}") from error
-
-
-def _load(path: Path, workspace: Workspace) -> Plan:
-    plan = _read(path)
-    if plan.environment != workspace.environment.name:
-        raise UsageError(
-            f"{path} is a plan for environment {plan.environment}, not for {workspace.environment.name}",
-            hint=f"leave out --env, or plan with --env {workspace.environment.name}",
-        )
-    if plan.project != workspace.project:
-        raise UsageError(f"{path} is a plan of project {plan.project}, this repository is {workspace.project}")
-    return plan
+                refuse_foreign(saved, plan, workspace)
+                return _apply_saved(target, saved, workspace, options)
+            planner = Planner(call, workspace, select, allow_remove, allow_breaking)
+            return _apply_files(target, planner, approved=auto_approve)
 
 
 def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
@@ -116,46 +93,20 @@ def _author(workspace: Workspace) -> Author:
     return Author(who=caller(), commit=git_commit(workspace.root), at=datetime.now(UTC))
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes the plan of the files, as often as it must."""
-
-    call: Call
-    workspace: Workspace
-    select: tuple[str, ...]
-    allow_remove: tuple[str, ...]
-    allow_breaking: tuple[str, ...]
-
-    def plan(self, author: Author, *, measured: bool) -> Plan:
-        from featurectl.plan.build import PlanRequest, plan_repo
-
-        found = Surroundings(self.call, self.workspace)
-        request = PlanRequest(
-            environment=self.workspace.environment.name,
-            repo=shown_root(self.call),
-            commit=author.commit,
-            allow_remove=self.allow_remove,
-            allow_breaking=self.allow_breaking,
-            select=self.select,
-            outside=self.workspace.outside(),
-        )
-        made = plan_repo(self.workspace.repo, self.workspace.state(), request)
-        return found.measure(made) if measured else made
-
-
-def _apply_files(target: Target, make: _Maker, *, approved: bool) -> Outcome:
+def _apply_files(target: Target, planner: Planner, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
     from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
 
-    refuse_unsupported(make.workspace.repo)
-    author = _author(make.workspace)
-    plan = make.plan(author, measured=True)
+    workspace = planner.workspace
+    refuse_unsupported(workspace.repo)
+    author, outside = _author(workspace), workspace.outside()
+    plan = planner.measure(planner.make(author.commit, outside), outside)
     if not plan.empty:
         refuse_blocked(plan)
     if plan.empty:
         return _outcome(plan, plan.serial, asked=False)
     if approved:
-        plan, state = apply_newest(target, lambda: make.plan(author, measured=False), plan, author)
+        plan, state = apply_newest(target, lambda: planner.make(author.commit, workspace.outside()), plan, author)
         return _outcome(plan, state.serial, asked=False)
     if not _approve(_drawn(plan)):
         return Outcome(

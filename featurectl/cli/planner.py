@@ -1,0 +1,106 @@
+"""The plan of the files, as `plan` shows it and `apply` runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.call import Call
+from featurectl.errors import DataError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from featurectl.open import Workspace
+    from featurectl.plan.model import Plan
+    from featurectl.plan.outside import Outside
+    from featurectl.sources.size import SourceSize
+    from featurectl.spec.definition import Source
+
+AllowRemove = Annotated[
+    list[str] | None,
+    typer.Option(help="An object that may be removed, by name or KIND:NAME; once for each.", metavar="NAME"),
+]
+AllowBreaking = Annotated[
+    list[str] | None,
+    typer.Option(help="A view that may change although a champion reads it; once for each.", metavar="NAME"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Makes the plan of a workspace's files, as often as it must; the lists are the options as they were given."""
+
+    call: Call
+    workspace: Workspace
+    select: list[str] | None
+    allow_remove: list[str] | None
+    allow_breaking: list[str] | None
+
+    def look(self) -> Outside:
+        """Return what is there outside of the registry; what can't be reached is said, and then goes unlooked."""
+        from featurectl.plan.outside import Outside
+
+        try:
+            return self.workspace.outside()
+        except StoreError as error:
+            self._say(f"what is missing there and how much work it has is not known: {error.message}")
+            return Outside(online=None, offline=self.workspace.has_offline())
+
+    def make(self, commit: str, outside: Outside) -> Plan:
+        """Return the plan of the files, which are at a commit, against the registry as it is now.
+
+        Raises:
+            UsageError: an option names nothing that it can be about.
+        """
+        from featurectl.plan.build import PlanRequest, plan_repo
+
+        request = PlanRequest(
+            environment=self.workspace.environment.name,
+            repo=os.path.relpath(self.workspace.root),
+            commit=commit,
+            allow_remove=tuple(self.allow_remove or ()),
+            allow_breaking=tuple(self.allow_breaking or ()),
+            select=tuple(self.select or ()),
+            outside=outside,
+        )
+        return plan_repo(self.workspace.repo, self.workspace.state(), request)
+
+    def measure(self, plan: Plan, outside: Outside) -> Plan:
+        """Return the plan with its effort; without, when the offline tables can't be read."""
+        if plan.unchanged:
+            return plan
+        from featurectl.effort import Measured, measure_plan
+
+        workspace = self.workspace
+        online = None if outside.online is None else workspace.online()
+        measured = Measured(offline=workspace.offline, online=online, size_of=_sizes(workspace))
+        try:
+            return measure_plan(plan, workspace.repo.views, measured)
+        except StoreError as error:
+            self._say(f"how much work the plan makes is not known: {error.message}")
+            return plan
+
+    def _say(self, text: str) -> None:
+        if not self.call.quiet:
+            sys.stderr.write(f"warning: {text}\n")
+
+
+def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:
+    """Return what tells the size of a source: of each once, however many views read it."""
+    from featurectl.sources.size import SourceSize, source_size
+
+    sizes: dict[str, SourceSize] = {}
+
+    def size_of(source: Source) -> SourceSize:
+        if source.name not in sizes:
+            try:
+                sizes[source.name] = source_size(workspace.source(source), source, workspace.root)
+            except (DataError, UsageError):  # a variable that is not set here, say
+                sizes[source.name] = SourceSize()
+        return sizes[source.name]
+
+    return size_of
