@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from featurectl.errors import UsageError
 from featurectl.nearest import nearest
 from featurectl.plan.categorise import categorise
+from featurectl.plan.known import with_registered_types
 from featurectl.plan.model import Change, Plan, Reason
 from featurectl.plan.outside import Outside
 from featurectl.plan.selection import select_changes
@@ -42,6 +43,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         UsageError: a name of `allow_remove` is not that of one object that the files leave out, one of
             `allow_breaking` not that of a view with a breaking change; or `select` chooses nothing.
     """
+    repo = with_registered_types(repo, state)
     wanted = wanted_objects(repo)
     changes = categorise(wanted, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
     _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])

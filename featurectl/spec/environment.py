@@ -12,6 +12,9 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]
 _USER = re.compile(r"(?<=://)[^:/@?#]*(?::[^@]*)?@(?:[^/?#]*@)*")
 _BARE_USER = re.compile(r"(\$\{\w+\}:?)+@")
 _SECRET = re.compile(r"://[^:/@?#]*:[^@]+@|[?&](ssl)?(password|passwd|pwd)=[^&]", re.IGNORECASE)
+_WORD = re.compile(
+    r"(?<=://)([^:/@?#\s]*:)([^@\s]+)(?=@)|([?&](?:ssl)?(?:password|passwd|pwd)=)([^&\s'\"}]+)", re.IGNORECASE
+)
 _QUERY = re.compile(r"\?(\$\{[^}]*\}|[^}])*")
 
 
@@ -46,6 +49,22 @@ def has_password(text: str) -> bool:
     (True, True)
     """
     return _SECRET.search(_VARIABLE.sub(lambda variable: variable["default"] or "", text)) is not None
+
+
+def hide_passwords(line: str) -> str:
+    """Return a line of a file with a star for each character of the passwords in its locations.
+
+    >>> hide_passwords("url: 'postgresql://ana:secret@host/db', more: redis://:${PW}@host")
+    "url: 'postgresql://ana:******@host/db', more: redis://:${PW}@host"
+    >>> hide_passwords("registry: ${URL:-postgresql:///db?password=secret}")
+    'registry: ${URL:-postgresql:///db?password=******}'
+    """
+    return _WORD.sub(_stars, line)
+
+
+def _stars(found: re.Match[str]) -> str:
+    before, word = found[1] or found[3] or "", found[2] or found[4]
+    return before + (word if _VARIABLE.sub("", word) == "" and ":-" not in word else "*" * len(word))
 
 
 def as_written(text: str, template: str, filled: str) -> str:

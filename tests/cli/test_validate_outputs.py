@@ -333,3 +333,19 @@ def test_an_output_that_is_not_there_is_told_with_those_that_are(capsys):
     assert capsys.readouterr().err == (
         "error: validate has no output 'sarf'\n  = outputs: text, concise, json, github, sarif, junit\n"
     )
+
+
+def test_a_password_in_a_file_is_in_no_output_whatever_stands_around_it(below, capsys):
+    text = """sources:
+  - name: s
+    sql: {url: "postgresql://ana:s3cret@host/db?password=s3cret", query: select 1, extra: 1}
+    event_time: at
+    wrong: 1
+    delay: 1m
+"""
+    below({"base.yaml": BASE, "x.yaml": text})
+    for output in OUTPUTS:
+        assert main(["validate", "-C", "repo", "-v", "-o", output]) == 1
+        found = capsys.readouterr()
+        assert "FC313" in found.out + found.err
+        assert "s3cret" not in found.out + found.err

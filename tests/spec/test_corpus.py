@@ -11,6 +11,7 @@ from unicodedata import combining, east_asian_width
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.spec.environment import hide_passwords
 from featurectl.spec.problems import CODES
 from tests.spec.corpus import Expected, folders, lay_out, read_case
 
@@ -104,7 +105,7 @@ def _caret_is_right(drawn: list[str], problem: Expected, lines: list[str]) -> No
     gutter = len(str(problem.line)) + len(" | ")
     shown = _between(drawn[carets - 1][gutter:], begin - gutter, end - gutter)
     if problem.text:
-        assert shown == _printable(problem.text)
+        assert shown == _printable(hide_passwords(problem.text))
     else:
         assert shown.startswith(_printable(lines[problem.line - 1][problem.column - 1 : problem.column]).rstrip())
     assert drawn[carets].endswith(f"^ {problem.suggestion}".rstrip())

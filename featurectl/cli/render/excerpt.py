@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.paint import Color, Paint
 from featurectl.cli.render.table import text_width
+from featurectl.spec.environment import hide_passwords
 
 if TYPE_CHECKING:
     from featurectl.spec.problems import Problem, Severity
@@ -58,5 +59,6 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
 
 
 def _clean(line: str, cut: int) -> str:
-    """Return what is drawn of a line: no control characters, not more than fits."""
-    return "".join(char if char.isprintable() else " " for char in line[cut : cut + _WIDEST].rstrip("\r"))
+    """Return what is drawn of a line: no password, no control characters, not more than fits."""
+    shown = hide_passwords(line)[cut : cut + _WIDEST].rstrip("\r")
+    return "".join(char if char.isprintable() else " " for char in shown)
