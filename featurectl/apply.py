@@ -1,4 +1,4 @@
-"""Make a registry match a plan: lock, look again, create what is missing outside, write all in one transaction."""
+"""Make a registry match a plan: create what is missing outside, lock, look again, write all in one transaction."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def apply_plan(target: Target, plan: Plan, author: Author) -> State:
     if plan.unchanged:
         return state
     with _lock(target, plan, author) as lock_id:
-        return _register(target, plan, author, lock_id)
+        return _register(target, plan, author, target.registry.load_state(plan.project), lock_id)
 
 
 def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
@@ -77,13 +77,13 @@ def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: A
     refuse_blocked(seen)
     create_missing(target, seen)
     with _lock(target, seen, author) as lock_id:
-        state = target.registry.load_state(seen.project)
-        if state.serial == seen.serial and state.digest() == seen.digest:
-            return seen, _register(target, seen, author, lock_id)
-        plan = make()
-        refuse_blocked(plan)
-        create_missing(target, plan)
-        return plan, _register(target, plan, author, lock_id)
+        plan, state = seen, target.registry.load_state(seen.project)
+        if state.serial != seen.serial or state.digest() != seen.digest:
+            plan = make()
+            refuse_blocked(plan)
+            create_missing(target, plan)
+            state = target.registry.load_state(plan.project)  # what `make` has looked at may be newer than the above
+        return plan, _register(target, plan, author, state, lock_id)
 
 
 def create_missing(target: Target, plan: Plan) -> None:
@@ -103,9 +103,8 @@ def _lock(target: Target, plan: Plan, author: Author) -> AbstractContextManager[
     return target.registry.lock(plan.project, holder, target.lock_timeout_s, target.waiting)
 
 
-def _register(target: Target, plan: Plan, author: Author, lock_id: str) -> State:
-    """Write everything in one transaction, while holding the lock."""
-    state = target.registry.load_state(plan.project)
+def _register(target: Target, plan: Plan, author: Author, state: State, lock_id: str) -> State:
+    """Write everything in one transaction, on top of the state that was loaded while holding the lock."""
     refuse_stale(plan, state, registry_is_new=not plan.registry_id)
     if plan.unchanged:
         return state
