@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
 from featurectl.errors import UsageError
+from featurectl.nearest import did_you_mean
 from featurectl.spec.definition import FeatureInput, FeatureView, Model
 
 Kind = Literal["entity", "source", "feature_view", "model"]
@@ -150,6 +150,4 @@ def _values(method: str, candidates: Collection[Candidate]) -> set[str]:
 
 
 def _nothing(term: str, word: str, offered: Collection[str]) -> list[Ref]:
-    near = difflib.get_close_matches(word, sorted(offered), 1)
-    hint = f'did you mean "{near[0]}"?' if near else ""
-    raise UsageError(f"--select {term!r} chooses nothing", hint=hint)
+    raise UsageError(f"--select {term!r} chooses nothing", hint=did_you_mean(word, sorted(offered)))

@@ -1,4 +1,4 @@
-"""The known name that somebody probably meant."""
+"""The known name that somebody probably meant, and the question whether they did."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if len(names) > _MOST:
         names = _neighbours(word, names)
     return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the one suggestion for a word that is not known, or an empty text when nothing is near.
+
+    >>> did_you_mean("windw", ["op", "windows", "column"])
+    'did you mean "windows"?'
+    """
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near else ""
 
 
 def _neighbours(word: str, names: tuple[str, ...]) -> tuple[str, ...]:

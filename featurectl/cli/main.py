@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gc
 import json
 import os
@@ -28,6 +27,7 @@ from featurectl.errors import (
     TryAgainError,
     UsageError,
 )
+from featurectl.nearest import nearest
 
 FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
@@ -166,8 +166,8 @@ def _usage_error(error: TyperException) -> UsageError:
     name, offered = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
     if not offered:
         return UsageError(error.format_message())
-    near = difflib.get_close_matches(name, offered, n=1)
-    return UsageError(f"No such option: {name}", hint=f"did you mean {near[0]}?" if near else "")
+    near = nearest(name, offered)
+    return UsageError(f"No such option: {name}", hint=f"did you mean {near}?" if near else "")
 
 
 def _error_text(error: FeaturectlError) -> str:

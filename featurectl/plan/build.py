@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurectl.errors import UsageError
-from featurectl.nearest import nearest
+from featurectl.nearest import did_you_mean
 from featurectl.plan.categorise import categorise
 from featurectl.plan.known import with_registered_types
 from featurectl.plan.model import Change, Plan, Reason
@@ -68,8 +68,7 @@ def _check_breaking(allowed: Sequence[str], known: Sequence[str]) -> None:
     what = "has a breaking change"
     for name in allowed:
         if name not in known:
-            near = nearest(name, known)
-            hint = f'did you mean "{near}"?' if near else f"{what}: " + (", ".join(known) or "nothing")
+            hint = did_you_mean(name, known) or f"{what}: " + (", ".join(known) or "nothing")
             raise UsageError(f"--allow-breaking {name}: nothing of that name {what}", hint=hint)
 
 

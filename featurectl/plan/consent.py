@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from featurectl.errors import UsageError
+from featurectl.nearest import did_you_mean
 from featurectl.registry.state import Kind
 
 Gone = tuple[Kind, str]
@@ -47,6 +47,5 @@ def _allowed(text: str, gone: Sequence[Gone]) -> Gone:
         hint = " ".join(f"{_OPTION} {each}" for each in sorted(map(kind_and_name, found)))
         raise UsageError(f"{_OPTION} {text}: {len(found)} objects of that name are being removed", hint=hint)
     known = list(dict.fromkeys(name for _, name in gone))
-    near = next(iter(difflib.get_close_matches(text, known, n=1)), "")
-    hint = f'did you mean "{near}"?' if near else "is being removed: " + (", ".join(known) or "nothing")
+    hint = did_you_mean(text, known) or "is being removed: " + (", ".join(known) or "nothing")
     raise UsageError(f"{_OPTION} {text}: nothing of that name is being removed", hint=hint)

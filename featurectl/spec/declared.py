@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from featurectl.nearest import did_you_mean
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
-from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.report import Report
 from featurectl.spec.scope import Issue, Part
 
 Kind = Literal["entity", "source", "feature_view", "model", "test", "pipeline", "alert", "notifier"]

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import WORDS, Declared, Kind
 from featurectl.spec.definition import FeatureTest
 from featurectl.spec.model import LISTS
@@ -22,7 +23,7 @@ from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 from featurectl.spec.reader import read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
-from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError, did_you_mean
+from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.spec.resolve_model import resolve_model
 from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline, resolve_test
 from featurectl.spec.resolve_source import (

@@ -9,8 +9,8 @@ from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from featurectl.nearest import did_you_mean
 from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from featurectl.nearest import nearest
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 
@@ -60,13 +58,3 @@ class Report:
     def note(self, code: str, message: str, place: Place, *, note: str) -> None:
         """Add what is right as it stands and worth knowing."""
         self.add(Problem(code=code, message=message, place=place, severity="note", notes=(note,)))
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the one suggestion for a word that is not known, or an empty text when nothing is near.
-
-    >>> did_you_mean("windw", ["op", "windows", "column"])
-    'did you mean "windows"?'
-    """
-    near = nearest(word, known)
-    return f'did you mean "{near}"?' if near else ""

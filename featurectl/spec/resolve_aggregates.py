@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from featurectl.expressions.tree import Expression
+from featurectl.nearest import did_you_mean
 from featurectl.spec.aggregates import AGGREGATES, aggregate_base, aggregate_name
 from featurectl.spec.declared import Declared, tell
 from featurectl.spec.definition import Derived, Feature, NamedExpression
@@ -13,7 +14,6 @@ from featurectl.spec.model_operations import listed_names
 from featurectl.spec.model_view import AggregateShape
 from featurectl.spec.node import Scalar
 from featurectl.spec.place import Place
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.scope import Part, Scope, bare_column
 from featurectl.spec.values import NAME, is_reserved
 

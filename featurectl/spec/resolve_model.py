@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from featurectl.dtypes import STRING
 from featurectl.expressions.tree import Expression
+from featurectl.nearest import did_you_mean
 from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.declared import Declared, tell
 from featurectl.spec.definition import (
@@ -38,7 +39,6 @@ from featurectl.spec.model_view import DerivedShape
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_view import check_join_keys
 from featurectl.spec.scope import Part
 from featurectl.spec.training_columns import check_columns, check_output

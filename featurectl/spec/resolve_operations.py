@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TypeGuard
 
 from featurectl.dtypes import STRING, UNKNOWN
+from featurectl.nearest import did_you_mean
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.declared import Declared, Kind
 from featurectl.spec.definition import FeatureTest, FeatureView
@@ -14,7 +15,6 @@ from featurectl.spec.model_operations import AlertShape, NotifierShape, Pipeline
 from featurectl.spec.model_view import FeatureTestShape
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
 from featurectl.spec.problems import Problem
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.values import plain_data
 from featurectl.units import counted, parse_instant

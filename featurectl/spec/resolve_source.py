@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from featurectl.dtypes import KEY_TYPES
 from featurectl.errors import DataError
 from featurectl.expressions.tree import Expression
+from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, not_run, tell
 from featurectl.spec.definition import About, CsvOptions, Entity, Freshness, NamedExpression, Source, SqlQuery
 from featurectl.spec.model_operations import listed_names
@@ -18,7 +19,6 @@ from featurectl.spec.model_source import CsvShape, EntityShape, EnvironmentShape
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.scope import Part, Scope
 from featurectl.spec.typing_source import TIMES, check_source, row_columns
 from featurectl.spec.values import is_reserved

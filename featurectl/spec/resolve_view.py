@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from featurectl.expressions.tree import Expression
+from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, tell
 from featurectl.spec.definition import About, Derived, Entity, Feature, FeatureView, Source
 from featurectl.spec.model_operations import listed_names
 from featurectl.spec.model_view import DerivedShape, FeatureShape, FeatureViewShape
 from featurectl.spec.node import Fields
 from featurectl.spec.place import Place
-from featurectl.spec.report import did_you_mean
 from featurectl.spec.resolve_aggregates import Stored, add_aggregate
 from featurectl.spec.resolve_source import freshness_of
 from featurectl.spec.scope import Part, bare_column

@@ -13,9 +13,9 @@ from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import Expression, ExpressionError, Node
+from featurectl.nearest import did_you_mean
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.node import Constant
-from featurectl.spec.report import did_you_mean
 
 Part = tuple[str, ...]  # what an issue is about: ("where",), ("select", "late"), ("derived", "trend")
 

@@ -22,8 +22,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from featurectl.nearest import did_you_mean
 from featurectl.spec.node import Fields
-from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.report import Report
 from featurectl.spec.rules import JsonSchema, Rule, together
 from featurectl.spec.values import expect, report_of
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import Source, Transform
 from featurectl.spec.model_view import FeatureViewShape
-from featurectl.spec.report import did_you_mean
 
 
 def resolve_transform(

@@ -11,10 +11,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
+from featurectl.nearest import did_you_mean
 from featurectl.spec.environment import bad_variable, has_password, has_variable
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar, Span
 from featurectl.spec.place import Place
-from featurectl.spec.report import Report, did_you_mean
+from featurectl.spec.report import Report
 from featurectl.spec.rules import JsonSchema
 from featurectl.units import parse_duration, parse_instant
 
