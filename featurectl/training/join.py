@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import polars as pl
 
@@ -23,6 +24,17 @@ from featurectl.training.spine import SpineRows
 from featurectl.units import plural
 
 _TIME = "\x00time"
+
+
+class ViewRows(Protocol):
+    """A view's rows, wherever they lie, ready to be asked for its features."""
+
+    def asked(self, features: Collection[str]) -> Table:
+        """Return the rows, with the view as far as some of its features need it.
+
+        Raises:
+            DataError: FC510, the rows lack an input of one of these features.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +67,16 @@ class BoundView:
         self._check(self.view)
         return self.stored
 
-    def asked(self, features: Collection[str]) -> FeatureView:
-        """Return the view as far as some of its features need it: all of it when the table holds all of it.
+    def asked(self, features: Collection[str]) -> Table:
+        """Return the table, with the view as far as some of its features need it: all of it where nothing is lacking.
 
         Raises:
             DataError: FC510, the table lacks an input of one of these features.
         """
+        view = self._needed(features)
+        return Table(view=view, buckets=self.stored.buckets(self.table_version), read=self.read)
+
+    def _needed(self, features: Collection[str]) -> FeatureView:
         if not self.lacking:
             return self.view
         wanted, derived = set(features), []
@@ -90,7 +106,7 @@ class BoundView:
 
 
 def join_features(
-    engine: Engine, spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, BoundView]
+    engine: Engine, spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]
 ) -> pl.DataFrame:
     """Return a column per input, in order, a row per spine row: features at the row's time, request, derived.
 
@@ -129,15 +145,10 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
     return list(groups.values())
 
 
-def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], bound: BoundView) -> dict[str, pl.Series]:
-    view = bound.asked({item.feature for item in group})
-    asked = _asked(spine, view, group[0].join)
-    table = Table(
-        view=view,
-        buckets=bound.stored.buckets(bound.table_version),
-        read=bound.read,
-    )
-    values = engine.answer(table, asked, _TIME)
+def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], rows: ViewRows) -> dict[str, pl.Series]:
+    table = rows.asked({item.feature for item in group})
+    view = table.view
+    values = engine.answer(table, _asked(spine, view, group[0].join), _TIME)
     # A model's default comes before the view's derived features, so they see it; an input that gives the same
     # feature another default, or none, sees its own.
     defaults: dict[str, object] = {}

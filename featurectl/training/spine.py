@@ -108,6 +108,16 @@ def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
     return _rows(frame.select(c for c in frame.columns if not c.startswith("\x00")), own, spine.time, origin)
 
 
+def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
+    """Return rows of a model's spine source, in the language's types and before its `select`, as a spine: all of them.
+
+    Raises:
+        DataError: an expression of `select` does not fit the columns.
+    """
+    frame = select_columns(rows, type_source(spine.source, columns_of(rows)))
+    return _rows(frame, frame, spine.time, origin)
+
+
 def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     """Return the rows of a file; its time column is `time`, else `event_time`."""
     with reading(f"spine {path}"):

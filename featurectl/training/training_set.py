@@ -12,17 +12,26 @@ from featurectl.engines.polars.columns import compile_over
 from featurectl.errors import DataError
 from featurectl.expressions.check import expression_columns
 from featurectl.spec.definition import Label, ModelInput, RequestInput
-from featurectl.training.join import BoundView, join_features
+from featurectl.training.join import BoundView, ViewRows, join_features
 from featurectl.training.spine import SpineRows, require_typed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSet:
+class TrainingRows:
     """A table for people and one for the model, row for row the same.
 
     `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
     inputs and the label in the types that it declares. `label` is the label's name, "" without one.
     """
+
+    rows: pl.DataFrame
+    values: pl.DataFrame
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """The rows of a training set, as in `TrainingRows`, with the spine and the view versions that they were made of."""
 
     rows: pl.DataFrame
     values: pl.DataFrame
@@ -44,6 +53,25 @@ def build_training_set(
     views: Mapping[str, BoundView],
     label: Label | None,
 ) -> TrainingSet:
+    """Return the training set of a spine by registered view versions; see `join_rows`."""
+    made = join_rows(engine, spine, inputs, views, label)
+    return TrainingSet(
+        rows=made.rows,
+        values=made.values,
+        spine=spine,
+        inputs=tuple(item.name for item in inputs),
+        label=made.label,
+        views=views,
+    )
+
+
+def join_rows(
+    engine: Engine,
+    spine: SpineRows,
+    inputs: Sequence[ModelInput],
+    views: Mapping[str, ViewRows],
+    label: Label | None,
+) -> TrainingRows:
     """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
 
     A label without expression, or named like a spine column, replaces that column and stands last. Request
@@ -62,14 +90,7 @@ def build_training_set(
         shown = spine.own[last.name] if label.expression is None else last
         rows, values = rows.with_columns(shown), values.with_columns(last)
     assert rows.height == values.height == spine.own.height
-    return TrainingSet(
-        rows=rows,
-        values=values,
-        spine=spine,
-        inputs=tuple(item.name for item in inputs),
-        label="" if last is None else last.name,
-        views=views,
-    )
+    return TrainingRows(rows=rows, values=values, label="" if last is None else last.name)
 
 
 def _refuse_clash(own: Collection[str], made: Sequence[str], origin: str) -> None:
