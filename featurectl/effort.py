@@ -42,7 +42,7 @@ def _effort(change: Change, view: FeatureView, plan: Plan, measured: Measured) -
     if change.old_version is None:
         return _first(view, measured)
     name = f"{view.name}@{change.old_version}"
-    table = measured.offline().table(view.name, change.old_version, view.entity.keys if view.entity else {})
+    table = measured.offline().table(view.name, change.old_version, view.key_types)
     coverage = table.coverage()
     if coverage is None:
         return _first(view, measured)

@@ -127,7 +127,7 @@ def _row_facts(view: FeatureView) -> dict[str, Fact]:
     """Return what all features of a view share: which rows there are, whose, when, and at which instants."""
     source = view.source
     columns = {view.join.get(key, key) for key in view.keys} | _clock_columns(source) | _columns(view.where)
-    facts = {f"keys.{key}": _plain(dtype) for key, dtype in (view.entity.keys if view.entity else {}).items()}
+    facts = {f"keys.{key}": _plain(dtype) for key, dtype in view.key_types.items()}
     facts |= {f"join.{key}": _plain(view.join.get(key, key)) for key in view.keys}
     facts |= {f"source.{field}": fact for field, fact in _clock_facts(source).items()}
     facts |= _reads(source, sorted(columns))

@@ -221,9 +221,9 @@ def source_rows(view: FeatureView, rows: Sequence[Mapping[str, object]]) -> pl.D
 
 def _known_types(view: FeatureView) -> dict[str, str]:
     """Return the types of the source's columns, with those that the view alone fixes: clocks, keys of unknown type."""
-    source, entity = view.source, view.entity
+    source = view.source
     columns = source.columns or {}
-    keys = {view.join[key]: dtype for key, dtype in entity.keys.items()} if entity else {}
+    keys = {view.join[key]: dtype for key, dtype in view.key_types.items()}
     types = {name: dtype for name, dtype in keys.items() if columns.get(name, UNKNOWN) == UNKNOWN}
     types |= {name: TIMESTAMP for name in (source.event_time, source.available_at) if name is not None}
     made = {item.name for item in source.select}
@@ -232,7 +232,7 @@ def _known_types(view: FeatureView) -> dict[str, str]:
 
 def spine_rows(view: FeatureView, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     """Return the spine of a test: the view's entity keys and `time`."""
-    types = {**(view.entity.keys if view.entity else {}), _TIME: TIMESTAMP}
+    types = {**view.key_types, _TIME: TIMESTAMP}
     return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in types.items()])
 
 

@@ -158,7 +158,7 @@ def read_offline(
     """
     if table.version() is None:
         raise _never_materialized(view.name)
-    keys = view.entity.keys if view.entity else {}
+    keys = view.key_types
     wanted = pl.DataFrame([pl.Series(name, [entity[name]]).cast(polars_dtype(t)) for name, t in keys.items()])
     parts = (table.read(bucket=bucket) for bucket in range(table.buckets()))
     rows = [part.join(wanted, on=view.keys, how="semi", maintain_order="left") if keys else part for part in parts]
@@ -280,7 +280,7 @@ def _result(task: _Task, sent: int, added: int, computed_at: datetime) -> PushRe
 
 
 def _key_schema(view: FeatureView) -> dict[str, pl.DataType]:
-    return {name: polars_dtype(dtype) for name, dtype in (view.entity.keys if view.entity else {}).items()}
+    return {name: polars_dtype(dtype) for name, dtype in view.key_types.items()}
 
 
 def _one_row(now: datetime) -> pl.DataFrame:

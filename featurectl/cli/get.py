@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
         name, number = split_version(view)
         with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
             bound = bind_view(workspace.offline(), registered_view(workspace.state(), name, number))
-            entity = parse_entity(bound.view.entity.keys if bound.view.entity else {}, key or [])
+            entity = parse_entity(bound.view.key_types, key or [])
             answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)
         text = _text(bound.label, key or [], answer, offline=offline)
         return Outcome(text=text, result=_json(bound, key or [], answer, offline=offline))

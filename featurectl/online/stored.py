@@ -22,7 +22,7 @@ def online_view(view: FeatureView, version: int, project: str, env: str) -> Onli
         env=env,
         view=view.name,
         version=version,
-        keys=view.entity.keys if view.entity else {},
+        keys=view.key_types,
         features={name: dtype for name, dtype in stored_types(view).items() if dtype is not None},
         versioned_by="computed" if view.kind == "event" else "event",
         meanings={f.name: fingerprints[f.name][:_MEANING_DIGITS] for f in view.features if f.dtype is not None},

@@ -184,7 +184,12 @@ class FeatureView:
     @property
     def keys(self) -> tuple[str, ...]:
         """The entity's key names in order; empty for a view without an entity."""
-        return tuple(self.entity.keys) if self.entity else ()
+        return tuple(self.key_types)
+
+    @property
+    def key_types(self) -> Mapping[str, str]:
+        """The entity's keys and their types, in order; empty for a view without an entity."""
+        return self.entity.keys if self.entity else {}
 
     def dtype_of(self, feature: str) -> str | None:
         """Return the type of a stored or derived feature; KeyError when the view has none of that name."""

@@ -126,7 +126,7 @@ def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | N
         name=shape.name,
         view=view,
         rows=_values(shape, "rows", dict(view.source.columns or {})),
-        spine=_values(shape, "spine", dict(view.entity.keys) if view.entity else {}),
+        spine=_values(shape, "spine", view.key_types),
         expect=_values(shape, "expect", {n: view.dtype_of(n) or UNKNOWN for n in feature_names(view)}),
         place=shape.fields.head,
     )
@@ -169,7 +169,7 @@ def _check_rows(shape: FeatureTestShape, view: FeatureView, declared: Declared) 
 
 
 def _check_spine(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> None:
-    keys = view.entity.keys if view.entity else {}
+    keys = view.key_types
     for row in _mappings(shape, "spine"):
         _check_time(row, TIME, "spine row", declared)
         for name in row.nodes:

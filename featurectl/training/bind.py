@@ -43,7 +43,7 @@ def registered_model(state: State, name: str) -> Model:
 
 def view_table(offline: OfflineStore, view: FeatureView, version: int) -> OfflineTable:
     """Return the handle of a view version's offline table."""
-    return offline.table(view.name, version, view.entity.keys if view.entity else {})
+    return offline.table(view.name, version, view.key_types)
 
 
 def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:

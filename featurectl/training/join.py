@@ -128,7 +128,7 @@ def join_features(
 
 def _asked(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
     """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
-    keys = view.entity.keys if view.entity else {}
+    keys = view.key_types
     columns = [
         cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()
