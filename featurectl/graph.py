@@ -40,10 +40,6 @@ class Graph:
                 used.setdefault(item, set()).add(user)
         return _reach(ref, {key: frozenset(users) for key, users in used.items()})
 
-    def used_by(self, ref: Ref) -> tuple[Ref, ...]:
-        """Return what is made of an object directly, sorted by kind and name."""
-        return tuple(sorted(user for user, needed in self.needs.items() if ref in needed))
-
 
 def build_graph(views: Iterable[FeatureView], models: Iterable[Model]) -> Graph:
     """Return the graph of some views and models, down to their entities and sources."""

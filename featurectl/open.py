@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from featurectl.errors import ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand, shown_location
 from featurectl.spec.load import load_repo
-from featurectl.spec.problems import Problem
 from featurectl.spec.repo import Environment, Repo
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ class Workspace:
     environment: Environment
     now: datetime
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    warnings: tuple[Problem, ...] = ()
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -200,5 +198,4 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
         repo=replace(repo, not_in_this_version=not_run),
         environment=environment,
         now=as_of or environment.now or datetime.now(UTC),
-        warnings=tuple(repo.problems),
     )

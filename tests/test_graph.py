@@ -20,8 +20,8 @@ def test_sources_feed_views_and_views_feed_models(tmp_path):
     repo = load(tmp_path, {"base.yaml": BASE, "m.yaml": MODEL})
     graph = build_graph(repo.views.values(), repo.models.values())
     delays, facts, model = Ref("feature_view", "delays"), Ref("feature_view", "facts"), Ref("model", "m")
-    assert graph.used_by(Ref("source", "arrivals")) == (delays,)
-    assert graph.used_by(facts) == (model,)
+    assert [user for user, needed in graph.needs.items() if Ref("source", "arrivals") in needed] == [delays]
+    assert graph.downstream(facts) == {model}
     assert graph.downstream(Ref("entity", "carrier")) == {delays, model}
     assert graph.downstream(model) == frozenset()
     assert graph.upstream(model) == {
