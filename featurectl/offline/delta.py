@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
@@ -18,7 +19,6 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from polars.exceptions import PolarsError
 
 from featurectl.engines.polars.hashing import bucket_of
-from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
@@ -100,8 +100,8 @@ class ViewTable:
             rows=rows,
             size_bytes=size,
             files=files.height,
-            oldest_event=_bound(files, "min").min(),  # type: ignore[arg-type]
-            newest_event=_bound(files, "max").max(),  # type: ignore[arg-type]
+            oldest_event=_event(files, "min"),
+            newest_event=_event(files, "max"),
         )
 
     def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
@@ -245,10 +245,13 @@ class ViewTable:
             raise StoreError(f"the offline table {self.shown} can't be {done}: {reason}", code="FC603") from error
 
 
-def _bound(files: pl.DataFrame, side: str) -> pl.Series:
-    """The least or greatest event time of each file; empty when the log has none."""
+def _event(files: pl.DataFrame, side: Literal["min", "max"]) -> datetime | None:
+    """The least or greatest event time of all files; None when the log has none."""
     name = f"{side}.{EVENT_TIME}"
-    return files[name] if name in files.columns else pl.Series(name, [], dtype=INSTANT)
+    if name not in files.columns:
+        return None
+    found = files[name].min() if side == "min" else files[name].max()
+    return found if isinstance(found, datetime) else None
 
 
 def _files(table: DeltaTable) -> pl.DataFrame:

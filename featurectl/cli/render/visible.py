@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 Json = TypeVar("Json")
 
@@ -36,10 +36,14 @@ def visible_leaves(document: Json) -> Json:
     >>> print(visible_leaves({"a": ["\x07", 1]})["a"][0])
     \x07
     """
-    if isinstance(document, str):
-        return visible(document)  # type: ignore[return-value]
-    if isinstance(document, dict):
-        return {key: visible_leaves(value) for key, value in document.items()}  # type: ignore[return-value]
-    if isinstance(document, list):
-        return [visible_leaves(value) for value in document]  # type: ignore[return-value]
-    return document
+    return cast("Json", _visible(document))  # the same shape
+
+
+def _visible(value: object) -> object:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {key: _visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    return value
