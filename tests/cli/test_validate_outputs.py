@@ -303,7 +303,6 @@ def at(location):
     return unquote(place["artifactLocation"]["uri"]), place["region"]["startLine"], place["region"]["startColumn"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names of files are texts there")
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_file_whose_name_is_no_text_is_named_all_the_same(below, capsys, output):
     folder = below({"base.yaml": BASE})
