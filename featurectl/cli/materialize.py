@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
-from featurectl.cli.push import push_applied
+from featurectl.cli.push import fails_for_all, push_applied
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, StoreError
+from featurectl.errors import FeaturectlError
 
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
@@ -78,7 +78,7 @@ def _run(work: _Work, chosen: Sequence[ObjectVersion]) -> list[ViewRun]:
         work.workspace.online()  # an address that is none is told before anything is read
     runs: list[ViewRun] = []
     for item in chosen:
-        if runs and (runs[-1].skipped or _is_online(runs[-1].error)):
+        if runs and (runs[-1].skipped or fails_for_all(runs[-1].error)):
             runs.append(ViewRun(view=item.name, version=item.version, skipped=True))
             continue
         work.call.progress.start(f"materialize {item.name}@{item.version}")
@@ -86,11 +86,6 @@ def _run(work: _Work, chosen: Sequence[ObjectVersion]) -> list[ViewRun]:
         work.call.progress.done(describe_run(runs[-1]))
         work.clocks.tell()
     return runs
-
-
-def _is_online(error: FeaturectlError | None) -> bool:
-    """Return whether it is the online store that failed, which is the same for every view."""
-    return isinstance(error, StoreError) and error.code == "FC602"
 
 
 def _one(work: _Work, item: ObjectVersion) -> ViewRun:

@@ -54,8 +54,8 @@ def add_to(app: typer.Typer) -> None:
                     pushed.append((item, push_applied(workspace, bound, call.progress)))
                 except FeaturectlError as error:
                     failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
-                    if isinstance(error, StoreError) and error.code == "FC602":
-                        break  # the online store is the same for every view
+                    if fails_for_all(error):
+                        break
         rows = [_cells(item, result) for item, result in pushed]
         text = "\n".join(render_table(_HEAD, rows)) if rows else ""
         if not chosen:
@@ -94,6 +94,11 @@ def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | No
         now=workspace.now,
     )
     return push_view(request, progress)
+
+
+def fails_for_all(error: FeaturectlError | None) -> bool:
+    """Return whether it is the online store that failed, which is the same for every view."""
+    return isinstance(error, StoreError) and error.code == "FC602"
 
 
 def _cells(item: ObjectVersion, result: PushResult) -> list[str]:

@@ -20,6 +20,11 @@ ana,2026-01-06,2026-01-06T10:00:00Z,10.5
 ana,2026-01-07,2026-01-07T10:00:00Z,1.5
 ben,2026-01-01,2025-12-31T23:00:00Z,4
 """
+PROJECT = f"""
+project: shop
+environments:
+  dev: {{registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: {NOW}}}
+"""  # of tests that have objects of their own
 FILES = {
     "featurectl.yaml": f"""
 project: shop

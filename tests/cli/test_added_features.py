@@ -8,12 +8,8 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
+from tests.cli.shop import PROJECT
 
-PROJECT = """
-project: shop
-environments:
-  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: 2026-01-08T00:00:00Z}
-"""
 OBJECTS = """
 entities: [{name: key, keys: {k: string}}]
 sources:
