@@ -10,7 +10,7 @@ from typing import Final
 
 _LONGEST: Final = 100  # characters of names that are compared: it takes the square of their length
 _MOST: Final = 200  # names that are all compared with a word
-_NEIGHBOURS: Final = 50  # of more: so many on each side among all, sorted by their beginnings and by their ends
+_NEIGHBOURS: Final = 20  # of more: so many on each side among all, sorted by their beginnings and by their ends
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from featurectl.nearest import did_you_mean
+from featurectl.nearest import nearest
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.place import Place
@@ -30,6 +30,7 @@ class Declared:
 
     report: Report
     entities: dict[str, Entity] = field(default_factory=dict)
+    keyed: dict[str, Entity] = field(default_factory=dict)  # the first entity that has a key of the name
     sources: dict[str, Source] = field(default_factory=dict)
     views: dict[str, FeatureView] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
@@ -57,8 +58,8 @@ class Declared:
             return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
         word = WORDS.get(kind, kind)
-        suggestion = did_you_mean(name, known)
-        near = next((n for n in known if f'"{n}"' in suggestion), None)
+        near = nearest(name, known)
+        suggestion = f'did you mean "{near}"?' if near else ""
         related = ((known[near], f'{word} "{near}" is declared here'),) if near else ()
         names = ", ".join(sorted(known)[:12]) if known else "there is none"
         self.report.add(

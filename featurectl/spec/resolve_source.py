@@ -72,15 +72,15 @@ def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:
             message = f'"{key}" is a column that every view has, it can\'t be a key'
             note = f"give the key another name: `join: {{NAME: {key}}}` of a view maps it to the column of the source"
             declared.report.error("FC105", message, keys.keys[key].place, note=note)
-        for other in declared.entities.values():
-            if key not in other.keys:
-                continue
-            if other.keys[key] != dtype:
-                first = declared.places[("entity", other.name, "keys", key)]
-                message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
-                declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
-            break  # the first that has the key says its type
-    return Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
+        other = declared.keyed.get(key)
+        if other is not None and other.keys[key] != dtype:
+            first = declared.places[("entity", other.name, "keys", key)]
+            message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
+            declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
+    entity = Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
+    for key in entity.keys:
+        declared.keyed.setdefault(key, entity)
+    return entity
 
 
 def about_of(shape: EntityShape | SourceShape) -> About:
