@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests import run_feature_tests
+from featurectl.feature_tests.run import run_feature_tests
 from featurectl.open import load_checked
 
 PROJECT = """

@@ -4,7 +4,7 @@ import pytest
 
 from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests import run_feature_tests
+from featurectl.feature_tests.run import run_feature_tests
 from featurectl.sources.open import read_schema
 from featurectl.spec.load import load_repo
 

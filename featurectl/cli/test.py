@@ -20,14 +20,13 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.render.files import Files
         from featurectl.cli.render.github import write_step_summary
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.feature_tests import refuse_model_tests, run_feature_tests
+        from featurectl.feature_tests.run import run_feature_tests
         from featurectl.open import load_checked
 
         repo = load_checked(call.root())
         begin = time.perf_counter()
         results = run_feature_tests(PolarsEngine(), repo.tests.values())
         seconds = time.perf_counter() - begin
-        results += refuse_model_tests(repo.places)
         files = Files(call)
         if call.output == "github":
             write_step_summary(f"### featurectl test\n\n{render.results_markdown(results, files)}\n\n")

@@ -305,3 +305,20 @@ class FeatureTest:
     spine: tuple[Mapping[str, object], ...]
     expect: tuple[Mapping[str, object], ...]
     place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTest:
+    """A unit test of a model: rows of its views' sources in, columns of its training set out.
+
+    `views` are those that the model reads, `rows` those of each source that has any, by its name. The spine's rows hold
+    its columns, the time by its name in the spine. Values are as in `FeatureTest`.
+    """
+
+    name: str
+    model: Model
+    views: Mapping[str, FeatureView]
+    rows: Mapping[str, tuple[Mapping[str, object], ...]]
+    spine: tuple[Mapping[str, object], ...]
+    expect: tuple[Mapping[str, object], ...]
+    place: Place

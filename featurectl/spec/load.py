@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import WORDS, Declared, Kind
-from featurectl.spec.definition import FeatureTest
+from featurectl.spec.definition import FeatureTest, ModelTest
 from featurectl.spec.model import LISTS
 from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape
 from featurectl.spec.model_source import EntityShape, ProjectShape, SourceShape
@@ -25,7 +25,7 @@ from featurectl.spec.reader import read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
 from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.spec.resolve_model import resolve_model
-from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline, resolve_test
+from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline
 from featurectl.spec.resolve_source import (
     SchemaReader,
     check_history,
@@ -33,6 +33,7 @@ from featurectl.spec.resolve_source import (
     resolve_environment,
     resolve_source,
 )
+from featurectl.spec.resolve_tests import resolve_test
 from featurectl.spec.resolve_view import resolve_view
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import describe
@@ -80,7 +81,7 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
 
 def _load(
     root: Path, files: _Files, declared: Declared, schemas: SchemaReader | None
-) -> tuple[dict[str, FeatureTest], dict[str, int]]:
+) -> tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]:
     """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
     _read_files(root, files, declared)
     resolve = _Resolver(declared)
@@ -92,7 +93,7 @@ def _load(
     views = _of(files, FeatureViewShape)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
-    tests: dict[str, FeatureTest] = {}
+    tests: dict[str, FeatureTest | ModelTest] = {}
     resolve.all(_of(files, FeatureTestShape), tests, "test", lambda s: resolve_test(s, declared))
     others = _check_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
@@ -101,7 +102,7 @@ def _load(
     return tests, others
 
 
-def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest], dict[str, int]]) -> Repo:
+def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]) -> Repo:
     tests, others = rest
     return Repo(
         project=files.project.project if files.project else "",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.model_source import FreshnessShape
-from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.rules import Apart, GoesWith, JsonSchema, Needs, OneOf, Rule
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
@@ -31,7 +31,11 @@ from featurectl.spec.values import (
     Text,
     Whole,
     Window,
+    describe,
+    fail,
     one_of,
+    read_items,
+    read_plain,
     read_text,
     words_schema,
 )
@@ -191,18 +195,50 @@ class FeatureViewShape(Shape):
     tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
+def _read_test_rows(node: object, info: ValidationInfo) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of a feature test by the name of their source; those of a list under no name."""
+    if not isinstance(node, Fields | Items):
+        fail(info, "FC101", f"expected a list, or a mapping of lists, found {describe(node)}", node)
+    lists = node.nodes if isinstance(node, Fields) else {"": node}
+    return {name: [read_plain(item, info) for item in read_items(items, info)] for name, items in lists.items()}
+
+
+_ROWS_SCHEMA: JsonSchema = {"type": "array", "items": {"type": "object"}}
+TestRows = Annotated[
+    dict[str, list[dict[str, object]]],
+    PlainValidator(_read_test_rows),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _ROWS_SCHEMA,
+                {
+                    "type": "object",
+                    "propertyNames": {"pattern": NAME_SCHEMA["pattern"]},
+                    "additionalProperties": _ROWS_SCHEMA,
+                },
+            ]
+        }
+    ),
+]
+
+
 class FeatureTestShape(Shape):
     """A unit test of features: rows in, values out. `featurectl test` runs it without any store."""
 
     what: ClassVar[str] = "test"
     rules: ClassVar[tuple[Rule, ...]] = (OneOf(("view", "model")),)
     name: Text = Field(description="What holds, as a sentence.")
-    rows: Listed[PlainData] = Field(
+    rows: TestRows = Field(
         description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay."
+        " A model whose views read several sources needs a mapping: each source's name and its rows."
     )
-    spine: Some[PlainData] = Field(description="The questions: the entity's keys and a `time` each.")
+    spine: Some[PlainData] = Field(
+        description="The questions: the entity's keys and a `time` each. Of a model: the columns of its spine that it "
+        "needs for what is expected, and the time under its own name or `time`."
+    )
     expect: Some[PlainData] = Field(
-        description="The answer to each question, in order: the features to compare with their values."
+        description="The answer to each question, in order: the features to compare with their values. Of a model: "
+        "columns of its training set."
     )
     view: Name | None = Field(None, description="The feature view to test.")
     model: Name | None = Field(None, description="The model whose features to test.")

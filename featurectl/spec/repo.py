@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from featurectl.spec.definition import Entity, FeatureTest, FeatureView, Model, Source
+from featurectl.spec.definition import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 
@@ -43,7 +43,7 @@ class Repo:
     sources: Mapping[str, Source] = field(default_factory=dict)
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
-    tests: Mapping[str, FeatureTest] = field(default_factory=dict)
+    tests: Mapping[str, FeatureTest | ModelTest] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     problems: tuple[Problem, ...] = ()
     not_in_this_version: tuple[Problem, ...] = ()

@@ -76,6 +76,7 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
     _spine_places(shape, inputs)
     typed, issues = check_model(model, spine.source.columns, _views(model, declared))
     if any(("feature_view", name) in declared.broken for name in inputs.views):
+        declared.broken.add(("model", shape.name))  # it may lack columns
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
     given = {f'no column "{name}"' for name, _ in inputs.columns}
     issues = [i for i in issues if not (i.part == ("label", "expr") and i.message in given)]  # FC308 tells it better

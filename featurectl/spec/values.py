@@ -204,7 +204,8 @@ def plain_data(node: Node) -> object:
     return node.value
 
 
-def _read_plain(node: object, info: ValidationInfo) -> dict[str, object]:
+def read_plain(node: object, info: ValidationInfo) -> dict[str, object]:
+    """Return a mapping as plain data."""
     return {key: plain_data(value) for key, value in expect(Fields, node, info).nodes.items()}
 
 
@@ -329,7 +330,7 @@ Number = Annotated[float, PlainValidator(read_number), WithJsonSchema({"type": "
 AnyConstant = Annotated[
     Constant, PlainValidator(read_constant), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
 ]
-PlainData = Annotated[dict[str, object], PlainValidator(_read_plain), WithJsonSchema({"type": "object"})]
+PlainData = Annotated[dict[str, object], PlainValidator(read_plain), WithJsonSchema({"type": "object"})]
 
 
 class _ItemOrList:

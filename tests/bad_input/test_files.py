@@ -136,7 +136,6 @@ def test_the_time_of_a_row_has_its_name_alone(shop):
 
 PLAIN_SPINE = "{source: asks, time: at, label: {name: paid}}"
 SOON = "{name: back, entity: customer, source: orders, op: count, horizon: 1d, expr: count > 0}"
-TEST = "{name: t, model: pays, rows: [], spine: [{customer: a, time: 2026-01-01}], expect: [{count_7d: 0}]}"
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
     ("checks are", "path: data/asks.csv,", "path: data/asks.csv, checks: [{column: n, not_null: true}],"),
@@ -155,7 +154,6 @@ NOT_RUN = [
     ("alerts are", "models:", ALERTS := "alerts: [{name: a, when: psi > 0.2 in 5m, severity: info, notify: [ops]}]\n"
      "notifiers: [{name: ops, email: a@example.com}]\nmodels:"),
     ("notifiers are", "models:", ALERTS),
-    ("tests of a model's features are", "models:", f"tests: [{TEST}]\nmodels:"),
     ("transforms are", "features: [amount]", "transform: t.py:f, features: [{name: amount, type: float64}]"),
 ]  # fmt: skip
 

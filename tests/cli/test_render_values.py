@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.cli.render.values import show_pair, show_value
-from featurectl.feature_tests import Cell
+from featurectl.feature_tests.results import Cell
 from featurectl.spec.node import File
 from featurectl.spec.reader import read_nodes
 from featurectl.spec.report import Report

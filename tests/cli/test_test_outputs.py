@@ -54,6 +54,29 @@ FAILING = """tests:
     spine: [{carrier: AA, time: 2026-01-01T00:00:00Z}]
     expect: [{count_1d: 0}]
 """
+MODEL = """models:
+  - name: late
+    spine: {source: flights, time: at, label: {name: is_late, expr: arr_delay > 15}}
+    features:
+      - {view: delays, prefix: c_, features: [count_1d]}
+      - {view: facts, join: {airport: origin}, features: [alt]}
+      - {view: hopping, prefix: h_, features: [count_1d]}
+tests:
+  - name: of two sources
+    model: late
+    rows:
+      arrivals: [{carrier: AA, at: 2026-01-01T08:00:00Z, delay: 20}]
+      airports: [{airport: JFK, alt: 13}]
+    spine: [{carrier: AA, origin: JFK, arr_delay: 20, time: 2026-01-01T12:00:00Z}]
+    expect: [{c_count_1d: 1, alt: 12, is_late: false}]
+  - name: of a view that does not run
+    model: late
+    rows: []
+    spine: [{carrier: AA, time: 2026-01-01T12:00:00Z}]
+    expect: [{h_count_1d: 0}]
+feature_views:
+  - {name: hopping, entity: carrier, source: arrivals, hop: 1h, aggregates: [{op: count, windows: [1d]}]}
+"""
 HOPPING = """feature_views:
   - {name: hopping, entity: carrier, source: arrivals, hop: 1h, aggregates: [{op: count, windows: [1d]}]}
 """
@@ -139,21 +162,10 @@ def test_junit_counts_what_fails_and_what_can_not_be_run(below, capsys):
     assert failure.text.startswith("repo/tests/b.yaml:2:11\n   row  column")
 
 
-def test_tests_of_a_models_features_are_failures_of_this_version(below, capsys):
-    model = """models:
-  - {name: m, spine: {source: arrivals, time: at, label: {name: l, expr: delay > 1}}, features: [{delays: "*"}]}
-tests:
-  - name: of a model
-    model: m
-    rows: []
-    spine: [{carrier: AA, time: 2026-01-01T00:00:00Z}]
-    expect: [{count_1d: 0}]
-"""
-    below({"base.yaml": BASE, "m.yaml": model, "tests/a.yaml": PASSING})
-    document = json.loads(output_of(capsys, "json", code=1))
-    assert (document["result"]["passed"], document["result"]["failed"]) == (1, 1)
-    assert document["result"]["tests"][1]["error"]["code"] == "FC402"
-    assert document["result"]["tests"][1]["place"] == "repo/m.yaml:4:11"
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_tests_of_a_model_look_like_this(below, capsys, output):
+    below({"base.yaml": BASE, "tests/a.yaml": PASSING, "tests/m.yaml": MODEL})
+    assert_golden(f"test_model.{OUTPUTS[output]}", output_of(capsys, output, code=1))
 
 
 @pytest.mark.parametrize("output", OUTPUTS)

@@ -52,7 +52,6 @@ NOT_RUN = {
     "a trainer's `run` is": "`trainer.run`",
     "validation on another source is": "`validation: {source: ...}`",
     "labels with a horizon are": "`horizon`",
-    "tests of a model's features are": "`model:`",
     "pipelines are": "`pipelines`",
     "alerts are": "`alerts`",
     "notifiers are": "`notifiers`",

@@ -332,8 +332,6 @@ models:
     gates: {min_auc: 0.6, robustness: {noise: 0.1}, slices: [carrier]}
     canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}
     trainer: {run: python train.py, validation: {source: flights}}
-tests:
-  - {name: t, model: m, rows: [], spine: [{carrier: AA, time: 2013-01-01}], expect: [{trend: null}]}
 """
     repo = load(tmp_path, {"base.yaml": BASE, "x.yaml": text})
     assert repo.errors == ()
@@ -342,7 +340,6 @@ tests:
         (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"), (8, "hop is"),
         (8, "retention is"), (9, "approx_count_distinct is"), (15, "labels with a horizon are"), (17, "gates are"),
         (18, "a canary is"), (19, "a trainer's `run` is"), (19, "validation on another source is"),
-        (21, "tests of a model's features are"),
     ]  # fmt: skip
     assert {p.code for p in repo.not_in_this_version} == {"FC402"}
 

@@ -9,7 +9,7 @@ from featurectl.cli.render.github import Annotation, draw_annotations, draw_tabl
 from featurectl.cli.render.junit import Case, Suite, Trouble, draw_junit
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.values import show_pair
-from featurectl.feature_tests import Cell, FeatureTestResult
+from featurectl.feature_tests.results import Cell, FeatureTestResult
 
 NONE = "No feature tests. They stand in a list `tests:` of any file."
 _HEAD = ("", "row", "column", "expected", "actual")
@@ -21,7 +21,7 @@ def render_results(results: Sequence[FeatureTestResult], files: Files, seconds: 
         return NONE
     lines = []
     for result in results:
-        lines.append(f"{'ok' if result.passed else 'FAIL':<5}{result.view}: {result.name}")
+        lines.append(f"{'ok' if result.passed else 'FAIL':<5}{result.subject}: {result.name}")
         if not result.passed:
             lines += [f"     {line}".rstrip() for line in _explained(result, files)]
     return "\n".join([*lines, "", counts(results, seconds)])
@@ -48,7 +48,8 @@ def _result_json(result: FeatureTestResult, files: Files) -> dict[str, object]:
     error, place = result.error, result.place
     return {
         "name": result.name,
-        "view": result.view,
+        "view": result.view or None,
+        "model": result.model or None,
         "place": files.shown_place(place),
         "path": files.shown(place.path),
         "line": place.line,
@@ -72,7 +73,7 @@ def draw_github(results: Sequence[FeatureTestResult], files: Files) -> str:
         Annotation(
             level="error",
             place=files.place_in_checkout(result.place),
-            title=f"{result.view}: {result.name}",
+            title=f"{result.subject}: {result.name}",
             message="\n".join(_sentences(result)),
         )
         for result in failed
@@ -84,7 +85,7 @@ def results_markdown(results: Sequence[FeatureTestResult], files: Files) -> str:
     """Return the counts, and a Markdown table of what differs."""
     rows = []
     for result in results:
-        about = (f"{result.view}: {result.name}", f"`{files.place_in_checkout(result.place)}`")
+        about = (f"{result.subject}: {result.name}", f"`{files.place_in_checkout(result.place)}`")
         if result.error is not None:
             rows.append((*about, "", "", "", f"{_code(result)}: {result.error.message}"))
         rows += [(*about, str(cell.row), cell.column, *show_pair(cell)) for cell in result.differences]
@@ -119,7 +120,7 @@ def _case(result: FeatureTestResult, files: Files) -> Case:
             message=f"{first} (and {len(more)} more)" if more else first,
             text="\n".join(_explained(result, files)),
         )
-    return Case(group=result.view, name=result.name, seconds=result.seconds, trouble=trouble)
+    return Case(group=result.subject, name=result.name, seconds=result.seconds, trouble=trouble)
 
 
 def _code(result: FeatureTestResult) -> str:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from datetime import datetime
 
-from featurectl.feature_tests import Cell
+from featurectl.feature_tests.results import Cell
 from featurectl.spec.node import scalar_value
 from featurectl.units import format_iso
 

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests import Cell, TypedViews, compare_cells, join_tests, run_feature_tests, source_rows
+from featurectl.feature_tests.results import Cell
+from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
+from featurectl.feature_tests.tables import TypedViews, source_rows
 from featurectl.spec.definition import FeatureTest, Transform
 from featurectl.spec.place import Place
 from tests.definitions import ARRIVALS, DELAYS

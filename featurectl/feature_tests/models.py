@@ -1,0 +1,145 @@
+"""Tests of a model: its training set at the rows of a spine, from rows in memory, by the code that makes all others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from featurectl.dtypes import INT64, UNKNOWN
+from featurectl.engines.base import Engine, Table
+from featurectl.errors import PlanError
+from featurectl.expressions.check import expression_columns
+from featurectl.feature_tests.results import Cell, cells_of
+from featurectl.feature_tests.tables import TypedViews, all_typed, table_of, view_table
+from featurectl.feature_tests.views import TEST, keyed, marked, refuse_parts
+from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput, ModelTest, Spine
+from featurectl.spec.tested_model import given_selects, given_types, needed_inputs
+from featurectl.training.bind import view_names
+from featurectl.training.spine import SpineRows, spine_of_rows
+from featurectl.training.training_set import join_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsInMemory:
+    """A view with its rows, in the form of its offline table."""
+
+    view: FeatureView
+    rows: pl.DataFrame
+
+    def asked(self, features: Collection[str]) -> Table:
+        """Return the rows with the whole view: they lack nothing."""
+        del features
+        return Table(view=self.view, buckets=1, read=lambda _: self.rows)
+
+
+def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[Cell, ...]:
+    """Return every value that a test compares, in the order of rows and of columns as written.
+
+    Only what these values are made of is computed.
+
+    Raises:
+        DataError: FC504, a value of the test does not fit the column's type; FC503, the spine lacks a column.
+        PlanError: FC402, what is expected has a part that this version does not run.
+    """
+    refuse_expected(test)
+    model, wanted = test.model, _expected(test)
+    inputs, label = needed_inputs(model.inputs, wanted), model.spine.label
+    spine = _spine(test)
+    views = {name: _rows(engine, test, name, typed) for name in view_names(inputs)}
+    made = join_rows(engine, spine, inputs, views, label if label is not None and label.name in wanted else None)
+    return cells_of(test.expect, made.rows)
+
+
+def refuse_expected(test: ModelTest) -> None:
+    """Refuse a test that expects something that this version does not run.
+
+    Raises:
+        PlanError: FC402, with the view's part, or the label.
+    """
+    label, wanted = test.model.spine.label, _expected(test)
+    for name in view_names(needed_inputs(test.model.inputs, wanted)):
+        refuse_parts(test.views[name])
+    if label is not None and label.horizon_us is not None and label.name in wanted:
+        message = f"the label {label.name} of model {test.model.name} can't be computed: "
+        raise PlanError(f"{message}a label with a horizon is not in this version", code="FC402")
+
+
+def _expected(test: ModelTest) -> set[str]:
+    return {name for row in test.expect for name in row}
+
+
+def _rows(engine: Engine, test: ModelTest, name: str, typed: TypedViews) -> RowsInMemory:
+    view = test.views[name]
+    view, rows = view_table(engine, view, test.rows.get(view.source.name, ()), typed)
+    return RowsInMemory(view=view, rows=rows)
+
+
+def _spine(test: ModelTest) -> SpineRows:
+    """Return the spine of a test with every column of its source; `select` makes those that no row gives.
+
+    Columns left out are null. One whose type nothing tells is there only when a row gives it.
+    """
+    source = test.model.spine.source
+    given = dict.fromkeys(name for row in test.spine for name in row)
+    types = {name: dtype for name, dtype in given_types(test.model, test.views).items() if dtype != UNKNOWN}
+    as_given = given_selects(source, given)
+    made = {item.name for item in source.select} - as_given - set(source.columns or {})
+    types = {name: dtype for name, dtype in types.items() if name not in made}
+    types |= {name: UNKNOWN for name in given if name not in types}
+    select = [item for item in source.select if item.name not in as_given]
+    select = [item for item in select if expression_columns(item.expression.text) <= types.keys()]
+    bare = replace(source, select=tuple(select), event_time=None, available_at=None, tiebreak=(), dedup_key=())
+    spine = Spine(source=bare, time=test.model.spine.time)
+    return spine_of_rows(table_of(test.spine, types), spine, "of a feature test")
+
+
+def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:
+    """Return one test with the rows of several of a model, one after the other, each test's under a key of its own.
+
+    None when that could change a test, because its values say what types there are; and when there is only one.
+    """
+    first = tests[0]
+    if len(tests) == 1 or not _all_typed(tests):
+        return None
+    sources = dict.fromkeys(name for test in tests for name in test.rows)
+    return ModelTest(
+        name="",
+        model=_keyed_model(first.model),
+        views={name: keyed(view) for name, view in first.views.items()},
+        rows={name: marked(test.rows.get(name, ()) for test in tests) for name in sources},
+        spine=marked(test.spine for test in tests),
+        expect=tuple(row for test in tests for row in test.expect),
+        place=first.place,
+    )
+
+
+def tested_together(test: ModelTest) -> tuple[object, ...]:
+    """Return what tests of one model must have in common to run as one: what they can't run, and what spines give."""
+    given = given_selects(test.model.spine.source, [name for row in test.spine for name in row])
+    try:
+        refuse_expected(test)
+    except PlanError as error:
+        return (error.message, given)
+    return ("", given)
+
+
+def _all_typed(tests: Sequence[ModelTest]) -> bool:
+    first = tests[0]
+    types = given_types(first.model, first.views)
+    views = view_names(needed_inputs(first.model.inputs, {name for test in tests for name in _expected(test)}))
+    rows = {name: [row for test in tests for row in test.rows.get(name, ())] for test in tests for name in test.rows}
+    return all(types.get(name, UNKNOWN) != UNKNOWN for test in tests for row in test.spine for name in row) and all(
+        all_typed(first.views[name], rows.get(first.views[name].source.name, ())) for name in views
+    )
+
+
+def _keyed_model(model: Model) -> Model:
+    source = model.spine.source
+    columns: Mapping[str, str] = {**(source.columns or {}), TEST: INT64}
+    inputs: list[ModelInput] = [
+        replace(item, join={**item.join, TEST: TEST}) if isinstance(item, FeatureInput) else item
+        for item in model.inputs
+    ]
+    return replace(model, spine=replace(model.spine, source=replace(source, columns=columns)), inputs=tuple(inputs))

@@ -1,0 +1,265 @@
+"""Shapes of feature tests -> definitions: tests of a view, and tests of a model's training set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeGuard
+
+from featurectl.dtypes import DATE, STRING, UNKNOWN
+from featurectl.expressions.check import expression_columns
+from featurectl.nearest import did_you_mean
+from featurectl.spec.constants import fit_constant
+from featurectl.spec.declared import Declared
+from featurectl.spec.definition import FeatureInput, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.spec.model_view import FeatureTestShape
+from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.resolve_model import feature_names
+from featurectl.spec.tested_model import given_types, needed_columns, tested_sources, training_types, view_sources
+from featurectl.spec.values import plain_data
+from featurectl.units import counted, parse_instant
+
+TIME: Final = "time"
+Rows = tuple[Mapping[str, object], ...]
+
+
+def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | ModelTest | None:
+    """Return a test whose values fit its view or its model, or None when that is missing or broken."""
+    if shape.model is not None:
+        model = declared.find(declared.models, "model", shape.model, shape.fields.scalar("model"))
+        return _model_test(shape, model, declared) if model is not None else None
+    if shape.view is None:
+        return None
+    view = declared.find(declared.views, "feature_view", shape.view, shape.fields.scalar("view"))
+    return _view_test(shape, view, declared) if view is not None else None
+
+
+def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> FeatureTest:
+    source = view.source
+    read = _Read(what=f'feature view "{view.name}"', alone=source, sources={source.name: source})
+    rows = _rows(shape, read, declared)
+    _check_view_spine(shape, view, declared)
+    _check_lengths(shape, declared)
+    types = {name: view.dtype_of(name) or UNKNOWN for name in feature_names(view)}
+    if ("feature_view", view.name) not in declared.broken:
+        _check_expect(shape, types, f'feature view "{view.name}" has no feature', declared)
+    return FeatureTest(
+        name=shape.name,
+        view=view,
+        rows=rows.get(source.name, ()),
+        spine=_values(_mappings(shape, "spine"), dict(view.entity.keys) if view.entity else {}),
+        expect=_values(_mappings(shape, "expect"), types),
+        place=shape.fields.head,
+    )
+
+
+def _model_test(shape: FeatureTestShape, model: Model, declared: Declared) -> ModelTest | None:
+    names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
+    if ("model", model.name) in declared.broken or not names <= declared.views.keys():
+        return None
+    views = {name: declared.views[name] for name in names}
+    asked, given = list(view_sources(model, views).values()), given_types(model, views)
+    alone = asked[0] if len(asked) == 1 else None
+    read = _Read(what=f'model "{model.name}"', alone=alone, sources=tested_sources(model, views))
+    rows = _rows(shape, read, declared)
+    times = [_time_key(row, model, given) for row in _mappings(shape, "spine")]
+    for row, time in zip(_mappings(shape, "spine"), times, strict=True):
+        _check_model_spine(row, model, (time, given), declared)
+    _check_lengths(shape, declared)
+    types = training_types(model, views)
+    if model.spine.source.columns is None:
+        types |= {name: UNKNOWN for row in _mappings(shape, "spine") for name in row.nodes if name not in types}
+    _check_expect(shape, types, f'the training set of model "{model.name}" has no column', declared)
+    _check_given(shape, model, times, declared)
+    spine = _values(_mappings(shape, "spine"), given)
+    return ModelTest(
+        name=shape.name,
+        model=model,
+        views=views,
+        rows=rows,
+        spine=tuple(
+            {model.spine.time if name == time else name: value for name, value in row.items()}
+            for row, time in zip(spine, times, strict=True)
+        ),
+        expect=_values(_mappings(shape, "expect"), types),
+        place=shape.fields.head,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """The sources of which a test may hold rows; `alone` is the one that a plain list is of, if there is one."""
+
+    what: str
+    alone: Source | None
+    sources: Mapping[str, Source]
+
+
+def _rows(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str, Rows]:
+    """Return the rows of each source that a test has some of, checked against the source's columns."""
+    found = {}
+    for name, rows in _by_source(shape, read, declared).items():
+        source = read.sources[name]
+        _check_rows(rows, source, declared)
+        found[name] = _values(rows, dict(source.columns or {}))
+    return found
+
+
+def _by_source(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str, list[Fields]]:
+    """Return the rows by source; FC311 for a list that may be of several, and for a source that is not read."""
+    node, report = shape.fields.get("rows"), declared.report
+    if isinstance(node, Items):
+        rows = [item for item in node if isinstance(item, Fields)]
+        if read.alone is not None or not rows:
+            return {read.alone.name: rows} if read.alone is not None and rows else {}
+        place = shape.fields.keys["rows"].place
+        if not read.sources:
+            report.error("FC311", f"{read.what} reads no source: a test of it has no rows", place)
+            return {}
+        form = ", ".join(f"{name}: [...]" for name in read.sources)
+        message = f"{read.what} reads {counted(len(read.sources), 'source')}: say which the rows are of"
+        report.error("FC311", message, place, note=f"rows: {{{form}}}")
+        return {}
+    found: dict[str, list[Fields]] = {}
+    fields = node if isinstance(node, Fields) else Fields({}, {}, shape.fields.span)
+    for name, items in fields.nodes.items():
+        if name in read.sources:
+            found[name] = [item for item in items if isinstance(item, Fields)] if isinstance(items, Items) else []
+            continue
+        place, suggestion = fields.keys[name].place, did_you_mean(name, read.sources)
+        note = "" if suggestion else f"sources: {', '.join(read.sources) or 'none'}"
+        report.error("FC311", f'{read.what} reads no source "{name}"', place, suggestion=suggestion, note=note)
+    return found
+
+
+def _mappings(shape: FeatureTestShape, key: str) -> list[Fields]:
+    node = shape.fields.get(key)
+    return [item for item in node if isinstance(item, Fields)] if isinstance(node, Items) else []
+
+
+def _values(rows: Iterable[Fields], types: Mapping[str, str]) -> Rows:
+    """Return the rows of a test as plain data; where the type is text, the text is kept whatever it looks like."""
+    return tuple(
+        {
+            name: node.text if types.get(name) == STRING and _is_word(node) else plain_data(node)
+            for name, node in row.nodes.items()
+        }
+        for row in rows
+    )
+
+
+def _is_word(node: Node) -> TypeGuard[Scalar]:
+    return isinstance(node, Scalar) and node.value is not None
+
+
+def _check_rows(rows: Iterable[Fields], source: Source, declared: Declared) -> None:
+    known = source.columns
+    for row in rows:
+        for name in row.nodes:
+            if known is not None and name not in known and name not in (source.event_time, source.available_at):
+                _unknown(row, name, known, f"columns of source {source.name}", declared)
+            elif name != source.event_time:
+                _check_value(row, name, (known or {}).get(name, UNKNOWN), declared)
+        if source.event_time is not None and (known is None or source.event_time in known):
+            _check_time(row, source.event_time, "row", declared)
+
+
+def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: Declared) -> None:
+    suggestion, place = did_you_mean(name, known), row.keys[name].place
+    note = f"{what}: {', '.join(known)}"
+    declared.report.error("FC311", f'no column "{name}"', place, suggestion=suggestion, note=note)
+
+
+def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> None:
+    keys = view.entity.keys if view.entity else {}
+    for row in _mappings(shape, "spine"):
+        _check_time(row, TIME, "spine row", declared)
+        for name in row.nodes:
+            if name != TIME and name not in keys:
+                place = row.keys[name].place
+                note = f"keys: {', '.join([*keys, TIME])}"
+                message = f'"{name}" is no key of feature view "{view.name}"'
+                declared.report.error("FC311", message, place, suggestion=did_you_mean(name, keys), note=note)
+        for key, dtype in keys.items():
+            if key not in row.nodes:
+                declared.report.error("FC311", f'a spine row has no "{key}"', row.head)
+            else:
+                _check_value(row, key, dtype, declared)
+
+
+def _time_key(row: Fields, model: Model, given: Mapping[str, str]) -> str:
+    """Return under which name a row of a model's spine holds its time: `time`, where no column has that name, too."""
+    own = model.spine.time
+    return TIME if own not in row.nodes and TIME in row.nodes and TIME not in given else own
+
+
+def _check_model_spine(row: Fields, model: Model, expected: tuple[str, Mapping[str, str]], declared: Declared) -> None:
+    time, types = expected
+    _check_time(row, time, "spine row", declared)
+    for name in row.nodes:
+        if name == time:
+            if types.get(model.spine.time) == DATE:
+                _check_value(row, name, DATE, declared)
+        elif name not in types and model.spine.source.columns is not None:
+            _unknown(row, name, types, f'columns of the spine of model "{model.name}"', declared)
+        else:
+            _check_value(row, name, types.get(name, UNKNOWN), declared)
+
+
+def _check_given(shape: FeatureTestShape, model: Model, times: Sequence[str], declared: Declared) -> None:
+    """Report FC311 for a row of a model's spine without a column that what is expected is made of."""
+    expected = {name for row in _mappings(shape, "expect") for name in row.nodes}
+    needed = sorted(needed_columns(model, expected) - {model.spine.time})
+    for row, time in zip(_mappings(shape, "spine"), times, strict=True):
+        given = row.nodes.keys() - {time}
+        for name in dict.fromkeys(raw for column in needed for raw in _raw(column, model.spine.source, given)):
+            if name not in given and name != model.spine.time:
+                note = f"what is expected is made of: {', '.join(needed)}"
+                declared.report.error("FC311", f'a spine row has no "{name}"', row.head, note=note)
+
+
+def _raw(name: str, source: Source, given: Collection[str]) -> list[str]:
+    """Return what a row must give for a column of the spine: its own, or those that `select` makes it of."""
+    made = next((item for item in source.select if item.name == name), None)
+    if made is None or (name in given and name not in (source.columns or {})):
+        return [name]
+    return sorted(expression_columns(made.expression.text))
+
+
+def _check_lengths(shape: FeatureTestShape, declared: Declared) -> None:
+    if len(shape.expect) != len(shape.spine):
+        rows, spine = len(shape.expect), len(shape.spine)
+        message = f"{counted(rows, 'row')} expected of {counted(spine, 'spine row')}"
+        declared.report.error("FC311", message, shape.fields.keys["expect"].place)
+
+
+def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declared) -> None:
+    for row in _mappings(shape, "expect"):
+        for name in row.nodes:
+            if name in types:
+                _check_value(row, name, types[name], declared)
+                continue
+            suggestion, place = did_you_mean(name, types), row.keys[name].place
+            note = "" if suggestion else f"{lacks.rpartition(' ')[2]}s: {', '.join(types)}"
+            declared.report.error("FC311", f'{lacks} "{name}"', place, suggestion=suggestion, note=note)
+
+
+def _check_time(row: Fields, key: str, what: str, declared: Declared) -> None:
+    node = row.get(key)
+    if node is None:
+        declared.report.error("FC311", f'a {what} has no "{key}"', row.head)
+    elif not (isinstance(node, Scalar) and parse_instant(node.text) is not None):
+        message = f'"{key}" must be a time like 2013-01-01T08:00:00Z'
+        declared.report.error("FC311", message, row.place(key))
+
+
+def _check_value(row: Fields, key: str, dtype: str, declared: Declared) -> None:
+    node = row.get(key)
+    if dtype == UNKNOWN or dtype.startswith("list"):
+        return
+    value: Constant = node.value if isinstance(node, Scalar) else ""
+    text = node.text if isinstance(node, Scalar) else ""
+    if not isinstance(node, Scalar) or (value is not None and fit_constant(value, dtype) is None):
+        if isinstance(node, Scalar) and dtype == STRING and node.style == "":
+            return  # a text may look like a number
+        declared.report.error("FC311", f'"{key}" is {dtype}, not {text or "a list or mapping"}', row.place(key))
