@@ -16,6 +16,7 @@ from pathlib import Path
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.base import OnlineStore
 from featurectl.online.stored import online_view
+from featurectl.plan.consent import refuse_ambiguous
 from featurectl.plan.model import Plan
 from featurectl.plan.outside import Outside
 from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
@@ -183,11 +184,13 @@ def refuse_unused(plan: Plan, options: Sequence[str]) -> None:
     """Do nothing when each option (`--allow-remove NAME`) allows a change of the plan.
 
     Raises:
-        UsageError: one of them allows nothing.
+        UsageError: one of them allows nothing, or does not say which of several objects it is about.
     """
+    removed = [(change.object, change.name) for change in plan.changes if change.kind == "removed"]
     useful = [change.allow for change in plan.changes if change.allow]
     for option in options:
         if not any(change.lifted_by([option]) for change in plan.changes):
+            refuse_ambiguous(option, removed)
             raise UsageError(f"{option}: no change of the plan waits for that", hint=", ".join(useful))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +17,8 @@ from featurectl.units import format_instant, format_iso
 if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry
 
+_NUMBER: Final = re.compile("[0-9]{1,18}")
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -24,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
     def history(
         call: Call,
         serial: Annotated[
-            int | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
+            str | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
         ] = None,
     ) -> Outcome:
         """List who changed what, when, and from which commit.
@@ -42,11 +45,13 @@ def add_to(app: typer.Typer) -> None:
         return Outcome(text=text, result={"project": project, "entries": [_entry_json(entry) for entry in entries]})
 
 
-def _choose(entries: Sequence[HistoryEntry], serial: int, project: str) -> HistoryEntry:
-    found = [entry for entry in entries if entry.serial == serial]
+def _choose(entries: Sequence[HistoryEntry], serial: str, project: str) -> HistoryEntry:
+    known = f"serials: {entries[-1].serial} to {entries[0].serial}" if entries else "nothing was applied yet"
+    if not _NUMBER.fullmatch(serial):
+        raise UsageError(f"a serial is a whole number, not {serial!r}", hint=known)
+    found = [entry for entry in entries if entry.serial == int(serial)]
     if not found:
-        hint = f"serials: {entries[-1].serial} to {entries[0].serial}" if entries else "nothing was applied yet"
-        raise UsageError(f"the history of project {project} has no serial {serial}", hint=hint)
+        raise UsageError(f"the history of project {project} has no serial {serial}", hint=known)
     return found[0]
 
 

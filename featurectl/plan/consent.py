@@ -43,9 +43,19 @@ def _allowed(text: str, gone: Sequence[Gone]) -> Gone:
     found = [item for item in gone if text in (item[1], kind_and_name(item))]
     if len(found) == 1:
         return found[0]
-    if found:
-        hint = " ".join(f"{_OPTION} {each}" for each in sorted(map(kind_and_name, found)))
-        raise UsageError(f"{_OPTION} {text}: {len(found)} objects of that name are being removed", hint=hint)
+    refuse_ambiguous(f"{_OPTION} {text}", gone)
     known = list(dict.fromkeys(name for _, name in gone))
     hint = did_you_mean(text, known) or "is being removed: " + (", ".join(known) or "nothing")
     raise UsageError(f"{_OPTION} {text}: nothing of that name is being removed", hint=hint)
+
+
+def refuse_ambiguous(option: str, gone: Collection[Gone]) -> None:
+    """Do nothing unless an option (`--allow-remove NAME`) gives the name of several objects that may be removed.
+
+    Raises:
+        UsageError: it does; the hint has the option of each.
+    """
+    found = [item for item in gone if option == f"{_OPTION} {item[1]}"]
+    if len(found) > 1:
+        hint = " ".join(f"{_OPTION} {each}" for each in sorted(map(kind_and_name, found)))
+        raise UsageError(f"{option}: {len(found)} objects of that name are being removed", hint=hint)

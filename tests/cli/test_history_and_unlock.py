@@ -77,6 +77,13 @@ def test_a_serial_that_is_not_in_the_history_is_wrong_usage(repo, capsys):
         "",
         "error: the history of project shop has no serial 2\n  = serials: 1 to 1\n",
     )
+    for word in ("abc", "1.5", "9" * 5_000):
+        assert run(capsys, "history", word) == (
+            64,
+            "",
+            f"error: a serial is a whole number, not {word!r}\n  = serials: 1 to 1\n",
+        )
+    assert run(capsys, "history", "01")[1] == run(capsys, "history", "1")[1]
 
 
 def test_models_and_aliases_stand_in_the_history_and_have_no_plan(repo, registry, capsys):
