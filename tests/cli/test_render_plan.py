@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.cli.render.plan import render_plan, render_plan_markdown
+from featurectl.cli.render.plan import render_plan, render_plan_markdown, render_summary
 from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.plan.outside import Outside
 from featurectl.spec.definition import About, Feature
 from featurectl.spec.place import Place
 from featurectl.units import DAY_US
@@ -126,6 +127,19 @@ def test_text_is_drawn_from_the_json_alone():
     [
         ("carrier <> 'a b'", "carrier <> 'a  b'", "carrier <> 'a b' -> carrier <> 'a  b'"),
         (f"{LONG} > 1", f"{LONG} > 2", "...delay + arr_delay > 1 -> ...delay + arr_delay > 2"),
+        (
+            f"{LONG[:48]}1234567 > 0 and origin = 'JFK'",
+            f"{LONG[:48]}1234568 > 0 and origin = 'JFK'",
+            "...+ arr_delay + 1234567 > 0 and origin = 'JFK' -> ...+ arr_delay + 1234568 > 0 and origin = 'JFK'",
+        ),
+        (
+            f"{LONG} > 0",
+            f"{LONG[:57]} > 0 and {LONG} < 5",
+            (
+                "...r_delay + arr_delay + arr_delay + arr_delay + arr_dela... -> "
+                "...r_delay + arr_delay > 0 and arr_delay + arr_delay + ar..."
+            ),
+        ),
     ],
 )
 def test_two_values_that_begin_alike_are_shown_from_where_they_differ(old, new, shown):
@@ -134,6 +148,38 @@ def test_two_values_that_begin_alike_are_shown_from_where_they_differ(old, new, 
         plan_repo(repo_of(CARRIER, ARRIVALS, replace(DELAYS, where=Expression(new))), before, REQUEST).to_json()
     )
     assert f"~ where   {shown}" in text
+
+
+def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
+    state = state_of(CARRIER, ARRIVALS, LATEST)
+    for about, change in (
+        (About(), ""),
+        (About(owner="ana"), "| `~` | source `arrivals` | **metadata** | `owner`: - -> ana |\n"),
+    ):
+        request = replace(REQUEST, outside=Outside(online=frozenset(), offline=False))
+        plan = plan_repo(repo_of(CARRIER, replace(ARRIVALS, about=about), LATEST), state, request).to_json()
+        table = (
+            "| | object | change | why |\n|---|---|---|---|\n"
+            f"{change}"
+            "| `+` | offline folder | **create** | missing |\n"
+            "| `+` | online table `latest@1` | **create** | missing |"
+        )
+        assert render_plan_markdown(plan) == f"### featurectl plan: prod\n\n{render_summary(plan)}\n\n{table}"
+        assert "  + create offline folder   (missing)\n  + create online table latest@1   (missing)\n" in render_plan(
+            plan
+        )
+
+
+def test_of_many_things_that_are_missing_the_first_are_listed_and_the_others_counted():
+    views = [replace(LATEST, name=f"latest_{number:02}") for number in range(12)]
+    request = replace(REQUEST, outside=Outside(online=frozenset(), offline=True))
+    plan = plan_repo(repo_of(CARRIER, ARRIVALS, *views), state_of(CARRIER, ARRIVALS, *views), request).to_json()
+    rows = render_plan_markdown(plan).splitlines()[-2:]
+    assert rows == [
+        "| `+` | online table `latest_09@1` | **create** | missing |",
+        "| `+` | 2 more | **create** | missing |",
+    ]
+    assert "latest_09@1   (missing)\n  ... and 2 more\n" in render_plan(plan)
 
 
 def test_a_plan_from_an_older_history_is_drawn():

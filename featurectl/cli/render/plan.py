@@ -18,7 +18,7 @@ _VERSIONED: Final = ("online_table", "feature_view")
 _DAY: Final = timedelta(days=1)
 _MOST_MISSING: Final = 10
 _MOST_NAMES: Final = 6  # views of the last line
-_LED_BY: Final = 20  # characters before the first difference of two values that begin alike
+_LED_BY: Final = 20  # characters before the first difference of two long values that begin alike
 _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all of it
 
 
@@ -72,30 +72,45 @@ def _what(plan: PlanJson) -> str:
 
 def _missing_lines(plan: PlanJson) -> list[str]:
     """Return a line for each thing that registered objects lack outside of the registry, and apply creates again."""
+    again, more = _missing(plan)
+    lines = [f"  + create {s['object'].replace('_', ' ')} {_stage_name(s)}".rstrip() + "   (missing)" for s in again]
+    if more:
+        lines.append(f"  ... and {more} more")
+    return lines if plan["changes"] or not lines else [*lines, ""]
+
+
+def _missing(plan: PlanJson) -> tuple[list[StageJson], int]:
+    """Return what registered objects lack outside of the registry, as much as is listed, and how much more it is."""
     coming = {(c["name"], c["new_version"]) for c in plan["changes"] if c["old_version"] != c["new_version"]}
     again = [s for s in plan["stages"] if s["action"] == "create" and (s["name"], s["version"]) not in coming]
-    if plan["serial"] == 0 or not again:
-        return []
-    lines = [f"  + create {s['object'].replace('_', ' ')} {_stage_name(s)}".rstrip() + "   (missing)" for s in again]
-    if len(lines) > _MOST_MISSING:
-        lines = [*lines[:_MOST_MISSING], f"  ... and {len(lines) - _MOST_MISSING} more"]
-    return lines if plan["changes"] else [*lines, ""]
+    if plan["serial"] == 0:
+        return [], 0
+    return again[:_MOST_MISSING], max(len(again) - _MOST_MISSING, 0)
 
 
 def render_plan_markdown(plan: PlanJson) -> str:
-    """Return a plan as Markdown: the counts, a table of changes, and what materialize will do."""
+    """Return a plan as Markdown: the counts, a table of changes and of what is missing, what materialize will do."""
     plan = visible_leaves(plan)
     title = f"### featurectl plan: {plan['environment']}"
-    if not plan["changes"]:
+    cells = [*map(_change_cells, plan["changes"]), *_missing_cells(plan)]
+    if not cells:
         return f"{title}\n\n{render_summary(plan)}"
-    rows = ["| | object | change | why |", "|---|---|---|---|"]
-    for change in plan["changes"]:
-        name = f"{_OBJECTS[change['object']]} `{change['name']}`"
-        what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)
-        cells = [f"`{_sign(change)}`", name, what, _why(change)]
-        rows.append("| " + " | ".join(cells) + " |")
+    rows = ["| | object | change | why |", "|---|---|---|---|", *("| " + " | ".join(row) + " |" for row in cells)]
     text = "\n".join([title, "", render_summary(plan), "", *rows])
     return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
+
+
+def _change_cells(change: ChangeJson) -> list[str]:
+    name = f"{_OBJECTS[change['object']]} `{change['name']}`"
+    what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)
+    return [f"`{_sign(change)}`", name, what, _why(change)]
+
+
+def _missing_cells(plan: PlanJson) -> list[list[str]]:
+    again, more = _missing(plan)
+    names = [f"{s['object'].replace('_', ' ')} " + (f"`{_stage_name(s)}`" if s["name"] else "") for s in again]
+    rows = [["`+`", name.strip(), "**create**", "missing"] for name in names]
+    return [*rows, ["`+`", f"{more} more", "**create**", "missing"]] if more else rows
 
 
 def _header(plan: PlanJson) -> str:
@@ -165,17 +180,16 @@ def _effect(reason: ReasonJson) -> str:
 
 
 def _sides(old: str, new: str) -> tuple[str, str]:
-    """Return two values in a line each, from near their first difference when they would look alike."""
-    before, after = _short(" ".join(old.split())), _short(" ".join(new.split()))
-    if before != after:
-        return before, after
-    differ = next(
-        (at for at, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new))
-    )
-    start = max(differ - _LED_BY, 0)
-    dots = "..." if start else ""
-    before, after = (_short(dots + text[start:].replace("\n", "\\n")) for text in (old, new))
-    return before, after
+    """Return two values in a line each, both cut from the same place, so that each shows where they first differ."""
+    before, after = " ".join(old.split()), " ".join(new.split())
+    if before == after:  # they differ by white space alone
+        before, after = in_one_line(old), in_one_line(new)
+    pairs = enumerate(zip(before, after, strict=False))
+    differ = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+    if max(len(before), len(after)) <= _LONGEST or differ <= _LONGEST - _LED_BY:
+        return _short(before), _short(after)
+    start = differ - _LED_BY
+    return _short(f"...{before[start:]}"), _short(f"...{after[start:]}")
 
 
 def _short(line: str) -> str:
