@@ -89,14 +89,16 @@ def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: A
 
 def create_missing(target: Target, plan: Plan) -> None:
     """Create what is missing outside of the registry; safe to repeat, and of no effect before it is registered."""
-    for stage in plan.stages:
-        if stage.action != "create":
-            continue
-        if stage.item is not None:
-            view = load_untyped_view(stage.item.definition)
-            target.online.prepare(online_view(view, stage.item.version, plan.project, target.environment))
-        elif target.create_offline is not None:
-            target.create_offline()
+    created = [stage for stage in plan.stages if stage.action == "create"]
+    if target.create_offline is not None and any(stage.item is None for stage in created):
+        target.create_offline()
+    views = [
+        online_view(load_untyped_view(item.definition), item.version, plan.project, target.environment)
+        for item in (stage.item for stage in created)
+        if item is not None
+    ]
+    if views:
+        target.online.prepare(*views)
 
 
 def _lock(target: Target, plan: Plan, author: Author) -> AbstractContextManager[str]:

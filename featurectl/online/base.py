@@ -65,8 +65,8 @@ class PushRecord:
 class OnlineStore(Protocol):
     """Packed rows by view version and entity. Every method raises `StoreError` when the store fails."""
 
-    def prepare(self, view: OnlineView) -> None:
-        """Create what the view version needs in the store, the schema of its rows included; safe to repeat."""
+    def prepare(self, *views: OnlineView) -> None:
+        """Create what view versions need in the store, the schemas of their rows included; safe to repeat."""
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions (name, version) that the store is prepared for. Creates nothing."""

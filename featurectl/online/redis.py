@@ -107,9 +107,10 @@ class RedisStore:
         self._script = self._client.register_script(_WRITE_NEWER)
         self._remover = self._client.register_script(_REMOVE_UNTIL)
 
-    def prepare(self, view: OnlineView) -> None:
-        """Put the schema of the view version's rows into the store."""
-        self._prepare(view)
+    def prepare(self, *views: OnlineView) -> None:
+        """Put the schemas of the view versions' rows into the store."""
+        for view in views:
+            self._prepare(view)
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions of which a schema is in the store."""

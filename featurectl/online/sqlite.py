@@ -92,9 +92,9 @@ class SqliteStore:
             self._opened = connection
         return self._opened
 
-    def prepare(self, view: OnlineView) -> None:
-        """Register the view version and the schema of its rows."""
-        self._prepare(view)
+    def prepare(self, *views: OnlineView) -> None:
+        """Register the view versions and the schemas of their rows, all in one transaction."""
+        self._prepare(*views)
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions whose schema is in the file; a file that is not there has none."""
@@ -107,7 +107,7 @@ class SqliteStore:
         """Write rows, a transaction a chunk, and return how many entities are new."""
         from featurectl.online.frame import encode_chunks
 
-        number, schema_id = self._prepare(view)
+        [(number, schema_id)] = self._prepare(view)
         first, end = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
         return sum(
             self._write_chunk(number, chunk, (first + 1, end - first)) for chunk in encode_chunks(view, rows, schema_id)
@@ -117,7 +117,7 @@ class SqliteStore:
         """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
         from featurectl.online.frame import encode_keys
 
-        kept, number = set(encode_keys(view, entities)), self._prepare(view)[0]
+        kept, number = set(encode_keys(view, entities)), self._prepare(view)[0][0]
         last: bytes | int = -1  # below every key
         removed = 0
         while page := self._entities_after(number, last):
@@ -141,7 +141,7 @@ class SqliteStore:
 
     def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
         """Keep the record unless a newer one is there."""
-        number, _ = self._prepare(view)
+        [(number, _)] = self._prepare(view)
         first, end = RECORD_NEWER_BYTES
         with self._transaction() as connection:
             connection.execute(_NEWER_RECORD, (number, pack_record(record), first + 1, end - first))
@@ -170,16 +170,20 @@ class SqliteStore:
         if self._opened is not None:
             self._opened.close()
 
-    def _prepare(self, view: OnlineView) -> tuple[int, int]:
+    def _prepare(self, *views: OnlineView) -> list[tuple[int, int]]:
+        """Return the number in this file and the schema's id of each view version, registered where they were not."""
         with self._transaction() as connection:
-            connection.execute(_ADD_VIEW, (view.project, view.env, view.view, view.version))
-            number = self._number(view)
+            return [self._registered(connection, view) for view in views]
 
-            def put(schema_id: int, document: str) -> str:
-                connection.execute("insert or ignore into schemas values (?, ?, ?)", (number, schema_id, document))
-                return self._document(number, schema_id) or ""
+    def _registered(self, connection: sqlite3.Connection, view: OnlineView) -> tuple[int, int]:
+        connection.execute(_ADD_VIEW, (view.project, view.env, view.view, view.version))
+        number = self._number(view)
 
-            return number, claim_schema(schema_document(view), put)
+        def put(schema_id: int, document: str) -> str:
+            connection.execute("insert or ignore into schemas values (?, ?, ?)", (number, schema_id, document))
+            return self._document(number, schema_id) or ""
+
+        return number, claim_schema(schema_document(view), put)
 
     def _number(self, view: OnlineView) -> int:
         """Return the number of a view version in this file, 0 when it was never written."""

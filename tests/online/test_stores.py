@@ -62,8 +62,7 @@ def test_what_is_prepared_can_be_told_without_creating_anything(store, tmp_path)
     assert store.prepared(first.project, "dev") == frozenset()
     assert not (tmp_path / "deep").exists()
     store.prepare(first)
-    store.prepare(replace(first, version=2))
-    store.prepare(replace(first, view="other", env="prod"))
+    store.prepare(replace(first, version=2), replace(first, view="other", env="prod"))
     assert store.prepared(first.project, "dev") == {("spend", 1), ("spend", 2)}
     assert store.prepared(first.project, "prod") == {("other", 1)}
     store.remove(first)
