@@ -119,7 +119,7 @@ def join_features(
         if isinstance(item, RequestInput):
             what = f"spine {spine.origin}: request column {item.name}"
             columns[item.name] = cast_exact(spine.column(item.name), item.dtype, what)
-    sight = pl.DataFrame([c.alias(n) for n, c in columns.items()]).with_columns(spine.time.alias("asof"))
+    sight = pl.DataFrame([*(c.alias(n) for n, c in columns.items()), spine.time.alias("asof")])
     for item in inputs:
         if isinstance(item, DerivedInput):
             sight = sight.with_columns(_derived(item, sight).alias(item.name))

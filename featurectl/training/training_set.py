@@ -88,8 +88,9 @@ def join_rows(
     rows, values = own.hstack(made.get_columns()), joined
     if label is not None and last is not None:
         shown = spine.own[last.name] if label.expression is None else last
-        rows, values = rows.with_columns(shown), values.with_columns(last)
-    assert rows.height == values.height == spine.own.height
+        rows, values = rows.with_columns(shown), pl.DataFrame([*values.get_columns(), last])
+    assert rows.height == spine.own.height
+    assert values.height == rows.height or not values.width
     return TrainingRows(rows=rows, values=values, label="" if last is None else last.name)
 
 

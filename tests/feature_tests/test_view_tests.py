@@ -132,6 +132,9 @@ VIEWS = """feature_views:
       - {name: late_rate, column: late, op: mean, windows: [1d], default: 0.5}
     derived:
       - {name: share, expr: delay_sum_1h / delay_sum_1d}
+  - name: everywhere
+    source: arrivals
+    aggregates: [{op: count, windows: [1d]}, {column: delay, op: [sum, last], windows: [1d]}]
   - {name: states, entity: carrier, source: once, ttl: 6h, features: [price, {name: origin, fill: last_non_null}]}
 """
 ONCE = """  - name: once
@@ -170,7 +173,7 @@ def views(tmp_path_factory):
     return repo.views
 
 
-@pytest.mark.parametrize("name", ["windows", "states"])
+@pytest.mark.parametrize("name", ["windows", "states", "everywhere"])
 @given(st.lists(st.tuples(ROWS, SPINES), min_size=2, max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_tests_that_run_together_find_what_each_finds_alone(views, name, drawn):

@@ -1,0 +1,464 @@
+"""Tests of a model: rows of several sources in, columns of its training set out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.cli.main import main
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
+from featurectl.feature_tests.tables import TypedViews
+from featurectl.spec.definition import ModelTest
+from featurectl.spec.place import Place
+from featurectl.units import parse_instant
+from tests.spec.repository import BASE, load, write_repo
+
+MODEL = """sources:
+  - name: asks
+    path: data/asks.parquet
+    event_time: at
+    columns: {carrier: string, origin: string, dest: string, at: timestamp, miles: int64, delay: int64, day: date}
+    select: {km: miles * 1.609344, hub: origin = 'JFK', place: upper(origin)}
+    tiebreak: [delay]
+  - name: reports
+    path: data/reports.parquet
+    event_time: at
+    delay: 10m
+    dedup_key: [dest]
+    columns: {origin: string, dest: string, at: timestamp, seen: timestamp, delay: int64}
+feature_views:
+  - name: everywhere
+    source: arrivals
+    aggregates: [{op: count, windows: [1d]}, {column: delay, op: [sum, last], windows: [1d]}]
+  - name: place
+    entity: airport
+    join: {airport: origin}
+    source: reports
+    ttl: 6h
+    features: [{name: delay, default: 3}]
+    derived: [{name: twice, expr: delay * 2}]
+models:
+  - name: late
+    spine:
+      source: asks
+      time: at
+      where: miles > 100
+      label: {name: is_late, expr: delay > 15 and not hub}
+    features:
+      - request: {km: float64, miles: float64}
+      - {view: delays, prefix: c_, features: "*"}
+      - everywhere: "*"
+      - {view: facts, join: {airport: origin}, prefix: from_, features: "*"}
+      - {view: facts, join: {airport: dest}, prefix: to_, features: [alt]}
+      - {feature: "place:delay", as: reported, default: 7}
+      - {view: place, join: {airport: place}, prefix: p_, features: [twice]}
+      - derived:
+          - {name: climb, expr: to_alt - from_alt}
+          - {name: slope, expr: climb / km, default: 0.5}
+"""
+MODEL = MODEL.replace('{feature: "place:delay", as: reported, default: 7}', "{view: place, join: {airport: dest}, "
+                      "prefix: d_, features: [delay]}")  # fmt: skip
+TEST = """tests:
+  - name: t
+    model: late
+    rows:
+      arrivals:
+        - {carrier: AA, at: 2024-01-01T08:00:00Z, seen: 2024-01-01T11:00:00Z, delay: 20}
+        - {carrier: BB, at: 2024-01-01T09:00:00Z, delay: 4}
+      airports: [{airport: JFK, alt: 13, name: Kennedy}, {airport: DEN, alt: 5434}]
+      reports: [{origin: JFK, dest: x, at: 2024-01-01T07:00:00Z, delay: 1}]
+    spine:
+      - {carrier: AA, origin: JFK, dest: DEN, miles: 1000, delay: 20, at: 2024-01-01T10:00:00Z}
+      - {carrier: AA, origin: LGA, dest: JFK, miles: null, delay: 20, time: 2024-01-01T11:00:00Z}
+    expect:
+      - {c_count_1d: 0, count_1d: 1, delay_sum_1d: 4, from_name: Kennedy, climb: 5421, slope: 3.368453233, p_twice: 2,
+         is_late: false, km: 1609.344, miles: 1000, hub: true}
+      - {c_count_1d: 1, count_1d: 2, delay_sum_1d: 24, from_name: null, climb: null, slope: 0.5, p_twice: 6,
+         is_late: true, km: null, miles: null, d_delay: 1, at: 2024-01-01T11:00:00Z}
+"""
+
+
+def loaded(folder, *texts, base=BASE):
+    repo = load(folder, {"base.yaml": base} | {f"x{n}.yaml": text for n, text in enumerate(texts)})
+    assert repo.errors == ()
+    return repo
+
+
+def results_of(repo):
+    return run_feature_tests(PolarsEngine(1), repo.tests.values())
+
+
+def problems(folder, *texts):
+    repo = load(folder, {"base.yaml": BASE} | {f"x{n}.yaml": text for n, text in enumerate(texts)})
+    return [(p.code, p.place.line, p.place.column, p.message, p.suggestion, *p.notes) for p in repo.errors]
+
+
+def test_every_column_of_a_training_set_can_be_expected(tmp_path):
+    (result,) = results_of(loaded(tmp_path, MODEL, TEST))
+    assert result.error is None
+    assert result.differences == ()
+    assert (result.subject, len(result.cells)) == ("model late", 23)
+
+
+def test_a_value_that_differs_is_told_with_its_row(tmp_path):
+    (result,) = results_of(loaded(tmp_path, MODEL, TEST.replace("climb: 5421", "climb: 5422")))
+    assert [(c.row, c.column, c.expected, c.found) for c in result.differences] == [(1, "climb", 5422, 5421)]
+
+
+SIMPLE = """models:
+  - {name: m, spine: {source: flights, time: at}, features: [{delays: [count_1d]}, {request: {distance: float64}}]}
+"""
+ASKED = """tests:
+  - name: t
+    model: m
+    rows: [{carrier: AA, at: 2024-01-01T00:00:00Z}]
+    spine: [{carrier: AA, time: 2024-01-01T12:00:00Z}]
+    expect: [{count_1d: 1}]
+"""
+
+
+@pytest.mark.parametrize("rows", ["[{ROW}]", "{arrivals: [{ROW}]}"])
+def test_rows_are_a_list_or_named_by_their_source_when_a_model_reads_one(tmp_path, rows):
+    row = "carrier: AA, at: 2024-01-01T00:00:00Z"
+    text = ASKED.replace("[{carrier: AA, at: 2024-01-01T00:00:00Z}]", rows.replace("ROW", row))
+    assert [result.passed for result in results_of(loaded(tmp_path, SIMPLE, text))] == [True]
+
+
+def test_the_rows_of_a_view_may_be_named_by_their_source(tmp_path):
+    text = ASKED.replace("model: m", "view: delays").replace("rows: [", "rows: {arrivals: [").replace("Z}]", "Z}]}", 1)
+    assert [result.passed for result in results_of(loaded(tmp_path, text))] == [True]
+    text = text.replace("arrivals: [", "arrival: [")
+    message = 'feature view "delays" reads no source "arrival"'
+    assert problems(tmp_path, text) == [("FC311", 4, 12, message, 'did you mean "arrivals"?')]
+
+
+@pytest.mark.parametrize("rows", ["[]", "{}", "{arrivals: []}"])
+def test_a_source_without_rows_gives_empty_windows(tmp_path, rows):
+    text = ASKED.replace("[{carrier: AA, at: 2024-01-01T00:00:00Z}]", rows).replace("count_1d: 1", "count_1d: 0")
+    assert [result.passed for result in results_of(loaded(tmp_path, SIMPLE, text))] == [True]
+
+
+def test_a_column_of_the_spine_named_time_is_not_the_time(tmp_path):
+    base = BASE.replace("distance: int64", "distance: int64, time: string")
+    wrong = load(tmp_path / "a", {"base.yaml": base, "m.yaml": SIMPLE, "t.yaml": ASKED})
+    assert [(p.code, p.message) for p in wrong.errors] == [("FC311", 'a spine row has no "at"')]
+    text = ASKED.replace("time: 2024-01-01T12", "time: noon, at: 2024-01-01T12").replace(
+        "_1d: 1}", "_1d: 1, time: noon}"
+    )
+    assert [result.passed for result in results_of(loaded(tmp_path / "b", SIMPLE, text, base=base))] == [True]
+
+
+def test_the_time_stands_once(tmp_path):
+    text = ASKED.replace("time: 2024-01-01T12", "at: 2024-01-01, time: 2024-01-01T12")
+    ((code, line, column, message, *_),) = problems(tmp_path, SIMPLE, text)
+    assert (code, line, column, message) == ("FC311", 5, 43, 'no column "time"')
+
+
+COLUMNS_OF = "columns of source arrivals: carrier, origin, dest, at, seen, delay, price"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message", "more"),
+    [
+        ("      airports:", "      airport:", (8, "airport:"), 'model "late" reads no source "airport"',
+         ['did you mean "airports"?']),
+        ("      airports:", "      asks:", (8, "asks:"), 'model "late" reads no source "asks"',
+         ["", "sources: arrivals, airports, reports"]),
+        ("alt: 13", "height: 13", (8, "height"), 'no column "height"',
+         ["", "columns of source airports: airport, alt, name"]),
+        ("alt: 13", "alt: high", (8, "high"), '"alt" is int64, not high', [""]),
+        ("seen: 2024", "sen: 2024", (6, "sen:"), 'no column "sen"', ['did you mean "seen"?', COLUMNS_OF]),
+        ("carrier: BB, at: 2024-01-01T09:00:00Z", "carrier: BB", (7, "carrier"), 'a row has no "at"', [""]),
+        ("miles: 1000, delay", "miles: 1000, mile: 1, delay", (11, "mile: 1,"), 'no column "mile"',
+         ['did you mean "miles"?']),
+        ("miles: 1000, delay", "miles: far, delay", (11, "far"), '"miles" is int64, not far', [""]),
+        ("miles: 1000, delay", "miles: 1.5, delay", (11, "1.5"), '"miles" is int64, not 1.5', [""]),
+        ("at: 2024-01-01T10:00:00Z", "at: ten", (11, "ten"), '"at" must be a time like 2013-01-01T08:00:00Z', [""]),
+        ("dest: DEN, ", "", (11, "carrier"), 'a spine row has no "dest"',
+         ["", "what is expected is made of: carrier, delay, dest, hub, km, miles, origin, place"]),
+        ("climb: 5421", "clim: 5421", (14, "clim:"), 'the training set of model "late" has no column "clim"',
+         ['did you mean "climb"?']),
+        ("climb: 5421", "climb: steep", (14, "steep"), '"climb" is int64, not steep', [""]),
+        ("is_late: false", "is_late: 0", (15, "0,"), '"is_late" is bool, not 0', [""]),
+        ("      - {c_count_1d: 0", "      - {km: 1}\n      - {c_count_1d: 0", (13, "expect"),
+         "3 rows expected of 2 spine rows", [""]),
+    ],
+)  # fmt: skip
+def test_what_a_test_of_a_model_can_not_have_is_told_at_its_place(tmp_path, old, new, place, message, more):
+    text = TEST.replace(old, new, 1)
+    assert text != TEST
+    ((code, line, column, *told),) = problems(tmp_path, MODEL, text)
+    assert (code, line, told[0], told[1 : 1 + len(more)]) == ("FC311", place[0], message, more)
+    assert text.splitlines()[line - 1][column - 1 :].startswith(place[1])
+
+
+def test_a_list_of_rows_that_may_be_of_several_sources_is_told_with_the_form_to_write(tmp_path):
+    text = TEST[: TEST.index("    rows:")] + "    rows: [{carrier: AA}]\n" + TEST[TEST.index("    spine:") :]
+    told = ("FC311", 4, 5, 'model "late" reads 3 sources: say which the rows are of', "",
+            "rows: {arrivals: [...], airports: [...], reports: [...]}")  # fmt: skip
+    assert problems(tmp_path, MODEL, text) == [told]
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "message"),
+    [
+        ("none", (4, 11), 'expected a list, or a mapping of lists, found the text "none"'),
+        ("{arrivals: {carrier: AA}}", (4, 22), "expected a list, found a mapping"),
+        ("{arrivals: [AA]}", (4, 23), 'expected a mapping, found the text "AA"'),
+        ("[[]]", (4, 12), "expected a mapping, found a list"),
+    ],
+)
+def test_rows_of_another_form_are_refused(tmp_path, rows, place, message):
+    text = ASKED.replace("[{carrier: AA, at: 2024-01-01T00:00:00Z}]", rows)
+    assert problems(tmp_path, SIMPLE, text) == [("FC101", *place, message, "")]
+
+
+def test_a_model_without_views_has_no_rows(tmp_path):
+    model = "models:\n  - {name: m, spine: {source: flights, time: at}, features: [{request: {distance: float64}}]}\n"
+    text = ASKED.replace("count_1d: 1", "distance: 5").replace("{carrier: AA, time", "{distance: 5, time")
+    assert [problem[3] for problem in problems(tmp_path / "a", model, text)] == [
+        'model "m" reads no source: a test of it has no rows'
+    ]
+    empty = text.replace("[{carrier: AA, at: 2024-01-01T00:00:00Z}]", "[]")
+    assert [result.passed for result in results_of(loaded(tmp_path / "b", model, empty))] == [True]
+
+
+def test_a_test_of_a_model_whose_view_is_wrong_tells_the_view_alone(tmp_path):
+    base = BASE.replace("op: mean", "op: meen")
+    repo = load(tmp_path, {"base.yaml": base, "m.yaml": SIMPLE, "t.yaml": ASKED})
+    assert {problem.place.path for problem in repo.errors} == {"base.yaml"}
+
+
+def test_the_spine_gives_only_what_is_expected_is_made_of(tmp_path):
+    text = (
+        TEST[: TEST.index("    spine:")]
+        + """    spine: [{time: 2024-01-01T12:00:00Z}]
+    expect: [{count_1d: 2}]
+  - name: u
+    model: late
+    rows: {airports: [{airport: X, alt: 1}, {airport: Y, alt: 4}]}
+    spine: [{origin: X, dest: Y, miles: 0, time: 2024-01-01T12:00:00Z}]
+    expect: [{climb: 3, slope: 0.5}]
+"""
+    )
+    repo = loaded(tmp_path, MODEL, text)
+    assert [result.passed for result in results_of(repo)] == [True, True]
+
+
+def test_a_column_that_select_makes_is_computed_unless_it_is_given(tmp_path):
+    rows = "rows: {airports: [{airport: X, alt: 1}, {airport: Y, alt: 4}]}"
+    text = f"""tests:
+  - name: computed
+    model: late
+    {rows}
+    spine: [{{origin: X, dest: Y, miles: 100, time: 2024-01-01T12:00:00Z}}]
+    expect: [{{km: 160.9344, slope: 0.018641135767}}]
+  - name: given
+    model: late
+    {rows}
+    spine: [{{origin: X, dest: Y, km: 6, time: 2024-01-01T12:00:00Z}}]
+    expect: [{{km: 6, slope: 0.5}}]
+"""
+    assert [(result.name, result.differences) for result in results_of(loaded(tmp_path, MODEL, text))] == [
+        ("computed", ()), ("given", ()),
+    ]  # fmt: skip
+    missing = text.replace("miles: 100, ", "")
+    assert [problem[3] for problem in problems(tmp_path, MODEL, missing)] == ['a spine row has no "miles"']
+
+
+LATER = """feature_views:
+  - {name: hops, entity: carrier, source: arrivals, hop: 1h, aggregates: [{op: count, windows: [2d]}]}
+models:
+  - name: m
+    spine:
+      source: flights
+      time: at
+      label: {name: again, entity: carrier, source: airy, op: count, horizon: 7d, expr: count > 0}
+    features: [{delays: [count_1d]}, {hops: [count_2d]}]
+sources:
+  - {name: airy, path: x.parquet, event_time: at, columns: {carrier: string, at: timestamp}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"),
+    [
+        ("count_1d: 1", None),
+        ("count_1d: 1, count_2d: 1", "feature view hops can't be run: its hop is not in this version"),
+        ("again: true", "the label again of model m can't be computed: a label with a horizon is not in this version"),
+    ],
+)
+def test_only_a_test_that_expects_what_is_not_in_this_version_is_refused(tmp_path, expected, told):
+    text = ASKED + ASKED.removeprefix("tests:\n").replace("name: t", "name: u").replace("count_1d: 1", expected)
+    first, second = results_of(loaded(tmp_path, LATER, text))
+    assert first.passed
+    if told is None:
+        assert second.passed
+    else:
+        assert (second.error.code, second.error.message) == ("FC402", told)
+
+
+def test_a_test_may_hold_rows_of_the_source_of_a_label_over_a_horizon(tmp_path):
+    text = ASKED.replace("rows: [", "rows: {airy: [], arrivals: [").replace("Z}]", "Z}]}", 1)
+    assert [result.passed for result in results_of(loaded(tmp_path, LATER, text))] == [True]
+
+
+def test_the_values_say_the_types_where_the_files_do_not(tmp_path):
+    """A CSV file has the names of its columns and no types."""
+    base = re.sub(r",? *columns:\s*\{[^}]*\}\n?", "", BASE.replace(".parquet", ".csv")).replace(".csv}", ".csv}\n")
+    assert "columns" not in base
+    model = """models:
+  - name: m
+    spine: {source: flights, time: at, label: {name: is_late, expr: arr_delay > 15}}
+    features: [{delays: "*"}, {view: facts, join: {airport: origin}, features: [alt]}, {request: {distance: float64}}]
+"""
+    test = """  - name: {name}
+    model: m
+    rows:
+      arrivals: [{{carrier: AA, at: 2024-01-01T08:00:00Z, delay: {delay}}}]
+      airports: [{{airport: JFK, alt: 13}}]
+    spine: [{{carrier: AA, origin: JFK, distance: 7, arr_delay: 20, time: 2024-01-01T12:00:00Z}}]
+    expect: [{{delay_mean_1d: {delay}, trend: 0, alt: 13, is_late: true, distance: 7}}]
+"""
+    text = "tests:\n" + test.format(name="a", delay=3) + test.format(name="b", delay=2.5)
+    files = {
+        "base.yaml": base, "m.yaml": model, "t.yaml": text,
+        "data/arrivals.csv": "carrier,origin,dest,at,seen,delay,price\n",
+        "data/flights.csv": "carrier,origin,dest,at,distance,arr_delay\n", "data/airports.csv": "airport,alt,name\n",
+    }  # fmt: skip
+    from featurectl.open import load_checked
+
+    for data in (True, False):
+        repo = load_checked(write_repo(tmp_path, files), data=data)
+        assert join_tests(list(repo.tests.values())) is None
+        results = results_of(repo)
+        assert [(result.error, result.differences) for result in results] == [(None, ())] * 2
+
+
+HOURS = st.integers(0, 30).map(lambda hour: f"2024-01-0{1 + hour // 24}T{hour % 24:02}:00:00Z")
+CARRIERS = st.sampled_from(["AA", "BB", None])
+PLACES = st.sampled_from(["JFK", "LGA", "X", None])
+DELAYS = st.integers(-60, 60)
+ROWS = st.fixed_dictionaries(
+    {
+        "arrivals": st.lists(
+            st.fixed_dictionaries({"at": HOURS}, optional={"carrier": CARRIERS, "seen": HOURS, "delay": DELAYS}),
+            max_size=6,
+        ),
+        "airports": st.lists(
+            st.fixed_dictionaries({"airport": PLACES, "alt": DELAYS}), max_size=4, unique_by=lambda row: row["airport"]
+        ),
+        "reports": st.lists(
+            st.fixed_dictionaries(
+                {"at": HOURS}, optional={"origin": PLACES, "dest": st.sampled_from(["x", "y", None]), "delay": DELAYS}
+            ),
+            max_size=6,
+        ),
+    }
+)
+SPINES = st.lists(
+    st.fixed_dictionaries(
+        {"at": HOURS, "carrier": CARRIERS, "origin": PLACES, "dest": PLACES},
+        optional={"miles": st.integers(0, 500), "delay": DELAYS},
+    ),
+    min_size=1,
+    max_size=4,
+)
+COLUMNS = ["c_count_1d", "c_delay_mean_1d", "c_trend", "count_1d", "delay_sum_1d", "delay_last_1d", "from_alt", "to_alt",
+           "d_delay", "p_twice", "climb", "slope", "is_late", "km", "hub"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return loaded(tmp_path_factory.mktemp("repo"), MODEL, TEST).tests["t"]
+
+
+def a_test(model, rows, spine, columns, name="t"):
+    expect = tuple(dict.fromkeys(columns) for _ in spine)
+    return replace(
+        model, name=name, rows={k: tuple(v) for k, v in rows.items() if v}, spine=tuple(spine), expect=expect
+    )
+
+
+@given(st.lists(st.tuples(ROWS, SPINES, st.sets(st.sampled_from(COLUMNS), min_size=1)), min_size=2, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_tests_that_run_together_find_what_each_finds_alone(model, drawn):
+    tests = [a_test(model, rows, spine, sorted(columns), str(n)) for n, (rows, spine, columns) in enumerate(drawn)]
+    assert isinstance(join_tests(tests), ModelTest)
+    engine = PolarsEngine(1)
+    together = [result.cells for result in run_feature_tests(engine, tests)]
+    assert together == [compare_cells(engine, test, TypedViews()) for test in tests]
+
+
+def test_tests_that_give_other_columns_of_select_do_not_disturb_each_other(model):
+    spine = {"at": "2024-01-01T00:00:00Z", "miles": 10}
+    tests = [
+        a_test(model, {}, [{**spine, **more}], ["km", "hub"], str(n))
+        for n, more in enumerate([{}, {"km": 3.0}, {"origin": "JFK"}, {"km": 4.0, "hub": False}])
+    ]
+    found = [{cell.column: cell.found for cell in result.cells} for result in run_feature_tests(PolarsEngine(1), tests)]
+    assert found == [
+        {"km": 16.09344, "hub": None}, {"km": 3.0, "hub": None}, {"km": 16.09344, "hub": True},
+        {"km": 4.0, "hub": False},
+    ]  # fmt: skip
+
+
+def test_a_test_finds_what_training_set_writes(tmp_path, monkeypatch, capsys):
+    """The same rows as files, through `apply`, `materialize` and `training-set`."""
+    write_repo(tmp_path, {"base.yaml": BASE, "m.yaml": MODEL.replace("      where: miles > 100\n", "")})
+    repo = loaded(tmp_path, TEST)
+    test = repo.tests["t"]
+    for name, rows in {**test.rows, "asks": test.spine}.items():
+        columns = repo.sources[name].columns
+        seen = repo.sources[name].available_at
+        frame = [{column: row.get(column) for column in columns} for row in rows]
+        for row in frame:
+            if seen:
+                row[seen] = row[seen] or row["at"]
+            row |= {c: parse_instant(row[c]) for c, dtype in columns.items() if dtype == "timestamp" and row[c]}
+        types = {"string": pl.String, "int64": pl.Int64, "date": pl.Date, "timestamp": pl.Datetime("us", "UTC"),
+                 "float64": pl.Float64, "decimal(9,2)": pl.Decimal(9, 2)}  # fmt: skip
+        schema = {column: types[dtype] for column, dtype in columns.items()}
+        pl.DataFrame(frame, schema=schema).write_parquet(tmp_path / "data" / f"{name}.parquet")
+    pl.DataFrame(
+        schema={"carrier": pl.String, "origin": pl.String, "dest": pl.String, "at": pl.Datetime("us", "UTC"),
+                "distance": pl.Int64, "arr_delay": pl.Float64}
+    ).write_parquet(tmp_path / "data" / "flights.parquet")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "set.parquet"
+    for words in (
+        ["apply", "--auto-approve"],
+        ["materialize", "--no-online"],
+        ["training-set", "late", "--out", str(out)],
+    ):
+        assert main(words) == 0, capsys.readouterr()
+    written = pl.read_parquet(out)
+    whole = a_test(test, test.rows, test.spine, written.columns)
+    (result,) = run_feature_tests(PolarsEngine(1), [whole])
+    assert result.error is None
+    assert {(cell.row, cell.column): cell.found for cell in result.cells} == {
+        (n + 1, name): value for n, row in enumerate(written.rows(named=True)) for name, value in row.items()
+    }
+
+
+def test_a_name_says_whether_a_view_or_a_model_is_tested(tmp_path, monkeypatch, capsys):
+    write_repo(tmp_path, {"base.yaml": BASE, "m.yaml": SIMPLE, "t.yaml": ASKED})
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "-o", "json"]) == 0
+    (test,) = json.loads(capsys.readouterr().out)["result"]["tests"]
+    assert (test["view"], test["model"], test["passed"]) == (None, "m", True)
+
+
+def test_a_value_that_does_not_fit_ends_its_own_test_alone(model):
+    spine = [{"at": "2024-01-01T00:00:00Z"}]
+    wrong = a_test(model, {"airports": [{"airport": "X", "alt": "high"}]}, spine, ["from_alt"], "wrong")
+    first, second = run_feature_tests(PolarsEngine(1), [wrong, a_test(model, {}, spine, ["from_alt"], "right")])
+    assert (first.error.code, second.error, len(second.cells)) == ("FC504", None, 1)
+    assert Place("x.yaml") != first.place
