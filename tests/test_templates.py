@@ -28,7 +28,7 @@ def test_every_feature_of_a_template_is_typed(repo):
 def test_a_templates_feature_tests_pass(repo):
     results = run_feature_tests(PolarsEngine(), repo.tests.values())
     assert [result for result in results if not result.passed] == []
-    assert len(results) == (5 if repo.project == "flights" else 0)
+    assert len(results) == (6 if repo.project == "flights" else 0)
 
 
 def test_every_file_of_a_template_names_the_schema_for_editors():
