@@ -1,4 +1,4 @@
-"""How many feature tests a second `featurectl test` runs, on a generated repository of many of them.
+"""How many feature tests a second `featurectl test` runs, of views and of models, on a generated repository of many.
 
 python -m benchmarks.feature_tests_speed [TESTS] [VIEWS] [--profile]
 """
@@ -10,11 +10,13 @@ import pstats
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.feature_tests.run import run_feature_tests
 from featurectl.open import load_checked
+from featurectl.spec.definition import FeatureTest, ModelTest
 
 PROJECT = """
 project: tested
@@ -30,6 +32,8 @@ sources:
     columns: {shop: string, kind: string, sold_at: timestamp, seen_at: timestamp, amount: float64, items: int64}
     select: {large: amount > 100}
   - {name: shops, path: shops.parquet, event_time: at, columns: {shop: string, at: timestamp, size: int64, city: string}}
+  - {name: asks, path: asks.parquet, event_time: asked_at,
+     columns: {shop: string, asked_at: timestamp, basket: float64, paid: float64}}
 """
 EVENTS = """feature_views:
   - name: sales_{n}
@@ -60,6 +64,30 @@ EVENT_TEST = """  - name: events {n}
       - {{count_7d: 2, amount_max_7d: {greatest}}}
       - {{count_7d: 0, amount_sum_7d: null, trend: null}}
 """
+MODEL = """models:
+  - name: bought_{n}
+    spine:
+      source: asks
+      time: asked_at
+      label: {{name: bought, expr: paid > 0}}
+    features:
+      - request: {{basket: float64}}
+      - {{view: sales_{n}, prefix: s_, features: [count_7d, amount_sum_7d, trend]}}
+      - {{view: shop_{n}, features: "*"}}
+      - derived: [{{name: per_item, expr: s_amount_sum_7d / size}}]
+"""
+MODEL_TEST = """  - name: models {n}
+    model: bought_{view}
+    rows:
+      sales: [{{shop: a, sold_at: 2026-01-01T10:00:00Z, amount: {amount}, items: 1}}]
+      shops: [{{shop: a, at: 2026-01-05T00:00:00Z, size: 2, city: Rome}}]
+    spine:
+      - {{shop: a, basket: 7, paid: 3, time: 2026-01-05T12:00:00Z}}
+      - {{shop: c, basket: 0, paid: null, time: 2026-01-06T00:00:00Z}}
+    expect:
+      - {{s_count_7d: 1, city: Rome, per_item: {half}, basket: 7, bought: true}}
+      - {{s_count_7d: 0, city: null, per_item: null, basket: 0, bought: null}}
+"""
 STATE_TEST = """  - name: states {n}
     view: shop_{view}
     rows:
@@ -83,23 +111,36 @@ def main() -> int:
         write_repository(root, tests, views)
         begin = time.perf_counter()
         repo = load_checked(root, data=False)
-        print(f"{tests} tests of {views} views, read in {time.perf_counter() - begin:.2f} s")
+        print(
+            f"{len(repo.tests)} tests of {views} views and {len(repo.models)} models, read in {time.perf_counter() - begin:.2f} s"
+        )
         profile = cProfile.Profile()
         if "--profile" in sys.argv:
             profile.enable()
-        begin, cpu = time.perf_counter(), time.process_time()
-        results = run_feature_tests(PolarsEngine(), repo.tests.values())
-        wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        failed = run("views", [test for test in repo.tests.values() if isinstance(test, FeatureTest)])
+        failed += run("models", [test for test in repo.tests.values() if isinstance(test, ModelTest)])
         profile.disable()
-    failed = sum(not result.passed for result in results)
-    print(f"run in {wall:.2f} s ({cpu:.2f} s of CPU): {len(results) / wall:,.0f} tests a second, {failed} failed")
     if "--profile" in sys.argv:
         pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     return 1 if failed else 0
 
 
+def run(what: str, tests: Sequence[FeatureTest | ModelTest]) -> int:
+    """Print how long tests took, and return how many failed."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    results = run_feature_tests(PolarsEngine(), tests)
+    wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    failed = sum(not result.passed for result in results)
+    rate = f"{len(results) / wall:,.0f} tests a second"
+    print(f"{len(results)} of {what}: {wall:.2f} s ({cpu:.2f} s of CPU), {rate}, {failed} failed")
+    return failed
+
+
 def write_repository(root: Path, tests: int, views: int) -> None:
-    """Write a repository of pairs of views, a file each, and tests that pass, half of them of each kind."""
+    """Write a repository of pairs of views and a model of both, a file each, and tests that pass.
+
+    Half of the tests of views are of each kind; those of models are half as many.
+    """
     (root / "featurectl.yaml").write_text(PROJECT.split("entities:")[0])
     (root / "base.yaml").write_text("entities:" + PROJECT.split("entities:")[1])
     pairs = max(views // 2, 1)
@@ -107,9 +148,11 @@ def write_repository(root: Path, tests: int, views: int) -> None:
     for n in range(tests):
         amount = 101.0 + n
         form = STATE_TEST if n % 2 else EVENT_TEST
-        texts[n // 2 % pairs] += form.format(n=n, view=n // 2 % pairs, amount=amount, greatest=max(amount, 150.5))
+        values = {"n": n, "view": n // 2 % pairs, "amount": amount, "greatest": max(amount, 150.5), "half": amount / 2}
+        texts[n // 2 % pairs] += form.format(**values) + (MODEL_TEST.format(**values) if n % 2 else "")
     for n, text in enumerate(texts):
         (root / f"views_{n}.yaml").write_text(text)
+        (root / f"models_{n}.yaml").write_text(MODEL.format(n=n))
 
 
 if __name__ == "__main__":
