@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 
-from featurectl.dtypes import DATE, STRING, UNKNOWN
+from featurectl.dtypes import DATE, UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.nearest import did_you_mean
-from featurectl.spec.constants import fit_constant
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import FeatureInput, FeatureTest, FeatureView, Model, ModelTest, Source
 from featurectl.spec.model_view import FeatureTestShape
-from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.node import Fields, Items
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.tested_model import given_types, needed_columns, tested_sources, training_types, view_sources
-from featurectl.spec.values import plain_data
-from featurectl.units import counted, parse_instant
+from featurectl.spec.tested_values import Rows, check_time, check_value, mappings, values_of
+from featurectl.units import counted
 
 TIME: Final = "time"
-Rows = tuple[Mapping[str, object], ...]
 
 
 def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | ModelTest | None:
@@ -47,8 +45,8 @@ def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -
         name=shape.name,
         view=view,
         rows=rows.get(source.name, ()),
-        spine=_values(_mappings(shape, "spine"), dict(view.entity.keys) if view.entity else {}),
-        expect=_values(_mappings(shape, "expect"), types),
+        spine=values_of(mappings(shape, "spine"), dict(view.entity.keys) if view.entity else {}),
+        expect=values_of(mappings(shape, "expect"), types),
         place=shape.fields.head,
     )
 
@@ -62,16 +60,16 @@ def _model_test(shape: FeatureTestShape, model: Model, declared: Declared) -> Mo
     alone = asked[0] if len(asked) == 1 else None
     read = _Read(what=f'model "{model.name}"', alone=alone, sources=tested_sources(model, views))
     rows = _rows(shape, read, declared)
-    times = [_time_key(row, model, given) for row in _mappings(shape, "spine")]
-    for row, time in zip(_mappings(shape, "spine"), times, strict=True):
+    times = [_time_key(row, model, given) for row in mappings(shape, "spine")]
+    for row, time in zip(mappings(shape, "spine"), times, strict=True):
         _check_model_spine(row, model, (time, given), declared)
     _check_lengths(shape, declared)
     types = training_types(model, views)
     if model.spine.source.columns is None:
-        types |= {name: UNKNOWN for row in _mappings(shape, "spine") for name in row.nodes if name not in types}
+        types |= {name: UNKNOWN for row in mappings(shape, "spine") for name in row.nodes if name not in types}
     _check_expect(shape, types, f'the training set of model "{model.name}" has no column', declared)
     _check_given(shape, model, times, declared)
-    spine = _values(_mappings(shape, "spine"), given)
+    spine = values_of(mappings(shape, "spine"), given)
     return ModelTest(
         name=shape.name,
         model=model,
@@ -81,7 +79,7 @@ def _model_test(shape: FeatureTestShape, model: Model, declared: Declared) -> Mo
             {model.spine.time if name == time else name: value for name, value in row.items()}
             for row, time in zip(spine, times, strict=True)
         ),
-        expect=_values(_mappings(shape, "expect"), types),
+        expect=values_of(mappings(shape, "expect"), types),
         place=shape.fields.head,
     )
 
@@ -101,7 +99,7 @@ def _rows(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str,
     for name, rows in _by_source(shape, read, declared).items():
         source = read.sources[name]
         _check_rows(rows, source, declared)
-        found[name] = _values(rows, dict(source.columns or {}))
+        found[name] = values_of(rows, dict(source.columns or {}))
     return found
 
 
@@ -132,26 +130,6 @@ def _by_source(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict
     return found
 
 
-def _mappings(shape: FeatureTestShape, key: str) -> list[Fields]:
-    node = shape.fields.get(key)
-    return [item for item in node if isinstance(item, Fields)] if isinstance(node, Items) else []
-
-
-def _values(rows: Iterable[Fields], types: Mapping[str, str]) -> Rows:
-    """Return the rows of a test as plain data; where the type is text, the text is kept whatever it looks like."""
-    return tuple(
-        {
-            name: node.text if types.get(name) == STRING and _is_word(node) else plain_data(node)
-            for name, node in row.nodes.items()
-        }
-        for row in rows
-    )
-
-
-def _is_word(node: Node) -> TypeGuard[Scalar]:
-    return isinstance(node, Scalar) and node.value is not None
-
-
 def _check_rows(rows: Iterable[Fields], source: Source, declared: Declared) -> None:
     known = source.columns
     for row in rows:
@@ -159,9 +137,9 @@ def _check_rows(rows: Iterable[Fields], source: Source, declared: Declared) -> N
             if known is not None and name not in known and name not in (source.event_time, source.available_at):
                 _unknown(row, name, known, f"columns of source {source.name}", declared)
             elif name != source.event_time:
-                _check_value(row, name, (known or {}).get(name, UNKNOWN), declared)
+                check_value(row, name, (known or {}).get(name, UNKNOWN), declared)
         if source.event_time is not None and (known is None or source.event_time in known):
-            _check_time(row, source.event_time, "row", declared)
+            check_time(row, source.event_time, "row", declared)
 
 
 def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: Declared) -> None:
@@ -172,8 +150,8 @@ def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: 
 
 def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> None:
     keys = view.entity.keys if view.entity else {}
-    for row in _mappings(shape, "spine"):
-        _check_time(row, TIME, "spine row", declared)
+    for row in mappings(shape, "spine"):
+        check_time(row, TIME, "spine row", declared)
         for name in row.nodes:
             if name != TIME and name not in keys:
                 place = row.keys[name].place
@@ -184,7 +162,7 @@ def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Decl
             if key not in row.nodes:
                 declared.report.error("FC311", f'a spine row has no "{key}"', row.head)
             else:
-                _check_value(row, key, dtype, declared)
+                check_value(row, key, dtype, declared)
 
 
 def _time_key(row: Fields, model: Model, given: Mapping[str, str]) -> str:
@@ -195,22 +173,22 @@ def _time_key(row: Fields, model: Model, given: Mapping[str, str]) -> str:
 
 def _check_model_spine(row: Fields, model: Model, expected: tuple[str, Mapping[str, str]], declared: Declared) -> None:
     time, types = expected
-    _check_time(row, time, "spine row", declared)
+    check_time(row, time, "spine row", declared)
     for name in row.nodes:
         if name == time:
             if types.get(model.spine.time) == DATE:
-                _check_value(row, name, DATE, declared)
+                check_value(row, name, DATE, declared)
         elif name not in types and model.spine.source.columns is not None:
             _unknown(row, name, types, f'columns of the spine of model "{model.name}"', declared)
         else:
-            _check_value(row, name, types.get(name, UNKNOWN), declared)
+            check_value(row, name, types.get(name, UNKNOWN), declared)
 
 
 def _check_given(shape: FeatureTestShape, model: Model, times: Sequence[str], declared: Declared) -> None:
     """Report FC311 for a row of a model's spine without a column that what is expected is made of."""
-    expected = {name for row in _mappings(shape, "expect") for name in row.nodes}
+    expected = {name for row in mappings(shape, "expect") for name in row.nodes}
     needed = sorted(needed_columns(model, expected) - {model.spine.time})
-    for row, time in zip(_mappings(shape, "spine"), times, strict=True):
+    for row, time in zip(mappings(shape, "spine"), times, strict=True):
         given = row.nodes.keys() - {time}
         for name in dict.fromkeys(raw for column in needed for raw in _raw(column, model.spine.source, given)):
             if name not in given and name != model.spine.time:
@@ -234,32 +212,11 @@ def _check_lengths(shape: FeatureTestShape, declared: Declared) -> None:
 
 
 def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declared) -> None:
-    for row in _mappings(shape, "expect"):
+    for row in mappings(shape, "expect"):
         for name in row.nodes:
             if name in types:
-                _check_value(row, name, types[name], declared)
+                check_value(row, name, types[name], declared)
                 continue
             suggestion, place = did_you_mean(name, types), row.keys[name].place
             note = "" if suggestion else f"{lacks.rpartition(' ')[2]}s: {', '.join(types)}"
             declared.report.error("FC311", f'{lacks} "{name}"', place, suggestion=suggestion, note=note)
-
-
-def _check_time(row: Fields, key: str, what: str, declared: Declared) -> None:
-    node = row.get(key)
-    if node is None:
-        declared.report.error("FC311", f'a {what} has no "{key}"', row.head)
-    elif not (isinstance(node, Scalar) and parse_instant(node.text) is not None):
-        message = f'"{key}" must be a time like 2013-01-01T08:00:00Z'
-        declared.report.error("FC311", message, row.place(key))
-
-
-def _check_value(row: Fields, key: str, dtype: str, declared: Declared) -> None:
-    node = row.get(key)
-    if dtype == UNKNOWN or dtype.startswith("list"):
-        return
-    value: Constant = node.value if isinstance(node, Scalar) else ""
-    text = node.text if isinstance(node, Scalar) else ""
-    if not isinstance(node, Scalar) or (value is not None and fit_constant(value, dtype) is None):
-        if isinstance(node, Scalar) and dtype == STRING and node.style == "":
-            return  # a text may look like a number
-        declared.report.error("FC311", f'"{key}" is {dtype}, not {text or "a list or mapping"}', row.place(key))
