@@ -53,8 +53,8 @@ class Declared:
         return found
 
     def unknown(self, kind: Kind, name: str, place: Place) -> None:
-        """Report a name that nothing of a kind has, with the nearest that something has."""
-        if self.unread or self.report.has("FC105", place):
+        """Report a name that nothing of a kind has, with the nearest one; not of a text that can be no name."""
+        if self.unread or any(self.report.has(code, place) for code in ("FC105", "FC108")):
             return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
         word = WORDS.get(kind, kind)

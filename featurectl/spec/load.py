@@ -25,7 +25,7 @@ from featurectl.spec.reader import read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
 from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.spec.resolve_model import resolve_model
-from featurectl.spec.resolve_operations import check_alert, check_notifier, check_pipeline
+from featurectl.spec.resolve_operations import check_alert, check_alert_names, check_notifier, check_pipeline
 from featurectl.spec.resolve_source import (
     SchemaReader,
     check_history,
@@ -56,11 +56,15 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Files:
-    """What the files hold: shapes by list, in order, and the project's own file."""
+    """What the files hold: shapes by list, in order, and the project's own file.
+
+    `wrong_alerts` are the alerts of which no shape could be made, as they are written.
+    """
 
     paths: list[str] = field(default_factory=list)
     project: ProjectShape | None = None
     shapes: dict[str, list[Shape]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    wrong_alerts: list[Fields] = field(default_factory=list)
 
 
 def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
@@ -195,6 +199,8 @@ def _read_object(key: str, item: Node, files: _Files, declared: Declared) -> Non
     shape = _shape(LISTS[key], item, declared.report)
     if shape is not None:
         files.shapes[key].append(shape)
+    elif kind == "alert" and isinstance(item, Fields):
+        files.wrong_alerts.append(item)
     if len(declared.report.problems) > found:
         declared.broken.add((kind, name))
 
@@ -243,6 +249,8 @@ def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
         check_pipeline(pipeline, declared)
     for alert in _of(files, AlertShape):
         check_alert(alert, declared)
+    for fields in files.wrong_alerts:
+        check_alert_names(fields, declared)
     for notifier in _of(files, NotifierShape):
         check_notifier(notifier, declared)
     return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, Kind
 from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape, StageShape, listed_names
-from featurectl.spec.node import Scalar
+from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.problems import Problem
 
 
@@ -81,9 +81,14 @@ def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Decl
 def check_alert(shape: AlertShape, declared: Declared) -> None:
     """Report unknown notifiers, views and models (`*` is a pattern); note it as not run."""
     declared.not_run("alerts are", shape.fields.head)
-    _check_names("notifier", listed_names(shape.fields, "notify"), declared)
-    _check_names("feature_view", listed_names(shape.fields, "views"), declared)
-    _check_names("model", listed_names(shape.fields, "models"), declared)
+    check_alert_names(shape.fields, declared)
+
+
+def check_alert_names(fields: Fields, declared: Declared) -> None:
+    """Report unknown notifiers, views and models of an alert that may be wrong in other ways."""
+    _check_names("notifier", listed_names(fields, "notify"), declared)
+    _check_names("feature_view", listed_names(fields, "views"), declared)
+    _check_names("model", listed_names(fields, "models"), declared)
 
 
 def check_notifier(shape: NotifierShape, declared: Declared) -> None:
