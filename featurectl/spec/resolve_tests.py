@@ -178,6 +178,9 @@ def _check_model_spine(row: Fields, model: Model, expected: tuple[str, Mapping[s
         if name == time:
             if types.get(model.spine.time) == DATE:
                 check_value(row, name, DATE, declared)
+        elif name == TIME and name not in types:
+            message = f'"{TIME}" stands for "{model.spine.time}", and the row has both'
+            declared.report.error("FC311", message, row.keys[name].place)
         elif name not in types and model.spine.source.columns is not None:
             _unknown(row, name, types, f'columns of the spine of model "{model.name}"', declared)
         else:

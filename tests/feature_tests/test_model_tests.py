@@ -4,95 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
-import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featurectl.cli.main import main
-from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
-from featurectl.feature_tests.tables import TypedViews
-from featurectl.spec.definition import ModelTest
-from featurectl.spec.place import Place
-from featurectl.units import parse_instant
+from featurectl.feature_tests.run import join_tests
+from tests.feature_tests.repository import MODEL, TEST, loaded, results_of
 from tests.spec.repository import BASE, load, write_repo
-
-MODEL = """sources:
-  - name: asks
-    path: data/asks.parquet
-    event_time: at
-    columns: {carrier: string, origin: string, dest: string, at: timestamp, miles: int64, delay: int64, day: date}
-    select: {km: miles * 1.609344, hub: origin = 'JFK', place: upper(origin)}
-    tiebreak: [delay]
-  - name: reports
-    path: data/reports.parquet
-    event_time: at
-    delay: 10m
-    dedup_key: [dest]
-    columns: {origin: string, dest: string, at: timestamp, seen: timestamp, delay: int64}
-feature_views:
-  - name: everywhere
-    source: arrivals
-    aggregates: [{op: count, windows: [1d]}, {column: delay, op: [sum, last], windows: [1d]}]
-  - name: place
-    entity: airport
-    join: {airport: origin}
-    source: reports
-    ttl: 6h
-    features: [{name: delay, default: 3}]
-    derived: [{name: twice, expr: delay * 2}]
-models:
-  - name: late
-    spine:
-      source: asks
-      time: at
-      where: miles > 100
-      label: {name: is_late, expr: delay > 15 and not hub}
-    features:
-      - request: {km: float64, miles: float64}
-      - {view: delays, prefix: c_, features: "*"}
-      - everywhere: "*"
-      - {view: facts, join: {airport: origin}, prefix: from_, features: "*"}
-      - {view: facts, join: {airport: dest}, prefix: to_, features: [alt]}
-      - {feature: "place:delay", as: reported, default: 7}
-      - {view: place, join: {airport: place}, prefix: p_, features: [twice]}
-      - derived:
-          - {name: climb, expr: to_alt - from_alt}
-          - {name: slope, expr: climb / km, default: 0.5}
-"""
-MODEL = MODEL.replace('{feature: "place:delay", as: reported, default: 7}', "{view: place, join: {airport: dest}, "
-                      "prefix: d_, features: [delay]}")  # fmt: skip
-TEST = """tests:
-  - name: t
-    model: late
-    rows:
-      arrivals:
-        - {carrier: AA, at: 2024-01-01T08:00:00Z, seen: 2024-01-01T11:00:00Z, delay: 20}
-        - {carrier: BB, at: 2024-01-01T09:00:00Z, delay: 4}
-      airports: [{airport: JFK, alt: 13, name: Kennedy}, {airport: DEN, alt: 5434}]
-      reports: [{origin: JFK, dest: x, at: 2024-01-01T07:00:00Z, delay: 1}]
-    spine:
-      - {carrier: AA, origin: JFK, dest: DEN, miles: 1000, delay: 20, at: 2024-01-01T10:00:00Z}
-      - {carrier: AA, origin: LGA, dest: JFK, miles: null, delay: 20, time: 2024-01-01T11:00:00Z}
-    expect:
-      - {c_count_1d: 0, count_1d: 1, delay_sum_1d: 4, from_name: Kennedy, climb: 5421, slope: 3.368453233, p_twice: 2,
-         is_late: false, km: 1609.344, miles: 1000, hub: true}
-      - {c_count_1d: 1, count_1d: 2, delay_sum_1d: 24, from_name: null, climb: null, slope: 0.5, p_twice: 6,
-         is_late: true, km: null, miles: null, d_delay: 1, at: 2024-01-01T11:00:00Z}
-"""
-
-
-def loaded(folder, *texts, base=BASE):
-    repo = load(folder, {"base.yaml": base} | {f"x{n}.yaml": text for n, text in enumerate(texts)})
-    assert repo.errors == ()
-    return repo
-
-
-def results_of(repo):
-    return run_feature_tests(PolarsEngine(1), repo.tests.values())
 
 
 def problems(folder, *texts):
@@ -104,7 +22,7 @@ def test_every_column_of_a_training_set_can_be_expected(tmp_path):
     (result,) = results_of(loaded(tmp_path, MODEL, TEST))
     assert result.error is None
     assert result.differences == ()
-    assert (result.subject, len(result.cells)) == ("model late", 23)
+    assert (result.subject, len(result.cells)) == ("model late", 27)
 
 
 def test_a_value_that_differs_is_told_with_its_row(tmp_path):
@@ -158,7 +76,7 @@ def test_a_column_of_the_spine_named_time_is_not_the_time(tmp_path):
 def test_the_time_stands_once(tmp_path):
     text = ASKED.replace("time: 2024-01-01T12", "at: 2024-01-01, time: 2024-01-01T12")
     ((code, line, column, message, *_),) = problems(tmp_path, SIMPLE, text)
-    assert (code, line, column, message) == ("FC311", 5, 43, 'no column "time"')
+    assert (code, line, column, message) == ("FC311", 5, 43, '"time" stands for "at", and the row has both')
 
 
 COLUMNS_OF = "columns of source arrivals: carrier, origin, dest, at, seen, delay, price"
@@ -342,123 +260,9 @@ def test_the_values_say_the_types_where_the_files_do_not(tmp_path):
         assert [(result.error, result.differences) for result in results] == [(None, ())] * 2
 
 
-HOURS = st.integers(0, 30).map(lambda hour: f"2024-01-0{1 + hour // 24}T{hour % 24:02}:00:00Z")
-CARRIERS = st.sampled_from(["AA", "BB", None])
-PLACES = st.sampled_from(["JFK", "LGA", "X", None])
-DELAYS = st.integers(-60, 60)
-ROWS = st.fixed_dictionaries(
-    {
-        "arrivals": st.lists(
-            st.fixed_dictionaries({"at": HOURS}, optional={"carrier": CARRIERS, "seen": HOURS, "delay": DELAYS}),
-            max_size=6,
-        ),
-        "airports": st.lists(
-            st.fixed_dictionaries({"airport": PLACES, "alt": DELAYS}), max_size=4, unique_by=lambda row: row["airport"]
-        ),
-        "reports": st.lists(
-            st.fixed_dictionaries(
-                {"at": HOURS}, optional={"origin": PLACES, "dest": st.sampled_from(["x", "y", None]), "delay": DELAYS}
-            ),
-            max_size=6,
-        ),
-    }
-)
-SPINES = st.lists(
-    st.fixed_dictionaries(
-        {"at": HOURS, "carrier": CARRIERS, "origin": PLACES, "dest": PLACES},
-        optional={"miles": st.integers(0, 500), "delay": DELAYS},
-    ),
-    min_size=1,
-    max_size=4,
-)
-COLUMNS = ["c_count_1d", "c_delay_mean_1d", "c_trend", "count_1d", "delay_sum_1d", "delay_last_1d", "from_alt", "to_alt",
-           "d_delay", "p_twice", "climb", "slope", "is_late", "km", "hub"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return loaded(tmp_path_factory.mktemp("repo"), MODEL, TEST).tests["t"]
-
-
-def a_test(model, rows, spine, columns, name="t"):
-    expect = tuple(dict.fromkeys(columns) for _ in spine)
-    return replace(
-        model, name=name, rows={k: tuple(v) for k, v in rows.items() if v}, spine=tuple(spine), expect=expect
-    )
-
-
-@given(st.lists(st.tuples(ROWS, SPINES, st.sets(st.sampled_from(COLUMNS), min_size=1)), min_size=2, max_size=4))
-@settings(max_examples=50, deadline=None)
-def test_tests_that_run_together_find_what_each_finds_alone(model, drawn):
-    tests = [a_test(model, rows, spine, sorted(columns), str(n)) for n, (rows, spine, columns) in enumerate(drawn)]
-    assert isinstance(join_tests(tests), ModelTest)
-    engine = PolarsEngine(1)
-    together = [result.cells for result in run_feature_tests(engine, tests)]
-    assert together == [compare_cells(engine, test, TypedViews()) for test in tests]
-
-
-def test_tests_that_give_other_columns_of_select_do_not_disturb_each_other(model):
-    spine = {"at": "2024-01-01T00:00:00Z", "miles": 10}
-    tests = [
-        a_test(model, {}, [{**spine, **more}], ["km", "hub"], str(n))
-        for n, more in enumerate([{}, {"km": 3.0}, {"origin": "JFK"}, {"km": 4.0, "hub": False}])
-    ]
-    found = [{cell.column: cell.found for cell in result.cells} for result in run_feature_tests(PolarsEngine(1), tests)]
-    assert found == [
-        {"km": 16.09344, "hub": None}, {"km": 3.0, "hub": None}, {"km": 16.09344, "hub": True},
-        {"km": 4.0, "hub": False},
-    ]  # fmt: skip
-
-
-def test_a_test_finds_what_training_set_writes(tmp_path, monkeypatch, capsys):
-    """The same rows as files, through `apply`, `materialize` and `training-set`."""
-    write_repo(tmp_path, {"base.yaml": BASE, "m.yaml": MODEL.replace("      where: miles > 100\n", "")})
-    repo = loaded(tmp_path, TEST)
-    test = repo.tests["t"]
-    for name, rows in {**test.rows, "asks": test.spine}.items():
-        columns = repo.sources[name].columns
-        seen = repo.sources[name].available_at
-        frame = [{column: row.get(column) for column in columns} for row in rows]
-        for row in frame:
-            if seen:
-                row[seen] = row[seen] or row["at"]
-            row |= {c: parse_instant(row[c]) for c, dtype in columns.items() if dtype == "timestamp" and row[c]}
-        types = {"string": pl.String, "int64": pl.Int64, "date": pl.Date, "timestamp": pl.Datetime("us", "UTC"),
-                 "float64": pl.Float64, "decimal(9,2)": pl.Decimal(9, 2)}  # fmt: skip
-        schema = {column: types[dtype] for column, dtype in columns.items()}
-        pl.DataFrame(frame, schema=schema).write_parquet(tmp_path / "data" / f"{name}.parquet")
-    pl.DataFrame(
-        schema={"carrier": pl.String, "origin": pl.String, "dest": pl.String, "at": pl.Datetime("us", "UTC"),
-                "distance": pl.Int64, "arr_delay": pl.Float64}
-    ).write_parquet(tmp_path / "data" / "flights.parquet")  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    out = tmp_path / "set.parquet"
-    for words in (
-        ["apply", "--auto-approve"],
-        ["materialize", "--no-online"],
-        ["training-set", "late", "--out", str(out)],
-    ):
-        assert main(words) == 0, capsys.readouterr()
-    written = pl.read_parquet(out)
-    whole = a_test(test, test.rows, test.spine, written.columns)
-    (result,) = run_feature_tests(PolarsEngine(1), [whole])
-    assert result.error is None
-    assert {(cell.row, cell.column): cell.found for cell in result.cells} == {
-        (n + 1, name): value for n, row in enumerate(written.rows(named=True)) for name, value in row.items()
-    }
-
-
 def test_a_name_says_whether_a_view_or_a_model_is_tested(tmp_path, monkeypatch, capsys):
     write_repo(tmp_path, {"base.yaml": BASE, "m.yaml": SIMPLE, "t.yaml": ASKED})
     monkeypatch.chdir(tmp_path)
     assert main(["test", "-o", "json"]) == 0
     (test,) = json.loads(capsys.readouterr().out)["result"]["tests"]
     assert (test["view"], test["model"], test["passed"]) == (None, "m", True)
-
-
-def test_a_value_that_does_not_fit_ends_its_own_test_alone(model):
-    spine = [{"at": "2024-01-01T00:00:00Z"}]
-    wrong = a_test(model, {"airports": [{"airport": "X", "alt": "high"}]}, spine, ["from_alt"], "wrong")
-    first, second = run_feature_tests(PolarsEngine(1), [wrong, a_test(model, {}, spine, ["from_alt"], "right")])
-    assert (first.error.code, second.error, len(second.cells)) == ("FC504", None, 1)
-    assert Place("x.yaml") != first.place
