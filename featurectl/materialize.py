@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import Engine, Piece, Prepared
+from featurectl.engines.base import Engine, Piece, Prepared, Rows
+from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
+from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
@@ -50,6 +53,7 @@ class Run:
     version: int
     reader: SourceReader
     table: OfflineTable
+    spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -76,6 +80,11 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
         DataError: the source can't be read.
         StoreError: the table can't be written; it stays as it was.
     """
+    with SpillRoom(run.spill) as room:
+        return _materialize(engine, run, room, now, full=full)
+
+
+def _materialize(engine: Engine, run: Run, room: SpillRoom, now: datetime, *, full: bool) -> Materialized:
     coverage = run.table.coverage()
     parts = run.reader.parts()
     base = coverage if coverage and not full and not lacking_inputs(coverage, run.view) else None
@@ -87,11 +96,12 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     known = {} if base is None else base.parts
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now, known)]
     with reading(f"source {view.source.name}"):
-        prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment))
+        prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
     rows = prepared.rows
     if base is not None and increment.repeats:
-        rows, lost = _after_overlap(run, prepared, increment, _left_out(base, view))
+        whole, lost = _after_overlap(run, prepared, increment, _left_out(base, view))
+        rows = FrameRows(whole, run.view.keys)
         covered = replace(covered, rebuild_id=_new_id() if lost else base.rebuild_id)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return _nothing(run, base)
@@ -108,13 +118,39 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     )
 
 
-def _write(run: Run, rows: pl.DataFrame, covered: Coverage, base: Coverage | None) -> int:
+def _write(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
     """Write rows in place of the table's (base None) or after them, and return the table's new version."""
     if base is None:
         return run.table.replace(rows, covered)
     if left_out := _left_out(base, run.view):
-        return run.table.replace(ordered(pl.concat([run.table.read().drop(left_out), rows]), run.view.keys), covered)
+        return run.table.replace(_Merged(run.table, rows, run.view.keys, left_out), covered)
     return run.table.append(rows, covered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """The rows of a table without some of its columns, and new ones."""
+
+    table: OfflineTable
+    rows: Rows
+    keys: Sequence[str]
+    left_out: Sequence[str]
+
+    @property
+    def height(self) -> int:
+        return self.table.statistics().rows + self.rows.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        return self.rows.schema
+
+    @property
+    def mark(self) -> str:
+        return ""
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        before = self.table.of(bucket, buckets).drop(self.left_out)
+        return ordered(pl.concat([before, self.rows.of(bucket, buckets).select(before.columns)]), self.keys)
 
 
 def _left_out(base: Coverage, view: FeatureView) -> list[str]:
@@ -122,15 +158,15 @@ def _left_out(base: Coverage, view: FeatureView) -> list[str]:
     return sorted(base.inputs.keys() - {item.name for item in view.inputs})
 
 
-def _adds_nothing(
-    table: OfflineTable, rows: pl.DataFrame, increment: Increment, base: Coverage, covered: Coverage
-) -> bool:
+def _adds_nothing(table: OfflineTable, rows: Rows, increment: Increment, base: Coverage, covered: Coverage) -> bool:
     """Return whether a query had nothing new to tell, which only its rows could show."""
     if (covered.parts, covered.held) != (base.parts, base.held):
         return False
     if (covered.watermark, covered.newest_event) != (base.watermark, base.newest_event):
         return False  # what was left out by `where` still says how far the source was read
-    return rows.equals(table.read()) if increment.repeats else rows.is_empty() and covered.dropped == base.dropped
+    if increment.repeats:
+        return rows.of(0, 1).equals(table.read())
+    return rows.height == 0 and covered.dropped == base.dropped
 
 
 def _nothing(run: Run, coverage: Coverage) -> Materialized:
@@ -182,7 +218,7 @@ def _after_overlap(
     since = increment.scans[0].since
     assert since is not None
     before = run.table.read().drop(left_out)
-    after = prepared.rows.filter(pl.col(EVENT_TIME) > since)
+    after = prepared.rows.of(0, 1).filter(pl.col(EVENT_TIME) > since)
     again = before.filter(pl.col(EVENT_TIME) > since)
     identity = [*run.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
     lost = again.join(after, on=identity, how="anti").height > 0

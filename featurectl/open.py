@@ -135,6 +135,10 @@ class Workspace:
         """Return the environment's online store."""
         return self._online
 
+    def spill_folder(self) -> Path:
+        """Return where rows may lie that do not fit into memory."""
+        return self.root / ".featurectl" / "spill"
+
     def source(self, source: Source, told: Told | None = None) -> SourceReader:
         """Return the reader of a source; `told` learns which of the columns read have no time zone."""
         from featurectl.sources.open import open_source

@@ -12,6 +12,7 @@ from benchmarks.story_features import FEATURES, all_columns, open_tables
 from featurectl.cli.init import template_folder, write_repository
 from featurectl.engines.base import Piece
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.offline.base import TableStatistics
 from featurectl.sources.open import open_source, read_schema
 from featurectl.spec.load import load_repo
 from featurectl.training.join import BoundView, join_features
@@ -30,6 +31,9 @@ class InMemory:
     def buckets(self, version: int | None = None) -> int:
         return 1
 
+    def statistics(self) -> TableStatistics:
+        return TableStatistics(rows=self.rows.height, size_bytes=0, files=1)
+
     def read(self, *, bucket, version) -> pl.DataFrame:
         return self.rows
 
@@ -41,7 +45,7 @@ def by_featurectl(root: Path) -> pl.DataFrame:
     for name, view in repo.views.items():
         reader = open_source(view.source, root)
         piece = Piece(scan=reader.scan(reader.parts()), until=datetime(9999, 1, 1, tzinfo=UTC))
-        table = InMemory(engine.prepare([piece], view).rows)
+        table = InMemory(engine.prepare([piece], view).rows.of(0, 1))
         views[name] = BoundView(view=view, version=1, stored=table, table_version=0)
     model = repo.models["late_arrival"]
     reader = open_source(model.spine.source, root)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurectl.spec.problems import Problem
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
+_LEAST_MEMORY: Final = 256 << 20
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
 
 
@@ -33,6 +34,7 @@ class Call:
     debug: bool
     as_of: str | None
     progress: Progress
+    memory: str | None = None
 
     def root(self) -> Path:
         """Return the repository's root: `--repo`, else this folder or the nearest parent with a featurectl.yaml."""
@@ -51,6 +53,17 @@ class Call:
         if instant is None:
             raise UsageError(f"--as-of {self.as_of!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")
         return instant
+
+    def memory_bytes(self) -> int:
+        """Return what the command may use: `--memory`, else half of what is free."""
+        from featurectl.memory import free_memory, parse_size
+
+        if self.memory is None:
+            return free_memory() // 2
+        size = parse_size(self.memory)
+        if not size or size < _LEAST_MEMORY:
+            raise UsageError(f"--memory {self.memory!r} is no size of at least 256MiB", hint="write it like 4GiB")
+        return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "materialize", as_of=True)
+    @verb(app, "materialize", as_of=True, memory=True)
     def materialize(
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Feature views; all by default.")] = None,
@@ -110,8 +110,14 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
 
     view = load_view(item.definition)
     table = view_table(work.workspace.offline(), view, item.version)
-    run = Run(view=view, version=item.version, reader=work.clocks.open(view.source), table=table)
-    return materialize_view(PolarsEngine(), run, work.workspace.now, full=work.full)
+    run = Run(
+        view=view,
+        version=item.version,
+        reader=work.clocks.open(view.source),
+        table=table,
+        spill=work.workspace.spill_folder(),
+    )
+    return materialize_view(PolarsEngine(work.call.memory_bytes()), run, work.workspace.now, full=work.full)
 
 
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:

@@ -17,7 +17,7 @@ from featurectl.units import counted
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "score", as_of=True)
+    @verb(app, "score", as_of=True, memory=True)
     def score(
         call: Call,
         model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
@@ -65,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
             clocks.tell()
             check_columns(rows.own.schema, out)
             call.progress.start("score")
-            scored = score_spine(PolarsEngine(), scorer, rows)
+            scored = score_spine(PolarsEngine(call.memory_bytes()), scorer, rows)
             call.progress.done(f"scored {counted(scored.height, 'row')}")
             write_table(scored, out)
         values = scored[scorer.output].to_numpy()

@@ -15,7 +15,7 @@ from featurectl.units import counted, format_count
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "train")
+    @verb(app, "train", memory=True)
     def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
         """Train a model and register the version.
 
@@ -42,7 +42,9 @@ def add_to(app: typer.Typer) -> None:
             clocks = NaiveClocks(call, workspace)
             call.progress.start("build the training set")
             spine = read_spine(clocks.open, state, definition, None)
-            rows = build_training_set(PolarsEngine(), spine, definition.inputs, views, definition.spine.label)
+            rows = build_training_set(
+                PolarsEngine(call.memory_bytes()), spine, definition.inputs, views, definition.spine.label
+            )
             call.progress.done(
                 f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}"
             )

@@ -21,7 +21,7 @@ UntilOption = Annotated[str | None, typer.Option("--until", help="Only rows befo
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
-    @verb(app, "training-set")
+    @verb(app, "training-set", memory=True)
     def training_set(
         call: Call,
         model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None,
@@ -70,7 +70,7 @@ def add_to(app: typer.Typer) -> None:
             check_columns(rows.own.schema, out)
             call.progress.start("join features")
             label = definition.spine.label if definition else None
-            made = build_training_set(PolarsEngine(), rows, inputs, views, label)
+            made = build_training_set(PolarsEngine(call.memory_bytes()), rows, inputs, views, label)
             call.progress.done(f"joined {counted(len(inputs), 'column')} of {counted(len(views), 'view')}")
             manifest = write_with_manifest(made.rows, out, describe_training_set(made, inputs, cut, model or ""))
         rows_and_columns = f"{counted(made.rows.height, 'row')}, {counted(made.rows.width, 'column')}"

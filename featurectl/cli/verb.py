@@ -40,10 +40,21 @@ _COMMON: dict[str, tuple[Any, object]] = {
     "debug": (Annotated[bool, typer.Option("--debug", help="Show tracebacks.")], False),
 }
 _AS_OF = (Annotated[str | None, typer.Option(help="The instant to take as now.", metavar="TIME")], None)
+_MEMORY = (
+    Annotated[
+        str | None, typer.Option(help="At most so much memory, like 4GiB; half of what is free.", metavar="SIZE")
+    ],
+    None,
+)
 
 
 def verb(
-    app: typer.Typer, name: str, *, outputs: tuple[Output, ...] = ("text", "json"), as_of: bool = False
+    app: typer.Typer,
+    name: str,
+    *,
+    outputs: tuple[Output, ...] = ("text", "json"),
+    as_of: bool = False,
+    memory: bool = False,
 ) -> Callable[[Callable[Concatenate[Call, P], Outcome]], Callable[Concatenate[Call, P], Outcome]]:
     """Register a function as the command `name`; its first parameter receives the `Call`.
 
@@ -52,6 +63,7 @@ def verb(
 
     def register(function: Callable[Concatenate[Call, P], Outcome]) -> Callable[Concatenate[Call, P], Outcome]:
         common = _COMMON | {"output": _output(outputs)} | ({"as_of": _AS_OF} if as_of else {})
+        common |= {"memory": _MEMORY} if memory else {}
         own = list(inspect.signature(function).parameters.values())[1:]
         hints = get_type_hints(function, include_extras=True)
 
@@ -89,5 +101,6 @@ def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Ca
         verbose=options["verbose"],
         debug=options["debug"],
         as_of=options.get("as_of"),
+        memory=options.get("memory"),
         progress=open_progress(quiet=options["quiet"]),
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
+from featurectl.engines.spill import SpillRoom
 from featurectl.spec.definition import FeatureView
 
 
@@ -25,6 +26,25 @@ class Piece:
     fresh: bool = False
 
 
+class Rows(Protocol):
+    """Rows of a view in the form of its offline table, a bucket at a time, however many there are."""
+
+    @property
+    def height(self) -> int:
+        """How many rows there are in all."""
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of every bucket with their types."""
+
+    @property
+    def mark(self) -> str:
+        """The same for the same rows and another for others, in whatever order; empty where nobody knows."""
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        """Return the rows of one of `buckets` buckets (a power of two), sorted by keys, time and ties."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Rows of a view, ready for its offline table, and what was seen on the way.
@@ -35,7 +55,7 @@ class Prepared:
     `watermark` and `newest_event` are the greatest availability and event time of the rows read.
     """
 
-    rows: pl.DataFrame
+    rows: Rows
     rows_read: int
     held_back: tuple[int, ...]
     watermark: datetime | None
@@ -45,20 +65,24 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A view's rows for an engine: how many buckets there are, and how to read one."""
+    """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all."""
 
     view: FeatureView
     buckets: int
     read: Callable[[int], pl.DataFrame]
+    rows: int = 0  # 0: few
 
 
 class Engine(Protocol):
     """Where rows are prepared and where buckets run; the kernel in `pit` is the same for all."""
 
-    def prepare(self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = ()) -> Prepared:
-        """Return the rows of the pieces in the form of the view's offline table, sorted by key and time.
+    def prepare(
+        self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: SpillRoom | None = None
+    ) -> Prepared:
+        """Return the rows of the pieces in the form of the view's offline table.
 
-        `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out.
+        `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out. Rows that outgrow the
+        engine's memory lie in files as long as `room` is open; without one they stay in memory.
         """
 
     def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:

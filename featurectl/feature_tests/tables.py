@@ -46,7 +46,7 @@ def view_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews)
     """
     table = source_rows(view, rows)
     whole = typed.of(view, table)
-    return whole, engine.prepare([Piece(scan=table.lazy(), until=_EVER)], whole).rows
+    return whole, engine.prepare([Piece(scan=table.lazy(), until=_EVER)], whole).rows.of(0, 1)
 
 
 def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:

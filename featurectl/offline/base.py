@@ -9,6 +9,8 @@ from typing import Protocol
 
 import polars as pl
 
+from featurectl.engines.base import Rows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
@@ -54,10 +56,10 @@ class OfflineTable(Protocol):
     def statistics(self) -> TableStatistics:
         """Return sizes of the newest version from its log, without reading rows."""
 
-    def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+    def append(self, rows: Rows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table."""
 
-    def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+    def replace(self, rows: Rows, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table."""
 
     def buckets(self, version: int | None = None) -> int:
@@ -65,6 +67,9 @@ class OfflineTable(Protocol):
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""
 
 
 class OfflineStore(Protocol):

@@ -6,6 +6,10 @@ older versions stay readable for the manifests that name them.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,25 +18,25 @@ from functools import partial
 from typing import Final, Literal
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
-from featurectl.engines.polars.hashing import bucket_of
+from featurectl.engines.base import Rows
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
+from featurectl.offline.files import BUCKET, RunFiles
 from featurectl.offline.order import choose_buckets, ordered
+from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.spec.environment import shown_location
 
-BUCKET: Final = "bucket"
 _METADATA: Final = "featurectl"  # the key of our part in a commit
 _ROWS_PER_BUCKET: Final = 4_000_000
 _FILES_PER_BUCKET: Final = 16
-_ONE_FILE: Final = 1 << 40  # a bucket's rows of one commit are one file, else their order would be lost
-_How = Literal["append", "replace"] | int  # an int: in place of the rows of that bucket alone
-_COMPRESSION: Final = WriterProperties(compression="ZSTD", compression_level=1)
+_Mode = Literal["append", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,10 @@ class ViewTable:
             newest_event=_event(files, "max"),
         )
 
-    def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+    def append(self, rows: Rows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table.
 
-        Overfull buckets are compacted before, each in a commit of its own that changes no row and no coverage.
+        An overfull bucket becomes one file in the same commit.
 
         Raises:
             TryAgainError: another run has written since this handle gave out the coverage.
@@ -117,20 +121,17 @@ class ViewTable:
         if table is None:
             return self.replace(rows, coverage)
         commit = self._commit_of(table)
-        rows = self._fitted(rows, table)
-        self._compact(table, commit)
-        buckets = self._with_bucket(rows, commit.buckets)
-        return self._write(table, buckets, Commit(coverage=coverage, buckets=commit.buckets), "append")
+        self._check_columns(rows, table)
+        return self._commit(table, rows, Commit(coverage=coverage, buckets=commit.buckets), "append")
 
-    def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+    def replace(self, rows: Rows, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table.
 
         Raises:
             TryAgainError: another run has written since this handle gave out the coverage.
         """
         number = choose_buckets(rows.height, self.store.rows_per_bucket) if self.keys else 1
-        commit = Commit(coverage=coverage, buckets=number)
-        return self._write(self._open_seen(), self._with_bucket(rows, number), commit, "replace")
+        return self._commit(self._open_seen(), rows, Commit(coverage=coverage, buckets=number), "overwrite")
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all.
@@ -142,6 +143,12 @@ class ViewTable:
         if table is None:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket)
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        """Return the rows of one of so many buckets, sorted, whatever number of them the newest version has."""
+        if self.buckets() == buckets:
+            return self.read(bucket=bucket)
+        return FrameRows(self.read(), self.keys).of(bucket, buckets)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
         with self._failures("read"):
@@ -172,11 +179,9 @@ class ViewTable:
         return load_commit(entries[0][_METADATA])
 
     def _rows(self, table: DeltaTable, bucket: int | None) -> pl.DataFrame:
-        files = _files(table)
+        files, schema = _files(table), self._schema(table)
         if bucket is not None:
             files = files.filter(pl.col(f"partition.{BUCKET}") == bucket)
-        schema = pl.Schema(table.schema().to_arrow())
-        del schema[BUCKET]
         if files.is_empty():
             return pl.DataFrame(schema=schema)
         with self._failures("read"):
@@ -184,54 +189,77 @@ class ViewTable:
             rows = pl.read_parquet(paths, columns=schema.names(), hive_partitioning=False, glob=False)
         return ordered(rows, self.keys)
 
-    def _with_bucket(self, rows: pl.DataFrame, buckets: int) -> pl.DataFrame:
-        rows = ordered(rows, self.keys)
-        bucket = bucket_of(rows.select(self.keys), buckets) if self.keys else pl.lit(0, dtype=pl.Int32)
-        return rows.with_columns(bucket.alias(BUCKET))
+    def _merged(self, table: DeltaTable, bucket: int, rows: pl.DataFrame) -> pl.DataFrame:
+        return ordered(pl.concat([self._rows(table, bucket), rows]), self.keys)
 
-    def _fitted(self, rows: pl.DataFrame, table: DeltaTable) -> pl.DataFrame:
-        schema = pl.Schema(table.schema().to_arrow())
-        del schema[BUCKET]
-        for name in sorted({*schema, *rows.columns}):
-            if schema.get(name) != rows.schema.get(name):
+    def _check_columns(self, rows: Rows, table: DeltaTable) -> None:
+        schema, given = self._schema(table), rows.schema
+        for name in sorted({*schema, *given}):
+            if schema.get(name) != given.get(name):
                 raise DataError(
                     f"column {name!r} of the offline table {self.shown} is {schema.get(name)}, "
-                    f"in the new rows it is {rows.schema.get(name)}",
+                    f"in the new rows it is {given.get(name)}",
                     code="FC504",
                     hint="declare `columns:` of the source; `materialize --full` rebuilds the table",
                 )
-        return rows.select(schema.names())
 
-    def _compact(self, table: DeltaTable, commit: Commit) -> None:
-        counts = _files(table).group_by(f"partition.{BUCKET}", maintain_order=True).len()
-        for bucket, files in counts.rows():
-            if files > self.store.files_per_bucket:
-                rows = self._rows(table, bucket).with_columns(pl.lit(bucket, dtype=pl.Int32).alias(BUCKET))
-                self._write(table, rows, commit, bucket)
+    def _schema(self, table: DeltaTable) -> pl.Schema:
+        schema = pl.Schema(table.schema().to_arrow())
+        del schema[BUCKET]
+        return schema
 
-    def _write(self, table: DeltaTable | None, rows: pl.DataFrame, commit: Commit, how: _How) -> int:
-        """Commit rows and return the new version."""
-        write = partial(
-            write_deltalake,
-            table or self.location,
-            rows,
-            partition_by=[BUCKET],
-            target_file_size=_ONE_FILE,
-            writer_properties=_COMPRESSION,
-            commit_properties=CommitProperties(custom_metadata={_METADATA: dump_commit(commit)}, max_commit_retries=0),
+    def _commit(self, table: DeltaTable | None, rows: Rows, commit: Commit, mode: _Mode) -> int:
+        """Write a file for each bucket, commit them together, and return the new version."""
+        schema = rows.schema if table is None or mode == "overwrite" else self._schema(table)
+        run = RunFiles(
+            location=self.location,
+            name=self._run_name(table, rows, commit),
+            rows=rows,
+            buckets=commit.buckets,
+            columns=tuple(schema.names()),
         )
+        files = _files(table) if table is not None and mode == "append" else None
+        actions: list[AddAction | RemoveAction] = []
         with self._failures("written"):
-            if table is None:
-                write(mode="error")
-                table = DeltaTable(self.location)
-            elif how == "append":
-                write(mode="append")
-            elif how == "replace":
-                write(mode="overwrite", schema_mode="overwrite")
-            else:
-                write(mode="overwrite", predicate=f"{BUCKET} = {how}")
-            self._seen = (table.version(),)
-            return table.version()
+            for bucket in range(commit.buckets):
+                old = None if files is None else files.filter(pl.col(f"partition.{BUCKET}") == bucket)
+                full = old is not None and old.height > self.store.files_per_bucket
+                merge = partial(self._merged, table, bucket) if full and table is not None else None
+                added = run.write(bucket, merge)
+                actions += [] if added is None else [added]
+                actions += [] if added is None or old is None or not full else _removals(old, bucket)
+            return self._log(table, schema, actions, commit, mode)
+
+    def _log(
+        self,
+        table: DeltaTable | None,
+        schema: pl.Schema,
+        actions: list[AddAction | RemoveAction],
+        commit: Commit,
+        mode: _Mode,
+    ) -> int:
+        """Commit files that are written already, and return the new version."""
+        properties = CommitProperties(custom_metadata={_METADATA: dump_commit(commit)}, max_commit_retries=0)
+        columns = Schema.from_arrow(pl.Schema([*schema.items(), (BUCKET, pl.Int32())]))
+        if table is None:
+            added = [action for action in actions if isinstance(action, AddAction)]
+            create_table_with_add_actions(
+                self.location, columns, added, mode="error", partition_by=[BUCKET], commit_properties=properties
+            )
+            number = 0
+        else:
+            table.create_write_transaction(actions, mode, columns, [BUCKET], commit_properties=properties)
+            number = table.version() + 1  # it would have failed had another run come before
+        self._seen = (number,)
+        return number
+
+    def _run_name(self, table: DeltaTable | None, rows: Rows, commit: Commit) -> str:
+        """Return what the files of a run are called: the same when the same run is tried again after it was ended."""
+        base = None if table is None else table.version()
+        coverage = commit.coverage
+        known = [rows.mark, base, commit.buckets, sorted(coverage.inputs.items()), sorted(coverage.columns.items())]
+        told = json.dumps(known) if rows.mark else secrets.token_hex(16)
+        return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
     @contextmanager
     def _failures(self, done: str) -> Iterator[None]:
@@ -252,6 +280,14 @@ def _event(files: pl.DataFrame, side: Literal["min", "max"]) -> datetime | None:
         return None
     found = files[name].min() if side == "min" else files[name].max()
     return found if isinstance(found, datetime) else None
+
+
+def _removals(files: pl.DataFrame, bucket: int) -> list[RemoveAction]:
+    now = int(time.time() * 1000)
+    return [
+        RemoveAction(path, data_change=True, deletion_timestamp=now, size=size, partition_values={BUCKET: str(bucket)})
+        for path, size in files.select("path", "size_bytes").rows()
+    ]
 
 
 def _files(table: DeltaTable) -> pl.DataFrame:

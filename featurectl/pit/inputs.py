@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -25,48 +24,67 @@ class Ranks:
 
 
 class Inputs:
-    """The columns of one table. A null is some number here: `valid` says which rows to leave out first."""
+    """The columns of one table. A null is some number here: `valid` says which rows to leave out first.
+
+    What is made of a column is kept: not by a wrapper of the methods, for that would be a circle of references, and
+    the arrays of a bucket are to go with the last question about it.
+    """
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
-        self.valid = cache(self._valid)
-        self.numbers = cache(self._numbers)
-        self.limbs = cache(self._limbs)
-        self.ranks = cache(self._ranks)
+        self._valid: dict[str, Bools | None] = {}
+        self._numbers: dict[str, Numbers] = {}
+        self._limbs: dict[str, State] = {}
+        self._ranks: dict[str, Ranks] = {}
 
     def column(self, name: str) -> pl.Series:
         """Return the column as it is in the table."""
         return self._frame[name]
 
-    def _valid(self, name: str) -> Bools | None:
+    def valid(self, name: str) -> Bools | None:
         """Return which rows are not null, or None when all are."""
-        column = self._frame[name]
-        return column.is_not_null().to_numpy() if column.null_count() else None
+        if name not in self._valid:
+            column = self._frame[name]
+            self._valid[name] = column.is_not_null().to_numpy() if column.null_count() else None
+        return self._valid[name]
 
-    def _numbers(self, name: str) -> Numbers:
+    def numbers(self, name: str) -> Numbers:
         """Return a number, boolean, timestamp or date as int64 or float64 (decimals: float64)."""
-        column = self._frame[name]
-        if column.dtype.is_decimal() or column.dtype.is_float():
-            return column.cast(pl.Float64).fill_null(0.0).to_numpy()
-        return column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+        if name not in self._numbers:
+            self._numbers[name] = _plain(self._frame[name])
+        return self._numbers[name]
 
-    def _limbs(self, name: str) -> State:
+    def limbs(self, name: str) -> State:
         """Return integers (decimals: their unscaled integers) as arrays whose sums can't wrap.
 
         One array when even the sum of all rows stays within 64 bits, else limbs of 32 bits from the lowest: the
         number is the sum of limb i * 2**(32 i), and only the highest limb is signed.
         """
-        column = self._frame[name].to_physical()
-        whole = column.cast(pl.Int128).fill_null(0)
-        largest = max((abs(end) for end in (whole.min(), whole.max()) if isinstance(end, int)), default=0)
-        if largest * len(whole) <= MOST:
-            return (whole.cast(pl.Int64).to_numpy(),)
-        return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= MOST + 1 else 4))
+        if name not in self._limbs:
+            self._limbs[name] = _whole(self._frame[name].to_physical())
+        return self._limbs[name]
 
-    def _ranks(self, name: str) -> Ranks:
-        column = self._frame[name]
-        rank = column.rank("dense").cast(pl.Int64).fill_null(1).to_numpy() - 1
-        return Ranks(rank=rank, distinct=column.drop_nulls().unique().sort())
+    def ranks(self, name: str) -> Ranks:
+        """Return the column as ranks."""
+        if name not in self._ranks:
+            column = self._frame[name]
+            rank = column.rank("dense").cast(pl.Int64).fill_null(1).to_numpy() - 1
+            self._ranks[name] = Ranks(rank=rank, distinct=column.drop_nulls().unique().sort())
+        return self._ranks[name]
+
+
+def _plain(column: pl.Series) -> Numbers:
+    if column.dtype.is_decimal() or column.dtype.is_float():
+        return column.cast(pl.Float64).fill_null(0.0).to_numpy()
+    return column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def _whole(column: pl.Series) -> State:
+    whole = column.cast(pl.Int128).fill_null(0)
+    largest = max((abs(end) for end in (whole.min(), whole.max()) if isinstance(end, int)), default=0)
+    if largest * len(whole) <= MOST:
+        return (whole.cast(pl.Int64).to_numpy(),)
+    return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= MOST + 1 else 4))
 
 
 def _split(whole: pl.Series, count: int) -> list[pl.Series]:

@@ -23,7 +23,7 @@ class Lane:
         self.inputs = inputs
         self.groups = groups
         self._rows = rows
-        self._without_nulls: dict[str, tuple[Lane, Ints | None]] = {}
+        self._without_nulls: dict[str, tuple[Lane, Ints] | None] = {}  # None: all have one
         self._pyramids: dict[tuple[str, str], Pyramid] = {}
 
     def table_rows(self, positions: Ints) -> Ints:
@@ -45,8 +45,8 @@ class Lane:
         if column not in self._without_nulls:
             valid = self.inputs.valid(column)
             here = None if valid is None else valid if self._rows is None else valid[self._rows]
-            self._without_nulls[column] = (self, None) if here is None or here.all() else self.keep(here)
-        return self._without_nulls[column]
+            self._without_nulls[column] = None if here is None or here.all() else self.keep(here)
+        return self._without_nulls[column] or (self, None)
 
     def pyramid(self, kind: str, column: str, fold: Fold, state: Callable[[str], State]) -> Pyramid:
         """Return the pyramid of a column, made at the first call; `kind` names the fold and its state."""

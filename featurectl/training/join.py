@@ -74,7 +74,12 @@ class BoundView:
             DataError: FC510, the table lacks an input of one of these features.
         """
         view = self._needed(features)
-        return Table(view=view, buckets=self.stored.buckets(self.table_version), read=self.read)
+        return Table(
+            view=view,
+            buckets=self.stored.buckets(self.table_version),
+            read=self.read,
+            rows=self.stored.statistics().rows,
+        )
 
     def _needed(self, features: Collection[str]) -> FeatureView:
         if not self.lacking:

@@ -96,7 +96,7 @@ def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
     frame = clocked(rows.lazy().with_row_index(_ROW), source).collect()
     if source.dedup_key:
         hashed = frame.with_columns(pl.col(_ROW).alias("\x00hash"))
-        frame = drop_repeats(hashed, source, (), {}).sort(_ROW)
+        frame = drop_repeats(hashed, source).sort(_ROW)
     frame = select_columns(frame, source)
     if spine.where is not None:
         what = f"where of spine {source.name}"

@@ -1,3 +1,4 @@
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import duckdb
@@ -10,6 +11,7 @@ from featurectl.engines.polars.hashing import bucket_of
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.delta import DeltaStore
+from featurectl.offline.rows import FrameRows
 from featurectl.units import from_us
 from tests.offline.made import INSTANT, KEYS, as_table, table_rows
 
@@ -38,17 +40,17 @@ def test_a_table_that_was_never_written_is_empty(tmp_path):
 
 def test_rows_come_back_sorted_with_their_types(tmp_path):
     rows = table_rows(50)
-    assert open_table(tmp_path).append(rows, EMPTY) == 0
+    assert open_table(tmp_path).append(FrameRows(rows, KEYS), EMPTY) == 0
     assert_frame_equal(open_table(tmp_path).read(), as_table(rows))
 
 
 def test_appends_are_merged_and_older_versions_stay_readable(tmp_path):
     first, second = table_rows(50), table_rows(30, start=20)
     table = open_table(tmp_path)
-    assert [table.append(first, EMPTY), table.append(second, EMPTY)] == [0, 1]
+    assert [table.append(FrameRows(first, KEYS), EMPTY), table.append(FrameRows(second, KEYS), EMPTY)] == [0, 1]
     assert_frame_equal(table.read(), as_table(first, second))
     assert_frame_equal(table.read(version=0), as_table(first))
-    assert table.replace(table_rows(5), EMPTY) == 2
+    assert table.replace(FrameRows(table_rows(5), KEYS), EMPTY) == 2
     assert_frame_equal(table.read(), as_table(table_rows(5)))
     assert_frame_equal(table.read(version=1), as_table(first, second))
 
@@ -65,9 +67,9 @@ def test_coverage_travels_with_the_rows(tmp_path):
         columns={"delay": "float64", "id": "int64"},
     )
     table = open_table(tmp_path)
-    table.append(table_rows(5), coverage)
+    table.append(FrameRows(table_rows(5), KEYS), coverage)
     assert open_table(tmp_path).coverage() == coverage
-    table.append(table_rows(0), Coverage(parts={"b": "1"}))
+    table.append(FrameRows(table_rows(0), KEYS), Coverage(parts={"b": "1"}))
     assert open_table(tmp_path).coverage() == Coverage(parts={"b": "1"})
     assert table.version() == 1
     assert table.statistics().rows == 5
@@ -76,7 +78,7 @@ def test_coverage_travels_with_the_rows(tmp_path):
 def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):
     rows = table_rows(100)
     table = open_table(tmp_path, rows_per_bucket=20)
-    table.append(rows, EMPTY)
+    table.append(FrameRows(rows, KEYS), EMPTY)
     assert table.buckets() == 8
     parts = [table.read(bucket=bucket) for bucket in range(8)]
     assert sum(part.height for part in parts) == 100
@@ -84,16 +86,16 @@ def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):
         assert bucket_of(part.select(list(KEYS)), 8).unique().to_list() in ([], [bucket])
         assert_frame_equal(part, as_table(part))
     assert_frame_equal(table.read(), as_table(rows))
-    table.append(table_rows(60, start=500), EMPTY)
+    table.append(FrameRows(table_rows(60, start=500), KEYS), EMPTY)
     assert sum(table.read(bucket=bucket).height for bucket in range(8)) == 160
 
 
 def test_the_number_of_buckets_changes_only_by_a_rewrite(tmp_path):
     table = open_table(tmp_path, rows_per_bucket=10)
-    table.append(table_rows(5), EMPTY)
-    table.append(table_rows(100), EMPTY)
+    table.append(FrameRows(table_rows(5), KEYS), EMPTY)
+    table.append(FrameRows(table_rows(100), KEYS), EMPTY)
     assert table.buckets() == 1
-    table.replace(table_rows(100), EMPTY)
+    table.replace(FrameRows(table_rows(100), KEYS), EMPTY)
     assert table.buckets() == 16
     assert table.buckets(version=0) == 1
 
@@ -103,45 +105,80 @@ def test_an_overfull_bucket_is_compacted_and_no_row_changes(tmp_path):
     frames = [table_rows(10, start=100 * i) for i in range(6)]
     files = []
     for i, frame in enumerate(frames):
-        table.append(frame, Coverage(parts={str(i): "x"}))
+        table.append(FrameRows(frame, KEYS), Coverage(parts={str(i): "x"}))
         files.append(table.statistics().files)
-    assert files == [1, 2, 3, 4, 2, 3]
+    assert files == [1, 2, 3, 4, 1, 2]
     assert_frame_equal(table.read(), as_table(*frames))
     assert table.coverage().parts == {"5": "x"}
     assert table.statistics().rows == 60
-    delta = DeltaTable(table.location)
-    compaction = [version for version in range(delta.version()) if table.read(version=version).height == 40]
-    assert len(compaction) == 2
-    old = [DeltaTable(table.location, version=v).history(1)[0]["featurectl"] for v in compaction]
-    assert old[0] == old[1]
+    assert [table.read(version=v).height for v in range(6)] == [10, 20, 30, 40, 50, 60]
+
+
+@dataclass(frozen=True)
+class Marked(FrameRows):
+    """Rows that can be told from others; they count how often they are asked, and fail at a bucket."""
+
+    asked: list[int] = field(default_factory=list)
+    fails_at: int = -1
+
+    @property
+    def mark(self) -> str:
+        return str(self.frame.hash_rows().sum())
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        if bucket == self.fails_at:
+            raise KeyboardInterrupt
+        self.asked.append(bucket)
+        return FrameRows.of(self, bucket, buckets)
+
+
+def test_a_run_that_was_ended_goes_on_at_the_bucket_that_it_had_come_to(tmp_path):
+    rows = table_rows(100)
+    with pytest.raises(KeyboardInterrupt):
+        open_table(tmp_path, rows_per_bucket=20).append(Marked(rows, tuple(KEYS), fails_at=5), EMPTY)
+    table = open_table(tmp_path, rows_per_bucket=20)
+    assert table.version() is None
+    written = len(files_of(tmp_path))
+    assert written >= 3
+    broken = files_of(tmp_path)[0]
+    broken.write_bytes(broken.read_bytes()[:-20])
+    again = Marked(rows, tuple(KEYS))
+    table.append(again, EMPTY)
+    assert_frame_equal(table.read(), as_table(rows))
+    assert set(again.asked) >= {5, 6, 7, int(broken.parent.name.removeprefix("bucket="))}
+    assert len([b for b in again.asked if b < 5]) < 5
+    other = Marked(table_rows(90, start=7), tuple(KEYS))
+    table.replace(other, EMPTY)
+    assert_frame_equal(table.read(), as_table(other.frame))
+    assert len(other.asked) == table.buckets()
 
 
 def test_no_feature_of_delta_is_used_that_old_readers_lack(tmp_path):
     table = open_table(tmp_path, rows_per_bucket=5, files_per_bucket=1)
     for i in range(3):
-        table.append(table_rows(20, start=i), EMPTY)
-    table.replace(table_rows(20, fare=pl.lit(1.5).cast(pl.Decimal(10, 2))), EMPTY)
+        table.append(FrameRows(table_rows(20, start=i), KEYS), EMPTY)
+    table.replace(FrameRows(table_rows(20, fare=pl.lit(1.5).cast(pl.Decimal(10, 2))), KEYS), EMPTY)
     protocol = DeltaTable(table.location).protocol()
     assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
 
 
 def test_a_new_column_comes_by_a_rewrite(tmp_path):
     table = open_table(tmp_path)
-    table.append(table_rows(10), EMPTY)
+    table.append(FrameRows(table_rows(10), KEYS), EMPTY)
     wider = table_rows(10, late=pl.col("delay") > 1)
     with pytest.raises(
         DataError, match=r"column 'late' of the offline table .* is None, in the new rows it is Boolean"
     ):
-        table.append(wider, EMPTY)
-    table.replace(wider, EMPTY)
+        table.append(FrameRows(wider, KEYS), EMPTY)
+    table.replace(FrameRows(wider, KEYS), EMPTY)
     assert_frame_equal(table.read(), as_table(wider))
 
 
 def test_a_column_of_another_type_is_refused_and_nothing_is_written(tmp_path):
     table = open_table(tmp_path)
-    table.append(table_rows(10), EMPTY)
+    table.append(FrameRows(table_rows(10), KEYS), EMPTY)
     with pytest.raises(DataError, match=r"column 'delay' .* is Float64, in the new rows it is String") as caught:
-        table.append(table_rows(10, delay=pl.lit("x")), EMPTY)
+        table.append(FrameRows(table_rows(10, delay=pl.lit("x")), KEYS), EMPTY)
     assert caught.value.code == "FC504"
     assert table.version() == 0
 
@@ -149,7 +186,7 @@ def test_a_column_of_another_type_is_refused_and_nothing_is_written(tmp_path):
 def test_a_view_without_keys_has_one_bucket(tmp_path):
     rows = table_rows(30).drop("carrier", "number")
     table = DeltaStore(str(tmp_path), "flights", rows_per_bucket=5).table("network", 2, {})
-    table.append(rows, EMPTY)
+    table.append(FrameRows(rows, []), EMPTY)
     assert table.buckets() == 1
     assert table.location.endswith("/flights/network/v2")
     assert_frame_equal(table.read(bucket=0), rows.sort("event_time", "available_at", "tie_order"))
@@ -159,59 +196,59 @@ def test_the_instant_of_static_rows_survives(tmp_path):
     always = pl.lit(datetime(1, 1, 1, tzinfo=UTC)).cast(INSTANT)
     rows = table_rows(5, event_time=always, available_at=always)
     table = open_table(tmp_path)
-    table.append(rows, EMPTY)
+    table.append(FrameRows(rows, KEYS), EMPTY)
     assert table.read()["event_time"].unique().to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
 
 
 def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(tmp_path):
-    open_table(tmp_path).append(table_rows(10), EMPTY)
+    open_table(tmp_path).append(FrameRows(table_rows(10), KEYS), EMPTY)
     one, other = open_table(tmp_path), open_table(tmp_path)
     assert one.coverage() == other.coverage() == EMPTY
-    one.append(table_rows(5, start=50), EMPTY)
+    one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
-        other.append(table_rows(5, start=50), EMPTY)
+        other.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     assert one.read().height == 15
     other.coverage()
-    other.append(table_rows(1, start=90), EMPTY)
+    other.append(FrameRows(table_rows(1, start=90), KEYS), EMPTY)
     assert one.read().height == 16
 
 
 def test_a_run_does_not_replace_rows_that_it_has_not_seen(tmp_path):
-    open_table(tmp_path).append(table_rows(10), EMPTY)
+    open_table(tmp_path).append(FrameRows(table_rows(10), KEYS), EMPTY)
     one, other = open_table(tmp_path), open_table(tmp_path)
     assert one.coverage() == other.coverage() == EMPTY
-    one.append(table_rows(5, start=50), EMPTY)
+    one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
-        other.replace(table_rows(3), EMPTY)
+        other.replace(FrameRows(table_rows(3), KEYS), EMPTY)
     other.coverage()
-    other.replace(table_rows(3), EMPTY)
+    other.replace(FrameRows(table_rows(3), KEYS), EMPTY)
     assert one.read().height == 3
 
 
 def test_two_first_runs_do_not_add_the_same_rows_twice(tmp_path):
     one, other = open_table(tmp_path), open_table(tmp_path)
     assert one.coverage() is other.coverage() is None
-    one.append(table_rows(10), EMPTY)
+    one.append(FrameRows(table_rows(10), KEYS), EMPTY)
     with pytest.raises(TryAgainError):
-        other.append(table_rows(10), EMPTY)
+        other.append(FrameRows(table_rows(10), KEYS), EMPTY)
 
 
 def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
     table = open_table(tmp_path)
-    table.append(table_rows(10), Coverage(parts={"a": "1"}))
+    table.append(FrameRows(table_rows(10), KEYS), Coverage(parts={"a": "1"}))
     stray = files_of(tmp_path)[0].with_name("part-of-a-run-that-died.parquet")
     table_rows(99).write_parquet(stray)
     assert_frame_equal(open_table(tmp_path).read(), as_table(table_rows(10)))
     assert open_table(tmp_path).statistics().files == 1
-    table.append(table_rows(1, start=70), Coverage(parts={"b": "1"}))
+    table.append(FrameRows(table_rows(1, start=70), KEYS), Coverage(parts={"b": "1"}))
     assert table.read().height == 11
 
 
 def test_a_commit_of_another_tool_hides_no_coverage(tmp_path):
     table = open_table(tmp_path)
     coverage = Coverage(parts={"a": "1"}, now=from_us(5))
-    table.append(table_rows(10), EMPTY)
-    table.append(table_rows(10, start=40), coverage)
+    table.append(FrameRows(table_rows(10), KEYS), EMPTY)
+    table.append(FrameRows(table_rows(10, start=40), KEYS), coverage)
     DeltaTable(table.location).optimize.compact()
     assert table.version() == 2
     assert table.coverage() == coverage
@@ -230,13 +267,13 @@ def test_a_folder_that_can_not_be_written_is_a_store_error(tmp_path):
     table = open_table(tmp_path / "file")
     assert table.coverage() is None
     with pytest.raises(StoreError, match=r"the offline table .* can't be written") as caught:
-        table.append(table_rows(3), EMPTY)
+        table.append(FrameRows(table_rows(3), KEYS), EMPTY)
     assert caught.value.code == "FC603"
 
 
 def test_a_missing_data_file_and_a_broken_log_are_store_errors(tmp_path):
     table = open_table(tmp_path)
-    table.append(table_rows(3), EMPTY)
+    table.append(FrameRows(table_rows(3), KEYS), EMPTY)
     files_of(tmp_path)[0].unlink()
     with pytest.raises(StoreError, match="can't be read"):
         table.read()
@@ -244,13 +281,13 @@ def test_a_missing_data_file_and_a_broken_log_are_store_errors(tmp_path):
     with pytest.raises(StoreError, match="can't be read"):
         table.version()
     with pytest.raises(StoreError, match="can't be read"):
-        table.append(table_rows(3), EMPTY)
+        table.append(FrameRows(table_rows(3), KEYS), EMPTY)
 
 
 def test_polars_and_duckdb_read_the_tables(tmp_path):
     rows = table_rows(40)
     table = open_table(tmp_path, rows_per_bucket=10)
-    table.append(rows, EMPTY)
+    table.append(FrameRows(rows, KEYS), EMPTY)
     assert_frame_equal(as_table(pl.read_delta(table.location).drop("bucket")), as_table(rows))
     files = f"{table.location}/**/*.parquet"
     query = "select count(*), sum(delay), epoch_us(min(event_time)), count(distinct bucket) from read_parquet($1)"

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from featurectl.engines.base import Rows
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.offline.base import Coverage, TableStatistics
+from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.spec.definition import Derived, Entity, Feature, FeatureView, Source
 from featurectl.units import HOUR_US
@@ -44,13 +46,16 @@ class MemoryTable:
     def statistics(self) -> TableStatistics:
         return TableStatistics(rows=self._versions[-1][0].height, size_bytes=0, files=1)
 
-    def append(self, rows: pl.DataFrame, coverage: Coverage) -> int:
+    def append(self, rows: Rows, coverage: Coverage) -> int:
         before = [self._versions[-1][0]] if self._versions else []
-        return self.replace(pl.concat([*before, rows]), coverage)
+        return self.replace(FrameRows(pl.concat([*before, rows.of(0, 1)]), self._keys), coverage)
 
-    def replace(self, rows: pl.DataFrame, coverage: Coverage) -> int:
-        self._versions.append((rows.sort(*self._keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER), coverage))
+    def replace(self, rows: Rows, coverage: Coverage) -> int:
+        self._versions.append((rows.of(0, 1), coverage))
         return len(self._versions) - 1
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        return FrameRows(self.read(), self._keys).of(bucket, buckets)
 
     def buckets(self, version: int | None = None) -> int:
         return self._buckets
@@ -76,7 +81,7 @@ def table(view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str], buc
 def rebuild(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str], named: str) -> None:
     """Put rows in place of the table's, as a rebuild of that name."""
     made = table(view, rows, inputs)
-    to.replace(made.read(), replace(made.coverage() or Coverage(), rebuild_id=named))
+    to.replace(FrameRows(made.read(), view.keys), replace(made.coverage() or Coverage(), rebuild_id=named))
 
 
 def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping[str, str]) -> None:
@@ -91,7 +96,7 @@ def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping
     before = to.coverage() or Coverage()
     watermark = max([*available, *([before.watermark] if before.watermark else [])], default=None)
     newest = max([*event, *([before.newest_event] if before.newest_event else [])], default=None)
-    to.append(pl.DataFrame(columns), Coverage(watermark=watermark, newest_event=newest))
+    to.append(FrameRows(pl.DataFrame(columns), view.keys), Coverage(watermark=watermark, newest_event=newest))
 
 
 def state_view(

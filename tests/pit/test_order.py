@@ -35,6 +35,7 @@ def test_rows_are_in_the_order_of_plain_python_with_nulls_last(rows):
     order = row_order(["k"], list(SCHEMA))
     expected = frame(sorted(rows, key=place))
     assert sort_rows(frame(rows), order).equals(expected)
+    assert sort_rows(frame(rows), order, few=0).equals(expected)
     assert is_ordered(frame(rows), order) == (rows == sorted(rows, key=place))
 
 
@@ -48,3 +49,24 @@ def test_a_table_is_arranged_by_tiebreak_columns_before_the_hash(rows):
 def test_keys_may_lie_in_any_order_when_each_is_one_run(rows, keys):
     runs = sorted(rows, key=lambda row: (keys.index(row[0]), place(row)))
     assert arrange(frame(runs), ["k"]).frame.equals(frame(runs))
+
+
+KEY = st.tuples(st.integers(-(2**62), 2**62) | st.integers(0, 9), st.sampled_from(["", "a", "ä", "ab"]), st.booleans())
+COMPOSITE = st.tuples(KEY, st.integers(-(10**15), 10**15) | st.integers(0, 3), st.integers(0, 2), st.integers(0, 9))
+
+
+@given(st.lists(COMPOSITE, max_size=30), st.integers(0, 3))
+def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, count):
+    keys = ["n", "s", "b"][:count]
+    columns = {"n": pl.Int64, "s": pl.String, "b": pl.Boolean, "event_time": pl.Int64, "available_at": pl.Int64}
+    rows = pl.DataFrame(
+        [(*key, event, event + late, tie) for key, event, late, tie in drawn],
+        schema={**columns, "tie_order": pl.Int64},
+        orient="row",
+    ).with_columns(pl.col("event_time", "available_at").cast(INSTANT))
+    order = row_order(keys, rows.columns)
+    rest = [name for name in rows.columns if name not in order]
+    expected = rows.sort(order)
+    made = sort_rows(rows, order, few=0)
+    assert made.select(order).equals(expected.select(order))
+    assert made.sort(order + rest).equals(expected.sort(order + rest))

@@ -12,6 +12,7 @@ from featurectl.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
+from featurectl.offline.rows import FrameRows
 from featurectl.spec.definition import DerivedInput, FeatureInput, Label, RequestInput
 from featurectl.training.bind import inputs_of
 from featurectl.training.join import BoundView
@@ -118,7 +119,7 @@ def test_one_view_joins_twice_under_two_keys(views):
 def test_a_view_without_an_entity_gives_its_value_to_every_row(views, tmp_path):
     view = replace(DELAYS, name="network", entity=None, join={})
     table = DeltaStore(str(tmp_path), "p").table("network", 1, {})
-    table.replace(views["delays"].table.read().drop("carrier"), Coverage())
+    table.replace(FrameRows(views["delays"].table.read().drop("carrier"), []), Coverage())
     bound = {"network": BoundView(view=view, version=1, stored=table, table_version=0)}
     item = FeatureInput(name="n", view="network", feature="count_1d", join={}, dtype="int64", model_dtype="int64")
     assert build(bound, inputs=[item], label=None).rows["n"].to_list() == [2, 1, 2, 2]

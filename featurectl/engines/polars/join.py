@@ -13,6 +13,7 @@ from featurectl.engines.base import Table
 from featurectl.engines.polars.hashing import bucket_of
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.polars import to_polars
+from featurectl.pit.arrays import Ints
 from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import answer_windows
@@ -65,13 +66,18 @@ def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -
         return answer_view(view, table.read(b), spine[places[b]], time)
 
     used = [b for b in range(table.buckets) if len(places[b])]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(one, used))
-    if not parts:
+    if not used:
         return answer_view(view, table.read(0), spine, time)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [part.get_columns() for part in pool.map(one, used)]
     order = np.empty(spine.height, dtype=np.int64)
     order[np.concatenate([places[b] for b in used])] = np.arange(spine.height)
-    return pl.concat(parts)[order]
+    return pl.DataFrame([_stitched(parts, order) for _ in view.features])
+
+
+def _stitched(parts: list[list[pl.Series]], order: Ints) -> pl.Series:
+    """Return the next column of all parts in the spine's order; the parts lose it, so that nothing is held twice."""
+    return pl.concat([columns.pop(0) for columns in parts]).gather(order)
 
 
 def finish_values(

@@ -2,56 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from featurectl.engines.base import Piece, Prepared
-from featurectl.engines.polars.hashing import hash_rows
+from featurectl.engines.polars.hashing import add_hashes, hash_rows
+from featurectl.engines.polars.shuffle import PARTS, Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
-from featurectl.pit.order import row_order, sort_rows
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
 # The clocks stand beside the source's own columns under names that no source column can have.
 _EVENT, _AVAILABLE, _HASH = "\x00event", "\x00available", "\x00hash"
+_TOO_LATE: Final = "known before the watermark"
+_BATCH_ROWS: Final = 1_000_000
 
 
-def prepare_rows(pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = ()) -> Prepared:
-    """Return the rows of the pieces in the form of the view's offline table, sorted by key, time and ties.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Where rows lie that do not fit, and how much memory there is for all that is done at once."""
+
+    spill: SpillRoom
+    memory_bytes: int
+
+
+def _shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
+    """Return an empty shuffle: with a sixth of the memory, for rows are sorted and written beside those that wait."""
+    if room is None:
+        return Shuffle(columns=tuple(columns), memory_bytes=None)
+    return Shuffle(columns=tuple(columns), memory_bytes=room.memory_bytes // 6, folder=room.spill.folder)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """What was seen on the way, over all batches."""
+
+    source: Source
+    held_back: list[int]
+    read: int = 0
+    watermark: datetime | None = None
+    newest_event: datetime | None = None
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
+        """Return the rows to keep, counting the others."""
+        kept = frame.filter(keep)
+        if kept.height < frame.height:
+            self.dropped[reason] += frame.height - kept.height
+        return kept
+
+    def see(self, frame: pl.DataFrame) -> None:
+        """Take note of the clocks of rows that have both."""
+        self.watermark = _greatest(self.watermark, frame, _AVAILABLE, self.source)
+        self.newest_event = _greatest(self.newest_event, frame, _EVENT, self.source)
+
+
+def prepare_rows(
+    pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: Room | None = None
+) -> Prepared:
+    """Return the rows of the pieces in the form of the view's offline table.
 
     The order of the steps is the language's: read, dedup, `select`, `where`, keys. Rows without event time,
-    availability or key are dropped and counted.
+    availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
+    until it outgrows its share of it; without `room` it stays there.
     """
-    source = view.source
-    scans = [(clocked(piece.scan, source), piece) for piece in pieces]
-    later = tuple(_count(scan.filter(pl.col(_AVAILABLE) > piece.until)) for scan, piece in scans)
-    frame = pl.concat([_within(scan, piece) for scan, piece in scans], how="diagonal_relaxed").collect()
-    dropped = _too_late(scans)
-    read = frame.height
-    for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
-        frame = _drop(frame, pl.col(column).is_not_null(), reason, dropped)
-    watermark, newest = _greatest(frame, _AVAILABLE, source), _greatest(frame, _EVENT, source)
-    frame = frame.with_columns(hash_rows(_own(frame)).alias(_HASH))
-    frame = drop_repeats(frame, source, seen, dropped)
-    frame = select_columns(frame, source)
-    if view.where is not None:
-        frame = frame.filter(to_polars(_tree(view.where)))
-    keys = [view.join[key] for key in view.keys]
-    if keys:
-        frame = _drop(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in keys), "null key", dropped)
+    tally = _Tally(source=view.source, held_back=[0] * len(pieces))
+    batches = _batches(pieces, tally)
+    if view.source.dedup_key:
+        batches = _distinct(batches, view.source, room, seen, tally)
+    rows = _shuffle(room, view.keys)
+    sums = (0, 0)
+    for frame in batches:
+        made = _table_rows(frame, view, tally)
+        sums = add_hashes(sums, made[TIE_ORDER])
+        rows.add(made)
+    if rows.height == 0:
+        rows.add(_table_rows(_empty(pieces, view.source), view, tally))
     return Prepared(
-        rows=_table_rows(frame, view),
-        rows_read=read,
-        held_back=later,
-        watermark=watermark,
-        newest_event=newest,
-        dropped=dropped,
+        rows=ShuffledRows(rows, view.keys, sums),
+        rows_read=tally.read,
+        held_back=tuple(tally.held_back),
+        watermark=tally.watermark,
+        newest_event=tally.newest_event,
+        dropped=dict(tally.dropped),
     )
+
+
+def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
+    """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
+    schema = _united(pieces, tally.source)
+    for number, piece in enumerate(pieces):
+        scan = clocked(piece.scan, tally.source)
+        if piece.after is not None and not piece.fresh:
+            scan = scan.filter(pl.col(_AVAILABLE) > piece.after)  # so that whole row groups need not be read
+        for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
+            tally.held_back[number] += _count(batch, pl.col(_AVAILABLE) > piece.until)
+            if piece.fresh and piece.after is not None:
+                late = _count(batch, pl.col(_AVAILABLE) <= piece.after)
+                tally.dropped.update({_TOO_LATE: late} if late else {})
+            frame = batch.filter(_wanted(piece))
+            tally.read += frame.height
+            for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
+                frame = tally.keep(frame, pl.col(column).is_not_null(), reason)
+            tally.see(frame)
+            frame = _fitted(frame, schema)
+            yield frame.with_columns(hash_rows(_own(frame)).alias(_HASH))
+
+
+def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
+    """Return the columns of all pieces, with the types in which they can lie in one frame."""
+    empty = [clocked(piece.scan.limit(0), source).collect() for piece in pieces]
+    return pl.concat(empty, how="diagonal_relaxed").schema
+
+
+def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    if frame.schema == schema:
+        return frame
+    columns = [
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
+    ]
+    return frame.select(columns)
+
+
+def _empty(pieces: Sequence[Piece], source: Source) -> pl.DataFrame:
+    return pl.DataFrame(schema={**_united(pieces, source), _HASH: pl.Int64})
+
+
+def _distinct(
+    batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: Sequence[Piece], tally: _Tally
+) -> Iterator[pl.DataFrame]:
+    """Give the rows without repeats of one event; those of one event meet, however far apart they were read."""
+    apart = _shuffle(room, source.dedup_key)
+    for frame in batches:
+        apart.add(frame)
+    if apart.height == 0:
+        return
+    parts = PARTS if apart.spilled else 1
+    for part in range(parts):
+        frame = apart.of(part, parts)
+        kept = drop_repeats(frame, source, seen)
+        tally.dropped.update({"repeated": frame.height - kept.height} if kept.height < frame.height else {})
+        yield kept
 
 
 def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
@@ -84,20 +185,15 @@ def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datet
     return found[0], found[1]
 
 
-def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece], dropped: dict[str, int]) -> pl.DataFrame:
+def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()) -> pl.DataFrame:
     """Return the frame without repeats of one event: the copy that was available first stays, null equals nothing."""
     key = list(source.dedup_key)
-    if not key:
-        return frame
-    before = frame.height
     order = [_AVAILABLE, _EVENT, _HASH]
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
     frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
     for piece in seen:
-        known = _within(clocked(piece.scan, source), piece).select(key).unique().collect()
+        known = clocked(piece.scan, source).filter(_wanted(piece)).select(key).unique().collect()
         frame = frame.join(known, on=key, how="anti", nulls_equal=False, maintain_order="left")
-    if before > frame.height:
-        dropped["repeated"] = before - frame.height
     return frame
 
 
@@ -106,25 +202,28 @@ def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     return frame.with_columns(_named(item) for item in source.select) if source.select else frame
 
 
-def _table_rows(frame: pl.DataFrame, view: FeatureView) -> pl.DataFrame:
+def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.DataFrame:
+    frame = select_columns(frame, view.source)
+    if view.where is not None:
+        frame = frame.filter(to_polars(_tree(view.where)))
+    columns = [view.join[key] for key in view.keys]
+    if columns:
+        frame = tally.keep(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key")
     keys = [pl.col(view.join[key]).alias(key) for key in view.keys]
     ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
     clocks = [pl.col(_EVENT).alias(EVENT_TIME), pl.col(_AVAILABLE).alias(AVAILABLE_AT)]
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
     inputs = [_named(item) for item in view.inputs if item.name not in taken]
-    rows = frame.select(*keys, *clocks, *ties, pl.col(_HASH).alias(TIE_ORDER), *inputs)
-    return sort_rows(rows, row_order(view.keys, rows.columns))
+    return frame.select(*keys, *clocks, *ties, pl.col(_HASH).alias(TIE_ORDER), *inputs)
 
 
-def _within(scan: pl.LazyFrame, piece: Piece) -> pl.LazyFrame:
-    """Rows of the piece; those without availability stay, so that they can be counted."""
+def _wanted(piece: Piece) -> pl.Expr:
+    """Return which rows are of the piece; those without availability are, so that they can be counted."""
     available = pl.col(_AVAILABLE)
     wanted = available <= piece.until
     if piece.after is not None:
-        wanted &= available > piece.after
-    else:
-        wanted = wanted.fill_null(value=True)
-    return scan.filter(wanted)
+        return wanted & (available > piece.after)
+    return wanted.fill_null(value=True)
 
 
 def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
@@ -145,30 +244,16 @@ def _own(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(sorted(c for c in frame.columns if not c.startswith("\x00")))
 
 
-def _drop(frame: pl.DataFrame, keep: pl.Expr, reason: str, dropped: dict[str, int]) -> pl.DataFrame:
-    kept = frame.filter(keep)
-    if kept.height < frame.height:
-        dropped[reason] = frame.height - kept.height
-    return kept
-
-
-def _greatest(frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
+def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
     if source.static or frame.is_empty():
-        return None
+        return before
     value = frame[column].max()
-    assert value is None or isinstance(value, datetime)
-    return value
+    assert isinstance(value, datetime)
+    return value if before is None else max(before, value)
 
 
-def _too_late(scans: Sequence[tuple[pl.LazyFrame, Piece]]) -> dict[str, int]:
-    """Count the rows of fresh pieces that were known before the watermark, and so are not taken."""
-    fresh = [scan.filter(pl.col(_AVAILABLE) <= piece.after) for scan, piece in scans if piece.fresh and piece.after]
-    count = sum(map(_count, fresh))
-    return {"known before the watermark": count} if count else {}
-
-
-def _count(scan: pl.LazyFrame) -> int:
-    return int(scan.select(pl.len()).collect().item())
+def _count(frame: pl.DataFrame, which: pl.Expr) -> int:
+    return int(frame.select(which.sum()).item())
 
 
 def _named(item: NamedExpression) -> pl.Expr:

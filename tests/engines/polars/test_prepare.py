@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.engines.base import Piece
-from featurectl.engines.polars.prepare import prepare_rows
+from featurectl.engines.polars.prepare import Room, prepare_rows
+from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
@@ -42,21 +43,21 @@ def prepare(frame, view=LATEST, until=99, after=None, seen=()):
 
 def test_rows_are_sorted_by_key_and_time_with_the_views_columns():
     made = prepare(rows(("B", 1.0, 2, 3), ("A", 2.0, 5, 6), ("A", 3.0, 1, 2)))
-    assert made.rows.columns == ["carrier", "event_time", "available_at", "tie_order", "arr_delay", "hours"]
-    assert made.rows.select("carrier", "arr_delay").rows() == [("A", 3.0), ("A", 2.0), ("B", 1.0)]
-    assert made.rows["hours"].to_list() == [3.0 / 60, 2.0 / 60, 1.0 / 60]
+    assert made.rows.of(0, 1).columns == ["carrier", "event_time", "available_at", "tie_order", "arr_delay", "hours"]
+    assert made.rows.of(0, 1).select("carrier", "arr_delay").rows() == [("A", 3.0), ("A", 2.0), ("B", 1.0)]
+    assert made.rows.of(0, 1)["hours"].to_list() == [3.0 / 60, 2.0 / 60, 1.0 / 60]
 
 
 def test_rows_without_key_or_time_are_dropped_and_counted():
     made = prepare(rows((None, 1.0, 1, 1), ("A", 1.0, None, 1), ("A", 1.0, 1, None), ("A", 4.0, 1, 1)))
-    assert made.rows["arr_delay"].to_list() == [4.0]
+    assert made.rows.of(0, 1)["arr_delay"].to_list() == [4.0]
     assert made.dropped == {"null key": 1, "null event_time": 1, "null available_at": 1}
     assert made.rows_read == 4
 
 
 def test_only_rows_of_the_interval_are_taken_and_later_ones_are_counted():
     made = prepare(rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 3), ("A", 4.0, 1, 4)), after=1, until=3)
-    assert made.rows["arr_delay"].to_list() == [2.0, 3.0]
+    assert made.rows.of(0, 1)["arr_delay"].to_list() == [2.0, 3.0]
     assert made.held_back == (1,)
     assert made.watermark == at(3)
 
@@ -64,48 +65,48 @@ def test_only_rows_of_the_interval_are_taken_and_later_ones_are_counted():
 def test_where_sees_the_select_columns_and_filters_before_keys():
     view = replace(DELAYS, where=DELAYS.inputs[1].expression)  # where: late
     made = prepare(rows(("A", 20.0, 1, 1), ("A", 10.0, 1, 1), (None, 10.0, 1, 1)), view)
-    assert made.rows["arr_delay"].to_list() == [20.0]
+    assert made.rows.of(0, 1)["arr_delay"].to_list() == [20.0]
     assert made.dropped == {}
 
 
 def test_nan_is_null_unless_the_source_keeps_it():
     frame = rows(("A", float("nan"), 1, 1))
-    assert prepare(frame).rows["arr_delay"].to_list() == [None]
+    assert prepare(frame).rows.of(0, 1)["arr_delay"].to_list() == [None]
     kept = replace(LATEST, source=replace(ARRIVALS, nan="keep"))
-    assert prepare(frame, kept).rows["arr_delay"].is_nan().all()
+    assert prepare(frame, kept).rows.of(0, 1)["arr_delay"].is_nan().all()
 
 
 def test_the_first_available_copy_of_an_event_stays_and_null_keys_equal_nothing():
     view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("carrier", "at")))
     copies = rows(("A", 2.0, 1, 5), ("A", 1.0, 1, 2), ("B", 3.0, 1, 2), (None, 4.0, 1, 2), (None, 5.0, 1, 2))
     made = prepare(copies, view)
-    assert made.rows["arr_delay"].to_list() == [1.0, 3.0]
+    assert made.rows.of(0, 1)["arr_delay"].to_list() == [1.0, 3.0]
     assert made.dropped == {"repeated": 1, "null key": 2}
 
 
 def test_a_repeat_of_a_row_that_was_read_before_is_left_out():
     view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("carrier",)))
     made = prepare(rows(("A", 9.0, 3, 3), ("B", 1.0, 3, 3)), view, seen=[rows(("A", 1.0, 1, 1))])
-    assert made.rows["carrier"].to_list() == ["B"]
+    assert made.rows.of(0, 1)["carrier"].to_list() == ["B"]
 
 
 def test_a_delay_moves_the_availability():
     source = replace(ARRIVALS, available_at=None, delay_us=2 * HOUR_US)
     made = prepare(rows(("A", 1.0, 1, 1), ("A", 2.0, 3, 3)), replace(LATEST, source=source), until=4)
-    assert made.rows["available_at"].to_list() == [at(3)]
+    assert made.rows.of(0, 1)["available_at"].to_list() == [at(3)]
     assert made.held_back == (1,)
 
 
 def test_a_static_source_is_known_always():
     source = replace(ARRIVALS, event_time=None, available_at=None)
     made = prepare(rows(("A", 1.0, 1, 1)), replace(LATEST, source=source))
-    assert made.rows["event_time"].to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
+    assert made.rows.of(0, 1)["event_time"].to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
     assert (made.watermark, made.newest_event) == (None, None)
 
 
 def test_a_date_column_means_midnight():
     frame = rows(("A", 1.0, 5, 5)).with_columns(pl.col("at").cast(pl.Date))
-    assert prepare(frame).rows["event_time"].to_list() == [T0]
+    assert prepare(frame).rows.of(0, 1)["event_time"].to_list() == [T0]
 
 
 def test_a_clock_may_be_a_select_column_even_one_that_hides_its_own_input():
@@ -114,7 +115,7 @@ def test_a_clock_may_be_a_select_column_even_one_that_hides_its_own_input():
     )
     source = replace(ARRIVALS, select=(*ARRIVALS.select, hidden))
     made = prepare(rows(("A", 1.0, 5, 6)), replace(LATEST, source=source))
-    assert made.rows["event_time"].to_list() == [at(4)]
+    assert made.rows.of(0, 1)["event_time"].to_list() == [at(4)]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ ROW = st.tuples(
 def test_the_order_of_the_input_changes_nothing(given_rows, chance):
     shuffled = list(given_rows)
     chance.shuffle(shuffled)
-    assert prepare(rows(*given_rows), DELAYS).rows.equals(prepare(rows(*shuffled), DELAYS).rows)
+    assert prepare(rows(*given_rows), DELAYS).rows.of(0, 1).equals(prepare(rows(*shuffled), DELAYS).rows.of(0, 1))
 
 
 def test_an_aggregate_with_a_condition_keeps_decimals_and_nan_as_they_are():
@@ -156,8 +157,28 @@ def test_an_aggregate_with_a_condition_keeps_decimals_and_nan_as_they_are():
     }
     inputs = tuple(NamedExpression(name=name, expression=Expression(text)) for name, text in texts.items())
     view = replace(DELAYS, inputs=inputs, features=(), derived=(), where=None, source=replace(ARRIVALS, nan="keep"))
-    made = prepare(frame, check_view(view, COLUMNS | {"price": "decimal(9,2)"})[0]).rows
+    made = prepare(frame, check_view(view, COLUMNS | {"price": "decimal(9,2)"})[0]).rows.of(0, 1)
     assert made.schema["price"] == made.schema["never"] == pl.Decimal(9, 2)
     assert made["price"].to_list() == [None, Decimal("9999999.99"), None]
     assert made["never"].to_list() == [None, None, None]
     assert [isnan(made["delay"][0]), *made["delay"].to_list()[1:]] == [True, 16.0, 2.0]
+
+
+HOURS = st.none() | st.integers(0, 6)
+DRAWN = st.tuples(st.sampled_from(["A", "B", "C", None]), st.integers(0, 3), HOURS, HOURS)
+
+
+@given(st.lists(DRAWN, max_size=30), st.booleans())
+def test_rows_that_outgrow_the_memory_are_prepared_as_those_that_do_not(drawn, dedup):
+    frame = rows(*[(c, float(d), e, a) for c, d, e, a in drawn])
+    view = replace(DELAYS, source=replace(ARRIVALS, dedup_key=("arr_delay", "origin") if dedup else ()))
+    pieces = [Piece(scan=part.lazy(), until=at(4)) for part in (frame[::2], frame[1::2])]
+    expected = prepare_rows(pieces, view)
+    with SpillRoom() as spill:
+        made = prepare_rows(pieces, view, room=Room(spill=spill, memory_bytes=0))
+        assert made.rows.of(0, 1).equals(expected.rows.of(0, 1))
+        assert made.rows.mark == expected.rows.mark
+        parts = pl.concat([made.rows.of(bucket, 4) for bucket in range(4)])
+        assert parts.sort(parts.columns).equals(expected.rows.of(0, 1).sort(parts.columns))
+    told = ("rows_read", "held_back", "watermark", "newest_event", "dropped")
+    assert [getattr(made, name) for name in told] == [getattr(expected, name) for name in told]

@@ -1,0 +1,129 @@
+"""Rows laid apart by a hash: in memory until they outgrow it, then in files of a folder, a run of rows a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from featurectl.engines.polars.hashing import bucket_of
+from featurectl.pit.order import is_ordered, row_order, sort_rows
+
+PARTS: Final = 256  # a power of two: more parts than this are cut out of one after it was read
+_BITS: Final = PARTS.bit_length() - 1
+# Parts are numbered by their bits read backwards, so that those of any smaller power of two lie side by side.
+_BACKWARDS: Final = np.array([int(f"{i:0{_BITS}b}"[::-1], 2) for i in range(PARTS)], dtype=np.uint8)
+_ROW_GROUP: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """A file of rows sorted by part; the rows of part i are those from `ends[i - 1]` to `ends[i]`."""
+
+    path: Path
+    ends: tuple[int, ...]
+
+    def read(self, first: int, last: int) -> pl.DataFrame:
+        start = self.ends[first - 1] if first else 0
+        return pl.scan_parquet(self.path, glob=False).slice(start, self.ends[last] - start).collect()
+
+
+@dataclass(slots=True, kw_only=True)
+class Shuffle:
+    """Rows by part of the hash of some columns; at most `memory_bytes` of them (None: all) are held in memory.
+
+    `folder` makes the folder for what does not fit, when it is first needed; whoever made it removes it.
+    """
+
+    columns: tuple[str, ...]
+    memory_bytes: int | None
+    folder: Callable[[], Path] | None = None
+    height: int = 0
+    _schema: pl.Schema | None = None
+    _held: list[pl.DataFrame] = field(default_factory=list)
+    _held_bytes: int = 0
+    _runs: list[_Run] = field(default_factory=list)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of the rows that were added first."""
+        assert self._schema is not None, "nothing was added"
+        return self._schema
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows, all of the same columns and types."""
+        self._schema = self._schema or rows.schema
+        self._held.append(rows)
+        self._held_bytes += int(rows.estimated_size())
+        self.height += rows.height
+        if self.memory_bytes is not None and self._held_bytes > self.memory_bytes:
+            self._spill()
+
+    @property
+    def spilled(self) -> bool:
+        """True when rows lie in files; those still in memory follow them."""
+        return bool(self._runs)
+
+    def of(self, part: int, parts: int) -> pl.DataFrame:
+        """Return the rows of one of `parts` parts (a power of two), in no order."""
+        if self._runs and self._held:
+            self._spill()
+        if not self._runs:
+            if len(self._held) > 1:
+                self._held = [pl.concat(self._held)]
+            return _cut(self._held[0], self.columns, part, parts)
+        some = min(parts, PARTS)
+        width = PARTS // some
+        first = int(_BACKWARDS[part % some])
+        rows = pl.concat([run.read(first, first + width - 1) for run in self._runs])
+        return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
+
+    def _spill(self) -> None:
+        assert self.folder is not None, "rows that outgrow the memory need a folder"
+        rows = pl.concat(self._held)
+        part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
+        backwards = _BACKWARDS[part]
+        order = np.argsort(backwards, kind="stable")
+        ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
+        path = self.folder() / f"run-{len(self._runs)}.parquet"
+        rows[order].write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False)
+        self._runs.append(_Run(path=path, ends=tuple(int(end) for end in ends)))
+        self._held, self._held_bytes = [], 0
+
+
+def _cut(rows: pl.DataFrame, columns: Sequence[str], part: int, parts: int) -> pl.DataFrame:
+    return rows if parts == 1 else rows.filter(bucket_of(rows.select(columns), parts) == part)
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffledRows:
+    """A view's rows in any number of buckets, sorted when they are asked for; `sums` are of the hashes of the rows."""
+
+    shuffle: Shuffle
+    keys: Sequence[str]
+    sums: tuple[int, int]
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return self.shuffle.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of the rows."""
+        return self.shuffle.schema
+
+    @property
+    def mark(self) -> str:
+        """How many rows there are, and the sums of their hashes, each taken as it is and mixed."""
+        return f"{self.shuffle.height}-{self.sums[0]:016x}-{self.sums[1]:016x}"
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        """Return the rows of a bucket in total order."""
+        rows = self.shuffle.of(bucket, buckets)
+        order = row_order(self.keys, rows.columns)
+        return rows if is_ordered(rows, order) else sort_rows(rows, order)

@@ -1,0 +1,59 @@
+"""Folders for rows that do not fit into memory, gone when the work is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+_NAME: Final = "spill-"
+
+
+class SpillRoom:
+    """Makes folders below one of its own, which is made when it is first needed and removed at the end.
+
+    What a process left that was killed is removed by the next that needs room at the same place.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
+        self._own: Path | None = None
+
+    def folder(self) -> Path:
+        """Return a new empty folder."""
+        if self._own is None:
+            if self._parent is not None:
+                self._parent.mkdir(parents=True, exist_ok=True)
+                _remove_orphans(self._parent)
+            self._own = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=self._parent))
+        return Path(tempfile.mkdtemp(dir=self._own))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._own is not None:
+            shutil.rmtree(self._own, ignore_errors=True)
+            self._own = None
+
+
+def _remove_orphans(parent: Path) -> None:
+    for path in parent.glob(f"{_NAME}*"):
+        number = path.name.removeprefix(_NAME).partition("-")[0]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

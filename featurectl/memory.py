@@ -1,0 +1,43 @@
+"""How much memory a command may use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNKNOWN: Final = 4 << 30  # where the system does not say what is free
+
+
+def parse_size(text: str) -> int | None:
+    """Return a size in bytes, or None when the text is none; units are powers of 1,024.
+
+    >>> parse_size("4GiB"), parse_size("512M"), parse_size("1.5 G"), parse_size("lots")
+    (4294967296, 536870912, 1610612736, None)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    return int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
+
+
+def free_memory() -> int:
+    """Return the bytes that this process can still have: what the system has free, within the control group's limit."""
+    return min((size for size in (_system(), _group()) if size is not None), default=_UNKNOWN)
+
+
+def _system() -> int | None:
+    found = re.search(r"MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"))
+    return int(found[1]) << 10 if found else None
+
+
+def _group() -> int | None:
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    return max(int(limit) - int(used), 0) if limit.isdigit() and used.isdigit() else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""

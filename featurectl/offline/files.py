@@ -1,0 +1,130 @@
+"""Data files of an offline table: one a bucket and run, written before the commit that makes them count."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import polars as pl
+from deltalake.transaction import AddAction
+from polars.exceptions import PolarsError
+
+from featurectl.engines.base import Rows
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
+from featurectl.units import format_iso
+
+BUCKET: Final = "bucket"
+_ROW_GROUP: Final = 1 << 20
+_CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
+_ENDS: Final = [
+    pl.len().alias("rows"),
+    *(pl.col(name).min().alias(f"{name} min") for name in _CLOCKS),
+    *(pl.col(name).max().alias(f"{name} max") for name in _CLOCKS),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """The data files of one run of one table.
+
+    `name` says what is in them: a file that is there already, whole, was written by a run that was ended before its
+    commit, and is taken as it is. `location` is the table's, a folder or a URL.
+    """
+
+    location: str
+    name: str
+    rows: Rows
+    buckets: int
+    columns: Sequence[str]
+
+    def write(self, bucket: int, merge: Callable[[pl.DataFrame], pl.DataFrame] | None = None) -> AddAction | None:
+        """Write the file of a bucket, and return what the log says of it; None for a bucket without rows.
+
+        `merge` puts the new rows among those of the table, for a file that takes the place of older ones.
+        """
+        file = _File(location=self.location, bucket=bucket, name=self.name)
+        found = _finished(file)
+        if found is not None:
+            return found
+        frame = self.rows.of(bucket, self.buckets).select(self.columns)
+        if merge is not None:
+            frame = merge(frame)
+        if frame.is_empty():
+            return None
+        if file.local:
+            Path(file.url).parent.mkdir(parents=True, exist_ok=True)
+        _write(frame, file.url)
+        return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    location: str
+    bucket: int
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The path below the table."""
+        return f"{BUCKET}={self.bucket}/{self.name}-{self.bucket}.parquet"
+
+    @property
+    def local(self) -> bool:
+        """True when it lies in a folder, not in an object store."""
+        return "://" not in self.location
+
+    @property
+    def url(self) -> str:
+        """The whole path."""
+        return f"{self.location}/{self.path}"
+
+
+def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:
+    frame.write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+
+
+def _size(file: _File, frame: pl.DataFrame) -> int:
+    """Return the size of a file that was just written; an object store does not tell, the same bytes in memory do."""
+    if file.local:
+        return Path(file.url).stat().st_size
+    _write(frame, buffer := BytesIO())
+    return buffer.tell()
+
+
+def _finished(file: _File) -> AddAction | None:
+    """Return what the log says of a file that lies there whole, else None; object stores are not asked."""
+    if not file.local or not Path(file.url).is_file():
+        return None
+    try:
+        ends = pl.scan_parquet(file.url, glob=False, hive_partitioning=False).select(_ENDS).collect()
+    except (PolarsError, OSError):  # it ends in the middle
+        return None
+    return _action(file, ends.row(0, named=True), Path(file.url).stat().st_size)
+
+
+def _action(file: _File, ends: Mapping[str, object], size: int) -> AddAction:
+    statistics = {
+        "numRecords": ends["rows"],
+        "minValues": {name: _iso(ends[f"{name} min"]) for name in _CLOCKS},
+        "maxValues": {name: _iso(ends[f"{name} max"]) for name in _CLOCKS},
+        "nullCount": dict.fromkeys(_CLOCKS, 0),
+    }
+    return AddAction(
+        path=file.path,
+        size=size,
+        partition_values={BUCKET: str(file.bucket)},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(statistics),
+    )
+
+
+def _iso(instant: object) -> str:
+    assert isinstance(instant, datetime)
+    return format_iso(instant)
