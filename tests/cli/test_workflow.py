@@ -178,6 +178,7 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
         ("apply", 0),
     ]
     (folder / "models" / "late_arrival.yaml").unlink()
+    (folder / "tests" / "late_arrival.yaml").unlink()
     planned = list(runner.run(jobs["plan"]))
     assert [code for _, code, _ in planned] == [1]
     assert "BLOCKED" in (folder / "plan.md").read_text()
