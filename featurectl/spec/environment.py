@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from featurectl.errors import UsageError
 
@@ -51,6 +52,7 @@ def has_password(text: str) -> bool:
     return _SECRET.search(_VARIABLE.sub(lambda variable: variable["default"] or "", text)) is not None
 
 
+@lru_cache(maxsize=64)  # many problems may stand in one long line
 def hide_passwords(line: str) -> str:
     """Return a line of a file with a star for each character of the passwords in its locations.
 
