@@ -8,7 +8,8 @@ from typing import Final
 
 from featurectl.facts import Registrable
 from featurectl.plan.consent import allowed_removals, removal_option
-from featurectl.plan.diff import diff_data, diff_metadata
+from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
+from featurectl.plan.learned import with_learned_types
 from featurectl.plan.model import Change, Reason
 from featurectl.plan.uses import bound_versions, staying, view_users
 from featurectl.plan.views import change_view, last_version
@@ -52,9 +53,10 @@ def _change(item: Wanted, state: State) -> Change:
     kept = Change(kind="unchanged", object=item.kind, name=item.name, old_version=old.version, new_version=old.version)
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
         return kept
-    before, after = _LOAD[item.kind](old.definition), item.spec
+    registered, after = _LOAD[item.kind](old.definition), item.spec
+    before = with_learned_types(registered, after)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
-        return change_view(kept, before, after, state)
+        return change_view(kept, before, after, state, diff_learned(registered, before))
     reasons = (*diff_data(before, after), *diff_metadata(before, after))
     if not reasons:
         return kept

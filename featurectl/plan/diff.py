@@ -9,7 +9,8 @@ from featurectl.facts import Fact, Facts, Registrable, data_facts, metadata_fact
 from featurectl.plan.model import Reason
 
 _NOT_SET: Final = Fact(None, "-")
-_READS: Final = ("source.columns.", "source.select.")
+_COLUMNS: Final = "source.columns."
+_READS: Final = (_COLUMNS, "source.select.")
 
 
 def diff_facts(old: Facts, new: Facts) -> tuple[Reason, ...]:
@@ -34,6 +35,14 @@ def diff_data(old: Registrable, new: Registrable) -> tuple[Reason, ...]:
     """
     reasons = diff_facts(data_facts(old), data_facts(new))
     return tuple(r for r in reasons if r.old != r.new) or reasons
+
+
+def diff_learned(old: Registrable, new: Registrable) -> tuple[Reason, ...]:
+    """Return the reasons of an object without types and with them: its columns alone, where there are any."""
+    if old is new:
+        return ()
+    reasons = [r for r in diff_facts(data_facts(old), data_facts(new)) if r.old != r.new]
+    return tuple([r for r in reasons if r.field.startswith(_COLUMNS)] or reasons)
 
 
 def diff_metadata(old: Registrable, new: Registrable) -> tuple[Reason, ...]:

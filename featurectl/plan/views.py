@@ -19,8 +19,12 @@ def last_version(state: State, kind: Kind, name: str) -> int:
     return max((o.version for o in state.objects if o.kind == kind and o.name == name), default=0)
 
 
-def change_view(kept: Change, before: FeatureView, after: FeatureView, state: State) -> Change:
+def change_view(
+    kept: Change, before: FeatureView, after: FeatureView, state: State, learned: tuple[Reason, ...] = ()
+) -> Change:
     """Return `kept`, the change of an unchanged view, as what the difference makes of it.
+
+    `learned` are types of `before` that were not known when it was registered.
 
     A feature that is left out is breaking when a trained model has it as a column, for then the old version must
     live on with it; else it is a removal: the view keeps its version and the other features their values.
@@ -38,6 +42,7 @@ def change_view(kept: Change, before: FeatureView, after: FeatureView, state: St
         following = last_version(state, "feature_view", after.name) + 1
         notes = (*staying(bound, after.name, version), *_unseen(moved, after))
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
+    reasons += learned
     if not reasons:
         return kept
     return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)

@@ -1,59 +1,16 @@
 """Sources whose data can't be looked at keep the types that the registry knows."""
 
+import functools
+
 import pytest
 
-from featurectl.spec.load import load_repo
+from tests.plan.sight import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
-
-COLUMNS = {"carrier": "string", "at": "timestamp", "delay": "float64", "cost": "int64"}
-PROJECT = (
-    "project: flights\nenvironments:\n  dev: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}\n"
-)
-FILE = """
-entities:
-  - {{name: carrier, keys: {{carrier: string}}}}
-sources:
-  - name: arrivals
-    path: {path}
-    event_time: at
-    select: {{late: delay > 15, dear: cost * 2}}
-{more}
-feature_views:
-  - name: delays
-    entity: carrier
-    source: arrivals
-    where: delay is not null
-    aggregates:
-      - {{column: delay, op: mean, windows: [1d]}}
-      - {{column: late, op: sum, windows: [1d]}}
-{aggregates}
-    derived:
-      - {{name: trend, expr: delay_mean_1d / 2}}
-  - {{name: costs, entity: carrier, source: arrivals, features: [cost, dear]}}
-models:
-  - name: lateness
-    spine: {{source: arrivals, time: at, label: {{name: is_late, expr: delay > 15}}}}
-    features:
-      - delays: [delay_mean_1d, trend]
-      - request: {{cost: int64}}
-    trainer: {{estimator: lightgbm.LGBMClassifier}}
-"""
 
 
 @pytest.fixture
 def repo_at(tmp_path):
-    def load(path, columns, more="", aggregates=""):
-        (tmp_path / "featurectl.yaml").write_text(PROJECT)
-        (tmp_path / "all.yaml").write_text(FILE.format(path=path, more=more, aggregates=aggregates))
-        repo = load_repo(tmp_path, lambda source: None if source.columns_declared else columns)
-        assert not repo.errors
-        return repo
-
-    return load
-
-
-def kinds(plan):
-    return {change.name: change.kind for change in plan.changes}
+    return functools.partial(repo_at_path, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,71 @@
+"""Types that nobody could see when a source was registered are learned without a new version."""
+
+import functools
+from dataclasses import replace
+
+import pytest
+
+from featurectl.plan.learned import with_learned_types
+from tests.plan.sight import COLUMNS, kinds, repo_at_path
+from tests.plan.states import EMPTY, applied, plan_of
+
+NAMES_ALONE = dict.fromkeys(COLUMNS, "unknown")
+
+
+@pytest.fixture
+def repo_at(tmp_path):
+    return functools.partial(repo_at_path, tmp_path)
+
+
+@pytest.mark.parametrize("unseen", [None, NAMES_ALONE])
+@pytest.mark.parametrize("path", ["data/arrivals.parquet", "elsewhere/arrivals.parquet"])
+def test_files_that_come_into_sight_give_types_and_change_no_value(repo_at, unseen, path):
+    state = applied(plan_of(repo_at("data/arrivals.parquet", unseen), EMPTY), EMPTY)
+    plan = plan_of(repo_at(path, COLUMNS), state)
+    found = kinds(plan)
+    assert found.pop("arrivals") == ("unchanged" if path == "data/arrivals.parquet" else "metadata")
+    assert found == {"carrier": "unchanged", "delays": "metadata", "costs": "metadata", "lateness": "unchanged"}
+    reasons = next(change.reasons for change in plan.changes if change.name == "delays")
+    assert [(r.field, r.old, r.new) for r in reasons] == [
+        (f"source.columns.{name}", "unknown", COLUMNS[name]) for name in ("at", "carrier", "delay")
+    ]
+    after = applied(plan, state)
+    assert {o.version for o in after.objects} == {1}
+    assert plan_of(repo_at(path, COLUMNS), after).empty
+    assert plan_of(repo_at(path, unseen), after).empty
+
+
+def test_what_changes_beside_the_types_is_told_alone(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.parquet", None), EMPTY), EMPTY)
+    plan = plan_of(repo_at("data/arrivals.parquet", COLUMNS, aggregates="    closed: both\n"), state)
+    change = next(change for change in plan.changes if change.name == "delays")
+    assert (change.kind, change.new_version) == ("breaking", 2)
+    assert [r.field for r in change.reasons] == ["closed"]
+
+
+def test_a_new_feature_may_come_with_the_types(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.parquet", None), EMPTY), EMPTY)
+    more = "      - {column: cost, op: max, windows: [1d]}\n"
+    assert kinds(plan_of(repo_at("data/arrivals.parquet", COLUMNS, aggregates=more), state))["delays"] == "additive"
+
+
+def test_types_that_were_known_are_not_learned_again(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.parquet", {**NAMES_ALONE, "cost": "int64"}), EMPTY), EMPTY)
+    found = kinds(plan_of(repo_at("data/arrivals.parquet", {**COLUMNS, "cost": "float64"}), state))
+    assert (found["delays"], found["costs"]) == ("metadata", "breaking")
+
+
+def test_declared_types_are_a_change_of_the_user(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.csv", None), EMPTY), EMPTY)
+    declared = "    columns: {carrier: string, at: timestamp, delay: float64, cost: int64}"
+    found = kinds(plan_of(repo_at("data/arrivals.csv", None, declared), state))
+    assert found["delays"] == found["costs"] == "breaking"
+
+
+def test_an_object_that_does_not_fit_what_is_seen_stays_as_it_is_registered(repo_at):
+    unseen = repo_at("data/arrivals.parquet", None)
+    texts = dict.fromkeys(COLUMNS, "string")
+    source = replace(unseen.sources["arrivals"], columns=texts)
+    view = replace(unseen.views["delays"], source=source)
+    assert with_learned_types(unseen.sources["arrivals"], source) is unseen.sources["arrivals"]
+    assert with_learned_types(unseen.views["delays"], view) is unseen.views["delays"]
