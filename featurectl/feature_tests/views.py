@@ -11,7 +11,6 @@ from featurectl.engines.base import Engine, Table
 from featurectl.errors import PlanError
 from featurectl.feature_tests.results import Cell, cells_of
 from featurectl.feature_tests.tables import TypedViews, all_typed, table_of, view_table
-from featurectl.spec.aggregates import AGGREGATES, RUNNABLE
 from featurectl.spec.definition import Entity, FeatureTest, FeatureView
 
 TEST: Final = "\x00test"  # the engine hides such names from hashes of rows: ties are broken as without it
@@ -38,10 +37,8 @@ def refuse_parts(view: FeatureView) -> None:
     Raises:
         PlanError: FC402, with the part.
     """
-    ops = [f"the aggregate {f.op}" for f in view.features if f.op in AGGREGATES and f.op not in RUNNABLE]
-    parts = ["its transform"] * (view.transform is not None) + ["its hop"] * (view.hop_us is not None) + ops
-    if parts:
-        raise PlanError(f"feature view {view.name} can't be run: {parts[0]} is not in this version", code="FC402")
+    if view.transform is not None:
+        raise PlanError(f"feature view {view.name} can't be run: its transform is not in this version", code="FC402")
 
 
 def join_view_tests(tests: Sequence[FeatureTest]) -> FeatureTest | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.engines.polars.hashing import bucket_of
 from featurectl.offline.order import ordered
+from featurectl.pit.hashing import bucket_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import polars as pl
 
 from featurectl.pit.arrays import Bools, Floats, Ints, Numbers
 from featurectl.pit.fold import State
+from featurectl.pit.hashing import Hashes, hash_rows
 from featurectl.pit.keys import MOST
 
 _LIMB_BITS: Final = 32
@@ -36,6 +37,7 @@ class Inputs:
         self._numbers: dict[str, Numbers] = {}
         self._limbs: dict[str, State] = {}
         self._ranks: dict[str, Ranks] = {}
+        self._hashes: dict[str, Hashes] = {}
 
     def column(self, name: str) -> pl.Series:
         """Return the column as it is in the table."""
@@ -71,6 +73,12 @@ class Inputs:
             rank = column.rank("dense").cast(pl.Int64).fill_null(1).to_numpy() - 1
             self._ranks[name] = Ranks(rank=rank, distinct=column.drop_nulls().unique().sort())
         return self._ranks[name]
+
+    def hashes(self, name: str) -> Hashes:
+        """Return a hash of each value of `ranks(name).distinct`; it is the value's in every table."""
+        if name not in self._hashes:
+            self._hashes[name] = hash_rows(self.ranks(name).distinct.to_frame()).to_numpy().view(np.uint64)
+        return self._hashes[name]
 
 
 def _plain(column: pl.Series) -> Numbers:

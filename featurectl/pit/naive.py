@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import statistics
+import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, C
 from featurectl.units import instant_us
 
 Row = Mapping[str, object]
+EXACT_VALUES = 1024  # up to which approx_count_distinct counts
 
 
 def windows_naively(
@@ -112,6 +114,8 @@ def aggregate_naively(question: WindowQuestion, inputs: Sequence[object]) -> obj
         return len(values)
     if op == "count_distinct":
         return len({_same(value) for value in values})
+    if op == "approx_count_distinct":
+        return _approx({_same(value): value for value in values}.values())
     if op in _LISTS:
         assert question.n is not None
         return _LISTS[op](values, question.n)
@@ -126,6 +130,46 @@ def _same(value: object) -> object:
     if isinstance(value, list):
         return tuple(value)
     return "NaN" if _is_nan(value) else value
+
+
+def _approx(values: Collection[object]) -> int:
+    """Return the number of different values; above `EXACT_VALUES` of them as 4,096 registers estimate it."""
+    if len(values) <= EXACT_VALUES:
+        return len(values)
+    registers = [0] * 4096
+    for value in values:
+        bits = f"{_mixed(_MARK ^ _hash(value)):064b}"
+        registers[int(bits[:12], 2)] = max(registers[int(bits[:12], 2)], min((bits[12:] + "1").index("1") + 1, 52))
+    total = sum(Fraction(1, 2**value) for value in registers if value)
+    share = Fraction(registers.count(0), 4096)
+    empty = share + sum(share ** (2**k) * 2 ** (k - 1) for k in range(1, 18))
+    return round(4096**2 / (2 * math.log(2)) / float(total + 4096 * empty))
+
+
+_MARK = 0x9E3779B97F4A7C15
+
+
+def _mixed(number: int) -> int:
+    """Return splitmix64 of the number."""
+    number = (number + _MARK) % 2**64
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
+    return number ^ (number >> 31)
+
+
+def _hash(value: object) -> int:
+    if isinstance(value, float):
+        return _mixed(int.from_bytes(struct.pack(">d", math.nan if _is_nan(value) else value + 0.0)))
+    if isinstance(value, str | Decimal):
+        text = (value if isinstance(value, str) else f"{value:f}").encode()
+        mixed = _mixed(len(text))
+        for start in range(0, len(text), 8):
+            mixed = _mixed(mixed ^ int.from_bytes(text[start : start + 8], "little"))
+        return mixed
+    if isinstance(value, datetime):
+        return _mixed(instant_us(value) % 2**64)
+    assert isinstance(value, int | date)
+    return _mixed(value % 2**64 if isinstance(value, int) else (value - date(1970, 1, 1)).days % 2**64)
 
 
 def _is_nan(value: object) -> bool:

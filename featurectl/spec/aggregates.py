@@ -21,7 +21,6 @@ class Aggregate:
     gives: Gives
     parameter: Literal["n", "q"] | None = None
     needs_column: bool = True
-    runnable: bool = True
 
     @property
     def empty(self) -> int | tuple[()] | None:
@@ -44,14 +43,13 @@ AGGREGATES: Final[Mapping[str, Aggregate]] = {
     "last_n": Aggregate(takes="anything", gives="list", parameter="n"),
     "first_n": Aggregate(takes="anything", gives="list", parameter="n"),
     "count_distinct": Aggregate(takes="anything", gives="count"),
-    "approx_count_distinct": Aggregate(takes="anything", gives="count", runnable=False),
+    "approx_count_distinct": Aggregate(takes="anything", gives="count"),
     "median": Aggregate(takes="numbers", gives="float"),
     "percentile": Aggregate(takes="numbers", gives="float", parameter="q"),
     "top_k": Aggregate(takes="anything", gives="list", parameter="n"),
     "any": Aggregate(takes="booleans", gives="bool"),
     "all": Aggregate(takes="booleans", gives="bool"),
 }
-RUNNABLE: Final = frozenset(op for op, aggregate in AGGREGATES.items() if aggregate.runnable)
 _ORDERED: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
 _WORDS: Final[Mapping[Takes, str]] = {
     "anything": "single values",

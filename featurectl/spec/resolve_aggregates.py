@@ -89,8 +89,6 @@ def _ops(shape: AggregateShape, declared: Declared) -> Iterator[tuple[str, Scala
     nodes = listed_names(shape.fields, "op") or [node for node in [shape.fields.scalar("op")] if node]
     for op, node in zip(shape.op, nodes, strict=True):
         if op in AGGREGATES:
-            if not AGGREGATES[op].runnable:
-                declared.not_run(f"{op} is", node.span.place)
             yield op, node
             continue
         note = f"aggregates: {', '.join(AGGREGATES)}"

@@ -88,7 +88,7 @@ def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declar
 
 def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
     keys = shape.fields.keys
-    for key, what in (("transform", "transforms are"), ("hop", "hop is"), ("retention", "retention is")):
+    for key, what in (("transform", "transforms are"), ("retention", "retention is")):
         if key in keys:
             declared.not_run(what, keys[key].place)
     if shape.checks:

@@ -51,6 +51,34 @@ def test_push_draws_a_table(shop, capsys):
     ]
 
 
+def test_windows_with_a_hop_reach_further_back_and_are_planned_pushed_and_read(shop, capsys):
+    hopping = """
+  - name: hopping
+    entity: customer
+    source: orders
+    hop: 6h
+    aggregates:
+      - {op: count, windows: [36h]}
+      - {column: amount, op: approx_count_distinct, windows: [36h], offset: 1h}
+"""
+    views = (shop / "views.yaml").read_text()
+    (shop / "views.yaml").write_text(views.replace("  - name: last_order", f"{hopping[1:]}  - name: last_order"))
+    assert main(["plan", "-v"]) == 0
+    rule = (
+        "all rows with floor(t - window, 6h) <= event_time < t and known from ordered_at on; windows 36h, 36h ending 1h"
+    )
+    assert f"  hopping     {rule} ago, each less than 6h longer" in capsys.readouterr().out.splitlines()
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert main(["materialize", "hopping", "-q", "--as-of", "2026-01-08T03:59:00Z"]) == 0
+    found = run(capsys, "get", "hopping", "customer=ana", "--as-of", "2026-01-08T03:59:00Z")
+    # 36 h back is 15:59 on the 6th, floored 12:00: after the order at 10:00; an hour earlier 14:59, floored 12:00.
+    assert [value["value"] for value in found["features"].values()] == [1, 1]
+    assert main(["push", "hopping", "-q", "--as-of", "2026-01-08T23:00:00Z"]) == 0
+    found = run(capsys, "get", "hopping", "customer=ana", "--as-of", "2026-01-08T23:00:00Z")
+    # 11:00 on the 7th floored is 06:00, and 10:00 too: the order at 10:00 counts, though it is 37 hours ago.
+    assert [value["value"] for value in found["features"].values()] == [1, 1]
+
+
 def test_windows_are_true_as_of_the_last_push(shop, capsys):
     views = run(capsys, "push", "spend", "--as-of", "2026-01-08T00:00:01Z")["views"]
     assert [(v["rows_sent"], v["computed_at"]) for v in views] == [(1, "2026-01-08T00:00:01Z")]

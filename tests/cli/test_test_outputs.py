@@ -48,11 +48,11 @@ FAILING = """tests:
       - {airport: JFK, time: 2026-01-01T00:00:00Z}
     expect:
       - {name: "7", alt: 12}
-  - name: hops
-    view: hopping
+  - name: a transform
+    view: made
     rows: []
     spine: [{carrier: AA, time: 2026-01-01T00:00:00Z}]
-    expect: [{count_1d: 0}]
+    expect: [{x: 0}]
 """
 MODEL = """models:
   - name: late
@@ -60,7 +60,7 @@ MODEL = """models:
     features:
       - {view: delays, prefix: c_, features: [count_1d]}
       - {view: facts, join: {airport: origin}, features: [alt]}
-      - {view: hopping, prefix: h_, features: [count_1d]}
+      - {view: made, prefix: m_, features: [x]}
 tests:
   - name: of two sources
     model: late
@@ -73,14 +73,15 @@ tests:
     model: late
     rows: []
     spine: [{carrier: AA, time: 2026-01-01T12:00:00Z}]
-    expect: [{h_count_1d: 0}]
+    expect: [{m_x: 0}]
 feature_views:
-  - {name: hopping, entity: carrier, source: arrivals, hop: 1h, aggregates: [{op: count, windows: [1d]}]}
+  - {name: made, entity: carrier, source: arrivals, transform: "made.py:make", features: [{name: x, type: int64}]}
 """
-HOPPING = """feature_views:
-  - {name: hopping, entity: carrier, source: arrivals, hop: 1h, aggregates: [{op: count, windows: [1d]}]}
+MADE = """feature_views:
+  - {name: made, entity: carrier, source: arrivals, transform: "made.py:make", features: [{name: x, type: int64}]}
 """
-FILES = {"base.yaml": BASE, "hop.yaml": HOPPING, "tests/a.yaml": PASSING, "tests/b.yaml": FAILING}
+MAKE = {"made.py": "def make(arrivals):\n    return arrivals.no_such_method()\n"}
+FILES = {"base.yaml": BASE, "made.yaml": MADE, "tests/a.yaml": PASSING, "tests/b.yaml": FAILING} | MAKE
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_the_time_is_told_when_asked_for(below, capsys):
 
 
 def test_github_gets_at_most_nine_annotations_and_a_count(below, capsys):
-    one = FAILING[FAILING.index("  - name: names") : FAILING.index("  - name: hops")]
+    one = FAILING[FAILING.index("  - name: names") : FAILING.index("  - name: a transform")]
     below({"base.yaml": BASE, "x.yaml": "tests:\n" + "".join(one.replace("names", f"t{n}") for n in range(12))})
     lines = output_of(capsys, "github", code=1).splitlines()
     assert [line.startswith("::error file=repo/x.yaml,line=") for line in lines] == [True] * 9 + [False] * 2
@@ -164,7 +165,7 @@ def test_junit_counts_what_fails_and_what_can_not_be_run(below, capsys):
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_tests_of_a_model_look_like_this(below, capsys, output):
-    below({"base.yaml": BASE, "tests/a.yaml": PASSING, "tests/m.yaml": MODEL})
+    below({"base.yaml": BASE, "tests/a.yaml": PASSING, "tests/m.yaml": MODEL} | MAKE)
     assert_golden(f"test_model.{OUTPUTS[output]}", output_of(capsys, output, code=1))
 
 

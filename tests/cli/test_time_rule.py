@@ -23,6 +23,17 @@ OFFSET = replace(COUNT, offset_us=7 * DAY_US)
             replace(DELAYS, closed="right", source=DELAYED, features=(COUNT, LIFETIME, OFFSET)),
             "all rows with t - window < event_time <= t and at + 1h <= t; windows 1d, 1d ending 7d ago, lifetime",
         ),
+        (
+            replace(DELAYS, hop_us=HOUR_US // 4),
+            (
+                "all rows with floor(t - window, 15m) <= event_time < t and known_at <= t; "
+                "windows 1d, 7d, each less than 15m longer"
+            ),
+        ),
+        (
+            replace(DELAYS, hop_us=HOUR_US, features=(LIFETIME,)),
+            "all rows with floor(t - window, 1h) <= event_time < t and known_at <= t; windows lifetime",
+        ),
         (replace(LATEST, ttl_us=3 * HOUR_US), "the latest row with t - 3h <= event_time <= t and known_at <= t"),
         (replace(LATEST, ttl_us=None, source=PLAIN), "the latest row with event_time <= t and known from at on"),
         (replace(LATEST, source=STATIC), "the row of the key, true and known at every t"),

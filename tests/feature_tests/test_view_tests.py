@@ -62,9 +62,7 @@ def test_a_test_that_can_not_be_run_does_not_end_the_others():
 @pytest.mark.parametrize(
     ("part", "told"),
     [
-        ({"hop_us": 1}, "its hop"),
         ({"transform": Transform(path="a.py", function="f", text="")}, "its transform"),
-        ({"features": (replace(DELAYS.features[0], op="approx_count_distinct"),)}, "the aggregate approx_count_dis"),
     ],
 )
 def test_a_view_that_this_version_does_not_run_is_not_tested(part, told):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from featurectl.engines.polars.hashing import hash_rows
+from featurectl.pit.hashing import hash_rows
 
 INSTANT = pl.Datetime("us", "UTC")
 KEYS: Mapping[str, str] = {"carrier": "string", "number": "int64"}

@@ -7,11 +7,11 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from featurectl.engines.polars.hashing import bucket_of
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
+from featurectl.pit.hashing import bucket_of
 from featurectl.units import from_us
 from tests.offline.made import INSTANT, KEYS, as_table, table_rows
 

@@ -7,7 +7,8 @@ import math
 import polars as pl
 import pytest
 
-from featurectl.pit import availability, fold, gather
+from featurectl.pit import availability, fold, gather, naive
+from featurectl.pit.aggregates import sketch
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, WindowQuestion
 from featurectl.pit.windows import answer_windows
 
@@ -54,7 +55,10 @@ def alike(got, expected, size=1.0) -> bool:
 
 
 class SmallPieces:
-    """Tiles of two rows, layers after two places, chunks of three rows: small tables take every path."""
+    """Tiles of two rows, layers after two places, chunks of three rows, two values counted exactly.
+
+    So small tables take every path.
+    """
 
     def __enter__(self):
         self.patch = pytest.MonkeyPatch()
@@ -62,6 +66,8 @@ class SmallPieces:
         self.patch.setattr(fold, "SHORT_ROWS", 4)
         self.patch.setattr(availability, "_OVERTAKEN_ROWS", 2)
         self.patch.setattr(availability, "_LAYERS", 3)
+        for module in (naive, sketch):
+            self.patch.setattr(module, "EXACT_VALUES", 2)
         for module in (availability, fold, gather):
             self.patch.setattr(module, "CHUNK_ROWS", 3)
         return self

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from featurectl.errors import DataError
 from featurectl.expressions.tree import Node
-from featurectl.spec.aggregates import AGGREGATES, RUNNABLE, aggregate_base, result_type
+from featurectl.spec.aggregates import AGGREGATES, aggregate_base, result_type
 from featurectl.spec.definition import FeatureInput, RequestInput
 from featurectl.spec.definition_json import (
     dump_definition,
@@ -321,7 +321,6 @@ sources:
   - {name: s, stream: {kafka: "${K}", topic: t}, columns: {at: timestamp, k: string}, event_time: at, delay: 1m}
 feature_views:
   - {name: h, source: s, hop: 5m, retention: 9d, aggregates: [{op: count, windows: [1h]}]}
-  - {name: a, source: arrivals, aggregates: [{op: approx_count_distinct, column: delay, windows: [1h]}]}
 models:
   - name: m
     spine:
@@ -337,9 +336,9 @@ models:
     assert repo.errors == ()
     found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.not_in_this_version]
     assert found == [
-        (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"), (8, "hop is"),
-        (8, "retention is"), (9, "approx_count_distinct is"), (15, "labels with a horizon are"), (17, "gates are"),
-        (18, "a canary is"), (19, "a trainer's `run` is"), (19, "validation on another source is"),
+        (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"), (8, "retention is"),
+        (14, "labels with a horizon are"), (16, "gates are"), (17, "a canary is"), (18, "a trainer's `run` is"),
+        (18, "validation on another source is"),
     ]  # fmt: skip
     assert {p.code for p in repo.not_in_this_version} == {"FC402"}
 
@@ -370,7 +369,6 @@ def test_every_aggregate_has_a_type_for_some_column_and_a_value_without_rows():
     for op, aggregate in AGGREGATES.items():
         assert any(result_type(op, t) for t in types)
         assert aggregate.empty in (0, (), None)
-    assert set(AGGREGATES) - RUNNABLE == {"approx_count_distinct"}
     assert result_type("sum", "string") is None
     assert aggregate_base("top_k", "carrier", 5, None) == "carrier_top_5"
     assert aggregate_base("percentile", "delay", None, 0.5) == "delay_p50"

@@ -25,7 +25,8 @@ def time_rule(view: FeatureView) -> str:
     known = _known(view.source)
     if view.kind == "event":
         low, high = _SIGNS[view.closed]
-        return f"all rows with t - window {low} event_time {high} t and {known}; windows {_windows(view)}"
+        start = "t - window" if view.hop_us is None else f"floor(t - window, {format_duration(view.hop_us)})"
+        return f"all rows with {start} {low} event_time {high} t and {known}; windows {_windows(view)}"
     since = "" if view.ttl_us is None else f"t - {format_duration(view.ttl_us)} <= "
     return f"the latest row with {since}event_time <= t and {known}"
 
@@ -39,9 +40,13 @@ def _known(source: Source) -> str:
 
 
 def _windows(view: FeatureView) -> str:
+    """Return the windows in order of length; with a `hop`, how much longer one can get than it says."""
     lengths = sorted({(f.window_us is None, f.window_us or 0, f.offset_us) for f in view.features})
-    return ", ".join(
+    listed = ", ".join(
         ("lifetime" if lifetime else format_duration(length))
         + (f" ending {format_duration(offset)} ago" if offset else "")
         for lifetime, length, offset in lengths
     )
+    if view.hop_us is None or all(lifetime for lifetime, _, _ in lengths):
+        return listed
+    return f"{listed}, each less than {format_duration(view.hop_us)} longer"

@@ -10,10 +10,10 @@ import polars as pl
 
 from featurectl.dtypes import DATE, TIMESTAMP
 from featurectl.engines.base import Table
-from featurectl.engines.polars.hashing import bucket_of
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.polars import to_polars
 from featurectl.pit.arrays import Ints
+from featurectl.pit.hashing import bucket_of
 from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import answer_windows

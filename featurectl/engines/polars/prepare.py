@@ -11,13 +11,13 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Piece, Prepared
-from featurectl.engines.polars.hashing import add_hashes, hash_rows
 from featurectl.engines.polars.shuffle import PARTS, Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
+from featurectl.pit.hashing import add_hashes, hash_rows
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.engines.polars.hashing import bucket_of
+from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 
 PARTS: Final = 256  # a power of two: more parts than this are cut out of one after it was read

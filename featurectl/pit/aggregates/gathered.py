@@ -6,7 +6,7 @@ values lie together in ascending order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,17 +44,31 @@ def _chunks(question: WindowQuestion, parts: Sequence[Part]) -> tuple[Ranks, lis
     return parts[0].lane.inputs.ranks(column), [part.only(column) for part in parts]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Different:
+    """The different values of each probe of a chunk, by their ranks, probe after probe, and how many each has."""
+
+    owner: Ints
+    rank: Ints
+    counts: Ints
+
+
+def different_values(question: WindowQuestion, parts: Sequence[Part]) -> Iterator[Different]:
+    """Yield the different values of every probe, in order of probes, a chunk at a time."""
+    ranks, valued = _chunks(question, parts)
+    for chunk in gather(valued):
+        found = _sort(chunk, ranks)
+        owner = found.owner[found.new]
+        counts = np.bincount(owner, minlength=len(chunk.sizes)).astype(np.int64)
+        yield Different(owner=owner, rank=found.rank[found.new], counts=counts)
+
+
 class CountDistinct:
     """The number of different values; NaN is one value."""
 
     def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
         """Return Int64, 0 where there is no value."""
-        ranks, valued = _chunks(question, parts)
-        counts = []
-        for chunk in gather(valued):
-            found = _sort(chunk, ranks)
-            counts.append(np.bincount(found.owner[found.new], minlength=len(chunk.sizes)))
-        return pl.Series(np.concatenate(counts).astype(np.int64))
+        return pl.Series(np.concatenate([found.counts for found in different_values(question, parts)]))
 
 
 class Percentile:

@@ -9,6 +9,7 @@ from featurectl.pit.aggregates.base import Aggregate
 from featurectl.pit.aggregates.extremes import Extreme
 from featurectl.pit.aggregates.gathered import CountDistinct, Percentile, TopK
 from featurectl.pit.aggregates.picks import Pick, PickMany
+from featurectl.pit.aggregates.sketch import ApproxCountDistinct
 from featurectl.pit.aggregates.sums import Count, Mean, Spread, Sum
 
 AGGREGATES: Final[Mapping[str, Aggregate]] = {
@@ -28,6 +29,7 @@ AGGREGATES: Final[Mapping[str, Aggregate]] = {
     "first_n": PickMany(last=False),
     "last_n": PickMany(last=True),
     "count_distinct": CountDistinct(),
+    "approx_count_distinct": ApproxCountDistinct(),
     "median": Percentile(q=0.5),
     "percentile": Percentile(),
     "top_k": TopK(),

@@ -9,9 +9,9 @@ import pytest
 
 from featurectl.engines.base import Table
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.hashing import bucket_of
 from featurectl.engines.polars.join import answer_view, finish_values, with_default
 from featurectl.expressions.check import type_expression
+from featurectl.pit.hashing import bucket_of
 from featurectl.spec.definition import Derived
 from tests.definitions import DELAYS, LATEST
 

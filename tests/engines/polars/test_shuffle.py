@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.polars.hashing import bucket_of
 from featurectl.engines.polars.shuffle import PARTS, Shuffle
 from featurectl.engines.spill import SpillRoom
+from featurectl.pit.hashing import bucket_of
 
 FRAMES = st.lists(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["a", "b", None])), max_size=40), min_size=1)
 SCHEMA = {"k": pl.Int64, "s": pl.String}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.polars import hashing
-from featurectl.engines.polars.hashing import bucket_of, hash_rows
+from featurectl.pit import hashing
+from featurectl.pit.hashing import bucket_of, hash_rows
 
 # These numbers must never change: the buckets of stored tables rest on them.
 GOLDEN = [
