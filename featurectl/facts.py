@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.spec.code import code_digest
 from featurectl.spec.definition import (
     About,
+    Check,
     CsvOptions,
     Derived,
     Entity,
@@ -111,9 +112,9 @@ def metadata_facts(obj: Registrable) -> Facts:
         case Entity():
             return facts
         case Source():
-            return facts | _location_facts(obj) | _freshness_facts(obj.freshness)
+            return facts | _location_facts(obj) | _freshness_facts(obj.freshness) | _check_facts(obj.checks)
         case FeatureView():
-            return facts | _view_metadata(obj) | _freshness_facts(obj.freshness)
+            return facts | _view_metadata(obj) | _freshness_facts(obj.freshness) | _check_facts(obj.checks)
         case Model():
             return facts | {
                 "allow_pickle": _plain(obj.allow_pickle),
@@ -270,6 +271,12 @@ def _about_facts(about: About) -> dict[str, Fact]:
         "owner": _plain(about.owner or None),
         "tags": _names(sorted(about.tags)),
     }
+
+
+def _check_facts(checks: Sequence[Check]) -> dict[str, Fact]:
+    """Return the checks by their labels, which say all of them."""
+    named = sorted(check.label + " (warn)" * (check.severity == "warn") for check in checks)
+    return {"checks": _names(named)} if named else {}
 
 
 def _freshness_facts(freshness: Freshness | None) -> dict[str, Fact]:

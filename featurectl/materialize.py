@@ -12,8 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import Engine, Piece, Prepared, Rows
+from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
+from featurectl.errors import DataError
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
@@ -26,6 +27,7 @@ from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_view
+from featurectl.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Materialized:
     table_version: int
     watermark: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = Fa
     features were left out is written again without it when rows come to it.
 
     Raises:
-        DataError: the source can't be read.
+        DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
         StoreError: the table can't be written; it stays as it was.
     """
     with SpillRoom(run.spill) as room:
@@ -97,6 +100,7 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, now: datetime, *, fu
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now, known)]
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
+    _refuse_failed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
     rows = prepared.rows
     if base is not None and increment.repeats:
@@ -115,7 +119,16 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, now: datetime, *, fu
         table_version=number,
         watermark=covered.watermark,
         dropped=prepared.dropped,
+        checks=prepared.checks,
     )
+
+
+def _refuse_failed(checks: Sequence[CheckResult]) -> None:
+    failed = [check for check in checks if check.severity == "error" and not check.passed]
+    if failed:
+        more = f" (and {counted(len(failed) - 1, 'other check')} failed)" * (len(failed) > 1)
+        hint = "; ".join(check.told for check in failed[1:]) or "nothing was written; the table is as it was"
+        raise DataError(f"{failed[0].told}{more}", code="FC518", hint=hint)
 
 
 def _write(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:

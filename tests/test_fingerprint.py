@@ -9,6 +9,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.facts import data_facts, metadata_facts
 from featurectl.fingerprint import feature_fingerprints, fingerprints
 from featurectl.spec.definition import (
+    Check,
     About,
     CsvOptions,
     DerivedInput,
@@ -235,6 +236,7 @@ def test_every_field_of_a_source_is_in_one_of_its_fingerprints():
         "tiebreak": (ARRIVALS, replace(ARRIVALS, tiebreak=("at",)), "data"),
         "dedup_key": (ARRIVALS, replace(ARRIVALS, dedup_key=("at",)), "data"),
         "freshness": (ARRIVALS, replace(ARRIVALS, freshness=Freshness(warn_after_us=5)), "metadata"),
+        "checks": (ARRIVALS, replace(ARRIVALS, checks=(Check(kind="row_count", low=1.0),)), "metadata"),
         "about": (ARRIVALS, replace(ARRIVALS, about=About(owner="ana")), "metadata"),
     }
     every_field(Source, changed)
@@ -274,6 +276,7 @@ def test_every_field_of_a_view_is_in_one_of_its_fingerprints():
         "refresh_us": (DELAYS, UNMOVED["refresh"], "metadata"),
         "retention_us": (DELAYS, UNMOVED["retention"], "metadata"),
         "freshness": (DELAYS, UNMOVED["freshness"], "metadata"),
+        "checks": (DELAYS, replace(DELAYS, checks=(Check(kind="unique", column="at"),)), "metadata"),
         "about": (DELAYS, UNMOVED["about"], "metadata"),
     }
     every_field(FeatureView, changed)

@@ -18,7 +18,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import SqlQuery
+from featurectl.spec.definition import Check, SqlQuery
 from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -338,3 +338,20 @@ def test_the_newest_version_and_those_in_use_are_materialized():
     assert [o.name for o in choose_views(state, ["b"])] == ["b"]
     with pytest.raises(UsageError, match="no feature view 'c' is applied in project p"):
         choose_views(state, ["c"])
+
+
+def test_a_failed_check_keeps_the_table_and_the_rows_are_read_again_once_they_are_right(tmp_path):
+    source = replace(FILES, checks=(Check(kind="between", column="arr_delay", low=0.0, high=100.0),))
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    run(tmp_path, source=source)
+    write(tmp_path, "2.parquet", ("A", 500.0, 2, 3), ("A", 5.0, 2, 3))
+    with pytest.raises(DataError) as caught:
+        run(tmp_path, source=source)
+    assert caught.value.code == "FC518"
+    assert "arr_delay between 0 and 100" in caught.value.message
+    assert "1 of 2 rows, the first is 500.0" in caught.value.message
+    _, table = run(tmp_path, source=FILES, offline="elsewhere")
+    warned = replace(source, checks=(replace(source.checks[0], severity="warn"),))
+    made, table = run(tmp_path, source=warned)
+    assert values(table) == [1.0, 5.0, 500.0]
+    assert [check.passed for check in made.checks] == [False]

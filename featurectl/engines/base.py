@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 
@@ -24,6 +24,27 @@ class Piece:
     until: datetime
     after: datetime | None = None
     fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What came of a check of `of` ("source arrivals"): it failed for so many of the rows that were looked at.
+
+    `found` says what was found, in words. A failed check of severity "warn" is only told.
+    """
+
+    of: str
+    label: str
+    severity: Literal["warn", "error"]
+    passed: bool
+    rows: int
+    failed: int
+    found: str
+
+    @property
+    def told(self) -> str:
+        """One line that says what was asked and what was found."""
+        return f'check "{self.label}" of {self.of} failed: {self.found}'
 
 
 class Rows(Protocol):
@@ -61,6 +82,7 @@ class Prepared:
     watermark: datetime | None
     newest_event: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

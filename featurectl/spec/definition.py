@@ -6,6 +6,7 @@ of `spec.model`, for files and for definitions kept in a registry alike.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -70,6 +71,50 @@ class SqlQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What has to be true of the rows that are read, together.
+
+    `column` is None for "row_count" and "sql". `low` and `high` are the ends of "between" and "row_count", both
+    allowed (None: no end), `values` those of "in", `share` that of "max_null_rate", `text` the pattern of "matches"
+    or the query of "sql", which finds the rows that are wrong.
+    """
+
+    kind: Literal["not_null", "unique", "between", "in", "matches", "max_null_rate", "row_count", "sql"]
+    column: str | None = None
+    low: float | None = None
+    high: float | None = None
+    values: tuple[bool | int | float | str, ...] = ()
+    share: float | None = None
+    text: str = ""
+    severity: Literal["warn", "error"] = "error"
+
+    @property
+    def label(self) -> str:
+        """What it asks, in the words of the file.
+
+        >>> Check(kind="between", column="delay", low=-180.0, high=2000.0).label
+        'delay between -180 and 2000'
+        >>> Check(kind="row_count", low=1.0).label, Check(kind="in", column="c", values=("a", 1)).label
+        ('row_count at least 1', 'c in "a", 1')
+        """
+        of_column = f"{self.column} {self.kind}"
+        match self.kind:
+            case "between":
+                return f"{of_column} {self.low:.15g} and {self.high:.15g}"
+            case "row_count":
+                most = "" if self.high is None else f" and at most {self.high:.15g}"
+                return f"row_count at least {self.low:.15g}{most}"
+            case "in":
+                return f"{of_column} {', '.join(json.dumps(value, ensure_ascii=False) for value in self.values)}"
+            case "max_null_rate":
+                return f"{of_column} {self.share:.15g}"
+            case "matches" | "sql":
+                return f"{of_column} {self.text}" if self.column else f"sql {' '.join(self.text.split())}"
+            case _:
+                return of_column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where rows come from and which clocks they carry.
 
@@ -95,6 +140,7 @@ class Source:
     tiebreak: tuple[str, ...] = ()
     dedup_key: tuple[str, ...] = ()
     freshness: Freshness | None = None
+    checks: tuple[Check, ...] = ()
     about: About = About()
 
     @property
@@ -179,6 +225,7 @@ class FeatureView:
     refresh_us: int | None = None
     retention_us: int | None = None
     freshness: Freshness | None = None
+    checks: tuple[Check, ...] = ()
     about: About = About()
 
     @property

@@ -334,6 +334,16 @@ CODES: Final[Mapping[str, Code]] = {
         "a model's input is no number, bool or category",
         "Give a text or a date that means a kind `type: category`, or derive a number from it.",
     ),
+    "FC518": Code(
+        "a check of the data failed",
+        "The rows that were read are not as `checks:` say, and nothing was written: the offline table and the online "
+        "store keep what they had. Mend the data, or the check; `severity: warn` only tells.",
+    ),
+    "FC519": Code(
+        "the query of a check can't be run",
+        "`sql:` of a check is a SELECT over the rows that were read, which are called by the name of the source or "
+        "view, or `rows`; it gives the rows that are wrong.",
+    ),
     # Stores
     "FC601": Code(
         "the registry can't be reached",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +20,8 @@ from featurectl.spec.model_source import CsvShape, EntityShape, EnvironmentShape
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
-from featurectl.spec.scope import Part, Scope
+from featurectl.spec.resolve_checks import resolve_checks
+from featurectl.spec.scope import Part
 from featurectl.spec.typing_source import TIMES, check_source, row_columns
 from featurectl.spec.values import is_reserved
 from featurectl.units import parse_instant
@@ -106,7 +108,7 @@ def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader
         columns = found if columns is None else columns
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)
-    _check_columns_of_checks(shape, row_columns(typed), declared)
+    typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)
     return typed
@@ -200,22 +202,10 @@ def check_history(shape: SourceShape, declared: Declared) -> None:
         declared.report.error("FC104", message, shape.fields.place("history"))
 
 
-def _check_columns_of_checks(shape: SourceShape, columns: Mapping[str, str] | None, declared: Declared) -> None:
-    for check in shape.checks:
-        node = check.fields.scalar("column")
-        if columns is None or node is None or node.text in columns:
-            continue
-        scope = Scope(columns)
-        scope.column(("column",), node.text)
-        tell(declared.report, scope.issues, {("column",): node}, shape.fields.head)
-
-
 def _note_later(shape: SourceShape, declared: Declared) -> None:
     keys = shape.fields.keys
     if shape.stream is not None:
         declared.not_run("stream sources are", keys["stream"].place)
-    if shape.checks:
-        declared.not_run("checks are", keys["checks"].place)
 
 
 def _read_schema(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from featurectl.dtypes import TIMESTAMP, UNKNOWN
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, tell
@@ -16,6 +17,7 @@ from featurectl.spec.model_view import DerivedShape, FeatureShape, FeatureViewSh
 from featurectl.spec.node import Fields
 from featurectl.spec.place import Place
 from featurectl.spec.resolve_aggregates import Stored, add_aggregate
+from featurectl.spec.resolve_checks import resolve_checks
 from featurectl.spec.resolve_source import freshness_of
 from featurectl.spec.scope import Part, bare_column
 from featurectl.spec.transform import resolve_transform
@@ -54,7 +56,16 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
         issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
     tell(declared.report, issues, stored.places, shape.fields.head)
-    return typed if found else None
+    checks = resolve_checks(shape.checks, _row_columns(typed), declared)
+    return replace(typed, checks=checks) if found else None
+
+
+def _row_columns(view: FeatureView) -> Mapping[str, str] | None:
+    """Return the columns of a view's rows, which its checks may name: those of its source, or of its transform."""
+    if view.kind != "transform":
+        return row_columns(view.source)
+    clocks = dict.fromkeys(("event_time", "available_at"), TIMESTAMP)
+    return {**view.key_types, **clocks, **{f.name: f.dtype or UNKNOWN for f in view.features}}
 
 
 def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Source | None], Entity | None, bool]:
@@ -91,8 +102,6 @@ def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
     for key, what in (("transform", "transforms are"), ("retention", "retention is")):
         if key in keys:
             declared.not_run(what, keys[key].place)
-    if shape.checks:
-        declared.not_run("checks are", keys["checks"].place)
 
 
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:

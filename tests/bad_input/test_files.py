@@ -138,8 +138,6 @@ PLAIN_SPINE = "{source: asks, time: at, label: {name: paid}}"
 SOON = "{name: back, entity: customer, source: orders, op: count, horizon: 1d, expr: count > 0}"
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
-    ("checks are", "path: data/asks.csv,", "path: data/asks.csv, checks: [{column: n, not_null: true}],"),
-    ("checks are", LAST, LAST.replace("features", "checks: [{column: amount, not_null: true}], features")),
     ("retention is", "    aggregates:", "    retention: 90d\n    aggregates:"),
     ("labels with a horizon are", PLAIN_SPINE, PLAIN_SPINE.replace("{name: paid}", SOON)),
     ("gates are", "    trainer:", "    gates: {min_auc: 0.5}\n    trainer:"),

@@ -44,7 +44,6 @@ def test_every_function_of_expressions_stands_in_their_page():
 NOT_RUN = {
     "transforms are": "`transform`",
     "retention is": "`retention`",
-    "checks are": "`checks`",
     "stream sources are": "`stream`",
     "a canary is": "`canary`",
     "gates are": "`gates`",

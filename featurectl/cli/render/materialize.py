@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
+from featurectl.engines.base import CheckResult
 from featurectl.errors import FeaturectlError
 from featurectl.materialize import Materialized
 from featurectl.push import PushResult
@@ -65,6 +66,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {reason}")
+        lines += [f"{run.label}: {check.told}" for check in run.made.checks if not check.passed] if run.made else []
     return "\n".join([*lines, "", _totals(runs)])
 
 
@@ -93,12 +95,25 @@ def run_json(run: ViewRun) -> dict[str, object]:
         "rows_read": made and made.rows_read,
         "rows_written": made and made.rows_written,
         "dropped": dict(made.dropped) if made else {},
+        "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,
         "watermark": None if made is None or made.watermark is None else format_iso(made.watermark),
         "online_rows_sent": pushed and pushed.rows_sent,
         "online_keys": pushed and pushed.entities,
         "seconds": round(run.seconds, 3),
         "error": run.error and error_json(run.error),
+    }
+
+
+def _check_json(check: CheckResult) -> dict[str, object]:
+    return {
+        "of": check.of,
+        "check": check.label,
+        "severity": check.severity,
+        "passed": check.passed,
+        "rows": check.rows,
+        "failed": check.failed,
+        "found": check.found,
     }
 
 

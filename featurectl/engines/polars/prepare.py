@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Piece, Prepared
+from featurectl.engines.base import CheckResult, Piece, Prepared
+from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import PARTS, Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.spill import SpillRoom
@@ -52,6 +53,8 @@ class _Tally:
     watermark: datetime | None = None
     newest_event: datetime | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+    of_source: Checker
+    of_view: Checker
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
@@ -59,6 +62,17 @@ class _Tally:
         if kept.height < frame.height:
             self.dropped[reason] += frame.height - kept.height
         return kept
+
+    def keep_clocked(self, frame: pl.DataFrame, clock: str, reason: str) -> pl.DataFrame:
+        """Return the rows that have a clock; a check of the source sees the others too."""
+        kept = self.keep(frame, pl.col(clock).is_not_null(), reason)
+        if self.of_source.checks and kept.height < frame.height:
+            self.of_source.see(select_columns(frame.filter(pl.col(clock).is_null()), self.source))
+        return kept
+
+    def checks(self) -> tuple[CheckResult, ...]:
+        """Return what came of all checks."""
+        return (*self.of_source.results(), *self.of_view.results())
 
     def see(self, frame: pl.DataFrame) -> None:
         """Take note of the clocks of rows that have both."""
@@ -75,7 +89,7 @@ def prepare_rows(
     availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
     until it outgrows its share of it; without `room` it stays there.
     """
-    tally = _Tally(source=view.source, held_back=[0] * len(pieces))
+    tally = _tally(view, len(pieces), room)
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
         batches = _distinct(batches, view.source, room, seen, tally)
@@ -94,6 +108,17 @@ def prepare_rows(
         watermark=tally.watermark,
         newest_event=tally.newest_event,
         dropped=dict(tally.dropped),
+        checks=tally.checks(),
+    )
+
+
+def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
+    source, folder = view.source, None if room is None else room.spill.folder
+    return _Tally(
+        source=source,
+        held_back=[0] * pieces,
+        of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
+        of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
     )
 
 
@@ -111,10 +136,10 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
                 tally.dropped.update({_TOO_LATE: late} if late else {})
             frame = batch.filter(_wanted(piece))
             tally.read += frame.height
-            for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
-                frame = tally.keep(frame, pl.col(column).is_not_null(), reason)
-            tally.see(frame)
             frame = _fitted(frame, schema)
+            for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
+                frame = tally.keep_clocked(frame, column, reason)
+            tally.see(frame)
             yield frame.with_columns(hash_rows(_own(frame)).alias(_HASH))
 
 
@@ -204,11 +229,13 @@ def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.DataFrame:
     frame = select_columns(frame, view.source)
+    tally.of_source.see(frame)
     if view.where is not None:
         frame = frame.filter(to_polars(_tree(view.where)))
     columns = [view.join[key] for key in view.keys]
     if columns:
         frame = tally.keep(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key")
+    tally.of_view.see(frame)
     keys = [pl.col(view.join[key]).alias(key) for key in view.keys]
     ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
     clocks = [pl.col(_EVENT).alias(EVENT_TIME), pl.col(_AVAILABLE).alias(AVAILABLE_AT)]
