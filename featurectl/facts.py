@@ -275,8 +275,7 @@ def _about_facts(about: About) -> dict[str, Fact]:
 
 def _check_facts(checks: Sequence[Check]) -> dict[str, Fact]:
     """Return the checks by their labels, which say all of them."""
-    named = sorted(check.label + " (warn)" * (check.severity == "warn") for check in checks)
-    return {"checks": _names(named)} if named else {}
+    return {"checks": _names(sorted(c.label + " (warn)" * (c.severity == "warn") for c in checks))} if checks else {}
 
 
 def _freshness_facts(freshness: Freshness | None) -> dict[str, Fact]:

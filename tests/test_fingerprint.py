@@ -9,8 +9,8 @@ from featurectl.expressions.tree import Expression
 from featurectl.facts import data_facts, metadata_facts
 from featurectl.fingerprint import feature_fingerprints, fingerprints
 from featurectl.spec.definition import (
-    Check,
     About,
+    Check,
     CsvOptions,
     DerivedInput,
     Entity,

@@ -12,9 +12,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from featurectl.engines.base import CheckResult
-from featurectl.pit.hashing import hash_rows
 from featurectl.errors import DataError
 from featurectl.pit.arrays import Ints
+from featurectl.pit.hashing import hash_rows
 from featurectl.spec.definition import Check
 from featurectl.units import counted
 
