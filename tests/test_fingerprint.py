@@ -308,15 +308,8 @@ def test_every_field_of_a_model_is_in_one_of_its_fingerprints():
     assert {field: which(MODEL, after) for field, (after, _) in changed.items()} == {
         field: expected for field, (_, expected) in changed.items()
     }
-    trainer = {
-        "run": "x",
-        "estimator": "y",
-        "params": {},
-        "split_fraction": 0.5,
-        "validation_source": "v",
-        "sample": 0.5,
-        "seed": 1,
-    }
+    trainer = {"run": "x", "estimator": "y", "params": {}, "split_fraction": 0.5, "validation_source": "v"}
+    trainer |= {"sample": 0.5, "seed": 1}
     assert set(trainer) == {f.name for f in fields(Trainer)}
     for field, value in trainer.items():
         assert which(MODEL, replace(MODEL, trainer=replace(MODEL.trainer, **{field: value}))) == "data"
