@@ -27,9 +27,11 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.render.models import version_json
         from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.engines.spill import SpillRoom
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, registered_model, view_names
         from featurectl.training.choose import read_spine
+        from featurectl.training.label import read_target
         from featurectl.training.train import Registration, require_trainer, train_model
         from featurectl.training.training_set import build_training_set
 
@@ -42,9 +44,10 @@ def add_to(app: typer.Typer) -> None:
             clocks = NaiveClocks(call, workspace)
             call.progress.start("build the training set")
             spine = read_spine(clocks.open, state, definition, None)
-            rows = build_training_set(
-                PolarsEngine(call.memory_bytes()), spine, definition.inputs, views, definition.spine.label
-            )
+            engine = PolarsEngine(call.memory_bytes())
+            with SpillRoom(workspace.spill_folder()) as room:
+                target = read_target(engine, definition.spine.label, clocks.open, workspace.now, room)
+                rows = build_training_set(engine, spine, definition.inputs, views, target)
             call.progress.done(
                 f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}"
             )

@@ -40,9 +40,11 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.unapplied import warn_unapplied
         from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.engines.spill import SpillRoom
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
         from featurectl.training.choose import read_spine
+        from featurectl.training.label import read_target
         from featurectl.training.manifest import describe_training_set
         from featurectl.training.output import check_columns, check_output, write_with_manifest
         from featurectl.training.spine import Cut, cut_spine
@@ -70,7 +72,11 @@ def add_to(app: typer.Typer) -> None:
             check_columns(rows.own.schema, out)
             call.progress.start("join features")
             label = definition.spine.label if definition else None
-            made = build_training_set(PolarsEngine(call.memory_bytes()), rows, inputs, views, label)
+            engine = PolarsEngine(call.memory_bytes())
+            with SpillRoom(workspace.spill_folder()) as room:
+                target = read_target(engine, label, clocks.open, workspace.now, room)
+                made = build_training_set(engine, rows, inputs, views, target)
+            clocks.tell()
             call.progress.done(f"joined {counted(len(inputs), 'column')} of {counted(len(views), 'view')}")
             manifest = write_with_manifest(made.rows, out, describe_training_set(made, inputs, cut, model or ""))
         rows_and_columns = f"{counted(made.rows.height, 'row')}, {counted(made.rows.width, 'column')}"

@@ -12,11 +12,12 @@ from featurectl.engines.base import Engine, Table
 from featurectl.errors import PlanError
 from featurectl.expressions.check import expression_columns
 from featurectl.feature_tests.results import Cell, cells_of
-from featurectl.feature_tests.tables import TypedViews, all_typed, table_of, view_table
+from featurectl.feature_tests.tables import TypedViews, all_typed, prepare_table, table_of, view_table
 from featurectl.feature_tests.views import TEST, keyed, marked, refuse_parts
-from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput, ModelTest, Spine
+from featurectl.spec.definition import FeatureInput, FeatureView, Label, Model, ModelInput, ModelTest, Spine
 from featurectl.spec.tested_model import given_selects, given_types, needed_inputs
 from featurectl.training.bind import view_names
+from featurectl.training.label import Target, ahead_of, label_view
 from featurectl.training.spine import SpineRows, spine_of_rows
 from featurectl.training.training_set import join_rows
 
@@ -45,10 +46,10 @@ def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[C
     """
     refuse_expected(test)
     model, wanted = test.model, _expected(test)
-    inputs, label = needed_inputs(model.inputs, wanted), model.spine.label
+    inputs = needed_inputs(model.inputs, wanted)
     spine = _spine(test)
     views = {name: _rows(engine, test, name, typed) for name in view_names(inputs)}
-    made = join_rows(engine, spine, inputs, views, label if label is not None and label.name in wanted else None)
+    made = join_rows(engine, spine, inputs, views, _target(engine, test, typed))
     return cells_of(test.expect, made.rows)
 
 
@@ -56,14 +57,27 @@ def refuse_expected(test: ModelTest) -> None:
     """Refuse a test that expects something that this version does not run.
 
     Raises:
-        PlanError: FC402, with the view's part, or the label.
+        PlanError: FC402, with the view's part.
     """
-    label, wanted = test.model.spine.label, _expected(test)
+    wanted = _expected(test)
     for name in view_names(needed_inputs(test.model.inputs, wanted)):
         refuse_parts(test.views[name])
-    if label is not None and label.horizon_us is not None and label.name in wanted:
-        message = f"the label {label.name} of model {test.model.name} can't be computed: "
-        raise PlanError(f"{message}a label with a horizon is not in this version", code="FC402")
+
+
+def _label(test: ModelTest) -> Label | None:
+    """Return the model's label where the test expects it."""
+    label = test.model.spine.label
+    return label if label is not None and label.name in _expected(test) else None
+
+
+def _target(engine: Engine, test: ModelTest, typed: TypedViews) -> Target | None:
+    """Return the label that a test expects; over a horizon, with the test's rows of its source, all of them known."""
+    label = _label(test)
+    if label is None or label.source is None:
+        return None if label is None else Target(label=label)
+    view = replace(label_view(label), name=f"label {label.name} of {test.model.name}")
+    view, prepared = prepare_table(engine, view, test.rows.get(label.source.name, ()), typed)
+    return Target(label=label, ahead=ahead_of(view, prepared))
 
 
 def _expected(test: ModelTest) -> set[str]:
@@ -98,10 +112,11 @@ def _spine(test: ModelTest) -> SpineRows:
 def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:
     """Return one test with the rows of several of a model, one after the other, each test's under a key of its own.
 
-    None when that could change a test, because its values say what types there are; and when there is only one.
+    None when that could change a test, because its values say what types there are, or because its rows say until when
+    a label over a horizon is known; and when there is only one.
     """
     first = tests[0]
-    if len(tests) == 1 or not _all_typed(tests):
+    if len(tests) == 1 or _looks_ahead(first) or not _all_typed(tests):
         return None
     sources = dict.fromkeys(name for test in tests for name in test.rows)
     return ModelTest(
@@ -116,13 +131,21 @@ def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:
 
 
 def tested_together(test: ModelTest) -> tuple[object, ...]:
-    """Return what tests of one model must have in common to run as one: what they can't run, and what spines give."""
+    """Return what tests of one model must have in common to run as one.
+
+    It is what they can't run, what their spines give, and whether their labels look over a horizon.
+    """
     given = given_selects(test.model.spine.source, [name for row in test.spine for name in row])
     try:
         refuse_expected(test)
     except PlanError as error:
-        return (error.message, given)
-    return ("", given)
+        return (error.message, given, _looks_ahead(test))
+    return ("", given, _looks_ahead(test))
+
+
+def _looks_ahead(test: ModelTest) -> bool:
+    label = _label(test)
+    return label is not None and label.horizon_us is not None
 
 
 def _all_typed(tests: Sequence[ModelTest]) -> bool:

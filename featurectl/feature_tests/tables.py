@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, UNKNOWN
-from featurectl.engines.base import Engine, Piece
+from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
 from featurectl.spec.definition import FeatureView
@@ -44,9 +44,19 @@ def view_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews)
     Raises:
         DataError: a value does not fit the column's type, or a part of the view does not fit the columns.
     """
+    whole, prepared = prepare_table(engine, view, rows, typed)
+    return whole, prepared.rows.of(0, 1)
+
+
+def prepare_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews) -> tuple[FeatureView, Prepared]:
+    """Return a view with its types, and rows of its source as the engine prepares them, with what it saw of them.
+
+    Raises:
+        DataError: a value does not fit the column's type, or a part of the view does not fit the columns.
+    """
     table = source_rows(view, rows)
     whole = typed.of(view, table)
-    return whole, engine.prepare([Piece(scan=table.lazy(), until=_EVER)], whole).rows.of(0, 1)
+    return whole, engine.prepare([Piece(scan=table.lazy(), until=_EVER)], whole)
 
 
 def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:

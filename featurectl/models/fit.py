@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,15 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """Rows to learn from: inputs, label (null: left out) and the instant of each."""
+    """Rows to learn from: inputs, label (null: left out) and the instant of each.
+
+    `horizon_us` is how far the label of a row looks beyond its instant.
+    """
 
     rows: pl.DataFrame
     label: pl.Series
     time: pl.Series
+    horizon_us: int = 0
 
 
 def fit_model(
@@ -49,7 +53,8 @@ def fit_model(
 ) -> Fitted:
     """Return the model fitted on the earlier rows and measured on the last share of rows by time.
 
-    Rows whose label or time is null are left out. The same rows, seed and libraries give the same model where the
+    Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
+    period. The same rows, seed and libraries give the same model where the
     estimator is deterministic.
 
     Raises:
@@ -59,6 +64,8 @@ def fit_model(
     known = _known(examples, trainer)
     label = _numbers(known.label, model)
     is_train, cut = split_by_time(known.time, trainer.split_fraction)
+    unseen = ~is_train
+    is_train &= label_ends_before(known, cut)
     if not is_train.any():
         raise DataError(
             f"model {model}: no rows to train on ({counted(examples.rows.height, 'row')}, "
@@ -71,7 +78,6 @@ def fit_model(
     names = [item.name for item in form.inputs]
     fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
-    unseen = ~is_train
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
     scores = load_runtime(kind, content, allow_pickle=allow_pickle).predict(matrix[unseen]) if unseen.any() else NONE
     return Fitted(
@@ -98,12 +104,24 @@ def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool
     return (time < cut).to_numpy(), cut
 
 
+def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[np.bool_]:
+    """Return which rows have a label that is decided when the validation period begins."""
+    if cut is None:
+        return np.ones(len(examples.time), dtype=bool)
+    return (examples.time <= cut - timedelta(microseconds=examples.horizon_us)).to_numpy()
+
+
 def _known(examples: Examples, trainer: Trainer) -> Examples:
     keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
     if trainer.sample < 1.0:
         keep &= np.random.default_rng(trainer.seed).random(len(keep)) < trainer.sample
     mask = pl.Series(keep)
-    return Examples(rows=examples.rows.filter(mask), label=examples.label.filter(mask), time=examples.time.filter(mask))
+    return replace(
+        examples,
+        rows=examples.rows.filter(mask),
+        label=examples.label.filter(mask),
+        time=examples.time.filter(mask),
+    )
 
 
 def _numbers(label: pl.Series, model: str) -> npt.NDArray[Any]:

@@ -126,6 +126,15 @@ def aggregate_base(op: str, column: str | None, n: int | None, q: float | None) 
     return f"{column}_{word}" if column else word
 
 
+def horizon_base(op: str, column: str | None) -> str:
+    """Return by which name a label's expression reads its aggregate over a horizon.
+
+    >>> horizon_base("count", None), horizon_base("sum", "amount")
+    ('count', 'amount_sum')
+    """
+    return f"{column}_{op}" if column else op
+
+
 def aggregate_name(base: str, window: str, offset: str = "") -> str:
     """Return the name of an aggregate's feature from its base and the texts of its window and offset.
 

@@ -225,10 +225,7 @@ def _label(shape: LabelShape, declared: Declared) -> Label | None:
     entity: Entity | None = None
     source: Source | None = None
     if shape.horizon is not None:
-        declared.not_run("labels with a horizon are", fields.keys["horizon"].place)
-        if shape.op is not None and shape.op not in AGGREGATES:
-            near = did_you_mean(shape.op, AGGREGATES)
-            declared.report.error("FC104", f'no aggregate "{shape.op}"', fields.place("op"), suggestion=near)
+        if shape.op is not None and not _runs_ahead(shape.op, shape, declared):
             return None
         if shape.entity is not None:
             entity = declared.find(declared.entities, "entity", shape.entity, fields.scalar("entity"))
@@ -249,6 +246,23 @@ def _label(shape: LabelShape, declared: Declared) -> Label | None:
         where=Expression(shape.where) if shape.where is not None else None,
         horizon_us=shape.horizon,
     )
+
+
+def _runs_ahead(op: str, shape: LabelShape, declared: Declared) -> bool:
+    """Return whether an aggregate can be taken over a horizon; what is wrong with it is reported."""
+    fields = shape.fields
+    if op not in AGGREGATES:
+        near = did_you_mean(op, AGGREGATES)
+        declared.report.error("FC104", f'no aggregate "{op}"', fields.place("op"), suggestion=near)
+        return False
+    aggregate = AGGREGATES[op]
+    if aggregate.parameter is not None:
+        declared.report.error("FC304", f'{op} needs "{aggregate.parameter}", which a label lacks', fields.place("op"))
+        return False
+    if aggregate.needs_column and shape.column is None:
+        declared.report.error("FC304", f'{op} needs a "column"', fields.place("op"))
+        return False
+    return True
 
 
 def _spine_places(shape: ModelShape, inputs: Inputs) -> None:

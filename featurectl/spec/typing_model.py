@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
-from featurectl.spec.aggregates import AGGREGATES, result_type, takes_words
+from featurectl.spec.aggregates import AGGREGATES, horizon_base, result_type, takes_words
 from featurectl.spec.definition import (
     DerivedInput,
     FeatureInput,
@@ -16,7 +16,7 @@ from featurectl.spec.definition import (
     ModelInput,
     RequestInput,
 )
-from featurectl.spec.scope import Issue, Scope
+from featurectl.spec.scope import Issue, Scope, near_hint
 from featurectl.spec.typing_source import TIMES, row_columns, type_source_once
 from featurectl.spec.typing_view import ASOF
 
@@ -48,7 +48,7 @@ def check_model(
 
 def _label(label: Label, scope: Scope) -> Label:
     if label.horizon_us is not None:
-        return _horizon_label(label, scope.issues)
+        return _horizon_label(label, scope)
     if label.expression is None:
         dtype = scope.column(("label", "name"), label.name)
         return replace(label, dtype=None if dtype in (None, UNKNOWN) else dtype)
@@ -56,10 +56,11 @@ def _label(label: Label, scope: Scope) -> Label:
     return replace(label, expression=expression, dtype=dtype)
 
 
-def _horizon_label(label: Label, issues: list[Issue]) -> Label:
+def _horizon_label(label: Label, spine: Scope) -> Label:
     """Type a label over a horizon: its aggregate by its own source's columns, its `expr` over that aggregate."""
     assert label.source is not None
     assert label.op is not None
+    issues = spine.issues
     source = type_source_once(label.source, label.source.columns)
     scope = Scope(row_columns(source), issues)
     if source.static:
@@ -67,6 +68,9 @@ def _horizon_label(label: Label, issues: list[Issue]) -> Label:
         scope.add(("label", "source"), "FC307", message)
     for key in label.entity.keys if label.entity else ():
         scope.column(("label", "entity"), key)
+        if spine.columns is not None and key not in spine.columns:
+            message = f'the spine has no column "{key}", a key of the label\'s entity'
+            spine.add(("label", "entity"), "FC301", message, near_hint(key, spine.columns))
     where = label.where
     if where is not None:
         where, _ = scope.expression(("label", "where"), where.text, "bool")
@@ -75,11 +79,10 @@ def _horizon_label(label: Label, issues: list[Issue]) -> Label:
     dtype = None if unknown else result_type(label.op, found)
     if not unknown and dtype is None and (label.column is not None or not AGGREGATES[label.op].needs_column):
         scope.add(("label", "op"), "FC305", f"{label.op} takes {takes_words(label.op)}, not {found}")
-    name = f"{label.column}_{label.op}" if label.column else label.op
     typed = replace(label, source=source, where=where, dtype=dtype)
     if label.expression is None:
         return typed
-    inner = Scope({name: dtype or UNKNOWN}, issues)
+    inner = Scope({horizon_base(label.op, label.column): dtype or UNKNOWN}, issues)
     expression, dtype = inner.expression(("label", "expr"), label.expression.text)
     return replace(typed, expression=expression, dtype=dtype)
 

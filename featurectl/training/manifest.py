@@ -14,7 +14,7 @@ from featurectl.fingerprint import feature_fingerprints
 from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.spine import Cut
 from featurectl.training.training_set import TrainingSet
-from featurectl.units import format_iso
+from featurectl.units import format_duration, format_iso
 
 _LIBRARIES = ("polars", "numpy", "deltalake")
 
@@ -36,7 +36,7 @@ def describe_training_set(
         "rows": rows.height,
         "columns": rows.columns,
         "inputs": [_describe_input(item, training_set) for item in inputs],
-        "label": None if label is None else {"name": label.name, "null": label.null_count(), "counts": _counts(label)},
+        "label": None if label is None else _describe_label(label, training_set),
         "tables": {bound.label: bound.table_version for bound in training_set.views.values()},
         "spine": {
             "origin": training_set.spine.origin,
@@ -72,6 +72,22 @@ def _describe_input(item: ModelInput, training_set: TrainingSet) -> Mapping[str,
         "version": bound.version,
         "feature": item.feature,
         "fingerprint": feature_fingerprints(bound.view)[item.feature],
+    }
+
+
+def _describe_label(label: pl.Series, training_set: TrainingSet) -> Mapping[str, object]:
+    told = {"name": label.name, "null": label.null_count(), "counts": _counts(label)}
+    target = training_set.target
+    if target is None or target.ahead is None or target.label.horizon_us is None:
+        return told
+    ahead = target.ahead
+    return {
+        **told,
+        "horizon": format_duration(target.label.horizon_us),
+        "immature": training_set.immature,
+        "source": ahead.view.source.name,
+        "watermark": None if ahead.watermark is None else format_iso(ahead.watermark),
+        "source_rows": ahead.rows.mark,
     }
 
 

@@ -53,7 +53,8 @@ def train_model(model: Model, training_set: TrainingSet, to: Registration) -> Mo
     """
     trainer = require_trainer(model)
     label = require_label(training_set, model.spine.label, model.name)
-    examples = Examples(rows=training_set.values, label=label, time=training_set.time)
+    ahead_us = model.spine.label.horizon_us if model.spine.label else None
+    examples = Examples(rows=training_set.values, label=label, time=training_set.time, horizon_us=ahead_us or 0)
     bound = [bind_input(item, training_set.views) for item in model.inputs]
     fitted = fit_model(examples, bound, trainer, allow_pickle=model.allow_pickle, model=model.name)
     artifact = write_artifact(to.location, model.name, fitted.format, fitted.content)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.columns import compile_over
 from featurectl.errors import DataError
-from featurectl.expressions.check import expression_columns
 from featurectl.spec.definition import Label, ModelInput, RequestInput
 from featurectl.training.join import BoundView, ViewRows, join_features
-from featurectl.training.spine import SpineRows, require_typed
+from featurectl.training.label import Target, label_rows
+from featurectl.training.spine import SpineRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +20,14 @@ class TrainingRows:
     """A table for people and one for the model, row for row the same.
 
     `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
-    inputs and the label in the types that it declares. `label` is the label's name, "" without one.
+    inputs and the label in the types that it declares. `label` is the label's name, "" without one; `immature` counts
+    the rows that have none because its horizon is not over.
     """
 
     rows: pl.DataFrame
     values: pl.DataFrame
     label: str
+    immature: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class TrainingSet:
     inputs: tuple[str, ...]
     label: str
     views: Mapping[str, BoundView]
+    target: Target | None = None
+    immature: int = 0
 
     @property
     def time(self) -> pl.Series:
@@ -51,10 +54,10 @@ def build_training_set(
     spine: SpineRows,
     inputs: Sequence[ModelInput],
     views: Mapping[str, BoundView],
-    label: Label | None,
+    target: Target | None,
 ) -> TrainingSet:
     """Return the training set of a spine by registered view versions; see `join_rows`."""
-    made = join_rows(engine, spine, inputs, views, label)
+    made = join_rows(engine, spine, inputs, views, target)
     return TrainingSet(
         rows=made.rows,
         values=made.values,
@@ -62,6 +65,8 @@ def build_training_set(
         inputs=tuple(item.name for item in inputs),
         label=made.label,
         views=views,
+        target=target,
+        immature=made.immature,
     )
 
 
@@ -70,7 +75,7 @@ def join_rows(
     spine: SpineRows,
     inputs: Sequence[ModelInput],
     views: Mapping[str, ViewRows],
-    label: Label | None,
+    target: Target | None,
 ) -> TrainingRows:
     """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
 
@@ -82,16 +87,19 @@ def join_rows(
     """
     joined = join_features(engine, spine, inputs, views)
     made = joined.select(item.name for item in inputs if not isinstance(item, RequestInput))
-    last = _label(label, spine)
+    labelled = label_rows(engine, target, spine)
+    last = None if labelled is None else labelled.column
     own = spine.own if last is None else spine.own.drop(last.name, strict=False)
     _refuse_clash(own.columns, made.columns, spine.origin)
     rows, values = own.hstack(made.get_columns()), joined
-    if label is not None and last is not None:
-        shown = spine.own[last.name] if label.expression is None else last
-        rows, values = rows.with_columns(shown), pl.DataFrame([*values.get_columns(), last])
+    if target is not None and last is not None:
+        rows = rows.with_columns(spine.own[last.name] if _is_own(target.label) else last)
+        values = pl.DataFrame([*values.get_columns(), last])
     assert rows.height == spine.own.height
     assert values.height == rows.height or not values.width
-    return TrainingRows(rows=rows, values=values, label="" if last is None else last.name)
+    if labelled is None:
+        return TrainingRows(rows=rows, values=values, label="")
+    return TrainingRows(rows=rows, values=values, label=labelled.column.name, immature=labelled.immature)
 
 
 def _refuse_clash(own: Collection[str], made: Sequence[str], origin: str) -> None:
@@ -104,18 +112,9 @@ def _refuse_clash(own: Collection[str], made: Sequence[str], origin: str) -> Non
             )
 
 
-def _label(label: Label | None, spine: SpineRows) -> pl.Series | None:
-    """The label of each row, or None when there is none or the spine can't tell it (a file without outcomes)."""
-    if label is None:
-        return None
-    needed = {label.name} if label.expression is None else expression_columns(label.expression.text)
-    if not needed <= set(spine.own.columns):
-        return None
-    require_typed(spine.rows, spine.own, needed, f"label {label.name}")
-    if label.expression is None:
-        return spine.rows[label.name]
-    column = compile_over(label.expression.text, spine.rows, f"label {label.name}")
-    return spine.rows.select(column.alias(label.name)).to_series()
+def _is_own(label: Label) -> bool:
+    """Return whether a label is a column of the spine as it is."""
+    return label.expression is None and label.horizon_us is None
 
 
 def require_label(training_set: TrainingSet, label: Label | None, model: str) -> pl.Series:

@@ -134,12 +134,31 @@ def test_the_time_of_a_row_has_its_name_alone(shop):
     assert 'error[FC105]: "asof" is the time of the row; give the column another name' in shop.fails(1, "validate")
 
 
-PLAIN_SPINE = "{source: asks, time: at, label: {name: paid}}"
-SOON = "{name: back, entity: customer, source: orders, op: count, horizon: 1d, expr: count > 0}"
+SOON = "label: {name: back, entity: customer, source: orders, op: count, horizon: 1d, expr: count > 0}"
+BAD_LABELS = [
+    (("op: count", "op: sum"), 'error[FC304]: sum needs a "column"'),
+    (("op: count", "op: percentile, column: amount"), 'error[FC304]: percentile needs "q", which a label lacks'),
+    (("op: count", "op: mode"), 'error[FC104]: no aggregate "mode"'),
+    (("expr: count", "expr: orders_count"), 'error[FC301]: no column "orders_count"'),
+    (
+        ("entity: customer", "entity: shop"),
+        'error[FC301]: the spine has no column "shop", a key of the label\'s entity',
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BAD_LABELS)
+def test_a_label_over_a_horizon_that_can_not_be_computed_is_told_before_any_data_is_read(shop, change, told):
+    shop.change("objects.yaml", "label: {name: paid}", SOON.replace(*change))
+    shop.change(
+        "objects.yaml", "{name: customer, keys", "{name: shop, keys: {shop: string}}\n  - {name: customer, keys"
+    )
+    assert told in shop.fails(1, "validate")
+
+
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
     ("retention is", "    aggregates:", "    retention: 90d\n    aggregates:"),
-    ("labels with a horizon are", PLAIN_SPINE, PLAIN_SPINE.replace("{name: paid}", SOON)),
     ("gates are", "    trainer:", "    gates: {min_auc: 0.5}\n    trainer:"),
     ("a canary is", "    trainer:",
      "    canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}\n    trainer:"),

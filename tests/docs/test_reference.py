@@ -49,7 +49,6 @@ NOT_RUN = {
     "gates are": "`gates`",
     "a trainer's `run` is": "`trainer.run`",
     "validation on another source is": "`validation: {source: ...}`",
-    "labels with a horizon are": "`horizon`",
     "pipelines are": "`pipelines`",
     "alerts are": "`alerts`",
     "notifiers are": "`notifiers`",

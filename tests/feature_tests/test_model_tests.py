@@ -205,27 +205,35 @@ sources:
 """
 
 
-@pytest.mark.parametrize(
-    ("expected", "told"),
-    [
-        ("count_1d: 1", None),
-        ("count_1d: 1, count_2d: 1", None),
-        ("again: true", "the label again of model m can't be computed: a label with a horizon is not in this version"),
-    ],
-)
-def test_only_a_test_that_expects_what_is_not_in_this_version_is_refused(tmp_path, expected, told):
-    text = ASKED + ASKED.removeprefix("tests:\n").replace("name: t", "name: u").replace("count_1d: 1", expected)
-    first, second = results_of(loaded(tmp_path, LATER, text))
-    assert first.passed
-    if told is None:
-        assert second.passed
-    else:
-        assert (second.error.code, second.error.message) == ("FC402", told)
-
-
-def test_a_test_may_hold_rows_of_the_source_of_a_label_over_a_horizon(tmp_path):
-    text = ASKED.replace("rows: [", "rows: {airy: [], arrivals: [").replace("Z}]", "Z}]}", 1)
+def test_a_test_may_expect_windows_with_a_hop(tmp_path):
+    text = ASKED.replace("count_1d: 1", "count_1d: 1, count_2d: 1")
     assert [result.passed for result in results_of(loaded(tmp_path, LATER, text))] == [True]
+
+
+AHEAD = """tests:
+  - name: again
+    model: m
+    rows:
+      airy: [{carrier: AA, at: 2024-01-01T12:00:00Z}, {carrier: ZZ, at: 2024-01-09T00:00:00Z}]
+    spine:
+      - {carrier: AA, time: 2024-01-01T12:00:00Z}
+      - {carrier: AA, time: 2024-01-01T12:00:01Z}
+      - {carrier: AA, time: 2024-01-02T00:00:01Z}
+    expect: [{again: true}, {again: false}, {again: null}]
+  - name: known for nobody
+    model: m
+    rows: {arrivals: []}
+    spine: [{carrier: AA, time: 2024-01-01T12:00:00Z}]
+    expect: [{again: null}]
+"""
+
+
+def test_a_label_over_a_horizon_is_of_the_tests_rows_of_its_source_and_known_until_the_last_of_them(tmp_path):
+    """Two tests of one model never share their rows: those of the one would say until when the other's are known."""
+    results = results_of(loaded(tmp_path, LATER, AHEAD))
+    assert [(result.error, result.differences) for result in results] == [(None, ()), (None, ())]
+    (first, _) = results_of(loaded(tmp_path, LATER, AHEAD.replace("again: false", "again: true")))
+    assert [(cell.row, cell.expected, cell.found) for cell in first.differences] == [(2, True, False)]
 
 
 def test_the_values_say_the_types_where_the_files_do_not(tmp_path):

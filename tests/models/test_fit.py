@@ -1,5 +1,6 @@
 """Models are fitted on the past and measured on what comes after."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from featurectl.models.fit import Examples, fit_model, split_by_time
 from featurectl.models.runtimes import load_runtime
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
+from featurectl.units import DAY_US
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -119,3 +121,13 @@ def test_a_text_label_is_refused():
     text = Examples(rows=data.rows, label=pl.Series("y", list("abcd")), time=data.time)
     with pytest.raises(DataError, match="the label y is String"):
         fit_model(text, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+
+
+def test_rows_whose_label_looks_into_the_validation_period_are_not_trained_on():
+    data = replace(examples(10), label=pl.Series("y", [True, False] * 5), horizon_us=2 * DAY_US)
+    few = replace(LIGHTGBM, split_fraction=0.3)
+    fitted = fit_model(data, INPUTS, few, allow_pickle=False, model="m")
+    assert fitted.validation_from == START + timedelta(days=7)
+    assert (fitted.rows_train, fitted.rows_validation) == (6, 3)  # day 6 is of neither; day 5 ends at the cut
+    everything = fit_model(data, INPUTS, replace(few, split_fraction=0.0), allow_pickle=False, model="m")
+    assert (everything.rows_train, everything.rows_validation) == (10, 0)
