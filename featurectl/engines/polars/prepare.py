@@ -23,7 +23,7 @@ from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, T
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
 # The clocks stand beside the source's own columns under names that no source column can have.
-_EVENT, _AVAILABLE, _HASH = "\x00event", "\x00available", "\x00hash"
+EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"
 _TOO_LATE: Final = "known before the watermark"
 _BATCH_ROWS: Final = 1_000_000
 
@@ -76,8 +76,8 @@ class _Tally:
 
     def see(self, frame: pl.DataFrame) -> None:
         """Take note of the clocks of rows that have both."""
-        self.watermark = _greatest(self.watermark, frame, _AVAILABLE, self.source)
-        self.newest_event = _greatest(self.newest_event, frame, _EVENT, self.source)
+        self.watermark = _greatest(self.watermark, frame, AVAILABLE, self.source)
+        self.newest_event = _greatest(self.newest_event, frame, EVENT, self.source)
 
 
 def prepare_rows(
@@ -128,19 +128,19 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
     for number, piece in enumerate(pieces):
         scan = clocked(piece.scan, tally.source)
         if piece.after is not None and not piece.fresh:
-            scan = scan.filter(pl.col(_AVAILABLE) > piece.after)  # so that whole row groups need not be read
+            scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
         for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
-            tally.held_back[number] += _count(batch, pl.col(_AVAILABLE) > piece.until)
+            tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
-                late = _count(batch, pl.col(_AVAILABLE) <= piece.after)
+                late = _count(batch, pl.col(AVAILABLE) <= piece.after)
                 tally.dropped.update({_TOO_LATE: late} if late else {})
             frame = batch.filter(_wanted(piece))
             tally.read += frame.height
             frame = _fitted(frame, schema)
-            for column, reason in ((_EVENT, "null event_time"), (_AVAILABLE, "null available_at")):
+            for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
                 frame = tally.keep_clocked(frame, column, reason)
             tally.see(frame)
-            yield frame.with_columns(hash_rows(_own(frame)).alias(_HASH))
+            yield frame.with_columns(hash_rows(_own(frame)).alias(HASH))
 
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
@@ -160,7 +160,7 @@ def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _empty(pieces: Sequence[Piece], source: Source) -> pl.DataFrame:
-    return pl.DataFrame(schema={**_united(pieces, source), _HASH: pl.Int64})
+    return pl.DataFrame(schema={**_united(pieces, source), HASH: pl.Int64})
 
 
 def _distinct(
@@ -188,13 +188,13 @@ def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         scan = scan.with_columns(pl.col(floats).fill_nan(None)) if floats else scan
     if source.event_time is None:
         always = pl.lit(ALWAYS_US).cast(INSTANT)
-        return scan.with_columns(always.alias(_EVENT), always.alias(_AVAILABLE))
+        return scan.with_columns(always.alias(EVENT), always.alias(AVAILABLE))
     event = _instant(source, source.event_time, schema)
     if source.available_at is not None:
         available = _instant(source, source.available_at, schema)
     else:
         available = event + pl.duration(microseconds=source.delay_us or 0, time_unit="us")
-    return scan.with_columns(event.alias(_EVENT), available.alias(_AVAILABLE))
+    return scan.with_columns(event.alias(EVENT), available.alias(AVAILABLE))
 
 
 def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
@@ -204,16 +204,16 @@ def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datet
     """
     if source.static:
         return None, None
-    seen = clocked(scan, source).filter(pl.col(_AVAILABLE) <= now)
-    happened = pl.col(_EVENT).filter(pl.col(_EVENT) <= now)
-    found = seen.select(happened.max(), pl.col(_AVAILABLE).max()).collect().row(0)
+    seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
+    happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
+    found = seen.select(happened.max(), pl.col(AVAILABLE).max()).collect().row(0)
     return found[0], found[1]
 
 
 def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()) -> pl.DataFrame:
     """Return the frame without repeats of one event: the copy that was available first stays, null equals nothing."""
     key = list(source.dedup_key)
-    order = [_AVAILABLE, _EVENT, _HASH]
+    order = [AVAILABLE, EVENT, HASH]
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
     frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
     for piece in seen:
@@ -238,15 +238,15 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     tally.of_view.see(frame)
     keys = [pl.col(view.join[key]).alias(key) for key in view.keys]
     ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
-    clocks = [pl.col(_EVENT).alias(EVENT_TIME), pl.col(_AVAILABLE).alias(AVAILABLE_AT)]
+    clocks = [pl.col(EVENT).alias(EVENT_TIME), pl.col(AVAILABLE).alias(AVAILABLE_AT)]
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
     inputs = [_named(item) for item in view.inputs if item.name not in taken]
-    return frame.select(*keys, *clocks, *ties, pl.col(_HASH).alias(TIE_ORDER), *inputs)
+    return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *inputs)
 
 
 def _wanted(piece: Piece) -> pl.Expr:
     """Return which rows are of the piece; those without availability are, so that they can be counted."""
-    available = pl.col(_AVAILABLE)
+    available = pl.col(AVAILABLE)
     wanted = available <= piece.until
     if piece.after is not None:
         return wanted & (available > piece.after)
