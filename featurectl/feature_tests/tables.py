@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, UNKNOWN
+from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, UNKNOWN, list_item
 from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
@@ -114,6 +114,9 @@ def _column(name: str, values: Sequence[object], dtype: str) -> pl.Series:
 def _value(value: object, dtype: str) -> object:
     if value is None:
         return None
+    item = list_item(dtype)
+    if item is not None and isinstance(value, list):
+        return [_value(each, item) for each in value]
     if dtype == TIMESTAMP:
         instant = parse_instant(str(value))
         if instant is None:

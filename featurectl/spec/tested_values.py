@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
-from featurectl.dtypes import STRING, UNKNOWN
+from featurectl.dtypes import STRING, UNKNOWN, list_item
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.declared import Declared
 from featurectl.spec.model_view import FeatureTestShape
-from featurectl.spec.node import Constant, Fields, Items, Node, Scalar
+from featurectl.spec.node import Fields, Items, Node, Scalar
 from featurectl.spec.values import plain_data
 from featurectl.units import parse_instant
 
@@ -24,13 +24,14 @@ def mappings(shape: FeatureTestShape, key: str) -> list[Fields]:
 
 def values_of(rows: Iterable[Fields], types: Mapping[str, str]) -> Rows:
     """Return the rows of a test as plain data; where the type is text, the text is kept whatever it looks like."""
-    return tuple(
-        {
-            name: node.text if types.get(name) == STRING and _is_word(node) else plain_data(node)
-            for name, node in row.nodes.items()
-        }
-        for row in rows
-    )
+    return tuple({name: _value_of(node, types.get(name, UNKNOWN)) for name, node in row.nodes.items()} for row in rows)
+
+
+def _value_of(node: Node, dtype: str) -> object:
+    item = list_item(dtype)
+    if item is not None and isinstance(node, Items):
+        return [_value_of(each, item) for each in node]
+    return node.text if dtype == STRING and _is_word(node) else plain_data(node)
 
 
 def _is_word(node: Node) -> TypeGuard[Scalar]:
@@ -48,13 +49,27 @@ def check_time(row: Fields, key: str, what: str, declared: Declared) -> None:
 
 
 def check_value(row: Fields, key: str, dtype: str, declared: Declared) -> None:
-    """Report FC311 for a value that is none of a type; lists and what is of no known type are checked when they run."""
-    node = row.get(key)
-    if dtype == UNKNOWN or dtype.startswith("list"):
+    """Report FC311 for a value that is none of a type; what is of no known type is checked when it runs."""
+    node, item = row.nodes[key], list_item(dtype)
+    if item is None or not isinstance(node, Items):
+        if dtype != UNKNOWN and not _fits(node, dtype):
+            declared.report.error("FC311", f'"{key}" is {dtype}, not {_found(node)}', row.place(key))
         return
-    value: Constant = node.value if isinstance(node, Scalar) else ""
-    text = node.text if isinstance(node, Scalar) else ""
-    if not isinstance(node, Scalar) or (value is not None and fit_constant(value, dtype) is None):
-        if isinstance(node, Scalar) and dtype == STRING and node.style == "":
-            return  # a text may look like a number
-        declared.report.error("FC311", f'"{key}" is {dtype}, not {text or "a list or mapping"}', row.place(key))
+    for each in node:
+        if not _fits(each, item):
+            message = f'"{key}" is {dtype}, and {_found(each)} is no {item}'
+            declared.report.error("FC311", message, each.span.place)
+
+
+def _fits(node: Node, dtype: str) -> bool:
+    if not isinstance(node, Scalar):
+        return False
+    if dtype == STRING and node.style == "":
+        return True  # a text may look like a number
+    return node.value is None or fit_constant(node.value, dtype) is not None
+
+
+def _found(node: Node) -> str:
+    if not isinstance(node, Scalar):
+        return "a list or mapping"
+    return f'the text "{node.text}"' if node.style in ("'", '"') else node.text

@@ -108,7 +108,7 @@ DECIMAL = """  - name: {found} is {expected}
 
 
 def test_decimals_agree_only_when_they_are_the_same_number(tmp_path):
-    pairs = [("0.1", "0.10"), ("1234567.89", "1234567.89"), ("7", "7.0"), ("1234567.89", "1234567.890001")]
+    pairs = [("0.1", "0.10"), ("1234567.89", "1234567.89"), ("7", "7.0"), ("1234567.89", "1234567.88")]
     text = DECIMALS + "".join(DECIMAL.format(found=found, expected=expected) for found, expected in pairs)
     repo = load(tmp_path, {"base.yaml": BASE, "x.yaml": text})
     assert repo.errors == ()
