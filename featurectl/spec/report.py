@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from featurectl.spec.environment import hide_passwords
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 
@@ -24,7 +25,7 @@ class Report:
         self._seen: set[tuple[str, Place]] = set()
 
     def add(self, problem: Problem) -> None:
-        """Add a problem; its message is one line, whatever text of the user stands in it.
+        """Add a problem; its message is one line and shows no password, whatever text of the user stands in it.
 
         Raises:
             TooManyProblemsError: there are `MOST_PROBLEMS` already.
@@ -33,6 +34,9 @@ class Report:
             raise TooManyProblemsError
         if "\n" in problem.message:
             problem = replace(problem, message=" ".join(problem.message.split()))
+        shown = hide_passwords(problem.message)
+        if shown != problem.message:
+            problem = replace(problem, message=shown, suggestion="")  # which may be made of the password
         self.problems.append(problem)
         self.errors += problem.severity == "error"
         self._seen.add((problem.code, problem.place))
