@@ -47,7 +47,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
     wanted = wanted_objects(repo)
     changes = categorise(wanted, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
     _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
-    selected = select_changes(request.select, changes, repo)
+    selected = select_changes(request.select, changes, repo, state)
     return Plan(
         project=repo.project,
         environment=request.environment,

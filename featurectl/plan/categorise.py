@@ -90,7 +90,8 @@ def _removals(wanted: Sequence[Wanted], state: State, allow_remove: Sequence[str
     gone = [o for o in _newest(state) if (o.kind, o.name) not in there]
     names = [(o.kind, o.name) for o in gone]
     allowed = allowed_removals(allow_remove, names)
-    leaving = {name for kind, name in allowed if kind == "model"}
+    # A model of the files reads no view that they leave out: it lets go of it in the same plan.
+    leaving = {name for kind, name in (*allowed, *there) if kind == "model"}
     removals = [(_removal(o, state, leaving), (o.kind, o.name)) for o in gone]
     return [
         replace(change, blocked="", code="") if name in allowed else replace(change, allow=removal_option(name, names))

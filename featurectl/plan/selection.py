@@ -10,7 +10,9 @@ from featurectl.facts import Registrable
 from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.wanted import kind_of, registrables
+from featurectl.registry.state import State
 from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition_json import load_model, load_untyped_view
 from featurectl.spec.repo import Repo
 
 
@@ -22,12 +24,13 @@ class Selected:
     left: int = 0
 
 
-def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo) -> Selected:
+def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo, state: State) -> Selected:
     """Return the changes of what the terms choose; without terms, all of them.
 
     Raises:
         UsageError: a term chooses nothing, or something is chosen whose sources, entities or views change too and
-            are not: it would be registered on top of definitions that the registry does not have.
+            are not: it would be registered on top of definitions that the registry does not have. Or something is
+            chosen to be removed of which a registered object is made that changes too and is not chosen.
     """
     if not terms:
         return Selected(changes=tuple(changes))
@@ -35,6 +38,7 @@ def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo) 
     chosen = select_objects(terms, candidates(repo, changes), graph)
     kept = [change for change in changes if Ref(change.object, change.name) in chosen]
     _refuse_gaps(kept, changes, graph)
+    _refuse_orphans(kept, changes, state)
     changing = sum(change.kind != "unchanged" for change in changes)
     return Selected(changes=tuple(kept), left=changing - sum(change.kind != "unchanged" for change in kept))
 
@@ -73,3 +77,27 @@ def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph
                 f"--select leaves out {word} {needed.name}, which changes too and which {ref.name} is made of",
                 hint=f"--select +{ref.name} takes both",
             )
+
+
+def _refuse_orphans(kept: Sequence[Change], changes: Sequence[Change], state: State) -> None:
+    """Refuse to remove what registered objects are made of when these change or go in the same files, but not now."""
+    leaving = [Ref(change.object, change.name) for change in kept if change.kind == "removed"]
+    if not leaving:
+        return
+    chosen = {Ref(change.object, change.name) for change in kept}
+    changing = {Ref(change.object, change.name) for change in changes if change.kind != "unchanged"}
+    registered = _registered_graph(state)
+    for ref in leaving:
+        for user in sorted((registered.downstream(ref) & changing) - chosen):
+            word, other = ref.kind.replace("feature_", ""), user.kind.replace("feature_", "")
+            raise UsageError(
+                f"--select removes {word} {ref.name} and leaves out {other} {user.name}, which is made of it until it "
+                "changes too",
+                hint=f"--select {ref.name} --select {user.name}",
+            )
+
+
+def _registered_graph(state: State) -> Graph:
+    current = [item for item in state.objects if item.current]
+    views = [load_untyped_view(item.definition) for item in current if item.kind == "feature_view"]
+    return build_graph(views, [load_model(item.definition) for item in current if item.kind == "model"])

@@ -230,6 +230,14 @@ def test_a_view_that_a_model_uses_names_it_when_it_is_left_out():
     ]
 
 
+def test_a_model_that_lets_go_of_a_view_in_the_same_files_does_not_use_it_any_more():
+    model = replace(MODEL, inputs=MODEL.inputs[1:])
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, LATEST, model), state_of(*ALL))
+    assert {c.name: (c.code, c.blocked) for c in plan.changes if c.blocked} == {
+        "delays": ("FC401", "left out of the files")
+    }
+
+
 def test_a_removal_of_what_is_not_removed_is_wrong_usage():
     with pytest.raises(UsageError, match="latst") as caught:
         plan_of(repo_of(*ALL[:3], MODEL), state_of(*ALL), "latst")

@@ -55,3 +55,21 @@ def test_an_object_that_the_files_leave_out_is_selected_by_its_name():
     assert changed(selecting(repo, state, "delays")) == [("metadata", "delays")]
     plan = selecting(repo, state, "latest", allow_remove=("latest",))
     assert (changed(plan), plan.left) == ([("removed", "latest")], 1)
+
+
+@pytest.mark.parametrize(
+    ("terms", "user"), [(["carrier"], "delays"), (["carrier", "+delays"], "latest"), (["carrier", "delays+"], "latest")]
+)
+def test_what_registered_objects_are_made_of_is_not_removed_before_them(terms, user):
+    airline = replace(CARRIER, name="airline")
+    repo = repo_of(airline, ARRIVALS, replace(DELAYS, entity=airline), MODEL)
+    state = applied(selecting(repo_of(*ALL, airline), EMPTY), EMPTY)
+    with pytest.raises(UsageError) as caught:
+        selecting(repo, state, *terms, allow_remove=("carrier",))
+    assert caught.value.message == (
+        f"--select removes entity carrier and leaves out view {user}, which is made of it until it changes too"
+    )
+    assert caught.value.hint == f"--select carrier --select {user}"
+    both = selecting(repo, state, "carrier", "delays", "latest", allow_remove=("carrier", "latest"))
+    assert ("removed", "carrier") in changed(both)
+    assert applied(both, state).current("entity", "carrier") is None
