@@ -51,7 +51,7 @@ HEAVY = {
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",
-        "materialize.py", "training", "scoring.py", "monitor/", "feature_tests/",
+        "materialize", "training", "scoring.py", "monitor/", "feature_tests/",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring.py"],
     "lightgbm": ["models/"],

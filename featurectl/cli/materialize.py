@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +13,14 @@ from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.push import fails_for_all, push_applied
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError
+from featurectl.errors import FeaturectlError, UsageError
 
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.render.materialize import ViewRun
-    from featurectl.materialize import Materialized
+    from featurectl.materialize.ahead import Planned
+    from featurectl.materialize.range import Range
+    from featurectl.materialize.view import Materialized, Run
     from featurectl.open import Workspace
     from featurectl.push import PushResult
     from featurectl.registry.state import ObjectVersion
@@ -32,6 +34,11 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Feature views; all by default.")] = None,
         full: Annotated[bool, typer.Option("--full", help="Read every source whole and rebuild the tables.")] = False,
+        since: Annotated[
+            str | None, typer.Option(help="Compute events from this instant on again.", metavar="TIME")
+        ] = None,
+        until: Annotated[str | None, typer.Option(help="Compute events before it again.", metavar="TIME")] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")] = False,
         no_online: Annotated[bool, typer.Option("--no-online", help="Leave the online store alone.")] = False,
         select: Select = None,
     ) -> Outcome:
@@ -40,18 +47,26 @@ def add_to(app: typer.Typer) -> None:
         The newest version of each view is computed, and each older one that a model version is bound to. Run it
         again at any time: without new rows nothing is read and no table version is written. A view that fails does
         not keep the others from being computed.
+
+        --since and --until name a range of event times: after new rows were taken, what a table has of it is computed
+        again from the rows that were read. A table that is not there yet begins at --since.
         """
         from featurectl.cli.clocks import NaiveClocks
-        from featurectl.cli.render.materialize import render_runs, run_json
+        from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
         from featurectl.cli.unapplied import warn_unapplied
-        from featurectl.materialize import choose_views
+        from featurectl.materialize.view import choose_views
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))
-            runs = _run(_Work(call, workspace, NaiveClocks(call, workspace), full, not no_online), chosen)
+            asked = _range(chosen, since, until)
+            work = _Work(call, workspace, NaiveClocks(call, workspace), asked, full, not no_online)
+            if dry_run:
+                planned = [_plan(work, item) for item in chosen]
+                return Outcome(text=render_planned(planned), result={"views": [planned_json(p) for p in planned]})
+            runs = _run(work, chosen)
         failures = tuple(Failure(part=run.label, error=run.error) for run in runs if run.error)
         result = {"views": [run_json(run) for run in runs]}
         return Outcome(text=render_runs(runs), result=result, failures=failures)
@@ -64,6 +79,7 @@ class _Work:
     call: Call
     workspace: Workspace
     clocks: NaiveClocks
+    asked: Range | None
     full: bool
     online: bool
 
@@ -102,22 +118,63 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
     return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
 
 
-def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
-    from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.materialize import Run, materialize_view
+def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None) -> Range | None:
+    """Return the range that is asked for; None: none is."""
+    from featurectl.cli.training_set import instant
+    from featurectl.materialize.range import Range
+    from featurectl.spec.definition_json import load_untyped_view
+
+    if since is None and until is None:
+        return None
+    asked = Range(since=instant(since), until=instant(until))
+    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+        raise UsageError("--since is not before --until: the range is empty")
+    for item in chosen:
+        view = load_untyped_view(item.definition)
+        if view.source.static or view.kind == "transform":
+            what = "a static source" if view.source.static else "a transform"
+            raise UsageError(
+                f"--since and --until: {view.name} is of {what}, which has no range", hint="name the views"
+            )
+    return asked
+
+
+def _plan(work: _Work, item: ObjectVersion) -> Planned:
+    from featurectl.materialize.ahead import plan_view
+
+    return plan_view(_job(work, item), work.workspace.now, full=work.full, asked=work.asked)
+
+
+def _job(work: _Work, item: ObjectVersion) -> Run:
+    from featurectl.materialize.view import Run
     from featurectl.spec.definition_json import load_view
     from featurectl.training.bind import view_table
 
     view = load_view(item.definition)
-    table = view_table(work.workspace.offline(), view, item.version)
-    run = Run(
+    return Run(
         view=view,
         version=item.version,
         reader=work.clocks.open(view.source),
-        table=table,
+        table=view_table(work.workspace.offline(), view, item.version),
         spill=work.workspace.spill_folder(),
     )
-    return materialize_view(PolarsEngine(work.call.memory_bytes()), run, work.workspace.now, full=work.full)
+
+
+def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.materialize.range import backfill_view, check_range, expire_rows
+    from featurectl.materialize.view import materialize_view
+
+    run, engine, asked = _job(work, item), PolarsEngine(work.call.memory_bytes()), work.asked
+    before = run.table.coverage()
+    if asked is not None:
+        check_range(run.view.name, before, asked)
+    now, since = work.workspace.now, asked.since if asked else None
+    made = materialize_view(engine, run, now, full=work.full, since=since)
+    if asked is not None and before is not None and made.action != "rebuild":
+        made = backfill_view(engine, run, asked)
+    expired = expire_rows(run, now)
+    return made if expired is None else replace(made, table_version=expired)
 
 
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:

@@ -66,7 +66,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:
     """Return the online ones among the versions that are materialized; a view that was named must be online."""
-    from featurectl.materialize import choose_views
+    from featurectl.materialize.view import choose_views
     from featurectl.spec.definition_json import load_untyped_view
 
     chosen = choose_views(state, names)

@@ -18,12 +18,16 @@ class Piece:
     """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
 
     `fresh`: nothing of the scan was read before, so that rows up to `after` in it come too late and are counted.
+    Of its rows only those with `since` <= event_time < `before` go into the table (None: no end); a repeat is one all
+    the same.
     """
 
     scan: pl.LazyFrame
     until: datetime
     after: datetime | None = None
     fresh: bool = False
+    since: datetime | None = None
+    before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

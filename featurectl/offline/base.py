@@ -19,7 +19,8 @@ class Coverage:
     `parts` maps each part read to its stamp; `held` are those that hold rows later than `now`, the instant of the
     run. `watermark` is the greatest availability read, `newest_event` the greatest event time. `dropped` counts
     rows without key or time, by reason, over all runs. `rebuild_id` names the rebuild that the rows descend from: as
-    long as it stays, rows were only added; under another one rows that were there may be gone or changed.
+    long as it stays, rows were only added; under another one rows that were there may be gone or changed. `since` is
+    the event time from which on there are rows; None: all that the source has.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Coverage:
     inputs: Mapping[str, str] = field(default_factory=dict)  # the view's input columns, a digest of each's expression
     columns: Mapping[str, str] = field(default_factory=dict)  # the source's columns and their types, as read
     rebuild_id: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

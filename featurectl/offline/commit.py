@@ -9,7 +9,7 @@ from datetime import datetime
 from featurectl.offline.base import Coverage
 from featurectl.units import format_iso, parse_instant
 
-_INSTANTS = ("watermark", "newest_event", "now")
+_INSTANTS = ("watermark", "newest_event", "now", "since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ def load_commit(text: str) -> Commit:
         watermark=_instant(data["watermark"]),
         newest_event=_instant(data["newest_event"]),
         now=_instant(data["now"]),
+        since=_instant(data.get("since")),
     )
     return Commit(coverage=coverage, buckets=data["buckets"])
 

@@ -24,6 +24,7 @@ from featurectl.spec.transform import resolve_transform
 from featurectl.spec.typing_source import row_columns
 from featurectl.spec.typing_view import check_view
 from featurectl.spec.values import is_reserved
+from featurectl.units import format_duration
 
 Named = TypeVar("Named", Feature, Derived)
 
@@ -33,6 +34,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     sources, entity, found = _references(shape, declared)
     source = sources[0]
     _check_kind(shape, source, declared)
+    _check_retention(shape, declared)
     _note_later(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
     if source is None:
@@ -97,11 +99,19 @@ def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declar
         report.error("FC104", "a hop is at most a quarter of the shortest window", fields.place("hop"))
 
 
+def _check_retention(shape: FeatureViewShape, declared: Declared) -> None:
+    """Report a table that is kept for a shorter time than an answer looks back."""
+    windows = [w + (a.offset or 0) for a in shape.aggregates or () for w in a.windows if w is not None]
+    longest = max([*windows, shape.ttl or 0], default=0)
+    if shape.retention is not None and shape.retention < longest:
+        message = f"its answers look back {format_duration(longest)}: a table can't be kept for less"
+        declared.report.error("FC104", message, shape.fields.place("retention"))
+
+
 def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
     keys = shape.fields.keys
-    for key, what in (("transform", "transforms are"), ("retention", "retention is")):
-        if key in keys:
-            declared.not_run(what, keys[key].place)
+    if "transform" in keys:
+        declared.not_run("transforms are", keys["transform"].place)
 
 
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:

@@ -9,7 +9,8 @@ from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
 from featurectl.engines.base import CheckResult
 from featurectl.errors import FeaturectlError
-from featurectl.materialize import Materialized
+from featurectl.materialize.ahead import Planned
+from featurectl.materialize.view import Materialized
 from featurectl.push import PushResult
 from featurectl.units import counted, format_count, format_instant, format_iso, plural
 
@@ -102,6 +103,37 @@ def run_json(run: ViewRun) -> dict[str, object]:
         "online_keys": pushed and pushed.entities,
         "seconds": round(run.seconds, 3),
         "error": run.error and error_json(run.error),
+    }
+
+
+def render_planned(planned: Sequence[Planned]) -> str:
+    """Return a table of what would be done."""
+    if not planned:
+        return "No feature view is applied yet: featurectl apply"
+    cells = [
+        [
+            f"{item.view}@{item.version}",
+            item.action,
+            f"{item.parts_read} of {item.parts}",
+            "-" if item.begin is None else format_instant(item.begin),
+            item.reason,
+        ]
+        for item in planned
+    ]
+    lines = render_table(("view", "would do", "parts read", "table begins", "because"), cells)
+    return "\n".join([*lines, "", "Nothing was read or written: this is a dry run."])
+
+
+def planned_json(item: Planned) -> dict[str, object]:
+    """Return what would be done for one view version ready for JSON."""
+    return {
+        "view": item.view,
+        "version": item.version,
+        "action": item.action,
+        "reason": item.reason,
+        "parts_read": item.parts_read,
+        "parts": item.parts,
+        "begin": None if item.begin is None else format_iso(item.begin),
     }
 
 

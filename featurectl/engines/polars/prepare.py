@@ -92,7 +92,8 @@ def prepare_rows(
     tally = _tally(view, len(pieces), room)
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
-        batches = _distinct(batches, view.source, room, seen, tally)
+        whole = _distinct(batches, view.source, room, seen, tally)
+        batches = (frame.filter(_in_range(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
@@ -129,6 +130,8 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         scan = clocked(piece.scan, tally.source)
         if piece.after is not None and not piece.fresh:
             scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
+        if not tally.source.dedup_key:
+            scan = scan.filter(_in_range(piece))
         for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
             tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
@@ -242,6 +245,16 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
     inputs = [_named(item) for item in view.inputs if item.name not in taken]
     return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *inputs)
+
+
+def _in_range(piece: Piece) -> pl.Expr:
+    """Return which rows lie in the piece's range of event times; those without one do, so that they can be counted."""
+    inside = pl.lit(value=True)
+    if piece.since is not None:
+        inside = inside & (pl.col(EVENT) >= piece.since)
+    if piece.before is not None:
+        inside = inside & (pl.col(EVENT) < piece.before)
+    return inside.fill_null(value=True)
 
 
 def _wanted(piece: Piece) -> pl.Expr:

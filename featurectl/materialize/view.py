@@ -6,7 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
+from featurectl.materialize.rows import TableRows
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
@@ -34,7 +35,8 @@ from featurectl.units import counted
 class Materialized:
     """What a run did for one view version.
 
-    `action` is "nothing" (the source has no new rows: nothing was read or written), "append" or "rebuild".
+    `action` is "nothing" (the source has no new rows: nothing was read or written), "append", "rebuild" or "backfill"
+    (a range of event times was computed again).
     """
 
     view: str
@@ -73,40 +75,70 @@ def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
     return [item for item in every if not names or item.name in names]
 
 
-def materialize_view(engine: Engine, run: Run, now: datetime, *, full: bool = False) -> Materialized:
+def materialize_view(
+    engine: Engine, run: Run, now: datetime, *, full: bool = False, since: datetime | None = None
+) -> Materialized:
     """Return what was done to bring a view's table up to its source as of now; one commit, or none.
 
-    A table that lacks an input column of the view (an additive change) is rebuilt; one that has a column whose
-    features were left out is written again without it when rows come to it.
+    A table that is not there yet, or read in full, begins at `since`, or where the view's `retention` does; None: with
+    the first row. A table that lacks an input column of the view (an additive change) is rebuilt; one that has a
+    column whose features were left out is written again without it when rows come to it.
 
     Raises:
         DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
         StoreError: the table can't be written; it stays as it was.
     """
     with SpillRoom(run.spill) as room:
-        return _materialize(engine, run, room, now, full=full)
+        coverage = run.table.coverage()
+        begin = table_begin(run.view, None if full else coverage, since, now)
+        return _materialize(engine, run, room, Ahead(now=now, begin=begin, base=None if full else coverage))
 
 
-def _materialize(engine: Engine, run: Run, room: SpillRoom, now: datetime, *, full: bool) -> Materialized:
-    coverage = run.table.coverage()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """A run's now, the first event time that it takes, and what the table has read that it may build on."""
+
+    now: datetime
+    begin: datetime | None
+    base: Coverage | None
+
+
+def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
+    """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
     parts = run.reader.parts()
-    base = coverage if coverage and not full and not lacking_inputs(coverage, run.view) else None
-    increment = plan_increment(run.view.source, parts, base, now)
-    if base is not None and not increment.rebuild and not increment.scans:
+    base = ahead.base if ahead.base and not lacking_inputs(ahead.base, run.view) else None
+    increment = plan_increment(run.view.source, parts, base, ahead.now)
+    return None if increment.rebuild else base, increment, parts
+
+
+def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
+    """Return the first event time that a view's table holds after a run; None: all there are.
+
+    A table that has a beginning keeps it, unless its `retention` moves it on.
+    """
+    if view.source.static:
+        return None
+    kept = None if view.retention_us is None else now - timedelta(microseconds=view.retention_us)
+    return _latest(kept, coverage.since if coverage is not None else since)
+
+
+def _materialize(engine: Engine, run: Run, room: SpillRoom, ahead: Ahead) -> Materialized:
+    now = ahead.now
+    base, increment, parts = next_increment(run, ahead)
+    if base is not None and not increment.scans:
         return _nothing(run, base)
-    base = None if increment.rebuild else base
-    view, columns = _typed(run)
+    view, columns = typed_view(run)
     known = {} if base is None else base.parts
-    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, now, known)]
+    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
-    _refuse_failed(prepared.checks)
-    covered = replace(_covered(prepared, base, increment, view, now), columns=columns)
+    refuse_failed(prepared.checks)
+    covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, _left_out(base, view))
         rows = FrameRows(whole, run.view.keys)
-        covered = replace(covered, rebuild_id=_new_id() if lost else base.rebuild_id)
+        covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return _nothing(run, base)
     number = _write(run, rows, covered, None if increment.repeats else base)
@@ -123,7 +155,8 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, now: datetime, *, fu
     )
 
 
-def _refuse_failed(checks: Sequence[CheckResult]) -> None:
+def refuse_failed(checks: Sequence[CheckResult]) -> None:
+    """Raise FC518 when a check of severity `error` has failed."""
     failed = [check for check in checks if check.severity == "error" and not check.passed]
     if failed:
         more = f" (and {counted(len(failed) - 1, 'other check')} failed)" * (len(failed) > 1)
@@ -136,34 +169,8 @@ def _write(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> in
     if base is None:
         return run.table.replace(rows, covered)
     if left_out := _left_out(base, run.view):
-        return run.table.replace(_Merged(run.table, rows, run.view.keys, left_out), covered)
+        return run.table.replace(TableRows(run.table, run.view.keys, rows, left_out=left_out), covered)
     return run.table.append(rows, covered)
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """The rows of a table without some of its columns, and new ones."""
-
-    table: OfflineTable
-    rows: Rows
-    keys: Sequence[str]
-    left_out: Sequence[str]
-
-    @property
-    def height(self) -> int:
-        return self.table.statistics().rows + self.rows.height
-
-    @property
-    def schema(self) -> pl.Schema:
-        return self.rows.schema
-
-    @property
-    def mark(self) -> str:
-        return ""
-
-    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
-        before = self.table.of(bucket, buckets).drop(self.left_out)
-        return ordered(pl.concat([before, self.rows.of(bucket, buckets).select(before.columns)]), self.keys)
 
 
 def _left_out(base: Coverage, view: FeatureView) -> list[str]:
@@ -196,7 +203,7 @@ def _nothing(run: Run, coverage: Coverage) -> Materialized:
     )
 
 
-def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
+def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
     """Return the view with every type known, and the columns that its source has."""
     columns = run.reader.columns()
     known = run.view.source.columns or {}
@@ -205,9 +212,15 @@ def _typed(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(run.view, columns), columns
 
 
-def _pieces(reader: SourceReader, scan: PartScan, now: datetime, known: Mapping[str, str]) -> list[Piece]:
+def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[str, str]) -> list[Piece]:
     return [
-        Piece(scan=reader.scan([part], scan.since), until=now, after=scan.after, fresh=part.name not in known)
+        Piece(
+            scan=reader.scan([part], scan.since),
+            until=ahead.now,
+            after=scan.after,
+            fresh=part.name not in known,
+            since=ahead.begin,
+        )
         for part in scan.parts
     ]
 
@@ -239,7 +252,8 @@ def _after_overlap(
     return ordered(rows, run.view.keys), lost
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return a new name for what a table descends from."""
     return secrets.token_hex(8)
 
 
@@ -258,7 +272,7 @@ def _covered(
         now=now,
         dropped=dict(dropped),
         inputs=input_marks(view),
-        rebuild_id=_new_id() if base is None else base.rebuild_id,
+        rebuild_id=new_id() if base is None else base.rebuild_id,
     )
 
 

@@ -1,0 +1,58 @@
+"""What a run would do, before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurectl.materialize.range import Range
+from featurectl.materialize.view import Ahead, Run, next_increment, table_begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a run would do for one view version: its action, why, and how many of the source's parts it would read."""
+
+    view: str
+    version: int
+    action: str
+    reason: str
+    parts_read: int
+    parts: int
+    begin: datetime | None = None
+
+
+def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
+    """Return what bringing a view's table up to its source would do; nothing is read but what the source consists of.
+
+    Raises:
+        DataError: the source is not there.
+    """
+    coverage = run.table.coverage()
+    since = asked.since if asked else None
+    begin = table_begin(run.view, None if full else coverage, since, now)
+    base, increment, parts = next_increment(run, Ahead(now=now, begin=begin, base=None if full else coverage))
+    read = {part.name for scan in increment.scans for part in scan.parts}
+    action = "rebuild" if base is None else "append" if increment.scans else "nothing"
+    reason = _reason(increment.reason, new=coverage is None, full=full, action=action)
+    if asked is not None and coverage is not None and not full:
+        read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
+    return Planned(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        reason=reason,
+        parts_read=len(read),
+        parts=len(parts),
+        begin=begin,
+    )
+
+
+def _reason(told: str, *, new: bool, full: bool, action: str) -> str:
+    if new:
+        return "it has no table yet"
+    if full:
+        return "--full"
+    if action == "rebuild" and told == "first read":
+        return "a column of it is new, or means something else"
+    return told or "new rows"

@@ -1,0 +1,47 @@
+"""Rows of a table with others among them, a bucket at a time, for a table that is written again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl.engines.base import Rows
+from featurectl.offline.base import OfflineTable
+from featurectl.offline.order import ordered
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The rows of a table, without some of its columns, that `kept` is true of (None: all), and new ones."""
+
+    table: OfflineTable
+    keys: Sequence[str]
+    rows: Rows | None = None
+    kept: pl.Expr | None = None
+    left_out: Sequence[str] = ()
+
+    @property
+    def height(self) -> int:
+        """How many rows there are at most."""
+        return self.table.statistics().rows + (self.rows.height if self.rows else 0)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of every bucket."""
+        return self.rows.schema if self.rows else self.table.of(0, self.table.buckets()).schema
+
+    @property
+    def mark(self) -> str:
+        """Empty: it depends on the table's version."""
+        return ""
+
+    def of(self, bucket: int, buckets: int) -> pl.DataFrame:
+        """Return the rows of a bucket in total order."""
+        rows = self.table.of(bucket, buckets).drop(self.left_out)
+        if self.kept is not None:
+            rows = rows.filter(self.kept)
+        if self.rows is not None:
+            rows = pl.concat([rows, self.rows.of(bucket, buckets).select(rows.columns)])
+        return ordered(rows, self.keys)
