@@ -48,7 +48,7 @@ HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql"],
     "alembic": ["registry/"],
     "redis": ["online/redis.py"],
-    "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py"],
+    "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",
         "materialize", "training", "scoring.py", "monitor/", "feature_tests/",

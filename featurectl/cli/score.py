@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
         spine: SpineOption = None,
-        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet or NAME.csv.")] = None,
+        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None,
         since: SinceOption = None,
         until: UntilOption = None,
         allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
@@ -39,7 +39,8 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.scoring import Scorer, choose_version, score_spine, trained_model
         from featurectl.training.bind import bind_model_version
         from featurectl.training.choose import read_spine
-        from featurectl.training.output import check_columns, check_output, write_table
+        from featurectl.training.formats import check_columns
+        from featurectl.training.output import check_output, write_table
         from featurectl.training.spine import Cut, cut_spine
 
         if out is None:

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
         model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None,
         features: Annotated[str | None, typer.Option(help="Instead of a model: view:a,view:b or view:*.")] = None,
         spine: SpineOption = None,
-        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet or NAME.csv.")] = None,
+        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None,
         since: SinceOption = None,
         until: UntilOption = None,
         sample: Annotated[float, typer.Option(help="The share of rows to draw, above 0 to 1.")] = 1.0,
@@ -44,9 +44,10 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
         from featurectl.training.choose import read_spine
+        from featurectl.training.formats import check_columns
         from featurectl.training.label import read_target
         from featurectl.training.manifest import describe_training_set
-        from featurectl.training.output import check_columns, check_output, write_with_manifest
+        from featurectl.training.output import check_output, write_with_manifest
         from featurectl.training.spine import Cut, cut_spine
         from featurectl.training.training_set import build_training_set
 

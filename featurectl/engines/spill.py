@@ -45,11 +45,12 @@ class SpillRoom:
 def _remove_orphans(parent: Path) -> None:
     for path in parent.glob(f"{_NAME}*"):
         number = path.name.removeprefix(_NAME).partition("-")[0]
-        if number.isdigit() and not _runs(int(number)):
+        if number.isdigit() and not is_running(int(number)):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine runs, whoever it belongs to."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

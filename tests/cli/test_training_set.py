@@ -105,3 +105,12 @@ def test_train_leaves_out_what_is_not_known_yet_and_what_looks_into_the_validati
 def test_without_the_source_of_the_label_nothing_is_written(shop):
     (shop.root / "data/orders.csv").unlink()
     assert "error[FC501]" in shop.fails(1, "training-set", "back", "--out", "o.parquet")
+
+
+def test_a_training_set_is_written_as_a_delta_table_that_keeps_its_older_versions(shop):
+    ran(shop, "training-set", "back", "--out", "o.delta", "--until", "2026-01-03T00:00:00Z")
+    ran(shop, "training-set", "back", "--out", "o.delta")
+    ran(shop, "training-set", "back", "--out", "o.parquet")
+    assert pl.read_delta("o.delta").equals(pl.read_parquet("o.parquet"))
+    assert pl.read_delta("o.delta", version=0).height == 12
+    assert manifest("o.delta")["file"]["sha256"] == manifest("o.parquet")["file"]["sha256"]

@@ -3,16 +3,21 @@
 import hashlib
 import json
 import os
+import re
+import socket
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from featurectl.errors import UsageError
-from featurectl.training.output import check_columns, check_output, manifest_path, write_table, write_with_manifest
+from featurectl.training.formats import check_columns
+from featurectl.training.output import check_output, manifest_path, write_table, write_with_manifest
 
+NOBODY = 2**22 + 1  # above every number that Linux gives to a process
 ROWS = pl.DataFrame({"a": [1, None], "tags": [["x", "y"], None]})
 
 
@@ -73,9 +78,9 @@ def test_a_column_that_csv_can_not_hold_is_refused_before_anything_is_written(tm
 
 
 @pytest.mark.parametrize("column", [pl.Series([{}]), pl.Series([[{}]]), pl.Series([{"a": {}}])])
-@pytest.mark.parametrize("name", ["o.csv", "o.parquet"])
-def test_a_struct_without_fields_is_refused_by_both(tmp_path, column, name):
-    with pytest.raises(UsageError, match=r"column 'odd' is .*, which neither Parquet nor CSV can hold"):
+@pytest.mark.parametrize("name", ["o.csv", "o.parquet", "o.delta"])
+def test_a_struct_without_fields_is_refused_by_all(tmp_path, column, name):
+    with pytest.raises(UsageError, match=r"column 'odd' is .*, which no output can hold"):
         check_columns(pl.DataFrame({"odd": column}).schema, tmp_path / name)
 
 
@@ -87,9 +92,12 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("o.xlsx", "what format is it"), ("no/o.parquet", "does not exist"), ("folder.parquet", "is a folder")],
-)
+    [("o.xlsx", "what format is it"), ("no/o.parquet", "does not exist"), ("folder.parquet", "is a folder"),
+     ("file.delta", "is there, and no Delta table"), ("folder.delta", "is there, and no Delta table")],
+)  # fmt: skip
 def test_an_output_that_can_not_be_written_is_refused_before_any_work(tmp_path, name, message):
+    (tmp_path / "file.delta").write_text("")
+    (tmp_path / "folder.delta" / "mine").mkdir(parents=True)
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(UsageError, match=message):
         check_output(tmp_path / name)
@@ -105,19 +113,25 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["o.parquet"]
 
 
-def pair(folder):
+def pair(folder, name="o.csv"):
     """Return which generation of rows and which of manifests lies in a folder, None for none."""
-    path = folder / "o.csv"
-    rows = pl.read_csv(path)["generation"][0] if path.exists() else None
+    path = folder / name
+    rows, data = None, path
+    if path.suffix == ".delta" and path.exists():
+        rows = pl.read_delta(str(path))["generation"][0]
+        data = path / DeltaTable(str(path)).file_uris()[0]
+    elif path.exists():
+        rows = pl.read_csv(path)["generation"][0]
     if not manifest_path(path).exists():
         return rows, None
     manifest = json.loads(manifest_path(path).read_text())
-    assert manifest["file"] == {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    digest = hashlib.sha256(data.read_bytes()).hexdigest()
+    assert manifest["file"] == {"format": path.suffix[1:], "bytes": data.stat().st_size, "sha256": digest}
     return rows, manifest["generation"]
 
 
-def write_generation(folder, number):
-    return write_with_manifest(pl.DataFrame({"generation": [number]}), folder / "o.csv", {"generation": number})
+def write_generation(folder, number, name="o.csv"):
+    return write_with_manifest(pl.DataFrame({"generation": [number]}), folder / name, {"generation": number})
 
 
 class Killed(BaseException):
@@ -127,7 +141,14 @@ class Killed(BaseException):
 class Steps:
     """Counts what a program does to files, and fails at one of these steps, or at it and all after it."""
 
-    CALLS = ((tempfile, "mkstemp"), (os, "fsync"), (Path, "write_text"), (Path, "unlink"), (Path, "replace"))
+    CALLS = (
+        (tempfile, "mkstemp"),
+        (tempfile, "mkdtemp"),
+        (os, "fsync"),
+        (Path, "write_text"),
+        (Path, "unlink"),
+        (Path, "replace"),
+    )
 
     def __init__(self, monkeypatch, at=None, failure=None):
         self.count, self.at, self.failure = 0, at, failure
@@ -146,57 +167,81 @@ class Steps:
         return counted
 
 
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory):
-    """How many steps it takes to write a file and its manifest over others."""
+@pytest.fixture(scope="module", params=["o.csv", "o.delta"])
+def steps(request, tmp_path_factory):
+    """An output, and how many steps it takes to write it and its manifest over others."""
     folder = tmp_path_factory.mktemp("steps")
-    write_generation(folder, 1)
+    write_generation(folder, 1, request.param)
     with pytest.MonkeyPatch.context() as patch:
         counted = Steps(patch)
-        write_generation(folder, 2)
-    return counted.count
+        write_generation(folder, 2, request.param)
+    return request.param, counted.count
 
 
 def test_rows_and_manifest_are_written_and_replaced_together(tmp_path, steps):
-    assert steps > 10
+    name, count = steps
+    assert count > 10
     for number in (1, 2):
-        document = write_generation(tmp_path, number)
-        assert pair(tmp_path) == (number, number)
-        assert json.loads(manifest_path(tmp_path / "o.csv").read_text()) == document
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["o.csv", "o.csv.manifest.json"]
-    assert manifest_path(tmp_path / "o.csv").read_text().endswith("}\n")
+        document = write_generation(tmp_path, number, name)
+        assert pair(tmp_path, name) == (number, number)
+        assert json.loads(manifest_path(tmp_path / name).read_text()) == document
+    assert sorted(p.name for p in tmp_path.iterdir()) == [name, f"{name}.manifest.json"]
+    assert manifest_path(tmp_path / name).read_text().endswith("}\n")
 
 
 def test_a_failure_at_any_step_never_pairs_rows_with_the_manifest_of_others(tmp_path, steps):
-    found = set()
-    for step in range(1, steps + 1):
+    (name, count), found = steps, set()
+    for step in range(1, count + 1):
         folder = tmp_path / str(step)
         folder.mkdir()
-        write_generation(folder, 1)
+        write_generation(folder, 1, name)
         with pytest.MonkeyPatch.context() as patch:
             Steps(patch, step, OSError(28, "No space left on device"))
-            with pytest.raises(UsageError, match=r"o\.csv can't be written: No space left on device"):
-                write_generation(folder, 2)
-        found.add(pair(folder))
+            with pytest.raises(UsageError, match=rf"{name} can't be written: No space left on device"):
+                write_generation(folder, 2, name)
+        found.add(pair(folder, name))
     assert found <= {(1, 1), (1, None), (2, None), (2, 2)}
     assert {(1, 1), (1, None), (2, None)} <= found
 
 
 @pytest.mark.parametrize("before", [None, 1])
-def test_a_process_that_is_gone_at_any_step_never_leaves_rows_with_the_manifest_of_others(tmp_path, steps, before):
-    found = set()
-    for step in range(1, steps + 1):
+def test_a_process_that_is_gone_at_any_step_never_leaves_rows_with_the_manifest_of_others(
+    tmp_path, steps, before, monkeypatch
+):
+    """What it leaves beside them is gone after the next run."""
+    (name, count), found = steps, set()
+    for step in range(1, count + 1):
         folder = tmp_path / str(step)
         folder.mkdir()
         if before:
-            write_generation(folder, before)
+            write_generation(folder, before, name)
         with pytest.MonkeyPatch.context() as patch:
             Steps(patch, step, Killed())
+            patch.setattr(os, "getpid", lambda: NOBODY)
             with pytest.raises(Killed):
-                write_generation(folder, 2)
-        found.add(pair(folder))
+                write_generation(folder, 2, name)
+        found.add(pair(folder, name))
+        write_generation(folder, 3, name)
+        assert sorted(p.name for p in folder.iterdir()) == [name, f"{name}.manifest.json"]
+        assert pair(folder, name) == (3, 3)
     assert found <= {(before, before), (before, None), (2, None), (2, 2)}
     assert {(before, before), (2, None), (2, 2)} <= found
+
+
+def test_what_another_run_is_writing_is_left_alone(tmp_path):
+    """Its process runs, its machine is another, or the name is not one that we give."""
+    host = re.sub(r"\W", "_", socket.gethostname())
+    names = [
+        f".o.csv.{host}-{os.getpid()}-abc",
+        f".o.csv.elsewhere-{NOBODY}-abc",
+        ".o.csv.swp",
+        f".p.csv.{host}-{NOBODY}-x",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("")
+    (tmp_path / f".o.csv.{host}-{NOBODY}-abc").write_text("")
+    write_generation(tmp_path, 1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, "o.csv", "o.csv.manifest.json"])
 
 
 def test_a_manifest_that_can_not_be_written_leaves_the_rows_that_were_there(tmp_path):

@@ -1,0 +1,66 @@
+"""A table of results as a Delta table of one data file: each writing is a version of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from featurectl.errors import UsageError
+
+_LOG: Final = "_delta_log"
+
+
+def is_delta_table(folder: Path) -> bool:
+    """Return whether a folder is a Delta table, as far as its log's folder tells."""
+    return (folder / _LOG).is_dir()
+
+
+def commit_file(folder: Path, file: Path, schema: pl.Schema, rows: int, new: Path) -> None:
+    """Move a Parquet file into a Delta table as its only content; versions before keep theirs.
+
+    A table that is not there yet is made whole in the empty folder `new`, which then takes its name. The commit comes
+    last: until then the table is the old one.
+
+    Raises:
+        UsageError: the table can't be written, or another writer came first.
+    """
+    name = f"part-{secrets.token_hex(10)}.parquet"
+    added = AddAction(
+        path=name,
+        size=file.stat().st_size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": rows}),
+    )
+    columns = Schema.from_arrow(schema)
+    try:
+        table = _open(folder)
+        if table is None:
+            file.replace(new / name)
+            create_table_with_add_actions(str(new), columns, [added], mode="error", partition_by=[])
+            new.replace(folder)
+            return
+        moved = file.replace(folder / name)
+        try:
+            table.create_write_transaction([added], "overwrite", columns, [])
+        except DeltaError:
+            moved.unlink()
+            raise
+    except DeltaError as error:
+        raise UsageError(f"{folder} can't be written: {str(error).splitlines()[0]}") from error
+
+
+def _open(folder: Path) -> DeltaTable | None:
+    try:
+        return DeltaTable(str(folder.absolute()))
+    except TableNotFoundError:
+        return None
