@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +18,10 @@ def source_files(source: Source, root: Path, path: str) -> list[Path]:
     """Return the files of a source, sorted; `path` is its path below the root with its variables filled in.
 
     Raises:
-        DataError: FC501, there is none.
+        DataError: FC501, there is none; FC502, the system does not let this user look, or knows no such long name.
     """
-    files = find_files(root, path, _SUFFIXES[source.format])
+    with _looking(source):
+        files = find_files(root, path, _SUFFIXES[source.format])
     if not files:
         raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501")
     return files
@@ -28,14 +31,26 @@ def check_there(source: Source, root: Path) -> None:
     """Check that a source has files, as far as that can be told here: not in object stores, databases and streams.
 
     Raises:
-        DataError: FC501, there is none.
+        DataError: as `source_files` does.
     """
     if source.format in {"sql", "stream"} or "://" in source.path or has_variable(source.path):
         return
     if source.format != "delta":
         source_files(source, root, source.path)
-    elif not (root / source.path / "_delta_log").is_dir():
+        return
+    with _looking(source):
+        there = (root / source.path / "_delta_log").is_dir()
+    if not there:
         raise DataError(f"source {source.name}: no Delta table at {source.path}", code="FC501")
+
+
+@contextmanager
+def _looking(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"source {source.name}: {source.path} can't be looked at: {error.strerror}"
+        raise DataError(message, code="FC502") from error
 
 
 def find_files(root: Path, path: str, suffix: str) -> list[Path]:

@@ -52,6 +52,15 @@ Nan = Annotated[
 ]
 
 
+def separates(text: str) -> bool:
+    """Return whether a text can separate the columns of a CSV file.
+
+    >>> separates("|"), separates(";;"), separates('"')
+    (True, False, False)
+    """
+    return _SEPARATOR.fullmatch(text) is not None
+
+
 class EngineShape(Shape):
     """What computes."""
 
@@ -128,7 +137,7 @@ class CsvShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """The separator is one character that a reader of CSV can look for."""
-        if self.separator is not None and not _SEPARATOR.fullmatch(self.separator):
+        if self.separator is not None and not separates(self.separator):
             message = f'"{self.separator}" can\'t separate columns: a separator is one ASCII character, no quote'
             report.error("FC104", message, self.fields.place("separator"))
 

@@ -16,7 +16,14 @@ from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, not_run, tell
 from featurectl.spec.definition import About, CsvOptions, Entity, Freshness, NamedExpression, Source, SqlQuery
 from featurectl.spec.model_operations import listed_names
-from featurectl.spec.model_source import CsvShape, EntityShape, EnvironmentShape, FreshnessShape, SourceShape
+from featurectl.spec.model_source import (
+    CsvShape,
+    EntityShape,
+    EnvironmentShape,
+    FreshnessShape,
+    SourceShape,
+    separates,
+)
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
@@ -99,7 +106,8 @@ def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader
     """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
-    readable = (source.path or source.sql) and len(declared.report.problems) == before
+    readable = (source.path or source.sql) and separates(source.csv.separator)
+    readable = readable and len(declared.report.problems) == before
     _check_clocks(shape, declared)
     _note_later(shape, declared)
     columns = source.columns

@@ -91,6 +91,8 @@ def read_text(node: object, info: ValidationInfo) -> str:
 def read_environment_text(node: object, info: ValidationInfo) -> str:
     """Return a text in which `${NAME}` may stand, unexpanded."""
     text = _any_text(node, info)
+    if not text.strip():
+        fail(info, "FC104", "an empty text can't stand here", node)
     if wrong := bad_variable(text):
         fail(info, "FC104", f"{wrong} is not ${{NAME}} or ${{NAME:-default}}", node)
     return text
@@ -258,7 +260,7 @@ def one_of(*words: str) -> Callable[[object, ValidationInfo], str]:
 
 
 _NO_VARIABLE = r"^([^$]|\$(?!\{))*$"
-_VARIABLES = r"^([^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})*$"
+_VARIABLES = r"^(?=\s*\S)([^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})*$"
 NAME_SCHEMA: JsonSchema = {
     "type": "string",
     "pattern": "^[a-z][a-z0-9_]*$",
@@ -303,12 +305,12 @@ AnyText = Annotated[str, PlainValidator(read_text), WithJsonSchema(text_schema(w
 EnvironmentText = Annotated[
     str,
     PlainValidator(read_environment_text),
-    WithJsonSchema(text_schema(_VARIABLES, "variables are ${NAME} or ${NAME:-default}")),
+    WithJsonSchema(text_schema(_VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
 ]
 Address = Annotated[
     str,
     PlainValidator(read_address),
-    WithJsonSchema(text_schema(_VARIABLES, "variables are ${NAME} or ${NAME:-default}")),
+    WithJsonSchema(text_schema(_VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
 ]
 Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(NAME_SCHEMA)]
 Duration = Annotated[int, PlainValidator(read_duration), WithJsonSchema(duration_schema())]

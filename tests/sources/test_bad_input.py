@@ -8,6 +8,7 @@ import pytest
 
 from featurectl.errors import DataError, PlanError, StoreError, UsageError
 from featurectl.sources.open import open_source, read_schema
+from featurectl.sources.paths import check_there
 from featurectl.spec.definition import CsvOptions, Source, SqlQuery
 from tests.sources.made import frame, make_source
 
@@ -27,6 +28,14 @@ def test_a_missing_file_names_the_path_of_the_repository(tmp_path, kind, path):
     with pytest.raises(DataError, match=r"source orders: no file matches no/") as caught:
         opened(tmp_path, kind, path).parts()
     assert caught.value.code == "FC501"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson", "delta"])
+def test_a_path_that_the_system_refuses_is_told_as_the_file_has_it(tmp_path, kind):
+    source = Source(name="orders", format=kind, path="x" * 300)
+    with pytest.raises(DataError, match=r"source orders: x{300} can't be looked at: File name too long") as caught:
+        check_there(source, tmp_path)
+    assert caught.value.code == "FC502"
 
 
 def test_a_missing_delta_table_and_database_file_are_missing_files(tmp_path):
