@@ -91,6 +91,7 @@ _METHODS: Final[Mapping[str, _Test]] = {
     "path": lambda item, value: fnmatchcase(item.path, value) or fnmatchcase(item.path, f"{value.rstrip('/')}/*"),
     "state": lambda item, _: item.modified,
 }
+_SHOWN: Final = 8  # names in a hint
 _FORMS: Final = "name, na*, tag:x, entity:x, kind:feature_view, path:glob, state:modified, +x, x+"
 
 
@@ -117,6 +118,8 @@ def select_objects(terms: Sequence[str], candidates: Collection[Candidate], grap
 
 def _matches(word: str, candidates: Collection[Candidate], term: str) -> list[Ref]:
     method, colon, value = word.partition(":")
+    if not word:
+        raise UsageError(f"--select {term!r} can't be read", hint=f"write one of: {_FORMS}")
     if not colon:
         found = [item.ref for item in candidates if fnmatchcase(item.ref.name, word)]
         return found or _nothing(term, word, {item.ref.name for item in candidates})
@@ -146,4 +149,7 @@ def _values(method: str, candidates: Collection[Candidate]) -> set[str]:
 
 
 def _nothing(term: str, word: str, offered: Collection[str]) -> list[Ref]:
-    raise UsageError(f"--select {term!r} chooses nothing", hint=did_you_mean(word, sorted(offered)))
+    known = sorted(offered)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    there = f"there are: {', '.join(known[:_SHOWN])}{more}" if known else "there are none"
+    raise UsageError(f"--select {term!r} chooses nothing", hint=did_you_mean(word, known) or there)

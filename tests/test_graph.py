@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.errors import UsageError
-from featurectl.graph import Ref, build_graph, select_objects
+from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.selection import candidates
 from tests.spec.repository import BASE, load
@@ -80,9 +80,10 @@ def test_what_differs_from_the_registry_is_chosen_by_state(tmp_path):
     [
         ("delay", "--select 'delay' chooses nothing", 'did you mean "delays"?'),
         ("tag:cor", "--select 'tag:cor' chooses nothing", 'did you mean "core"?'),
-        ("path:model/*", "--select 'path:model/*' chooses nothing", ""),
-        ("zz*", "--select 'zz*' chooses nothing", ""),
-        ("", "--select '' chooses nothing", ""),
+        ("path:model/*", "--select 'path:model/*' chooses nothing", 'did you mean "models/m.yaml"?'),
+        ("zz*", "--select 'zz*' chooses nothing", "there are: "),
+        ("", "--select '' can't be read", "write one of: name, na*"),
+        ("+", "--select '+' can't be read", "write one of: name, na*"),
         ("kind:view", "--select 'kind:view': no kind 'view'", "kind: entity, feature_view, model, source"),
         ("state:new", "--select 'state:new': no state 'new'", "state: modified"),
         ("owner:x", "--select 'owner:x' can't be read", "write one of: name, na*"),
@@ -94,3 +95,12 @@ def test_a_term_that_chooses_nothing_is_an_error(tmp_path, term, said, hint):
         chosen(tmp_path, "delays", term)
     assert caught.value.message == said
     assert caught.value.hint.startswith(hint)
+
+
+def test_what_can_be_chosen_is_listed_and_a_long_list_is_cut():
+    few = [Candidate(ref=Ref("source", f"s{n}")) for n in range(3)]
+    many = [Candidate(ref=Ref("source", f"s{n}")) for n in range(12)]
+    for candidates, hint in ((few, "there are: s0, s1, s2"), (many, "s4, s5 and 4 more"), ([], "there are none")):
+        with pytest.raises(UsageError) as caught:
+            select_objects(["something"], candidates, Graph(needs={}))
+        assert caught.value.hint.endswith(hint)

@@ -20,6 +20,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.app import app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
+from featurectl.cli.verb import COMMON
 from featurectl.errors import (
     FeaturectlError,
     ProblemsError,
@@ -162,8 +163,14 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 
 def _usage_error(error: TyperException) -> UsageError:
-    """Return the parser's error as ours, with the nearest of the options that it offers."""
+    """Return the parser's error as ours, with the nearest of the options that it offers.
+
+    The options that every command has are not offered where they stand before it.
+    """
     name, offered = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+    context = getattr(error, "ctx", None)
+    if name in COMMON and context is not None and context.parent is None:
+        return UsageError(f"No such option: {name}", hint="options stand behind the command: featurectl plan -C DIR")
     if not offered:
         return UsageError(error.format_message())
     near = nearest(name, offered)

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hints
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, get_args, get_type_hints
 
 import typer
 
@@ -14,6 +14,7 @@ from featurectl.cli.call import Call, Invocation, Outcome, Output
 from featurectl.cli.progress import open_progress
 from featurectl.errors import UsageError
 
+COMMON: Final = ("-C", "--repo", "--env", "-o", "--output", "--color", "-q", "--quiet", "-v", "--verbose", "--debug")
 P = ParamSpec("P")
 Color = ("auto", "always", "never")
 
