@@ -100,7 +100,7 @@ def test_a_term_that_chooses_nothing_is_an_error(tmp_path, term, said, hint):
 def test_what_can_be_chosen_is_listed_and_a_long_list_is_cut():
     few = [Candidate(ref=Ref("source", f"s{n}")) for n in range(3)]
     many = [Candidate(ref=Ref("source", f"s{n}")) for n in range(12)]
-    for candidates, hint in ((few, "there are: s0, s1, s2"), (many, "s4, s5 and 4 more"), ([], "there are none")):
+    for offered, hint in ((few, "there are: s0, s1, s2"), (many, "s4, s5 and 4 more"), ([], "there are none")):
         with pytest.raises(UsageError) as caught:
-            select_objects(["something"], candidates, Graph(needs={}))
+            select_objects(["something"], offered, Graph(needs={}))
         assert caught.value.hint.endswith(hint)
