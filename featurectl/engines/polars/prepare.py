@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.engines.base import CheckResult, Piece, Prepared
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.shuffle import PARTS, Shuffle, ShuffledRows
+from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
@@ -93,7 +93,7 @@ def prepare_rows(
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen, tally)
-        batches = (frame.filter(_in_range(pieces[0])) for frame in whole)  # they have one range
+        batches = (frame.filter(*_in_range(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
@@ -131,7 +131,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         if piece.after is not None and not piece.fresh:
             scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
         if not tally.source.dedup_key:
-            scan = scan.filter(_in_range(piece))
+            scan = scan.filter(*_in_range(piece))
         for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
             tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
@@ -175,9 +175,8 @@ def _distinct(
         apart.add(frame)
     if apart.height == 0:
         return
-    parts = PARTS if apart.spilled else 1
-    for part in range(parts):
-        frame = apart.of(part, parts)
+    for part in range(apart.parts):
+        frame = apart.of(part, apart.parts)
         kept = drop_repeats(frame, source, seen)
         tally.dropped.update({"repeated": frame.height - kept.height} if kept.height < frame.height else {})
         yield kept
@@ -247,14 +246,14 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *inputs)
 
 
-def _in_range(piece: Piece) -> pl.Expr:
-    """Return which rows lie in the piece's range of event times; those without one do, so that they can be counted."""
-    inside = pl.lit(value=True)
+def _in_range(piece: Piece) -> list[pl.Expr]:
+    """Return what is true of rows in the piece's range of event times; rows without one are, so that they count."""
+    ends = []
     if piece.since is not None:
-        inside = inside & (pl.col(EVENT) >= piece.since)
+        ends.append((pl.col(EVENT) >= piece.since).fill_null(value=True))
     if piece.before is not None:
-        inside = inside & (pl.col(EVENT) < piece.before)
-    return inside.fill_null(value=True)
+        ends.append((pl.col(EVENT) < piece.before).fill_null(value=True))
+    return ends
 
 
 def _wanted(piece: Piece) -> pl.Expr:

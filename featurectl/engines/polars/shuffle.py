@@ -46,6 +46,7 @@ class Shuffle:
     _schema: pl.Schema | None = None
     _held: list[pl.DataFrame] = field(default_factory=list)
     _held_bytes: int = 0
+    _bytes: int = 0
     _runs: list[_Run] = field(default_factory=list)
 
     @property
@@ -58,15 +59,20 @@ class Shuffle:
         """Take rows, all of the same columns and types."""
         self._schema = self._schema or rows.schema
         self._held.append(rows)
-        self._held_bytes += int(rows.estimated_size())
+        size = int(rows.estimated_size())
+        self._held_bytes += size
+        self._bytes += size
         self.height += rows.height
         if self.memory_bytes is not None and self._held_bytes > self.memory_bytes:
             self._spill()
 
     @property
-    def spilled(self) -> bool:
-        """True when rows lie in files; those still in memory follow them."""
-        return bool(self._runs)
+    def parts(self) -> int:
+        """In how many parts the rows are to be read so that each fits into the memory; at most 256."""
+        if not self._runs or self.memory_bytes is None:
+            return 1
+        full = -(-self._bytes // max(self.memory_bytes, 1))
+        return min(1 << max(full - 1, 0).bit_length(), PARTS)
 
     def of(self, part: int, parts: int) -> pl.DataFrame:
         """Return the rows of one of `parts` parts (a power of two), in no order."""

@@ -40,7 +40,7 @@ def test_rows_without_columns_to_hash_are_one_part(tmp_path):
         shuffle = Shuffle(columns=(), memory_bytes=0, folder=room.folder)
         shuffle.add(pl.DataFrame({"a": [1, 2]}))
         shuffle.add(pl.DataFrame({"a": [3]}))
-        assert shuffle.spilled
+        assert shuffle.parts > 1
         assert shuffle.of(0, 1)["a"].to_list() == [1, 2, 3]
         assert list((tmp_path / "spill").iterdir())
     assert not list((tmp_path / "spill").iterdir())
