@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from typing import Final
+
+_LONGEST_INT: Final = 2_000  # bits; Python refuses to write very long ones in decimal
 
 
 def code_digest(text: str) -> str:
@@ -17,19 +20,40 @@ def code_digest(text: str) -> str:
     >>> code_digest("x = 1") == code_digest("x = 1.0")
     False
     """
-    return hashlib.sha256(json.dumps(_form(ast.parse(text)), ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(_written(ast.parse(text)).encode()).hexdigest()
 
 
-def _form(node: object) -> object:
-    """Return a tree as JSON-ready data; fields that are not set are left out, as older versions lack some of them."""
-    if isinstance(node, ast.AST):
-        fields = {name: _form(value) for name, value in _fields(node)}
-        return [type(node).__name__, {name: value for name, value in fields.items() if value not in (None, [])}]
-    if isinstance(node, list):
-        return [_form(item) for item in node]
-    if node is None or isinstance(node, str):
-        return node
-    return [type(node).__name__, repr(node)]
+class _Piece(str):
+    """A part of the JSON text that is written already."""
+
+    __slots__ = ()
+
+
+def _written(tree: ast.AST) -> str:
+    """Return a tree as JSON, however deep it is; fields that are not set are left out, as older versions lack some."""
+    pieces: list[str] = []
+    waiting: list[object] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.AST):
+            fields = [(name, value) for name, value in _fields(node) if value is not None and value != []]
+            parts: list[object] = [_Piece(f'["{type(node).__name__}", {{')]
+            for number, (name, value) in enumerate(fields):
+                parts += [_Piece(f'{", " if number else ""}"{name}": '), value]
+            waiting += [_Piece("}]"), *reversed(parts)]
+        elif isinstance(node, list):
+            parts = [part for number, item in enumerate(node) for part in (_Piece(", " if number else "["), item)]
+            waiting += [_Piece("]" if node else "[]"), *reversed(parts)]
+        elif isinstance(node, _Piece):
+            pieces.append(node)
+        else:
+            pieces.append(json.dumps(node if node is None or isinstance(node, str) else _constant(node)))
+    return "".join(pieces)
+
+
+def _constant(value: object) -> list[str]:
+    long = isinstance(value, int) and value.bit_length() > _LONGEST_INT
+    return [type(value).__name__, hex(value) if long and isinstance(value, int) else repr(value)]
 
 
 def _fields(node: ast.AST) -> list[tuple[str, object]]:

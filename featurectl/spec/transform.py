@@ -28,16 +28,24 @@ def resolve_transform(
     try:
         content = (root / path).read_bytes()
         tree = ast.parse(content)
+        text = ast.unparse(tree) if b"coding" in content[:200] else content.decode("utf-8-sig", "replace")
     except OSError:
         declared.report.error("FC208", f'no file "{path}"', place)
         return None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        declared.report.error("FC208", f'"{path}" is not Python: {error}', place)
+        declared.report.error("FC208", f'"{path}" is not Python: {_reason(error)}', place)
         return None
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in functions:
         near = did_you_mean(function, functions)
         declared.report.error("FC208", f'no function "{function}" in "{path}"', place, suggestion=near)
         return None
-    text = ast.unparse(tree) if b"coding" in content[:200] else content.decode("utf-8-sig", "replace")
     return Transform(path=path, function=function, text=text, lookback_us=shape.lookback, others=others)
+
+
+def _reason(error: Exception) -> str:
+    """Return why the code of a file can't be read, with the line where there is one."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}, line {error.lineno}" if error.lineno else error.msg
+    deep = isinstance(error, RecursionError | MemoryError)
+    return "it is nested too deeply" if deep else str(error)
