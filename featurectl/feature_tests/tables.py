@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
@@ -13,8 +14,10 @@ from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, UNKNOWN, list_item
 from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
+from featurectl.expressions.check import expression_columns
 from featurectl.spec.definition import FeatureView
-from featurectl.spec.typing import type_view
+from featurectl.spec.typing import type_source, type_view
+from featurectl.spec.typing_source import check_source
 from featurectl.units import parse_instant
 
 Rows = Sequence[Mapping[str, object]]
@@ -34,8 +37,28 @@ class TypedViews:
         key = (view.name, *rows.schema.items())
         if key not in self._views:
             types = {name: language_dtype(dtype) or UNKNOWN for name, dtype in rows.schema.items()}
-            self._views[key] = type_view(view, types)
+            self._views[key] = _typed(view, types)
         return self._views[key]
+
+
+def _typed(view: FeatureView, types: Mapping[str, str]) -> FeatureView:
+    """Return a view typed by the columns of its source; what `select` makes for others may not fit, and is left out.
+
+    Raises:
+        DataError: what the view reads does not fit the columns.
+    """
+    source, read = view.source, view_columns(view)
+    wrong = {issue.part[1] for issue in check_source(source, types)[1] if issue.part[0] == "select"}
+    select = tuple(item for item in source.select if item.name in read or item.name not in wrong)
+    return type_view(replace(view, source=type_source(replace(source, select=select), types)), types)
+
+
+def view_columns(view: FeatureView) -> set[str]:
+    """Return the columns that a view reads of its source, `select` in place: of keys, clocks and expressions."""
+    source = view.source
+    texts = [item.expression.text for item in view.inputs] + ([view.where.text] if view.where else [])
+    clocks = {source.event_time, source.available_at, *source.tiebreak, *source.dedup_key} - {None}
+    return {*view.join.values(), *filter(None, clocks), *(n for text in texts for n in expression_columns(text))}
 
 
 def view_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews) -> tuple[FeatureView, pl.DataFrame]:
@@ -67,11 +90,19 @@ def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
     """
     source = view.source
     types = known_types(view)
-    for name in dict.fromkeys(name for row in rows for name in row):
+    for name in dict.fromkeys([*(name for row in rows for name in row), *_needed(view)]):
         types.setdefault(name, UNKNOWN)
     if source.available_at is not None and source.event_time is not None:
         rows = [{source.available_at: row.get(source.event_time), **row} for row in rows]
     return table_of(rows, types)
+
+
+def _needed(view: FeatureView) -> list[str]:
+    """Return the columns of a source's files that a view reads, before `select`."""
+    made = {item.name: item.expression.text for item in view.source.select}
+    read = view_columns(view)
+    below = {name for item in read & made.keys() for name in expression_columns(made[item])}
+    return sorted((read - made.keys()) | below)
 
 
 def known_types(view: FeatureView) -> dict[str, str]:
@@ -103,12 +134,21 @@ def table_of(rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
 
 def _column(name: str, values: Sequence[object], dtype: str) -> pl.Series:
     if dtype == UNKNOWN:
-        series = pl.Series(name, values, strict=False)
-        return series.cast(pl.Float64) if series.dtype == pl.Null else series
+        return _untold(name, values)
     try:
         return pl.Series(name, [_value(value, dtype) for value in values], dtype=polars_dtype(dtype), strict=True)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"column {name} of a feature test is {dtype}: {values!r} does not fit", code="FC504") from error
+
+
+def _untold(name: str, values: Sequence[object]) -> pl.Series:
+    """Return values as a column of the type that they have; without any, of numbers."""
+    series = pl.Series(name, values, strict=False)
+    if series.dtype == pl.Null:
+        return series.cast(pl.Float64)
+    if language_dtype(series.dtype) is None:
+        raise DataError(f"column {name} of a feature test: {values!r} have no type of the language", code="FC504")
+    return series
 
 
 def _value(value: object, dtype: str) -> object:

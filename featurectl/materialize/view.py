@@ -27,7 +27,7 @@ from featurectl.sources.base import Part, SourceReader
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
-from featurectl.spec.typing import type_view
+from featurectl.spec.typing import type_source, type_view
 from featurectl.units import counted
 
 
@@ -204,12 +204,17 @@ def _nothing(run: Run, coverage: Coverage) -> Materialized:
 
 
 def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
-    """Return the view with every type known, and the columns that its source has."""
+    """Return the view with every type known, and the columns that its source has.
+
+    Raises:
+        DataError: the source's `select`, its clocks or the view do not fit the columns.
+    """
     columns = run.reader.columns()
     known = run.view.source.columns or {}
     if known and UNKNOWN not in known.values():
         return run.view, columns
-    return type_view(run.view, columns), columns
+    source = type_source(run.view.source, columns)
+    return type_view(replace(run.view, source=source), columns), columns
 
 
 def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[str, str]) -> list[Piece]:

@@ -22,7 +22,7 @@ from featurectl.sources.increment import plan_increment
 from featurectl.spec.aggregates import horizon_base
 from featurectl.spec.definition import Feature, FeatureView, Label, NamedExpression, Source
 from featurectl.spec.scope import bare_column
-from featurectl.spec.typing import type_view
+from featurectl.spec.typing import type_source, type_view
 from featurectl.training.spine import SpineRows, require_typed
 
 _TIME: Final = "\x00time"
@@ -110,7 +110,7 @@ def read_target(
         return None if label is None else Target(label=label)
     reader = open_source(label.source)
     view, columns = label_view(label), reader.columns()
-    view = type_view(replace(view, source=replace(view.source, columns=columns)), columns)
+    view = type_view(replace(view, source=type_source(view.source, columns)), columns)
     scans = plan_increment(view.source, reader.parts(), None, now).scans
     pieces = [Piece(scan=reader.scan([part], scan.since), until=now) for scan in scans for part in scan.parts]
     with reading(f"source {view.source.name}"):
