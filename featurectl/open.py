@@ -185,17 +185,26 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     return repo
 
 
+def environment_of(repo: Repo, name: str | None) -> Environment:
+    """Return an environment of a valid repository by its name; without a name, the first.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    names = list(repo.environments)
+    chosen = names[0] if name is None else name
+    if chosen not in repo.environments:
+        raise UsageError(f"no environment {chosen!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
+    return repo.environments[chosen]
+
+
 def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Data = "needed") -> Workspace:
     """Return the repository at `root` with an environment (the first by default), ready to open its stores.
 
     `data` is that of `load_checked`.
     """
     repo = load_checked(root, data)
-    names = list(repo.environments)
-    name = names[0] if env is None else env
-    if name not in repo.environments:
-        raise UsageError(f"no environment {name!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
-    environment = repo.environments[name]
+    environment = environment_of(repo, env)
     not_run = (*repo.not_in_this_version, *environment.not_in_this_version)
     return Workspace(
         root=root,

@@ -51,6 +51,7 @@ WRONG = [
     (("score", "pays", "--out", "x.xlsx"), "--out x.xlsx: what format is it?\n  = names end in .parquet, .csv, .delta\n"),
     (("training-set", "pays", "--out", "x"), "--out x: what format is it?\n"),
     (("plan", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
+    (("test", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("validate", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("status", "-C", "nowhere"), "no featurectl.yaml in "),
     (("explain", "FC999"), "no problem code 'FC999'\n"),
