@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +14,19 @@ from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import counted, parse_instant, plural
 
+if TYPE_CHECKING:
+    from featurectl.engines.base import Engine
+    from featurectl.engines.spill import SpillRoom
+    from featurectl.training.again import Manifest
+    from featurectl.training.label import Target
+    from featurectl.training.made import Made
+    from featurectl.training.request import Asked, Stores, TrainingRequest
+    from featurectl.training.spine import SpineRows
+
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Only rows before this instant.", metavar="TIME")]
+_ALONE = "--from-manifest says itself what is asked for"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,57 +43,119 @@ def add_to(app: typer.Typer) -> None:
         until: UntilOption = None,
         sample: Annotated[float, typer.Option(help="The share of rows to draw, above 0 to 1.")] = 1.0,
         seed: Annotated[int, typer.Option(help="The seed of the sample.")] = 0,
+        as_served: Annotated[
+            bool, typer.Option("--as-served", help="Values as the online store had them, by each view's refresh.")
+        ] = False,
+        from_manifest: Annotated[
+            Path | None, typer.Option(help="Make the rows of this manifest again.", metavar="FILE")
+        ] = None,
     ) -> Outcome:
         """Join features to a spine as they were known then.
 
         One row is written per spine row, in its order, and a manifest beside it: NAME.manifest.json.
         """
-        from featurectl.cli.clocks import NaiveClocks
-        from featurectl.cli.unapplied import warn_unapplied
-        from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.engines.spill import SpillRoom
-        from featurectl.open import open_workspace
-        from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
-        from featurectl.training.choose import read_spine
-        from featurectl.training.formats import check_columns
-        from featurectl.training.label import read_target
-        from featurectl.training.manifest import describe_training_set
-        from featurectl.training.output import check_output, write_with_manifest
-        from featurectl.training.spine import Cut, cut_spine
-        from featurectl.training.training_set import build_training_set
+        from featurectl.training.again import load_manifest
+        from featurectl.training.output import check_output
+        from featurectl.training.request import TrainingRequest, check_request
+        from featurectl.training.spine import Cut
 
-        if (model is None) == (features is None):
-            raise UsageError("give a MODEL or --features, one of them")
+        cut = Cut(since=instant(since), until=instant(until), sample=sample, seed=seed)
+        request = TrainingRequest(
+            model=model, features=tuple(pairs(features)), spine=spine, cut=cut, as_served=as_served
+        )
+        if from_manifest is None:
+            check_request(request)
+        elif request != TrainingRequest(spine=spine):
+            raise UsageError(_ALONE, hint="leave out all but --out and, if the spine has moved, --spine")
         if out is None:
             raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
         check_output(out)
-        cut = Cut(since=instant(since), until=instant(until), sample=share(sample), seed=seed)
-        with open_workspace(call.root(), call.env, None, "if there") as workspace:
-            state = workspace.state()
+        if from_manifest is None:
+            return _run(call, _Task(request=request, out=out))
+        manifest = load_manifest(from_manifest, out)
+        return _run(call, _Task(request=request, out=out, manifest=manifest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """A training set to write, made again from a manifest if there is one."""
+
+    request: TrainingRequest
+    out: Path
+    manifest: Manifest | None = None
+
+
+def _run(call: Call, task: _Task) -> Outcome:
+    from featurectl.cli.clocks import NaiveClocks
+    from featurectl.cli.unapplied import warn_unapplied
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.spill import SpillRoom
+    from featurectl.open import open_workspace
+    from featurectl.training.formats import check_columns
+    from featurectl.training.made import make_training_set
+    from featurectl.training.manifest import describe_training_set
+    from featurectl.training.output import write_with_manifest
+    from featurectl.training.request import Stores, read_asked_spine
+
+    engine = PolarsEngine(call.memory_bytes())
+    with (
+        open_workspace(call.root(), call.env, None, "if there") as workspace,
+        SpillRoom(workspace.spill_folder()) as room,
+    ):
+        clocks, state = NaiveClocks(call, workspace), workspace.state()
+        if task.manifest is None:
             warn_unapplied(call, workspace, state)
-            definition = None if model is None else registered_model(state, model)
-            wanted = [] if features is None else pairs(features)
-            names = view_names(definition.inputs) if definition else [view for view, _ in wanted]
-            views = bind_newest(state, workspace.offline(), names)
-            inputs = definition.inputs if definition else inputs_of(views, wanted)
-            clocks = NaiveClocks(call, workspace)
-            call.progress.start("read the spine")
-            rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {counted(rows.own.height, 'row')}")
-            clocks.tell()
-            check_columns(rows.own.schema, out)
-            call.progress.start("join features")
-            label = definition.spine.label if definition else None
-            engine = PolarsEngine(call.memory_bytes())
-            with SpillRoom(workspace.spill_folder()) as room:
-                target = read_target(engine, label, clocks.open, workspace.now, room)
-                made = build_training_set(engine, rows, inputs, views, target)
-            clocks.tell()
-            call.progress.done(f"joined {counted(len(inputs), 'column')} of {counted(len(views), 'view')}")
-            manifest = write_with_manifest(made.rows, out, describe_training_set(made, inputs, cut, model or ""))
-        rows_and_columns = f"{counted(made.rows.height, 'row')}, {counted(made.rows.width, 'column')}"
-        text = f"{out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
-        return Outcome(text=text, result={"out": str(out), "manifest": manifest})
+        stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+        asked = _asked(task, stores)
+        call.progress.start("read the spine")
+        spine = read_asked_spine(asked, stores)
+        call.progress.done(f"spine {spine.origin}: {counted(spine.own.height, 'row')}")
+        clocks.tell()
+        check_columns(spine.own.schema, task.out)
+        call.progress.start("join features")
+        target = _target(task, engine, asked, spine, (stores, room))
+        made = make_training_set(engine, asked, spine, target, room)
+        call.progress.done(f"joined {counted(len(asked.inputs), 'column')} of {counted(len(asked.views), 'view')}")
+        clocks.tell()
+        manifest = write_with_manifest(made.frames, task.out, describe_training_set(made))
+    return _outcome(task, made, manifest)
+
+
+def _asked(task: _Task, stores: Stores) -> Asked:
+    from featurectl.training.again import pinned_request
+    from featurectl.training.request import resolve_request
+
+    if task.manifest is None:
+        return resolve_request(task.request, stores)
+    return pinned_request(task.manifest, stores, task.request.spine)
+
+
+def _target(task: _Task, engine: Engine, asked: Asked, spine: SpineRows, at: tuple[Stores, SpillRoom]) -> Target | None:
+    from featurectl.training.again import check_same_spine, read_same_target
+    from featurectl.training.label import read_target
+
+    stores, room = at
+    if task.manifest is not None:
+        check_same_spine(task.manifest, spine)
+        return read_same_target(task.manifest, engine, asked, stores, room)
+    label = asked.model.spine.label if asked.model else None
+    return read_target(engine, label, stores.open_source, stores.now, room)
+
+
+def _outcome(task: _Task, made: Made, manifest: dict[str, object]) -> Outcome:
+    from featurectl.training.again import explain_difference
+
+    inputs, frames = made.asked.inputs, made.frames
+    rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
+    text = f"{task.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
+    result = {"out": str(task.out), "manifest": manifest}
+    if task.manifest is None:
+        return Outcome(text=text, result=result)
+    difference = explain_difference(task.manifest, manifest)
+    told = "the same bytes" if not difference else f"other bytes: {difference}"
+    return Outcome(
+        text=f"{text}; {told}", result={**result, "same_bytes": not difference}, exit_code=int(bool(difference))
+    )
 
 
 def instant(text: str | None) -> datetime | None:
@@ -99,25 +172,14 @@ def instant(text: str | None) -> datetime | None:
     return found
 
 
-def share(sample: float) -> float:
-    """Return a share of rows.
-
-    Raises:
-        UsageError: it is not above 0 and at most 1.
-    """
-    if not 0 < sample <= 1:
-        raise UsageError(f"--sample {sample} is no share", hint="above 0, at most 1")
-    return sample
-
-
-def pairs(text: str) -> list[tuple[str, str]]:
-    """Return (view, feature) of `view:a,view:b`.
+def pairs(text: str | None) -> list[tuple[str, str]]:
+    """Return (view, feature) of `view:a,view:b`; empty for None.
 
     Raises:
         UsageError: a part is not view:feature.
     """
     found = []
-    for part in text.split(","):
+    for part in [] if text is None else text.split(","):
         view, colon, feature = part.strip().partition(":")
         if not (view and colon and feature):
             hint = "write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*"

@@ -102,6 +102,10 @@ class Table:
 class Engine(Protocol):
     """Where rows are prepared and where buckets run; the kernel in `pit` is the same for all."""
 
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that it may use for rows, in this process."""
+
     def prepare(
         self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: SpillRoom | None = None
     ) -> Prepared:

@@ -344,6 +344,11 @@ CODES: Final[Mapping[str, Code]] = {
         "`sql:` of a check is a SELECT over the rows that were read, which are called by the name of the source or "
         "view, or `rows`; it gives the rows that are wrong.",
     ),
+    "FC520": Code(
+        "a training set can't be made again",
+        "A manifest pins versions of views and tables, the spine and the definition of its model. The message says "
+        "which of them is gone or has changed; where only the spine has moved, --spine says where it is.",
+    ),
     # Stores
     "FC601": Code(
         "the registry can't be reached",

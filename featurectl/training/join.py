@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import polars as pl
@@ -14,12 +15,13 @@ from featurectl.engines.base import Engine, Table
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
+from featurectl.errors import DataError, StoreError
 from featurectl.expressions.check import expression_columns
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.training.served import answer_as_served, served_asof
 from featurectl.training.spine import SpineRows
 from featurectl.units import plural
 
@@ -28,6 +30,10 @@ _TIME = "\x00time"
 
 class ViewRows(Protocol):
     """A view's rows, wherever they lie, ready to be asked for its features."""
+
+    @property
+    def as_served(self) -> bool:
+        """True: values as the online store would have had them; False: those of the row's very time."""
 
     def asked(self, features: Collection[str]) -> Table:
         """Return the rows, with the view as far as some of its features need it.
@@ -42,7 +48,8 @@ class BoundView:
     """A view version and the version of its table: together they fix every value.
 
     `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
-    inputs of the view that the table does not hold yet; features that need none of them can be asked for.
+    inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
+    values as the online store would have had them. `pinned`: a version that is gone is told as such.
     """
 
     view: FeatureView
@@ -51,6 +58,8 @@ class BoundView:
     table_version: int
     known_at: datetime | None = None
     lacking: frozenset[str] = frozenset()
+    as_served: bool = False
+    pinned: bool = False
 
     @property
     def label(self) -> str:
@@ -106,7 +115,13 @@ class BoundView:
 
     def read(self, bucket: int) -> pl.DataFrame:
         """Return the rows of a bucket that count."""
-        rows = self.stored.read(bucket=bucket, version=self.table_version)
+        try:
+            rows = self.stored.read(bucket=bucket, version=self.table_version)
+        except StoreError as error:
+            if not self.pinned:
+                raise
+            message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
+            raise DataError(message, code="FC520") from error
         return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
 
 
@@ -122,13 +137,29 @@ def join_features(
         columns |= _answer(engine, spine, group, views[group[0].view])
     for item in inputs:
         if isinstance(item, RequestInput):
-            what = f"spine {spine.origin}: request column {item.name}"
-            columns[item.name] = cast_exact(spine.column(item.name), item.dtype, what)
+            columns[item.name] = _request(spine, item)
     sight = pl.DataFrame([*(c.alias(n) for n, c in columns.items()), spine.time.alias("asof")])
     for item in inputs:
         if isinstance(item, DerivedInput):
             sight = sight.with_columns(_derived(item, sight).alias(item.name))
     return sight.select(item.name for item in inputs)
+
+
+def check_inputs(spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
+    """See that a spine has the keys and the request columns of some inputs, in types that fit.
+
+    Raises:
+        DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
+    """
+    for group in _groups(inputs):
+        _asked(spine, views[group[0].view].asked({item.feature for item in group}).view, group[0].join)
+    for item in inputs:
+        if isinstance(item, RequestInput):
+            _request(spine, item)
+
+
+def _request(spine: SpineRows, item: RequestInput) -> pl.Series:
+    return cast_exact(spine.column(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
 
 
 def _asked(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
@@ -153,14 +184,16 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
 def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], rows: ViewRows) -> dict[str, pl.Series]:
     table = rows.asked({item.feature for item in group})
     view = table.view
-    values = engine.answer(table, _asked(spine, view, group[0].join), _TIME)
+    answer = partial(answer_as_served, engine) if rows.as_served else engine.answer
+    values = answer(table, _asked(spine, view, group[0].join), _TIME)
+    asof = served_asof(view, spine.time) if rows.as_served else spine.time
     # A model's default comes before the view's derived features, so they see it; an input that gives the same
     # feature another default, or none, sees its own.
     defaults: dict[str, object] = {}
     for item in group:
         if item.default is not None:
             defaults.setdefault(item.feature, item.default)
-    finished = engine.finish(values, view, spine.time, defaults)
+    finished = engine.finish(values, view, asof, defaults)
     columns = {}
     for item in group:
         if item.default == defaults.get(item.feature):
@@ -168,7 +201,7 @@ def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], row
         else:
             own = {k: v for k, v in defaults.items() if k != item.feature}
             own |= {} if item.default is None else {item.feature: item.default}
-            columns[item.name] = engine.finish(values, view, spine.time, own)[item.feature]
+            columns[item.name] = engine.finish(values, view, asof, own)[item.feature]
     return columns
 
 

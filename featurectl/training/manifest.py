@@ -5,17 +5,17 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-
-import polars as pl
+from typing import Final
 
 from featurectl import __version__
 from featurectl.engines.polars.types import language_dtype
-from featurectl.fingerprint import feature_fingerprints
+from featurectl.fingerprint import feature_fingerprints, fingerprints
 from featurectl.spec.definition import FeatureInput, ModelInput
-from featurectl.training.spine import Cut
-from featurectl.training.training_set import TrainingSet
+from featurectl.spec.definition_json import dump_definition
+from featurectl.training.made import Made, count_repeats
 from featurectl.units import format_duration, format_iso
 
+SCHEMA_VERSION: Final = 1
 _LIBRARIES = ("polars", "numpy", "deltalake")
 
 
@@ -24,46 +24,47 @@ def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     return {"featurectl": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
 
 
-def describe_training_set(
-    training_set: TrainingSet, inputs: Sequence[ModelInput], cut: Cut, model: str
-) -> dict[str, object]:
-    """Return the manifest: columns with their view versions and fingerprints, tables, spine, counts, null rates."""
-    rows, values = training_set.rows, training_set.values
-    label = values[training_set.label] if training_set.label else None
+def describe_training_set(made: Made) -> dict[str, object]:
+    """Return the manifest of a training set: what was asked for, what it was made of, what was counted."""
+    request, spine, tally = made.asked.request, made.spine, made.tally
+    cut, inputs, views = request.cut, made.asked.inputs, made.asked.views.values()
     return {
-        "schema_version": 1,
-        "model": model or None,
-        "rows": rows.height,
-        "columns": rows.columns,
-        "inputs": [_describe_input(item, training_set) for item in inputs],
-        "label": None if label is None else _describe_label(label, training_set),
-        "tables": {bound.label: bound.table_version for bound in training_set.views.values()},
+        "schema_version": SCHEMA_VERSION,
+        "model": request.model,
+        "options": {
+            "features": [f"{view}:{feature}" for view, feature in request.features] or None,
+            "spine": request.spine,
+            "as_served": request.as_served,
+        },
+        "rows": tally.rows,
+        "columns": made.frames.schema.names(),
+        "inputs": [_describe_input(item, made) for item in inputs],
+        "label": _describe_label(made) if made.label else None,
+        "views": {bound.label: fingerprints(bound.view).data for bound in views},
+        "tables": {bound.label: bound.table_version for bound in views},
         "spine": {
-            "origin": training_set.spine.origin,
-            "time": training_set.spine.time_column,
-            "rows": training_set.spine.own.height,
-            "sha256": training_set.spine.sha256(),
+            "origin": spine.origin,
+            "time": spine.time_column,
+            "rows": spine.own.height,
+            "sha256": spine.sha256(),
+            "duplicates": count_repeats(made),
             "since": None if cut.since is None else format_iso(cut.since),
             "until": None if cut.until is None else format_iso(cut.until),
             "sample": cut.sample,
             "seed": cut.seed,
         },
-        "null_rates": null_rates(values, training_set.inputs),
+        "null_rates": {n: round(tally.nulls[n] / max(tally.rows, 1), 6) for n in made.frames.schema.names()},
         "libraries": library_versions(),
+        "definition": None if made.asked.model is None else dump_definition(made.asked.model),
     }
 
 
-def null_rates(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, float]:
-    """Return the share of nulls of each column, rounded to six places."""
-    return {name: round(rows[name].null_count() / max(rows.height, 1), 6) for name in columns}
-
-
-def _describe_input(item: ModelInput, training_set: TrainingSet) -> Mapping[str, object]:
-    dtype = language_dtype(training_set.values.schema[item.name])
+def _describe_input(item: ModelInput, made: Made) -> Mapping[str, object]:
+    dtype = language_dtype(made.tally.types[item.name])
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
         return {"name": item.name, "kind": kind, "dtype": dtype}
-    bound = training_set.views[item.view]
+    bound = made.asked.views[item.view]
     return {
         "name": item.name,
         "kind": "feature",
@@ -75,25 +76,18 @@ def _describe_input(item: ModelInput, training_set: TrainingSet) -> Mapping[str,
     }
 
 
-def _describe_label(label: pl.Series, training_set: TrainingSet) -> Mapping[str, object]:
-    told = {"name": label.name, "null": label.null_count(), "counts": _counts(label)}
-    target = training_set.target
+def _describe_label(made: Made) -> Mapping[str, object]:
+    counts = sorted((made.tally.labels or {}).items(), key=lambda item: (-item[1], item[0]))
+    told = {"name": made.label, "null": made.tally.nulls[made.label], "counts": dict(counts)}
+    target = made.target
     if target is None or target.ahead is None or target.label.horizon_us is None:
         return told
     ahead = target.ahead
     return {
         **told,
         "horizon": format_duration(target.label.horizon_us),
-        "immature": training_set.immature,
+        "immature": made.tally.immature,
         "source": ahead.view.source.name,
         "watermark": None if ahead.watermark is None else format_iso(ahead.watermark),
         "source_rows": ahead.rows.mark,
     }
-
-
-def _counts(label: pl.Series) -> Mapping[str, int]:
-    """Rows by label value for labels of few values; empty for a label that is a measure."""
-    if label.dtype.is_float() or label.n_unique() > 20:
-        return {}
-    counts = label.drop_nulls().value_counts(sort=True)
-    return {str(value).lower(): int(count) for value, count in counts.iter_rows()}

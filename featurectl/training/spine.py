@@ -14,7 +14,7 @@ from featurectl.dtypes import TIMESTAMP
 from featurectl.engines.polars.columns import columns_of, compile_over
 from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import language_dtype
+from featurectl.engines.polars.types import language_dtype, widen
 from featurectl.errors import DataError, UsageError
 from featurectl.expressions.check import expression_columns
 from featurectl.sources.base import SourceReader
@@ -26,6 +26,7 @@ from featurectl.spec.typing import type_source
 from featurectl.training.digest import digest_rows
 
 FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
 _ROW = "\x00row"
 
 
@@ -126,6 +127,18 @@ def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     return _rows(rows, own, known[0] if known else time, f"file {path.name}")
 
 
+def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
+    """Return rows in memory as a spine; its time column is `time`, else `event_time`."""
+    typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
+    rows = widen(frame.lazy().select(typed)).collect()
+    known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
+    return _rows(rows, frame, known[0] if known else time, FRAME)
+
+
+def _fits_int64(column: pl.Series) -> bool:
+    return bool((column.drop_nulls() < 1 << 63).all())
+
+
 def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
     """Return a part of a spine, in its order; rows without a time fall out of a cut by time."""
     keep = np.ones(spine.own.height, dtype=bool)
@@ -139,6 +152,12 @@ def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
         return spine
     mask = pl.Series(keep)
     return replace(spine, rows=spine.rows.filter(mask), own=spine.own.filter(mask), time=spine.time.filter(mask))
+
+
+def part_of_spine(spine: SpineRows, start: int, rows: int) -> SpineRows:
+    """Return so many rows of a spine from one on, in its order."""
+    own, time = spine.own.slice(start, rows), spine.time.slice(start, rows)
+    return replace(spine, rows=spine.rows.slice(start, rows), own=own, time=time)
 
 
 def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], what: str) -> None:

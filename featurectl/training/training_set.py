@@ -40,8 +40,6 @@ class TrainingSet:
     inputs: tuple[str, ...]
     label: str
     views: Mapping[str, BoundView]
-    target: Target | None = None
-    immature: int = 0
 
     @property
     def time(self) -> pl.Series:
@@ -65,8 +63,6 @@ def build_training_set(
         inputs=tuple(item.name for item in inputs),
         label=made.label,
         views=views,
-        target=target,
-        immature=made.immature,
     )
 
 

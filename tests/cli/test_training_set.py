@@ -114,3 +114,147 @@ def test_a_training_set_is_written_as_a_delta_table_that_keeps_its_older_version
     assert pl.read_delta("o.delta").equals(pl.read_parquet("o.parquet"))
     assert pl.read_delta("o.delta", version=0).height == 12
     assert manifest("o.delta")["file"]["sha256"] == manifest("o.parquet")["file"]["sha256"]
+
+
+def made_again(shop: Shop, name: str, *argv: str) -> bytes:
+    """Make a training set again from the manifest of a file, and return its bytes."""
+    out = f"again{Path(name).suffix}"
+    done = ran(shop, "training-set", "--from-manifest", f"{name}.manifest.json", "--out", out, *argv)
+    assert "; the same bytes" in done.out
+    assert manifest(out) | {"options": None} == manifest(name) | {"options": None}
+    return Path(out).read_bytes()
+
+
+WAYS = [
+    ("o.parquet", ["back"]),
+    ("o.csv", ["back", "--since", "2026-01-02T00:00:00Z", "--until", "2026-01-06T00:00:00Z", "--sample", "0.5",
+               "--seed", "3"]),
+    ("o.parquet", ["--features", "spend:*", "--spine", "asks.parquet", "--as-served"]),
+    ("o.parquet", ["--features", "spend:count_1d,last_order:amount", "--spine", "spine.csv"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "argv"), WAYS)
+def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, argv):
+    """New rows, a rebuilt table, another definition of the model, a new version of the view."""
+    spine = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    spine.with_columns(tags=[["x"]]).write_parquet("asks.parquet")
+    spine.write_csv("spine.csv")
+    ran(shop, "training-set", *argv, "--out", name)
+    first = Path(name).read_bytes()
+    assert made_again(shop, name) == first
+    with Path("data/orders.csv").open("a") as orders:
+        orders.write("a,2026-01-07T11:00:00Z,100\nb,2026-01-07T12:00:00Z,200\n")
+    ran(shop, "materialize", "--full")
+    shop.change("objects.yaml", "horizon: 1d, expr: count > 0", "horizon: 2d, expr: count > 1")
+    shop.change("objects.yaml", "refresh: 6h", "refresh: 6h\n    where: amount > 3")
+    ran(shop, "apply", "--auto-approve")
+    ran(shop, "materialize")
+    assert made_again(shop, name) == first
+    ran(shop, "training-set", *argv, "--out", name)
+    assert Path(name).read_bytes() != first
+
+
+def test_a_label_reads_its_source_until_the_manifest_s_watermark(shop):
+    ran(shop, "training-set", "back", "--out", "o.parquet")
+    shop.change("data/orders.csv", "2026-01-07T10:00:00Z,7.5", "2026-01-07T10:00:00Z,9.5")
+    said = shop.fails(1, "training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet")
+    assert (
+        "error[FC520]: o.parquet.manifest.json can't be made again: source orders of the label has other rows" in said
+    )
+
+
+GONE = [
+    ("spine asks.parquet has 3 rows, it had 42", lambda: pl.read_parquet("asks.parquet")[:3].write_parquet("asks.parquet")),
+    ("spine asks.parquet has as many rows as it had, with other values",
+     lambda: pl.read_parquet("asks.parquet").reverse().write_parquet("asks.parquet")),
+    ("spine asks.parquet: no such file", lambda: Path("asks.parquet").unlink()),
+    ("version 0 of the offline table of spend@1 is gone",
+     lambda: [path.unlink() for path in Path(".featurectl/offline").rglob("spend/v1/bucket=*/*.parquet")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "lose"), GONE, ids=[told for told, _ in GONE])
+def test_what_is_gone_or_has_changed_is_told_exactly_and_nothing_is_written(shop, told, lose):
+    asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    asks.write_parquet("asks.parquet")
+    ran(shop, "training-set", "--features", "spend:*", "--spine", "asks.parquet", "--out", "o.parquet")
+    lose()
+    code = 64 if "no such file" in told else 1
+    said = shop.fails(code, "training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet")
+    assert told.replace("spine asks", "spine file asks" if code == 1 else "spine asks") in said
+    assert ("FC520" in said) == (code == 1)
+
+
+def test_a_spine_that_has_moved_is_read_where_it_is(shop):
+    asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    asks.write_parquet("asks.parquet")
+    ran(shop, "training-set", "--features", "spend:*", "--spine", "asks.parquet", "--out", "o.parquet")
+    Path("asks.parquet").rename("moved.parquet")
+    done = ran(
+        shop, "training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet", "--spine",
+        "moved.parquet",
+    )  # fmt: skip
+    assert "; the same bytes" in done.out
+    assert manifest("p.parquet")["options"]["spine"] == "moved.parquet"
+
+
+def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
+    ran(shop, "training-set", "back", "--out", "o.parquet")
+    document = manifest("o.parquet")
+    document["libraries"]["polars"] = "1.0.0"
+    path = Path("o.parquet.manifest.json")
+    path.write_text(json.dumps(document))
+    assert shop.run("training-set", "--from-manifest", str(path), "--out", "p.parquet").code == 0
+    document["file"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(document))
+    done = shop.run("training-set", "--from-manifest", str(path), "--out", "p.parquet")
+    assert done.code == 1
+    assert f"other bytes: polars is {pl.__version__}, was 1.0.0" in done.out
+    document["libraries"]["polars"] = pl.__version__
+    path.write_text(json.dumps(document))
+    done = shop.run("training-set", "--from-manifest", str(path), "--out", "p.parquet", "-o", "json")
+    assert (done.code, json.loads(done.out)["result"]["same_bytes"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["back"], "--from-manifest says itself what is asked for"),
+        (["--since", "2026-01-01T00:00:00Z"], "--from-manifest says itself what is asked for"),
+        (["--as-served"], "--from-manifest says itself what is asked for"),
+        (["--out", "p.csv"], "--out p.csv: the manifest is of a file in parquet"),
+        (["--from-manifest", "none.json"], "--from-manifest none.json: No such file"),
+        (["--from-manifest", "objects.yaml"], "--from-manifest objects.yaml: no training set can be made from it"),
+        (["--from-manifest", "old.json"], "--from-manifest old.json: no training set can be made from it"),
+    ],
+)
+def test_a_manifest_that_can_not_be_used_is_refused(shop, argv, told):
+    ran(shop, "training-set", "back", "--out", "o.parquet")
+    old = manifest("o.parquet")
+    del old["options"]
+    Path("old.json").write_text(json.dumps(old))
+    command = ["training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet", *argv]
+    assert told in shop.fails(64, *command)
+
+
+def test_as_served_answers_with_the_values_of_the_last_refresh(shop):
+    """Refreshed at 06:00 and 12:00: what was ordered at 10:00 is not served at 11:00."""
+    asks = [f"a,2026-01-02T{hour:02}:00:00Z" for hour in (9, 11, 12, 13)]
+    Path("spine.csv").write_text("\n".join(["customer,event_time", *asks]) + "\n")
+    command = ["training-set", "--features", "spend:count_1d", "--spine", "spine.csv", "--out", "o.csv"]
+    ran(shop, *command)
+    assert pl.read_csv("o.csv")["count_1d"].to_list() == [0, 1, 1, 1]
+    ran(shop, *command, "--as-served")
+    assert pl.read_csv("o.csv")["count_1d"].to_list() == [0, 0, 1, 1]
+    assert manifest("o.csv")["options"]["as_served"] is True
+    command[2] = "last_order:amount"
+    assert "view last_order declares no `refresh`" in shop.fails(64, *command, "--as-served")
+
+
+def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatch):
+    ran(shop, "training-set", "back", "--out", "o.parquet")
+    monkeypatch.setattr("featurectl.cli.call.Call.memory_bytes", lambda _: 1_000)
+    ran(shop, "training-set", "back", "--out", "p.parquet")
+    assert Path("o.parquet").read_bytes() == Path("p.parquet").read_bytes()
+    assert list(Path(".featurectl/spill").iterdir()) == []

@@ -17,8 +17,7 @@ from featurectl.spec.definition import DerivedInput, FeatureInput, Label, Reques
 from featurectl.training.bind import inputs_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import Target
-from featurectl.training.manifest import describe_training_set
-from featurectl.training.spine import Cut, SpineRows
+from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import build_training_set, require_label
 from tests.definitions import DELAYS, LATEST
 
@@ -179,33 +178,6 @@ def test_a_label_over_a_column_that_no_expression_can_read_says_so(views):
     own = rows.own.with_columns(outcome=pl.Series([b"x"] * 4))
     with pytest.raises(DataError, match="label is_late: column outcome is Binary, a type that the language lacks"):
         build(views, replace(rows, own=own))
-
-
-def test_the_manifest_tells_of_the_columns_as_the_model_sees_them(views):
-    distance = pl.Series([1.0, float("nan"), None, 4.0], dtype=pl.Float32)
-    outcome = pl.Series([1, 0, None, 1], dtype=pl.UInt8)
-    rows = spine(distance=distance.cast(pl.Float64).fill_nan(None), outcome=outcome.cast(pl.Int64))
-    rows = replace(rows, own=rows.own.with_columns(distance=distance, outcome=outcome))
-    made = build(views, rows, label=Label(name="outcome", expression=None, dtype="int64"))
-    assert (made.rows.schema["distance"], made.rows.schema["outcome"]) == (pl.Float32, pl.UInt8)
-    manifest = describe_training_set(made, INPUTS, Cut(), "m")
-    assert manifest["inputs"][0] == {"name": "distance", "kind": "request", "dtype": "float64"}
-    assert manifest["null_rates"]["distance"] == 0.5
-    assert manifest["label"] == {"name": "outcome", "null": 1, "counts": {"1": 2, "0": 1}}
-
-
-def test_the_manifest_tells_versions_tables_counts_and_nulls(views):
-    made = build(views)
-    manifest = describe_training_set(made, INPUTS, Cut(), "m")
-    assert manifest["rows"] == 4
-    assert manifest["tables"] == {"delays@1": 0, "latest@1": 0}
-    assert manifest["label"] == {"name": "is_late", "null": 1, "counts": {"true": 2, "false": 1}}
-    assert manifest["null_rates"]["n"] == 0.25
-    described = manifest["inputs"][1]
-    assert (described["name"], described["view"], described["version"]) == ("late_share", "delays", 1)
-    assert described["dtype"] == "float64"
-    assert len(described["fingerprint"]) == 64
-    assert manifest["spine"]["sha256"] == made.spine.sha256()
 
 
 def test_features_can_be_asked_for_without_a_model(views):

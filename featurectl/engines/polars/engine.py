@@ -27,6 +27,11 @@ class PolarsEngine:
         self._threads = threads or os.cpu_count() or 1
         self._memory_bytes = free_memory() // 2 if memory_bytes is None else memory_bytes
 
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that it may use for rows."""
+        return self._memory_bytes
+
     def prepare(
         self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: SpillRoom | None = None
     ) -> Prepared:

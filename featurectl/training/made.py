@@ -1,0 +1,139 @@
+"""A training set on its way to where it is wanted: whole in memory, or a range of the spine at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.engines.spill import SpillRoom
+from featurectl.spec.definition import FeatureInput
+from featurectl.training.formats import Frames, frames_of
+from featurectl.training.join import check_inputs
+from featurectl.training.label import Target
+from featurectl.training.request import Asked
+from featurectl.training.spine import SpineRows, part_of_spine
+from featurectl.training.training_set import TrainingRows, join_rows
+
+_BYTES: Final = 10  # of a value, more or less
+_COPIES: Final = 3  # of a value while rows are joined: as answered, as the model sees it, as it is written
+_MOST_LABELS: Final = 20  # of which the rows are counted
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a manifest tells of the rows, counted a range at a time.
+
+    `nulls` counts them by column: of inputs and the label as the model sees them. `labels` counts rows by label for
+    one of few values; None: it has many, or is a measure. `types` are those of what the model sees.
+    """
+
+    rows: int = 0
+    nulls: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] | None = field(default_factory=Counter)
+    immature: int = 0
+    types: pl.Schema = field(default_factory=pl.Schema)
+
+    def add(self, made: TrainingRows) -> None:
+        """Count the rows of a range."""
+        self.rows += made.rows.height
+        for frame in (made.rows.drop(made.values.columns, strict=False), made.values):
+            self.nulls.update({column.name: column.null_count() for column in frame})
+        self.immature += made.immature
+        self.types = made.values.schema
+        if made.label:
+            self._add_labels(made.values[made.label])
+
+    def _add_labels(self, label: pl.Series) -> None:
+        if self.labels is None or label.dtype.is_float() or label.n_unique() > _MOST_LABELS:
+            self.labels = None
+            return
+        for value, count in label.drop_nulls().value_counts().iter_rows():
+            self.labels[str(value).lower()] += int(count)
+        if len(self.labels) > _MOST_LABELS:
+            self.labels = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
+
+    asked: Asked
+    spine: SpineRows
+    target: Target | None
+    frames: Frames
+    tally: Tally
+    label: str
+
+
+def make_training_set(
+    engine: Engine, asked: Asked, spine: SpineRows, target: Target | None, room: SpillRoom | None
+) -> Made:
+    """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
+
+    Rows that outgrow a third of the engine's memory are joined a range at a time and lie in files as long as `room`
+    is open; without one they stay in memory. The rows are the same either way.
+    """
+    many = spine.own.height if room is None else _range_rows(engine, asked, spine)
+    tally = Tally()
+    if many >= spine.own.height or room is None:
+        made = join_rows(engine, spine, asked.inputs, asked.views, target)
+        tally.add(made)
+        frames, label = frames_of(made.rows), made.label
+    else:
+        ranges = _Ranges(engine=engine, asked=asked, spine=spine, target=target, rows=many)
+        frames, label = ranges.write(room.folder(), tally)
+    return Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranges:
+    """A training set that is made so many rows at a time."""
+
+    engine: Engine
+    asked: Asked
+    spine: SpineRows
+    target: Target | None
+    rows: int
+
+    def write(self, folder: Path, tally: Tally) -> tuple[Frames, str]:
+        """Return the rows, which lie in files of a folder, and the label's name."""
+        check_inputs(
+            self.spine, self.asked.inputs, self.asked.views
+        )  # so that errors count the rows of the whole spine
+        height = self.spine.own.height
+        files: list[Path] = []
+        for start in range(0, height, self.rows):
+            part = part_of_spine(self.spine, start, self.rows)
+            made = join_rows(self.engine, part, self.asked.inputs, self.asked.views, self.target)
+            tally.add(made)
+            files.append(folder / f"{len(files)}.arrow")
+            made.rows.write_ipc(files[-1], compression="lz4")
+        read = partial(_read_files, files)
+        return Frames(schema=made.rows.schema, height=height, read=read), made.label
+
+
+def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    for file in files:
+        yield pl.read_ipc(file)
+
+
+def _range_rows(engine: Engine, asked: Asked, spine: SpineRows) -> int:
+    columns = len(asked.inputs) + spine.own.width + 1
+    return max(1, engine.memory_bytes // 3 // (columns * _BYTES * _COPIES))
+
+
+def count_repeats(made: Made) -> int:
+    """Return how many rows of the spine ask what an earlier one asked: equal keys at the equal time."""
+    joined = [name for item in made.asked.inputs if isinstance(item, FeatureInput) for name in item.join.values()]
+    label = made.target.label if made.target else None
+    keys = label.entity.keys if label is not None and label.entity is not None and made.label else ()
+    columns = [made.spine.column(name).alias(name) for name in dict.fromkeys([*joined, *keys])]
+    asked = pl.DataFrame([*columns, made.spine.time.alias("\x00time")])
+    return asked.height - asked.n_unique()

@@ -1,0 +1,94 @@
+"""What a training set is asked for, and the definitions, tables and rows that this means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from featurectl.errors import UsageError
+from featurectl.offline.base import OfflineStore
+from featurectl.registry.state import State
+from featurectl.sources.base import SourceReader
+from featurectl.spec.definition import Model, ModelInput, Source
+from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
+from featurectl.training.choose import read_spine
+from featurectl.training.join import BoundView
+from featurectl.training.served import check_refresh
+from featurectl.training.spine import Cut, SpineRows, cut_spine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """A training set as a person asks for it, and as its manifest keeps it.
+
+    The inputs of a model, or `features` as (view, feature); `spine` names a source or a file, None: the model's own.
+    `as_served`: values as the online store would have had them.
+    """
+
+    model: str | None = None
+    features: tuple[tuple[str, str], ...] = ()
+    spine: str | None = None
+    cut: Cut = field(default_factory=Cut)
+    as_served: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where definitions, tables and rows come from; `now` is the command's instant."""
+
+    state: State
+    offline: OfflineStore
+    open_source: Callable[[Source], SourceReader]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request with what it names: the model's definition (None without one), its inputs, the views with tables."""
+
+    request: TrainingRequest
+    model: Model | None
+    inputs: Sequence[ModelInput]
+    views: Mapping[str, BoundView]
+
+
+def check_request(request: TrainingRequest) -> None:
+    """See that a request asks for the inputs of a model or for features, and for a share of the rows that is one.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if (request.model is None) == (not request.features):
+        raise UsageError("give a MODEL or --features, one of them")
+    if not 0 < request.cut.sample <= 1:
+        raise UsageError(f"--sample {request.cut.sample} is no share", hint="above 0, at most 1")
+
+
+def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
+    """Return what a request means now: the model as it is applied, the newest version of each view and table.
+
+    Raises:
+        UsageError: something of that name is not applied, or a view says nothing of when it is refreshed.
+        DataError: FC510, a view was never materialized.
+    """
+    check_request(request)
+    model = None if request.model is None else registered_model(stores.state, request.model)
+    names = view_names(model.inputs) if model else [view for view, _ in request.features]
+    views = bind_newest(stores.state, stores.offline, names)
+    inputs = model.inputs if model else inputs_of(views, request.features)
+    return Asked(request=request, model=model, inputs=inputs, views=served_views(views, request))
+
+
+def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Mapping[str, BoundView]:
+    """Return the views as a request asks for their values: exact, or as they were served."""
+    if not request.as_served:
+        return views
+    check_refresh(bound.view for bound in views.values())
+    return {name: replace(bound, as_served=True) for name, bound in views.items()}
+
+
+def read_asked_spine(asked: Asked, stores: Stores) -> SpineRows:
+    """Return the part of the spine that is asked for."""
+    spine = read_spine(stores.open_source, stores.state, asked.model, asked.request.spine)
+    return cut_spine(spine, asked.request.cut)
