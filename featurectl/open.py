@@ -162,6 +162,20 @@ class Workspace:
         self._open.close()
 
 
+def find_root(folder: Path | None) -> Path:
+    """Return the root of the repository in a folder; without one, of this folder or the nearest parent that is one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    start = (folder or Path.cwd()).absolute()
+    for place in [start] if folder else [start, *start.parents]:
+        if (place / "featurectl.yaml").is_file():
+            return place
+    where = f"{start}" if folder else f"{start} or a folder above it"
+    raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
+
+
 def load_checked(root: Path, data: Data = "needed") -> Repo:
     """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
 

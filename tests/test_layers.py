@@ -37,6 +37,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
+    ["project"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -51,7 +52,7 @@ HEAVY = {
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",
-        "materialize", "training", "scoring.py", "monitor/", "feature_tests/",
+        "materialize", "training", "scoring.py", "monitor/", "feature_tests/", "project.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring.py"],
     "lightgbm": ["models/"],

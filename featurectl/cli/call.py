@@ -38,12 +38,9 @@ class Call:
 
     def root(self) -> Path:
         """Return the repository's root: `--repo`, else this folder or the nearest parent with a featurectl.yaml."""
-        start = (self.repo or Path.cwd()).absolute()
-        for folder in [start] if self.repo else [start, *start.parents]:
-            if (folder / "featurectl.yaml").is_file():
-                return folder
-        where = f"{start}" if self.repo else f"{start} or a folder above it"
-        raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
+        from featurectl.open import find_root
+
+        return find_root(self.repo)
 
     def instant(self) -> datetime | None:
         """Return the instant of `--as-of`, or None when it is not given."""

@@ -13,7 +13,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.dtypes import BOOL, DATE, INT64
-from featurectl.errors import DataError, UsageError
+from featurectl.errors import UsageError
 from featurectl.units import format_age, format_instant, format_iso
 
 if TYPE_CHECKING:
@@ -107,20 +107,9 @@ def _parsed(dtype: str, text: str) -> KeyValue | None:
 
 
 def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
-    from featurectl.online.read import read_features
-    from featurectl.online.stored import online_view
+    from featurectl.project import read_online
 
-    if not bound.view.online:
-        raise UsageError(f"view {bound.view.name} is offline only", hint="--offline computes its values")
-    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    answer = read_features(workspace.online(), bound.view, where, [list(entity.values())], workspace.now)[0]
-    if answer.computed_at is None and workspace.online().read_push_record(where) is None:
-        raise DataError(
-            f"{bound.label} was never pushed to the online store",
-            code="FC511",
-            hint=f"featurectl push {bound.view.name}",
-        )
-    return answer
+    return read_online(workspace, bound, [list(entity.values())])[0]
 
 
 def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:

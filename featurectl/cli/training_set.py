@@ -56,13 +56,12 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.training.again import load_manifest
         from featurectl.training.output import check_output
-        from featurectl.training.request import TrainingRequest, check_request
+        from featurectl.training.request import TrainingRequest, check_request, feature_pairs
         from featurectl.training.spine import Cut
 
+        pairs = feature_pairs([] if features is None else features.split(","))
         cut = Cut(since=instant(since), until=instant(until), sample=sample, seed=seed)
-        request = TrainingRequest(
-            model=model, features=tuple(pairs(features)), spine=spine, cut=cut, as_served=as_served
-        )
+        request = TrainingRequest(model=model, features=tuple(pairs), spine=spine, cut=cut, as_served=as_served)
         if from_manifest is None:
             check_request(request)
         elif request != TrainingRequest(spine=spine):
@@ -169,20 +168,4 @@ def instant(text: str | None) -> datetime | None:
     found = parse_instant(text)
     if found is None:
         raise UsageError(f"{text!r} is no instant", hint="write it like 2013-06-01T00:00:00Z")
-    return found
-
-
-def pairs(text: str | None) -> list[tuple[str, str]]:
-    """Return (view, feature) of `view:a,view:b`; empty for None.
-
-    Raises:
-        UsageError: a part is not view:feature.
-    """
-    found = []
-    for part in [] if text is None else text.split(","):
-        view, colon, feature = part.strip().partition(":")
-        if not (view and colon and feature):
-            hint = "write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*"
-            raise UsageError(f"--features: {part.strip()!r} is not view:feature", hint=hint)
-        found.append((view, feature))
     return found

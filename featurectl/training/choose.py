@@ -10,9 +10,14 @@ from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import Model, Source, Spine
 from featurectl.spec.definition_json import load_source
-from featurectl.training.spine import FILE_FORMATS, SpineRows, file_source, read_file_spine, read_source_spine
-
-DEFAULT_TIME = "event_time"
+from featurectl.training.spine import (
+    DEFAULT_TIME,
+    FILE_FORMATS,
+    SpineRows,
+    file_source,
+    read_file_spine,
+    read_source_spine,
+)
 
 
 def read_spine(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -51,6 +51,24 @@ class Asked:
     model: Model | None
     inputs: Sequence[ModelInput]
     views: Mapping[str, BoundView]
+
+
+def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (view, feature) of each `view:feature`.
+
+    >>> feature_pairs(["spend:count_7d", "last:*"])
+    [('spend', 'count_7d'), ('last', '*')]
+
+    Raises:
+        UsageError: a text is none.
+    """
+    found = []
+    for text in texts:
+        view, colon, feature = text.strip().partition(":")
+        if not (view and colon and feature):
+            raise UsageError(f"{text.strip()!r} is not view:feature", hint="write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*")
+        found.append((view, feature))
+    return found
 
 
 def check_request(request: TrainingRequest) -> None:

@@ -26,6 +26,7 @@ from featurectl.spec.typing import type_source
 from featurectl.training.digest import digest_rows
 
 FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+DEFAULT_TIME = "event_time"
 FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
 _ROW = "\x00row"
 
