@@ -83,6 +83,7 @@ def test_online_values_come_as_a_frame_with_their_instants(shop):
     counts = project.get("spend", entities)
     assert counts["count_1d"].to_list() == [1, 0, None]
     assert counts.schema["amount_sum_1d"] == pl.Float64
+    assert project.get("everybody").select("count_lifetime").rows() == [(10,)]
 
 
 def test_errors_are_the_librarys_own(shop, tmp_path):
@@ -117,7 +118,9 @@ def test_a_call_sees_what_was_applied_since_the_project_was_opened(shop):
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, featurectl; print(*sorted(m.split('.')[0] for m in sys.modules)); featurectl.open_project"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) & {"polars", "numpy", "pydantic", "typer", "yaml", "sqlalchemy", "deltalake"} == set()
+    assert (
+        set(done.stdout.split()) & {"polars", "numpy", "pydantic", "typer", "yaml", "sqlalchemy", "deltalake"} == set()
+    )
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -27,6 +27,7 @@ feature_views:
     refresh: 6h
     aggregates: [{op: count, windows: [1d]}, {column: amount, op: sum, windows: [1d]}]
   - {name: last_order, entity: customer, source: orders, features: [amount]}
+  - {name: everybody, source: orders, aggregates: [{op: count, windows: [lifetime]}]}
 models:
   - name: back
     spine:
