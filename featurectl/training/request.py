@@ -66,7 +66,8 @@ def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     for text in texts:
         view, colon, feature = text.strip().partition(":")
         if not (view and colon and feature):
-            raise UsageError(f"{text.strip()!r} is not view:feature", hint="write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*")
+            hint = "write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*"
+            raise UsageError(f"--features: {text.strip()!r} is not view:feature", hint=hint)
         found.append((view, feature))
     return found
 
