@@ -148,6 +148,7 @@ def _plan(work: _Work, item: ObjectVersion) -> Planned:
 def _job(work: _Work, item: ObjectVersion) -> Run:
     from featurectl.materialize.view import Run
     from featurectl.spec.definition_json import load_view
+    from featurectl.spec.transformed import transform_sources
     from featurectl.training.bind import view_table
 
     view = load_view(item.definition)
@@ -156,6 +157,7 @@ def _job(work: _Work, item: ObjectVersion) -> Run:
         version=item.version,
         reader=work.clocks.open(view.source),
         table=view_table(work.workspace.offline(), view, item.version),
+        others=tuple(work.clocks.open(source) for source in transform_sources(view)[1:]),
         spill=work.workspace.spill_folder(),
     )
 
@@ -163,14 +165,19 @@ def _job(work: _Work, item: ObjectVersion) -> Run:
 def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.materialize.range import backfill_view, check_range, expire_rows
+    from featurectl.materialize.transform import materialize_transform
     from featurectl.materialize.view import materialize_view
+    from featurectl.spec.transformed import as_state
 
     run, engine, asked = _job(work, item), PolarsEngine(work.call.memory_bytes()), work.asked
     before = run.table.coverage()
     if asked is not None:
         check_range(run.view.name, before, asked)
     now, since = work.workspace.now, asked.since if asked else None
-    made = materialize_view(engine, run, now, full=work.full, since=since)
+    if run.view.transform is not None:
+        made, run = materialize_transform(engine, run, now, full=work.full), replace(run, view=as_state(run.view))
+    else:
+        made = materialize_view(engine, run, now, full=work.full, since=since)
     if asked is not None and before is not None and made.action != "rebuild":
         made = backfill_view(engine, run, asked)
     expired = expire_rows(run, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 
 import typer
 
@@ -28,6 +29,10 @@ def add_to(app: typer.Typer) -> None:
         begin = time.perf_counter()
         results = run_feature_tests(PolarsEngine(), repo.tests.values())
         seconds = time.perf_counter() - begin
+        if call.debug:
+            for result in results:
+                if result.error is not None:
+                    traceback.print_exception(result.error)
         files = Files(call)
         if call.output == "github":
             write_step_summary(f"### featurectl test\n\n{render.results_markdown(results, files)}\n\n")

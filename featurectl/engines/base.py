@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from featurectl.engines.spill import SpillRoom
-from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition import FeatureView, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,36 @@ class Table:
     rows: int = 0  # 0: few
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The rows of a source for a transform: those available at `until`.
+
+    With `available_after` only those that became available later, or happened at `happened_from` or later.
+    """
+
+    source: Source
+    scan: pl.LazyFrame
+    until: datetime
+    available_after: datetime | None = None
+    happened_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is known of the rows of some pieces of a source; the instants are None without rows or times.
+
+    `held_back`, `dropped` and `watermark` are as in `Prepared`.
+    """
+
+    rows: int
+    held_back: tuple[int, ...]
+    first_available: datetime | None
+    first_event: datetime | None
+    watermark: datetime | None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
+
+
 class Engine(Protocol):
     """Where rows are prepared and where buckets run; the kernel in `pit` is the same for all."""
 
@@ -113,6 +143,16 @@ class Engine(Protocol):
 
         `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out. Rows that outgrow the
         engine's memory lie in files as long as `room` is open; without one they stay in memory.
+        """
+
+    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> Looked:
+        """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
+
+    def transform(self, view: FeatureView, given: Sequence[Given]) -> pl.LazyFrame:
+        """Return what the view's Python function makes of its sources, in the columns and types that it declares.
+
+        Raises:
+            DataError: FC521 the function fails, FC522 it returns something else.
         """
 
     def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:

@@ -9,11 +9,11 @@ import polars as pl
 
 from featurectl.dtypes import INT64, UNKNOWN
 from featurectl.engines.base import Engine, Table
-from featurectl.errors import PlanError
 from featurectl.expressions.check import expression_columns
 from featurectl.feature_tests.results import Cell, cells_of
 from featurectl.feature_tests.tables import TypedViews, all_typed, prepare_table, table_of, view_table
-from featurectl.feature_tests.views import TEST, keyed, marked, refuse_parts
+from featurectl.feature_tests.transforms import transform_table
+from featurectl.feature_tests.views import TEST, keyed, marked
 from featurectl.spec.definition import FeatureInput, FeatureView, Label, Model, ModelInput, ModelTest, Spine
 from featurectl.spec.tested_model import given_selects, given_types, needed_inputs
 from featurectl.training.bind import view_names
@@ -47,26 +47,14 @@ def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[C
 
     Raises:
         DataError: FC504, a value of the test does not fit the column's type; FC503, the spine lacks a column.
-        PlanError: FC402, what is expected has a part that this version does not run.
+        CheckFailedError: FC523, the transform of a view looks ahead.
     """
-    refuse_expected(test)
     model, wanted = test.model, _expected(test)
     inputs = needed_inputs(model.inputs, wanted)
     spine = _spine(test)
-    views = {name: _rows(engine, test, name, typed) for name in view_names(inputs)}
+    views = {name: _rows(engine, test, (name, spine), typed) for name in view_names(inputs)}
     made = join_rows(engine, spine, inputs, views, _target(engine, test, typed))
     return cells_of(test.expect, made.rows)
-
-
-def refuse_expected(test: ModelTest) -> None:
-    """Refuse a test that expects something that this version does not run.
-
-    Raises:
-        PlanError: FC402, with the view's part.
-    """
-    wanted = _expected(test)
-    for name in view_names(needed_inputs(test.model.inputs, wanted)):
-        refuse_parts(test.views[name])
 
 
 def _label(test: ModelTest) -> Label | None:
@@ -89,9 +77,13 @@ def _expected(test: ModelTest) -> set[str]:
     return {name for row in test.expect for name in row}
 
 
-def _rows(engine: Engine, test: ModelTest, name: str, typed: TypedViews) -> RowsInMemory:
+def _rows(engine: Engine, test: ModelTest, asked: tuple[str, SpineRows], typed: TypedViews) -> RowsInMemory:
+    name, spine = asked
     view = test.views[name]
-    view, rows = view_table(engine, view, test.rows.get(view.source.name, ()), typed)
+    if view.transform is None:
+        view, rows = view_table(engine, view, test.rows.get(view.source.name, ()), typed)
+    else:
+        view, rows = transform_table(engine, view, test.rows, spine.time)
     return RowsInMemory(view=view, rows=rows)
 
 
@@ -118,10 +110,10 @@ def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:
     """Return one test with the rows of several of a model, one after the other, each test's under a key of its own.
 
     None when that could change a test, because its values say what types there are, or because its rows say until when
-    a label over a horizon is known; and when there is only one.
+    a label over a horizon is known or a function sees the rows of all; and when there is only one.
     """
     first = tests[0]
-    if len(tests) == 1 or _looks_ahead(first) or not _all_typed(tests):
+    if len(tests) == 1 or _looks_ahead(first) or _transforms(first) or not _all_typed(tests):
         return None
     sources = dict.fromkeys(name for test in tests for name in test.rows)
     return ModelTest(
@@ -138,14 +130,16 @@ def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:
 def tested_together(test: ModelTest) -> tuple[object, ...]:
     """Return what tests of one model must have in common to run as one.
 
-    It is what they can't run, what their spines give, and whether their labels look over a horizon.
+    It is what their spines give, whether their labels look over a horizon, and whether functions see their rows.
     """
     given = given_selects(test.model.spine.source, [name for row in test.spine for name in row])
-    try:
-        refuse_expected(test)
-    except PlanError as error:
-        return (error.message, given, _looks_ahead(test))
-    return ("", given, _looks_ahead(test))
+    return (given, _looks_ahead(test), _transforms(test))
+
+
+def _transforms(test: ModelTest) -> bool:
+    """Return whether something that a test expects is made by a Python function."""
+    names = view_names(needed_inputs(test.model.inputs, _expected(test)))
+    return any(test.views[name].transform is not None for name in names)
 
 
 def _looks_ahead(test: ModelTest) -> bool:

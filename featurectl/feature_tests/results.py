@@ -65,15 +65,16 @@ def cells_of(expect: Sequence[Mapping[str, object]], values: pl.DataFrame) -> tu
     """
     found = {name: values[name].to_list() for name in dict.fromkeys(name for row in expect for name in row)}
     return tuple(
-        Cell(row=i + 1, column=name, expected=value, found=found[name][i], agrees=_agree(value, found[name][i]))
+        Cell(row=i + 1, column=name, expected=value, found=found[name][i], agrees=agree(value, found[name][i]))
         for i, wanted in enumerate(expect)
         for name, value in wanted.items()
     )
 
 
-def _agree(expected: object, found: object) -> bool:
+def agree(expected: object, found: object) -> bool:
+    """Return whether a value is as expected: floats to 1e-9 of their size, times and dates as written, else exactly."""
     if isinstance(expected, list | tuple) and isinstance(found, list):
-        return len(expected) == len(found) and all(map(_agree, expected, found))
+        return len(expected) == len(found) and all(map(agree, expected, found))
     if isinstance(found, datetime) and expected is not None:
         return parse_instant(str(expected)) == found
     if isinstance(found, date) and expected is not None:

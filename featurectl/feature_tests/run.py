@@ -54,7 +54,7 @@ def compare_cells(engine: Engine, test: AnyTest, typed: TypedViews) -> tuple[Cel
 
     Raises:
         DataError: FC504, a value of the test does not fit the column's type.
-        PlanError: FC402, there is a part that this version does not run.
+        CheckFailedError: FC523, the transform of a view looks ahead.
     """
     return compare_view(engine, test, typed) if isinstance(test, FeatureTest) else compare_model(engine, test, typed)
 

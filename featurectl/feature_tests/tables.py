@@ -15,7 +15,7 @@ from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
 from featurectl.expressions.check import expression_columns
-from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.typing import type_source, type_view
 from featurectl.spec.typing_source import check_source
 from featurectl.units import parse_instant
@@ -88,10 +88,13 @@ def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
     Columns left out are null; a left-out availability is event time + delay, of which a source with an
     `available_at` column has none. Where the types of the files are not known, a column has that of its values.
     """
-    source = view.source
     types = known_types(view)
-    for name in dict.fromkeys([*(name for row in rows for name in row), *_needed(view)]):
-        types.setdefault(name, UNKNOWN)
+    return rows_of_source(view.source, rows, {**dict.fromkeys(_needed(view), UNKNOWN), **types})
+
+
+def rows_of_source(source: Source, rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
+    """Return the rows of a test as `source_rows` does, with the columns of the types and all that the rows have."""
+    types = {**types, **{name: UNKNOWN for row in rows for name in row if name not in types}}
     if source.available_at is not None and source.event_time is not None:
         rows = [{source.available_at: row.get(source.event_time), **row} for row in rows]
     return table_of(rows, types)
@@ -107,9 +110,12 @@ def _needed(view: FeatureView) -> list[str]:
 
 def known_types(view: FeatureView) -> dict[str, str]:
     """Return the types of the source's columns, with those that the view alone fixes: clocks, keys of unknown type."""
-    source, entity = view.source, view.entity
+    return column_types(view.source, {view.join[key]: dtype for key, dtype in view.key_types.items()})
+
+
+def column_types(source: Source, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the types of a source's columns; those of clocks, and of keys where the files don't say, are fixed."""
     columns = source.columns or {}
-    keys = {view.join[key]: dtype for key, dtype in entity.keys.items()} if entity else {}
     types = {name: dtype for name, dtype in keys.items() if columns.get(name, UNKNOWN) == UNKNOWN}
     types |= {name: TIMESTAMP for name in (source.event_time, source.available_at) if name is not None}
     made = {item.name for item in source.select}

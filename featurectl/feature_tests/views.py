@@ -8,9 +8,9 @@ from typing import Final
 
 from featurectl.dtypes import INT64, TIMESTAMP
 from featurectl.engines.base import Engine, Table
-from featurectl.errors import PlanError
 from featurectl.feature_tests.results import Cell, cells_of
 from featurectl.feature_tests.tables import TypedViews, all_typed, table_of, view_table
+from featurectl.feature_tests.transforms import transform_table
 from featurectl.spec.definition import Entity, FeatureTest, FeatureView
 
 TEST: Final = "\x00test"  # the engine hides such names from hashes of rows: ties are broken as without it
@@ -22,32 +22,27 @@ def compare_view(engine: Engine, test: FeatureTest, typed: TypedViews) -> tuple[
 
     Raises:
         DataError: FC504, a value of the test does not fit the column's type.
-        PlanError: FC402, the view has a part that this version does not run.
+        CheckFailedError: FC523, the view's transform looks ahead.
     """
-    refuse_parts(test.view)
-    view, rows = view_table(engine, test.view, test.rows, typed)
-    spine = table_of(test.spine, {**(view.entity.keys if view.entity else {}), _TIME: TIMESTAMP})
+    spine = table_of(test.spine, {**test.view.key_types, _TIME: TIMESTAMP})
+    if test.view.transform is None:
+        view, rows = view_table(engine, test.view, test.rows, typed)
+    else:
+        given = {test.view.source.name: test.rows, **test.others}
+        view, rows = transform_table(engine, test.view, given, spine[_TIME])
     table = Table(view=view, buckets=1, read=lambda _: rows)
     return cells_of(test.expect, engine.finish(engine.answer(table, spine, _TIME), view, spine[_TIME], {}))
-
-
-def refuse_parts(view: FeatureView) -> None:
-    """Refuse a view that this version does not run.
-
-    Raises:
-        PlanError: FC402, with the part.
-    """
-    if view.transform is not None:
-        raise PlanError(f"feature view {view.name} can't be run: its transform is not in this version", code="FC402")
 
 
 def join_view_tests(tests: Sequence[FeatureTest]) -> FeatureTest | None:
     """Return one test with the rows of several of a view, one after the other, each test's under a key of its own.
 
-    None when that could change a test, because its values say what types there are; and when there is only one.
+    None when that could change a test, because its values say what types there are or a function sees the rows of all;
+    and when there is only one.
     """
     view = tests[0].view
-    if len(tests) == 1 or not all_typed(view, [row for test in tests for row in test.rows]):
+    rows = [row for test in tests for row in test.rows]
+    if len(tests) == 1 or view.transform is not None or not all_typed(view, rows):
         return None
     return FeatureTest(
         name="",

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurectl.materialize.range import Range
+from featurectl.materialize.transform import parts_to_read
 from featurectl.materialize.view import Ahead, Run, next_increment, table_begin
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import lacking_inputs
+from featurectl.spec.transformed import as_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
         DataError: the source is not there.
     """
     coverage = run.table.coverage()
+    if run.view.transform is not None:
+        return _plan_transform(run, coverage, now, full=full)
     since = asked.since if asked else None
     begin = table_begin(run.view, None if full else coverage, since, now)
     base, increment, parts = next_increment(run, Ahead(now=now, begin=begin, base=None if full else coverage))
@@ -45,6 +51,21 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
         parts_read=len(read),
         parts=len(parts),
         begin=begin,
+    )
+
+
+def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
+    base = None if full or coverage is None or lacking_inputs(coverage, run.view) else coverage
+    whole, read, parts, reason = parts_to_read(run, base, now)
+    action = "rebuild" if whole else "append" if read else "nothing"
+    return Planned(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        reason=_reason("first read" if base is None else reason, new=coverage is None, full=full, action=action),
+        parts_read=read,
+        parts=parts,
+        begin=table_begin(as_state(run.view), None if full else coverage, None, now),
     )
 
 

@@ -58,6 +58,7 @@ class Run:
     version: int
     reader: SourceReader
     table: OfflineTable
+    others: tuple[SourceReader, ...] = ()  # of the sources beside the first, which a transform may have
     spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
 
 
@@ -126,7 +127,7 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, ahead: Ahead) -> Mat
     now = ahead.now
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
-        return _nothing(run, base)
+        return nothing_new(run, base)
     view, columns = typed_view(run)
     known = {} if base is None else base.parts
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
@@ -136,16 +137,22 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, ahead: Ahead) -> Mat
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
     rows = prepared.rows
     if base is not None and increment.repeats:
-        whole, lost = _after_overlap(run, prepared, increment, _left_out(base, view))
+        whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
         rows = FrameRows(whole, run.view.keys)
         covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
-        return _nothing(run, base)
-    number = _write(run, rows, covered, None if increment.repeats else base)
+        return nothing_new(run, base)
+    number = write_rows(run, rows, covered, None if increment.repeats else base)
+    return made_of(run, prepared, covered, ("rebuild" if base is None else "append", number))
+
+
+def made_of(run: Run, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
+    """Return what was done: an action, which made a version of the table."""
+    action, number = done
     return Materialized(
-        view=view.name,
+        view=run.view.name,
         version=run.version,
-        action="rebuild" if base is None else "append",
+        action=action,
         rows_read=prepared.rows_read,
         rows_written=prepared.rows.height,
         table_version=number,
@@ -164,16 +171,16 @@ def refuse_failed(checks: Sequence[CheckResult]) -> None:
         raise DataError(f"{failed[0].told}{more}", code="FC518", hint=hint)
 
 
-def _write(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
+def write_rows(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
     """Write rows in place of the table's (base None) or after them, and return the table's new version."""
     if base is None:
         return run.table.replace(rows, covered)
-    if left_out := _left_out(base, run.view):
+    if left_out := left_out_of(base, run.view):
         return run.table.replace(TableRows(run.table, run.view.keys, rows, left_out=left_out), covered)
     return run.table.append(rows, covered)
 
 
-def _left_out(base: Coverage, view: FeatureView) -> list[str]:
+def left_out_of(base: Coverage, view: FeatureView) -> list[str]:
     """Return the columns of the table that no feature of the view reads any more."""
     return sorted(base.inputs.keys() - {item.name for item in view.inputs})
 
@@ -189,7 +196,8 @@ def _adds_nothing(table: OfflineTable, rows: Rows, increment: Increment, base: C
     return rows.height == 0 and covered.dropped == base.dropped
 
 
-def _nothing(run: Run, coverage: Coverage) -> Materialized:
+def nothing_new(run: Run, coverage: Coverage) -> Materialized:
+    """Return what was done where a table has all there is."""
     number = run.table.version()
     assert number is not None
     return Materialized(

@@ -33,6 +33,7 @@ class Coverage:
     columns: Mapping[str, str] = field(default_factory=dict)  # the source's columns and their types, as read
     rebuild_id: str = ""
     since: datetime | None = None
+    watermarks: Mapping[str, datetime] = field(default_factory=dict)  # of a transform's sources, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -342,6 +342,8 @@ class Model:
 class FeatureTest:
     """A unit test of a view: rows of its source in, values of its features out, one `expect` for each spine row.
 
+    `others` are the rows of a transform's other sources, by their names.
+
     Values are as written: numbers, texts, true, false, None; times are ISO texts. `expect` names only the columns
     that it compares.
     """
@@ -352,6 +354,7 @@ class FeatureTest:
     spine: tuple[Mapping[str, object], ...]
     expect: tuple[Mapping[str, object], ...]
     place: Place
+    others: Mapping[str, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,7 +230,7 @@ class FeatureTestShape(Shape):
     name: Text = Field(description="What holds, as a sentence.")
     rows: TestRows = Field(
         description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay."
-        " A model whose views read several sources needs a mapping: each source's name and its rows."
+        " A transform or a model that reads several sources needs a mapping: each source's name and its rows."
     )
     spine: Some[PlainData] = Field(
         description="The questions: the entity's keys and a `time` each. Of a model: the columns of its spine that it "

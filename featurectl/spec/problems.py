@@ -349,6 +349,21 @@ CODES: Final[Mapping[str, Code]] = {
         "A manifest pins versions of views and tables, the spine and the definition of its model. The message says "
         "which of them is gone or has changed; where only the spine has moved, --spine says where it is.",
     ),
+    "FC521": Code(
+        "a transform fails",
+        "The Python function of a feature view raised an error; the message names the file, the line and what it said. "
+        "The file runs by itself: it can import what is installed, not other files of the repository.",
+    ),
+    "FC522": Code(
+        "a transform returns something else than its view declares",
+        "It returns a Polars LazyFrame or DataFrame with the keys, `event_time`, `available_at` and the declared "
+        "features in their types; keys and clocks are never null. Other columns are left out.",
+    ),
+    "FC523": Code(
+        "a transform looks ahead",
+        "What an entity had at an instant changed when rows were there that came later, so a training set would know "
+        "more than a prediction. Each row of the result is made of rows that were available at its `available_at`.",
+    ),
     # Stores
     "FC601": Code(
         "the registry can't be reached",

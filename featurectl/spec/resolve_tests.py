@@ -16,6 +16,7 @@ from featurectl.spec.node import Fields, Items
 from featurectl.spec.resolve_model import feature_names
 from featurectl.spec.tested_model import given_types, needed_columns, tested_sources, training_types, view_sources
 from featurectl.spec.tested_values import Rows, check_time, check_value, mappings, values_of
+from featurectl.spec.transformed import transform_sources
 from featurectl.units import counted
 
 TIME: Final = "time"
@@ -33,8 +34,8 @@ def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | M
 
 
 def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> FeatureTest:
-    source = view.source
-    read = _Read(what=f'feature view "{view.name}"', alone=source, sources={source.name: source})
+    source, sources = view.source, {source.name: source for source in transform_sources(view)}
+    read = _Read(what=f'feature view "{view.name}"', alone=source if len(sources) == 1 else None, sources=sources)
     rows = _rows(shape, read, declared)
     _check_view_spine(shape, view, declared)
     _check_lengths(shape, declared)
@@ -48,6 +49,7 @@ def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -
         spine=values_of(mappings(shape, "spine"), dict(view.entity.keys) if view.entity else {}),
         expect=values_of(mappings(shape, "expect"), types),
         place=shape.fields.head,
+        others={name: some for name, some in rows.items() if name != source.name},
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from featurectl.dtypes import TIMESTAMP, UNKNOWN
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, tell
@@ -21,6 +20,7 @@ from featurectl.spec.resolve_checks import resolve_checks
 from featurectl.spec.resolve_source import freshness_of
 from featurectl.spec.scope import Part, bare_column
 from featurectl.spec.transform import resolve_transform
+from featurectl.spec.transformed import result_columns
 from featurectl.spec.typing_source import row_columns
 from featurectl.spec.typing_view import check_view
 from featurectl.spec.values import is_reserved
@@ -35,7 +35,6 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     source = sources[0]
     _check_kind(shape, source, declared)
     _check_retention(shape, declared)
-    _note_later(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
     if source is None:
         return None
@@ -64,10 +63,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
 
 def _row_columns(view: FeatureView) -> Mapping[str, str] | None:
     """Return the columns of a view's rows, which its checks may name: those of its source, or of its transform."""
-    if view.kind != "transform":
-        return row_columns(view.source)
-    clocks = dict.fromkeys(("event_time", "available_at"), TIMESTAMP)
-    return {**view.key_types, **clocks, **{f.name: f.dtype or UNKNOWN for f in view.features}}
+    return row_columns(view.source) if view.kind != "transform" else result_columns(view)
 
 
 def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Source | None], Entity | None, bool]:
@@ -108,12 +104,6 @@ def _check_retention(shape: FeatureViewShape, declared: Declared) -> None:
         declared.report.error("FC104", message, shape.fields.place("retention"))
 
 
-def _note_later(shape: FeatureViewShape, declared: Declared) -> None:
-    keys = shape.fields.keys
-    if "transform" in keys:
-        declared.not_run("transforms are", keys["transform"].place)
-
-
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:
     """Return every key of the entity with its column of the source."""
     if entity is None:
@@ -148,7 +138,10 @@ def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declar
         declared.report.error(
             "FC103", f'no "type" in {shape.called(shape.fields)}: a transform\'s needs it', node.span.place
         )
-    text = shape.expr if shape.expr is not None else bare_column(name).text
+    if transform and shape.expr is not None:
+        message = "a transform returns its features as they are: this belongs into the function"
+        declared.report.error("FC107", message, node.span.place)
+    text = shape.expr if shape.expr is not None and not transform else bare_column(name).text
     column = stored.keep(name, text, node)
     head = shape.fields.scalar("name") or node
     stored.places.setdefault(("feature", name), head)

@@ -16,13 +16,14 @@ from featurectl.spec.definition import (
     RequestInput,
     Source,
 )
+from featurectl.spec.transformed import transform_sources
 from featurectl.spec.typing_source import row_columns
 
 
 def view_sources(model: Model, views: Mapping[str, FeatureView]) -> dict[str, Source]:
     """Return the sources of the views that a model reads, by name, in the order of its features."""
     names = dict.fromkeys(item.view for item in model.inputs if isinstance(item, FeatureInput))
-    return {views[name].source.name: views[name].source for name in names}
+    return {source.name: source for name in names for source in transform_sources(views[name])}
 
 
 def tested_sources(model: Model, views: Mapping[str, FeatureView]) -> dict[str, Source]:

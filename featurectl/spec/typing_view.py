@@ -10,6 +10,7 @@ from featurectl.dtypes import FLOAT64, INT64, SCALARS, TIMESTAMP, UNKNOWN
 from featurectl.spec.aggregates import result_type, takes_words
 from featurectl.spec.definition import Derived, Feature, FeatureView, NamedExpression
 from featurectl.spec.scope import Issue, Scope
+from featurectl.spec.transformed import result_columns
 from featurectl.spec.typing_source import row_columns, type_source_once
 
 ASOF: Final = "asof"
@@ -21,9 +22,10 @@ def check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[Fe
     The source's own issues are not repeated.
     """
     source = type_source_once(view.source, columns)
-    if view.kind == "transform":
-        return _with_derived(replace(view, source=source), view.features, Scope(None))
-    scope = Scope(row_columns(source))
+    if view.transform is not None:
+        others = tuple(type_source_once(other, other.columns) for other in view.transform.others)
+        view = replace(view, transform=replace(view.transform, others=others))
+    scope = Scope(row_columns(source) if view.transform is None else result_columns(view))
     _check_keys(view, scope)
     where = view.where
     if where is not None:

@@ -168,7 +168,6 @@ NOT_RUN = [
     ("alerts are", "models:", ALERTS := "alerts: [{name: a, when: psi > 0.2 in 5m, severity: info, notify: [ops]}]\n"
      "notifiers: [{name: ops, email: a@example.com}]\nmodels:"),
     ("notifiers are", "models:", ALERTS),
-    ("transforms are", "features: [amount]", "transform: t.py:f, features: [{name: amount, type: float64}]"),
 ]  # fmt: skip
 
 

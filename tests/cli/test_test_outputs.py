@@ -157,7 +157,7 @@ def test_junit_counts_what_fails_and_what_can_not_be_run(below, capsys):
     assert [suite.get("file") for suite in top] == ["repo/tests/a.yaml", "repo/tests/b.yaml"]
     assert all(float(case.get("time")) >= 0 for case in top.iter("testcase"))
     error = top.find(".//error")
-    assert error.get("type") == "FC402"
+    assert error.get("type") == "FC521"
     failure = top.find(".//testcase[@name='the mean of <three> \"delays\" & 日本']/failure")
     assert failure.get("message").endswith(" (and 2 more)")
     assert failure.text.startswith("repo/tests/b.yaml:2:11\n   row  column")

@@ -10,7 +10,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.feature_tests.results import Cell
 from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
 from featurectl.feature_tests.tables import TypedViews, source_rows
-from featurectl.spec.definition import FeatureTest, Transform
+from featurectl.spec.definition import FeatureTest
 from featurectl.spec.place import Place
 from tests.definitions import ARRIVALS, DELAYS
 from tests.spec.repository import BASE, load
@@ -57,18 +57,6 @@ def test_a_test_that_can_not_be_run_does_not_end_the_others():
     assert [(result.name, result.passed) for result in results] == [("a", False), ("b", True)]
     assert results[0].error.code == "FC504"
     assert results[0].cells == ()
-
-
-@pytest.mark.parametrize(
-    ("part", "told"),
-    [
-        ({"transform": Transform(path="a.py", function="f", text="")}, "its transform"),
-    ],
-)
-def test_a_view_that_this_version_does_not_run_is_not_tested(part, told):
-    (result,) = run_feature_tests(PolarsEngine(1), [a_test(view=replace(DELAYS, **part))])
-    assert result.error.code == "FC402"
-    assert f"feature view delays can't be run: {told}" in result.error.message
 
 
 def test_every_value_that_is_compared_is_told():

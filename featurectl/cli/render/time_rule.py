@@ -20,6 +20,9 @@ def render_time_rules(views: Iterable[FeatureView]) -> str:
 
 def time_rule(view: FeatureView) -> str:
     """Return which rows a view's value at t is made of, and when a row counts as known."""
+    if view.transform is not None:
+        since = "" if view.ttl_us is None else f"t - {format_duration(view.ttl_us)} <= "
+        return f"the latest row of {view.transform.function} with {since}event_time <= t and available_at <= t"
     if view.source.static:
         return "the row of the key, true and known at every t"
     known = _known(view.source)

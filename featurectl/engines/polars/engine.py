@@ -8,12 +8,14 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Piece, Prepared, Table
+from featurectl.engines.base import Given, Looked, Piece, Prepared, Table
+from featurectl.engines.polars.given import given_rows, look_at
 from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
+from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.memory import free_memory
-from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition import FeatureView, Source
 
 _OTHER_COLUMNS: Final = 3  # event_time, available_at, tie_order
 _BYTES: Final = 10  # of a value, more or less
@@ -39,6 +41,14 @@ class PolarsEngine:
         return prepare_rows(
             pieces, view, seen, None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
         )
+
+    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> Looked:
+        """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
+        return look_at(pieces, source, room)
+
+    def transform(self, view: FeatureView, given: Sequence[Given]) -> pl.LazyFrame:
+        """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
+        return run_transform(view, [given_rows(item) for item in given]).lazy()
 
     def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""

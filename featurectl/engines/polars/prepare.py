@@ -137,7 +137,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
             if piece.fresh and piece.after is not None:
                 late = _count(batch, pl.col(AVAILABLE) <= piece.after)
                 tally.dropped.update({_TOO_LATE: late} if late else {})
-            frame = batch.filter(_wanted(piece))
+            frame = batch.filter(wanted_rows(piece))
             tally.read += frame.height
             frame = _fitted(frame, schema)
             for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
@@ -219,7 +219,7 @@ def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
     frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
     for piece in seen:
-        known = clocked(piece.scan, source).filter(_wanted(piece)).select(key).unique().collect()
+        known = clocked(piece.scan, source).filter(wanted_rows(piece)).select(key).unique().collect()
         frame = frame.join(known, on=key, how="anti", nulls_equal=False, maintain_order="left")
     return frame
 
@@ -256,7 +256,7 @@ def _in_range(piece: Piece) -> list[pl.Expr]:
     return ends
 
 
-def _wanted(piece: Piece) -> pl.Expr:
+def wanted_rows(piece: Piece) -> pl.Expr:
     """Return which rows are of the piece; those without availability are, so that they can be counted."""
     available = pl.col(AVAILABLE)
     wanted = available <= piece.until

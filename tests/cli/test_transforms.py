@@ -1,0 +1,122 @@
+"""Python transforms by the command line: registered with their text, computed, pushed, read, joined."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize.transform import materialize_transform
+from featurectl.materialize.view import Run
+from featurectl.open import open_workspace
+from featurectl.spec.definition_json import load_view
+from featurectl.training.bind import view_table
+from tests.cli.shop import write_shop
+
+CODE = """import polars as pl
+
+
+def running(orders):
+    known = orders.sort("available_at")
+    return known.with_columns(total=pl.col("amount").cum_sum().over("customer"))
+"""
+VIEW = """
+  - name: sums
+    entity: customer
+    source: orders
+    transform: "code/running.py:running"
+    lookback: 400d
+    features: [{name: total, type: float64}]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    """A repository with a transform, applied, as the current folder."""
+    monkeypatch.chdir(write_shop(tmp_path))
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "running.py").write_text(CODE)
+    with (tmp_path / "views.yaml").open("a") as file:
+        file.write(VIEW.lstrip("\n"))
+    assert main(["plan", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "  sums        the latest row of running with event_time <= t and available_at <= t\n" in out
+    assert main(["apply", "--auto-approve"]) == 0
+    assert "FC402" not in capsys.readouterr().err
+    return tmp_path
+
+
+def run(capsys, *words, exit_code=0):
+    capsys.readouterr()
+    assert main([*words, "-q", "-o", "json"]) == exit_code
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def materialized(capsys, *words):
+    (view,) = run(capsys, "materialize", "sums", *words)["views"]
+    return view["action"], view["rows_read"]
+
+
+def total(capsys, customer, *words):
+    return run(capsys, "get", "sums", f"customer={customer}", *words)["features"]["total"]["value"]
+
+
+def test_it_is_computed_once_and_then_with_what_is_new(shop, capsys):
+    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("rebuild", 2)
+    assert (total(capsys, "ana"), total(capsys, "ben")) == (10.5, 4.0)
+    assert materialized(capsys, "--as-of", "2026-01-06T12:00:01Z") == ("nothing", 0)
+    with (shop / "orders.csv").open("a") as file:
+        file.write("ben,2026-01-07,2026-01-07T11:00:00Z,0.5\n")
+    planned = run(capsys, "materialize", "sums", "--dry-run")["views"][0]
+    assert planned["action"] == "rebuild"  # the file changed in place
+    assert materialized(capsys) == ("rebuild", 4)
+    assert (total(capsys, "ana"), total(capsys, "ben")) == (12.0, 4.5)
+    assert run(capsys, "materialize", "sums", "--dry-run")["views"][0]["action"] == "nothing"
+
+
+def test_a_training_set_takes_what_was_known_at_each_moment(shop, capsys):
+    assert main(["materialize", "sums", "-q"]) == 0
+    spine = "customer,event_time\nana,2026-01-06T10:00:00Z\nana,2026-01-07T10:00:00Z\nzoe,2026-01-07T10:00:00Z\n"
+    (shop / "spine.csv").write_text(spine)
+    words = ["--spine", "spine.csv", "--features", "sums:total", "--out", "made.parquet"]
+    run(capsys, "training-set", *words)
+    assert pl.read_parquet(shop / "made.parquet")["total"].to_list() == [10.5, 12.0, None]
+
+
+def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
+    (shop / "code" / "running.py").write_text(CODE.replace("cum_sum()", "cum_max()"))
+    assert materialized(capsys) == ("rebuild", 3)
+    assert total(capsys, "ana") == 12.0
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert materialized(capsys) == ("rebuild", 3)
+    assert total(capsys, "ana") == 10.5
+    with open_workspace(shop, None, None) as workspace:
+        first = next(o for o in workspace.state().objects if (o.name, o.version) == ("sums", 1))
+        view = load_view(first.definition)
+        table = view_table(workspace.offline(), view, 1)
+        job = Run(view=view, version=1, reader=workspace.source(view.source), table=table)
+        materialize_transform(PolarsEngine(1), job, workspace.now, full=True)
+    assert sorted(table.read()["total"].to_list()) == [4.0, 10.5, 12.0]
+
+
+def test_a_function_that_fails_leaves_the_table_and_exits_1_without_a_traceback(shop, capsys):
+    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("rebuild", 2)
+    (shop / "code" / "running.py").write_text(CODE.replace('"amount"', '"amuont"'))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["materialize", "sums"]) == 1
+    err = capsys.readouterr().err
+    assert "error[FC521]: code/running.py:4: running failed: ColumnNotFoundError: unable to find column" in err
+    assert "Traceback" not in err
+    assert list(shop.rglob("crash-*")) == []
+    assert main(["materialize", "sums", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_range_of_a_transform_is_refused(shop, capsys):
+    capsys.readouterr()
+    assert main(["materialize", "sums", "--since", "2026-01-01"]) == 64
+    assert "sums is of a transform, which has no range" in capsys.readouterr().err

@@ -1,0 +1,131 @@
+"""Python transforms: any sequence of runs gives the table of one run, and errors name the line of the user's code."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize.transform import materialize_transform
+from featurectl.materialize.view import Run
+from featurectl.offline.delta import DeltaStore
+from featurectl.sources.open import open_source
+from featurectl.spec.definition import Entity, Feature, FeatureView, NamedExpression, Source, Transform
+from featurectl.spec.scope import bare_column
+from featurectl.spec.typing_view import check_view
+from featurectl.units import HOUR_US
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+COLUMNS = {"k": "string", "v": "int64", "at": "timestamp", "seen": "timestamp"}
+KNOWN = Source(
+    name="known", format="parquet", path="known/*.parquet", event_time="at", available_at="seen", columns=COLUMNS
+)
+DELAYED = replace(KNOWN, name="delayed", path="delayed/*.parquet", available_at=None, delay_us=HOUR_US)
+STATIC = Source(name="facts", format="parquet", path="facts.parquet", columns={"k": "string", "size": "int64"})
+
+# The sum of what became available in the last four hours, or happened in the four hours before, whenever a row comes.
+RECENT = '''
+from datetime import timedelta
+
+import polars as pl
+
+
+def recent(known, delayed, facts):
+    """What was known when a row came, of either source."""
+    rows = pl.concat([one.select("k", "v", "event_time", "available_at") for one in (known, delayed)])
+    moments = rows.select("k", "event_time", "available_at").unique()
+    met = moments.join(rows, on="k", suffix="_of").filter(pl.col("available_at_of") <= pl.col("available_at"))
+    near = pl.col("CLOCK_of") > pl.col("CLOCK") - timedelta(hours=4)
+    found = met.filter(near).group_by("k", "event_time", "available_at").agg(x=pl.col("v").sum(), n=pl.len())
+    sized = moments.join(found, on=["k", "event_time", "available_at"]).join(facts, on="k", how="left")
+    waiting = pl.when(pl.col("x") % 3 == 0).then(timedelta(hours=2)).otherwise(timedelta())
+    return sized.with_columns(pl.col("available_at") + waiting)
+'''
+
+
+def at(hour):
+    return T0 + timedelta(hours=hour)
+
+
+def a_view(text=RECENT, function="recent", others=(DELAYED, STATIC), lookback_h=None, types=None, **more):
+    types = types or {"x": "int64", "n": "int64", "size": "int64"}
+    lookback_us = None if lookback_h is None else lookback_h * HOUR_US
+    view = FeatureView(
+        name="made",
+        kind="transform",
+        entity=Entity(name="key", keys={"k": "string"}),
+        source=KNOWN,
+        join={"k": "k"},
+        where=None,
+        inputs=tuple(NamedExpression(name=name, expression=bare_column(name)) for name in types),
+        features=tuple(Feature(name=name, op="latest", column=name, dtype=dtype) for name, dtype in types.items()),
+        transform=Transform(
+            path="transforms/made.py", function=function, text=text, lookback_us=lookback_us, others=others
+        ),
+        **more,
+    )
+    typed, issues = check_view(view, view.source.columns)
+    assert issues == []
+    return typed
+
+
+def write(root, folder, name, rows):
+    """(key, value, event hour, available hour) each, as one file."""
+    (root / folder).mkdir(exist_ok=True)
+    data = [(k, v, at(event), at(seen)) for k, v, event, seen in rows]
+    schema = {"k": pl.String, "v": pl.Int64, "at": INSTANT, "seen": INSTANT}
+    pl.DataFrame(data, schema=schema, orient="row").write_parquet(root / folder / name)
+
+
+def write_facts(root, **sizes):
+    pl.DataFrame({"k": list(sizes), "size": list(sizes.values())}).write_parquet(root / "facts.parquet")
+
+
+def run(root, view, hour=99, offline="offline", full=False):
+    table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
+    first, *others = [open_source(source, root) for source in (view.source, *view.transform.others)]
+    job = Run(view=view, version=1, reader=first, others=tuple(others), table=table)
+    return materialize_transform(PolarsEngine(1), job, at(hour), full=full), table
+
+
+def some_rows(chance, hour, known):
+    """Rows that may be read from an hour on, where a source has `available_at`; late ones and ones of the future."""
+    rows = []
+    for _ in range(chance.randrange(5)):
+        event = hour + chance.randrange(-12, 3)
+        seen = hour + chance.choice([0.01, 0.02, 0.5, 1, 5])
+        rows.append((chance.choice("abc"), chance.randrange(100), event, seen if known else event))
+    return rows
+
+
+@pytest.mark.parametrize("clock", ["available_at", "event_time"])
+@pytest.mark.parametrize("lookback_h", [None, 6, 9])
+def test_any_sequence_of_runs_gives_the_table_of_one_run(clock, lookback_h, tmp_path):
+    view = a_view(RECENT.replace("CLOCK", clock), lookback_h=lookback_h)
+    appended = set()
+    for seed in range(6):
+        chance, root, hour = random.Random(seed), tmp_path / str(seed), 0.0
+        root.mkdir()
+        write_facts(root, a=1, b=2)
+        write(root, "known", "0.parquet", [("a", 5, -3, -2)])
+        write(root, "delayed", "0.parquet", [("b", 7, -3, -3)])
+        for step in range(1, 7):
+            for folder in ("known", "delayed"):
+                if chance.random() < 0.6:
+                    write(root, folder, f"{step}.parquet", some_rows(chance, hour, folder == "known"))
+            if chance.random() < 0.1:
+                write_facts(root, a=1, b=step)
+            hour += chance.choice([0, 0.25, 1, 3])
+            made, table = run(root, view, hour)
+            appended.add(made.action)
+            whole = run(root, view, hour, offline=f"whole{step}")[1]
+            order = [*whole.read().columns]
+            got, expected = table.read().sort(order), whole.read().sort(order)
+            assert got.equals(expected), f"seed {seed}, step {step}, hour {hour}"
+            assert table.coverage().watermark == whole.coverage().watermark
+    assert appended == ({"rebuild", "nothing"} if lookback_h is None else {"rebuild", "append", "nothing"})
