@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from featurectl.materialize.view import Materialized, Run
     from featurectl.open import Workspace
     from featurectl.push import PushResult
-    from featurectl.registry.state import ObjectVersion
+    from featurectl.registry.base import Pin
+    from featurectl.registry.state import ObjectVersion, State
+
+_VACUUM_EVERY: Final = 8  # versions
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))
             asked = _range(chosen, since, until)
-            work = _Work(call, workspace, NaiveClocks(call, workspace), asked, full, not no_online)
+            work = _Work(call, workspace, state, NaiveClocks(call, workspace), asked, full, not no_online)
             if dry_run:
                 planned = [_plan(work, item) for item in chosen]
                 return Outcome(text=render_planned(planned), result={"views": [planned_json(p) for p in planned]})
@@ -78,6 +81,7 @@ class _Work:
 
     call: Call
     workspace: Workspace
+    state: State
     clocks: NaiveClocks
     asked: Range | None
     full: bool
@@ -181,7 +185,23 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     if asked is not None and before is not None and made.action != "rebuild":
         made = backfill_view(engine, run, asked)
     expired = expire_rows(run, now)
+    _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     return made if expired is None else replace(made, table_version=expired)
+
+
+def _vacuum(work: _Work, run: Run, *, rewritten: bool) -> None:
+    """Remove files that nothing needs any more: after a rewrite, else now and then, for compactions leave some too."""
+    if not rewritten and (run.table.version() or 0) % _VACUUM_EVERY:
+        return
+    label = f"{run.view.name}@{run.version}"
+    trained = {m.table_versions[label] for m in work.state.model_versions if label in m.table_versions}
+    registry = work.workspace.registry()
+    pinned = {p.table_version for p in registry.read_pins(work.workspace.project) if _label(p) == label}
+    run.table.vacuum(trained | pinned)
+
+
+def _label(pin: Pin) -> str:
+    return f"{pin.view}@{pin.version}"
 
 
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:

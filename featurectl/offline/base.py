@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -70,6 +70,9 @@ class OfflineTable(Protocol):
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""
+
+    def vacuum(self, kept: Collection[int]) -> int:
+        """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""

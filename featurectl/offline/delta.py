@@ -1,7 +1,6 @@
 """Offline tables as Delta Lake tables: one per view version, below `<location>/<project>/<view>/v<N>`.
 
-Every table stays at protocol (1, 2), so that any reader of Delta or Parquet can open it. Nothing is ever vacuumed:
-older versions stay readable for the manifests that name them.
+Every table stays at protocol (1, 2), so that any reader of Delta or Parquet can open it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +17,7 @@ from functools import partial
 from typing import Final, Literal
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
@@ -36,6 +35,9 @@ from featurectl.spec.environment import shown_location
 _METADATA: Final = "featurectl"  # the key of our part in a commit
 _ROWS_PER_BUCKET: Final = 4_000_000
 _FILES_PER_BUCKET: Final = 16
+_VACUUM_HOURS: Final = 7 * 24
+# The log is never cut: versions that model versions and manifests name are found by it.
+_HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 _Mode = Literal["append", "overwrite"]
 
 
@@ -44,13 +46,15 @@ class DeltaStore:
     """The tables of a project in a folder, or in an object store by URL (`s3://`, `gs://`, `az://`).
 
     `rows_per_bucket` decides how many buckets a table gets at its first write or a rebuild; a bucket with more than
-    `files_per_bucket` files is compacted at the next append. `shown` is what errors call the location.
+    `files_per_bucket` files becomes one at the next append. A vacuum leaves what was removed less than `vacuum_hours`
+    ago. `shown` is what errors call the location.
     """
 
     location: str
     project: str
     rows_per_bucket: int = _ROWS_PER_BUCKET
     files_per_bucket: int = _FILES_PER_BUCKET
+    vacuum_hours: int = _VACUUM_HOURS
     shown: str = ""
 
     def table(self, view: str, version: int, keys: Mapping[str, str]) -> ViewTable:
@@ -143,6 +147,28 @@ class ViewTable:
         if table is None:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket)
+
+    def vacuum(self, kept: Collection[int]) -> int:
+        """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
+
+        Files that a run left which never came to its commit go with them. The log stays whole: every version that has
+        its files can be opened.
+        """
+        table = self._open()
+        if table is None:
+            return 0
+        known = [version for version in sorted(set(kept)) if version <= table.version()]
+        vacuum = partial(
+            table.vacuum,
+            retention_hours=self.store.vacuum_hours,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=known or None,
+            post_commithook_properties=_HOOKS,
+        )
+        with self._failures("cleaned up"):
+            # Nothing is committed where there is nothing to remove.
+            return len(vacuum(dry_run=False)) if vacuum(dry_run=True) else 0
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of so many buckets, sorted, whatever number of them the newest version has."""
@@ -244,11 +270,19 @@ class ViewTable:
         if table is None:
             added = [action for action in actions if isinstance(action, AddAction)]
             create_table_with_add_actions(
-                self.location, columns, added, mode="error", partition_by=[BUCKET], commit_properties=properties
+                self.location,
+                columns,
+                added,
+                mode="error",
+                partition_by=[BUCKET],
+                commit_properties=properties,
+                post_commithook_properties=_HOOKS,
             )
             number = 0
         else:
-            table.create_write_transaction(actions, mode, columns, [BUCKET], commit_properties=properties)
+            table.create_write_transaction(
+                actions, mode, columns, [BUCKET], commit_properties=properties, post_commithook_properties=_HOOKS
+            )
             number = table.version() + 1  # it would have failed had another run come before
         self._seen = (number,)
         return number

@@ -46,6 +46,16 @@ class Lock:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A version of the offline table of `view`@`version` that must stay readable, and for what."""
+
+    view: str
+    version: int
+    table_version: int
+    holder: str
+
+
 def lock_holder(who: str, command: str) -> str:
     """Return this process as the holder of a lock: "ana@host, pid 4711, featurectl apply"."""
     return f"{who}, pid {os.getpid()}, {command}"
@@ -85,6 +95,12 @@ class Registry(Protocol):
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""
+
+    def write_pins(self, project: str, pins: Sequence[Pin]) -> None:
+        """Keep versions of offline tables from being vacuumed."""
+
+    def read_pins(self, project: str) -> Sequence[Pin]:
+        """Return what is kept."""
 
     def close(self) -> None:
         """Give back connections."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 from featurectl.errors import StoreError, UsageError
 from featurectl.registry import tables
 
-KNOWN: Final = ("0001", "0002")  # the steps in migrations/versions, oldest first; a test compares them
+KNOWN: Final = ("0001", "0002", "0003")  # the steps in migrations/versions, oldest first; a test compares them
 HEAD: Final = KNOWN[-1]
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's

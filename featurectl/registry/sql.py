@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspe
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError, UsageError
 from featurectl.registry import tables
-from featurectl.registry.base import Change, HistoryEntry, Lock
+from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
+from featurectl.registry.pins import insert_pins, load_pins
 from featurectl.registry.rows import (
     history_row,
     load_history,
@@ -163,6 +164,16 @@ class SqlRegistry:
             known = [column for column in table.columns if column.name in there]  # reading upgrades no schema
             query = select(*known).where(table.c.project == project).order_by(table.c.serial.desc())
             return tuple(load_history(dict(row)) for row in connection.execute(query).mappings())
+
+    def write_pins(self, project: str, pins: Sequence[Pin]) -> None:
+        """Keep versions of offline tables from being vacuumed; the project's serial stays."""
+        with self._database.writing() as connection:
+            insert_pins(connection, project, pins)
+
+    def read_pins(self, project: str) -> Sequence[Pin]:
+        """Return what is kept."""
+        with self._database.reading() as connection:
+            return () if connection is None else load_pins(connection, project)
 
     def close(self) -> None:
         """Give back connections."""

@@ -79,3 +79,14 @@ locks = Table(
     Column("since", Text, nullable=False, server_default=""),
     Column("expires_at", Text, nullable=False),
 )
+
+# One row a version of an offline table that a manifest names; `holder` says which.
+pins = Table(
+    "pins",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("view", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("table_version", Integer, primary_key=True),
+    Column("holder", Text, primary_key=True),
+)

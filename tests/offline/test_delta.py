@@ -299,3 +299,33 @@ def test_polars_and_duckdb_read_the_tables(tmp_path):
         0,
         len(list((tmp_path / "flights/delays/v1").glob("bucket=*"))),
     )
+
+
+def test_a_vacuum_removes_what_no_version_needs_but_those_that_are_kept(tmp_path):
+    table = open_table(tmp_path, vacuum_hours=0)
+    frames = [table_rows(10 + i, start=100 * i) for i in range(4)]
+    for frame in frames:
+        table.replace(FrameRows(frame, KEYS), EMPTY)
+    orphan = tmp_path / "flights" / "delays" / "v1" / "bucket=0" / "part-of-a-run-that-was-ended-0.parquet"
+    orphan.write_bytes(b"PAR1")
+    assert table.vacuum([1, 99]) == 3  # of versions 0 and 2, and the one that was never committed
+    assert not orphan.exists()
+    assert_frame_equal(table.read(), as_table(frames[3]))
+    assert_frame_equal(table.read(version=1), as_table(frames[1]))
+    with pytest.raises(StoreError):
+        table.read(version=0)
+    newest = table.version()
+    assert table.vacuum([1]) == 0
+    assert table.version() == newest
+    assert (table.coverage(), table.buckets()) == (EMPTY, 1)
+    table.append(FrameRows(table_rows(5, start=900), KEYS), EMPTY)
+    assert table.statistics().rows == 18
+
+
+def test_what_was_removed_in_the_last_week_is_left(tmp_path):
+    table = open_table(tmp_path)
+    table.replace(FrameRows(table_rows(10), KEYS), EMPTY)
+    table.replace(FrameRows(table_rows(11), KEYS), EMPTY)
+    assert table.vacuum([]) == 0
+    assert table.read(version=0).height == 10
+    assert open_table(tmp_path / "nothing").vacuum([]) == 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from featurectl.errors import TryAgainError, UsageError
-from featurectl.registry.base import Change, HistoryEntry
+from featurectl.registry.base import Change, HistoryEntry, Pin
 from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion, State
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -207,3 +207,17 @@ def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registr
     came = race(open_registry, 4, lambda registry, n: registry.write_model_version("flights", MODEL, []))
     assert sorted(c.version for c in came) == [1, 2, 3, 4]
     assert open_registry().load_state("flights").serial == 4
+
+
+def test_pins_are_kept_once_and_by_project(registry):
+    pins = [
+        Pin(view="delays", version=1, table_version=7, holder="a"),
+        Pin(view="delays", version=1, table_version=7, holder="b"),
+    ]
+    assert registry.read_pins("flights") == ()
+    registry.write_pins("flights", pins[:1])
+    registry.write_pins("flights", pins)
+    registry.write_pins("other", [])
+    assert registry.read_pins("flights") == tuple(pins)
+    assert registry.read_pins("other") == ()
+    assert registry.load_state("flights").serial == 0

@@ -1,0 +1,30 @@
+"""Table versions that somebody may ask for again: no vacuum removes a file of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, inspect, select
+
+from featurectl.registry import tables
+from featurectl.registry.base import Pin
+from featurectl.registry.dialect import insert_new
+
+
+def insert_pins(connection: Connection, project: str, pins: Sequence[Pin]) -> None:
+    """Write pins; one that is there already stays as it is."""
+    for pin in pins:
+        row = {"view": pin.view, "version": pin.version, "table_version": pin.table_version, "holder": pin.holder}
+        insert_new(connection, tables.pins, {"project": project, **row})
+
+
+def load_pins(connection: Connection, project: str) -> tuple[Pin, ...]:
+    """Return a project's pins; none in a registry that is older than the table, for reading upgrades no schema."""
+    table = tables.pins
+    if not inspect(connection).has_table(table.name):
+        return ()
+    query = select(table).where(table.c.project == project).order_by(*table.primary_key.columns)
+    return tuple(
+        Pin(view=row["view"], version=row["version"], table_version=row["table_version"], holder=row["holder"])
+        for row in connection.execute(query).mappings()
+    )
