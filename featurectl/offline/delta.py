@@ -26,7 +26,7 @@ from featurectl.engines.base import Rows
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles
+from featurectl.offline.files import BUCKET, RunFiles, may_be_there
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import EVENT_TIME
@@ -167,8 +167,11 @@ class ViewTable:
             post_commithook_properties=_HOOKS,
         )
         with self._failures("cleaned up"):
-            # Nothing is committed where there is nothing to remove.
-            return len(vacuum(dry_run=False)) if vacuum(dry_run=True) else 0
+            # The log goes on naming files that were removed; nothing is committed where none of them is there.
+            listed = [path for path in vacuum(dry_run=True) if may_be_there(self.location, path)]
+            if listed:
+                vacuum(dry_run=False)
+            return len(listed)
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of so many buckets, sorted, whatever number of them the newest version has."""

@@ -85,6 +85,11 @@ class _File:
         return f"{self.location}/{self.path}"
 
 
+def may_be_there(location: str, path: str) -> bool:
+    """Return whether a file of a table is there; True in an object store, which is not asked."""
+    return "://" in location or (Path(location) / path).exists()
+
+
 def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:
     frame.write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
 
