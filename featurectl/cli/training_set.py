@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +14,13 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.errors import StoreError, UsageError
 from featurectl.units import counted, parse_instant, plural
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.engines.spill import SpillRoom
+    from featurectl.open import Workspace
     from featurectl.training.again import Manifest
     from featurectl.training.label import Target
     from featurectl.training.made import Made
@@ -116,8 +120,27 @@ def _run(call: Call, task: _Task) -> Outcome:
         made = make_training_set(engine, asked, spine, target, room)
         call.progress.done(f"joined {counted(len(asked.inputs), 'column')} of {counted(len(asked.views), 'view')}")
         clocks.tell()
-        manifest = write_with_manifest(made.frames, task.out, describe_training_set(made))
+        described = describe_training_set(made)
+        _pin(call, workspace, made, hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest())
+        manifest = write_with_manifest(made.frames, task.out, described)
     return _outcome(task, made, manifest)
+
+
+def _pin(call: Call, workspace: Workspace, made: Made, manifest: str) -> None:
+    """Keep the table versions that a manifest names from being vacuumed; say so when the registry can't be written."""
+    from featurectl.registry.base import Pin
+
+    holder = f"manifest {manifest[:16]}"
+    pins = [
+        Pin(view=bound.view.name, version=bound.version, table_version=bound.table_version, holder=holder)
+        for bound in made.asked.views.values()
+    ]
+    try:
+        workspace.registry().write_pins(workspace.project, pins)
+    except StoreError as error:
+        if not call.quiet:
+            what = "the table versions of the manifest are not pinned and may be vacuumed once they are a week old"
+            sys.stderr.write(f"warning: {what}: {error.message}\n")
 
 
 def _asked(task: _Task, stores: Stores) -> Asked:
