@@ -173,7 +173,9 @@ def _outcome(task: _Task, made: Made, manifest: dict[str, object]) -> Outcome:
     result = {"out": str(task.out), "manifest": manifest}
     if task.manifest is None:
         return Outcome(text=text, result=result)
-    difference = explain_difference(task.manifest, manifest)
+    file = manifest["file"]
+    assert isinstance(file, dict)
+    difference = explain_difference(task.manifest, file["sha256"])
     told = "the same bytes" if not difference else f"other bytes: {difference}"
     return Outcome(
         text=f"{text}; {told}", result={**result, "same_bytes": not difference}, exit_code=int(bool(difference))

@@ -13,6 +13,7 @@ from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.fingerprint import feature_fingerprints
+from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import load_model
 from featurectl.training.bind import bind_view, inputs_of, registered_view
 from featurectl.training.formats import format_of
@@ -21,19 +22,40 @@ from featurectl.training.label import Target, read_target
 from featurectl.training.manifest import SCHEMA_VERSION, library_versions
 from featurectl.training.request import Asked, Stores, TrainingRequest, served_views
 from featurectl.training.spine import FRAME, Cut, SpineRows
-from featurectl.units import format_count, parse_instant
+from featurectl.units import counted, format_count, parse_instant
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPin:
+    """What a manifest says of the source of a label over a horizon: until when it was known, a digest of the rows."""
+
+    source: str
+    watermark: datetime | None
+    rows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A manifest as it was read, with the request that it keeps."""
+    """A manifest as it was read.
+
+    `tables` maps views to (version, version of the offline table); `meanings` are the fingerprints of (view, feature).
+    """
 
     path: Path
-    document: Mapping[str, Any]
     request: TrainingRequest
+    model: Model | None
+    tables: Mapping[str, tuple[int, int]]
+    meanings: Mapping[tuple[str, str], str]
+    origin: str
+    rows: int
+    spine_sha256: str
+    label: LabelPin | None
+    libraries: Mapping[str, str]
+    file_format: str
+    file_sha256: str
 
 
 def load_manifest(path: Path, out: Path) -> Manifest:
@@ -43,22 +65,40 @@ def load_manifest(path: Path, out: Path) -> Manifest:
         UsageError: it is none that rows can be made from, or of another format.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        request = _request(document)
-        form = document["file"]["format"]
+        manifest = _manifest(path, json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         hint = "training-set writes NAME.manifest.json beside NAME"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
-    if form != format_of(out):
+    if manifest.file_format != format_of(out):
+        form = manifest.file_format
         raise UsageError(f"--out {out}: the manifest is of a file in {form}", hint=f"--out NAME.{form}")
-    return Manifest(path=path, document=document, request=request)
+    return manifest
+
+
+def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(document["schema_version"])
+    definition, spine, file = document["definition"], document["spine"], document["file"]
+    inputs = [item for item in document["inputs"] if item["kind"] == "feature"]
+    return Manifest(
+        path=path,
+        request=_request(document),
+        model=None if definition is None else load_model(definition),
+        tables=dict(_table(label, version) for label, version in document["tables"].items()),
+        meanings={(item["view"], item["feature"]): item["fingerprint"] for item in inputs},
+        origin=str(spine["origin"]),
+        rows=int(spine["rows"]),
+        spine_sha256=str(spine["sha256"]),
+        label=_label(document["label"] or {}),
+        libraries={str(name): str(version) for name, version in document["libraries"].items()},
+        file_format=str(file["format"]),
+        file_sha256=str(file["sha256"]),
+    )
 
 
 def _request(document: Mapping[str, Any]) -> TrainingRequest:
-    if document["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(document["schema_version"])
     spine, options = document["spine"], document["options"]
     pairs = [text.partition(":") for text in options["features"] or ()]
     since, until = (None if spine[key] is None else _instant(spine[key]) for key in ("since", "until"))
@@ -69,6 +109,18 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
         cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=int(spine["seed"])),
         as_served=bool(options["as_served"]),
     )
+
+
+def _table(label: str, version: object) -> tuple[str, tuple[int, int]]:
+    name, _, number = label.partition("@")
+    return name, (int(number), int(str(version)))
+
+
+def _label(told: Mapping[str, Any]) -> LabelPin | None:
+    if "horizon" not in told:
+        return None
+    watermark = None if told["watermark"] is None else _instant(told["watermark"])
+    return LabelPin(source=str(told["source"]), watermark=watermark, rows=str(told["source_rows"]))
 
 
 def _instant(text: str) -> datetime:
@@ -84,35 +136,32 @@ def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None)
     `spine` is where its spine lies now; None: where it lay.
 
     Raises:
+        UsageError: nobody but its reader knows where the spine is.
         DataError: FC520, a view version is registered no more, or a feature means something else by now.
     """
-    document, request = manifest.document, replace(manifest.request, spine=spine or manifest.request.spine)
-    if spine is None and document["spine"]["origin"] == FRAME:
+    if spine is None and manifest.origin == FRAME:
         raise UsageError("the spine was a frame in memory", hint="write it into a file: --spine FILE")
-    definition = document["definition"]
-    model = None if definition is None else load_model(definition)
-    views = {}
-    for label, version in document["tables"].items():
-        name, _, number = label.partition("@")
-        views[name] = _pinned(manifest, stores, (name, int(number)), int(version))
-    inputs = model.inputs if model else inputs_of(views, request.features)
-    asked = Asked(request=request, model=model, inputs=inputs, views=served_views(views, request))
-    for item in document["inputs"]:
-        if item["kind"] == "feature":
-            _check_meaning(manifest, views[item["view"]], item)
-    return asked
+    request = replace(manifest.request, spine=spine or manifest.request.spine)
+    views = {name: _pinned(manifest, stores, name, versions) for name, versions in manifest.tables.items()}
+    _check_meanings(manifest, views)
+    inputs = manifest.model.inputs if manifest.model else inputs_of(views, request.features)
+    return Asked(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
 
 
-def _pinned(manifest: Manifest, stores: Stores, view: tuple[str, int], version: int) -> BoundView:
-    bound = _told(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, *view)))
-    return replace(bound, table_version=version, lacking=frozenset(), pinned=True)
+def _pinned(manifest: Manifest, stores: Stores, name: str, versions: tuple[int, int]) -> BoundView:
+    version, table_version = versions
+    bound = _told(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, name, version)))
+    return replace(bound, table_version=table_version, lacking=frozenset(), pinned=True)
 
 
-def _check_meaning(manifest: Manifest, bound: BoundView, item: Mapping[str, Any]) -> None:
-    found = feature_fingerprints(bound.view).get(item["feature"])
-    if found != item["fingerprint"]:
-        what = "has no feature" if found is None else "has another meaning of"
-        raise _gone(manifest, f"{bound.label} {what} {item['feature']}")
+def _check_meanings(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
+    now = {name: feature_fingerprints(bound.view) for name, bound in views.items()}
+    for (view, feature), fingerprint in manifest.meanings.items():
+        found = now.get(view, {}).get(feature)
+        if found != fingerprint:
+            label = views[view].label if view in views else view
+            what = "has no feature" if found is None else "has another meaning of"
+            raise _gone(manifest, f"feature view {label} {what} {feature}")
 
 
 def _told(manifest: Manifest, ask: Callable[[], T]) -> T:
@@ -133,11 +182,10 @@ def check_same_spine(manifest: Manifest, spine: SpineRows) -> None:
     Raises:
         DataError: FC520, it has other rows.
     """
-    was = manifest.document["spine"]
-    if spine.own.height != was["rows"]:
-        rows = f"{format_count(spine.own.height)} rows, it had {format_count(int(was['rows']))}"
+    if spine.own.height != manifest.rows:
+        rows = f"{counted(spine.own.height, 'row')}, it had {format_count(manifest.rows)}"
         raise _gone(manifest, f"spine {spine.origin} has {rows}")
-    if spine.sha256() != was["sha256"]:
+    if spine.sha256() != manifest.spine_sha256:
         raise _gone(manifest, f"spine {spine.origin} has as many rows as it had, with other values or in another order")
 
 
@@ -149,25 +197,23 @@ def read_same_target(
     Raises:
         DataError: FC520, the source has other rows until then.
     """
-    label, was = asked.model.spine.label if asked.model else None, manifest.document["label"] or {}
-    if label is None or was.get("horizon") is None:
+    label, pin = asked.model.spine.label if asked.model else None, manifest.label
+    if label is None or pin is None:
         return None if label is None else Target(label=label)
-    until = _BEGINNING if was["watermark"] is None else _instant(was["watermark"])
-    target = read_target(engine, label, stores.open_source, until, room)
-    if target is not None and target.ahead is not None and target.ahead.rows.mark != was["source_rows"]:
-        raise _gone(manifest, f"source {was['source']} of the label has other rows until {was['watermark']}")
+    target = read_target(engine, label, stores.open_source, pin.watermark or _BEGINNING, room)
+    if target is not None and target.ahead is not None and target.ahead.rows.mark != pin.rows:
+        raise _gone(manifest, f"source {pin.source} of the label has other rows until {pin.watermark}")
     return target
 
 
-def explain_difference(manifest: Manifest, made: Mapping[str, Any]) -> str:
-    """Return why the bytes of a file are not those of a manifest, as far as its new manifest tells; "" where they are.
+def explain_difference(manifest: Manifest, file_sha256: str) -> str:
+    """Return why the bytes of a file are not those of a manifest; "" where they are.
 
-    Tables, spine and definitions are the same, or nothing was made. What is left are libraries, and a table that was
-    deleted and made anew up to the version that is pinned.
+    Spine, table versions and definitions are the same, or nothing was made. What is left are libraries, and a table
+    that was deleted and made anew up to the version that is pinned.
     """
-    if made["file"]["sha256"] == manifest.document["file"]["sha256"]:
+    if file_sha256 == manifest.file_sha256:
         return ""
-    was, now = manifest.document["libraries"], library_versions()
+    was, now = manifest.libraries, library_versions()
     others = [f"{name} is {now[name]}, was {was.get(name, 'none')}" for name in now if now[name] != was.get(name)]
-    told = others or ["libraries, spine and table versions are the same, so the rows of a table are others"]
-    return "; ".join(told)
+    return "; ".join(others) or "libraries, spine and table versions are the same, so the rows of a table are others"

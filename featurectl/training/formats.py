@@ -144,8 +144,9 @@ def _row_groups(frames: Frames) -> Iterator[pl.DataFrame]:
 
 
 def _compact(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows in memory of their own: a part of a list column would drag along the values around it."""
-    return frame.select(pl.all().gather(np.arange(frame.height)))
+    """Return the rows with columns of lists in memory of their own: a part of one drags along the values around it."""
+    nested = [name for name, dtype in frame.schema.items() if _parts(dtype)]
+    return frame.with_columns(pl.col(nested).gather(np.arange(frame.height))) if nested else frame
 
 
 def write_csv(frames: Frames, path: Path) -> None:

@@ -228,10 +228,14 @@ def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
         (["--from-manifest", "none.json"], "--from-manifest none.json: No such file"),
         (["--from-manifest", "objects.yaml"], "--from-manifest objects.yaml: no training set can be made from it"),
         (["--from-manifest", "old.json"], "--from-manifest old.json: no training set can be made from it"),
+        (["--from-manifest", "list.json"], "--from-manifest list.json: no training set can be made from it"),
+        (["--from-manifest", "model.json"], "--from-manifest model.json: no training set can be made from it"),
     ],
 )
 def test_a_manifest_that_can_not_be_used_is_refused(shop, argv, told):
     ran(shop, "training-set", "back", "--out", "o.parquet")
+    Path("list.json").write_text("[1]")
+    Path("model.json").write_text(json.dumps(manifest("o.parquet") | {"definition": {"name": 1}}))
     old = manifest("o.parquet")
     del old["options"]
     Path("old.json").write_text(json.dumps(old))

@@ -1,5 +1,6 @@
 """Formats of outputs: the same bytes however rows lie in memory, and every value in a type that the format has."""
 
+import hashlib
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -42,6 +43,18 @@ def test_equal_rows_are_equal_bytes_however_they_are_cut(tmp_path, monkeypatch, 
         write_parquet(cut(sizes), tmp_path / "o.parquet")
         found.add((tmp_path / "o.parquet").read_bytes())
         assert pl.read_parquet(tmp_path / "o.parquet").equals(ROWS)
+    assert len(found) == 1
+
+
+def test_pages_inside_a_row_group_do_not_show_how_rows_lay_in_memory(tmp_path):
+    count = 300_000
+    lists = pl.Series([["a", None], [], None, ["bb"]] * (count // 4))
+    rows = pl.DataFrame({"l": lists, "i": range(count), "s": lists.list.first().fill_null("long text of a cell")})
+    found = set()
+    for size in (count, 70_001):
+        frames = [rows[start : start + size] for start in range(0, count, size)]
+        write_parquet(Frames(schema=rows.schema, height=count, read=lambda f=frames: iter(f)), tmp_path / "o.parquet")
+        found.add(hashlib.sha256((tmp_path / "o.parquet").read_bytes()).hexdigest())
     assert len(found) == 1
 
 
