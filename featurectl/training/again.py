@@ -87,14 +87,14 @@ def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
         request=_request(document),
         model=None if definition is None else load_model(definition),
         tables=dict(_table(label, version) for label, version in document["tables"].items()),
-        meanings={(item["view"], item["feature"]): item["fingerprint"] for item in inputs},
-        origin=str(spine["origin"]),
+        meanings={(_text(item["view"]), _text(item["feature"])): _text(item["fingerprint"]) for item in inputs},
+        origin=_text(spine["origin"]),
         rows=int(spine["rows"]),
-        spine_sha256=str(spine["sha256"]),
+        spine_sha256=_text(spine["sha256"]),
         label=_label(document["label"] or {}),
         libraries={str(name): str(version) for name, version in document["libraries"].items()},
-        file_format=str(file["format"]),
-        file_sha256=str(file["sha256"]),
+        file_format=_text(file["format"]),
+        file_sha256=_text(file["sha256"]),
     )
 
 
@@ -103,9 +103,9 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
     pairs = [text.partition(":") for text in options["features"] or ()]
     since, until = (None if spine[key] is None else _instant(spine[key]) for key in ("since", "until"))
     return TrainingRequest(
-        model=document["model"],
+        model=None if document["model"] is None else _text(document["model"]),
         features=tuple((view, feature) for view, _, feature in pairs),
-        spine=options["spine"],
+        spine=None if options["spine"] is None else _text(options["spine"]),
         cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=int(spine["seed"])),
         as_served=bool(options["as_served"]),
     )
@@ -120,7 +120,13 @@ def _label(told: Mapping[str, Any]) -> LabelPin | None:
     if "horizon" not in told:
         return None
     watermark = None if told["watermark"] is None else _instant(told["watermark"])
-    return LabelPin(source=str(told["source"]), watermark=watermark, rows=str(told["source_rows"]))
+    return LabelPin(source=_text(told["source"]), watermark=watermark, rows=_text(told["source_rows"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _instant(text: str) -> datetime:

@@ -263,3 +263,27 @@ def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatc
     ran(shop, "training-set", "back", "--out", "p.parquet")
     assert Path("o.parquet").read_bytes() == Path("p.parquet").read_bytes()
     assert list(Path(".featurectl/spill").iterdir()) == []
+
+
+def damaged(document):
+    """Every manifest in which one value is of another kind, or gone."""
+    for key, value in document.items():
+        inside = value if isinstance(value, dict) and key != "definition" else {}
+        for name in inside:
+            for other in (None, [], {"a": 1}, "x@y"):
+                yield {**document, key: {**inside, name: other}}
+        for other in (None, [], {"a": 1}, 7, "x"):
+            yield {**document, key: other}
+
+
+def test_a_damaged_manifest_is_told_and_never_a_fault_of_ours(shop, capsys):
+    """It is refused, or what it pins is gone, or it makes other bytes; where nothing depends on it, the same."""
+    ran(shop, "training-set", "back", "--out", "o.parquet", "--until", "2026-01-02T00:00:00Z")
+    codes = set()
+    for document in damaged(manifest("o.parquet")):
+        Path("m.json").write_text(json.dumps(document))
+        code = main(["training-set", "--from-manifest", "m.json", "--out", "p.parquet", "-q"])
+        said = capsys.readouterr()
+        assert code in (0, 1, 64), (document, said.err)
+        codes.add(code)
+    assert codes == {0, 1, 64}
