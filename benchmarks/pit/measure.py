@@ -1,0 +1,65 @@
+"""Programs run as processes of their own: seconds, CPU seconds and peak memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a program took; `failed` says why it did not come to its end."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
+    failed: str = ""
+
+
+def run(command: Sequence[str], folder: Path, timeout_s: float) -> Cost:
+    """Run a program of this repository in a folder, and return what it took."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
+    begin = time.monotonic()
+    with (folder / "benchmark.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 (our own programs)
+            [sys.executable, "-m", *command], cwd=folder, env=environ, stdout=log, stderr=log
+        )
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            seconds = time.monotonic() - begin
+            if pid:
+                break
+            if seconds > timeout_s:
+                process.send_signal(signal.SIGKILL)
+                os.wait4(process.pid, 0)
+                process.returncode = -9
+                return Cost(seconds=seconds, failed=f"not done after {timeout_s:.0f} s")
+            time.sleep(0.01)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    failed = ""
+    if process.returncode:
+        failed = (folder / "benchmark.log").read_text(errors="replace").strip().splitlines()[-1:][0][:120]
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(seconds=seconds, cpu_seconds=cpu, peak_mb=usage.ru_maxrss / 1024, failed=failed)
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return the medians of several runs; the first failure where one failed."""
+    failed = [cost for cost in costs if cost.failed]
+    if failed:
+        return failed[0]
+    return Cost(
+        seconds=median(cost.seconds for cost in costs),
+        cpu_seconds=median(cost.cpu_seconds for cost in costs),
+        peak_mb=median(cost.peak_mb for cost in costs),
+    )
