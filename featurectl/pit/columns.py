@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 
@@ -15,3 +17,16 @@ def pick(values: pl.Series, places: pl.Series) -> pl.Series:
     """
     # Polars checks bounds before nulls, so that an empty column has no place for them.
     return values.gather(places) if len(values) else values.clear(len(places))
+
+
+def pick_all(rows: pl.DataFrame, columns: Mapping[str, str], places: pl.Series) -> pl.DataFrame:
+    """Return columns under new names, each with its value at each place, null where the place is null; all at once.
+
+    >>> pick_all(pl.DataFrame({"a": [1, 2]}), {"x": "a", "y": "a"}, pl.Series([1, None])).rows()
+    [(2, 2), (None, None)]
+    """
+    if not columns:
+        return pl.DataFrame(height=len(places))
+    if rows.is_empty():
+        return pl.DataFrame({name: rows[column].clear(len(places)) for name, column in columns.items()})
+    return rows.select(pl.col(column).gather(places).alias(name) for name, column in columns.items())

@@ -9,7 +9,7 @@ import polars as pl
 
 from featurectl.pit.aggregates.picks import last_row
 from featurectl.pit.availability import Sight, layers, sights
-from featurectl.pit.columns import pick
+from featurectl.pit.columns import pick, pick_all
 from featurectl.pit.keys import arrange, find_probes
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
@@ -19,12 +19,23 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 class StateAnswer:
     """One row a spine row, in spine order: a column a question, and the two clocks of the row that answered.
 
-    The clocks are null where there is no row at t; a null value of a row that is there leaves them standing.
+    `row` is that row's place in `table`, null where there is no row at t; a null value of a row that is there leaves
+    its clocks standing.
     """
 
     values: pl.DataFrame
-    event_time: pl.Series
-    available_at: pl.Series
+    table: pl.DataFrame
+    row: pl.Series
+
+    @property
+    def event_time(self) -> pl.Series:
+        """The event time of the row that answered, null where there is none."""
+        return pick(self.table[EVENT_TIME], self.row)
+
+    @property
+    def available_at(self) -> pl.Series:
+        """When the row that answered became available, null where there is none."""
+        return pick(self.table[AVAILABLE_AT], self.row)
 
 
 def answer_states(
@@ -50,12 +61,10 @@ def answer_states(
         batches.append([last_row([part.only(column) for part in parts]) for column in [None, *filled]])
     found = [pick(pl.concat([batch[i] for batch in batches]), probes.place) for i in range(len(filled) + 1)]
     row_of = dict(zip([None, *filled], found, strict=True))
-    values = {q.name: pick(table.frame[q.column], row_of[q.column if q.fill_last else None]) for q in questions}
-    return StateAnswer(
-        values=pl.DataFrame(values) if values else pl.DataFrame(height=spine.height),
-        event_time=pick(table.frame[EVENT_TIME], row_of[None]),
-        available_at=pick(table.frame[AVAILABLE_AT], row_of[None]),
-    )
+    plain = pick_all(table.frame, {q.name: q.column for q in questions if not q.fill_last}, row_of[None])
+    values = {q.name: pick(table.frame[q.column], row_of[q.column]) for q in questions if q.fill_last}
+    every = plain.with_columns(column.alias(name) for name, column in values.items()) if values else plain
+    return StateAnswer(values=every.select(q.name for q in questions), table=table.frame, row=row_of[None])
 
 
 def _visible(sight: Sight, ttl_us: int | None) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,7 @@ from featurectl.training.served import answer_as_served, served_asof
 from featurectl.training.spine import SpineRows
 from featurectl.units import plural
 
+_AT_ONCE = 2  # views
 _TIME = "\x00time"
 
 
@@ -133,8 +135,15 @@ def join_features(
     A view that several inputs read under one join is answered once.
     """
     columns: dict[str, pl.Series] = {}
-    for group in _groups(inputs):
-        columns |= _answer(engine, spine, group, views[group[0].view])
+    asked = [_Asked(group, views[group[0].view]) for group in _groups(inputs)]
+    # A table of several buckets has threads of its own; small ones are answered side by side.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        small = [item for item in asked if item.table.buckets == 1]
+        for answered in pool.map(partial(_answer, engine, spine), small):
+            columns |= answered
+    for one in asked:
+        if one.table.buckets > 1:
+            columns |= _answer(engine, spine, one)
     for item in inputs:
         if isinstance(item, RequestInput):
             columns[item.name] = _request(spine, item)
@@ -152,7 +161,7 @@ def check_inputs(spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[
         DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
     """
     for group in _groups(inputs):
-        _asked(spine, views[group[0].view].asked({item.feature for item in group}).view, group[0].join)
+        _spine_of(spine, views[group[0].view].asked({item.feature for item in group}).view, group[0].join)
     for item in inputs:
         if isinstance(item, RequestInput):
             _request(spine, item)
@@ -162,7 +171,7 @@ def _request(spine: SpineRows, item: RequestInput) -> pl.Series:
     return cast_exact(spine.column(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
 
 
-def _asked(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
+def _spine_of(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
     """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
     keys = view.key_types
     columns = [
@@ -181,12 +190,20 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
     return list(groups.values())
 
 
-def _answer(engine: Engine, spine: SpineRows, group: Sequence[FeatureInput], rows: ViewRows) -> dict[str, pl.Series]:
-    table = rows.asked({item.feature for item in group})
-    view = table.view
-    answer = partial(answer_as_served, engine) if rows.as_served else engine.answer
-    values = answer(table, _asked(spine, view, group[0].join), _TIME)
-    asof = served_asof(view, spine.time) if rows.as_served else spine.time
+class _Asked:
+    """Inputs that one answer serves, and the rows of their view."""
+
+    def __init__(self, group: Sequence[FeatureInput], rows: ViewRows) -> None:
+        self.group = group
+        self.as_served = rows.as_served
+        self.table = rows.asked({item.feature for item in group})
+
+
+def _answer(engine: Engine, spine: SpineRows, asked: _Asked) -> dict[str, pl.Series]:
+    group, view = asked.group, asked.table.view
+    answer = partial(answer_as_served, engine) if asked.as_served else engine.answer
+    values = answer(asked.table, _spine_of(spine, view, group[0].join), _TIME)
+    asof = served_asof(view, spine.time) if asked.as_served else spine.time
     # A model's default comes before the view's derived features, so they see it; an input that gives the same
     # feature another default, or none, sees its own.
     defaults: dict[str, object] = {}
