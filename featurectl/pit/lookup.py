@@ -63,8 +63,10 @@ def answer_states(
     row_of = dict(zip([None, *filled], found, strict=True))
     plain = pick_all(table.frame, {q.name: q.column for q in questions if not q.fill_last}, row_of[None])
     values = {q.name: pick(table.frame[q.column], row_of[q.column]) for q in questions if q.fill_last}
-    every = plain.with_columns(column.alias(name) for name, column in values.items()) if values else plain
-    return StateAnswer(values=every.select(q.name for q in questions), table=table.frame, row=row_of[None])
+    if values:
+        every = plain.with_columns(column.alias(name) for name, column in values.items())
+        plain = every.select(q.name for q in questions)
+    return StateAnswer(values=plain, table=table.frame, row=row_of[None])
 
 
 def _visible(sight: Sight, ttl_us: int | None) -> list[Part]:
