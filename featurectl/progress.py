@@ -11,6 +11,9 @@ class Progress(Protocol):
     def start(self, label: str) -> None:
         """A unit of work begins; it ends with the next `done` or `start`."""
 
+    def advance(self, done: int, total: int | None, what: str) -> None:
+        """So many rows, buckets, ... (`what`, in the plural) of the unit are done, of so many (None: not known)."""
+
     def done(self, text: str) -> None:
         """A unit of work has ended; `text` says what came of it, empty: nothing to tell."""
 
@@ -19,6 +22,9 @@ class Silent:
     """A progress that tells nobody."""
 
     def start(self, label: str) -> None:
+        """Do nothing."""
+
+    def advance(self, done: int, total: int | None, what: str) -> None:
         """Do nothing."""
 
     def done(self, text: str) -> None:

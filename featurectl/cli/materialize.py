@@ -163,6 +163,7 @@ def _job(work: _Work, item: ObjectVersion) -> Run:
         table=view_table(work.workspace.offline(), view, item.version),
         others=tuple(work.clocks.open(source) for source in transform_sources(view)[1:]),
         spill=work.workspace.spill_folder(),
+        progress=work.call.progress,
     )
 
 

@@ -8,11 +8,61 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from featurectl.progress import Progress, Silent
+from featurectl.units import format_count
 
 _BEAT_S = 10.0
 _FRAME_S = 0.1
+
+
+@dataclass(slots=True)
+class _Unit:
+    """A running unit of work, and how far it has come; the two are written by one thread and read by another."""
+
+    label: str
+    far: _Far | None = None
+
+    def advance(self, done: int, total: int | None, what: str) -> None:
+        """Take note of how far it is; a rate is that since `what` was first told."""
+        before = self.far
+        same = before is not None and before.what == what
+        begin, first = (before.begin, before.first) if before is not None and same else (time.monotonic(), done)
+        self.far = _Far(done=done, total=total, what=what, begin=begin, first=first)
+
+    def told(self, seconds: float) -> str:
+        """Return the label with the seconds gone by, and how far it is."""
+        far = self.far
+        return f"{self.label} ... {seconds:.0f} s" + (f", {far.told(time.monotonic())}" if far else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Far:
+    """How many are done of how many, and how many were when the clock began."""
+
+    done: int
+    total: int | None
+    what: str
+    begin: float
+    first: int
+
+    def told(self, now: float) -> str:
+        """Return the count, the rate, and the time that is left at that rate.
+
+        >>> _Far(done=3_000_000, total=10_000_000, what="rows", begin=0.0, first=1_000_000).told(4.0)
+        '3.0 M of 10.0 M rows, 500 k rows/s, 14 s left'
+        >>> _Far(done=3, total=None, what="buckets", begin=0.0, first=3).told(4.0)
+        '3 buckets'
+        """
+        of_all = "" if self.total is None else f" of {format_count(self.total)}"
+        parts = [f"{format_count(self.done)}{of_all} {self.what}"]
+        rate = (self.done - self.first) / (now - self.begin) if now > self.begin else 0.0
+        if rate >= 1:
+            parts.append(f"{format_count(round(rate))} {self.what}/s")
+        if rate > 0 and self.total is not None:
+            parts.append(f"{max(self.total - self.done, 0) / rate:.0f} s left")
+        return ", ".join(parts)
 
 
 class TerminalProgress:
@@ -20,11 +70,17 @@ class TerminalProgress:
 
     def __init__(self) -> None:
         self._ticker: _Ticker | None = None
+        self._unit = _Unit("")
 
     def start(self, label: str) -> None:
         """Show a unit, once it has run for a second."""
         self._stop()
-        self._ticker = _Ticker(_FRAME_S, lambda s: _write(f"\r\x1b[2K  {label} ... {s:.0f} s" if s > 1 else ""))
+        self._unit = unit = _Unit(label)
+        self._ticker = _Ticker(_FRAME_S, lambda s: _write(f"\r\x1b[2K  {unit.told(s)}" if s > 1 else ""))
+
+    def advance(self, done: int, total: int | None, what: str) -> None:
+        """Show how far the unit is, with its rate and the time left."""
+        self._unit.advance(done, total, what)
 
     def done(self, text: str) -> None:
         """Replace the running line by what came of it."""
@@ -44,11 +100,17 @@ class PlainProgress:
 
     def __init__(self) -> None:
         self._ticker: _Ticker | None = None
+        self._unit = _Unit("")
 
     def start(self, label: str) -> None:
         """Begin a unit."""
         self._stop()
-        self._ticker = _Ticker(_BEAT_S, lambda s: _write(f"{label} ... {s:.0f} s\n"))
+        self._unit = unit = _Unit(label)
+        self._ticker = _Ticker(_BEAT_S, lambda s: _write(f"{unit.told(s)}\n"))
+
+    def advance(self, done: int, total: int | None, what: str) -> None:
+        """Say with the next line how far the unit is, with its rate and the time left."""
+        self._unit.advance(done, total, what)
 
     def done(self, text: str) -> None:
         """Write what came of a unit."""

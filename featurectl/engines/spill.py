@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,10 +16,12 @@ _NAME: Final = "spill-"
 class SpillRoom:
     """Makes folders below one of its own, which is made when it is first needed and removed at the end.
 
-    What a process left that was killed is removed by the next that needs room at the same place.
+    What a process left that was killed is removed by the next that needs room at the same place. `told` is given the
+    number of rows of each batch that is read while the room is open.
     """
 
-    def __init__(self, parent: Path | None = None) -> None:
+    def __init__(self, parent: Path | None = None, told: Callable[[int], None] | None = None) -> None:
+        self.told = told or (lambda _: None)
         self._parent = parent
         self._own: Path | None = None
 

@@ -16,11 +16,13 @@ from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.told import Reading, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.progress import Progress, Silent
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
@@ -60,6 +62,7 @@ class Run:
     table: OfflineTable
     others: tuple[SourceReader, ...] = ()  # of the sources beside the first, which a transform may have
     spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
+    progress: Progress = field(default_factory=Silent)
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -89,10 +92,12 @@ def materialize_view(
         DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
         StoreError: the table can't be written; it stays as it was.
     """
-    with SpillRoom(run.spill) as room:
+    reading_rows = Reading(progress=run.progress)
+    with SpillRoom(run.spill, reading_rows.told) as room:
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
-        return _materialize(engine, run, room, Ahead(now=now, begin=begin, base=None if full else coverage))
+        ahead = Ahead(now=now, begin=begin, base=None if full else coverage)
+        return _materialize(engine, run, (room, reading_rows), ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +128,8 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
     return _latest(kept, coverage.since if coverage is not None else since)
 
 
-def _materialize(engine: Engine, run: Run, room: SpillRoom, ahead: Ahead) -> Materialized:
-    now = ahead.now
+def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead: Ahead) -> Materialized:
+    now, (room, reading_rows) = ahead.now, at
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
         return nothing_new(run, base)
@@ -132,6 +137,7 @@ def _materialize(engine: Engine, run: Run, room: SpillRoom, ahead: Ahead) -> Mat
     known = {} if base is None else base.parts
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
     with reading(f"source {view.source.name}"):
+        reading_rows.expect(view.source, pieces)
         prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
     refuse_failed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
@@ -173,6 +179,7 @@ def refuse_failed(checks: Sequence[CheckResult]) -> None:
 
 def write_rows(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
     """Write rows in place of the table's (base None) or after them, and return the table's new version."""
+    rows = ToldRows(rows=rows, progress=run.progress)
     if base is None:
         return run.table.replace(rows, covered)
     if left_out := left_out_of(base, run.view):

@@ -355,3 +355,30 @@ def test_a_failed_check_keeps_the_table_and_the_rows_are_read_again_once_they_ar
     made, table = run(tmp_path, source=warned)
     assert values(table) == [1.0, 5.0, 500.0]
     assert [check.passed for check in made.checks] == [False]
+
+
+class Heard:
+    """A progress that keeps what it is told."""
+
+    def __init__(self):
+        self.far = []
+
+    def start(self, label):
+        raise AssertionError(label)
+
+    def advance(self, done, total, what):
+        self.far.append((done, total, what))
+
+    def done(self, text):
+        raise AssertionError(text)
+
+
+def test_a_run_tells_how_many_rows_are_read_and_which_bucket_is_written(tmp_path):
+    write(tmp_path, "1.parquet", *[(c, 1.0, 1, 2) for c in "ABCDEFGH"])
+    write(tmp_path, "2.parquet", ("A", 1.0, 2, 3))
+    heard = Heard()
+    table = DeltaStore(str(tmp_path / "offline"), "p", rows_per_bucket=3).table("latest", 1, LATEST.entity.keys)
+    source = replace(LATEST, source=FILES)
+    job = Run(view=source, version=1, reader=open_source(FILES, tmp_path), table=table, progress=heard)
+    materialize_view(PolarsEngine(1), job, at(99))
+    assert heard.far == [(8, 9, "rows"), (9, 9, "rows"), *((n, 4, "buckets") for n in range(4))]

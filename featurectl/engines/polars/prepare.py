@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -55,6 +55,7 @@ class _Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     of_source: Checker
     of_view: Checker
+    told: Callable[[int], None]
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
@@ -120,6 +121,7 @@ def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
         held_back=[0] * pieces,
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
+        told=(lambda _: None) if room is None else room.spill.told,
     )
 
 
@@ -133,6 +135,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         if not tally.source.dedup_key:
             scan = scan.filter(*_in_range(piece))
         for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
+            tally.told(batch.height)
             tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
                 late = _count(batch, pl.col(AVAILABLE) <= piece.after)

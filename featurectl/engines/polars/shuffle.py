@@ -17,7 +17,8 @@ PARTS: Final = 256  # a power of two: more parts than this are cut out of one af
 _BITS: Final = PARTS.bit_length() - 1
 # Parts are numbered by their bits read backwards, so that those of any smaller power of two lie side by side.
 _BACKWARDS: Final = np.array([int(f"{i:0{_BITS}b}"[::-1], 2) for i in range(PARTS)], dtype=np.uint8)
-_ROW_GROUP: Final = 1 << 16
+_ROW_GROUP: Final = 1 << 14
+_RUN_ROWS: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Shuffle:
     _held_bytes: int = 0
     _bytes: int = 0
     _runs: list[_Run] = field(default_factory=list)
+    _home: Path | None = None
 
     @property
     def schema(self) -> pl.Schema:
@@ -89,16 +91,27 @@ class Shuffle:
         return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
 
     def _spill(self) -> None:
+        """Write what is held into files, so many rows at a time that laying them apart stays near the processor."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        group: list[pl.DataFrame] = []
+        for frame in held:
+            group.append(frame)
+            if sum(some.height for some in group) >= _RUN_ROWS:
+                self._write_run(pl.concat(group))
+                group = []
+        if group:
+            self._write_run(pl.concat(group))
+
+    def _write_run(self, rows: pl.DataFrame) -> None:
         assert self.folder is not None, "rows that outgrow the memory need a folder"
-        rows = pl.concat(self._held)
         part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
         backwards = _BACKWARDS[part]
         order = np.argsort(backwards, kind="stable")
         ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
-        path = self.folder() / f"run-{len(self._runs)}.parquet"
+        self._home = self._home or self.folder()
+        path = self._home / f"run-{len(self._runs)}.parquet"
         rows[order].write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False)
         self._runs.append(_Run(path=path, ends=tuple(int(end) for end in ends)))
-        self._held, self._held_bytes = [], 0
 
 
 def _cut(rows: pl.DataFrame, columns: Sequence[str], part: int, parts: int) -> pl.DataFrame:
