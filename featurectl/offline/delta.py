@@ -190,7 +190,7 @@ class ViewTable:
         """Return the table, at the version whose coverage this handle gave out if it gave out one."""
         table = self._open()
         if self._seen and self._seen != (None if table is None else table.version(),):
-            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
+            raise self._written()
         return table
 
     def _commit_of(self, table: DeltaTable, version: int | None = None) -> Commit:
@@ -272,15 +272,20 @@ class ViewTable:
         columns = Schema.from_arrow(pl.Schema([*schema.items(), (BUCKET, pl.Int32())]))
         if table is None:
             added = [action for action in actions if isinstance(action, AddAction)]
-            create_table_with_add_actions(
-                self.location,
-                columns,
-                added,
-                mode="error",
-                partition_by=[BUCKET],
-                commit_properties=properties,
-                post_commithook_properties=_HOOKS,
-            )
+            try:
+                create_table_with_add_actions(
+                    self.location,
+                    columns,
+                    added,
+                    mode="error",
+                    partition_by=[BUCKET],
+                    commit_properties=properties,
+                    post_commithook_properties=_HOOKS,
+                )
+            except DeltaError as error:
+                if self._open() is not None:
+                    raise self._written() from error
+                raise
             number = 0
         else:
             table.create_write_transaction(
@@ -298,12 +303,15 @@ class ViewTable:
         told = json.dumps(known) if rows.mark else secrets.token_hex(16)
         return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
+    def _written(self) -> TryAgainError:
+        return TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
+
     @contextmanager
     def _failures(self, done: str) -> Iterator[None]:
         try:
             yield
         except CommitFailedError as error:
-            raise TryAgainError(f"the offline table {self.shown} was written by another run; run it again") from error
+            raise self._written() from error
         except (DeltaError, PolarsError, OSError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             reason = lines[0].replace(self.location, self.shown)

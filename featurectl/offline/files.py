@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,9 @@ class RunFiles:
         if frame.is_empty():
             return None
         if file.local:
-            Path(file.url).parent.mkdir(parents=True, exist_ok=True)
-        _write(frame, file.url)
+            _write_whole(frame, Path(file.url))
+        else:
+            _write(frame, file.url)
         return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
 
 
@@ -92,6 +94,17 @@ def may_be_there(location: str, path: str) -> bool:
 
 def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:
     frame.write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+
+
+def _write_whole(frame: pl.DataFrame, path: Path) -> None:
+    """Write a file that is there whole or not at all: another run may write, commit or read the same at the moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write(frame, str(part))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _size(file: _File, frame: pl.DataFrame) -> int:

@@ -213,10 +213,10 @@ CODES: Final[Mapping[str, Code]] = {
     "FC311": Code(
         "a feature test that can't be run",
         "`rows` hold columns of the view's source, `spine` the entity's keys and `time`, `expect` one row for each "
-        "row of the spine with columns of the view. A test of a model expects columns of its training set; its spine "
-        "has the columns of the model's spine that those are made of, and its `rows` are a list where all of the "
-        "model's views read one source, else a mapping from each source to its rows: "
-        "`rows: {arrivals: [...], weather: [...]}`.",
+        "row of the spine with columns of the view: at least one column in all, else nothing is compared. A test of a "
+        "model expects columns of its training set; its spine has the columns of the model's spine that those are "
+        "made of, and its `rows` are a list where all of the model's views read one source, else a mapping from each "
+        "source to its rows: `rows: {arrivals: [...], weather: [...]}`.",
     ),
     "FC312": Code(
         "a time column does not hold times",

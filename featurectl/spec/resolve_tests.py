@@ -217,7 +217,11 @@ def _check_lengths(shape: FeatureTestShape, declared: Declared) -> None:
 
 
 def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declared) -> None:
-    for row in mappings(shape, "expect"):
+    expected = mappings(shape, "expect")
+    if not any(row.nodes for row in expected):
+        message, place = "nothing is expected: the test compares no column", shape.fields.keys["expect"].place
+        declared.report.error("FC311", message, place, note=f"{lacks.rpartition(' ')[2]}s: {', '.join(types)}")
+    for row in expected:
         for name in row.nodes:
             if name in types:
                 check_value(row, name, types[name], declared)

@@ -45,17 +45,29 @@ def test_columns_left_out_are_null_and_what_the_view_does_not_read_need_not_fit(
 
 
 @pytest.mark.parametrize(
-    ("view", "row", "code", "message"),
+    ("view", "row", "expect", "code", "message"),
     [
-        ("w", "x: true", "FC504", 'source "s", select "two": bool * int64 is not defined'),
-        ("u", "z: 5", "FC504", 'source "s", select "low": lower takes string, this is int64'),
-        ("v", "x: {q: 1}", "FC504", "column x of a feature test: [{'q': 1}] have no type of the language"),
-        ("v", "x: 99999999999999999999999", "FC504", "column x of a feature test: [99999999999999999999999] have no"),
-        ("v", "y: {q: 1}", "FC504", "column y of a feature test"),
+        ("w", "x: true", "{two: 1}", "FC504", 'source "s", select "two": bool * int64 is not defined'),
+        ("u", "z: 5", "{low: a}", "FC504", 'source "s", select "low": lower takes string, this is int64'),
+        (
+            "v",
+            "x: {q: 1}",
+            "{count_1d: 1}",
+            "FC504",
+            "column x of a feature test: [{'q': 1}] have no type of the language",
+        ),
+        (
+            "v",
+            "x: 99999999999999999999999",
+            "{count_1d: 1}",
+            "FC504",
+            "column x of a feature test: [99999999999999999999999] have no",
+        ),
+        ("v", "y: {q: 1}", "{count_1d: 1}", "FC504", "column y of a feature test"),
     ],
 )
-def test_values_that_do_not_fit_end_their_own_test_with_the_reason(tmp_path, view, row, code, message):
-    error = result_of(tmp_path, view, row, "{}").error
+def test_values_that_do_not_fit_end_their_own_test_with_the_reason(tmp_path, view, row, expect, code, message):
+    error = result_of(tmp_path, view, row, expect).error
     assert error is not None
     assert error.code == code
     assert error.message.startswith(message)

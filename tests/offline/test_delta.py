@@ -307,9 +307,12 @@ def test_a_vacuum_removes_what_no_version_needs_but_those_that_are_kept(tmp_path
     for frame in frames:
         table.replace(FrameRows(frame, KEYS), EMPTY)
     orphan = tmp_path / "flights" / "delays" / "v1" / "bucket=0" / "part-of-a-run-that-was-ended-0.parquet"
-    orphan.write_bytes(b"PAR1")
-    assert table.vacuum([1, 99]) == 3  # of versions 0 and 2, and the one that was never committed
+    half = orphan.with_name(f"{orphan.name}.0a1b2c3d.part")
+    for path in (orphan, half):
+        path.write_bytes(b"PAR1")
+    assert table.vacuum([1, 99]) == 4  # of versions 0 and 2, and those that were never committed
     assert not orphan.exists()
+    assert not half.exists()
     assert_frame_equal(table.read(), as_table(frames[3]))
     assert_frame_equal(table.read(version=1), as_table(frames[1]))
     with pytest.raises(StoreError):

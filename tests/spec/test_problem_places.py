@@ -100,6 +100,7 @@ CASES = [
     ("FC311", TEST + "    rows: [{carrier: AA, at: 2013-01-01, «dely»: 3}]\n    spine: [{carrier: AA, time: 2013-01-01}]\n    expect: [{count_1d: 1}]\n", 'did you mean "delay"?'),
     ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: «yesterday»}]\n    expect: [{count_1d: 1}]\n", ""),
     ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: 2013-01-01}]\n    «expect»: [{count_1d: 1}, {count_1d: 2}]\n", ""),
+    ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: 2013-01-01}]\n    «expect»: [{}]\n", ""),
     ("FC312", "sources:\n  - {name: s, path: a.csv, event_time: «x», delay: 1m, columns: {x: string}}\n", ""),
     ("FC313", "sources:\n  - {name: s, sql: {url: «'postgresql://ana:secret@host/db'», query: select 1}, event_time: at, delay: 1m}\n", ""),
     ("FC351", "sources:\n  - {name: «s», path: a.csv}\n", ""),
