@@ -26,6 +26,9 @@ class Lane:
         self._without_nulls: dict[str, tuple[Lane, Ints] | None] = {}  # None: all have one
         self._pyramids: dict[tuple[str, str], Pyramid] = {}
 
+    def __len__(self) -> int:
+        return int(self.groups.ends[-1]) if len(self.groups.ends) else 0
+
     def table_rows(self, positions: Ints) -> Ints:
         """Return the table's row numbers of positions in the lane."""
         return positions if self._rows is None else self._rows[positions]

@@ -140,10 +140,10 @@ def _approx(values: Collection[object]) -> int:
     for value in values:
         bits = f"{_mixed(_MARK ^ _hash(value)):064b}"
         registers[int(bits[:12], 2)] = max(registers[int(bits[:12], 2)], min((bits[12:] + "1").index("1") + 1, 52))
-    total = sum(Fraction(1, 2**value) for value in registers if value)
-    share = Fraction(registers.count(0), 4096)
-    empty = share + sum(share ** (2**k) * 2 ** (k - 1) for k in range(1, 18))
-    return round(4096**2 / (2 * math.log(2)) / float(total + 4096 * empty))
+    total = math.fsum(2.0**-value for value in registers if value)
+    share = registers.count(0) / 4096
+    empty = share + math.fsum(share ** (2**k) * 2 ** (k - 1) for k in range(1, 18))
+    return round(4096**2 / (2 * math.log(2)) / (total + 4096 * empty))
 
 
 _MARK = 0x9E3779B97F4A7C15

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.pit import availability, fold, gather, naive
-from featurectl.pit.aggregates import sketch
+from featurectl.pit.aggregates import gathered, sketch
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, WindowQuestion
 from featurectl.pit.windows import answer_windows
 
@@ -57,8 +57,11 @@ def alike(got, expected, size=1.0) -> bool:
 class SmallPieces:
     """Tiles of two rows, layers after two places, chunks of three rows, two values counted exactly.
 
-    So small tables take every path.
+    So small tables take every path; with `levels` also that of ranges with very many rows.
     """
+
+    def __init__(self, *, levels: bool = False):
+        self.levels = levels
 
     def __enter__(self):
         self.patch = pytest.MonkeyPatch()
@@ -66,6 +69,9 @@ class SmallPieces:
         self.patch.setattr(fold, "SHORT_ROWS", 4)
         self.patch.setattr(availability, "_OVERTAKEN_ROWS", 2)
         self.patch.setattr(availability, "_LAYERS", 3)
+        if self.levels:
+            self.patch.setattr(gathered, "worth_levels", lambda parts, _: any((p.hi > p.lo).any() for p in parts))
+            self.patch.setattr(gathered, "mostly_one", lambda _: True)
         for module in (naive, sketch):
             self.patch.setattr(module, "EXACT_VALUES", 2)
         for module in (availability, fold, gather):

@@ -62,6 +62,13 @@ def test_windows_in_small_pieces_equal_the_naive_ones(case):
 
 @given(cases())
 @settings(QUIET, max_examples=40)
+def test_windows_by_levels_equal_the_naive_ones(case):
+    with SmallPieces(levels=True):
+        check_windows(case)
+
+
+@given(cases())
+@settings(QUIET, max_examples=40)
 def test_states_equal_the_naive_ones(case):
     check_states(case)
     with SmallPieces():
@@ -84,6 +91,8 @@ def test_many_random_tables_equal_the_naive_ones(case):
     with SmallPieces():
         check_windows(case)
         check_states(case)
+    with SmallPieces(levels=True):
+        check_windows(case)
 
 
 def test_the_oracle_imports_only_the_types_of_questions():

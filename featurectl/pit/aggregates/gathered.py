@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from featurectl.pit.aggregates.base import blank, column_of, number_of
+from featurectl.pit.aggregates.base import blank, column_of, count_rows, number_of
+from featurectl.pit.aggregates.different import count_different, mostly_one
 from featurectl.pit.aggregates.lists import lists_of
 from featurectl.pit.arrays import Bools, Floats, Ints
 from featurectl.pit.gather import Chunk, gather
 from featurectl.pit.inputs import Ranks
 from featurectl.pit.lanes import Part
+from featurectl.pit.levels import Run, bits_of, select, worth_levels
 from featurectl.pit.questions import WindowQuestion
 
 
@@ -68,6 +70,9 @@ class CountDistinct:
 
     def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
         """Return Int64, 0 where there is no value."""
+        ranks, valued = _chunks(question, parts)
+        if worth_levels(valued, bits_of(max(len(part.lane) for part in valued))) and mostly_one(valued):
+            return pl.Series(count_different(valued, ranks))
         return pl.Series(np.concatenate([found.counts for found in different_values(question, parts)]))
 
 
@@ -83,6 +88,9 @@ class Percentile:
         assert q is not None, f"{question.name}: percentile needs q"
         ranks, valued = _chunks(question, parts)
         distinct = ranks.distinct.cast(pl.Float64).to_numpy()
+        bits = bits_of(len(distinct))
+        if worth_levels(valued, 2 * bits):
+            return _percentile(valued, ranks, distinct, q)
         return pl.concat([self._of_chunk(chunk, ranks, distinct, q) for chunk in gather(valued)])
 
     def _of_chunk(self, chunk: Chunk, ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
@@ -96,6 +104,23 @@ class Percentile:
         found = np.zeros(len(chunk.sizes))
         found[filled] = np.where(low == high, low, low + (high - low) * (place - below))
         return blank(found, filled)
+
+
+def _percentile(parts: Sequence[Part], ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
+    """Return what `Percentile` does, without a look at every row."""
+    sizes = count_rows(parts)
+    filled = sizes > 0
+    place = q * np.maximum(sizes - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    low = distinct[_ranked(parts, ranks, below)]
+    high = distinct[_ranked(parts, ranks, np.ceil(place).astype(np.int64))]
+    found = np.where(low == high, low, low + (high - low) * (place - below))
+    return blank(np.where(filled, found, 0.0), filled)
+
+
+def _ranked(parts: Sequence[Part], ranks: Ranks, place: Ints) -> Ints:
+    runs = [Run(part.lane.take(ranks.rank).astype(np.int64), part.lo, part.hi) for part in parts]
+    return np.minimum(select(runs, place, bits_of(len(ranks.distinct))), len(ranks.distinct) - 1)
 
 
 class TopK:
