@@ -1,4 +1,7 @@
-"""Print the table of speeds: `python -m benchmarks.pit [FOLDER] [RUNS] [WORK ...]`; 3 runs of every work by default."""
+"""Print the table of speeds: `python -m benchmarks.pit [FOLDER] [RUNS] [WORK ...]`; 3 runs of every work by default.
+
+With FEAST_PYTHON, the Python of an environment that has `feast[duckdb]`, Feast is a rival too.
+"""
 
 from __future__ import annotations
 
@@ -105,11 +108,17 @@ def states(folder: Path, runs: int) -> Iterator[Line]:
     write_states(data, shape)
     ours.write_states(repo, data, shape)
     made, out = ours.materialize(repo), folder / "rival-asof.parquet"
-    cost, theirs = in_turn(
-        runs, partial(ours.training_set, repo, mine), partial(rival, "polars_asof", data, out, "state-*.parquet")
-    )
+    feast_out, feast = folder / "rival-feast.parquet", os.environ.get("FEAST_PYTHON", "")
+    program = [str(Path(__file__).with_name("feast_asof.py")), str(data), str(feast_out)]
+    programs = [partial(ours.training_set, repo, mine), partial(rival, "polars_asof", data, out, "state-*.parquet")]
+    programs += [partial(run, program, folder, LIMIT_S, feast)] if feast else []
+    cost, theirs, *feasts = in_turn(runs, *programs)
     yield Line(work="as-of, 1 M x three views of 2 M, 15 features", rival="Polars join_asof, raw files", ours=cost,
                theirs=theirs, equal=compare(mine, out), goal=1 / 3, beside=_told(made))  # fmt: skip
+    for other in feasts:
+        equal = compare(mine, feast_out, by=("user", "t"))
+        yield Line(work="as-of, 1 M x three views of 2 M, 15 features", rival="Feast on DuckDB", ours=cost,
+                   theirs=other, equal=equal, goal=0.1, beside=_told(made))  # fmt: skip
 
 
 def materialize(folder: Path, runs: int) -> Iterator[Line]:

@@ -26,13 +26,17 @@ class Cost:
     failed: str = ""
 
 
-def run(command: Sequence[str], folder: Path, timeout_s: float) -> Cost:
-    """Run a program of this repository in a folder, and return what it took."""
+def run(command: Sequence[str], folder: Path, timeout_s: float, python: str = "") -> Cost:
+    """Run a module of this repository in a folder, and return what it took; `python` runs the file of a program."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
     begin = time.monotonic()
     with (folder / "benchmark.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 (our own programs)
-            [sys.executable, "-m", *command], cwd=folder, env=environ, stdout=log, stderr=log
+            [python, *command] if python else [sys.executable, "-m", *command],
+            cwd=folder,
+            env=environ,
+            stdout=log,
+            stderr=log,
         )
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)

@@ -49,12 +49,17 @@ def in_turn(runs: int, *programs: Callable[[], Cost]) -> list[Cost]:
     return [middle(costs) for costs in taken]
 
 
-def compare(ours: Path, theirs: Path, columns: Sequence[str] | None = None) -> str:
-    """Return "equal", or how many cells differ: floats by more than 1e-9 of their size, all else at all."""
+def compare(ours: Path, theirs: Path, by: Sequence[str] = ()) -> str:
+    """Return "equal", or how many cells differ: floats by more than 1e-9 of their size, all else at all.
+
+    `by` are columns to sort both by, for a rival that does not keep the order of the spine.
+    """
     if not theirs.exists():
         return "-"
-    mine, other = pl.read_parquet(ours), pl.read_parquet(theirs)
-    names = columns or [name for name in other.columns if name in mine.columns]
+    mine, other = pl.read_parquet(ours), pl.read_parquet(theirs).rename({"event_timestamp": "t"}, strict=False)
+    if by:
+        mine, other = mine.sort(by), other.sort(by)
+    names = [name for name in other.columns if name in mine.columns and name not in by]
     if mine.height != other.height:
         return f"{mine.height} rows, {other.height} there"
     differ = 0
