@@ -1,4 +1,15 @@
-"""What every engine can do: prepare the rows of a view, and answer a view's questions at the rows of a spine."""
+"""What every engine can do: prepare the rows of a view, and answer a view's questions at the rows of a spine.
+
+An engine brings rows to the kernel in `pit`; it computes no window of its own. Whoever calls it sees only `Engine` and
+the types here. `tests/engines/test_contract_*.py` say what it must do, and run on every engine.
+
+Rows of a table, in every engine to the bit:
+    columns     the view's keys by their own names, `event_time`, `available_at` (UTC, microseconds), `tie_0`, `tie_1`
+                and so on where the source has a `tiebreak`, `tie_order`, the view's inputs that are none of these
+    tie_order   `pit.hashing.hash_rows` of the source's own columns in the order of their names, before `select`
+    order       keys, event_time, available_at, the ties (a null after every value), tie_order
+    bucket      `pit.hashing.bucket_of` the keys; without keys there is one
+"""
 
 from __future__ import annotations
 
@@ -141,8 +152,16 @@ class Engine(Protocol):
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table.
 
-        `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out. Rows that outgrow the
-        engine's memory lie in files as long as `room` is open; without one they stay in memory.
+        The steps, in order: NaN to null (unless the source keeps it), clocks, repeats, `select`, `where`, keys, inputs.
+        Neither the order of rows nor how they lie in pieces and files changes the result; columns that a piece lacks
+        are null. `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out, and of several new
+        ones that available first stays; a null in any column of the key equals nothing. Checks of the source see its
+        rows with `select`, also those without a clock, checks of the view what is left after `where` and keys. Rows
+        that outgrow the engine's memory lie in files as long as `room` is open, and are read from there when a
+        bucket is asked for; without one they stay in memory.
+
+        Raises:
+            DataError: FC503 a column is missing, FC504 one has a type that does not fit, FC519 a query of a check.
         """
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> Looked:
@@ -158,7 +177,14 @@ class Engine(Protocol):
     def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default.
 
-        The spine holds the view's entity keys by their names and types, and `time`.
+        The spine holds the view's entity keys by their names and types, and `time`; other columns don't matter. One
+        row comes out for each that goes in, repeated ones too, with the features' names and types, also when there
+        is none. A null key or time gives nulls; a key without rows what an empty window gives. An answer depends on
+        the row's own key and time and on the rows of that key visible then: not on other rows of the spine, the
+        number of buckets, threads or memory.
+
+        Raises:
+            DataError: FC507, an exact sum that its type can't hold.
         """
 
     def finish(
@@ -166,5 +192,6 @@ class Engine(Protocol):
     ) -> pl.DataFrame:
         """Return the stored features with defaults in place of nulls, and the view's derived features after them.
 
-        `defaults` are the model's, by feature; the view's own stand behind them.
+        `defaults` are the model's, by feature; the view's own stand behind them. A derived feature sees the stored
+        ones and the derived ones above it, all with their defaults, and `asof`, the row's own time.
         """

@@ -1,21 +1,14 @@
 """Checks count what is wrong over all rows that are read together, however they come."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.base import Piece
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.spec.definition import Check
-from tests.definitions import ARRIVALS, LATEST
-from tests.engines.polars.test_prepare import at, rows
 
 VALUES = st.lists(st.none() | st.integers(-3, 3), max_size=30)
 TEXTS = pl.DataFrame({"t": ["ab", "a", None, "abc", "ab"]})
@@ -100,26 +93,3 @@ def test_a_check_that_does_not_fit_the_data_says_so(check, code, said):
         checked(check, TEXTS)
     assert caught.value.code == code
     assert said in caught.value.message
-
-
-def test_a_source_is_checked_with_its_rows_that_have_no_time_and_a_view_after_where():
-    frame = rows((None, 1.0, 1, 1), ("A", 20.0, None, 1), ("A", 3.0, 1, 1))
-    source = replace(ARRIVALS, checks=(Check(kind="not_null", column="at"), Check(kind="row_count", low=3)))
-    late = LATEST.source.select[0].expression
-    view = replace(LATEST, source=source, where=late, checks=(Check(kind="row_count", low=1),))
-    made = prepare_rows([Piece(scan=frame.lazy(), until=at(99))], view)
-    assert [(r.of, r.label, r.passed, r.rows) for r in made.checks] == [
-        ("source arrivals", "at not_null", False, 3),
-        ("source arrivals", "row_count at least 3", True, 3),
-        ("feature view latest", "row_count at least 1", False, 0),
-    ]
-    assert made.checks[0].found == "1 of 3 rows are null"
-
-
-def test_columns_of_select_can_be_checked():
-    source = replace(ARRIVALS, checks=(Check(kind="in", column="late", values=(False,)),))
-    frame = rows(("A", 20.0, 1, 1), ("A", 3.0, 1, 1))
-    made = prepare_rows(
-        [Piece(scan=frame.lazy(), until=datetime(2030, 1, 1, tzinfo=UTC))], replace(LATEST, source=source)
-    )
-    assert (made.checks[0].failed, made.checks[0].rows) == (1, 2)

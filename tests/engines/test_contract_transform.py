@@ -1,20 +1,21 @@
-"""A Python function runs from its text; whatever goes wrong in it is told with its file and line."""
+"""What any engine gives a Python transform, and makes of what it returns; failures name the line of its text."""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
-from featurectl.engines.polars.transform import run_transform
+from featurectl.engines.base import Given, Piece
 from featurectl.errors import DataError
-from featurectl.spec.definition import Entity, Feature, FeatureView, Source, Transform
+from featurectl.spec.definition import Check, Entity, Feature, FeatureView, Source, Transform
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
+EARLIER = AT - timedelta(days=1)
 ROWS = pl.LazyFrame({"k": ["a", "b"], "v": [1, 2], "event_time": [AT, AT], "available_at": [AT, AT]})
 
 
@@ -23,7 +24,7 @@ def view_of(text, function="f", path="folder/made.py", **types):
         name="made",
         kind="transform",
         entity=Entity(name="key", keys={"k": "string"}),
-        source=Source(name="rows", format="parquet", event_time="at"),
+        source=Source(name="rows", format="parquet", event_time="event_time", available_at="available_at"),
         join={"k": "k"},
         where=None,
         inputs=(),
@@ -32,20 +33,32 @@ def view_of(text, function="f", path="folder/made.py", **types):
     )
 
 
-def refused(text, **types) -> DataError:
-    with pytest.raises(DataError) as caught:
-        run_transform(view_of(text, **types), [ROWS])
-    return caught.value
+@pytest.fixture
+def run(engine):
+    """Run a view's function on ROWS."""
+    return lambda view: engine.transform(view, [Given(source=view.source, scan=ROWS, until=AT)]).collect()
 
 
-def test_what_it_returns_is_cut_to_what_the_view_declares():
+@pytest.fixture
+def refused(run):
+    """The error that a text ends with."""
+
+    def error(text, **types) -> DataError:
+        with pytest.raises(DataError) as caught:
+            run(view_of(text, **types))
+        return caught.value
+
+    return error
+
+
+def test_what_it_returns_is_cut_to_what_the_view_declares(run):
     text = "def f(rows):\n    return rows.with_columns(more=1).select('more', 'v', 'k', 'available_at', 'event_time')\n"
-    made = run_transform(view_of(text), [ROWS])
+    made = run(view_of(text))
     assert made.columns == ["k", "event_time", "available_at", "v"]
     assert made["v"].to_list() == [1, 2]
 
 
-def test_a_data_frame_will_do_and_so_does_all_that_python_can_do_in_a_module():
+def test_a_data_frame_will_do_and_so_does_all_that_python_can_do_in_a_module(run):
     text = """from __future__ import annotations
 from dataclasses import dataclass
 
@@ -56,17 +69,17 @@ class Pair:
 def f(rows):
     return rows.collect().with_columns(v=Pair(first=7).first)
 """
-    assert run_transform(view_of(text), [ROWS])["v"].to_list() == [7, 7]
+    assert run(view_of(text))["v"].to_list() == [7, 7]
 
 
-def test_two_texts_of_one_path_each_run_as_they_are():
+def test_two_texts_of_one_path_each_run_as_they_are(run):
     old = view_of("STEP = 1\ndef f(rows):\n    return rows.with_columns(v=STEP)\n")
     new = view_of("STEP = 2\ndef f(rows):\n    return rows.with_columns(v=STEP)\n")
-    assert [run_transform(v, [ROWS])["v"][0] for v in (old, new, old)] == [1, 2, 1]
+    assert [run(v)["v"][0] for v in (old, new, old)] == [1, 2, 1]
 
 
-def test_what_it_prints_does_not_get_among_results(capsys):
-    run_transform(view_of("def f(rows):\n    print('hello')\n    return rows\n"), [ROWS])
+def test_what_it_prints_does_not_get_among_results(run, capsys):
+    run(view_of("def f(rows):\n    print('hello')\n    return rows\n"))
     assert capsys.readouterr() == ("", "hello\n")
 
 
@@ -88,7 +101,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("text", "said"), FAILURES)
-def test_a_failure_names_the_line_of_the_text(text, said):
+def test_a_failure_names_the_line_of_the_text(refused, text, said):
     error = refused(text)
     assert (error.code, error.message) == ("FC521", f"folder/made.py:{said}")
     if "KeyError" in said:
@@ -118,7 +131,7 @@ RESULTS = [
 
 
 @pytest.mark.parametrize(("made", "said", "hint"), RESULTS)
-def test_a_result_that_is_not_as_declared_is_refused(made, said, hint):
+def test_a_result_that_is_not_as_declared_is_refused(refused, made, said, hint):
     error = refused(f"import polars as pl\n\ndef f(rows):\n    return {made}\n")
     assert (error.code, error.message, error.hint) == ("FC522", f"folder/made.py: f {said}", hint)
 
@@ -139,11 +152,73 @@ WIDENED = [
 
 
 @pytest.mark.parametrize(("made", "dtype", "value"), WIDENED)
-def test_a_column_of_another_width_becomes_the_declared_type(made, dtype, value):
+def test_a_column_of_another_width_becomes_the_declared_type(run, made, dtype, value):
     text = f"import polars as pl\nfrom datetime import date, datetime\n\ndef f(rows):\n    return rows.with_columns(v={made})\n"
-    assert run_transform(view_of(text, v=dtype), [ROWS])["v"].to_list() == [value, value]
+    assert run(view_of(text, v=dtype))["v"].to_list() == [value, value]
 
 
-def test_a_view_without_an_entity_needs_no_key():
+def test_a_view_without_an_entity_needs_no_key(run):
     view = replace(view_of("def f(rows):\n    return rows.drop('k')\n"), entity=None, join={})
-    assert run_transform(view, [ROWS]).columns == ["event_time", "available_at", "v"]
+    assert run(view).columns == ["event_time", "available_at", "v"]
+
+
+def test_a_static_source_is_given_whole_and_without_clocks(engine):
+    view = view_of("def f(rows):\n    return rows.with_columns(v=pl.lit(len(rows.collect_schema())).cast(pl.Int64))\n")
+    view = replace(view, transform=replace(view.transform, text="import polars as pl\n" + view.transform.text))
+    static = replace(view.source, event_time=None, available_at=None)
+    made = engine.transform(view, [Given(source=static, scan=ROWS, until=EARLIER)]).collect()
+    assert made["v"].to_list() == [4, 4]
+
+
+CLOCKED = Source(name="rows", format="parquet", event_time="at", available_at="seen")
+ONE_A_ROW = "def f(rows):\n    return rows.with_columns(v=rows.collect()['n'])\n"
+
+
+def hour(number):
+    return AT + timedelta(hours=number)
+
+
+def clocked(*clocks):
+    """Rows of one key by (event hour, available hour), numbered from 0."""
+    at, seen = ([None if pair[i] is None else hour(pair[i]) for pair in clocks] for i in (0, 1))
+    columns = {"at": at, "seen": seen}
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Datetime("us", "UTC")))
+    return frame.with_columns(k=pl.lit("a"), n=pl.int_range(len(clocks)), id=pl.int_range(len(clocks)) // 2).lazy()
+
+
+@pytest.mark.parametrize(
+    ("limits", "numbers"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"until": 3}, [0, 1]),
+        ({"available_after": 3}, [2, 3]),
+        ({"available_after": 3, "happened_from": 1}, [1, 2, 3]),
+    ],
+)
+def test_a_function_is_given_what_is_known_and_what_is_recent(engine, limits, numbers):
+    rows = clocked((0, 2), (1, 3), (0, 4), (9, 9), (0, 99), (None, 2), (2, None))
+    given = {"until": 20, **limits}
+    asked = Given(source=CLOCKED, scan=rows, **{name: hour(number) for name, number in given.items()})
+    made = engine.transform(view_of(ONE_A_ROW), [asked]).collect()
+    assert sorted(made["v"]) == numbers
+
+
+def test_a_function_is_given_each_event_once(engine):
+    source = replace(CLOCKED, dedup_key=("id",))
+    asked = Given(source=source, scan=clocked((0, 5), (0, 2), (1, 3), (1, 9)), until=hour(20))
+    assert sorted(engine.transform(view_of(ONE_A_ROW), [asked]).collect()["v"]) == [1, 2]
+
+
+def test_a_look_tells_the_ends_of_the_clocks_and_what_is_left_out(engine):
+    rows = clocked((3, 4), (1, 5), (2, 99), (None, 2), (2, None))
+    source = replace(CLOCKED, checks=(Check(kind="not_null", column="at"), Check(kind="row_count", low=9)))
+    found = engine.look([Piece(scan=rows, until=hour(20)), Piece(scan=rows, until=hour(20), after=hour(4))], source)
+    assert (found.rows, found.held_back) == (5, (1, 1))
+    assert (found.first_event, found.first_available, found.watermark) == (hour(1), hour(4), hour(5))
+    assert found.dropped == {"null event_time": 1, "null available_at": 1}
+    assert [(check.passed, check.rows) for check in found.checks] == [(False, 5), (False, 5)]
+
+
+def test_a_look_at_no_row_tells_no_instant(engine):
+    found = engine.look([Piece(scan=clocked(), until=hour(20))], CLOCKED)
+    assert (found.rows, found.held_back, found.first_event, found.watermark) == (0, (0,), None, None)

@@ -1,0 +1,145 @@
+"""Which rows any engine's `prepare` takes of pieces, how it names and orders them, and how it cuts them into buckets."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurectl.engines.base import Piece
+from featurectl.pit.hashing import bucket_of, hash_rows
+from featurectl.spec.definition import Entity
+from tests.definitions import ARRIVALS, DELAYS, LATEST
+from tests.engines.rows import at, rows
+
+ALL = replace(DELAYS, where=None)
+ROUTE = Entity(name="route", keys={"carrier": "string", "from": "string"})
+BY_ROUTE = replace(ALL, entity=ROUTE, join={"carrier": "carrier", "from": "origin"})
+NO_ENTITY = replace(ALL, entity=None, join={})
+
+
+def piece(frame, until=99, **ends):
+    return Piece(scan=frame.lazy(), until=at(until), **{n: at(v) if n != "fresh" else v for n, v in ends.items()})
+
+
+def delays(made):
+    return made.rows.of(0, 1)["arr_delay"].to_list()
+
+
+def test_a_range_of_event_times_holds_its_beginning_and_not_its_end(engine):
+    frame = rows(*[("A", float(hour), hour, 9) for hour in range(6)])
+    made = engine.prepare([piece(frame, since=2, before=4)], ALL)
+    assert delays(made) == [2.0, 3.0]
+    assert (made.rows_read, made.dropped, made.newest_event) == (2, {}, at(3))
+
+
+def test_rows_without_an_event_time_are_counted_whatever_the_range(engine):
+    made = engine.prepare([piece(rows(("A", 1.0, None, 1), ("A", 2.0, 3, 3)), since=2, before=4)], ALL)
+    assert (delays(made), made.dropped) == ([2.0], {"null event_time": 1})
+
+
+def test_a_repeat_of_a_row_before_the_range_is_one_all_the_same(engine):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("arr_delay",)))
+    frame = rows(("A", 1.0, 1, 1), ("A", 1.0, 5, 6), ("A", 2.0, 5, 6))
+    made = engine.prepare([piece(frame, since=3)], view)
+    assert (delays(made), made.dropped) == ([2.0], {"repeated": 1})
+
+
+def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "arr_delay")))
+    frame = rows(("A", None, 1, 1), ("A", None, 1, 1), ("A", 3.0, 1, 1), ("A", 3.0, 2, 2))
+    made = engine.prepare([piece(frame)], view, seen=[piece(rows(("A", None, 0, 0)))])
+    assert (sorted(delays(made), key=str), made.dropped) == ([3.0, None, None], {"repeated": 1})
+
+
+def test_rows_of_a_new_file_that_were_known_before_the_watermark_are_counted_and_left_out(engine):
+    frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 3))
+    made = engine.prepare([piece(frame, after=2, fresh=True)], ALL)
+    assert (delays(made), made.dropped) == ([2.0], {"known before the watermark": 1})
+    assert engine.prepare([piece(frame, after=2)], ALL).dropped == {}
+
+
+def test_pieces_are_read_each_up_to_its_own_end_and_held_rows_are_counted_by_piece(engine):
+    frame = rows(("A", 1.0, 1, 2), ("A", 2.0, 1, 4), ("A", 3.0, 1, 6))
+    made = engine.prepare([piece(frame, until=3), piece(frame, until=5, after=3)], ALL)
+    assert (delays(made), made.held_back) == ([1.0, 2.0], (2, 1))
+    assert (made.watermark, made.rows_read) == (at(4), 2)
+
+
+def test_pieces_may_lack_a_column_or_have_a_narrower_one(engine):
+    lacking = rows(("A", 1.0, 1, 1)).drop("origin")
+    narrow = rows(("A", 2.0, 2, 2)).with_columns(
+        pl.col("arr_delay").cast(pl.Float32), pl.col("at").dt.cast_time_unit("ms")
+    )
+    made = engine.prepare([piece(part) for part in (rows(("A", 0.0, 0, 0)), lacking, narrow)], ALL)
+    assert delays(made) == [0.0, 1.0, 2.0]
+    assert made.rows.of(0, 1).schema == engine.prepare([piece(rows())], ALL).rows.schema
+
+
+@pytest.mark.parametrize("view", [ALL, LATEST, BY_ROUTE, NO_ENTITY], ids=["event", "state", "two keys", "no entity"])
+def test_without_rows_there_are_typed_columns_and_no_instants(engine, view):
+    made = engine.prepare([piece(rows())], view)
+    full = engine.prepare([piece(rows(("A", 1.0, 1, 1)))], view)
+    assert (made.rows.height, made.rows_read, made.watermark, made.newest_event) == (0, 0, None, None)
+    assert made.rows.schema == full.rows.schema == made.rows.of(0, 1).schema
+    assert made.rows.of(3, 8).is_empty()
+
+
+def test_the_columns_are_keys_clocks_ties_hash_and_inputs(engine):
+    view = replace(BY_ROUTE, source=replace(ARRIVALS, tiebreak=("origin", "arr_delay")))
+    made = engine.prepare([piece(rows(("A", 20.0, 1, 2)))], view).rows.of(0, 1)
+    assert made.columns == [
+        "carrier", "from", "event_time", "available_at", "tie_0", "tie_1", "tie_order", "arr_delay", "late"
+    ]  # fmt: skip
+    assert made.drop("tie_order").row(0) == ("A", "JFK", at(1), at(2), "JFK", 20.0, 20.0, True)
+
+
+def test_the_hash_is_that_of_the_sources_own_columns_by_name(engine):
+    frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
+    expected = hash_rows(frame.select(sorted(frame.columns)))
+    made = engine.prepare([piece(frame)], LATEST).rows.of(0, 1)
+    assert made["tie_order"].to_list() == expected.to_list()
+
+
+TIED = st.tuples(st.sampled_from("AB"), st.sampled_from([None, 1.0, 2.0]), st.integers(0, 1), st.integers(1, 2))
+
+
+def place(row):
+    """Keys, clocks, tiebreak with null after every value, hash."""
+    key, event, available, tie, number = row
+    return key, event, available, tie is None, tie or 0.0, number
+
+
+@given(st.lists(TIED, max_size=12), st.randoms())
+def test_rows_are_in_total_order_whatever_that_of_the_input(engine, drawn, chance):
+    view = replace(ALL, source=replace(ARRIVALS, tiebreak=("arr_delay",)))
+    columns = ["carrier", "event_time", "available_at", "tie_0", "tie_order"]
+    made = engine.prepare([piece(rows(*drawn))], view)
+    found = made.rows.of(0, 1).select(columns).rows()
+    assert found == sorted(found, key=place)
+    chance.shuffle(drawn)
+    half = len(drawn) // 2
+    again = engine.prepare([piece(rows(*drawn[:half])), piece(rows(*drawn[half:]))], view)
+    assert again.rows.of(0, 1).equals(made.rows.of(0, 1))
+    assert again.rows.mark == made.rows.mark
+
+
+def test_other_rows_have_another_mark(engine):
+    marks = [
+        engine.prepare([piece(frame)], ALL).rows.mark
+        for frame in (rows(("A", 1.0, 1, 2)), rows(("A", 1.5, 1, 2)), rows(("A", 1.0, 1, 2), ("A", 1.0, 1, 2)))
+    ]
+    assert len({mark for mark in marks if mark}) == sum(map(bool, marks))
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 16, 1024])
+def test_each_row_is_in_the_bucket_of_its_keys_and_in_total_order_there(engine, buckets):
+    carriers = [f"C{i % 7}" for i in range(200)]
+    frame = rows(*[(c, float(i), i % 5, 5 + i % 3) for i, c in enumerate(carriers)])
+    frame = frame.with_columns(origin=pl.Series([f"O{i % 5}" for i in range(200)]))
+    made = engine.prepare([piece(frame)], BY_ROUTE)
+    every = made.rows.of(0, 1)
+    where = bucket_of(every.select("carrier", "from"), buckets)
+    for bucket in {*where, 0, buckets - 1}:
+        assert made.rows.of(bucket, buckets).equals(every.filter(where == bucket))
