@@ -25,7 +25,8 @@ def check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[Fe
     if view.transform is not None:
         others = tuple(type_source_once(other, other.columns) for other in view.transform.others)
         view = replace(view, transform=replace(view.transform, others=others))
-    scope = Scope(row_columns(source) if view.transform is None else result_columns(view))
+    made = view.kind == "transform" or view.transform is not None  # its code may not be there
+    scope = Scope(result_columns(view) if made else row_columns(source))
     _check_keys(view, scope)
     where = view.where
     if where is not None:

@@ -194,8 +194,7 @@ def test_a_database_of_a_source_from_a_variable_is_named_by_it(shop, monkeypatch
 
 @pytest.mark.parametrize(
     "kind,written,url,said",
-    [("registry", REGISTRY, "nosuchdb://host/x", "nosuchdb"), ("online", ONLINE, "memcached://host", "memcached"),
-     ("registry", REGISTRY, "''", "registry '' is no URL")],
+    [("registry", REGISTRY, "nosuchdb://host/x", "nosuchdb"), ("online", ONLINE, "memcached://host", "memcached")],
 )  # fmt: skip
 def test_an_unknown_kind_of_store_is_wrong_usage(live, kind, written, url, said):
     live.change("featurectl.yaml", written, f"{kind}: {url}")
