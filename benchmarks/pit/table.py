@@ -30,10 +30,13 @@ class Line:
         ratio = "-"
         if not self.ours.failed and self.theirs.seconds:
             ratio = f"{'< ' if self.theirs.failed else ''}{self.ours.seconds / self.theirs.seconds:.2f}"
-        theirs = self.theirs.failed or f"{self.theirs.seconds:.1f} s, {self.theirs.peak_mb:,.0f} MB"
-        ours = self.ours.failed or f"{self.ours.seconds:.1f} s, {self.ours.peak_mb:,.0f} MB"
+        ours, theirs = _told(self.ours), _told(self.theirs)
         goal = "-" if self.goal is None else f"{self.goal:.2f}"
         return [self.work, ours, self.rival, theirs, ratio, goal, self.equal, self.beside]
+
+
+def _told(cost: Cost) -> str:
+    return cost.failed or f"{cost.seconds:.1f} s ({cost.cpu_seconds:.1f} CPU), {cost.peak_mb:,.0f} MB"
 
 
 HEAD = ("work", "ours", "rival", "theirs", "ratio", "goal", "results", "beside it")
