@@ -20,7 +20,7 @@ from benchmarks.pit.measure import Cost, run
 from benchmarks.pit.table import Line, compare, in_turn, render
 
 TEN: Final = Shape(rows=10_000_000, spine=1_000_000, keys=100_000)
-LIMIT_S: Final = 300.0
+LIMIT_S: Final = 120.0
 
 
 def rival(program: str, data: Path, out: Path, events: str) -> Cost:
