@@ -11,7 +11,7 @@ from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.view import Materialized, Run, new_id, refuse_failed, typed_view
+from featurectl.materialize.view import Materialized, Run, new_id, read_until, refuse_failed, typed_view
 from featurectl.offline.base import Coverage
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.sources.failures import reading
@@ -53,14 +53,14 @@ def check_range(view_name: str, coverage: Coverage | None, asked: Range) -> None
 def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
     """Return what was done to compute a range of a table again from the rows that it has read; one commit.
 
-    Rows that came too late for an increment are taken; ones that are not in the source any more are gone.
+    Rows that came too late for an increment are taken; ones that are not in the source any more are gone. Rows that
+    the next increment will take are left to it.
 
     Raises:
         DataError: the source can't be read, a part that the table has read is gone, or a check fails.
     """
     coverage = run.table.coverage()
     assert coverage is not None
-    assert coverage.now is not None
     parts = {part.name: part for part in run.reader.parts()}
     if gone := sorted(coverage.parts.keys() - parts.keys()):
         raise DataError(
@@ -69,8 +69,9 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
             hint="leave --since and --until out; --full rebuilds the table from what there is",
         )
     view, _ = typed_view(run)
+    until = read_until(view, coverage)
     pieces = [
-        Piece(scan=run.reader.scan([parts[name]]), until=coverage.now, since=asked.since, before=asked.until)
+        Piece(scan=run.reader.scan([parts[name]]), until=until, since=asked.since, before=asked.until)
         for name in coverage.parts
     ]
     with SpillRoom(run.spill) as room:

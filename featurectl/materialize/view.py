@@ -6,8 +6,9 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -31,6 +32,8 @@ from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_source, type_view
 from featurectl.units import counted
+
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,11 +250,16 @@ def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[s
 
 def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> list[Piece]:
     """Return the rows that the table has read already, where repeats of them must be told."""
-    if base is None or base.now is None or not run.view.source.dedup_key or increment.repeats:
+    if base is None or not run.view.source.dedup_key or increment.repeats:
         return []
-    until = base.watermark if run.view.source.available_at is not None else base.now
-    old = [part for part in parts if part.name in base.parts]
-    return [] if until is None else [Piece(scan=run.reader.scan([part]), until=until) for part in old]
+    until = read_until(run.view, base)
+    return [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
+
+
+def read_until(view: FeatureView, coverage: Coverage) -> datetime:
+    """Return the availability up to which a table has read the rows of its parts: the next increment begins above."""
+    until = coverage.now if view.source.available_at is None else coverage.watermark
+    return until or _NEVER
 
 
 def _after_overlap(

@@ -75,6 +75,36 @@ def test_a_part_that_is_gone_is_not_computed_again(tmp_path):
     assert values(job(tmp_path).table) == [1.0, 2.0]
 
 
+def test_rows_before_the_beginning_that_were_known_late_are_not_taken_twice(tmp_path):
+    old = [("A", 1.0, 1, 20), ("B", 2.0, 10, 10)]
+    write(tmp_path, "1.parquet", *old)
+    assert materialize_view(ENGINE, job(tmp_path), at(99), since=at(9)).watermark == at(20)
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(0)))
+    write(tmp_path, "1.parquet", *old, ("B", 5.0, 40, 40))
+    materialize_view(ENGINE, job(tmp_path), at(99))
+    assert values(job(tmp_path).table) == [1.0, 2.0, 5.0]
+
+
+def test_rows_before_the_beginning_that_are_not_known_yet_come_later(tmp_path):
+    source = replace(FILES, available_at=None, delay_us=10 * HOUR_US)
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 1), ("B", 2.0, 10, 10))
+    materialize_view(ENGINE, job(tmp_path, source=source), at(15), since=at(12))
+    backfill_view(ENGINE, job(tmp_path, source=source), Range(since=at(0)))
+    assert values(job(tmp_path).table) == [1.0]
+    materialize_view(ENGINE, job(tmp_path, source=source), at(25))
+    assert values(job(tmp_path).table) == [1.0, 2.0]
+
+
+def test_a_backfill_as_of_an_earlier_now_leaves_new_rows_to_the_next_increment(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    materialize_view(ENGINE, job(tmp_path), at(50))
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("B", 2.0, 3, 10))
+    assert materialize_view(ENGINE, job(tmp_path), at(40)).action == "nothing"
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(0)))
+    materialize_view(ENGINE, job(tmp_path), at(60))
+    assert values(job(tmp_path).table) == [1.0, 2.0]
+
+
 def test_a_range_needs_a_table_to_end_in():
     with pytest.raises(UsageError, match="latest has no table yet"):
         check_range("latest", None, Range(until=at(1)))

@@ -75,6 +75,19 @@ class _Tally:
         """Return what came of all checks."""
         return (*self.of_source.results(), *self.of_view.results())
 
+    def look(self, number: int, scan: pl.LazyFrame, piece: Piece) -> None:
+        """Take note of the clocks of a piece's rows outside its range of event times, too.
+
+        Rows that are left out for their event time count as read: a range that begins earlier may be asked for later,
+        and the runs after it must not take them again, nor lose those that were not available yet.
+        """
+        event, available = pl.col(EVENT), pl.col(AVAILABLE)
+        known = wanted_rows(piece) & event.is_not_null() & available.is_not_null()
+        columns = [clock.filter(known).max() for clock in (event, available)]
+        found = scan.select(*columns, (available > piece.until).sum().alias("held")).collect(engine="streaming")
+        self.held_back[number] += int(found["held"].item())
+        self.see(found.drop("held").drop_nulls())
+
     def see(self, frame: pl.DataFrame) -> None:
         """Take note of the clocks of rows that have both."""
         self.watermark = _greatest(self.watermark, frame, AVAILABLE, self.source)
@@ -132,11 +145,15 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         scan = clocked(piece.scan, tally.source)
         if piece.after is not None and not piece.fresh:
             scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
-        if not tally.source.dedup_key:
-            scan = scan.filter(*_in_range(piece))
-        for batch in scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
+        inside = [] if tally.source.dedup_key else _in_range(piece)
+        if inside:
+            tally.look(number, scan, piece)
+        for batch in scan.filter(*inside).collect_batches(
+            chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"
+        ):
             tally.told(batch.height)
-            tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
+            if not inside:
+                tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
                 late = _count(batch, pl.col(AVAILABLE) <= piece.after)
                 tally.dropped.update({_TOO_LATE: late} if late else {})
