@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featurectl.materialize.ahead import Planned
     from featurectl.materialize.range import Range
     from featurectl.materialize.view import Materialized, Run
+    from featurectl.offline.base import Coverage
     from featurectl.open import Workspace
     from featurectl.push import PushResult
     from featurectl.registry.base import Pin
@@ -64,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
             state = workspace.state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))
-            asked = _range(chosen, since, until)
+            asked = _range(chosen, since, until, full=full)
             work = _Work(call, workspace, state, NaiveClocks(call, workspace), asked, full, not no_online)
             if dry_run:
                 planned = [_plan(work, item) for item in chosen]
@@ -122,7 +123,7 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
     return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
 
 
-def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None) -> Range | None:
+def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None, *, full: bool) -> Range | None:
     """Return the range that is asked for; None: none is."""
     from featurectl.cli.training_set import instant
     from featurectl.materialize.range import Range
@@ -133,6 +134,9 @@ def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None
     asked = Range(since=instant(since), until=instant(until))
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
         raise UsageError("--since is not before --until: the range is empty")
+    if full and until is not None:
+        hint = "leave one of them out: a table that is rebuilt has no end; --since says where it begins"
+        raise UsageError("--full and --until", hint=hint)
     for item in chosen:
         view = load_untyped_view(item.definition)
         if view.source.static or view.kind == "transform":
@@ -183,11 +187,16 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
         made, run = materialize_transform(engine, run, now, full=work.full), replace(run, view=as_state(run.view))
     else:
         made = materialize_view(engine, run, now, full=work.full, since=since)
-    if asked is not None and before is not None and made.action != "rebuild":
+    if asked is not None and before is not None and _is_lacking(before, made.action, full=work.full):
         made = backfill_view(engine, run, asked)
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     return made if expired is None else replace(made, table_version=expired)
+
+
+def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:
+    """Return whether a range is still to be computed after a run: a rebuild begins where the table began."""
+    return action != "rebuild" or (before.since is not None and not full)
 
 
 def _vacuum(work: _Work, run: Run, *, rewritten: bool) -> None:

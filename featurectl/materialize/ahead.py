@@ -7,9 +7,9 @@ from datetime import datetime
 
 from featurectl.materialize.range import Range
 from featurectl.materialize.transform import parts_to_read
-from featurectl.materialize.view import Ahead, Run, next_increment, table_begin
+from featurectl.materialize.view import Ahead, Run, base_of, next_increment, table_begin
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import lacking_inputs
+from featurectl.offline.inputs import made_otherwise
 from featurectl.spec.transformed import as_state
 
 
@@ -40,7 +40,7 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
     base, increment, parts = next_increment(run, Ahead(now=now, begin=begin, base=None if full else coverage))
     read = {part.name for scan in increment.scans for part in scan.parts}
     action = "rebuild" if base is None else "append" if increment.scans else "nothing"
-    reason = _reason(increment.reason, new=coverage is None, full=full, action=action)
+    reason = _reason(increment.reason, run, coverage, full=full, action=action)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
     return Planned(
@@ -55,25 +55,27 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
 
 
 def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
-    base = None if full or coverage is None or lacking_inputs(coverage, run.view) else coverage
+    base = None if full else base_of(coverage, run.view)
     whole, read, parts, reason = parts_to_read(run, base, now)
     action = "rebuild" if whole else "append" if read else "nothing"
     return Planned(
         view=run.view.name,
         version=run.version,
         action=action,
-        reason=_reason("first read" if base is None else reason, new=coverage is None, full=full, action=action),
+        reason=_reason("first read" if base is None else reason, run, coverage, full=full, action=action),
         parts_read=read,
         parts=parts,
         begin=table_begin(as_state(run.view), None if full else coverage, None, now),
     )
 
 
-def _reason(told: str, *, new: bool, full: bool, action: str) -> str:
-    if new:
+def _reason(told: str, run: Run, coverage: Coverage | None, *, full: bool, action: str) -> str:
+    if coverage is None:
         return "it has no table yet"
     if full:
         return "--full"
+    if made_otherwise(coverage, run.view):
+        return "its table was made by another definition"
     if action == "rebuild" and told == "first read":
         return "a column of it is new, or means something else"
     return told or "new rows"

@@ -26,6 +26,7 @@ from featurectl.materialize.rows import TableRows
 from featurectl.materialize.view import (
     Materialized,
     Run,
+    base_of,
     left_out_of,
     made_of,
     new_id,
@@ -35,7 +36,7 @@ from featurectl.materialize.view import (
     write_rows,
 )
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import input_marks, lacking_inputs
+from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.base import Part, SourceReader
 from featurectl.sources.failures import reading
@@ -74,7 +75,7 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
         StoreError: the table can't be written; it stays as it was.
     """
     coverage = None if full else run.table.coverage()
-    base = coverage if coverage and not lacking_inputs(coverage, run.view) else None
+    base = base_of(coverage, run.view)
     begin = table_begin(as_state(run.view), coverage, None, now)
     with SpillRoom(run.spill) as room:
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
@@ -286,6 +287,7 @@ def _covered(work: Work, prepared: Prepared) -> Coverage:
         now=work.now,
         dropped=dict(Counter(before.dropped) + Counter(prepared.dropped)),
         inputs=input_marks(work.view),
+        rows_mark=rows_mark(work.view),
         columns=work.view.source.columns or {},
         watermarks=marks,
     )

@@ -19,7 +19,7 @@ from featurectl.errors import DataError
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.told import Reading, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import input_marks, lacking_inputs
+from featurectl.offline.inputs import input_marks, lacking_inputs, made_otherwise, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
@@ -115,9 +115,16 @@ class Ahead:
 def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
     """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
     parts = run.reader.parts()
-    base = ahead.base if ahead.base and not lacking_inputs(ahead.base, run.view) else None
+    base = base_of(ahead.base, run.view)
     increment = plan_increment(run.view.source, parts, base, ahead.now)
     return None if increment.rebuild else base, increment, parts
+
+
+def base_of(coverage: Coverage | None, view: FeatureView) -> Coverage | None:
+    """Return what a view's table has read; None where rows can't be added to it, for it lacks inputs of the view."""
+    if coverage is None or lacking_inputs(coverage, view) or made_otherwise(coverage, view):
+        return None
+    return coverage
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
@@ -300,6 +307,7 @@ def _covered(
         now=now,
         dropped=dict(dropped),
         inputs=input_marks(view),
+        rows_mark=rows_mark(view),
         rebuild_id=new_id() if base is None else base.rebuild_id,
     )
 

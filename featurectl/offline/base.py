@@ -20,7 +20,8 @@ class Coverage:
     run. `watermark` is the greatest availability read, `newest_event` the greatest event time. `dropped` counts
     rows without key or time, by reason, over all runs. `rebuild_id` names the rebuild that the rows descend from: as
     long as it stays, rows were only added; under another one rows that were there may be gone or changed. `since` is
-    the event time from which on there are rows; None: all that the source has.
+    the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
+    which rows of the source there are, whose and when ("" in tables that were written before there was one).
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Coverage:
     inputs: Mapping[str, str] = field(default_factory=dict)  # the view's input columns, a digest of each's expression
     columns: Mapping[str, str] = field(default_factory=dict)  # the source's columns and their types, as read
     rebuild_id: str = ""
+    rows_mark: str = ""
     since: datetime | None = None
     watermarks: Mapping[str, datetime] = field(default_factory=dict)  # of a transform's sources, by name
 

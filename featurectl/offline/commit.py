@@ -37,6 +37,7 @@ def dump_commit(commit: Commit) -> str:
             "inputs": dict(coverage.inputs),
             "columns": dict(coverage.columns),
             "rebuild_id": coverage.rebuild_id,
+            "rows_mark": coverage.rows_mark,
             "watermarks": {name: format_iso(at) for name, at in coverage.watermarks.items()},
             **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
         },
@@ -54,6 +55,7 @@ def load_commit(text: str) -> Commit:
         inputs=data["inputs"],
         columns=data["columns"],
         rebuild_id=data.get("rebuild_id", ""),  # absent in tables written before there was one
+        rows_mark=data.get("rows_mark", ""),  # likewise
         watermarks={name: at for name, text in data.get("watermarks", {}).items() if (at := _instant(text))},
         watermark=_instant(data["watermark"]),
         newest_event=_instant(data["newest_event"]),

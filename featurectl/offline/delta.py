@@ -299,7 +299,8 @@ class ViewTable:
         """Return what the files of a run are called: the same when the same run is tried again after it was ended."""
         base = None if table is None else table.version()
         coverage = commit.coverage
-        known = [rows.mark, base, commit.buckets, sorted(coverage.inputs.items()), sorted(coverage.columns.items())]
+        columns = sorted(coverage.inputs.items()), sorted(coverage.columns.items())
+        known = [rows.mark, base, commit.buckets, coverage.rows_mark, *columns]
         told = json.dumps(known) if rows.mark else secrets.token_hex(16)
         return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 

@@ -1,4 +1,4 @@
-"""Which columns of a view its offline table holds, and by which expressions they were made."""
+"""What the rows and columns of a view's offline table were made by."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping
 
 from featurectl.expressions.check import expression_columns, untyped_canonical
+from featurectl.facts import plain_query
 from featurectl.offline.base import Coverage
-from featurectl.spec.definition import FeatureView
+from featurectl.spec.code import code_digest
+from featurectl.spec.definition import FeatureView, Source
+from featurectl.spec.transformed import transform_sources
 
 
 def input_marks(view: FeatureView) -> dict[str, str]:
     """Return a digest per input column: of its expression, and of the `select` columns that it reads."""
-    select = {item.name: item.expression.text for item in view.source.select}
+    select = _select(view.source)
     return {item.name: _mark(item.expression.text, select) for item in view.inputs}
 
 
@@ -22,7 +25,41 @@ def lacking_inputs(coverage: Coverage, view: FeatureView) -> frozenset[str]:
     return frozenset(name for name, mark in input_marks(view).items() if coverage.inputs.get(name) != mark)
 
 
+def rows_mark(view: FeatureView) -> str:
+    """Return a digest of what decides which rows of its sources a view has, whose and when: the same in a version."""
+    columns = {view.join.get(key, key) for key in view.keys}
+    rows = _mark(view.where.text, _select(view.source)) if view.where is not None else None
+    keys = [[key, dtype, view.join.get(key, key)] for key, dtype in view.key_types.items()]
+    sources = [_source(source, columns, whole=view.transform is not None) for source in transform_sources(view)]
+    transform = view.transform and [view.transform.function, code_digest(view.transform.text)]
+    return _digest([rows, keys, sources, transform])
+
+
+def made_otherwise(coverage: Coverage, view: FeatureView) -> bool:
+    """Return whether a table was made by another definition than the view's, of another registry with its number."""
+    return coverage.rows_mark not in ("", rows_mark(view))
+
+
+def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:
+    """Return how the rows of a source are read, and what its `select` makes of their keys and clocks, or of all."""
+    clocks = [source.event_time, source.available_at, *source.tiebreak, *sorted(source.dedup_key)]
+    select = _select(source)
+    read = sorted(select if whole else select.keys() & {*columns, *clocks})
+    csv = [sorted(source.csv.null_values), source.csv.timestamp_format] if source.format == "csv" else None
+    query = plain_query(source.sql.query) if source.sql else None
+    made = [[name, untyped_canonical(select[name])] for name in read]
+    return [clocks, source.delay_us or 0, source.timezone, source.nan, csv, query, made]
+
+
+def _select(source: Source) -> dict[str, str]:
+    return {item.name: item.expression.text for item in source.select}
+
+
 def _mark(text: str, select: Mapping[str, str]) -> str:
     used = sorted(expression_columns(text) & select.keys())
     form = [untyped_canonical(text), [[name, untyped_canonical(select[name])] for name in used]]
+    return _digest(form)
+
+
+def _digest(form: list[object]) -> str:
     return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import DataError, UsageError
 from featurectl.offline.base import OfflineStore, OfflineTable
-from featurectl.offline.inputs import lacking_inputs
+from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.registry.applied import not_applied
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
@@ -52,7 +52,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     The table may lack inputs of features that were added since it was written; asking for one of these fails then.
 
     Raises:
-        DataError: FC510, the view was never materialized.
+        DataError: FC510, the view was never materialized, or its table was made by another definition.
     """
     view = load_view(registered.definition)
     table = view_table(offline, view, registered.version)
@@ -62,6 +62,12 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
             f"feature view {view.name}@{registered.version} has no offline table",
             code="FC510",
             hint=f"featurectl materialize {view.name}",
+        )
+    if made_otherwise(coverage, view):
+        raise DataError(
+            f"the offline table of feature view {view.name}@{registered.version} was made by another definition",
+            code="FC510",
+            hint=f"featurectl materialize {view.name} makes it anew",
         )
     return BoundView(
         view=typed_view(view, coverage.columns),

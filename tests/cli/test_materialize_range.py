@@ -63,9 +63,18 @@ def test_a_table_begins_at_since_and_a_range_is_filled_in(run):
     assert "0 of 3 tables changed" in run()
 
 
+def test_a_range_is_filled_in_though_the_table_had_to_be_rebuilt_first(run, shop):
+    run("spend", "--since", "2026-01-07T00:00:00Z")
+    text = (shop / "orders.csv").read_text().replace("10.5", "11.5")
+    (shop / "orders.csv").write_text(text)
+    made = json.loads(run("spend", "--since", "2025-01-01T00:00:00Z", "-o", "json"))["result"]["views"]
+    assert [(v["action"], v["rows_written"]) for v in made] == [("backfill", 3)]
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
+        (["spend", "--full", "--until", "2026-01-01T00:00:00Z"], "--full and --until"),
         (["spend", "--since", "monday"], "'monday' is no instant"),
         (["spend", "--since", "2026-01-02T00:00:00Z", "--until", "2026-01-01T00:00:00Z"], "the range is empty"),
         (["spend", "--until", "2026-01-01T00:00:00Z"], "spend has no table yet, and one has no end"),

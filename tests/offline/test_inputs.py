@@ -1,0 +1,48 @@
+"""What a table was made by is told from what its rows and columns mean, not from how it is written."""
+
+from dataclasses import replace
+
+import pytest
+
+from featurectl.expressions.tree import Expression
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import made_otherwise, rows_mark
+from featurectl.spec.definition import Transform
+from tests.definitions import CARRIER, DELAYS, with_feature, with_source
+
+MADE = Coverage(rows_mark=rows_mark(DELAYS))
+CHANGED = {
+    "where": replace(DELAYS, where=Expression(text="arr_delay > 3")),
+    "no where": replace(DELAYS, where=None),
+    "where reads another select": with_source(
+        replace(DELAYS, where=Expression(text="late")), select=(replace(DELAYS.source.select[0], name="late"),)
+    ),
+    "join": replace(DELAYS, join={"carrier": "origin"}),
+    "key type": replace(DELAYS, entity=replace(CARRIER, keys={"carrier": "int64"})),
+    "event_time": with_source(DELAYS, event_time="known_at"),
+    "delay": with_source(DELAYS, available_at=None, delay_us=1),
+    "timezone": with_source(DELAYS, timezone="America/New_York"),
+    "nan": with_source(DELAYS, nan="keep"),
+    "tiebreak": with_source(DELAYS, tiebreak=("origin",)),
+    "dedup_key": with_source(DELAYS, dedup_key=("origin",)),
+    "transform": replace(DELAYS, transform=Transform(path="t.py", function="f", text="def f(x): return x\n")),
+}
+
+
+@pytest.mark.parametrize("view", CHANGED.values(), ids=CHANGED)
+def test_a_view_with_other_rows_did_not_make_the_table(view):
+    assert made_otherwise(MADE, view)
+
+
+def test_what_does_not_change_the_rows_leaves_the_table(subtests):
+    spelled = replace(DELAYS, where=Expression(text="ARR_DELAY  is NOT null".lower()))
+    same = {
+        "spelling": spelled,
+        "path": with_source(DELAYS, path="elsewhere/*.parquet", columns=None),
+        "feature": with_feature(DELAYS, "count_1d", window_us=1),
+        "hop": replace(DELAYS, hop_us=1, closed="both", retention_us=1, inputs=(), features=()),
+    }
+    for name, view in same.items():
+        with subtests.test(name):
+            assert not made_otherwise(MADE, view)
+    assert not made_otherwise(Coverage(), DELAYS)
