@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +12,15 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from featurectl.dtypes import DATE, TIMESTAMP
 from featurectl.engines.base import CheckResult
+from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.pit.arrays import Ints
 from featurectl.pit.hashing import hash_rows
+from featurectl.spec.constants import fit_constant
 from featurectl.spec.definition import Check
-from featurectl.units import counted
+from featurectl.units import counted, parse_instant
 
 _QUERY_ROWS: Final = "rows"  # what a query calls the rows, beside the name of the source or view
 
@@ -80,11 +84,26 @@ class Checker:
                     raise DataError(f"{self._of}: the check {check.label!r} does not fit: {values.dtype}", code="FC504")
                 return values.is_between(check.low, check.high)
             if check.kind == "in":
-                return values.is_in(pl.Series(list(check.values)).cast(values.dtype))
+                return values.is_in(self._listed(check, values.dtype).implode())
             return values.str.contains(f"^(?:{check.text})$")
         except PolarsError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self._of}: the check {check.label!r} does not fit: {reason}", code="FC504") from error
+
+    def _listed(self, check: Check, dtype: pl.DataType) -> pl.Series:
+        """Return the values of a list in the type of a column; files keep times and dates as texts."""
+        want = language_dtype(dtype)
+        fitted = [None if want is None else fit_constant(value, want) for value in check.values]
+        if None in fitted:
+            wrong = check.values[fitted.index(None)]
+            raise DataError(f"{self._of}: the check {check.label!r} does not fit: {wrong!r} is no {dtype}", code="FC504")
+        if want == TIMESTAMP:
+            return pl.Series([parse_instant(str(value)) for value in fitted]).cast(dtype)
+        if want == DATE:
+            return pl.Series(fitted, dtype=pl.String).str.to_date("%Y-%m-%d")
+        if dtype.is_decimal():
+            return pl.Series([Decimal(repr(value)) for value in fitted], dtype=dtype)
+        return pl.Series(fitted).cast(dtype, strict=False)  # a number beyond a narrow column is none of its values
 
     @property
     def _of(self) -> str:

@@ -1,5 +1,7 @@
 """Checks count what is wrong over all rows that are read together, however they come."""
 
+from decimal import Decimal
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -79,9 +81,33 @@ def test_a_pattern_is_for_the_whole_text_and_a_null_passes():
 
 
 @pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pl.Series([1.0, 5.5, 2.0]), (1, 5.5)),
+        (pl.Series([1, 3, 100], dtype=pl.Int8), (1, 3, 1000)),
+        (pl.Series([True, True, False]), (True,)),
+        (pl.Series(["a", "b", "c"]), ("b", "a")),
+        (pl.Series(["2024-01-01", "2024-01-02", "2024-01-03"]).str.to_date(), ("2024-01-01", "2024-01-02")),
+        (
+            pl.Series(["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z", "2024-01-02T00:00:00Z"]).str.to_datetime(
+                time_unit="us", time_zone="UTC"
+            ),
+            ("2024-01-01T00:00:00Z", "2024-01-01T02:00:00+01:00"),
+        ),
+        (pl.Series([Decimal("1.25"), Decimal("2.50"), Decimal("1.26")], dtype=pl.Decimal(5, 2)), (1.25, 2.5)),
+    ],
+    ids=lambda item: str(item.dtype) if isinstance(item, pl.Series) else "",
+)
+def test_a_list_of_values_is_read_in_the_type_of_its_column(column, values):
+    result = checked(Check(kind="in", column="v", values=values), pl.DataFrame({"v": column}))
+    assert (result.failed, result.rows) == (1, 3)
+
+
+@pytest.mark.parametrize(
     ("check", "code", "said"),
     [
         (Check(kind="matches", column="t", text="("), "FC504", "the check 't matches (' does not fit"),
+        (Check(kind="in", column="t", values=("a", 1)), "FC504", "does not fit: 1 is no String"),
         (Check(kind="between", column="t", low=0.0, high=1.0), "FC504", "does not fit"),
         (Check(kind="unique", column="x"), "FC503", "source s: no column 'x' for the check 'x unique'"),
         (Check(kind="sql", text="select nothing from s"), "FC519", "the query of a check can't be run"),
