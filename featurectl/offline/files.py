@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -123,6 +124,7 @@ def _finished(file: _File) -> AddAction | None:
         ends = pl.scan_parquet(file.url, glob=False, hive_partitioning=False).select(_ENDS).collect()
     except (PolarsError, OSError):  # it ends in the middle
         return None
+    os.utime(file.url)  # it may be old enough for a vacuum that another process has begun
     return _action(file, ends.row(0, named=True), Path(file.url).stat().st_size)
 
 

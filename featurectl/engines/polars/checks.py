@@ -96,7 +96,9 @@ class Checker:
         fitted = [None if want is None else fit_constant(value, want) for value in check.values]
         if None in fitted:
             wrong = check.values[fitted.index(None)]
-            raise DataError(f"{self._of}: the check {check.label!r} does not fit: {wrong!r} is no {dtype}", code="FC504")
+            raise DataError(
+                f"{self._of}: the check {check.label!r} does not fit: {wrong!r} is no {dtype}", code="FC504"
+            )
         if want == TIMESTAMP:
             return pl.Series([parse_instant(str(value)) for value in fitted]).cast(dtype)
         if want == DATE:
