@@ -53,6 +53,15 @@ def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
     assert (sorted(delays(made), key=str), made.dropped) == ([3.0, None, None], {"repeated": 1})
 
 
+def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
+    frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 2, 2))
+    twice = pl.concat([frame, frame])
+    once = engine.prepare([piece(frame)], ALL).rows.of(0, 1)
+    keyed = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "at")))
+    assert engine.prepare([piece(twice)], keyed).rows.of(0, 1).equals(once)
+    assert delays(engine.prepare([piece(twice)], ALL)) == [1.0, 1.0, 2.0, 2.0]
+
+
 def test_rows_of_a_new_file_that_were_known_before_the_watermark_are_counted_and_left_out(engine):
     frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 3))
     made = engine.prepare([piece(frame, after=2, fresh=True)], ALL)

@@ -33,12 +33,19 @@ TAKES = {
 }
 KEYS = {
     "none": {},
+    "composite": {"k": (pl.String, ["a", "b"]), "l": (pl.Date, [date(2024, 1, 1), date(2024, 1, 2)])},
+    "three": {
+        "k": (pl.Int64, [1, -1]),
+        "l": (pl.String, ["", "a"]),
+        "m": (INSTANT, [datetime(2024, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]),
+    },
     "int64": {"k": (pl.Int64, [0, -5, 2**60])},
     "string": {"k": (pl.String, ["", "a", "ä"])},
-    "composite": {"k": (pl.String, ["a", "b"]), "l": (pl.Date, [date(2024, 1, 1), date(2024, 1, 2)])},
     "bool": {"k": (pl.Boolean, [True, False])},
 }
-
+# How much later than it happens a row is known, one of a list each.
+LATENESS = [[0], [0, 1, 2], list(range(20)), [4], [0, 0, 0, 0, 60], [-3, 0, 7]]
+LATENESS_TIED = [[0], [0, 1], [4], [-3]]
 
 TIES = {
     "none": [],
@@ -98,7 +105,7 @@ def cases(draw, most_rows=24, *, tied=False) -> Case:
     of_rows = lambda values: st.lists(st.sampled_from(values), min_size=count, max_size=count)  # noqa: E731
     unit = draw(st.sampled_from([1, 1, 3_600_000_000]))
     times = draw(st.lists(st.integers(0, 1) if tied else st.integers(-10, 15), min_size=count, max_size=count))
-    lateness = draw(st.sampled_from([[0], [4], [-3], [0, 1, 2], list(range(20)), [0, 0, 0, 0, 60]][: 3 if tied else 6]))
+    lateness = draw(st.sampled_from(LATENESS_TIED if tied else LATENESS))
     late = draw(of_rows(lateness))
     rows = {name: pl.Series(draw(of_rows(values)), dtype=dtype) for name, (dtype, values) in keys.items()}
     rows[EVENT_TIME] = instants(time * unit for time in times)

@@ -17,6 +17,7 @@ from featurectl.pit.windows import answer_windows
 from featurectl.spec import aggregates
 from tests.pit.cases import TAKES, Case, cases
 from tests.pit.frames import SmallPieces, alike
+from tests.pit.tally import Tally
 
 QUIET = settings(
     deadline=None,
@@ -33,11 +34,13 @@ def compare(got, expected):
             assert alike(row[name], value, size=1e6), f"row {place}, {name}: {row[name]!r}, expected {value!r}"
 
 
-def check_windows(case: Case):
+def check_windows(case: Case) -> list[dict[str, object]]:
+    """Compare the answers to windows with the naive ones, which are returned."""
     asked = {"questions": case.windows, "closed": case.closed, "hop_us": case.hop_us, **case.asked}
     expected = windows_naively(case.rows.to_dicts(), case.spine.to_dicts(), **asked)
     got = answer_windows(case.rows, case.spine, **asked)
     compare(got.to_dicts(), expected)
+    return expected
 
 
 def check_states(case: Case):
@@ -82,17 +85,43 @@ def test_rows_that_tie_are_ordered_as_the_naive_ones(case):
     check_states(case)
 
 
-@pytest.mark.stress
-@given(st.booleans().flatmap(lambda tied: cases(most_rows=60, tied=tied)))
-@settings(QUIET, max_examples=3000, derandomize=False, print_blob=True)
-def test_many_random_tables_equal_the_naive_ones(case):
-    check_windows(case)
-    check_states(case)
-    with SmallPieces():
-        check_windows(case)
+def campaign(examples: int, most_rows: int, **how: object) -> Tally:
+    """Compare so many random cases, whole and in small pieces, and return what they had."""
+    tally = Tally()
+
+    @given(st.booleans().flatmap(lambda tied: cases(most_rows=most_rows, tied=tied)))
+    @settings(QUIET, max_examples=examples, **how)
+    def compare_one(case: Case) -> None:
+        tally.see(case, check_windows(case))
         check_states(case)
-    with SmallPieces(levels=True):
-        check_windows(case)
+        with SmallPieces():
+            check_windows(case)
+            check_states(case)
+        with SmallPieces(levels=True):
+            check_windows(case)
+
+    compare_one()
+    return tally
+
+
+HARD = ["ties", "tiebreak columns", "nulls in a column", "nulls in the spine", "late rows", "empty windows",
+        "rows at an end of a window", "spine rows twice", "several key columns", "no key", "closed other than left",
+        "hops", "offsets"]  # fmt: skip
+
+
+def test_random_tables_are_hard_ones():
+    tally = campaign(25, 24)
+    assert tally.cases >= 25
+    assert [name for name in HARD if not tally.had[name]] == []
+
+
+@pytest.mark.stress
+def test_many_random_tables_equal_the_naive_ones(capsys):
+    tally = campaign(2000, 60, derandomize=False, print_blob=True)
+    with capsys.disabled():
+        print(f"\n{tally.told()}")
+    assert tally.cases >= 2000
+    assert min(tally.had[name] for name in HARD) > 0.02 * tally.cases
 
 
 def test_the_oracle_imports_only_the_types_of_questions():

@@ -1,10 +1,12 @@
 """What must hold of every answer, whatever the data.
 
 Of the five properties of point-in-time joins, 1 to 3 are the kernel's. The fourth (online equals offline) is here
-in the form that concerns it: only rows available at t matter. The fifth is the reader's (`dedup_key`).
+in the form that concerns it: only rows available at t matter. The fifth (`dedup_key`) is an engine's: tests/engines.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -15,7 +17,7 @@ from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, WindowQuestion
 from featurectl.pit.windows import answer_windows
 from tests.pit.cases import Case, cases
-from tests.pit.frames import ask, rows_of
+from tests.pit.frames import INSTANT, ask, rows_of
 from tests.pit.test_against_naive import QUIET, compare
 
 
@@ -45,7 +47,7 @@ def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, ran
 @given(cases(), st.randoms(use_true_random=False))
 @settings(QUIET, max_examples=25)
 def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
-    """Removed, or with each other's values: rows that happen or are known after t."""
+    """Removed, with each other's values, or added: rows that happen or are known after t."""
     spine = case.spine.drop_nulls("t")[:1]
     assume(spine.height)
     t = spine["t"][0]
@@ -58,6 +60,40 @@ def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
     random.shuffle(order)
     perturbed = hidden.with_columns(hidden.select(values)[order])
     compare(answers(case, pl.concat([visible, perturbed]), spine), expected)
+    after = pl.lit(t + timedelta(microseconds=1)).cast(INSTANT)
+    late, coming = case.rows.with_columns(after.alias(AVAILABLE_AT)), case.rows.with_columns(after.alias(EVENT_TIME))
+    compare(answers(case, pl.concat([late, case.rows, coming]), spine), expected)
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(QUIET, max_examples=20)
+def test_rows_and_questions_of_other_keys_change_nothing(case, random):
+    """Rows of other keys are removed, or there are more of them, and more is asked."""
+    assume(case.keys)
+    spine = case.spine.drop_nulls()[:1]
+    assume(spine.height)
+    expected = answers(case, case.rows, spine)
+    mine = case.rows.join(spine, on=case.keys, how="semi", maintain_order="left")
+    compare(answers(case, mine, spine), expected)
+    others = case.rows.join(spine, on=case.keys, how="anti", maintain_order="left")
+    moved = others.with_columns(pl.col(EVENT_TIME) - timedelta(microseconds=random.randint(0, 5)))
+    again = pl.concat([others, moved, mine, others])
+    compare(answers(case, again, pl.concat([case.spine, spine]))[-1:], expected)
+
+
+# How the answers of two windows side by side, the older one first, make that of both; a window without an answer has none.
+MERGES = {
+    "count": sum,
+    "sum": sum,
+    "min": min,
+    "max": max,
+    "any": any,
+    "all": all,
+    "first": lambda parts: parts[0],
+    "last": lambda parts: parts[-1],
+    "first_n": lambda parts: [value for part in parts for value in part][:3],
+    "last_n": lambda parts: [value for part in parts for value in part][-3:],
+}
 
 
 @given(
@@ -67,13 +103,14 @@ def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
 @settings(QUIET, max_examples=80)
 def test_a_window_is_the_merge_of_its_two_parts(events, a, b, t):
     rows, b = rows_of(sorted(events, key=lambda event: event[0]), dtype=pl.Int64), min(a, b)
-    merge = {"count": sum, "sum": sum, "min": min, "max": max}
-    for op, merged in merge.items():
-        (whole,) = ask(rows, [t], op, window=a)
-        (new,) = ask(rows, [t], op, window=b)
-        (old,) = ask(rows, [t], op, window=a - b, offset=b) if a > b else (None,)
+    truths = rows.with_columns(v=pl.col("v") > 1)
+    for op, merged in MERGES.items():
+        asked = {"rows": truths if op in ("any", "all") else rows, "times": [t], "op": op, "n": 3}
+        (whole,) = ask(**asked, window=a)
+        (new,) = ask(**asked, window=b)
+        (old,) = ask(**asked, window=a - b, offset=b) if a > b else (None,)
         parts = [part for part in (old, new) if part is not None]
-        assert whole == (merged(parts) if parts else None)
+        assert whole == (merged(parts) if parts else None), op
 
 
 @given(st.lists(st.integers(0, 100), max_size=80), st.integers(1, 30), st.sampled_from(["left", "right"]))
