@@ -46,6 +46,13 @@ def test_a_repeat_of_a_row_before_the_range_is_one_all_the_same(engine):
     assert (delays(made), made.dropped) == ([2.0], {"repeated": 1})
 
 
+def test_of_several_new_copies_the_one_stays_that_was_known_first_whenever_it_happened(engine):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
+    assert delays(engine.prepare([piece(rows(("A", 1.0, 1, 5), ("A", 2.0, 3, 4)))], view)) == [2.0]
+    same_clock = rows(("A", 1.0, 3, 5), ("A", 2.0, 1, 5))
+    assert delays(engine.prepare([piece(same_clock)], view)) == [2.0]
+
+
 def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
     view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "arr_delay")))
     frame = rows(("A", None, 1, 1), ("A", None, 1, 1), ("A", 3.0, 1, 1), ("A", 3.0, 2, 2))

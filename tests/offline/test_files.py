@@ -1,0 +1,49 @@
+"""A data file is there whole or not at all, whoever writes, reads or commits it at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from featurectl.offline.files import RunFiles
+from featurectl.offline.rows import FrameRows
+from tests.offline.made import KEYS, table_rows
+
+COLUMNS = ("carrier", "number", "event_time", "available_at", "tie_order", "delay")
+
+
+def run_of(folder: Path, columns: Sequence[str] = COLUMNS) -> RunFiles:
+    rows = FrameRows(table_rows(50), KEYS)
+    return RunFiles(location=str(folder), name="part-x", rows=rows, buckets=1, columns=columns)
+
+
+def test_a_file_takes_the_place_of_a_half_one_at_once_and_whoever_reads_that_reads_on(tmp_path):
+    path = tmp_path / "bucket=0" / "part-x-0.parquet"
+    path.parent.mkdir()
+    path.write_bytes(half := b"PAR1 and no end")
+    with path.open("rb") as reader:
+        action = run_of(tmp_path).write(0)
+        assert reader.read() == half
+    assert action.size == path.stat().st_size
+    assert pl.read_parquet(path, hive_partitioning=False).height == 50
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_whole_file_is_taken_as_it_is(tmp_path):
+    first = run_of(tmp_path).write(0)
+    path = tmp_path / first.path
+    status = path.stat()
+    again = run_of(tmp_path).write(0)
+    assert (again.path, again.size, again.stats) == (first.path, first.size, first.stats)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+    target = tmp_path / "bucket=0" / "part-x-0.parquet"
+    target.mkdir(parents=True)  # no file can take its place
+    with pytest.raises(OSError, match="part-x-0"):
+        run_of(tmp_path).write(0)
+    assert list(target.parent.iterdir()) == [target]
