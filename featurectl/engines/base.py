@@ -29,8 +29,8 @@ class Piece:
     """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
 
     `fresh`: nothing of the scan was read before, so that rows up to `after` in it come too late and are counted.
-    Of its rows only those with `since` <= event_time < `before` go into the table (None: no end); a repeat is one all
-    the same.
+    Of its rows only those with `since` <= event_time < `before` go into the table (None: no end). The others are seen
+    all the same: they make a row a repeat, move the clocks of `Prepared`, and are held back when they come later.
     """
 
     scan: pl.LazyFrame

@@ -31,7 +31,15 @@ def test_a_range_of_event_times_holds_its_beginning_and_not_its_end(engine):
     frame = rows(*[("A", float(hour), hour, 9) for hour in range(6)])
     made = engine.prepare([piece(frame, since=2, before=4)], ALL)
     assert delays(made) == [2.0, 3.0]
-    assert (made.rows_read, made.dropped, made.newest_event) == (2, {}, at(3))
+    assert (made.rows_read, made.dropped) == (2, {})
+
+
+def test_rows_outside_of_the_range_still_say_how_far_the_source_was_read(engine):
+    """So that a range which begins earlier, asked for later, neither doubles nor loses a row."""
+    frame = rows(("A", 1.0, 2, 3), ("A", 2.0, 9, 10), ("A", 3.0, 1, 40), ("A", 4.0, None, 20))
+    made = engine.prepare([piece(frame, since=2, before=4, until=30)], ALL)
+    assert delays(made) == [1.0]
+    assert (made.watermark, made.newest_event, made.held_back) == (at(10), at(9), (1,))
 
 
 def test_rows_without_an_event_time_are_counted_whatever_the_range(engine):
