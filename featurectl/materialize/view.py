@@ -188,11 +188,15 @@ def refuse_failed(checks: Sequence[CheckResult]) -> None:
 
 
 def write_rows(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
-    """Write rows in place of the table's (base None) or after them, and return the table's new version."""
+    """Write rows in place of the table's (base None) or after them, and return the table's new version.
+
+    A table that has grown several times as large as its buckets were made for is written again, in more of them.
+    """
     rows = ToldRows(rows=rows, progress=run.progress)
     if base is None:
         return run.table.replace(rows, covered)
-    if left_out := left_out_of(base, run.view):
+    left_out = left_out_of(base, run.view)
+    if left_out or (run.table.outgrown(rows.height) and run.table.takes(rows)):
         return run.table.replace(TableRows(run.table, run.view.keys, rows, left_out=left_out), covered)
     return run.table.append(rows, covered)
 

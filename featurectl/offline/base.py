@@ -76,6 +76,12 @@ class OfflineTable(Protocol):
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
 
+    def outgrown(self, rows: int) -> bool:
+        """Return whether so many more rows are a reason to write the table again, in more buckets."""
+
+    def takes(self, rows: Rows) -> bool:
+        """Return whether rows have the table's columns and types."""
+
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""
 

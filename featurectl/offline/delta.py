@@ -35,6 +35,7 @@ from featurectl.spec.environment import shown_location
 _METADATA: Final = "featurectl"  # the key of our part in a commit
 _ROWS_PER_BUCKET: Final = 4_000_000
 _FILES_PER_BUCKET: Final = 16
+_OUTGROWN: Final = 4  # times as large as it should be
 _VACUUM_HOURS: Final = 7 * 24
 # The log is never cut: versions that model versions and manifests name are found by it.
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
@@ -175,9 +176,23 @@ class ViewTable:
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of so many buckets, sorted, whatever number of them the newest version has."""
-        if self.buckets() == buckets:
-            return self.read(bucket=bucket)
-        return FrameRows(self.read(), self.keys).of(bucket, buckets)
+        have = self.buckets()
+        if buckets < have:
+            return ordered(pl.concat(self.read(bucket=b) for b in range(bucket, have, buckets)), self.keys)
+        rows = self.read(bucket=bucket % have)
+        return rows if buckets == have else FrameRows(rows, self.keys).of(bucket, buckets)
+
+    def outgrown(self, rows: int) -> bool:
+        """Return whether so many more rows make its buckets several times as large as those of a new table."""
+        if not self.keys:
+            return False
+        wanted = choose_buckets(self.statistics().rows + rows, self.store.rows_per_bucket)
+        return wanted >= _OUTGROWN * self.buckets()
+
+    def takes(self, rows: Rows) -> bool:
+        """Return whether rows have the table's columns and types."""
+        table = self._open()
+        return table is not None and dict(self._schema(table)) == dict(rows.schema)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
         with self._failures("read"):

@@ -357,15 +357,6 @@ def test_a_failed_check_keeps_the_table_and_the_rows_are_read_again_once_they_ar
     assert [check.passed for check in made.checks] == [False]
 
 
-def test_a_table_of_the_same_number_and_another_definition_is_made_anew(tmp_path):
-    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 20.0, 3, 4))
-    assert values(run(tmp_path)[1]) == [1.0, 20.0]
-    late = replace(LATEST, where=named("late", "arr_delay > 15").expression)
-    made, table = run(tmp_path, view=late)
-    assert (made.action, values(table)) == ("rebuild", [20.0])
-    assert run(tmp_path, view=late)[0].action == "nothing"
-
-
 class Heard:
     """A progress that keeps what it is told."""
 

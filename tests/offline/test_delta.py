@@ -153,6 +153,32 @@ def test_a_run_that_was_ended_goes_on_at_the_bucket_that_it_had_come_to(tmp_path
     assert len(other.asked) == table.buckets()
 
 
+def test_rows_come_in_any_number_of_buckets_of_which_no_more_is_read_than_holds_them(tmp_path):
+    rows = table_rows(200)
+    table = open_table(tmp_path, rows_per_bucket=50)
+    table.append(FrameRows(rows, KEYS), EMPTY)
+    assert table.buckets() == 4
+    for buckets in (1, 2, 4, 8, 16):
+        for bucket in range(buckets):
+            wanted = rows.filter(bucket_of(rows.select(*KEYS), buckets) == bucket)
+            assert_frame_equal(table.of(bucket, buckets), as_table(wanted))
+    for path in files_of(tmp_path):
+        if not path.parent.name.endswith(("=1", "=3")):
+            path.unlink()
+    assert_frame_equal(table.of(5, 8), as_table(rows.filter(bucket_of(rows.select(*KEYS), 8) == 5)))
+    assert_frame_equal(table.of(1, 2), as_table(rows.filter(bucket_of(rows.select(*KEYS), 2) == 1)))
+
+
+def test_a_table_has_outgrown_its_buckets_once_they_are_several_times_too_large(tmp_path):
+    table = open_table(tmp_path, rows_per_bucket=20)
+    assert not table.takes(FrameRows(table_rows(1), KEYS))
+    table.append(FrameRows(table_rows(30), KEYS), EMPTY)
+    assert table.buckets() == 2
+    assert [table.outgrown(rows) for rows in (0, 50, 51, 500)] == [False, False, True, True]
+    assert table.takes(FrameRows(table_rows(1), KEYS))
+    assert not table.takes(FrameRows(table_rows(1, late=pl.col("delay") > 1), KEYS))
+
+
 def test_no_feature_of_delta_is_used_that_old_readers_lack(tmp_path):
     table = open_table(tmp_path, rows_per_bucket=5, files_per_bucket=1)
     for i in range(3):

@@ -239,7 +239,8 @@ def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
     frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
     for piece in seen:
-        known = clocked(piece.scan, source).filter(wanted_rows(piece)).select(key).unique().collect()
+        before = clocked(piece.scan, source).filter(wanted_rows(piece)).select(key)
+        known = before.join(frame.lazy().select(key), on=key, how="semi").unique().collect(engine="streaming")
         frame = frame.join(known, on=key, how="anti", nulls_equal=False, maintain_order="left")
     return frame
 
