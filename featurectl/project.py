@@ -92,19 +92,22 @@ class Project:
     ) -> TrainingFrame:
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:*"]`).
 
-        A row is a row of the spine, in its order: a frame, a file, a source by its name, or the model's own. Its time
-        is the column that the model's `spine.time` names, else `event_time`. Features are as they were known then; the
-        model's label stands last. `as_served`: values as the online store would have had them.
+        `features` may be one text, too: `"view:a,view:b"`. A row is a row of the spine, in its order: a frame, a file,
+        a source by its name, or the model's own. Its time is the column that the model's `spine.time` names, else
+        `event_time`. Features are as they were known then; the model's label stands last. `as_served`: values as the
+        online store would have had them.
 
         Raises:
             UsageError: something of these names is not applied, or not given.
             DataError: a table is missing, or the spine lacks a column.
             StoreError: a store can't be reached.
         """
+        if isinstance(spine, pl.LazyFrame):
+            raise UsageError("the spine is a LazyFrame", hint="spine.collect()")
         frame = spine if isinstance(spine, pl.DataFrame) else None
         request = TrainingRequest(
             model=model,
-            features=tuple(feature_pairs(features)),
+            features=tuple(feature_pairs(features.split(",") if isinstance(features, str) else features)),
             spine=None if spine is None or frame is not None else str(spine),
             cut=Cut(since=_instant(since), until=_instant(until), sample=sample, seed=seed),
             as_served=as_served,

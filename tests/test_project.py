@@ -108,6 +108,15 @@ def test_errors_are_the_librarys_own(shop, tmp_path):
         project.training_set("back", spine=pl.DataFrame({"customer": ["a"], "at": ["2026-01-03T00:00:00Z"]}))
 
 
+def test_features_may_be_one_text_and_a_lazy_frame_is_no_spine(shop):
+    frame = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    project = featurectl.open_project()
+    listed = project.training_set(features=["spend:count_1d", "last_order:amount"], spine=frame)
+    assert project.training_set(features="spend:count_1d,last_order:amount", spine=frame).rows.equals(listed.rows)
+    with pytest.raises(UsageError, match="LazyFrame"):
+        project.training_set(features="spend:count_1d", spine=frame.lazy())  # type: ignore[arg-type]
+
+
 def test_a_call_sees_what_was_applied_since_the_project_was_opened(shop):
     project = featurectl.open_project()
     shop.change("objects.yaml", "windows: [1d]}, {column", "windows: [1d, 2d]}, {column")
