@@ -10,7 +10,7 @@ from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.facts import plain_query
 from featurectl.offline.base import Coverage
 from featurectl.spec.code import code_digest
-from featurectl.spec.definition import FeatureView, Source
+from featurectl.spec.definition import CsvOptions, FeatureView, Source
 from featurectl.spec.transformed import transform_sources
 
 
@@ -45,10 +45,16 @@ def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:
     clocks = [source.event_time, source.available_at, *source.tiebreak, *sorted(source.dedup_key)]
     select = _select(source)
     read = sorted(select if whole else select.keys() & {*columns, *clocks})
-    csv = [sorted(source.csv.null_values), source.csv.timestamp_format] if source.format == "csv" else None
+    csv = _csv(source.csv if source.format == "csv" else CsvOptions())
     query = plain_query(source.sql.query) if source.sql else None
     made = [[name, untyped_canonical(select[name])] for name in read]
     return [clocks, source.delay_us or 0, source.timezone, source.nan, csv, query, made]
+
+
+def _csv(options: CsvOptions) -> list[object] | None:
+    """Return how texts are read; None as everybody does, so that rows that move into Parquet stay the same."""
+    form = [sorted(set(options.null_values)), options.timestamp_format]
+    return None if form == [sorted(set(CsvOptions().null_values)), None] else form
 
 
 def _select(source: Source) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from featurectl.expressions.tree import Expression
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import made_otherwise, rows_mark
-from featurectl.spec.definition import Transform
+from featurectl.spec.definition import CsvOptions, Transform
 from tests.definitions import CARRIER, DELAYS, with_feature, with_source
 
 MADE = Coverage(rows_mark=rows_mark(DELAYS))
@@ -23,6 +23,7 @@ CHANGED = {
     "delay": with_source(DELAYS, available_at=None, delay_us=1),
     "timezone": with_source(DELAYS, timezone="America/New_York"),
     "nan": with_source(DELAYS, nan="keep"),
+    "null values": with_source(DELAYS, format="csv", csv=CsvOptions(null_values=("-",))),
     "tiebreak": with_source(DELAYS, tiebreak=("origin",)),
     "dedup_key": with_source(DELAYS, dedup_key=("origin",)),
     "transform": replace(DELAYS, transform=Transform(path="t.py", function="f", text="def f(x): return x\n")),
@@ -38,6 +39,7 @@ def test_what_does_not_change_the_rows_leaves_the_table(subtests):
     spelled = replace(DELAYS, where=Expression(text="ARR_DELAY  is NOT null".lower()))
     same = {
         "spelling": spelled,
+        "format": with_source(DELAYS, format="csv", path="data/arrivals.csv"),
         "path": with_source(DELAYS, path="elsewhere/*.parquet", columns=None),
         "feature": with_feature(DELAYS, "count_1d", window_us=1),
         "hop": replace(DELAYS, hop_us=1, closed="both", retention_us=1, inputs=(), features=()),
