@@ -53,7 +53,7 @@ def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:
 
 def _csv(options: CsvOptions) -> list[object] | None:
     """Return how texts are read; None as everybody does, so that rows that move into Parquet stay the same."""
-    form = [sorted(set(options.null_values)), options.timestamp_format]
+    form: list[object] = [sorted(set(options.null_values)), options.timestamp_format]
     return None if form == [sorted(set(CsvOptions().null_values)), None] else form
 
 

@@ -10,14 +10,17 @@ keeps its promise:
   availability, or an earlier one, is not taken before the table is rebuilt. (A batch whose rows share one
   availability must therefore appear at once, as a file that is renamed into place does.)
 - Without one: files and Delta data files don't change once written. One that did, or a Delta file that is gone
-  (an overwrite, a delete, a compaction), means a rebuild. A plain file that is gone leaves its rows in the table.
+  (an overwrite, a delete, a compaction), means a rebuild. A plain file that is gone leaves its rows in the table,
+  unless the source's path was changed and means it no more: then the new files may hold its rows, and a rebuild it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from posixpath import normpath
 from typing import Final, Protocol
 
 from featurectl.sources.base import Part
@@ -101,7 +104,7 @@ def plan_increment(source: Source, parts: Sequence[Part], coverage: Covered | No
         return _above(parts, {*touched, *held}, coverage)
     if gone:
         return _rebuild(parts, "a data file is gone")
-    return _files(parts, touched, held, coverage)
+    return _files(source, parts, (touched, held), coverage)
 
 
 def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
@@ -116,11 +119,32 @@ def _above(parts: Sequence[Part], chosen: set[Part], coverage: Covered) -> Incre
     return Increment(scans=scans, covered=_with(coverage, parts), reason="" if scans else "no new rows")
 
 
-def _files(parts: Sequence[Part], touched: Sequence[Part], held: Sequence[Part], coverage: Covered) -> Increment:
+def _files(
+    source: Source, parts: Sequence[Part], chosen: tuple[Sequence[Part], Sequence[Part]], coverage: Covered
+) -> Increment:
+    touched, held = chosen
     if any(part.name in coverage.parts for part in touched):
         return _rebuild(parts, "a file changed in place")
+    gone = coverage.parts.keys() - {part.name for part in parts}
+    if touched and _lies_elsewhere(gone, source.path, parts):
+        return _rebuild(parts, "the source has another path")
     scans = (PartScan(parts=tuple(touched)), PartScan(parts=tuple(held), after=coverage.now))
     return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=_with(coverage, parts))
+
+
+def _lies_elsewhere(names: Iterable[str], path: str, parts: Sequence[Part]) -> bool:
+    """Return whether a path, which means the parts, does not mean one of some other files; False where it is unclear.
+
+    >>> parts = (Part(name="new/a.csv", stamp="1"),)
+    >>> [_lies_elsewhere([name], "new/*.csv", parts) for name in ("old/a.csv", "new/b.csv")]
+    [True, False]
+    """
+    meant = path if "://" in path else normpath(path)
+
+    def means(name: str) -> bool:
+        return meant == "." or name.startswith(f"{meant}/") or fnmatchcase(name, meant.replace("**/", "*"))
+
+    return all(means(part.name) for part in parts) and not all(map(means, names))
 
 
 def _query(source: Source, parts: Sequence[Part], coverage: Covered) -> Increment:

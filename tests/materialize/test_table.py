@@ -19,6 +19,21 @@ def test_a_table_of_the_same_number_and_another_definition_is_made_anew(tmp_path
     assert run(tmp_path, view=late)[0].action == "nothing"
 
 
+def test_a_source_that_moved_is_read_anew_and_one_whose_old_files_are_gone_is_added_to(tmp_path):
+    source = replace(FILES, available_at=None)
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 1))
+    run(tmp_path, source=source)
+    (tmp_path / "data" / "1.parquet").unlink()
+    write(tmp_path, "2.parquet", ("A", 2.0, 2, 2))
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("append", [1.0, 2.0])
+    (tmp_path / "data").rename(tmp_path / "moved")
+    made, table = run(tmp_path, source=replace(source, path="moved/*.parquet"))
+    assert (made.action, values(table)) == ("rebuild", [2.0])
+    made, _ = run(tmp_path, source=replace(source, path="moved"))
+    assert made.action == "nothing"
+
+
 def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
     table = DeltaStore(str(tmp_path / "offline"), "p", rows_per_bucket=3).table("latest", 1, LATEST.entity.keys)
     view, seen = replace(LATEST, source=FILES), []
