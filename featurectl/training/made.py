@@ -23,7 +23,7 @@ from featurectl.training.spine import SpineRows, part_of_spine
 from featurectl.training.training_set import TrainingRows, join_rows
 
 _BYTES: Final = 10  # of a value, more or less
-_COPIES: Final = 3  # of a value while rows are joined: as answered, as the model sees it, as it is written
+_COPIES: Final = 2  # of a value while rows are joined: as answered, and as it is written
 _MOST_LABELS: Final = 20  # of which the rows are counted
 
 
@@ -78,7 +78,7 @@ def make_training_set(
 ) -> Made:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
-    Rows that outgrow a third of the engine's memory are joined a range at a time and lie in files as long as `room`
+    Rows that outgrow two thirds of the engine's memory are joined a range at a time and lie in files as long as `room`
     is open; without one they stay in memory. The rows are the same either way.
     """
     many = spine.own.height if room is None else _range_rows(engine, asked, spine)
@@ -127,7 +127,7 @@ def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
 
 def _range_rows(engine: Engine, asked: Asked, spine: SpineRows) -> int:
     columns = len(asked.inputs) + spine.own.width + 1
-    return max(1, engine.memory_bytes // 3 // (columns * _BYTES * _COPIES))
+    return max(1, engine.memory_bytes * 2 // 3 // (columns * _BYTES * _COPIES))
 
 
 def count_repeats(made: Made) -> int:
