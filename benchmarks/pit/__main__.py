@@ -50,7 +50,7 @@ def windows(folder: Path, runs: int, shape: Shape, rivals: dict[str, tuple[str, 
     ]
     mean, *theirs = in_turn(runs, *programs)
     for (name, (_, _, goal)), cost in zip(rivals.items(), theirs, strict=True):
-        equal = compare(mine, outs[name])
+        equal = "-" if cost.failed else compare(mine, outs[name])
         yield Line(work=f"12 windows, {_shown(shape)}", rival=name, ours=mean, theirs=cost, equal=equal, goal=goal,
                    beside=_told(made))  # fmt: skip
 
