@@ -11,7 +11,16 @@ from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.view import Materialized, Run, new_id, read_until, refuse_failed, typed_view
+from featurectl.materialize.view import (
+    Materialized,
+    Run,
+    left_out_of,
+    made_of,
+    new_id,
+    read_until,
+    refuse_failed,
+    typed_view,
+)
 from featurectl.offline.base import Coverage
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.sources.failures import reading
@@ -78,21 +87,10 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
         refuse_failed(prepared.checks)
-        left_out = sorted(coverage.inputs.keys() - {item.name for item in view.inputs})
-        rows = TableRows(run.table, view.keys, prepared.rows, asked.outside, left_out)
+        rows = TableRows(run.table, view.keys, prepared.rows, asked.outside, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         number = run.table.replace(rows, replace(coverage, since=begin, rebuild_id=new_id()))
-    return Materialized(
-        view=view.name,
-        version=run.version,
-        action="backfill",
-        rows_read=prepared.rows_read,
-        rows_written=prepared.rows.height,
-        table_version=number,
-        watermark=coverage.watermark,
-        dropped=prepared.dropped,
-        checks=prepared.checks,
-    )
+    return made_of(run, prepared, coverage, ("backfill", number))
 
 
 def expire_rows(run: Run, now: datetime) -> int | None:
