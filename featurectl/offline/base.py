@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -70,8 +70,13 @@ class OfflineTable(Protocol):
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""
 
-    def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
-        """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""
+    def read(
+        self, *, bucket: int | None = None, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all.
+
+        `columns` are those that are needed; there may be more.
+        """
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""

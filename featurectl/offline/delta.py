@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ from featurectl.engines.base import Rows
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles, may_be_there
+from featurectl.offline.files import BUCKET, RunFiles, is_own, may_be_there
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import EVENT_TIME
@@ -138,8 +138,13 @@ class ViewTable:
         number = choose_buckets(rows.height, self.store.rows_per_bucket) if self.keys else 1
         return self._commit(self._open_seen(), rows, Commit(coverage=coverage, buckets=number), "overwrite")
 
-    def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
+    def read(
+        self, *, bucket: int | None = None, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all.
+
+        With `columns` those alone, where one file holds all rows: it was written in order. The kernel looks whether
+        keys and times are, and where several files meet they are sorted here, by all columns of the order.
 
         Raises:
             DataError: FC510, there is no table.
@@ -147,7 +152,7 @@ class ViewTable:
         table = self._open(version)
         if table is None:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
-        return self._rows(table, bucket)
+        return self._rows(table, bucket, columns)
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
@@ -222,16 +227,22 @@ class ViewTable:
             raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
         return load_commit(entries[0][_METADATA])
 
-    def _rows(self, table: DeltaTable, bucket: int | None) -> pl.DataFrame:
+    def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         files, schema = _files(table), self._schema(table)
         if bucket is not None:
             files = files.filter(pl.col(f"partition.{BUCKET}") == bucket)
         if files.is_empty():
             return pl.DataFrame(schema=schema)
+        paths = files["path"].to_list()
+        in_order = columns is not None and len(paths) == 1 and is_own(paths[0])
         with self._failures("read"):
-            paths = [f"{self.location}/{path}" for path in files["path"]]
-            rows = pl.read_parquet(paths, columns=schema.names(), hive_partitioning=False, glob=False)
-        return ordered(rows, self.keys)
+            rows = pl.read_parquet(
+                [f"{self.location}/{path}" for path in paths],
+                columns=list(columns) if in_order and columns is not None else schema.names(),
+                hive_partitioning=False,
+                glob=False,
+            ).rechunk()
+        return rows if in_order else ordered(rows, self.keys)
 
     def _merged(self, table: DeltaTable, bucket: int, rows: pl.DataFrame) -> pl.DataFrame:
         return ordered(pl.concat([self._rows(table, bucket), rows]), self.keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
 _ROW_GROUP: Final = 1 << 20
+_OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
 _ENDS: Final = [
     pl.len().alias("rows"),
@@ -86,6 +88,15 @@ class _File:
     def url(self) -> str:
         """The whole path."""
         return f"{self.location}/{self.path}"
+
+
+def is_own(path: str) -> bool:
+    """Return whether a file of a table was written here, its rows in order, not by somebody who compacts tables.
+
+    >>> is_own("bucket=0/part-0123456789abcdef0123-0.parquet"), is_own("bucket=0/part-00000-2b1c-c000.zstd.parquet")
+    (True, False)
+    """
+    return _OWN.fullmatch(path) is not None
 
 
 def may_be_there(location: str, path: str) -> bool:

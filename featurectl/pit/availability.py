@@ -40,6 +40,7 @@ class Layer:
     lane: Lane
     event_time: Ints
     available: Ints
+    told_delay: int | None = None  # None: the rows tell
 
     @cached_property
     def events(self) -> Times:
@@ -49,8 +50,8 @@ class Layer:
     @cached_property
     def delay(self) -> int | None:
         """The delay of all rows when it is one and the same."""
-        if len(self.available) == 0:
-            return 0
+        if self.told_delay is not None or len(self.available) == 0:
+            return max(self.told_delay or 0, 0)
         delay = self.available - self.event_time
         least = int(delay.min())
         return least if least == int(delay.max()) else None
@@ -74,12 +75,11 @@ class Layer:
         late[near] = (owner[near] == owner[far]) & (self.available[near] > least[far])
         return late
 
-    def stretches(self, probes: Probes) -> tuple[Ints, Ints]:
-        """Return (settled, possible) of each probe, positions in the lane."""
+    def stretches(self, probes: Probes) -> tuple[Ints, Ints] | None:
+        """Return (settled, possible) of each probe, positions in the lane; None with one delay: `Sight` looks then."""
         group, time = probes.group, probes.time
         if self.delay is not None:
-            settled = self.events.count(group, time - self.delay, "right")
-            return settled, settled
+            return None
         settled = Times(self.all_known_until, self.lane.groups).count(group, time, "right")
         if np.array_equal(self.all_known_until, self.none_known_before):
             return settled, settled
@@ -90,7 +90,7 @@ def layers(table: Table) -> list[Layer]:
     """Return the table's rows by how far others overtake them; most tables have one layer."""
     every = Lane(Inputs(table.frame), table.groups)
     available = np.maximum(table.available_at, table.event_time)
-    rest = Layer(lane=every, event_time=table.event_time, available=available)
+    rest = Layer(lane=every, event_time=table.event_time, available=available, told_delay=table.delay_us)
     found: list[Layer] = []
     while len(found) < _LAYERS - 1 and rest.delay is None:
         late = rest.overtaken()
@@ -108,32 +108,52 @@ def _part_of(layer: Layer, chosen: Bools) -> Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What a batch of probes sees of one layer."""
+    """What a batch of probes sees of one layer; `stretches` is None where all rows have one delay."""
 
     layer: Layer
     group: Ints
     time: Ints
-    settled: Ints
-    possible: Ints
+    stretches: tuple[Ints, Ints] | None
 
-    def parts(self, lo: Ints, hi: Ints) -> list[Part]:
-        """Return the rows of each range [lo, hi) of the layer that are known to its probe, as disjoint parts."""
-        known = Part(lane=self.layer.lane, lo=lo, hi=np.maximum(lo, np.minimum(hi, self.settled)), group=self.group)
+    def parts(self, lo: Ints, hi: Ints, before_us: int = 0) -> list[Part]:
+        """Return the rows of each range [lo, hi) of the layer that are known to its probe, as disjoint parts.
+
+        The ranges hold no row that happened later than `before_us` before the probe's time.
+        """
+        if self.stretches is None:
+            return [self._part(lo, hi if self._delay <= before_us else np.minimum(hi, self._known))]
+        settled, possible = self.stretches
+        known = self._part(lo, np.minimum(hi, settled))
         if self._checked is None:
             return [known]
         lane, before, start = self._checked
-        first = np.clip(lo, self.settled, self.possible) - self.settled
-        last = np.clip(hi, self.settled, self.possible) - self.settled
+        first = np.clip(lo, settled, possible) - settled
+        last = np.clip(hi, settled, possible) - settled
         checked_lo, checked_hi = before[start + first], before[start + np.maximum(first, last)]
         return [known, Part(lane=lane, lo=checked_lo, hi=checked_hi, group=np.arange(len(lo)))]
+
+    def _part(self, lo: Ints, hi: Ints) -> Part:
+        return Part(lane=self.layer.lane, lo=lo, hi=np.maximum(lo, hi), group=self.group)
+
+    @property
+    def _delay(self) -> int:
+        assert self.layer.delay is not None
+        return self.layer.delay
+
+    @cached_property
+    def _known(self) -> Ints:
+        """The position behind the last row that is known to each probe, where all rows have one delay."""
+        return self.layer.events.count(self.group, self.time - self._delay, "right")
 
     @cached_property
     def _checked(self) -> tuple[Lane, Ints, Ints] | None:
         """The known rows of the middle stretches, a group for each probe, found one by one."""
-        sizes = self.possible - self.settled
+        assert self.stretches is not None
+        settled, possible = self.stretches
+        sizes = possible - settled
         if not sizes.any():
             return None
-        positions, owner = unroll(self.settled, self.possible)
+        positions, owner = unroll(settled, possible)
         known = self.layer.available[positions] <= self.time[owner]
         start = running_total(sizes)
         middle = Lane(
@@ -149,16 +169,15 @@ def sights(found: list[Layer], probes: Probes) -> Iterator[list[Sight]]:
     """Yield batches of probes in order, each as its sight of every layer; bounded in rows to look at one by one."""
     stretches = [layer.stretches(probes) for layer in found]
     sizes = np.zeros(len(probes.group), np.int64)
-    for settled, possible in stretches:
-        sizes += possible - settled
+    for pair in stretches:
+        sizes += 0 if pair is None else pair[1] - pair[0]
     for start, stop in batches(sizes, CHUNK_ROWS) or [(0, 0)]:
         yield [
             Sight(
                 layer=layer,
                 group=probes.group[start:stop],
                 time=probes.time[start:stop],
-                settled=settled[start:stop],
-                possible=possible[start:stop],
+                stretches=None if pair is None else (pair[0][start:stop], pair[1][start:stop]),
             )
-            for layer, (settled, possible) in zip(found, stretches, strict=True)
+            for layer, pair in zip(found, stretches, strict=True)
         ]

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from featurectl.pit.aggregates.table import AGGREGATES
+from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
-from featurectl.pit.columns import pick
-from featurectl.pit.keys import arrange, find_probes
+from featurectl.pit.keys import Table, arrange, find_probes
 from featurectl.pit.lanes import Part
 from featurectl.pit.questions import Closed, WindowQuestion
 from featurectl.pit.ranges import Side
@@ -27,25 +27,37 @@ def answer_windows(
     closed: Closed = "left",
     hop_us: int | None = None,
 ) -> pl.DataFrame:
-    """Return one row a spine row, in spine order, with one column a question.
+    """Return one row a spine row, in spine order, with one column a question; see `find_windows`."""
+    return find_windows(arrange(rows, keys), spine, time, questions, closed=closed, hop_us=hop_us).spread()
 
-    `rows` has the keys, `event_time`, `available_at`, `tie_order` and the columns of the questions; the spine has
-    the keys (of the same types) and `time`, all timestamps in microseconds. An answer depends on the question, the
-    spine row's key and time, and the key's rows that are visible then: not on other spine rows or keys. A null key
-    or time gives null. Rows in the table's own order are not sorted again.
+
+def find_windows(
+    table: Table,
+    spine: pl.DataFrame,
+    time: str,
+    questions: Sequence[WindowQuestion],
+    *,
+    closed: Closed = "left",
+    hop_us: int | None = None,
+) -> Answers:
+    """Return the answers to the rows of a spine, one column a question.
+
+    The table holds the columns of the questions; the spine has the keys (of the same types) and `time`, all
+    timestamps in microseconds. An answer depends on the question, the spine row's key and time, and the key's rows
+    that are visible then: not on other spine rows or keys. A null key or time gives null.
 
     Raises:
         DataError: FC507, an exact sum that its type can't hold.
     """
-    table = arrange(rows, keys)
     probes = find_probes(table, spine, time)
     batches: list[dict[str, pl.Series]] = []
     with np.errstate(all="ignore"):  # inf and NaN of the user's floats are values
         for batch in sights(layers(table), probes):
             asked = _Asked(batch, closed, hop_us)
             batches.append({q.name: AGGREGATES[q.op].answer(q, asked.parts(q)) for q in questions})
-    answers = {q.name: pick(pl.concat([batch[q.name] for batch in batches]), probes.place) for q in questions}
-    return pl.DataFrame(answers) if answers else pl.DataFrame(height=spine.height)
+    answers = {q.name: pl.concat([batch[q.name] for batch in batches]) for q in questions}
+    values = pl.DataFrame(answers) if answers else pl.DataFrame(height=len(probes.group))
+    return Answers(values=values, place=probes.place)
 
 
 class _Asked:
@@ -64,7 +76,10 @@ class _Asked:
         window = (question.window_us, question.offset_us)
         if window not in self._parts:
             heads = self._heads(question.offset_us)
-            found = [sight.parts(self._tail(sight, *window), hi) for sight, hi in zip(self._batch, heads, strict=True)]
+            found = [
+                sight.parts(self._tail(sight, *window), hi, question.offset_us)
+                for sight, hi in zip(self._batch, heads, strict=True)
+            ]
             self._parts[window] = [part for parts in found for part in parts]
         return self._parts[window]
 

@@ -238,6 +238,13 @@ class FeatureView:
         """The entity's keys and their types, in order; empty for a view without an entity."""
         return self.entity.keys if self.entity else {}
 
+    @property
+    def delay_us(self) -> int | None:
+        """How long after its event time every row is available; None where rows say that themselves."""
+        if self.transform is not None or self.source.available_at is not None:
+            return None
+        return self.source.delay_us or 0
+
     def dtype_of(self, feature: str) -> str | None:
         """Return the type of a stored or derived feature; KeyError when the view has none of that name."""
         types = {f.name: f.dtype for f in self.features} | {d.name: d.dtype for d in self.derived}

@@ -19,7 +19,7 @@ from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError, StoreError
 from featurectl.expressions.check import expression_columns
 from featurectl.offline.base import OfflineTable
-from featurectl.pit.questions import AVAILABLE_AT
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
 from featurectl.training.served import answer_as_served, served_asof
@@ -79,7 +79,7 @@ class BoundView:
         return self.stored
 
     def asked(self, features: Collection[str]) -> Table:
-        """Return the table, with the view as far as some of its features need it: all of it where nothing is lacking.
+        """Return the table, with the view and the columns as far as some of its features need them.
 
         Raises:
             DataError: FC510, the table lacks an input of one of these features.
@@ -88,13 +88,16 @@ class BoundView:
         return Table(
             view=view,
             buckets=self.stored.buckets(self.table_version),
-            read=self.read,
+            read=partial(self._read, columns=self._columns(view)),
             rows=self.stored.statistics().rows,
         )
 
+    def _columns(self, view: FeatureView) -> list[str]:
+        """Return the columns that the answers of a view need; availability only where it is no fixed delay."""
+        clocks = [EVENT_TIME] if self.known_at is None and view.delay_us is not None else [EVENT_TIME, AVAILABLE_AT]
+        return list(dict.fromkeys([*view.keys, *clocks, *(f.column for f in view.features if f.column is not None)]))
+
     def _needed(self, features: Collection[str]) -> FeatureView:
-        if not self.lacking:
-            return self.view
         wanted, derived = set(features), []
         for item in reversed(self.view.derived):  # each reads only what stands above it
             if item.name in wanted:
@@ -115,10 +118,10 @@ class BoundView:
                 hint=f"featurectl materialize {view.name}",
             )
 
-    def read(self, bucket: int) -> pl.DataFrame:
+    def _read(self, bucket: int, columns: Sequence[str]) -> pl.DataFrame:
         """Return the rows of a bucket that count."""
         try:
-            rows = self.stored.read(bucket=bucket, version=self.table_version)
+            rows = self.stored.read(bucket=bucket, version=self.table_version, columns=columns)
         except StoreError as error:
             if not self.pinned:
                 raise

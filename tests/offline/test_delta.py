@@ -270,6 +270,20 @@ def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
     assert table.read().height == 11
 
 
+@pytest.mark.parametrize("compacted", [False, True], ids=["ours", "of another tool"])
+def test_columns_alone_are_read_in_the_order_of_all(tmp_path, compacted):
+    table = open_table(tmp_path)
+    some = [*KEYS, "event_time"]
+    for start in (0, 40, 20):
+        table.append(FrameRows(table_rows(10, start=start), KEYS), EMPTY)
+        assert_frame_equal(table.read(columns=some).select(some), table.read().select(some))
+    assert table.read(version=0, columns=some).columns == some
+    if compacted:
+        DeltaTable(table.location).optimize.compact()
+        assert table.statistics().files == 1
+        assert_frame_equal(table.read(columns=some).select(some), table.read(version=2).select(some))
+
+
 def test_a_commit_of_another_tool_hides_no_coverage(tmp_path):
     table = open_table(tmp_path)
     coverage = Coverage(parts={"a": "1"}, now=from_us(5))

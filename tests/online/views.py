@@ -60,7 +60,9 @@ class MemoryTable:
     def buckets(self, version: int | None = None) -> int:
         return self._buckets
 
-    def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
+    def read(
+        self, *, bucket: int | None = None, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
         self.reads += 1
         rows = self._versions[-1 if version is None else version][0]
         if bucket is None or self._buckets == 1:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from featurectl.errors import StoreError
 from featurectl.pit.availability import layers, sights
 from featurectl.pit.keys import arrange, find_probes
-from featurectl.pit.lookup import answer_states
+from featurectl.pit.lookup import answer_states, find_states
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, StateQuestion, WindowQuestion
-from featurectl.pit.windows import answer_windows
+from featurectl.pit.windows import answer_windows, find_windows
 from tests.pit.frames import ask, instants, rows_of, spine_of
 from tests.pit.test_against_naive import compare
 
@@ -35,7 +37,7 @@ def late_rows(count, lateness, *, key="k", seed=1) -> pl.DataFrame:
 def stretches(rows, times):
     table = arrange(rows, ["k"])
     probes = find_probes(table, spine_of(times), "t")
-    return [(layer, *layer.stretches(probes)) for layer in layers(table)]
+    return [(layer, *(layer.stretches(probes) or ([], []))) for layer in layers(table)]
 
 
 def test_a_row_counts_from_the_instant_it_is_known():
@@ -62,7 +64,33 @@ def test_a_row_known_before_it_happens_still_waits_for_its_event_time():
 def test_a_constant_delay_moves_the_range_and_leaves_nothing_to_look_at(lateness):
     ((layer, settled, possible),) = stretches(late_rows(500, lateness), range(0, 5000, 50))
     assert layer.delay == max(lateness[0], 0)
-    assert settled.tolist() == possible.tolist()
+    assert settled == possible == []
+
+
+@pytest.mark.parametrize("delay", [0, 7, 300])
+@pytest.mark.parametrize("closed", ["left", "right", "both", "none"])
+def test_rows_with_a_delay_that_is_told_need_neither_their_availability_nor_their_ties(delay, closed):
+    rows = late_rows(800, [delay])
+    spine = spine_of(range(-10, 9_000, 45))
+    questions = [
+        WindowQuestion(name=f"{op}{window}{offset}", op=op, column="v", window_us=window, offset_us=offset)
+        for op in ("sum", "last", "max", "count_distinct")
+        for window in (40, 1_000, None)
+        for offset in (0, 5, 400)
+    ]
+    bare = arrange(rows.drop(AVAILABLE_AT, TIE_ORDER), ["k"], delay)
+    windows = answer_windows(rows, spine, keys=["k"], time="t", questions=questions, closed=closed)
+    assert_frame_equal(find_windows(bare, spine, "t", questions, closed=closed).spread(), windows, check_exact=True)
+    states = [StateQuestion(name="v", column="v"), StateQuestion(name="f", column="i", fill_last=True)]
+    for ttl in (None, 0, 25):
+        latest = answer_states(rows, spine, keys=["k"], time="t", questions=states, ttl_us=ttl).values
+        assert_frame_equal(find_states(bare, spine, "t", states, ttl).found.spread(), latest, check_exact=True)
+
+
+def test_rows_without_their_ties_are_refused_when_they_are_not_in_order():
+    rows = late_rows(100, [0]).drop(AVAILABLE_AT, TIE_ORDER)
+    with pytest.raises(StoreError, match="not in order"):
+        arrange(rows.reverse(), ["k"])
 
 
 def test_rows_known_in_order_leave_nothing_to_look_at():
@@ -89,7 +117,7 @@ def test_the_batches_of_probes_are_bounded_in_rows_to_look_at(monkeypatch):
     assert len(batches) > 5
     assert sum(len(batch[0].time) for batch in batches) == 110
     for batch in batches:
-        looked_at = sum(int((sight.possible - sight.settled).sum()) for sight in batch)
+        looked_at = sum(int((sight.stretches[1] - sight.stretches[0]).sum()) for sight in batch)
         assert looked_at <= 100 or len(batch[0].time) == 1
 
 

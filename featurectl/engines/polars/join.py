@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,12 @@ from featurectl.dtypes import DATE, TIMESTAMP
 from featurectl.engines.base import Table
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.polars import to_polars
-from featurectl.pit.arrays import Ints
+from featurectl.pit.answers import Answers, join_answers
 from featurectl.pit.hashing import bucket_of
-from featurectl.pit.lookup import answer_states
+from featurectl.pit.keys import arrange
+from featurectl.pit.lookup import find_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
-from featurectl.pit.windows import answer_windows
+from featurectl.pit.windows import find_windows
 from featurectl.spec.definition import Feature, FeatureView
 from featurectl.units import parse_instant
 
@@ -38,20 +40,18 @@ def window_questions(view: FeatureView) -> list[WindowQuestion]:
 
 def answer_view(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str) -> pl.DataFrame:
     """Return the view's stored features at each row of the spine, from rows that hold all of its keys."""
+    return _find(view, rows, spine, time).spread()
+
+
+def _find(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str) -> Answers:
+    """Return the view's stored features, a row per probe; rows without `available_at` have the view's own delay."""
+    table = arrange(rows, view.keys, view.delay_us or 0)
     if view.kind == "event":
-        values = answer_windows(
-            rows,
-            spine,
-            keys=view.keys,
-            time=time,
-            questions=window_questions(view),
-            closed=view.closed,
-            hop_us=view.hop_us,
-        )
+        found = find_windows(table, spine, time, window_questions(view), closed=view.closed, hop_us=view.hop_us)
     else:
-        questions = state_questions(view)
-        values = answer_states(rows, spine, keys=view.keys, time=time, questions=questions, ttl_us=view.ttl_us).values
-    return values.select(pl.col(f.name).cast(polars_dtype(_dtype(f))) for f in view.features)
+        found = find_states(table, spine, time, state_questions(view), view.ttl_us).found
+    values = found.values.select(pl.col(f.name).cast(polars_dtype(_dtype(f))) for f in view.features)
+    return replace(found, values=values)
 
 
 def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:
@@ -62,22 +62,15 @@ def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -
     bucket = bucket_of(spine.select(view.keys), table.buckets).to_numpy()
     places = [np.flatnonzero(bucket == b) for b in range(table.buckets)]
 
-    def one(b: int) -> pl.DataFrame:
-        return answer_view(view, table.read(b), spine[places[b]], time)
+    def one(b: int) -> Answers:
+        return _find(view, table.read(b), spine[places[b]], time)
 
     used = [b for b in range(table.buckets) if len(places[b])]
     if not used:
         return answer_view(view, table.read(0), spine, time)
     with ThreadPoolExecutor(threads) as pool:
-        parts = [part.get_columns() for part in pool.map(one, used)]
-    order = np.empty(spine.height, dtype=np.int64)
-    order[np.concatenate([places[b] for b in used])] = np.arange(spine.height)
-    return pl.DataFrame([_stitched(parts, order) for _ in view.features])
-
-
-def _stitched(parts: list[list[pl.Series]], order: Ints) -> pl.Series:
-    """Return the next column of all parts in the spine's order; the parts lose it, so that nothing is held twice."""
-    return pl.concat([columns.pop(0) for columns in parts]).gather(order)
+        parts = list(pool.map(one, used))
+    return join_answers(parts, [places[b] for b in used]).spread()
 
 
 def finish_values(

@@ -25,7 +25,7 @@ class Pick:
     def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
         """Return the type of the column, null where there is no value."""
         column = column_of(question)
-        row = self._pick([part.only(column) for part in parts])
+        row = numbered(self._pick([part.only(column) for part in parts]))
         return pick(parts[0].lane.inputs.column(column), row)
 
 
@@ -51,25 +51,26 @@ class PickMany:
         return lists_of(values.gather(rows[order][chosen]), np.minimum(sizes, n))
 
 
-def last_row(parts: Sequence[Part]) -> pl.Series:
-    """Return the table's row number of the last row for each probe, null where there is none."""
+def last_row(parts: Sequence[Part]) -> Ints:
+    """Return the table's row number of the last row for each probe, -1 where there is none."""
     found = np.full(len(parts[0].lo), -1, np.int64)
     for part in parts:
         some = np.flatnonzero(part.hi > part.lo)
         found[some] = np.maximum(found[some], part.lane.table_rows(part.hi[some] - 1))
-    return _numbered(found)
+    return found
 
 
-def first_row(parts: Sequence[Part]) -> pl.Series:
-    """Return the table's row number of the first row for each probe, null where there is none."""
+def first_row(parts: Sequence[Part]) -> Ints:
+    """Return the table's row number of the first row for each probe, -1 where there is none."""
     found = np.full(len(parts[0].lo), -1, np.int64)
     for part in parts:
         some = np.flatnonzero(part.hi > part.lo)
         rows = part.lane.table_rows(part.lo[some])
         found[some] = np.where(found[some] < 0, rows, np.minimum(found[some], rows))
-    return _numbered(found)
+    return found
 
 
-def _numbered(rows: Ints) -> pl.Series:
+def numbered(rows: Ints) -> pl.Series:
+    """Return row numbers as a column that is null where they are -1."""
     numbers = pl.Series("row", rows)
     return numbers.to_frame().select(pl.when(pl.col("row") >= 0).then(pl.col("row")))["row"]
