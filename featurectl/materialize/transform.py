@@ -54,7 +54,7 @@ def parts_to_read(run: Run, base: Coverage | None, now: datetime) -> tuple[bool,
     rebuild, read, every, reasons = base is None, 0, 0, [""]
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
         parts = reader.parts()
-        increment = plan_increment(source, parts, _covered_of(base, source), now)
+        increment = plan_increment(source, parts, _covered_of(base, source), now, reader.meant)
         rebuild |= increment.rebuild
         read += len({part.name for scan in increment.scans for part in scan.parts})
         every += len(parts)
@@ -196,7 +196,7 @@ class Transforming:
     def _input(self, source: Source, reader: SourceReader, before: Coverage | None) -> Input:
         with reading(f"source {source.name}"):
             parts = reader.parts()
-            increment = plan_increment(source, parts, before, self.now)
+            increment = plan_increment(source, parts, before, self.now, reader.meant)
             pieces = [
                 Piece(scan=reader.scan([part]), until=self.now, after=scan.after)
                 for scan in increment.scans

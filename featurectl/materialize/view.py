@@ -116,7 +116,7 @@ def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, 
     """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
     parts = run.reader.parts()
     base = base_of(ahead.base, run.view)
-    increment = plan_increment(run.view.source, parts, base, ahead.now)
+    increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
     return None if increment.rebuild else base, increment, parts
 
 

@@ -28,6 +28,10 @@ Told = Callable[[str], None]  # is given each column whose timestamps have no ti
 class SourceReader(Protocol):
     """Rows of one source. Errors are `DataError` with the source's name and the file."""
 
+    @property
+    def meant(self) -> str:
+        """The path or pattern by which the names of its parts are found, its variables filled; empty for a query."""
+
     def parts(self) -> tuple[Part, ...]:
         """Return the parts that exist now, in a fixed order; `DataError` FC501 when there are none."""
 

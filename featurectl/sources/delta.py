@@ -56,6 +56,11 @@ class DeltaReader:
         files = self._files.select("path", "size_bytes").rows()
         return tuple(Part(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
 
+    @property
+    def meant(self) -> str:
+        """The table's path."""
+        return self.path
+
     def columns(self) -> Mapping[str, str]:
         """Return the columns and types of the table's schema."""
         return self._columns

@@ -63,6 +63,12 @@ class FileReader:
         """True when the files lie in an object store."""
         return "://" in self.path
 
+    @property
+    def meant(self) -> str:
+        """The path, from the root where it lies below it, as the names of parts are."""
+        path = Path(self.path)
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else self.path
+
     def columns(self) -> Mapping[str, str]:
         """Return the columns and types of all files together; only CSV without declared types reads rows."""
         return self._columns

@@ -81,10 +81,13 @@ class Increment:
     reason: str = ""
 
 
-def plan_increment(source: Source, parts: Sequence[Part], coverage: Covered | None, now: datetime) -> Increment:
+def plan_increment(
+    source: Source, parts: Sequence[Part], coverage: Covered | None, now: datetime, meant: str = ""
+) -> Increment:
     """Return what to read of the source's parts as of now; `coverage` None is a table that is not there yet.
 
-    A run whose now lies before that of the last run reads nothing: the table already reaches further.
+    `meant` is the reader's: the source's path with its variables filled. A run whose now lies before
+    that of the last run reads nothing: the table already reaches further.
     """
     if coverage is None or coverage.now is None:
         return _rebuild(parts, "first read")
@@ -104,7 +107,7 @@ def plan_increment(source: Source, parts: Sequence[Part], coverage: Covered | No
         return _above(parts, {*touched, *held}, coverage)
     if gone:
         return _rebuild(parts, "a data file is gone")
-    return _files(source, parts, (touched, held), coverage)
+    return _files(meant or source.path, parts, (touched, held), coverage)
 
 
 def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
@@ -120,13 +123,13 @@ def _above(parts: Sequence[Part], chosen: set[Part], coverage: Covered) -> Incre
 
 
 def _files(
-    source: Source, parts: Sequence[Part], chosen: tuple[Sequence[Part], Sequence[Part]], coverage: Covered
+    path: str, parts: Sequence[Part], chosen: tuple[Sequence[Part], Sequence[Part]], coverage: Covered
 ) -> Increment:
     touched, held = chosen
     if any(part.name in coverage.parts for part in touched):
         return _rebuild(parts, "a file changed in place")
     gone = coverage.parts.keys() - {part.name for part in parts}
-    if touched and _lies_elsewhere(gone, source.path, parts):
+    if touched and _lies_elsewhere(gone, path, parts):
         return _rebuild(parts, "the source has another path")
     scans = (PartScan(parts=tuple(touched)), PartScan(parts=tuple(held), after=coverage.now))
     return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=_with(coverage, parts))

@@ -52,6 +52,11 @@ class SqlReader:
         """Return the query as the only part."""
         return (Part(name="query", stamp=""),)
 
+    @property
+    def meant(self) -> str:
+        """Empty: a query has no path."""
+        return ""
+
     def columns(self) -> Mapping[str, str]:
         """Return the columns and types; without a declaration PostgreSQL tells them, SQLite must give all rows."""
         return self._columns

@@ -1,6 +1,9 @@
 """A run knows the table that it finds: made by another definition, or grown too large for its buckets."""
 
+import shutil
 from dataclasses import replace
+
+import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.materialize.view import Run, materialize_view
@@ -32,6 +35,20 @@ def test_a_source_that_moved_is_read_anew_and_one_whose_old_files_are_gone_is_ad
     assert (made.action, values(table)) == ("rebuild", [2.0])
     made, _ = run(tmp_path, source=replace(source, path="moved"))
     assert made.action == "nothing"
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["below the root", "outside"])
+def test_a_source_whose_variable_points_elsewhere_is_read_anew(tmp_path, monkeypatch, below):
+    root = tmp_path / "root" if not below else tmp_path
+    root.mkdir(exist_ok=True)
+    source = replace(FILES, available_at=None, path="${PLACE}/*.parquet")
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 1))
+    monkeypatch.setenv("PLACE", str(tmp_path / "data"))
+    assert run(root, source=source)[0].action == "rebuild"
+    shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
+    monkeypatch.setenv("PLACE", str(tmp_path / "elsewhere"))
+    made, table = run(root, source=source)
+    assert (made.action, values(table)) == ("rebuild", [1.0])
 
 
 def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
