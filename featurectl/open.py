@@ -119,7 +119,7 @@ class Workspace:
             store = SqliteStore(Path(url.removeprefix(_SQLITE)), shown)
         elif url.startswith(("redis://", "rediss://")):
             try:
-                from featurectl.online.redis import RedisStore
+                from featurectl.online.redis.store import RedisStore
             except ModuleNotFoundError as error:
                 hint = "pip install 'featurectl[redis]'"
                 raise UsageError("an online store in Redis needs the package redis", hint=hint) from error

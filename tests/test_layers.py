@@ -48,7 +48,7 @@ SERVING_NEVER = {"spec", "plan"}
 HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql"],
     "alembic": ["registry/"],
-    "redis": ["online/redis.py"],
+    "redis": ["online/redis/"],
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from featurectl.online.redis import RedisStore
+from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import PushRequest, push_view, read_offline

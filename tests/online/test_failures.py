@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from featurectl.errors import StoreError, TryAgainError, UsageError
-from featurectl.online.redis import RedisStore
+from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from tests.online.rows import frame, view
 from tests.servers.redis import free_port, started_redis

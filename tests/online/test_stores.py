@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.online.base import OnlineStore, PushRecord
-from featurectl.online.redis import RedisStore
+from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from tests.online.rows import HOUR, T0, frame, view
 
@@ -207,7 +207,7 @@ def test_the_row_of_a_view_without_an_entity_can_be_let_go(store):
 
 def test_more_entities_than_a_page_are_let_go(store, monkeypatch):
     monkeypatch.setattr("featurectl.online.sqlite._REMOVE_ROWS", 10)
-    monkeypatch.setattr("featurectl.online.redis._SCAN_COUNT", 10)
+    monkeypatch.setattr("featurectl.online.redis.store._SCAN_COUNT", 10)
     of = view({"n": "int64"}, {"id": "int64"})
     store.write(of, frame(of, [[n] for n in range(95)], [[n] for n in range(95)]))
     assert store.keep_only(of, pl.DataFrame({"id": range(0, 95, 2)}), T0) == 47
