@@ -14,6 +14,7 @@ from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import PushRequest, push_view
 from featurectl.units import HOUR_US
+from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, add, at, derive, event_view, latest, state_view, table, window
 
 INPUTS = {"amount": "int64", "city": "string"}
@@ -68,7 +69,9 @@ def offline(view, rows, now):
 
 
 def online(store, view, now):
-    answers = read_features(store, view, online_view(view, 1, "p", "dev"), [[e] for e in ENTITIES], now)
+    where, asked = online_view(view, 1, "p", "dev"), [[e] for e in ENTITIES]
+    answers = read_features(store, view, where, asked, now)
+    assert_columns_equal_answers(store, view, where, asked, now, answers)
     return [tuple(found.value for found in answer.values.values()) for answer in answers]
 
 

@@ -62,6 +62,45 @@ class PushRecord:
     rebuild_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Rows wanted of some view versions whose rows lie under the same keys: `fields` are their `view@version`."""
+
+    project: str
+    env: str
+    fields: tuple[str, ...]
+    keys: Sequence[bytes]
+
+
+Found = Sequence[bytes | None]  # the packed rows of one key, a place per field of the ask
+
+
+class RowReader(Protocol):
+    """Packed rows by key, for whoever reads a lot. Every method raises `StoreError` when the store fails."""
+
+    def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
+        """Return for every ask what lies under each of its keys, in one round trip for up to 5,000 keys."""
+
+    def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
+        """Return some of what all entities share: `schema/<view>@<version>/<id>` and `push/<view>@<version>`."""
+
+    def close(self) -> None:
+        """Give back connections and files."""
+
+
+class AsyncRowReader(Protocol):
+    """What `RowReader` does, for one event loop: many callers at once share round trips."""
+
+    async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
+        """Return for every ask what lies under each of its keys."""
+
+    async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
+        """Return some of what all entities share."""
+
+    async def close(self) -> None:
+        """Give back connections and files."""
+
+
 class OnlineStore(Protocol):
     """Packed rows by view version and entity. Every method raises `StoreError` when the store fails."""
 

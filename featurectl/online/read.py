@@ -117,13 +117,13 @@ class ViewReader:
         values = {f.name: self._stored(f, row, now, unknown=unknown) for f in self._view.features}
         slots: list[object] = [None] * len(self._slots)
         for feature in self._view.features:
-            slots[self._slots[feature.name]] = _number(values[feature.name].value)
+            slots[self._slots[feature.name]] = number_of(values[feature.name].value)
         slots[self._slots[ASOF]] = instant_us(asof)
         missing: Status = "NOT_FOUND" if row is None else "EXPIRED" if self._expired(row.event_time, now) else "NULL"
         for item, closure in self._derived:
-            found = _from_number(closure(slots), item.dtype)
+            found = from_number(closure(slots), item.dtype)
             values[item.name] = _or_default(found, "PRESENT" if found is not None else missing, item)
-            slots[self._slots[item.name]] = _number(values[item.name].value)
+            slots[self._slots[item.name]] = number_of(values[item.name].value)
         return values
 
     def _stored(self, feature: Feature, row: OnlineRow | None, now: datetime, *, unknown: bool) -> FeatureValue:
@@ -178,10 +178,10 @@ def _closure(item: Derived, slots: Mapping[str, int]) -> Closure:
 def _or_default(value: object, status: Status, item: Feature | Derived) -> FeatureValue:
     if value is not None or item.default is None:
         return FeatureValue(value=value, status=status)
-    return FeatureValue(value=_constant(item.default, item.dtype), status=status, defaulted=True)
+    return FeatureValue(value=constant_of(item.default, item.dtype), status=status, defaulted=True)
 
 
-def _constant(value: float | str, dtype: str | None) -> object:
+def constant_of(value: float | str, dtype: str | None) -> object:
     """Return a default in its type: files keep instants and dates as text, decimals as numbers."""
     if dtype == FLOAT64:
         return float(value)
@@ -192,14 +192,15 @@ def _constant(value: float | str, dtype: str | None) -> object:
     return Decimal(str(value)) if dtype is not None and decimal_parts(dtype) else value
 
 
-def _number(value: object) -> object:
+def number_of(value: object) -> object:
     """Return a value as expressions see it: instants in microseconds, dates in days."""
     if isinstance(value, datetime):
         return instant_us(value)
     return (value - _EPOCH_DATE).days if isinstance(value, date) else value
 
 
-def _from_number(value: object, dtype: str | None) -> object:
+def from_number(value: object, dtype: str | None) -> object:
+    """Return a value of an expression in its type: instants from microseconds, dates from days."""
     if isinstance(value, int) and dtype == TIMESTAMP:
         return from_us(value)
     return _EPOCH_DATE + timedelta(days=value) if isinstance(value, int) and dtype == DATE else value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
-from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -49,6 +49,7 @@ _FIND = "select id from views where project = ? and env = ? and view = ? and ver
 _PREPARED = """
 select view, version from views where project = ? and env = ? and id in (select view from schemas)
 """
+_ROW = "select row from rows where view = ? and entity = ?"
 _ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
 _ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
 _NEWER_ROW = """
@@ -75,6 +76,7 @@ class SqliteStore:
         self._shown = shown or str(path)  # what errors call it
         self._schemas: dict[tuple[int, int], RowSchema] = {}
         self._opened: sqlite3.Connection | None = None
+        self._numbers: dict[tuple[str, str, str], int] = {}
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -131,6 +133,16 @@ class SqliteStore:
         with self._errors():
             number = self._number(view)
             return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
+
+    def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
+        """Return for every ask what lies under each of its keys."""
+        with self._errors():
+            return [self._fetch(ask) for ask in asks]
+
+    def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
+        """Return some of what all entities share, by name."""
+        with self._errors():
+            return [self._shared(project, env, name) for name in names]
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
@@ -207,11 +219,39 @@ class SqliteStore:
         return added
 
     def _read_row(self, view: OnlineView, number: int, key: bytes) -> OnlineRow | None:
-        found = self._connection.execute("select row from rows where view = ? and entity = ?", (number, key)).fetchone()
+        found = self._connection.execute(_ROW, (number, key)).fetchone()
         if found is None:
             return None
         schema_id = row_schema_id(found[0])
         return unpack_row(found[0], self._schema(number, schema_id), view.meanings)
+
+    def _fetch(self, ask: Ask) -> list[Found]:
+        numbers = [self._numbered(ask.project, ask.env, field) for field in ask.fields]
+        find = self._connection.execute
+        rows: list[Found] = []
+        for key in ask.keys:
+            found = [find(_ROW, (number, key)).fetchone() if number else None for number in numbers]
+            rows.append([None if row is None else row[0] for row in found])
+        return rows
+
+    def _numbered(self, project: str, env: str, field: str) -> int:
+        """Return the number of a view version in this file, looked up once, and 0 as long as it has none."""
+        number = self._numbers.get((project, env, field), 0)
+        if not number:
+            view, _, version = field.rpartition("@")
+            row = self._connection.execute(_FIND, (project, env, view, int(version))).fetchone()
+            number = self._numbers[project, env, field] = int(row[0]) if row else 0
+        return number
+
+    def _shared(self, project: str, env: str, name: str) -> bytes | None:
+        kind, _, rest = name.partition("/")
+        field, _, schema_id = rest.partition("/")
+        number = self._numbered(project, env, field)
+        if kind == "schema":
+            document = self._document(number, int(schema_id))
+            return None if document is None else document.encode()
+        row = self._connection.execute("select push_record from views where id = ?", (number,)).fetchone()
+        return row[0] if row else None
 
     def _schema(self, number: int, schema_id: int) -> RowSchema:
         if (number, schema_id) not in self._schemas:

@@ -10,6 +10,7 @@ from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import PushRequest, push_view
 from featurectl.units import HOUR_US
+from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import at, derive, event_view, latest, state_view, table, window
 
 AMOUNT = {"amount": "int64"}
@@ -29,7 +30,10 @@ def push(store, view, rows, inputs, hours=0):
 
 def read(store, view, *entities, hours=0):
     asked = [[entity] for entity in entities] if view.entity else [[]]
-    return read_features(store, view, online_view(view, 1, "shop", "dev"), asked, at(hours))
+    online = online_view(view, 1, "shop", "dev")
+    answers = read_features(store, view, online, asked, at(hours))
+    assert_columns_equal_answers(store, view, online, asked, at(hours), answers)
+    return answers
 
 
 def values(answer):

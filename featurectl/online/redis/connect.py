@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Final
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
@@ -30,8 +32,29 @@ def open_client(url: str, shown: str) -> redis.Redis:
             retry=Retry(ConstantBackoff(0.1), 1),
         )
     except ValueError as error:
-        hint = "write it like redis://host:6379/0"  # what is wrong with it may lie in the password
-        raise UsageError(f"the online store {shown} is no URL of Redis", hint=hint) from error
+        raise _no_url(shown) from error
+
+
+def open_async_client(url: str, shown: str, budget_s: float) -> redis.asyncio.Redis:
+    """Return a client for one event loop; connecting and each answer take at most `budget_s`.
+
+    Raises:
+        UsageError: the URL is none of Redis.
+    """
+    try:
+        return redis.asyncio.Redis.from_url(
+            url,
+            socket_connect_timeout=budget_s,
+            socket_timeout=budget_s,
+            retry=AsyncRetry(ConstantBackoff(0), 1),
+        )
+    except ValueError as error:
+        raise _no_url(shown) from error
+
+
+def _no_url(shown: str) -> UsageError:
+    hint = "write it like redis://host:6379/0"  # what is wrong with it may lie in the password
+    return UsageError(f"the online store {shown} is no URL of Redis", hint=hint)
 
 
 @contextmanager

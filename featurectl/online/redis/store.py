@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from featurectl.errors import StoreError
-from featurectl.online.base import KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -23,6 +23,7 @@ from featurectl.online.codec import (
 from featurectl.online.redis.connect import open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
+from featurectl.online.redis.trips import look_ups, parted, send_all
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
 
@@ -84,6 +85,20 @@ class RedisStore:
         for start in range(0, len(entities), _READS_A_TRIP):
             rows += self._read_some(view, entities[start : start + _READS_A_TRIP])
         return rows
+
+    def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
+        """Return for every ask what lies under each of its keys, 5,000 keys a trip."""
+        commands = [command for ask in asks for command in look_ups(ask)]
+        replies: list[Found] = []
+        with translated(self._where):
+            for start in range(0, len(commands), _READS_A_TRIP):
+                replies += send_all(self._client, commands[start : start + _READS_A_TRIP])
+        return parted(asks, replies)
+
+    def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
+        """Return some of what all entities share, by name."""
+        with translated(self._where):
+            return cast("list[bytes | None]", self._client.hmget(f"{project}/{env}", list(names))) if names else []
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""

@@ -1,0 +1,207 @@
+"""Packed rows of one view version become values with a status each, fast where nothing is unusual.
+
+A row that has all of the view's features in their present meaning, is not expired and not from after the moment of
+reading is decoded here; every other one goes through `online/read.py`, whose answers these equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgpack
+
+from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.expressions.row import to_closure
+from featurectl.online.base import OnlineView
+from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, decoder, row_schema_id, unpack_row
+from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
+from featurectl.online.schema import RowSchema
+from featurectl.online.stored import filled_within_ttl, stored_types
+from featurectl.pit.questions import ALWAYS_US
+from featurectl.spec.definition import FeatureView
+from featurectl.units import from_us, instant_us
+
+Default = bool | int | float | str | None
+
+_PLAIN: Final = (STRING, INT64, FLOAT64, BOOL)
+_ALWAYS: Final = ALWAYS_US - INSTANT_ZERO_US
+_PRESENT: Final = "PRESENT"
+_NULL: Final = "NULL"
+
+
+class Row(NamedTuple):
+    """What one entity has: values, statuses and whether a default stands there, in the order of `ViewColumns.names`.
+
+    Instants are microseconds since 1970, None where there is none; `asof` is the one for which the values are true.
+    """
+
+    values: Sequence[object]
+    statuses: Sequence[Status]
+    defaulted: Sequence[bool]
+    event_us: int | None
+    computed_us: int | None
+    asof_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The moment of reading, and the last push of the view if it is known."""
+
+    now: datetime
+    pushed: datetime | None = None
+
+
+class ViewColumns:
+    """Decodes rows of a view version; `defaults` stand before the view's own, by feature."""
+
+    def __init__(self, view: FeatureView, online: OnlineView, defaults: Mapping[str, Default] | None = None) -> None:
+        self.view = _with_defaults(view, defaults or {})
+        self.online = online
+        self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
+        self._slow = ViewReader(self.view, online)
+        self._forms: dict[int, RowSchema] = {}
+        self._fast: set[int] = set()
+        self._event = view.kind == "event"
+        self._ttl_us = None if self._event else view.ttl_us
+        self._stored = len(view.features)
+        self._unpack: Callable[[bytes], list[object]] = msgpack.unpackb
+        types = [(i, feature.dtype or STRING) for i, feature in enumerate(view.features)]
+        self._decoders = [(i, decoder(dtype)) for i, dtype in types if dtype not in _PLAIN]
+        self._timed = [i for i, dtype in types if dtype in (TIMESTAMP, DATE)]
+        slots = {name: i for i, name in enumerate([*self.names[: self._stored], ASOF, *self.names[self._stored :]])}
+        self._derived = []
+        for item in self.view.derived:
+            assert item.expression.tree is not None, f"untyped derived feature {item.name}"
+            self._derived.append((item, to_closure(item.expression.tree, slots)))
+        given = [(f.default, f.dtype) for f in self.view.features] + [(d.default, d.dtype) for d in self.view.derived]
+        self._constants = [None if value is None else constant_of(value, dtype) for value, dtype in given]
+        self._all_present: list[Status] = [_PRESENT] * len(self.names)
+        self._none_defaulted = [False] * len(self.names)
+
+    def lacks(self, schema_id: int) -> bool:
+        """Return whether the schema of a row has to be told first."""
+        return schema_id not in self._forms
+
+    def learn(self, schema_id: int, schema: RowSchema) -> None:
+        """Take the schema of some rows."""
+        meant = all(schema.means(name, self.online.meanings.get(name)) for name in schema.features)
+        plain = not filled_within_ttl(self.view) and dict(schema.features) == stored_types(self.view)
+        if meant and plain and list(schema.features) == list(stored_types(self.view)):
+            self._fast.add(schema_id)
+        self._forms[schema_id] = schema
+
+    def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[Row]:
+        """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
+        absent: Row | None = None
+        now, pushed = instant_us(moment.now) - INSTANT_ZERO_US, _since_zero(moment.pushed)
+        rows = []
+        for data in found:
+            if data is None:
+                absent = absent or _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed), self.names)
+                rows.append(absent)
+            else:
+                rows.append(self._quick(data, now, pushed) or self._slowly(data, moment))
+        return rows
+
+    def unknown(self, moment: Moment) -> Row:
+        """Return what there is of an entity whose key has a null."""
+        return _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=True), self.names)
+
+    def _quick(self, data: bytes, now: int, pushed: int) -> Row | None:
+        """Return what a row of the usual kind holds, None for any other; instants are counted from the first one."""
+        if data[0] != 1 or (data[1] << 8 | data[2]) not in self._fast:
+            return None
+        event = int.from_bytes(data[3:10], "big")
+        computed = int.from_bytes(data[17:24], "big")
+        if self._event:
+            if computed > now:
+                return None
+            computed = max(computed, pushed)
+            asof = min(computed, now)
+        else:
+            if event > now or int.from_bytes(data[10:17], "big") > now:
+                return None
+            if self._ttl_us is not None and event < now - self._ttl_us:
+                return None
+            computed, asof = max(computed, pushed), now
+        values = self._unpack(data[HEADER_BYTES:])
+        for i, decode in self._decoders:
+            if values[i] is not None:
+                values[i] = decode(values[i])
+        statuses, defaulted = self._all_present, self._none_defaulted
+        if None in values:
+            statuses, defaulted = statuses.copy(), defaulted.copy()
+            self._mark_nulls(values, statuses, defaulted)
+        asof_us = asof + INSTANT_ZERO_US
+        if self._derived:
+            statuses, defaulted = self._derive(values, statuses, defaulted, asof_us)
+        return Row(
+            values,
+            statuses,
+            defaulted,
+            None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US,
+            computed + INSTANT_ZERO_US,
+            asof_us,
+        )
+
+    def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
+        for i, value in enumerate(values):
+            if value is None:
+                statuses[i] = _NULL
+                if self._constants[i] is not None:
+                    values[i], defaulted[i] = self._constants[i], True
+
+    def _derive(
+        self, values: list[object], statuses: list[Status], defaulted: list[bool], asof_us: int
+    ) -> tuple[list[Status], list[bool]]:
+        slots = [*values, asof_us]
+        for i in self._timed:
+            slots[i] = number_of(slots[i])
+        for i, (item, closure) in enumerate(self._derived, self._stored):
+            value = from_number(closure(slots), item.dtype)
+            if value is None:
+                if statuses is self._all_present:
+                    statuses, defaulted = statuses.copy(), defaulted.copy()
+                statuses[i] = _NULL
+                value = self._constants[i]
+                defaulted[i] = value is not None
+            values.append(value)
+            slots.append(number_of(value))
+        return statuses, defaulted
+
+    def _slowly(self, data: bytes, moment: Moment) -> Row:
+        row = unpack_row(data, self._forms[row_schema_id(data)], self.online.meanings)
+        return _row_of(self._slow.answer(row, moment.now, pushed=moment.pushed), self.names)
+
+
+def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
+    """Return a view whose features and derived ones have some other defaults."""
+    if not defaults:
+        return view
+    features = tuple(replace(f, default=defaults.get(f.name, f.default)) for f in view.features)
+    derived = tuple(replace(d, default=defaults.get(d.name, d.default)) for d in view.derived)
+    return replace(view, features=features, derived=derived)
+
+
+def _row_of(answer: Answer, names: Sequence[str]) -> Row:
+    found = [answer.values[name] for name in names]
+    return Row(
+        [item.value for item in found],
+        [item.status for item in found],
+        [item.defaulted for item in found],
+        None if answer.event_time is None else instant_us(answer.event_time),
+        None if answer.computed_at is None else instant_us(answer.computed_at),
+        instant_us(answer.asof),
+    )
+
+
+def _since_zero(instant: datetime | None) -> int:
+    return 0 if instant is None else instant_us(instant) - INSTANT_ZERO_US
+
+
+def instant_of(microseconds: int | None) -> datetime | None:
+    """Return an instant of a row as a datetime."""
+    return None if microseconds is None else from_us(microseconds)

@@ -1,0 +1,71 @@
+"""Read features, waiting for the store or giving way to other work: the same steps, once for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from featurectl.errors import StoreError
+from featurectl.online.base import AsyncRowReader, RowReader
+from featurectl.online.columns import ViewColumns
+from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows, ReadView
+from featurectl.online.pushes import Pushes, record_name
+from featurectl.online.schema import parse_schema
+
+
+def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows) -> FeatureColumns:
+    """Return the features of some rows.
+
+    Raises:
+        DataError: FC504 or FC506, the keys do not fit.
+        StoreError: the store fails.
+    """
+    asks, packed = reader.asks(rows.keys, rows.count)
+    at_s = time.monotonic()
+    if due := pushes.due(reader.views, at_s):
+        for project, env, views in _by_place(due):
+            pushes.learn(views, store.fetch_shared(project, env, [record_name(view) for view in views]), at_s)
+    found = store.fetch(asks)
+    for decoder, view, schema_id in reader.unknown_schemas(found):
+        names = [_schema_name(view, schema_id)]
+        _learn(decoder, schema_id, store.fetch_shared(view.online.project, view.online.env, names)[0])
+    return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
+
+
+async def read_columns_async(
+    store: AsyncRowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows
+) -> FeatureColumns:
+    """Return what `read_columns` does, without waiting for the store.
+
+    Raises:
+        DataError: FC504 or FC506, the keys do not fit.
+        StoreError: the store fails.
+    """
+    asks, packed = reader.asks(rows.keys, rows.count)
+    at_s = time.monotonic()
+    if due := pushes.due(reader.views, at_s):
+        for project, env, views in _by_place(due):
+            records = await store.fetch_shared(project, env, [record_name(view) for view in views])
+            pushes.learn(views, records, at_s)
+    found = await store.fetch(asks)
+    for decoder, view, schema_id in reader.unknown_schemas(found):
+        names = [_schema_name(view, schema_id)]
+        _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
+    return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
+
+
+def _by_place(views: Sequence[ReadView]) -> list[tuple[str, str, list[ReadView]]]:
+    places: dict[tuple[str, str], list[ReadView]] = {}
+    for view in views:
+        places.setdefault((view.online.project, view.online.env), []).append(view)
+    return [(project, env, some) for (project, env), some in places.items()]
+
+
+def _schema_name(view: ReadView, schema_id: int) -> str:
+    return f"schema/{view.field}/{schema_id}"
+
+
+def _learn(decoder: ViewColumns, schema_id: int, document: bytes | None) -> None:
+    if document is None:
+        raise StoreError(f"the online store has lost schema {schema_id}", code="FC602")
+    decoder.learn(schema_id, parse_schema(document.decode()))

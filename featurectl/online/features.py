@@ -1,0 +1,234 @@
+"""Features of several view versions for many rows: what to ask of the store, and what its answers mean.
+
+Nothing here reads: `FeatureReader.asks` says what has to be fetched, `answer` makes columns of what came back, so that
+callers who wait and callers who do not share all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from featurectl.errors import DataError
+from featurectl.online.ask import pack_columns
+from featurectl.online.base import Ask, Found, OnlineView
+from featurectl.online.columns import Default, Moment, Row, ViewColumns
+from featurectl.online.read import Status
+from featurectl.spec.definition import FeatureInput, FeatureView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadView:
+    """A view version and where its rows lie."""
+
+    view: FeatureView
+    online: OnlineView
+
+    @property
+    def field(self) -> str:
+        """`view@version`: its rows' place under an entity's key."""
+        return f"{self.online.view}@{self.online.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRows:
+    """What is asked: `count` rows with their key columns, as of an instant."""
+
+    keys: Mapping[str, Sequence[object]]
+    count: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureColumn:
+    """One feature of all rows: values, why each is what it is, and the instants behind them (microseconds)."""
+
+    source: ReadView
+    values: list[object]
+    statuses: list[Status]
+    defaulted: list[bool]
+    event_us: list[int | None]
+    computed_us: list[int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureColumns:
+    """The features asked for, by name in the order of asking, and the moment of reading."""
+
+    columns: Mapping[str, FeatureColumn]
+    count: int
+    now: datetime
+
+    def values(self) -> dict[str, list[object]]:
+        """Return the values alone."""
+        return {name: column.values for name, column in self.columns.items()}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Group:
+    """Inputs that one decoding serves: of one view under one join, with the same defaults."""
+
+    source: ReadView
+    join: Mapping[str, str]
+    defaults: dict[str, Default] = field(default_factory=dict)
+    picked: dict[str, str] = field(default_factory=dict)  # name -> feature
+    decoder: ViewColumns | None = None
+    trip: int = 0
+    place: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trip:
+    """Keys by which several view versions are read together."""
+
+    project: str
+    env: str
+    types: Mapping[str, str]  # column of the request -> type
+    fields: list[str]
+
+
+class FeatureReader:
+    """Reads the feature inputs of a model, or any list of them; `views` are the view versions by name.
+
+    Keys are columns of the caller's rows, named by each input's join. Make it once, use it often.
+    """
+
+    def __init__(self, inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> None:
+        self._order = [item.name for item in inputs]
+        self._groups = _grouped(inputs, views)
+        self._trips: list[_Trip] = []
+        for group in self._groups:
+            group.decoder = ViewColumns(group.source.view, group.source.online, group.defaults)
+            group.trip, group.place = self._place(group)
+        types: dict[str, str] = {}
+        for trip in self._trips:
+            types |= trip.types
+        self.key_types: Mapping[str, str] = types  # what every row has to bring
+
+    @property
+    def views(self) -> list[ReadView]:
+        """The view versions that are read, each once."""
+        return list({group.source.field: group.source for group in self._groups}.values())
+
+    def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
+        """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
+
+        Raises:
+            DataError: FC506 a key column is missing, FC504 a value does not fit.
+        """
+        for name in self.key_types:
+            if name not in keys:
+                raise DataError(f"key {name} is missing", code="FC506", hint="keys: " + ", ".join(self.key_types))
+        packed = [pack_columns(trip.types, keys, count) for trip in self._trips]
+        asks = [
+            Ask(
+                project=trip.project,
+                env=trip.env,
+                fields=tuple(trip.fields),
+                keys=[key for key in column if key is not None],
+            )
+            for trip, column in zip(self._trips, packed, strict=True)
+        ]
+        return asks, packed
+
+    def unknown_schemas(self, found: Sequence[Sequence[Found]]) -> list[tuple[ViewColumns, ReadView, int]]:
+        """Return the schemas that have to be learned before these rows can be read."""
+        wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
+        for number, group in enumerate(self._groups):
+            assert group.decoder is not None
+            for rows in found[group.trip]:
+                data = rows[group.place]
+                if data is not None and group.decoder.lacks(data[1] << 8 | data[2]):
+                    schema_id = data[1] << 8 | data[2]
+                    wanted[number, schema_id] = (group.decoder, group.source, schema_id)
+        return list(wanted.values())
+
+    def answer(
+        self,
+        packed: Sequence[Sequence[bytes | None]],
+        found: Sequence[Sequence[Found]],
+        now: datetime,
+        pushed: Mapping[str, datetime | None],
+    ) -> FeatureColumns:
+        """Return the features of every row; `pushed` holds the last push of each event view, by `view@version`."""
+        count = len(packed[0]) if packed else 0
+        columns: dict[str, FeatureColumn] = {}
+        for group in self._groups:
+            rows = self._rows(group, packed[group.trip], found[group.trip], now, pushed)
+            columns |= _columns(group, rows)
+        return FeatureColumns(columns={name: columns[name] for name in self._order}, count=count, now=now)
+
+    def _rows(
+        self,
+        group: _Group,
+        packed: Sequence[bytes | None],
+        found: Sequence[Found],
+        now: datetime,
+        pushed: Mapping[str, datetime | None],
+    ) -> list[Row]:
+        assert group.decoder is not None
+        event = group.source.view.kind == "event"
+        moment = Moment(now, pushed.get(group.source.field) if event else None)
+        rows = group.decoder.rows([row[group.place] for row in found], moment)
+        if len(rows) == len(packed):
+            return rows
+        known, unknown = iter(rows), group.decoder.unknown(moment)
+        return [unknown if key is None else next(known) for key in packed]
+
+    def _place(self, group: _Group) -> tuple[int, int]:
+        """Return in which trip the rows of a group come, and at which place."""
+        source = group.source
+        types = {group.join[key]: dtype for key, dtype in source.view.key_types.items()}
+        for number, trip in enumerate(self._trips):
+            same = list(trip.types.items()) == list(types.items())
+            if same and (trip.project, trip.env) == (source.online.project, source.online.env):
+                if source.field not in trip.fields:
+                    trip.fields.append(source.field)
+                return number, trip.fields.index(source.field)
+        self._trips.append(
+            _Trip(project=source.online.project, env=source.online.env, types=types, fields=[source.field])
+        )
+        return len(self._trips) - 1, 0
+
+
+def _grouped(inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> list[_Group]:
+    """Return the inputs in groups: those with one default for each feature, the first given, stay together.
+
+    An input that gives a feature another default, or none, sees its own, as in a training set.
+    """
+    first: dict[tuple[str, str], dict[str, Default]] = {}
+    for item in inputs:
+        if item.default is not None:
+            first.setdefault(_asked(item), {}).setdefault(item.feature, item.default)
+    groups: dict[tuple[tuple[str, str], str], _Group] = {}
+    for item in inputs:
+        defaults = dict(first.get(_asked(item), {}))
+        if item.default != defaults.get(item.feature):
+            defaults.pop(item.feature, None)
+            defaults |= {} if item.default is None else {item.feature: item.default}
+        made = _Group(source=views[item.view], join=item.join, defaults=defaults)
+        groups.setdefault((_asked(item), repr(sorted(defaults.items()))), made).picked[item.name] = item.feature
+    return list(groups.values())
+
+
+def _asked(item: FeatureInput) -> tuple[str, str]:
+    return item.view, repr(sorted(item.join.items()))
+
+
+def _columns(group: _Group, rows: Sequence[Row]) -> dict[str, FeatureColumn]:
+    assert group.decoder is not None
+    places = {name: i for i, name in enumerate(group.decoder.names)}
+    event_us, computed_us = [row.event_us for row in rows], [row.computed_us for row in rows]
+    columns = {}
+    for name, feature in group.picked.items():
+        i = places[feature]
+        columns[name] = FeatureColumn(
+            source=group.source,
+            values=[row.values[i] for row in rows],
+            statuses=[row.statuses[i] for row in rows],
+            defaulted=[row.defaulted[i] for row in rows],
+            event_us=event_us,
+            computed_us=computed_us,
+        )
+    return columns

@@ -1,0 +1,53 @@
+"""The last push of each view version, known for a while: a reader asks for it once a second, not once a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from featurectl.online.base import PushRecord
+from featurectl.online.codec import unpack_record
+from featurectl.online.features import ReadView
+
+KEPT_S: Final = 1.0
+Place = tuple[str, str, str]  # project, environment, view@version
+
+
+class Pushes:
+    """Push records by view version, each with the second at which it was read (of a clock that only goes forward).
+
+    A record read before a row may be older than the row's push: what it says stays true, of an earlier instant.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[Place, PushRecord | None] = {}
+        self._read_s: dict[Place, float] = {}
+
+    def due(self, views: Iterable[ReadView], at_s: float) -> list[ReadView]:
+        """Return the views whose record has to be read again."""
+        return [view for view in views if at_s - self._read_s.get(_place(view), -KEPT_S) >= KEPT_S]
+
+    def learn(self, views: Sequence[ReadView], records: Sequence[bytes | None], at_s: float) -> None:
+        """Take the records of some views."""
+        for view, data in zip(views, records, strict=True):
+            self._records[_place(view)] = unpack_record(data) if data else None
+            self._read_s[_place(view)] = at_s
+
+    def record(self, view: ReadView) -> PushRecord | None:
+        """Return the last push of a view that is known; None: there was none, or nobody asked."""
+        return self._records.get(_place(view))
+
+    def instants(self, views: Iterable[ReadView]) -> dict[str, datetime | None]:
+        """Return when each view was pushed last, by `view@version`."""
+        records = {view.field: self.record(view) for view in views}
+        return {field: record.computed_at if record else None for field, record in records.items()}
+
+
+def record_name(view: ReadView) -> str:
+    """Return the name of a view's push record among what all entities share."""
+    return f"push/{view.field}"
+
+
+def _place(view: ReadView) -> Place:
+    return view.online.project, view.online.env, view.field

@@ -1,0 +1,45 @@
+"""What the reader of columns says, compared with what the reader of answers says of the same rows."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from featurectl.online.drive import read_columns
+from featurectl.online.features import FeatureReader, KeyRows, ReadView
+from featurectl.online.pushes import Pushes
+from featurectl.spec.definition import FeatureInput
+from featurectl.units import instant_us
+
+EPOCH = date(1970, 1, 1)
+
+
+def every_input(view):
+    """Inputs for all of a view's features, its keys by their own names."""
+    names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
+    join = {key: key for key in view.key_types}
+    return [FeatureInput(name=n, view=view.name, feature=n, join=join, dtype=None, model_dtype=None) for n in names]
+
+
+def shown(values):
+    return [[None if v is None else (type(v), repr(v)) for v in column] for column in values]
+
+
+def assert_columns_equal_answers(store, view, online, entities, now, answers):
+    """See that columns hold what answers hold; entities are key values, a date as its days."""
+    reader = FeatureReader(every_input(view), {view.name: ReadView(view=view, online=online)})
+    keys = {}
+    for i, (name, dtype) in enumerate(view.key_types.items()):
+        column = [entity[i] for entity in entities]
+        keys[name] = [None if v is None else EPOCH + timedelta(days=v) for v in column] if dtype == "date" else column
+    for _ in range(2):  # the second time no schema is new
+        found = read_columns(store, reader, Pushes(), KeyRows(keys=keys, count=len(entities), now=now))
+        assert list(found.columns) == list(answers[0].values)
+        for name, column in found.columns.items():
+            expected = [answer.values[name] for answer in answers]
+            assert shown([column.values]) == shown([[e.value for e in expected]]), name
+            assert column.statuses == [e.status for e in expected], name
+            assert column.defaulted == [e.defaulted for e in expected], name
+            clocks = zip(column.event_us, column.computed_us, answers, strict=True)
+            for event_us, computed_us, answer in clocks:
+                assert event_us == (None if answer.event_time is None else instant_us(answer.event_time))
+                assert computed_us == (None if answer.computed_at is None else instant_us(answer.computed_at))
