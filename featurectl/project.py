@@ -22,8 +22,10 @@ from featurectl.online.base import KeyValue
 from featurectl.online.read import Answer, read_features
 from featurectl.online.stored import online_view
 from featurectl.open import Workspace, find_root, open_workspace
+from featurectl.registry.applied import registered_view
 from featurectl.sources.casts import cast_exact
-from featurectl.training.bind import bind_view, registered_view
+from featurectl.spec.asked import feature_pairs
+from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
 from featurectl.training.label import read_target
 from featurectl.training.made import make_training_set
@@ -32,7 +34,6 @@ from featurectl.training.request import (
     Asked,
     Stores,
     TrainingRequest,
-    feature_pairs,
     read_asked_spine,
     resolve_request,
 )

@@ -40,7 +40,8 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Show the online values of one entity. With their status, event time, age and version."""
         from featurectl.open import open_workspace
-        from featurectl.training.bind import bind_view, registered_view
+        from featurectl.registry.applied import registered_view
+        from featurectl.training.bind import bind_view
 
         name, number = split_version(view)
         with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:

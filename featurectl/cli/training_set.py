@@ -58,9 +58,10 @@ def add_to(app: typer.Typer) -> None:
 
         One row is written per spine row, in its order, and a manifest beside it: NAME.manifest.json.
         """
+        from featurectl.spec.asked import feature_pairs
         from featurectl.training.again import load_manifest
         from featurectl.training.output import check_output
-        from featurectl.training.request import TrainingRequest, check_request, feature_pairs
+        from featurectl.training.request import TrainingRequest, check_request
         from featurectl.training.spine import Cut
 
         pairs = feature_pairs([] if features is None else features.split(","))

@@ -38,3 +38,15 @@ def not_applied(state: State, kind: Kind, name: str) -> UsageError:
         what = f"no {_MANY[kind]} are applied" if state.objects else "nothing is applied yet"
         hint = f"{what}: featurectl apply"
     return UsageError(f"no {kind.replace('_', ' ')} {name!r} is applied in project {state.project}", hint=hint)
+
+
+def registered_view(state: State, name: str, version: int | None = None) -> ObjectVersion:
+    """Return a registered version of a view, the newest when no number is given.
+
+    Raises:
+        UsageError: no such view or version is registered.
+    """
+    found = state.current("feature_view", name) if version is None else state.view(name, version)
+    if found is not None:
+        return found
+    raise not_applied(state, "feature_view", name if version is None else f"{name}@{version}")

@@ -13,14 +13,15 @@ from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.fingerprint import feature_fingerprints
+from featurectl.registry.applied import registered_view
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import load_model
-from featurectl.training.bind import bind_view, inputs_of, registered_view
+from featurectl.training.bind import bind_view
 from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import Target, read_target
 from featurectl.training.manifest import SCHEMA_VERSION, library_versions
-from featurectl.training.request import Asked, Stores, TrainingRequest, served_views
+from featurectl.training.request import Asked, Stores, TrainingRequest, asked_inputs, served_views
 from featurectl.training.spine import FRAME, Cut, SpineRows
 from featurectl.units import counted, format_count, parse_instant
 
@@ -150,7 +151,7 @@ def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None)
     request = replace(manifest.request, spine=spine or manifest.request.spine)
     views = {name: _pinned(manifest, stores, name, versions) for name, versions in manifest.tables.items()}
     _check_meanings(manifest, views)
-    inputs = manifest.model.inputs if manifest.model else inputs_of(views, request.features)
+    inputs = asked_inputs(request, manifest.model, views)
     return Asked(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
 
 

@@ -6,27 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from featurectl.errors import DataError, UsageError
+from featurectl.errors import DataError
 from featurectl.offline.base import OfflineStore, OfflineTable
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
-from featurectl.registry.applied import not_applied
+from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
 from featurectl.spec.definition_json import load_model, load_view
 from featurectl.spec.typing import type_view
 from featurectl.training.join import BoundView
-
-
-def registered_view(state: State, name: str, version: int | None = None) -> ObjectVersion:
-    """Return a registered version of a view, the newest when no number is given.
-
-    Raises:
-        UsageError: no such view or version is registered.
-    """
-    found = state.current("feature_view", name) if version is None else state.view(name, version)
-    if found is not None:
-        return found
-    raise not_applied(state, "feature_view", name if version is None else f"{name}@{version}")
 
 
 def registered_model(state: State, name: str) -> Model:
@@ -104,30 +92,3 @@ def bind_model_version(
 def view_names(inputs: Iterable[ModelInput]) -> list[str]:
     """Return the views that some inputs read, each once, in order."""
     return list(dict.fromkeys(item.view for item in inputs if isinstance(item, FeatureInput)))
-
-
-def inputs_of(bound: Mapping[str, BoundView], wanted: Iterable[tuple[str, str]]) -> list[ModelInput]:
-    """Return inputs for (view, feature) pairs asked for without a model: keys are columns of their own names.
-
-    Raises:
-        UsageError: a view has no such feature, or two features have one name.
-    """
-    inputs: dict[str, ModelInput] = {}
-    for view_name, feature in wanted:
-        view = bound[view_name].view
-        names = [f.name for f in view.features] + [d.name for d in view.derived]
-        for name in names if feature == "*" else [feature]:
-            if name not in names:
-                raise UsageError(f"view {view_name} has no feature {name!r}", hint="features: " + ", ".join(names))
-            if name in inputs:
-                raise UsageError(f"two features named {name!r}", hint="ask for them through a model, with a prefix")
-            dtype = view.dtype_of(name)
-            inputs[name] = FeatureInput(
-                name=name,
-                view=view_name,
-                feature=name,
-                join={key: key for key in view.keys},
-                dtype=dtype,
-                model_dtype=dtype,
-            )
-    return list(inputs.values())

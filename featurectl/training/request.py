@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,8 +10,9 @@ from featurectl.errors import UsageError
 from featurectl.offline.base import OfflineStore
 from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
+from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import Model, ModelInput, Source
-from featurectl.training.bind import bind_newest, inputs_of, registered_model, view_names
+from featurectl.training.bind import bind_newest, registered_model, view_names
 from featurectl.training.choose import read_spine
 from featurectl.training.join import BoundView
 from featurectl.training.served import check_refresh
@@ -53,25 +54,6 @@ class Asked:
     views: Mapping[str, BoundView]
 
 
-def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (view, feature) of each `view:feature`.
-
-    >>> feature_pairs(["spend:count_7d", "last:*"])
-    [('spend', 'count_7d'), ('last', '*')]
-
-    Raises:
-        UsageError: a text is none.
-    """
-    found = []
-    for text in texts:
-        view, colon, feature = text.strip().partition(":")
-        if not (view and colon and feature):
-            hint = "write VIEW:FEATURE,VIEW:FEATURE, or VIEW:*"
-            raise UsageError(f"--features: {text.strip()!r} is not view:feature", hint=hint)
-        found.append((view, feature))
-    return found
-
-
 def check_request(request: TrainingRequest) -> None:
     """See that a request asks for the inputs of a model or for features, and for a share of the rows that is one.
 
@@ -95,8 +77,21 @@ def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
     model = None if request.model is None else registered_model(stores.state, request.model)
     names = view_names(model.inputs) if model else [view for view, _ in request.features]
     views = bind_newest(stores.state, stores.offline, names)
-    inputs = model.inputs if model else inputs_of(views, request.features)
+    inputs = (
+        model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
+    )
     return Asked(request=request, model=model, inputs=inputs, views=served_views(views, request))
+
+
+def asked_inputs(request: TrainingRequest, model: Model | None, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
+    """Return the inputs of the model, or else of the features that a request names.
+
+    Raises:
+        UsageError: a view has no such feature, or two have one name.
+    """
+    if model is not None:
+        return model.inputs
+    return feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
 
 
 def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Mapping[str, BoundView]:

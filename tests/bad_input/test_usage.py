@@ -36,7 +36,7 @@ WRONG = [
     (("score", "pays@challenger", *OUT), "model pays has no version 'challenger'\n  = versions: 1, champion\n"),
     (("training-set", "--features", "spend:x", "--spine", "asks", *OUT),
      "view spend has no feature 'x'\n  = features: count_7d, amount_sum_7d\n"),
-    (("training-set", "--features", "spend", "--spine", "asks", *OUT), "--features: 'spend' is not view:feature\n"),
+    (("training-set", "--features", "spend", "--spine", "asks", *OUT), "'spend' is not view:feature\n"),
     (("training-set", "--features", "spend:*", *OUT), "--features needs a spine\n"),
     (("training-set", *OUT), "give a MODEL or --features, one of them\n"),
     (("training-set", "pays", "--spine", "nowhere", *OUT), "--spine nowhere: neither a source nor a file\n  = sources: asks"),

@@ -14,7 +14,8 @@ import polars as pl
 from featurectl.online.read import read_features
 from featurectl.online.stored import online_view
 from featurectl.open import Workspace, open_workspace
-from featurectl.training.bind import bind_view, registered_view
+from featurectl.registry.applied import registered_view
+from featurectl.training.bind import bind_view
 from tests.end_to_end.checks import draw_rows
 from tests.end_to_end.declared import Column, read_columns
 from tests.end_to_end.flights import SPINE, TIME, Repository

@@ -13,8 +13,8 @@ from featurectl.expressions.tree import Expression
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
+from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import DerivedInput, FeatureInput, Label, RequestInput
-from featurectl.training.bind import inputs_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import Target
 from featurectl.training.spine import SpineRows
@@ -181,9 +181,14 @@ def test_a_label_over_a_column_that_no_expression_can_read_says_so(views):
 
 
 def test_features_can_be_asked_for_without_a_model(views):
-    names = [item.name for item in inputs_of(views, [("delays", "*"), ("latest", "hours")])]
+    names = [
+        item.name
+        for item in feature_inputs(
+            {name: bound.view for name, bound in views.items()}, [("delays", "*"), ("latest", "hours")]
+        )
+    ]
     assert names == ["arr_delay_mean_7d", "count_1d", "late_rate_1d", "trend", "hours"]
     with pytest.raises(UsageError, match="view delays has no feature 'nothing'"):
-        inputs_of(views, [("delays", "nothing")])
+        feature_inputs({name: bound.view for name, bound in views.items()}, [("delays", "nothing")])
     with pytest.raises(UsageError, match="two features named 'hours'"):
-        inputs_of(views, [("latest", "hours"), ("latest", "hours")])
+        feature_inputs({name: bound.view for name, bound in views.items()}, [("latest", "hours"), ("latest", "hours")])
