@@ -1,21 +1,27 @@
 """featurectl: a feature store that is one command.
 
-In Python: `featurectl.open_project()` gives a repository's `Project`, with training sets and online values as frames.
+In Python: `featurectl.open_project()` gives a repository's `Project`, with training sets and online values as frames;
+`featurectl.open_client()` and `featurectl.open_async_client()` give applications its online features.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from featurectl.clients import open_async_client, open_client
     from featurectl.project import Project, TrainingFrame, open_project
 
 __version__ = "0.1.0"
-__all__ = ["Project", "TrainingFrame", "__version__", "open_project"]
+__all__ = ["Project", "TrainingFrame", "__version__", "open_async_client", "open_client", "open_project"]
 
 
 def __getattr__(name: str) -> object:
     """Return what is for Python; it is loaded when it is first asked for, so that the command stays quick."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("open_async_client", "open_client"):
+        from featurectl import clients
+
+        return getattr(clients, name)
     from featurectl import project
 
     return getattr(project, name)

@@ -12,19 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from featurectl.errors import ProblemsError, StoreError, UsageError
+from featurectl.errors import DataError, ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand, shown_location
 from featurectl.spec.load import load_repo
 from featurectl.spec.repo import Environment, Repo
 
 if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore
-    from featurectl.online.base import OnlineStore
+    from featurectl.online.base import AsyncRowReader, OnlineStore
+    from featurectl.online.catalog import Catalog
     from featurectl.plan.outside import Outside
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader, Told
-    from featurectl.spec.definition import Source
+    from featurectl.spec.definition import FeatureView, Source
 
 Data = Literal["needed", "if there", "unread"]
 
@@ -134,6 +135,32 @@ class Workspace:
     def online(self) -> OnlineStore:
         """Return the environment's online store."""
         return self._online
+
+    def async_reader(self, budget_s: float) -> AsyncRowReader:
+        """Return a reader of the online store for one event loop; the store answers within so many seconds."""
+        store = self.online()
+        from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
+
+        if isinstance(store, SqliteStore):
+            return AsyncSqliteReader(store)
+        from featurectl.online.redis.aio import AsyncRedisReader
+
+        written = self.environment.online
+        return AsyncRedisReader(self._url(written, "online"), shown_location(written), budget_s)
+
+    def catalog(self) -> Catalog:
+        """Return what can be read online of the project as the registry knows it now."""
+        from featurectl.online.catalog import Catalog
+
+        return Catalog(self.state(), self.environment.name, self._source_columns)
+
+    def _source_columns(self, view: FeatureView, version: int) -> Mapping[str, str]:
+        """Return the columns of a view's source with their types, as its offline table knows them."""
+        coverage = self.offline().table(view.name, version, view.key_types).coverage()
+        if coverage is None:
+            hint = f"featurectl materialize {view.name}"
+            raise DataError(f"feature view {view.name}@{version} has no offline table", code="FC510", hint=hint)
+        return coverage.columns
 
     def spill_folder(self) -> Path:
         """Return where rows may lie that do not fit into memory."""

@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.errors import DataError, UsageError
+from featurectl.errors import DataError
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes import Runtime
-from featurectl.registry.applied import not_applied
-from featurectl.registry.state import BoundFeature, ModelVersion, State
+from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import FeatureInput, Model, ModelInput
 from featurectl.spec.definition_json import load_model
 from featurectl.training.join import BoundView, join_features
@@ -35,26 +34,6 @@ class Scorer:
     def output(self) -> str:
         """The name of the score's column."""
         return self.model.output_name
-
-
-def choose_version(state: State, model: str, which: str) -> ModelVersion:
-    """Return a version of a model by its number or by an alias.
-
-    Raises:
-        UsageError: there is no such version, or no such alias yet.
-    """
-    versions = [v for v in state.model_versions if v.model == model]
-    if not versions and state.current("model", model) is None:
-        raise not_applied(state, "model", model)
-    if not versions:
-        raise UsageError(f"model {model!r} has no trained version", hint=f"featurectl train {model}")
-    number = int(which) if which.isdigit() else state.aliases.get((model, which))
-    found = None if number is None else state.model_version(model, number)
-    if found is None:
-        aliases = [alias for name, alias in state.aliases if name == model]
-        known = [str(v.version) for v in versions] + aliases
-        raise UsageError(f"model {model} has no version {which!r}", hint="versions: " + ", ".join(known))
-    return found
 
 
 def score_spine(engine: Engine, scorer: Scorer, spine: SpineRows) -> pl.DataFrame:

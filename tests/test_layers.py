@@ -37,7 +37,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["project"],
+    ["project", "clients"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

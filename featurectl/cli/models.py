@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.render.models import render_version, version_json
         from featurectl.open import open_workspace
-        from featurectl.scoring import choose_version
+        from featurectl.registry.applied import choose_version
 
         name, _, which = model.partition("@")
         with open_workspace(call.root(), call.env, None, "unread") as workspace:

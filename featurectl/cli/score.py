@@ -36,7 +36,8 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.models.artifact import read_artifact
         from featurectl.models.runtimes import load_runtime
         from featurectl.open import open_workspace
-        from featurectl.scoring import Scorer, choose_version, score_spine, trained_model
+        from featurectl.registry.applied import choose_version
+        from featurectl.scoring import Scorer, score_spine, trained_model
         from featurectl.training.bind import bind_model_version
         from featurectl.training.choose import read_spine
         from featurectl.training.formats import check_columns

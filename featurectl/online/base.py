@@ -101,7 +101,7 @@ class AsyncRowReader(Protocol):
         """Give back connections and files."""
 
 
-class OnlineStore(Protocol):
+class OnlineStore(RowReader, Protocol):
     """Packed rows by view version and entity. Every method raises `StoreError` when the store fails."""
 
     def prepare(self, *views: OnlineView) -> None:

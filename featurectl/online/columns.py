@@ -96,14 +96,21 @@ class ViewColumns:
     def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[Row]:
         """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
         absent: Row | None = None
+        expired: Row | None = None
         now, pushed = instant_us(moment.now) - INSTANT_ZERO_US, _since_zero(moment.pushed)
         rows = []
         for data in found:
             if data is None:
                 absent = absent or _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed), self.names)
-                rows.append(absent)
+                row = absent
+            elif (quick := self._quick(data, now, pushed)) is not None:
+                row = quick
+            elif expired is not None and self._is_expired(data, now):
+                row = expired._replace(event_us=_event_of(data), computed_us=_computed_of(data))
             else:
-                rows.append(self._quick(data, now, pushed) or self._slowly(data, moment))
+                row = self._slowly(data, moment)
+                expired = row if self._is_expired(data, now) else expired  # of all of them the values are the same
+            rows.append(row)
         return rows
 
     def unknown(self, moment: Moment) -> Row:
@@ -146,6 +153,11 @@ class ViewColumns:
             computed + INSTANT_ZERO_US,
             asof_us,
         )
+
+    def _is_expired(self, data: bytes, now: int) -> bool:
+        """Return whether a row is older than the ttl, and known: what it holds does not count then."""
+        event, available = int.from_bytes(data[3:10], "big"), int.from_bytes(data[10:17], "big")
+        return self._ttl_us is not None and 0 < event < now - self._ttl_us and available <= now
 
     def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
         for i, value in enumerate(values):
@@ -196,6 +208,15 @@ def _row_of(answer: Answer, names: Sequence[str]) -> Row:
         None if answer.computed_at is None else instant_us(answer.computed_at),
         instant_us(answer.asof),
     )
+
+
+def _event_of(data: bytes) -> int | None:
+    event = int.from_bytes(data[3:10], "big")
+    return None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US
+
+
+def _computed_of(data: bytes) -> int:
+    return int.from_bytes(data[17:24], "big") + INSTANT_ZERO_US
 
 
 def _since_zero(instant: datetime | None) -> int:

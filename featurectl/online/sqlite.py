@@ -308,3 +308,22 @@ class SqliteStore:
                 f"another command has been writing to the online store {self._shown} for {_WAIT_S:.0f} s"
             )
         return StoreError(f"the online store {self._shown} can't be used: {error}", code="FC602")
+
+
+class AsyncSqliteReader:
+    """An `AsyncRowReader` of a file: a look-up takes microseconds and waits for nobody, so it is made at once."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
+        """Return for every ask what lies under each of its keys."""
+        return self._store.fetch(asks)
+
+    async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
+        """Return some of what all entities share, by name."""
+        return self._store.fetch_shared(project, env, names)
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._store.close()

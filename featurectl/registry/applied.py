@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.errors import UsageError
-from featurectl.registry.state import Kind, ObjectVersion, State
+from featurectl.registry.state import Kind, ModelVersion, ObjectVersion, State
 
 _MANY: Final[Mapping[Kind, str]] = {
     "entity": "entities",
@@ -50,3 +50,23 @@ def registered_view(state: State, name: str, version: int | None = None) -> Obje
     if found is not None:
         return found
     raise not_applied(state, "feature_view", name if version is None else f"{name}@{version}")
+
+
+def choose_version(state: State, model: str, which: str) -> ModelVersion:
+    """Return a version of a model by its number or by an alias.
+
+    Raises:
+        UsageError: there is no such version, or no such alias yet.
+    """
+    versions = [v for v in state.model_versions if v.model == model]
+    if not versions and state.current("model", model) is None:
+        raise not_applied(state, "model", model)
+    if not versions:
+        raise UsageError(f"model {model!r} has no trained version", hint=f"featurectl train {model}")
+    number = int(which) if which.isdigit() else state.aliases.get((model, which))
+    found = None if number is None else state.model_version(model, number)
+    if found is None:
+        aliases = [alias for name, alias in state.aliases if name == model]
+        known = [str(v.version) for v in versions] + aliases
+        raise UsageError(f"model {model} has no version {which!r}", hint="versions: " + ", ".join(known))
+    return found

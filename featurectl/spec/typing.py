@@ -6,7 +6,9 @@ For files, `typing_source` and `typing_view` return every finding as data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from featurectl.dtypes import UNKNOWN
 from featurectl.errors import DataError
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.scope import Issue
@@ -34,6 +36,14 @@ def type_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
     typed, issues = check_view(view, columns)
     _raise_first(f'feature view "{view.name}"', issues)
     return typed
+
+
+def typed_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
+    """Return the view with every type known, by the columns that its source turned out to have."""
+    known = view.source.columns or {}
+    if all(feature.dtype is not None for feature in view.features) and UNKNOWN not in known.values():
+        return view
+    return type_view(replace(view, source=replace(view.source, columns=dict(columns))), columns)
 
 
 def _raise_first(what: str, issues: Sequence[Issue]) -> None:

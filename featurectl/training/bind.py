@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
 from featurectl.spec.definition_json import load_model, load_view
-from featurectl.spec.typing import type_view
+from featurectl.spec.typing import typed_view
 from featurectl.training.join import BoundView
 
 
@@ -64,14 +64,6 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
         table_version=newest,
         lacking=lacking_inputs(coverage, view),
     )
-
-
-def typed_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
-    """Return the view with every type known, by the columns that its source turned out to have."""
-    known = view.source.columns or {}
-    if all(feature.dtype is not None for feature in view.features) and "unknown" not in known.values():
-        return view
-    return type_view(replace(view, source=replace(view.source, columns=dict(columns))), columns)
 
 
 def bind_newest(state: State, offline: OfflineStore, names: Iterable[str]) -> dict[str, BoundView]:

@@ -1,0 +1,43 @@
+"""Open a client of the online store by a repository; see `featurectl/online/client.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from featurectl.online.client import AsyncOnlineClient, OnlineClient
+from featurectl.open import Workspace, find_root, open_workspace
+
+_BUDGET_S: Final = 1.0
+
+
+def open_client(repo: str | Path | None = None, env: str | None = None, as_of: datetime | None = None) -> OnlineClient:
+    """Return a client that waits for its answers.
+
+    `repo` is the repository's folder, by default this one or the nearest parent that is one. `env` names an
+    environment, the first by default. `as_of` is the instant to take as now.
+
+    Raises:
+        UsageError: there is no repository or no such environment.
+        ProblemsError: the repository's files have errors.
+        StoreError: the registry can't be read.
+    """
+    workspace = _workspace(repo, env, as_of)
+    return OnlineClient(workspace.online(), workspace.catalog, as_of or workspace.environment.now)
+
+
+def open_async_client(
+    repo: str | Path | None = None,
+    env: str | None = None,
+    as_of: datetime | None = None,
+    budget_s: float = _BUDGET_S,
+) -> AsyncOnlineClient:
+    """Return a client for one event loop, as `open_client` does; a read fails that takes longer than `budget_s`."""
+    workspace = _workspace(repo, env, as_of)
+    reader = workspace.async_reader(budget_s)
+    return AsyncOnlineClient(reader, workspace.catalog, as_of or workspace.environment.now)
+
+
+def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:
+    return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "unread")

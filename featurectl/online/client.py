@@ -1,0 +1,154 @@
+"""Features for applications, read straight from the online store: `OnlineClient`, and `AsyncOnlineClient` for asyncio.
+
+    client = featurectl.open_client("path/to/repository", env="prod")
+    found = client.get(["carrier_delays:late_rate_7d"], {"carrier": ["AA", "DL"]})
+    found.values()    # {"late_rate_7d": [0.21, 0.17]}
+
+The registry is read once, when a client is opened; `reload` takes what was applied or trained since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from featurectl.errors import UsageError
+from featurectl.online.base import AsyncRowReader, RowReader
+from featurectl.online.catalog import Catalog
+from featurectl.online.drive import read_columns, read_columns_async
+from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.inputs import InputReader
+from featurectl.online.pushes import Pushes
+from featurectl.registry.applied import choose_version
+
+Entities = Mapping[str, Sequence[object]]
+
+
+class _Questions:
+    """What both clients look up without reading: readers by what is asked for, rows by their keys."""
+
+    def __init__(self, load: Callable[[], Catalog], now: datetime | None) -> None:
+        self._load = load
+        self._now = now
+        self.catalog = load()
+        self.pushes = Pushes()
+        self._models: dict[tuple[str, str], InputReader] = {}
+
+    def reload(self) -> None:
+        """Take what was applied or trained since."""
+        self.catalog = self._load()
+        self._models = {}
+
+    def reader(self, features: Sequence[str] | str) -> FeatureReader:
+        """Return the reader of some features, or of those of a model."""
+        if not isinstance(features, str):
+            return self.catalog.reader(features)
+        return self.model(features).features
+
+    def model(self, name: str) -> InputReader:
+        """Return the reader of a model's inputs: of its champion, or by `model@2`."""
+        model, _, which = name.partition("@")
+        if (model, which) not in self._models:
+            version = choose_version(self.catalog.state, model, which or "champion")
+            self._models[model, which] = self.catalog.model_reader(version)
+        return self._models[model, which]
+
+    def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
+        """Return the rows that are asked about, and as of when."""
+        counts = {len(column) for column in entities.values()}
+        if len(counts) > 1:
+            sizes = ", ".join(f"{name} {len(column):,}" for name, column in entities.items())
+            raise UsageError(f"the columns of entities have different lengths: {sizes}")
+        return KeyRows(keys=entities, count=counts.pop() if counts else 1, now=at or self._now or datetime.now(UTC))
+
+
+class OnlineClient:
+    """Reads features and waits for the store. Not for several threads at once: give each its own."""
+
+    def __init__(self, store: RowReader, load: Callable[[], Catalog], now: datetime | None = None) -> None:
+        self._store = store
+        self._questions = _Questions(load, now)
+
+    def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
+        """Return features of many rows.
+
+        `features` are `view:feature` texts (`view:*` is all of a view), or the name of a model (`model@2`), whose
+        features are meant. `entities` holds a column per key: a row is one entity of each. `at`: as of an instant.
+
+        Raises:
+            UsageError: there is no such view, feature or model.
+            DataError: FC506 a key is missing, FC504 a value does not fit.
+            StoreError: the store fails.
+        """
+        reader = self._questions.reader(features)
+        return read_columns(self._store, reader, self._questions.pushes, self._questions.rows(entities, at))
+
+    def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
+        """Return all inputs of a model, in its order: features, the request columns that `rows` holds, derived ones.
+
+        Raises:
+            UsageError: there is no such model.
+            DataError: FC506 a column is missing, FC504 a value does not fit.
+            StoreError: the store fails.
+        """
+        reader = self._questions.model(model)
+        asked = self._questions.rows(rows, at)
+        return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), rows)
+
+    def reload(self) -> None:
+        """Take what was applied or trained since the client was opened."""
+        self._questions.reload()
+
+    def close(self) -> None:
+        """Give back connections and files."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncOnlineClient:
+    """What `OnlineClient` does, for one event loop: reads of a turn of the loop share a round trip."""
+
+    def __init__(self, store: AsyncRowReader, load: Callable[[], Catalog], now: datetime | None = None) -> None:
+        self._store = store
+        self._questions = _Questions(load, now)
+
+    async def get(
+        self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None
+    ) -> FeatureColumns:
+        """Return features of many rows, as `OnlineClient.get` does."""
+        reader = self._questions.reader(features)
+        asked = self._questions.rows(entities, at)
+        return await read_columns_async(self._store, reader, self._questions.pushes, asked)
+
+    async def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
+        """Return all inputs of a model, as `OnlineClient.inputs` does."""
+        reader = self._questions.model(model)
+        asked = self._questions.rows(rows, at)
+        return reader.complete(
+            await read_columns_async(self._store, reader.features, self._questions.pushes, asked), rows
+        )
+
+    def reload(self) -> None:
+        """Take what was applied or trained since the client was opened."""
+        self._questions.reload()
+
+    async def close(self) -> None:
+        """Give back connections and files."""
+        await self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,146 @@
+"""Values that a caller brings, in the types that a model declares for them: nothing is lost, or the value is refused.
+
+The rules are those of `sources/casts.py`, for single Python values as JSON or an application gives them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Final
+
+from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.errors import DataError
+from featurectl.units import parse_instant, plural
+
+_INT64: Final = range(-(2**63), 2**63)
+_WORDS: Final = {"true": True, "false": False}
+Read = Callable[[object], object]  # gives None for a value that does not fit
+
+
+def typed_column(values: Sequence[object], dtype: str, name: str) -> list[object]:
+    """Return values in a type of the language; null stays null, NaN is null.
+
+    Raises:
+        DataError: FC504, one does not fit; it names the column, how many and the first such row.
+    """
+    read = reader_of(dtype)
+    typed: list[object] = []
+    for row, value in enumerate(values):
+        if value is None or value != value:  # noqa: PLR0124 (NaN)
+            typed.append(None)
+            continue
+        found = read(value)
+        if found is None:
+            wrong = sum(v is not None and v == v and read(v) is None for v in values)  # noqa: PLR0124
+            raise DataError(
+                f"column {name}: {value!r} is no {dtype} ({wrong:,} of {len(values):,} "
+                f"{plural(len(values), 'row')}, first at row {row})",
+                code="FC504",
+            )
+        typed.append(found)
+    return typed
+
+
+@lru_cache(maxsize=256)
+def reader_of(dtype: str) -> Read:
+    """Return what reads a value as a type of the language.
+
+    >>> [reader_of("int64")(value) for value in (3, 3.0, "3", 3.5, "x")]
+    [3, 3, 3, None, None]
+    """
+    if parts := decimal_parts(dtype):
+        return lambda value: _decimal(value, *parts)
+    return _READERS[dtype]
+
+
+def _string(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return value.isoformat() if type(value) is date else None
+
+
+def _int64(value: object) -> int | None:
+    found: int | None = None
+    if isinstance(value, int):
+        found = int(value)
+    elif isinstance(value, float | Decimal):
+        found = int(value) if math.isfinite(value) and value == int(value) else None
+    elif isinstance(value, str):
+        try:
+            found = int(value)
+        except ValueError:
+            return None
+    return found if found is not None and found in _INT64 else None
+
+
+def _float64(value: object) -> float | None:
+    if isinstance(value, float):
+        return value
+    if isinstance(value, int):
+        found = float(value) if abs(value) <= 2**1023 else math.inf
+        return found if found == value else None
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _bool(value: object) -> bool | None:
+    if isinstance(value, str):
+        return _WORDS.get(value.lower())
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
+
+
+def _timestamp(value: object) -> datetime | None:
+    if isinstance(value, str):
+        return parse_instant(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return datetime.combine(value, time(), UTC) if isinstance(value, date) else None
+
+
+def _date(value: object) -> date | None:
+    if isinstance(value, datetime):
+        instant = _timestamp(value)
+        return instant.date() if instant is not None and instant.time() == time() else None
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _decimal(value: object, digits: int, scale: int) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        number = Decimal(str(value))
+        exact = number.quantize(Decimal(1).scaleb(-scale)) if number.is_finite() else None
+    except InvalidOperation:
+        return None
+    return exact if exact is not None and exact == number and abs(exact) < 10 ** (digits - scale) else None
+
+
+_READERS: Final[Mapping[str, Read]] = {
+    STRING: _string,
+    INT64: _int64,
+    FLOAT64: _float64,
+    BOOL: _bool,
+    TIMESTAMP: _timestamp,
+    DATE: _date,
+}
