@@ -263,16 +263,16 @@ class ViewTable:
             columns=tuple(schema.names()),
         )
         files = _files(table) if table is not None and mode == "append" else None
-        actions: list[AddAction | RemoveAction] = []
         with self._failures("written"):
-            for bucket in range(commit.buckets):
-                old = None if files is None else files.filter(pl.col(f"partition.{BUCKET}") == bucket)
-                full = old is not None and old.height > self.store.files_per_bucket
-                merge = partial(self._merged, table, bucket) if full and table is not None else None
-                added = run.write(bucket, merge)
-                actions += [] if added is None else [added]
-                actions += [] if added is None or old is None or not full else _removals(old, bucket)
-            return self._log(table, schema, actions, commit, mode)
+            full = {} if files is None else self._full(files)
+            added = run.write({} if table is None else {b: partial(self._merged, table, b) for b in full})
+            gone = [action for bucket, old in full.items() if bucket in added for action in _removals(old, bucket)]
+            return self._log(table, schema, [*added.values(), *gone], commit, mode)
+
+    def _full(self, files: pl.DataFrame) -> dict[int, pl.DataFrame]:
+        """Return the files of each bucket that has too many."""
+        by_bucket = files.partition_by(f"partition.{BUCKET}", as_dict=True)
+        return {int(key[0]): of for key, of in by_bucket.items() if of.height > self.store.files_per_bucket}
 
     def _log(
         self,
