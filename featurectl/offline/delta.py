@@ -81,6 +81,7 @@ class ViewTable:
     shown: str
     keys: tuple[str, ...]
     _seen: tuple[int | None, ...] = field(default=(), init=False)
+    _newest: DeltaTable | None = field(default=None, init=False)
 
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
@@ -195,11 +196,18 @@ class ViewTable:
         return table is not None and dict(self._schema(table)) == dict(rows.schema)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
+        """Return the table at a version, or as it is now: what was read of its log before is not read again."""
         with self._failures("read"):
             try:
-                return DeltaTable(self.location, version=version)
+                if version is not None:
+                    return DeltaTable(self.location, version=version)
+                if self._newest is None:
+                    self._newest = DeltaTable(self.location)
+                else:
+                    self._newest.update_incremental()
             except TableNotFoundError:
                 return None
+            return self._newest
 
     def _open_seen(self) -> DeltaTable | None:
         """Return the table, at the version whose coverage this handle gave out if it gave out one."""

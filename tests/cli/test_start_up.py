@@ -106,6 +106,15 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
         assert top(modules) & (STORES | FRAMES) == loads
 
 
+def test_materialize_and_push_load_neither_sqlalchemy_nor_migrations_for_a_registry_in_a_file(tmp_path):
+    assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
+    assert loaded(["apply", "--auto-approve"], tmp_path / "shop")[0] == 0
+    for command in (["materialize"], ["materialize"], ["push"]):
+        code, modules, _ = loaded(command, tmp_path / "shop")
+        assert code == 0
+        assert top(modules) & (STORES - {"deltalake"}) == set()
+
+
 INTERRUPTING = """
 import sys
 from importlib.abc import MetaPathFinder
