@@ -18,7 +18,7 @@ from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from featurectl.cli.app import app
+from featurectl.cli.app import build_app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.cli.verb import COMMON
 from featurectl.errors import (
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        parsed = app(words, standalone_mode=False)
+        parsed = build_app(words)(words, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.app import app
+from featurectl.cli.app import COMMANDS as NAMES
+from featurectl.cli.app import build_app
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -17,7 +18,7 @@ HEAVY = {
 }  # fmt: skip
 OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
 OF_REPOSITORIES = {"featurectl.spec.load", "featurectl.open", "featurectl.plan.build", "featurectl.apply"}
-COMMANDS = [command.name for command in app.registered_commands]
+COMMANDS = [command.name for command in build_app().registered_commands]
 SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
 
@@ -52,6 +53,15 @@ def test_help_loads_only_the_standard_library_and_typer():
     assert top(modules) & HEAVY == set()
     assert modules & (OF_FEW_COMMANDS | OF_REPOSITORIES) == set()
     assert only_typer_and_stdlib(modules) == set()
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_command_line_loads_the_command_that_it_begins_with(command):
+    tree = build_app([command, "--help"])
+    assert [c.name for c in (*tree.registered_commands, *tree.registered_groups)] == [command]
+    every = build_app([])
+    assert {c.name for c in (*every.registered_commands, *every.registered_groups)} == set(NAMES)
+    assert build_app(["--version", command]) is every
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "models list"])
