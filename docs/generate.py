@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from featurectl.cli.app import app
+from featurectl.cli.app import build_app
 from featurectl.spec.problems import CODES
 from featurectl.spec.schema import file_schema, project_schema
 
@@ -108,7 +108,7 @@ def pages() -> dict[str, str]:
 
 def cli_page() -> str:
     """Return the page of the command line."""
-    parts = list(commands(typer.main.get_command(app)))
+    parts = list(commands(typer.main.get_command(build_app())))
     first = parts[0][1]
     params = [param for param in first.params if param.name in COMMON]
     rows = [(row(p, first)[0], ANY_OUTPUT) if p.name == "output" else row(p, first) for p in params]

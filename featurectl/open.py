@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.online.catalog import Catalog
     from featurectl.plan.outside import Outside
-    from featurectl.registry.base import Registry
+    from featurectl.registry.base import Pin, Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.definition import FeatureView, Source
@@ -66,7 +66,23 @@ class Workspace:
 
     def state(self) -> State:
         """Return the project as the registry knows it now."""
-        return self._registry.load_state(self.project)
+        from featurectl.registry.file import read_state
+
+        found = read_state(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.load_state(self.project) if found is None else found
+
+    def pins(self) -> Sequence[Pin]:
+        """Return the versions of the project's offline tables that must stay readable."""
+        from featurectl.registry.file import read_pins
+
+        found = read_pins(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.read_pins(self.project) if found is None else found
+
+    def _registry_file(self) -> Path | None:
+        """Return the SQLite file that is the registry; None where it is none, or is to be opened in a special way."""
+        url = self._url(self.environment.registry, "registry")
+        plain = url.startswith(_SQLITE) and "?" not in url
+        return Path(url.removeprefix(_SQLITE)) if plain else None
 
     @cached_property
     def _offline(self) -> OfflineStore:

@@ -2,63 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import Final
+
 import typer
 
-from featurectl.cli import (
-    apply,
-    explain,
-    get,
-    history,
-    init,
-    materialize,
-    models,
-    plan,
-    push,
-    schema,
-    score,
-    status,
-    test,
-    train,
-    training_set,
-    unlock,
-    validate,
-    version,
-)
-
-app = typer.Typer(
-    name="featurectl",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+COMMANDS: Final = (  # in the order of the help, which is the order of the main job; each has a module of its name
+    "init",
+    "validate",
+    "test",
+    "plan",
+    "apply",
+    "history",
+    "materialize",
+    "push",
+    "training-set",
+    "train",
+    "models",
+    "score",
+    "get",
+    "status",
+    "schema",
+    "explain",
+    "unlock",
+    "version",
 )
 
 
-@app.callback()
-def featurectl() -> None:
-    """A feature store that is one command: declare features in YAML, plan, apply, materialize, train, score."""
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the tree for a command line: of the one command that it begins with, for all take long to build.
+
+    Where it begins with none, of all of them.
+    """
+    return _build(*(word for word in words[:1] if word in COMMANDS))
 
 
-_COMMANDS = (  # in the order of the help, which is the order of the main job
-    init,
-    validate,
-    test,
-    plan,
-    apply,
-    history,
-    materialize,
-    push,
-    training_set,
-    train,
-    models,
-    score,
-    get,
-    status,
-    schema,
-    explain,
-    unlock,
-    version,
-)
+@cache
+def _build(*names: str) -> typer.Typer:
+    app = typer.Typer(
+        name="featurectl",
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
-for command in _COMMANDS:
-    command.add_to(app)
+    @app.callback()
+    def featurectl() -> None:
+        """A feature store that is one command: declare features in YAML, plan, apply, materialize, train, score."""
+
+    for name in names or COMMANDS:
+        import_module(f"featurectl.cli.{name.replace('-', '_')}").add_to(app)
+    return app

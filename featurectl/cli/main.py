@@ -18,7 +18,7 @@ from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from featurectl.cli.app import app
+from featurectl.cli.app import build_app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.cli.verb import COMMON
 from featurectl.errors import (
@@ -34,7 +34,9 @@ FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
 _GRAVITY = (UNAVAILABLE, USAGE, FOUND_PROBLEMS, TRY_AGAIN)  # of failures that one command has met, the gravest first
 _JSON = (("-o", "json"), ("--output", "json"))
+_YOUNG_OBJECTS = 20_000  # new ones, between two searches for cycles among them; Python's own number is 700
 _YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
+_FITS = "train"  # the one command that multiplies matrices: numpy starts threads for that when it is loaded
 
 
 def exit_code_of(error: FeaturectlError) -> int:
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        parsed = app(words, standalone_mode=False)
+        parsed = build_app(words)(words, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())
@@ -254,7 +256,9 @@ def _close_stdout() -> None:
 
 def entry() -> None:
     """Run the process's command line and exit with its code."""
-    gc.set_threshold(*gc.get_threshold()[:2], _YOUNG_SEARCHES)  # a repository lives until the end, and is large
+    gc.set_threshold(_YOUNG_OBJECTS, gc.get_threshold()[1], _YOUNG_SEARCHES)  # a repository lives long, and is large
+    if _FITS not in sys.argv[1:]:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = main()
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)

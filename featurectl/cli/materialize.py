@@ -205,8 +205,7 @@ def _vacuum(work: _Work, run: Run, *, rewritten: bool) -> None:
         return
     label = f"{run.view.name}@{run.version}"
     trained = {m.table_versions[label] for m in work.state.model_versions if label in m.table_versions}
-    registry = work.workspace.registry()
-    pinned = {p.table_version for p in registry.read_pins(work.workspace.project) if _label(p) == label}
+    pinned = {p.table_version for p in work.workspace.pins() if _label(p) == label}
     run.table.vacuum(trained | pinned)
 
 

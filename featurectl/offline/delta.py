@@ -81,6 +81,7 @@ class ViewTable:
     shown: str
     keys: tuple[str, ...]
     _seen: tuple[int | None, ...] = field(default=(), init=False)
+    _newest: DeltaTable | None = field(default=None, init=False)
 
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
@@ -200,11 +201,18 @@ class ViewTable:
         return table is not None and dict(self._schema(table)) == dict(rows.schema)
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
+        """Return the table at a version, or as it is now: what was read of its log before is not read again."""
         with self._failures("read"):
             try:
-                return DeltaTable(self.location, version=version)
+                if version is not None:
+                    return DeltaTable(self.location, version=version)
+                if self._newest is None:
+                    self._newest = DeltaTable(self.location)
+                else:
+                    self._newest.update_incremental()
             except TableNotFoundError:
                 return None
+            return self._newest
 
     def _open_seen(self) -> DeltaTable | None:
         """Return the table, at the version whose coverage this handle gave out if it gave out one."""
@@ -274,16 +282,16 @@ class ViewTable:
             columns=tuple(schema.names()),
         )
         files = _files(table) if table is not None and mode == "append" else None
-        actions: list[AddAction | RemoveAction] = []
         with self._failures("written"):
-            for bucket in range(commit.buckets):
-                old = None if files is None else files.filter(pl.col(f"partition.{BUCKET}") == bucket)
-                full = old is not None and old.height > self.store.files_per_bucket
-                merge = partial(self._merged, table, bucket) if full and table is not None else None
-                added = run.write(bucket, merge)
-                actions += [] if added is None else [added]
-                actions += [] if added is None or old is None or not full else _removals(old, bucket)
-            return self._log(table, schema, actions, commit, mode)
+            full = {} if files is None else self._full(files)
+            added = run.write({} if table is None else {b: partial(self._merged, table, b) for b in full})
+            gone = [action for bucket, old in full.items() if bucket in added for action in _removals(old, bucket)]
+            return self._log(table, schema, [*added.values(), *gone], commit, mode)
+
+    def _full(self, files: pl.DataFrame) -> dict[int, pl.DataFrame]:
+        """Return the files of each bucket that has too many."""
+        by_bucket = files.partition_by(f"partition.{BUCKET}", as_dict=True)
+        return {int(key[0]): of for key, of in by_bucket.items() if of.height > self.store.files_per_bucket}
 
     def _log(
         self,

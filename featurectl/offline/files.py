@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -25,6 +26,7 @@ from featurectl.units import format_iso
 BUCKET: Final = "bucket"
 _ROW_GROUP: Final = 1 << 20
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
+_MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
 _ENDS: Final = [
     pl.len().alias("rows"),
@@ -47,25 +49,36 @@ class RunFiles:
     buckets: int
     columns: Sequence[str]
 
-    def write(self, bucket: int, merge: Callable[[pl.DataFrame], pl.DataFrame] | None = None) -> AddAction | None:
-        """Write the file of a bucket, and return what the log says of it; None for a bucket without rows.
+    def write(self, merges: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]) -> dict[int, AddAction]:
+        """Write the file of each bucket, and return what the log says of it; buckets without rows have none.
 
-        `merge` puts the new rows among those of the table, for a file that takes the place of older ones.
+        `merges` puts the new rows of a bucket among those of the table, for a file that takes the place of older ones.
+        While a file is written the rows of the next are sorted, unless they are many.
         """
-        file = _File(location=self.location, bucket=bucket, name=self.name)
-        found = _finished(file)
-        if found is not None:
-            return found
+        actions: dict[int, AddAction] = {}
+        with ThreadPoolExecutor(1) as writer:
+            under_way: tuple[int, Future[AddAction]] | None = None
+            for bucket in range(self.buckets):
+                file = _File(location=self.location, bucket=bucket, name=self.name)
+                if found := _finished(file):
+                    actions[bucket] = found
+                    continue
+                frame = self._frame(bucket, merges.get(bucket))
+                if under_way is not None:
+                    actions[under_way[0]] = under_way[1].result()
+                    under_way = None
+                if frame.is_empty():
+                    continue
+                under_way = bucket, writer.submit(_put, file, frame)
+                if frame.estimated_size() > _MANY_BYTES:
+                    under_way[1].result()
+            if under_way is not None:
+                actions[under_way[0]] = under_way[1].result()
+        return actions
+
+    def _frame(self, bucket: int, merge: Callable[[pl.DataFrame], pl.DataFrame] | None) -> pl.DataFrame:
         frame = self.rows.of(bucket, self.buckets).select(self.columns)
-        if merge is not None:
-            frame = merge(frame)
-        if frame.is_empty():
-            return None
-        if file.local:
-            _write_whole(frame, Path(file.url))
-        else:
-            _write(frame, file.url)
-        return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
+        return frame if merge is None else merge(frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +115,15 @@ def is_own(path: str) -> bool:
 def may_be_there(location: str, path: str) -> bool:
     """Return whether a file of a table is there; True in an object store, which is not asked."""
     return "://" in location or (Path(location) / path).exists()
+
+
+def _put(file: _File, frame: pl.DataFrame) -> AddAction:
+    """Write a file, and return what the log says of it."""
+    if file.local:
+        _write_whole(frame, Path(file.url))
+    else:
+        _write(frame, file.url)
+    return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
 
 
 def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from featurectl.pit.arrays import Ints
+
 Hashes = npt.NDArray[np.uint64]
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -21,6 +23,7 @@ _SHIFTS: Final = np.uint64(30), np.uint64(27), np.uint64(31)
 _BLOCK: Final = 1 << 14
 _CHUNK_ROWS: Final = 1_000_000
 _WORD: Final = 8
+_MASKS: Final = np.array([2 ** (8 * size) - 1 for size in range(_WORD + 1)], dtype=np.uint64)  # of the first bytes
 
 
 def hash_rows(frame: pl.DataFrame) -> pl.Series:
@@ -118,16 +121,28 @@ def _hash_chunk(column: pl.Series) -> Hashes:
     words = np.ndarray((len(joined) - _WORD + 1,), dtype="<u8", buffer=joined, strides=(1,))
     starts = np.cumsum(lengths) - lengths
     hashes = _mix(lengths.view(np.uint64))
-    rows = np.flatnonzero(lengths > 0)
-    done = 0
-    while rows.size:
-        left = lengths[rows] - done
-        surplus = np.clip(_WORD - left, 0, _WORD - 1).astype(np.uint64) * np.uint64(8)
-        word = words[starts[rows] + done] & (np.uint64(2**64 - 1) >> surplus)
-        hashes[rows] = _mix(hashes[rows] ^ word)
-        done += _WORD
-        rows = rows[left > _WORD]
+    for start in range(0, len(lengths), _BLOCK):  # so that what is on the way stays in the processor's cache
+        block = slice(start, start + _BLOCK)
+        _add_words(hashes[block], words, starts[block], lengths[block])
     return hashes
+
+
+def _add_words(hashes: Hashes, words: Hashes, starts: Ints, lengths: Ints) -> None:
+    """Mix the words of each text into its hash, in place."""
+    done, rows = 0, None  # None: all of them have a next word
+    least, most = int(lengths.min()), int(lengths.max())
+    while done < most:
+        if done >= least:
+            rows = np.flatnonzero(lengths > done)
+        first, left = (starts, lengths) if rows is None else (starts[rows], lengths[rows])
+        word = words[first + done]
+        if done + _WORD > least:
+            word &= _MASKS[np.minimum(left - done, _WORD)]
+        if rows is None:
+            hashes[:] = _mix(hashes ^ word)
+        else:
+            hashes[rows] = _mix(hashes[rows] ^ word)
+        done += _WORD
 
 
 def _hash_lists(column: pl.Series) -> Hashes:

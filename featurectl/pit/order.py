@@ -15,6 +15,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 _CODE, _PLACE = "\x00code", "\x00place"
 _FEW: Final = 10_000  # of fewer rows it is not worth while
 _DENSE: Final = 64  # numbers a row up to which keys that are numbers already are taken as they are
+_REPEATED: Final = 4  # rows a text from which on it is worth while to number texts as they come
 _MOST: Final = 2**63 - 1
 
 
@@ -37,7 +38,12 @@ def tie_columns(columns: Collection[str]) -> list[str]:
 
 
 def is_ordered(rows: pl.DataFrame, order: Sequence[str]) -> bool:
-    """Return whether each row is at or after the row before it; a null comes last and equals a null."""
+    """Return whether each row is at or after the row before it; a null comes last and equals a null.
+
+    The first rows are looked at alone before the others: where there is no order they mostly show it.
+    """
+    if rows.height > _FEW and not is_ordered(rows.head(_FEW), order):
+        return False
     after = pl.lit(value=True)
     for name in reversed(order):
         column, before = pl.col(name), pl.col(name).shift(1)
@@ -59,38 +65,71 @@ def sort_rows(rows: pl.DataFrame, order: Sequence[str], few: int = _FEW) -> pl.D
     code = _codes(rows, keys) if rows.height > few else None
     if code is None:
         return rows.sort(order, nulls_last=True, maintain_order=True)
-    places = pl.Series(code).arg_sort().to_numpy()  # in half the time of numpy
-    ordered, code = rows[places], code[places]
+    rows = rows.rechunk()  # gathering from rows in many pieces takes several times as long
+    return rows[_places(rows, order, code)]
+
+
+def _places(rows: pl.DataFrame, order: Sequence[str], code: Ints) -> Ints:
+    """Return the places of the rows in order, by the number of each, and among those that share it by the rest."""
+    places = pl.Series(code).arg_sort().to_numpy()  # numpy's takes twice as long
+    code = code[places]
     same = np.flatnonzero(code[1:] == code[:-1])
     if len(same) == 0:
-        return ordered
+        return places
     tied = np.union1d(same, same + 1)
-    places = np.arange(rows.height)
-    ranked = ordered[tied].with_columns(pl.Series(_CODE, code[tied]), pl.Series(_PLACE, tied))
-    places[tied] = ranked.sort([_CODE, *order[len(keys) + 1 :]], nulls_last=True)[_PLACE].to_numpy()
-    return ordered[places]
+    rest = order[order.index(EVENT_TIME) + 1 :]
+    ranked = rows.select(rest)[places[tied]].with_columns(pl.Series(_CODE, code[tied]), pl.Series(_PLACE, places[tied]))
+    places = places.copy()
+    places[tied] = ranked.sort([_CODE, *rest], nulls_last=True)[_PLACE].to_numpy()
+    return places
 
 
 def _codes(rows: pl.DataFrame, keys: Sequence[str]) -> Ints | None:
     """Return a number per row that is ordered as (keys, event time) are; None when there is none in 64 bits."""
     if any(rows[name].null_count() for name in (*keys, EVENT_TIME)):
         return None
-    key, most = _key_codes(rows, keys)
+    found = _key_codes(rows, keys)
+    if found is None:
+        return None
+    key, most = found
     time = rows[EVENT_TIME].to_physical().to_numpy()
     least = int(time.min())
     span = int(time.max()) - least + 1
     return None if (most + 1) * span > _MOST else key * span + (time - least)
 
 
-def _key_codes(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, int]:
-    """Return a number per row that is ordered as the keys are, and the greatest of them."""
-    if not keys:
-        return np.zeros(rows.height, np.int64), 0
-    if len(keys) == 1 and rows.schema[keys[0]] == pl.Int64:
-        key = rows[keys[0]].to_numpy()
-        least, most = int(key.min()), int(key.max())
-        if most - least < _DENSE * rows.height:
-            return key - least, most - least
-    distinct = rows.select(keys).unique().sort(keys).with_row_index(_CODE)
-    found = rows.select(keys).join(distinct, on=keys, how="left", maintain_order="left")[_CODE]
+def _key_codes(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, int] | None:
+    """Return a number per row that is ordered as the keys are, and the greatest of them; None when 64 bits are few."""
+    code, most = np.zeros(rows.height, np.int64), 0
+    for name in keys:
+        one, greatest = _column_codes(rows[name])
+        if (most + 1) * (greatest + 1) > _MOST:
+            return None
+        code, most = (code * (greatest + 1) + one, most * (greatest + 1) + greatest) if most else (one, greatest)
+    return code, most
+
+
+def _column_codes(column: pl.Series) -> tuple[Ints, int]:
+    """Return a number per row that is ordered as the values of a column are, and the greatest of them."""
+    if column.dtype == pl.Int64:
+        numbers = column.to_numpy()
+        least, most = int(numbers.min()), int(numbers.max())
+        if most - least < _DENSE * len(column):
+            return numbers - least, most - least
+    if column.dtype == pl.String:
+        texts = column.to_frame().select(pl.first().approx_n_unique()).item()
+        if texts * _REPEATED < len(column):
+            return _text_codes(column)
+    distinct = column.unique().sort().to_frame().with_row_index(_CODE)
+    found = column.to_frame().join(distinct, on=column.name, how="left", maintain_order="left")[_CODE]
     return found.cast(pl.Int64).to_numpy(), distinct.height - 1
+
+
+def _text_codes(column: pl.Series) -> tuple[Ints, int]:
+    """Return what `_column_codes` does, for texts: only the distinct ones are compared with each other."""
+    categories = pl.Categories.random()
+    coded = column.cast(pl.Categorical(categories))  # numbered as they come; they are known as long as it is there
+    order = categories.to_series().arg_sort().to_numpy()
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks[coded.to_physical().to_numpy()], len(order) - 1

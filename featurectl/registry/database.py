@@ -15,9 +15,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 
 from featurectl.errors import StoreError, UsageError
 from featurectl.registry import tables
+from featurectl.registry.steps import HEAD, KNOWN
 
-KNOWN: Final = ("0001", "0002", "0003")  # the steps in migrations/versions, oldest first; a test compares them
-HEAD: Final = KNOWN[-1]
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")

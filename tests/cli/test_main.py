@@ -85,10 +85,10 @@ def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch):
         return Invocation(call=call, run=lambda: Outcome(text=str(1 / 0)))
 
     def main_call(argv):
-        return real(argv, standalone_mode=False).call
+        return real(argv)(argv, standalone_mode=False).call
 
-    real = entry.app
-    monkeypatch.setattr(entry, "app", crash)
+    real = entry.build_app
+    monkeypatch.setattr(entry, "build_app", lambda _: crash)
     assert main(["version"]) == 70
     err = capsys.readouterr().err
     assert err.startswith("error: this is a fault of featurectl, not yours: ZeroDivisionError: division by zero\n")
@@ -101,5 +101,5 @@ def test_ctrl_c_is_130(capsys, monkeypatch):
     def interrupted(argv, standalone_mode):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(entry, "app", interrupted)
+    monkeypatch.setattr(entry, "build_app", lambda _: interrupted)
     assert main(["version"]) == 130

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.app import app
+from featurectl.cli.app import COMMANDS as NAMES
+from featurectl.cli.app import build_app
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -17,7 +18,7 @@ HEAVY = {
 }  # fmt: skip
 OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
 OF_REPOSITORIES = {"featurectl.spec.load", "featurectl.open", "featurectl.plan.build", "featurectl.apply"}
-COMMANDS = [command.name for command in app.registered_commands]
+COMMANDS = [command.name for command in build_app().registered_commands]
 SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
 
@@ -52,6 +53,15 @@ def test_help_loads_only_the_standard_library_and_typer():
     assert top(modules) & HEAVY == set()
     assert modules & (OF_FEW_COMMANDS | OF_REPOSITORIES) == set()
     assert only_typer_and_stdlib(modules) == set()
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_command_line_loads_the_command_that_it_begins_with(command):
+    tree = build_app([command, "--help"])
+    assert [c.name for c in (*tree.registered_commands, *tree.registered_groups)] == [command]
+    every = build_app([])
+    assert {c.name for c in (*every.registered_commands, *every.registered_groups)} == set(NAMES)
+    assert build_app(["--version", command]) is every
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "models list"])
@@ -99,11 +109,20 @@ def test_validate_loads_polars_for_a_schema_that_is_not_declared_unless_data_is_
 def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
     assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
     assert loaded(["apply", "--auto-approve"], tmp_path / "shop")[0] == 0
-    for command in (["apply", "--auto-approve"], ["plan"]):
+    for command, loads in ((["apply", "--auto-approve"], {"sqlalchemy"}), (["plan"], set())):
         code, modules, output = loaded(command, tmp_path / "shop")
         assert code == 0
         assert "No changes" in output
-        assert top(modules) & (STORES | FRAMES) == {"sqlalchemy"}
+        assert top(modules) & (STORES | FRAMES) == loads
+
+
+def test_materialize_and_push_load_neither_sqlalchemy_nor_migrations_for_a_registry_in_a_file(tmp_path):
+    assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
+    assert loaded(["apply", "--auto-approve"], tmp_path / "shop")[0] == 0
+    for command in (["materialize"], ["materialize"], ["push"]):
+        code, modules, _ = loaded(command, tmp_path / "shop")
+        assert code == 0
+        assert top(modules) & (STORES - {"deltalake"}) == set()
 
 
 INTERRUPTING = """

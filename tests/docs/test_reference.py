@@ -7,7 +7,7 @@ import re
 import pytest
 import typer
 
-from featurectl.cli.app import app
+from featurectl.cli.app import build_app
 from featurectl.expressions.functions import ALIASES, FUNCTIONS
 from featurectl.spec.problems import CODES
 from tests.docs.pages import DOCS, ROOT
@@ -24,7 +24,7 @@ def test_a_generated_page_is_up_to_date(name):
 
 def test_every_command_stands_in_the_reference():
     text = (DOCS / "reference" / "cli.md").read_text()
-    names = [name for name, _ in generate.commands(typer.main.get_command(app))]
+    names = [name for name, _ in generate.commands(typer.main.get_command(build_app()))]
     assert [name for name in names if f"\n## `featurectl {name}`\n" not in text] == []
     assert len(names) >= 18
 

@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -319,9 +319,21 @@ def test_a_missing_data_file_and_a_broken_log_are_store_errors(tmp_path):
         table.read()
     (next((tmp_path / "flights").rglob("*.json"))).write_text("{")
     with pytest.raises(StoreError, match="can't be read"):
-        table.version()
+        open_table(tmp_path).version()
     with pytest.raises(StoreError, match="can't be read"):
-        table.append(FrameRows(table_rows(3), KEYS), EMPTY)
+        open_table(tmp_path).append(FrameRows(table_rows(3), KEYS), EMPTY)
+
+
+def test_a_handle_sees_what_others_write_after_it_has_looked(tmp_path):
+    table, other = open_table(tmp_path), open_table(tmp_path)
+    assert table.version() is None
+    for number, rows in enumerate((3, 6, 9)):
+        other.append(FrameRows(table_rows(3), KEYS), replace(EMPTY, parts={"a": str(number)}))
+        assert table.version() == number
+        assert table.statistics().rows == rows
+        found = table.coverage()
+        assert found is not None
+        assert found.parts == {"a": str(number)}
 
 
 def test_polars_and_duckdb_read_the_tables(tmp_path):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake.transaction import AddAction
 
+from featurectl.offline import files
 from featurectl.offline.files import RunFiles
 from featurectl.offline.rows import FrameRows
 from tests.offline.made import KEYS, table_rows
@@ -20,12 +22,30 @@ def run_of(folder: Path, columns: Sequence[str] = COLUMNS) -> RunFiles:
     return RunFiles(location=str(folder), name="part-x", rows=rows, buckets=1, columns=columns)
 
 
+def written(folder: Path) -> AddAction:
+    return run_of(folder).write({})[0]
+
+
+@pytest.mark.parametrize("many", [0, 1 << 30])
+def test_every_bucket_that_has_rows_has_its_file_whether_or_not_others_wait(tmp_path, monkeypatch, many):
+    monkeypatch.setattr(files, "_MANY_BYTES", many)
+    rows = FrameRows(table_rows(50), KEYS)
+    run = RunFiles(location=str(tmp_path), name="part-x", rows=rows, buckets=64, columns=COLUMNS)
+    full = {b: frame for b in range(64) if (frame := rows.of(b, 64)).height}
+    taken = run.write({min(full): lambda frame: frame.head(1)})
+    assert 1 < len(full) < 64
+    assert taken.keys() == full.keys()
+    for bucket, action in taken.items():
+        found = pl.read_parquet(tmp_path / action.path, hive_partitioning=False)
+        assert found.equals(full[bucket].select(COLUMNS).head(1 if bucket == min(full) else 50))
+
+
 def test_a_file_takes_the_place_of_a_half_one_at_once_and_whoever_reads_that_reads_on(tmp_path):
     path = tmp_path / "bucket=0" / "part-x-0.parquet"
     path.parent.mkdir()
     path.write_bytes(half := b"PAR1 and no end")
     with path.open("rb") as reader:
-        action = run_of(tmp_path).write(0)
+        action = written(tmp_path)
         assert reader.read() == half
     assert action.size == path.stat().st_size
     assert pl.read_parquet(path, hive_partitioning=False).height == 50
@@ -33,10 +53,10 @@ def test_a_file_takes_the_place_of_a_half_one_at_once_and_whoever_reads_that_rea
 
 
 def test_a_whole_file_is_taken_as_it_is(tmp_path):
-    first = run_of(tmp_path).write(0)
+    first = written(tmp_path)
     path = tmp_path / first.path
     number = path.stat().st_ino
-    again = run_of(tmp_path).write(0)
+    again = written(tmp_path)
     assert (again.path, again.size, again.stats) == (first.path, first.size, first.stats)
     assert path.stat().st_ino == number
 
@@ -45,5 +65,5 @@ def test_a_write_that_fails_leaves_nothing(tmp_path):
     target = tmp_path / "bucket=0" / "part-x-0.parquet"
     target.mkdir(parents=True)  # no file can take its place
     with pytest.raises(OSError, match="part-x-0"):
-        run_of(tmp_path).write(0)
+        written(tmp_path)
     assert list(target.parent.iterdir()) == [target]

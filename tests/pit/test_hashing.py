@@ -50,6 +50,15 @@ def test_a_text_hashes_as_its_bytes_in_words_do(text):
     assert hash_rows(pl.DataFrame({"t": [text]})).item() % 2**64 == row
 
 
+@given(st.lists(st.text(max_size=20) | st.none(), max_size=20), st.integers(1, 4))
+def test_texts_hash_alike_in_blocks_of_any_size(texts, block):
+    column = pl.DataFrame({"t": texts}, schema={"t": pl.String})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_BLOCK", block)
+        hashes = hash_rows(column).to_list()
+    assert hashes == [hash_rows(column.slice(i, 1)).item() for i in range(len(texts))]
+
+
 def test_a_row_of_all_types_has_its_golden_hash():
     row = pl.DataFrame(
         {

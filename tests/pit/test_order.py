@@ -70,3 +70,22 @@ def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, coun
     made = sort_rows(rows, order, few=0)
     assert made.select(order).equals(expected.select(order))
     assert made.sort(order + rest).equals(expected.sort(order + rest))
+
+
+@given(st.lists(COMPOSITE, min_size=1, max_size=5), st.integers(5, 8))
+def test_texts_that_return_often_are_ordered_as_their_columns_are(drawn, times):
+    columns = {"s": pl.String, "n": pl.Int64, "event_time": pl.Int64, "tie_order": pl.Int64}
+    rows = pl.DataFrame(
+        [(key[1], key[0], event + i % 3, tie) for i in range(times) for key, event, _, tie in drawn],
+        schema=columns,
+        orient="row",
+    ).with_columns(pl.col("event_time").cast(INSTANT), available_at=pl.lit(0).cast(INSTANT))
+    order = row_order(["s", "n"], rows.columns)
+    pieces = pl.concat([rows.slice(i, 2) for i in range(0, rows.height, 2)], rechunk=False)
+    assert sort_rows(pieces, order, few=0).equals(rows.sort(order).select(rows.columns))
+
+
+def test_a_disorder_that_comes_late_is_seen():
+    rows = pl.DataFrame({"n": [*range(20_000), 5]})
+    assert is_ordered(rows.head(20_000), ["n"])
+    assert not is_ordered(rows, ["n"])

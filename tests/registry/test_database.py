@@ -12,10 +12,10 @@ import pytest
 
 from featurectl.errors import StoreError, UsageError
 from featurectl.registry.base import Change
-from featurectl.registry.database import HEAD, KNOWN
 from featurectl.registry.migrations.upgrade import steps
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
+from featurectl.registry.steps import HEAD, KNOWN
 from featurectl.registry.tables import METADATA
 from tests.registry.test_contract import ENTRY, VIEW, race
 

@@ -50,6 +50,8 @@ class Shuffle:
     _bytes: int = 0
     _runs: list[_Run] = field(default_factory=list)
     _home: Path | None = None
+    _laid: int = 0  # the number of parts that `_parts` tells of
+    _parts: list[pl.Series] = field(default_factory=list)  # the part of each row that is held
 
     @property
     def schema(self) -> pl.Schema:
@@ -61,6 +63,7 @@ class Shuffle:
         """Take rows, all of the same columns and types."""
         self._schema = self._schema or rows.schema
         self._held.append(rows)
+        self._laid = 0
         size = int(rows.estimated_size())
         self._held_bytes += size
         self._bytes += size
@@ -81,14 +84,24 @@ class Shuffle:
         if self._runs and self._held:
             self._spill()
         if not self._runs:
-            if len(self._held) > 1:
-                self._held = [pl.concat(self._held)]
-            return _cut(self._held[0], self.columns, part, parts)
+            return self._of_held(part, parts)
         some = min(parts, PARTS)
         width = PARTS // some
         first = int(_BACKWARDS[part % some])
         rows = pl.concat([run.read(first, first + width - 1) for run in self._runs])
         return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
+
+    def _of_held(self, part: int, parts: int) -> pl.DataFrame:
+        """Return the rows of a part when all are in memory; the part of each is kept for the parts that follow."""
+        if parts == 1:
+            self._held, self._laid = [pl.concat(self._held)], 0
+            return self._held[0]
+        if self._laid != parts:
+            kind = pl.UInt8 if parts <= PARTS else pl.Int32
+            self._parts = [bucket_of(rows.select(self.columns), parts).cast(kind) for rows in self._held]
+            self._laid = parts
+        pairs = zip(self._held, self._parts, strict=True)
+        return pl.concat([rows.filter(number == part) for rows, number in pairs], rechunk=True)
 
     def _spill(self) -> None:
         """Write what is held into files, so many rows at a time that laying them apart stays near the processor."""

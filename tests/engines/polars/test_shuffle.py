@@ -35,6 +35,17 @@ def test_every_row_is_in_the_part_of_its_hash(drawn, memory, parts):
             assert shuffle.of(part, parts).sort("n").equals(every.filter(where == part))
 
 
+@given(FRAMES, st.lists(st.sampled_from([1, 2, 8, 4 * PARTS]), max_size=6))
+def test_rows_in_memory_may_be_read_in_other_parts_and_added_to_meanwhile(drawn, asked):
+    shuffle, rows = Shuffle(columns=("k",), memory_bytes=None), []
+    for frame, parts in zip(frames_of(drawn), asked, strict=False):
+        shuffle.add(frame)
+        rows.append(frame)
+        every = pl.concat(rows)
+        found = shuffle.of(1 % parts, parts)
+        assert found.equals(every.filter(bucket_of(every.select("k"), parts) == 1 % parts))
+
+
 def test_rows_without_columns_to_hash_are_one_part(tmp_path):
     with SpillRoom(tmp_path / "spill") as room:
         shuffle = Shuffle(columns=(), memory_bytes=0, folder=room.folder)

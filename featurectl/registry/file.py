@@ -1,0 +1,69 @@
+"""Reading a registry in an SQLite file by the standard library: SQLAlchemy takes longer to load than many a command."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from featurectl.registry.base import Pin
+from featurectl.registry.rows import load_model_version, load_object
+from featurectl.registry.state import State
+from featurectl.registry.steps import HEAD
+
+T = TypeVar("T")
+
+
+def read_state(file: Path, project: str) -> State | None:
+    """Return what `SqlRegistry.load_state` gives; None where that is to be asked, or to say what is wrong.
+
+    So it is with a file that is not there, locked, no registry, or of another schema than the newest.
+    """
+    return _read(file, lambda connection: _state(connection, project))
+
+
+def read_pins(file: Path, project: str) -> tuple[Pin, ...] | None:
+    """Return what `SqlRegistry.read_pins` gives; None as `read_state` does."""
+    return _read(file, lambda connection: _pins(connection, project))
+
+
+def _read(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
+    """Return what is read in one moment of the database."""
+    if not file.is_file():  # it would be made
+        return None
+    try:
+        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("begin")
+            revision = connection.execute("select version_num from alembic_version").fetchone()
+            return read(connection) if revision and revision[0] == HEAD else None
+    except sqlite3.Error:
+        return None
+
+
+def _rows(connection: sqlite3.Connection, table: str, project: str, order: str) -> list[dict[str, Any]]:
+    query = f"select * from {table} where project = ? order by {order}"
+    return [dict(row) for row in connection.execute(query, [project])]
+
+
+def _state(connection: sqlite3.Connection, project: str) -> State:
+    serials = _rows(connection, "projects", project, "project")
+    objects = _rows(connection, "objects", project, "kind, name, version")
+    models = _rows(connection, "model_versions", project, "model, version")
+    aliases = _rows(connection, "aliases", project, "model, alias")
+    return State(
+        project=project,
+        registry_id=str(connection.execute("select id from registry").fetchone()[0]),
+        serial=serials[0]["serial"] if serials else 0,
+        objects=tuple(load_object(row | {"current": bool(row["current"])}) for row in objects),
+        model_versions=tuple(load_model_version(row["document"]) for row in models),
+        aliases={(row["model"], row["alias"]): row["version"] for row in aliases},
+    )
+
+
+def _pins(connection: sqlite3.Connection, project: str) -> tuple[Pin, ...]:
+    rows = _rows(connection, "pins", project, "view, version, table_version, holder")
+    names = ("view", "version", "table_version", "holder")
+    return tuple(Pin(**{name: row[name] for name in names}) for row in rows)

@@ -1,0 +1,8 @@
+"""The steps of a registry's schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KNOWN: Final = ("0001", "0002", "0003")  # the steps in migrations/versions, oldest first; a test compares them
+HEAD: Final = KNOWN[-1]

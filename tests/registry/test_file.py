@@ -1,0 +1,77 @@
+"""A registry in a file reads the same by the standard library."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from featurectl.registry.base import Change, Pin
+from featurectl.registry.file import read_pins, read_state
+from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.state import State
+from tests.registry.test_contract import ENTRY, MODEL, VIEW
+
+PIN = Pin(view="delays", version=1, table_version=4, holder="late@1")
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A file with two projects, and its registry."""
+    file = tmp_path / "r.db"
+    registry = SqlRegistry(f"sqlite:///{file}")
+    old = replace(VIEW, version=2, current=False)
+    for project, objects in (("flights", (replace(VIEW, name="b"), old, VIEW)), ("other", (VIEW,))):
+        registry.write_change(registry.load_state(project), Change(write=objects), ENTRY)
+        registry.write_model_version(project, MODEL, ["champion", "a"])
+        registry.write_pins(project, [PIN, replace(PIN, table_version=2)])
+    yield file, registry
+    registry.close()
+
+
+@pytest.mark.parametrize("project", ["flights", "other", "unknown"])
+def test_it_is_what_the_registry_says(written, project):
+    file, registry = written
+    assert read_state(file, project) == registry.load_state(project)
+    assert read_pins(file, project) == registry.read_pins(project)
+
+
+def test_the_order_of_objects_is_the_registrys(written):
+    file, _ = written
+    state = read_state(file, "flights")
+    assert [(o.name, o.version, o.current) for o in state.objects] == [
+        ("b", 1, True), ("delays", 1, True), ("delays", 2, False),
+    ]  # fmt: skip
+    assert [p.table_version for p in read_pins(file, "flights")] == [2, 4]
+
+
+def executed(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+@pytest.mark.parametrize("revision", ["0001", "9999"])
+def test_another_schema_is_left_to_the_registry(written, revision):
+    file, _ = written
+    executed(file, f"update alembic_version set version_num = '{revision}'")
+    assert read_state(file, "flights") is None
+    assert read_pins(file, "flights") is None
+
+
+def test_what_is_no_registry_is_left_to_it_and_nothing_is_made(tmp_path):
+    (tmp_path / "text.db").write_text("no database, and long enough to be read as the head of one" * 20)
+    executed(tmp_path / "empty.db", "create table t (a)")
+    for name in ("text.db", "empty.db", "missing.db", "text.db/below.db"):
+        assert read_state(tmp_path / name, "flights") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.db", "text.db"]
+
+
+def test_a_file_in_use_by_a_writer_is_read_as_it_was(written):
+    file, registry = written
+    before: State = registry.load_state("flights")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("begin immediate")
+        connection.execute("update projects set serial = 99")
+        assert read_state(file, "flights") == before
