@@ -13,7 +13,7 @@ Rows of a table, in every engine to the bit:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -79,6 +79,12 @@ class Rows(Protocol):
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of `buckets` buckets (a power of two), sorted by keys, time and ties."""
+
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the same rows in the same order in frames that fit the memory, those of some Parquet files among them.
+
+        The files hold sorted rows of the same bucket; their further columns are left out.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

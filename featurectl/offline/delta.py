@@ -233,9 +233,6 @@ class ViewTable:
             rows = pl.read_parquet(paths, columns=schema.names(), hive_partitioning=False, glob=False)
         return ordered(rows, self.keys)
 
-    def _merged(self, table: DeltaTable, bucket: int, rows: pl.DataFrame) -> pl.DataFrame:
-        return ordered(pl.concat([self._rows(table, bucket), rows]), self.keys)
-
     def _check_columns(self, rows: Rows, table: DeltaTable) -> None:
         schema, given = self._schema(table), rows.schema
         for name in sorted({*schema, *given}):
@@ -268,8 +265,8 @@ class ViewTable:
             for bucket in range(commit.buckets):
                 old = None if files is None else files.filter(pl.col(f"partition.{BUCKET}") == bucket)
                 full = old is not None and old.height > self.store.files_per_bucket
-                merge = partial(self._merged, table, bucket) if full and table is not None else None
-                added = run.write(bucket, merge)
+                among = [f"{self.location}/{path}" for path in old["path"]] if old is not None and full else []
+                added = run.write(bucket, among)
                 actions += [] if added is None else [added]
                 actions += [] if added is None or old is None or not full else _removals(old, bucket)
             return self._log(table, schema, actions, commit, mode)

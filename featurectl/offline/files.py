@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import polars as pl
 from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
+from polars.io.plugins import register_io_source
 
 from featurectl.engines.base import Rows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -45,25 +47,41 @@ class RunFiles:
     buckets: int
     columns: Sequence[str]
 
-    def write(self, bucket: int, merge: Callable[[pl.DataFrame], pl.DataFrame] | None = None) -> AddAction | None:
+    def write(self, bucket: int, among: Sequence[str] = ()) -> AddAction | None:
         """Write the file of a bucket, and return what the log says of it; None for a bucket without rows.
 
-        `merge` puts the new rows among those of the table, for a file that takes the place of older ones.
+        `among` are the files of the table whose place the file takes: their rows lie among the new ones.
         """
         file = _File(location=self.location, bucket=bucket, name=self.name)
         found = _finished(file)
         if found is not None:
             return found
-        frame = self.rows.of(bucket, self.buckets).select(self.columns)
-        if merge is not None:
-            frame = merge(frame)
-        if frame.is_empty():
+        frames = (frame.select(self.columns) for frame in self.rows.in_order(bucket, self.buckets, among))
+        counted = _Counted(frame for frame in frames if frame.height)
+        first = list(islice(counted, 1))
+        if not first:
             return None
-        if file.local:
-            _write_whole(frame, Path(file.url))
-        else:
-            _write(frame, file.url)
-        return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
+        size = _write_whole(first, counted, Path(file.url)) if file.local else _write_away(first, counted, file.url)
+        return _action(file, counted.ends(), size)
+
+
+class _Counted(Iterator[pl.DataFrame]):
+    """Frames, and what the log says of all that were given."""
+
+    def __init__(self, frames: Iterable[pl.DataFrame]) -> None:
+        self._frames = iter(frames)
+        self._seen: list[pl.DataFrame] = []
+
+    def __next__(self) -> pl.DataFrame:
+        frame = next(self._frames)
+        self._seen.append(frame.select(_ENDS))
+        return frame
+
+    def ends(self) -> Mapping[str, object]:
+        """Return how many rows there were, and the ends of their clocks."""
+        names = [f"{name} {end}" for name in _CLOCKS for end in ("min", "max")]
+        ends = [getattr(pl.col(name), name[-3:])() for name in names]
+        return pl.concat(self._seen).select(pl.col("rows").sum(), *ends).row(0, named=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,27 +111,42 @@ def may_be_there(location: str, path: str) -> bool:
     return "://" in location or (Path(location) / path).exists()
 
 
-def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:
-    frame.write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+def _write(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], to: str) -> None:
+    """Write frames, and others after them, as one Parquet file, equal to the byte however rows are cut into frames."""
+    frames += islice(others, 1)
+    if len(frames) == 1:
+        frames.pop().write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+        return
+    schema = frames[0].schema
+    given = chain((frames.pop(0) for _ in range(len(frames))), others)  # so that none is held longer than needed
+    source = register_io_source(lambda *_: given, schema=schema)
+    source.sink_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True)
 
 
-def _write_whole(frame: pl.DataFrame, path: Path) -> None:
-    """Write a file that is there whole or not at all: another run may write, commit or read the same at the moment."""
+def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], path: Path) -> int:
+    """Write a file that is there whole or not at all, and return its size.
+
+    Another run may write, commit or read the same at the moment.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _write(frame, str(part))
+        _write(frames, others, str(part))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    return path.stat().st_size
 
 
-def _size(file: _File, frame: pl.DataFrame) -> int:
-    """Return the size of a file that was just written; an object store does not tell, the same bytes in memory do."""
-    if file.local:
-        return Path(file.url).stat().st_size
-    _write(frame, buffer := BytesIO())
-    return buffer.tell()
+def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], url: str) -> int:
+    """Write a file into an object store, and return its size: that of the same bytes here, for the store tells none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        _write(frames, others, str(path))
+        pl.scan_parquet(path, glob=False).sink_parquet(
+            url, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True
+        )
+        return path.stat().st_size
 
 
 def _finished(file: _File) -> AddAction | None:
