@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be no less
+_WITHOUT_ROWS: Final = 200 << 20  # Python and the libraries, and what they keep of memory that was given back
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNKNOWN: Final = 4 << 30  # where the system does not say what is free
@@ -19,6 +21,15 @@ def parse_size(text: str) -> int | None:
     """
     found = _SIZE.fullmatch(text.strip())
     return int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
+
+
+def memory_of_rows(size: int) -> int:
+    """Return how much of a command's memory is left for rows.
+
+    >>> memory_of_rows(512 << 20) >> 20
+    312
+    """
+    return max(size, LEAST) - _WITHOUT_ROWS
 
 
 def free_memory() -> int:

@@ -14,7 +14,7 @@ from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
-from featurectl.memory import free_memory
+from featurectl.memory import free_memory, memory_of_rows
 from featurectl.spec.definition import FeatureView, Source
 
 _OTHER_COLUMNS: Final = 3  # event_time, available_at, tie_order
@@ -27,7 +27,7 @@ class PolarsEngine:
 
     def __init__(self, memory_bytes: int | None = None, threads: int | None = None) -> None:
         self._threads = threads or os.cpu_count() or 1
-        self._memory_bytes = free_memory() // 2 if memory_bytes is None else memory_bytes
+        self._memory_bytes = memory_of_rows(free_memory() // 2) if memory_bytes is None else memory_bytes
 
     @property
     def memory_bytes(self) -> int:

@@ -37,10 +37,10 @@ class Room:
 
 
 def _shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
-    """Return an empty shuffle: with a sixth of the memory, for rows are sorted and written beside those that wait."""
+    """Return an empty shuffle: with an eighth of the memory, for rows are sorted and written beside those that wait."""
     if room is None:
         return Shuffle(columns=tuple(columns), memory_bytes=None)
-    return Shuffle(columns=tuple(columns), memory_bytes=room.memory_bytes // 6, folder=room.spill.folder)
+    return Shuffle(columns=tuple(columns), memory_bytes=room.memory_bytes // 8, folder=room.spill.folder)
 
 
 @dataclass(slots=True, kw_only=True)
