@@ -108,12 +108,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all."""
+    """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all.
+
+    `part` reads the rows of one of any greater number of buckets (a power of two), for buckets that outgrow the memory;
+    None: it can't be done.
+    """
 
     view: FeatureView
     buckets: int
     read: Callable[[int], pl.DataFrame]
     rows: int = 0  # 0: few
+    part: Callable[[int, int], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def read_blocks(path: str, columns: Sequence[str], rows: int) -> Iterator[pl.Dat
 
 def sorted_runs(frames: Iterable[pl.DataFrame], order: Sequence[str], folder: Path) -> list[str]:
     """Sort each frame, write it into a file of its own in a folder, and return the files."""
-    paths = []
+    paths: list[str] = []
     for frame in frames:
         rows = frame if is_ordered(frame, order) else sort_rows(frame, order)
         paths.append(str(folder / f"{len(paths)}.parquet"))

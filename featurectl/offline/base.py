@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -72,6 +72,9 @@ class OfflineTable(Protocol):
 
     def read(self, *, bucket: int | None = None, version: int | None = None) -> pl.DataFrame:
         """Return rows sorted by (keys, event_time, available_at, tie_order), of one bucket or of all."""
+
+    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows of a version, about so many at a time, in any order."""
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""

@@ -149,6 +149,16 @@ class ViewTable:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket)
 
+    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
+        table = self._open(version)
+        names = [] if table is None else self._schema(table).names()
+        paths = [] if table is None else [f"{self.location}/{path}" for path in _files(table)["path"]]
+        for path in paths:
+            with self._failures("read"):
+                scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names)
+                yield from scan.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
 

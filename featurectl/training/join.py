@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ import polars as pl
 
 from featurectl.dtypes import FLOAT64
 from featurectl.engines.base import Engine, Table
+from featurectl.engines.budget import asked_bytes
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
@@ -117,14 +119,26 @@ class BoundView:
 
     def read(self, bucket: int) -> pl.DataFrame:
         """Return the rows of a bucket that count."""
+        with self._there():
+            return self._known(self.stored.read(bucket=bucket, version=self.table_version))
+
+    def blocks(self, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows that count, about so many at a time, in any order."""
+        with self._there():
+            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows))
+
+    def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
         try:
-            rows = self.stored.read(bucket=bucket, version=self.table_version)
+            yield
         except StoreError as error:
             if not self.pinned:
                 raise
             message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
             raise DataError(message, code="FC520") from error
-        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
 
 
 def join_features(
@@ -137,12 +151,12 @@ def join_features(
     columns: dict[str, pl.Series] = {}
     asked = [_Asked(group, views[group[0].view]) for group in _groups(inputs)]
     # A table of several buckets has threads of its own; small ones are answered side by side.
+    small = [item for item in asked if _is_small(engine, item.table)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        small = [item for item in asked if item.table.buckets == 1]
         for answered in pool.map(partial(_answer, engine, spine), small):
             columns |= answered
     for one in asked:
-        if one.table.buckets > 1:
+        if one not in small:
             columns |= _answer(engine, spine, one)
     for item in inputs:
         if isinstance(item, RequestInput):
@@ -152,6 +166,10 @@ def join_features(
         if isinstance(item, DerivedInput):
             sight = sight.with_columns(_derived(item, sight).alias(item.name))
     return sight.select(item.name for item in inputs)
+
+
+def _is_small(engine: Engine, table: Table) -> bool:
+    return table.buckets == 1 and asked_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
 
 
 def check_inputs(spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:

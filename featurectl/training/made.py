@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.pit.hashing import hash_rows
-from featurectl.spec.definition import FeatureInput
+from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.formats import Frames, frames_of
-from featurectl.training.join import check_inputs
+from featurectl.training.join import ViewRows, check_inputs
 from featurectl.training.label import Target
+from featurectl.training.parts import parted_views
 from featurectl.training.request import Asked
 from featurectl.training.spine import SpineRows, part_of_spine
 from featurectl.training.training_set import TrainingRows, join_rows
@@ -78,17 +79,18 @@ def make_training_set(
 ) -> Made:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
-    Rows that outgrow two thirds of the engine's memory are joined a range at a time and lie in files as long as `room`
+    Rows that outgrow a third of the engine's memory are joined a range at a time and lie in files as long as `room`
     is open; without one they stay in memory. The rows are the same either way.
     """
     many = spine.own.height if room is None else _range_rows(engine, asked, spine)
+    views = asked.views if room is None else parted_views(asked.views, engine.memory_bytes, room)
     tally = Tally()
     if many >= spine.own.height or room is None:
-        made = join_rows(engine, spine, asked.inputs, asked.views, target)
+        made = join_rows(engine, spine, asked.inputs, views, target)
         tally.add(made)
         frames, label = frames_of(made.rows), made.label
     else:
-        ranges = _Ranges(engine=engine, asked=asked, spine=spine, target=target, rows=many)
+        ranges = _Ranges(engine=engine, inputs=asked.inputs, views=views, spine=spine, target=target, rows=many)
         frames, label = ranges.write(room.folder(), tally)
     return Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
 
@@ -98,21 +100,20 @@ class _Ranges:
     """A training set that is made so many rows at a time."""
 
     engine: Engine
-    asked: Asked
+    inputs: Sequence[ModelInput]
+    views: Mapping[str, ViewRows]
     spine: SpineRows
     target: Target | None
     rows: int
 
     def write(self, folder: Path, tally: Tally) -> tuple[Frames, str]:
         """Return the rows, which lie in files of a folder, and the label's name."""
-        check_inputs(
-            self.spine, self.asked.inputs, self.asked.views
-        )  # so that errors count the rows of the whole spine
+        check_inputs(self.spine, self.inputs, self.views)  # so that errors count the rows of the whole spine
         height = self.spine.own.height
         files: list[Path] = []
         for start in range(0, height, self.rows):
             part = part_of_spine(self.spine, start, self.rows)
-            made = join_rows(self.engine, part, self.asked.inputs, self.asked.views, self.target)
+            made = join_rows(self.engine, part, self.inputs, self.views, self.target)
             tally.add(made)
             files.append(folder / f"{len(files)}.arrow")
             made.rows.write_ipc(files[-1], compression="lz4")
@@ -127,7 +128,7 @@ def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
 
 def _range_rows(engine: Engine, asked: Asked, spine: SpineRows) -> int:
     columns = len(asked.inputs) + spine.own.width + 1
-    return max(1, engine.memory_bytes * 2 // 3 // (columns * _BYTES * _COPIES))
+    return max(1, engine.memory_bytes // 3 // (columns * _BYTES * _COPIES))
 
 
 def count_repeats(made: Made) -> int:

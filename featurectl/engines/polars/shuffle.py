@@ -91,6 +91,13 @@ class Shuffle:
         rows = pl.concat([run.read(*_span(part, parts)) for run in self._runs])
         return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
 
+    def settled(self) -> Shuffle:
+        """Return the shuffle when all was added: from now on parts can be read on several threads."""
+        if self._runs and self._held:
+            self._spill()
+        self._held = [pl.concat(self._held)] if len(self._held) > 1 else self._held
+        return self
+
     def fits(self, part: int, parts: int, more: int = 0) -> bool:
         """Return whether a part, with so many more rows, is no more than what may be held in memory."""
         if self.memory_bytes is None or not self._runs:
