@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,13 @@ def memory_of_rows(size: int) -> int:
 def free_memory() -> int:
     """Return the bytes that this process can still have: what the system has free, within the control group's limit."""
     return min((size for size in (_system(), _group()) if size is not None), default=_UNKNOWN)
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc) and can be told to."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _system() -> int | None:

@@ -24,7 +24,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
-_ROW_GROUP: Final = 1 << 20
+_ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
 _ENDS: Final = [
     pl.len().alias("rows"),

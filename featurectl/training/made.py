@@ -13,6 +13,7 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
+from featurectl.memory import give_back
 from featurectl.pit.hashing import hash_rows
 from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.formats import Frames, frames_of
@@ -117,6 +118,7 @@ class _Ranges:
             tally.add(made)
             files.append(folder / f"{len(files)}.arrow")
             made.rows.write_ipc(files[-1], compression="lz4")
+            give_back()
         read = partial(_read_files, files)
         return Frames(schema=made.rows.schema, height=height, read=read), made.label
 

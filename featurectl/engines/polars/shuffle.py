@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.engines.merge import is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
+from featurectl.memory import give_back
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 
@@ -141,6 +142,8 @@ class Shuffle:
                 group = []
         if group:
             self._write_run(pl.concat(group))
+        del held, group
+        give_back()
 
     def _write_run(self, rows: pl.DataFrame) -> None:
         part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
