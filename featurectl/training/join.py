@@ -22,8 +22,9 @@ from featurectl.errors import DataError, StoreError
 from featurectl.expressions.check import expression_columns
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT
-from featurectl.sources.casts import cast_exact
+from featurectl.sources.casts import cast_exact, check_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.training.long_spine import AnySpine
 from featurectl.training.served import answer_as_served, served_asof
 from featurectl.training.spine import SpineRows
 from featurectl.units import plural
@@ -172,17 +173,19 @@ def _is_small(engine: Engine, table: Table) -> bool:
     return table.buckets == 1 and asked_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
 
 
-def check_inputs(spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
+def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
     """See that a spine has the keys and the request columns of some inputs, in types that fit.
 
     Raises:
         DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
     """
     for group in _groups(inputs):
-        _spine_of(spine, views[group[0].view].asked({item.feature for item in group}).view, group[0].join)
+        view, join = views[group[0].view].asked({item.feature for item in group}).view, group[0].join
+        for key, dtype in view.key_types.items():
+            check_exact(spine.columns(join[key]), dtype, f"spine {spine.origin}: key {join[key]}")
     for item in inputs:
-        if isinstance(item, RequestInput):
-            _request(spine, item)
+        if isinstance(item, RequestInput) and item.dtype is not None:
+            check_exact(spine.columns(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
 
 
 def _request(spine: SpineRows, item: RequestInput) -> pl.Series:
