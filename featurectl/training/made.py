@@ -83,7 +83,7 @@ def make_training_set(
 ) -> Made:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
-    Rows that outgrow a third of the engine's memory are joined a range at a time and lie in files as long as `room`
+    Rows that outgrow a quarter of the engine's memory are joined a range at a time and lie in files as long as `room`
     is open; without one they stay in memory. The rows are the same either way.
     """
     many = spine.height if room is None else _range_rows(engine, asked, spine)
@@ -117,14 +117,17 @@ class _Ranges:
         height = self.spine.height
         files: list[Path] = []
         for start in range(0, height, self.rows):
-            part = self.spine.part(start, self.rows)
-            made = join_rows(self.engine, part, self.inputs, self.views, self.target)
-            tally.add(made)
             files.append(folder / f"{len(files)}.arrow")
-            made.rows.write_ipc(files[-1], compression="lz4")
+            schema, label = self._write_range(start, files[-1], tally)
             give_back()
-        read = partial(_read_files, files)
-        return Frames(schema=made.rows.schema, height=height, read=read), made.label
+        return Frames(schema=schema, height=height, read=partial(_read_files, files)), label
+
+    def _write_range(self, start: int, file: Path, tally: Tally) -> tuple[pl.Schema, str]:
+        part = self.spine.part(start, self.rows)
+        made = join_rows(self.engine, part, self.inputs, self.views, self.target)
+        tally.add(made)
+        made.rows.write_ipc(file, compression="lz4")
+        return made.rows.schema, made.label
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
@@ -134,7 +137,7 @@ def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
 
 def _range_rows(engine: Engine, asked: Asked, spine: AnySpine) -> int:
     columns = len(asked.inputs) + len(spine.schema) + 1
-    return max(1, engine.memory_bytes // 3 // (columns * _BYTES * _COPIES))
+    return max(1, engine.memory_bytes // 4 // (columns * _BYTES * _COPIES))
 
 
 def count_repeats(made: Made) -> int:

@@ -17,7 +17,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.offline.order import ordered
 from featurectl.training.join import BoundView, ViewRows
 
-_HELD: Final = 8  # an eighth of the memory is held while rows are laid apart
+_HELD: Final = 12  # a twelfth of the memory is held while rows are laid apart
 _COLUMNS: Final = 16  # of a table, more or less, which decide how many rows are read at once
 
 

@@ -24,7 +24,7 @@ class PolarsEngine:
     """Polars for rows, numpy for ranges, a thread per core for buckets."""
 
     def __init__(self, memory_bytes: int | None = None, threads: int | None = None) -> None:
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or min(os.cpu_count() or 1, pl.thread_pool_size())
         self._memory_bytes = memory_of_rows(free_memory() // 2) if memory_bytes is None else memory_bytes
 
     @property
@@ -61,7 +61,7 @@ class PolarsEngine:
         size, most = asked_bytes(table.rows, table.view), self._memory_bytes // 2
         if table.part is None or not table.view.keys or size // table.buckets <= most:
             return table
-        buckets = buckets_that_fit(size, table.buckets, most // self._threads)
+        buckets = buckets_that_fit(size, table.buckets, most // 2 // self._threads)
         return replace(table, buckets=buckets, read=partial(_read_part, table.part, buckets))
 
     def _threads_for(self, table: Table) -> int:
