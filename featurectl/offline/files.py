@@ -112,7 +112,7 @@ def may_be_there(location: str, path: str) -> bool:
 
 
 def _write(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], to: str) -> None:
-    """Write frames, and others after them, as one Parquet file, equal to the byte however rows are cut into frames."""
+    """Write frames, and others after them, as one Parquet file with the same row groups however they are cut."""
     frames += islice(others, 1)
     if len(frames) == 1:
         frames.pop().write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
