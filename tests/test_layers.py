@@ -37,7 +37,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["project", "clients"],
+    ["project", "clients", "serve"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -59,6 +59,10 @@ HEAVY = {
     "sklearn": ["models/"],
     "jinja2": ["cli/init.py"],
     "msgpack": ["online/"],
+    "msgspec": ["serving/"],
+    "starlette": ["serving/"],
+    "uvicorn": ["serving/", "serve.py"],
+    "prometheus_client": ["serving/"],
     "yaml": ["spec/"],
     "pydantic": ["spec/"],
     "rich": ["cli/"],
