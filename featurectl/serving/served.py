@@ -78,7 +78,7 @@ def build_served(
 
     def load(version: ModelVersion) -> ServedModel:
         runtime = load_served(version, location, allow_pickle=allow_pickle)
-        check_golden(version, location, runtime)
+        check_golden(runtime, location)
         return ServedModel(version=version, reader=catalog.model_reader(version), runtime=runtime)
 
     served = Served(catalog=catalog, load=load)
