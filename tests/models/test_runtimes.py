@@ -197,3 +197,15 @@ def test_catboost_writes_nothing_into_the_folder_and_takes_the_seed(tmp_path, mo
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
     assert make_estimator("catboost.CatBoostRegressor", {"verbose": True}, 7).get_params() == {"allow_writing_files": False, "random_seed": 7, "verbose": True, "loss_function": "RMSE"}  # fmt: skip
+
+
+def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):
+    from sklearn.linear_model import Ridge
+
+    made = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
+    monkeypatch.setitem(sys.modules, "skops", None)
+    monkeypatch.setattr("featurectl.models.estimators.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="skops is not installed") as caught:
+        dump_estimator(made, allow_pickle=False)
+    assert caught.value.hint == "pip install 'featurectl[models]'"
+    assert dump_estimator(made, allow_pickle=True)[0] == "pkl"
