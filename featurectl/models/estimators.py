@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from featurectl.models.runtimes.base import (
     XGBOOST,
     Matrix,
     install_hint,
+    not_installed,
 )
 from featurectl.models.runtimes.estimator import Estimator
 from featurectl.models.runtimes.function import Function
@@ -134,7 +136,7 @@ def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, by
     """Return the format and bytes of a fitted estimator: its library's own format, skops, or else a pickle.
 
     Raises:
-        DataError: FC514, only what runs code can hold it and the model does not allow that.
+        DataError: FC514, only what runs code can hold it and the model does not allow that; FC513, skops is missing.
     """
     library = _library(estimator)
     if library == "lightgbm" and hasattr(estimator, "booster_"):
@@ -143,6 +145,8 @@ def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, by
         return XGBOOST, bytes(estimator.get_booster().save_raw("ubj"))
     if library == "catboost":
         return CATBOOST, save_as(estimator, CATBOOST)
+    if library == "sklearn" and not allow_pickle and find_spec("skops") is None:
+        raise not_installed("skops")
     found = _dump_skops(estimator) if library == "sklearn" else ([], b"")
     if found[1] and not found[0]:
         return SKOPS, found[1]

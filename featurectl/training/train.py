@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from importlib import metadata
 
 from featurectl.errors import DataError, PlanError
 from featurectl.models.artifact import write_artifact
@@ -126,17 +127,17 @@ def _version(model: Model, training_set: TrainingSet, fitted: Fitted, to: Regist
         artifact_format=fitted.format,
         artifact_bytes=0,
         artifact_sha256="",
-        libraries=library_versions(("polars", "numpy", "deltalake", trainer_library(trainer), *_converters(fitted))),
+        libraries=library_versions(("polars", "numpy", "deltalake", *trainer_libraries(trainer), *_converters(fitted))),
         code_commit=to.commit,
         seed=trainer.seed,
         created_at=to.now,
     )
 
 
-def trainer_library(trainer: Trainer) -> str:
-    """Return the distribution that an estimator comes from, by its top module."""
+def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
+    """Return the distributions that an estimator's top module comes from; none for a module that is just there."""
     top = (trainer.estimator or "").partition(":")[0].split(".")[0]
-    return {"sklearn": "scikit-learn"}.get(top, top)
+    return tuple(sorted(set(metadata.packages_distributions().get(top, ()))))
 
 
 def _converters(fitted: Fitted) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ NAN_TAKEN = [
     ("lightgbm.LGBMClassifier", {**LIGHTGBM, "boosting_type": "dart"}),
     ("lightgbm.LGBMRegressor", {**LIGHTGBM, "boosting_type": "rf", "subsample": 0.7, "subsample_freq": 1}),
     ("lightgbm.LGBMClassifier", {**LIGHTGBM, "cat_smooth": 0.1, "cat_l2": 0.1, "max_cat_to_onehot": 1, "min_data_per_group": 1}),
+    ("lightgbm.LGBMClassifier", {**LIGHTGBM, "min_child_samples": 10_000}),
     ("xgboost.XGBClassifier", XGBOOST),
     ("xgboost.XGBClassifier", {**XGBOOST, "max_cat_to_onehot": 1}),
     ("xgboost.XGBRegressor", XGBOOST),

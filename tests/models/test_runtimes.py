@@ -18,6 +18,7 @@ from featurectl.models.scores import worst_difference
 from tests.models.estimators import LIBRARIES, NAN_REFUSED, NAN_TAKEN, fitted, label_of, matrix_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
+FIRST_OF_EACH = {name.split(".")[0]: (name, params) for name, params in reversed(NAN_TAKEN)}
 FIRST = "tests.models.score_by_hand:first_column"
 
 
@@ -44,9 +45,7 @@ def nothing_exploded():
     assert not hasattr(sys, "exploded")
 
 
-@pytest.mark.parametrize(
-    ("name", "params"), NAN_TAKEN[:1] + NAN_TAKEN[7:8] + NAN_TAKEN[12:13] + NAN_TAKEN[16:17] + NAN_REFUSED
-)
+@pytest.mark.parametrize(("name", "params"), [*FIRST_OF_EACH.values(), *NAN_REFUSED])
 def test_an_estimator_is_kept_as_data_and_scores_as_it_did(name, params):
     rng = np.random.default_rng(1)
     matrix = matrix_of(rng, holes=False)
@@ -198,3 +197,15 @@ def test_catboost_writes_nothing_into_the_folder_and_takes_the_seed(tmp_path, mo
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
     assert make_estimator("catboost.CatBoostRegressor", {"verbose": True}, 7).get_params() == {"allow_writing_files": False, "random_seed": 7, "verbose": True, "loss_function": "RMSE"}  # fmt: skip
+
+
+def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):
+    from sklearn.linear_model import Ridge
+
+    made = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
+    monkeypatch.setitem(sys.modules, "skops", None)
+    monkeypatch.setattr("featurectl.models.estimators.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="skops is not installed") as caught:
+        dump_estimator(made, allow_pickle=False)
+    assert caught.value.hint == "pip install 'featurectl[models]'"
+    assert dump_estimator(made, allow_pickle=True)[0] == "pkl"

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
 
+MOST_SPLITS: Final = 1_000_000
 OPSET, TREE_OPSET, IR_VERSION = 21, 5, 10
 Link = Literal["identity", "sigmoid", "exp", "signed_square"]
 Test = Literal["<=", "<", ">", "in"]
@@ -71,7 +72,11 @@ class Forest:
     _roots: list[int] = field(default_factory=list)
 
     def add_tree(self, root: Key, read: Callable[[Key], Leaf | Split[Key]], scale: float = 1.0) -> None:
-        """Add a tree whose nodes `read` returns by their keys; its leaves count `scale` times."""
+        """Add a tree whose nodes `read` returns by their keys; its leaves count `scale` times.
+
+        Raises:
+            CannotConvertError: there are too many splits.
+        """
         first = read(root)
         if isinstance(first, Leaf):
             self.base += first.value * scale
@@ -92,18 +97,16 @@ class Forest:
             node.yes, node.no = ends
 
     def _put(self, split: Split[Key]) -> tuple[_Node, Split[Key]]:
+        if len(self._nodes) >= MOST_SPLITS:
+            raise CannotConvertError(f"its trees have more than {MOST_SPLITS:,} splits")
         node = _Node(split.feature, _MODES[split.test], split.threshold, split.members, split.missing)
         self._nodes.append(node)
         return node, split
 
     def to_onnx(self) -> bytes:
-        """Return the model.
-
-        Raises:
-            CannotConvertError: no tree has a split.
-        """
-        if not self._nodes:
-            raise CannotConvertError("its trees have no split")
+        """Return the model."""
+        if self.is_single or not self._nodes:
+            self._put_base_first()
         nodes, tensors = self._single_nodes() if self.is_single else self._double_nodes()
         return whole_model([*nodes, *link_nodes(self.link)], tensors, self.width)
 
@@ -117,16 +120,19 @@ class Forest:
     def _single_nodes(self) -> tuple[list[Any], list[Any]]:
         from onnx import TensorProto, helper
 
-        self._put_base_first()
         cast = helper.make_node("Cast", ["sum"], ["raw"], to=TensorProto.DOUBLE)
         return [self._trees("matrix"), cast], []
 
     def _put_base_first(self) -> None:
-        """Make the base the first tree: a split with that leaf on both sides. float32 sums depend on the order."""
+        """Make the base the first tree: a split with that leaf on both sides. float32 sums depend on the order.
+
+        So does a forest of leaves alone get a tree.
+        """
         leaf = (len(self._leaves), True)
         self._leaves.append(self.base)
         self._roots.insert(0, len(self._nodes))
         self._nodes.append(_Node(0, _MODES["<"], 0.0, (), missing=False, yes=leaf, no=leaf))
+        self.base = 0.0
 
     def _trees(self, source: str) -> Any:
         from onnx import helper
