@@ -6,7 +6,7 @@ the types here. `tests/engines/test_contract_*.py` say what it must do, and run 
 Rows of a table, in every engine to the bit:
     columns     the view's keys by their own names, `event_time`, `available_at` (UTC, microseconds), `tie_0`, `tie_1`
                 and so on where the source has a `tiebreak`, `tie_order`, the view's inputs that are none of these
-    tie_order   `pit.hashing.hash_rows` of the source's own columns in the order of their names, before `select`
+    tie_order   `pit.hashing.hash_ties` of the source's own columns, before `select`
     order       keys, event_time, available_at, the ties (a null after every value), tie_order
     bucket      `pit.hashing.bucket_of` the keys; without keys there is one
 """

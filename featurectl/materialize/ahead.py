@@ -9,7 +9,7 @@ from featurectl.materialize.range import Range
 from featurectl.materialize.transform import parts_to_read
 from featurectl.materialize.view import Ahead, Run, base_of, next_increment, table_begin
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import made_otherwise
+from featurectl.offline.inputs import made_before, made_otherwise
 from featurectl.spec.transformed import as_state
 
 
@@ -76,6 +76,8 @@ def _reason(told: str, run: Run, coverage: Coverage | None, *, full: bool, actio
         return "--full"
     if made_otherwise(coverage, run.view):
         return "its table was made by another definition"
+    if made_before(coverage, run.view):
+        return "its table was made by an older featurectl"
     if action == "rebuild" and told == "first read":
         return "a column of it is new, or means something else"
     return told or "new rows"

@@ -19,7 +19,7 @@ from featurectl.errors import DataError
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.told import Reading, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import input_marks, lacking_inputs, made_otherwise, rows_mark
+from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
@@ -121,10 +121,13 @@ def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, 
 
 
 def base_of(coverage: Coverage | None, view: FeatureView) -> Coverage | None:
-    """Return what a view's table has read; None where rows can't be added to it, for it lacks inputs of the view."""
-    if coverage is None or lacking_inputs(coverage, view) or made_otherwise(coverage, view):
+    """Return what a view's table has read; None where rows can't be added to it.
+
+    It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
+    """
+    if coverage is None or lacking_inputs(coverage, view):
         return None
-    return coverage
+    return None if made_otherwise(coverage, view) or made_before(coverage, view) else coverage
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:

@@ -21,7 +21,7 @@ class Coverage:
     rows without key or time, by reason, over all runs. `rebuild_id` names the rebuild that the rows descend from: as
     long as it stays, rows were only added; under another one rows that were there may be gone or changed. `since` is
     the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
-    which rows of the source there are, whose and when ("" in tables that were written before there was one).
+    which rows of the source there are, whose and when, and of their form ("" in tables of before there was one).
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)

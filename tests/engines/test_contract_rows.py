@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.engines.base import Piece
-from featurectl.pit.hashing import bucket_of, hash_rows
+from featurectl.pit.hashing import bucket_of, hash_ties
 from featurectl.spec.definition import Entity
 from tests.definitions import ARRIVALS, DELAYS, LATEST
 from tests.engines.rows import at, rows
@@ -121,9 +121,17 @@ def test_the_columns_are_keys_clocks_ties_hash_and_inputs(engine):
 
 def test_the_hash_is_that_of_the_sources_own_columns_by_name(engine):
     frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
-    expected = hash_rows(frame.select(sorted(frame.columns)))
+    expected = hash_ties(frame)
     made = engine.prepare([piece(frame)], LATEST).rows.of(0, 1)
     assert made["tie_order"].to_list() == expected.to_list()
+
+
+def test_rows_keep_their_hash_when_others_bring_a_column_more(engine):
+    frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
+    wider = rows(("C", 1.0, 1, 2)).with_columns(extra=pl.lit("x"), arr_delay=pl.lit(1.5))
+    alone = engine.prepare([piece(frame)], LATEST).rows.of(0, 1)
+    together = engine.prepare([piece(frame), piece(wider)], LATEST).rows.of(0, 1)
+    assert together.filter(pl.col("carrier") != "C").equals(alone)
 
 
 TIED = st.tuples(st.sampled_from("AB"), st.sampled_from([None, 1.0, 2.0]), st.integers(0, 1), st.integers(1, 2))

@@ -13,7 +13,7 @@ from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
-from featurectl.pit.hashing import hash_rows
+from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.spec.definition import Source
 
@@ -97,8 +97,8 @@ def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]
 
 def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     frame = scan.collect(engine="streaming")
-    own = frame.select(sorted(name for name in frame.columns if not name.startswith("\x00")))
-    return drop_repeats(frame.with_columns(hash_rows(own).alias(HASH)), source).drop(HASH).lazy()
+    own = frame.select(name for name in frame.columns if not name.startswith("\x00"))
+    return drop_repeats(frame.with_columns(hash_ties(own).alias(HASH)), source).drop(HASH).lazy()
 
 
 def _selected(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:

@@ -19,7 +19,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
-from featurectl.pit.hashing import add_hashes, hash_rows
+from featurectl.pit.hashing import add_hashes, hash_ties
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
@@ -165,7 +165,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
             for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
                 frame = tally.keep_clocked(frame, column, reason)
             tally.see(frame)
-            yield frame.with_columns(hash_rows(_own(frame)).alias(HASH))
+            yield frame.with_columns(hash_ties(_own(frame)).alias(HASH))
 
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
@@ -303,7 +303,7 @@ def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
 
 
 def _own(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(sorted(c for c in frame.columns if not c.startswith("\x00")))
+    return frame.select(c for c in frame.columns if not c.startswith("\x00"))
 
 
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
