@@ -68,6 +68,13 @@ def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
     assert (sorted(delays(made), key=str), made.dropped) == ([3.0, None, None], {"repeated": 1})
 
 
+@pytest.mark.parametrize("clocks", [(None, 1), (1, None)], ids=["event", "availability"])
+def test_a_copy_without_a_clock_does_not_count_as_seen(engine, clocks):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
+    made = engine.prepare([piece(rows(("A", 1.0, 2, 3)))], view, seen=[piece(rows(("A", 9.0, *clocks)))])
+    assert (delays(made), made.dropped) == ([1.0], {})
+
+
 def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
     frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 2, 2))
     twice = pl.concat([frame, frame])

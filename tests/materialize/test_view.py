@@ -15,7 +15,6 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, TryAgainError, UsageError
 from featurectl.materialize.view import Run, choose_views, materialize_view
 from featurectl.offline.delta import DeltaStore
-from featurectl.offline.rows import FrameRows
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.sources.open import open_source
@@ -129,29 +128,6 @@ def test_an_input_column_that_means_something_else_now_rebuilds_the_table(tmp_pa
     made, table = run(tmp_path, view=other)
     assert made.action == "rebuild"
     assert table.read()["hours"].to_list() == [2.0]
-
-
-def test_increments_order_ties_as_one_run_does_when_a_later_file_has_a_column_more(tmp_path):
-    frame = pl.DataFrame([("A", "JFK", float(i), at(1), at(2)) for i in range(20)], schema=SCHEMA, orient="row")
-    source = replace(FILES, columns=None, columns_declared=False)
-    (tmp_path / "data").mkdir()
-    frame.write_parquet(tmp_path / "data" / "1.parquet")
-    run(tmp_path, source=source)
-    later = frame.head(1).with_columns(extra=pl.lit("x"), arr_delay=pl.lit(99.0), known_at=pl.lit(at(3)))
-    later.write_parquet(tmp_path / "data" / "2.parquet")
-    stepwise = values(run(tmp_path, source=source)[1])
-    assert stepwise == values(run(tmp_path, source=source, offline="whole")[1])
-    assert stepwise[-1] == 99.0
-
-
-def test_a_table_of_an_older_featurectl_is_made_anew(tmp_path):
-    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
-    _, table = run(tmp_path)
-    older = replace(table.coverage(), rows_mark=table.coverage().rows_mark.partition(":")[0])
-    table.replace(FrameRows(table.read().with_columns(tie_order=pl.lit(0)), ["carrier"]), older)
-    made, table = run(tmp_path)
-    assert (made.action, run(tmp_path)[0].action) == ("rebuild", "nothing")
-    assert table.read()["tie_order"].to_list() != [0]
 
 
 def test_dropped_rows_are_counted_over_all_runs(tmp_path):

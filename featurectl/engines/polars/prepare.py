@@ -241,7 +241,8 @@ def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
     frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
     for piece in seen:
-        before = clocked(piece.scan, source).filter(wanted_rows(piece)).select(key)
+        timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
+        before = clocked(piece.scan, source).filter(wanted_rows(piece) & timed).select(key)
         known = before.join(frame.lazy().select(key), on=key, how="semi").unique().collect(engine="streaming")
         frame = frame.join(known, on=key, how="anti", nulls_equal=False, maintain_order="left")
     return frame
