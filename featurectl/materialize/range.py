@@ -11,9 +11,9 @@ from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
     Materialized,
-    Run,
     left_out_of,
     made_of,
     new_id,

@@ -23,9 +23,9 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Given, Looked, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
     Materialized,
-    Run,
     base_of,
     left_out_of,
     made_of,
@@ -75,7 +75,7 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
         StoreError: the table can't be written; it stays as it was.
     """
     coverage = None if full else run.table.coverage()
-    base = base_of(coverage, run.view)
+    base = base_of(run, coverage)
     begin = table_begin(as_state(run.view), coverage, None, now)
     with SpillRoom(run.spill) as room:
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -16,14 +15,15 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
+from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.told import Reading, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
-from featurectl.progress import Progress, Silent
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
@@ -53,19 +53,6 @@ class Materialized:
     watermark: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One view version with what it is materialized from and into."""
-
-    view: FeatureView
-    version: int
-    reader: SourceReader
-    table: OfflineTable
-    others: tuple[SourceReader, ...] = ()  # of the sources beside the first, which a transform may have
-    spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
-    progress: Progress = field(default_factory=Silent)
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -115,19 +102,25 @@ class Ahead:
 def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
     """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
     parts = run.reader.parts()
-    base = base_of(ahead.base, run.view)
+    base = base_of(run, ahead.base)
     increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
     return None if increment.rebuild else base, increment, parts
 
 
-def base_of(coverage: Coverage | None, view: FeatureView) -> Coverage | None:
-    """Return what a view's table has read; None where rows can't be added to it.
+def base_of(run: Run, coverage: Coverage | None) -> Coverage | None:
+    """Return what a view's table has read; None where rows can't be added to it and it is made anew.
 
     It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
+
+    Raises:
+        DataError: FC501, it is to be made anew from files some of which are gone.
     """
-    if coverage is None or lacking_inputs(coverage, view):
+    if coverage is None or made_otherwise(coverage, run.view):
         return None
-    return None if made_otherwise(coverage, view) or made_before(coverage, view) else coverage
+    if not lacking_inputs(coverage, run.view) and not made_before(coverage, run.view):
+        return coverage
+    refuse_lost(run, coverage)
+    return None
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:

@@ -263,7 +263,9 @@ CODES: Final[Mapping[str, Code]] = {
     # Data
     "FC501": Code(
         "a source has no files",
-        "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern.",
+        "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern. Or a "
+        "table, for a column of it is new, or a range of it is to be made anew, and files that it has read are gone: "
+        "put them back, or make the table of what there is with `materialize --full`.",
     ),
     "FC502": Code(
         "a file can't be read",
