@@ -154,7 +154,7 @@ def read_offline(
     """Return what a push at now would store for one entity, computed from the offline table.
 
     Raises:
-        DataError: FC510, the view has no offline table.
+        DataError: FC510, the view has no offline table; FC504, a time is none that can be told.
     """
     if table.version() is None:
         raise _never_materialized(view.name)
@@ -165,7 +165,10 @@ def read_offline(
     found = values_at(view, pl.concat([rows[0], *(r for r in rows[1:] if r.height)]), wanted, now)
     if found.is_empty():
         return None
-    row = found.row(0, named=True)
+    try:
+        row = found.row(0, named=True)
+    except (OverflowError, ValueError) as error:
+        raise DataError(f"{view.name} holds an instant outside the years 1 to 9999", code="FC504") from error
     return OnlineRow(
         event_time=row[EVENT_TIME],
         available_at=row[AVAILABLE_AT],

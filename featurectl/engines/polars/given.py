@@ -11,6 +11,7 @@ import polars as pl
 from featurectl.engines.base import Given, Looked, Piece
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
+from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
 from featurectl.pit.hashing import hash_ties
@@ -79,9 +80,9 @@ def _look(piece: Piece, source: Source) -> pl.DataFrame:
             (available > piece.until).sum().alias("held"),
             no_event.sum().alias(_REASONS[0]),
             no_available.sum().alias(_REASONS[1]),
-            available.filter(kept).min().alias("first_available"),
-            available.filter(kept).max().alias("watermark"),
-            event.filter(kept).min().alias("first_event"),
+            within_datetime(available.filter(kept).min()).alias("first_available"),
+            within_datetime(available.filter(kept).max()).alias("watermark"),
+            within_datetime(event.filter(kept).min()).alias("first_event"),
         )
         .collect(engine="streaming")
     )

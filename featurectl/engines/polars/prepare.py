@@ -14,7 +14,7 @@ from featurectl.engines.base import CheckResult, Piece, Prepared
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
-from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.polars.timestamps import INSTANT, within_datetime
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
@@ -84,7 +84,7 @@ class _Tally:
         """
         event, available = pl.col(EVENT), pl.col(AVAILABLE)
         known = wanted_rows(piece) & event.is_not_null() & available.is_not_null()
-        columns = [clock.filter(known).max() for clock in (event, available)]
+        columns = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
         found = scan.select(*columns, (available > piece.until).sum().alias("held")).collect(engine="streaming")
         self.held_back[number] += int(found["held"].item())
         self.see(found.drop("held").drop_nulls())
@@ -230,7 +230,7 @@ def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datet
         return None, None
     seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
     happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
-    found = seen.select(happened.max(), pl.col(AVAILABLE).max()).collect().row(0)
+    found = seen.select(within_datetime(e.max()) for e in (happened, pl.col(AVAILABLE))).collect().row(0)
     return found[0], found[1]
 
 
@@ -310,7 +310,7 @@ def _own(frame: pl.DataFrame) -> pl.DataFrame:
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
     if source.static or frame.is_empty():
         return before
-    value = frame[column].max()
+    value = frame.select(within_datetime(pl.col(column).max())).item()
     assert isinstance(value, datetime)
     return value if before is None else max(before, value)
 
