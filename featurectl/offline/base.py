@@ -40,7 +40,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableStatistics:
-    """Sizes of the newest version of a table, and the event times between which its rows lie."""
+    """Sizes of a version of a table, and the event times between which its rows lie."""
 
     rows: int
     size_bytes: int
@@ -58,8 +58,8 @@ class OfflineTable(Protocol):
     def coverage(self) -> Coverage | None:
         """Return what the newest version has read, or None when there is no table."""
 
-    def statistics(self) -> TableStatistics:
-        """Return sizes of the newest version from its log, without reading rows."""
+    def statistics(self, version: int | None = None) -> TableStatistics:
+        """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
     def append(self, rows: Rows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table."""
@@ -92,6 +92,14 @@ class OfflineTable(Protocol):
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""
+
+
+def newest_of(table: OfflineTable) -> tuple[int | None, Coverage | None]:
+    """Return the newest version of a table and the coverage of that very version, whoever writes meanwhile."""
+    version, coverage = table.version(), table.coverage()
+    while version != (now := table.version()):
+        version, coverage = now, table.coverage()
+    return version, coverage
 
 
 class OfflineStore(Protocol):

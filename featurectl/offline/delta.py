@@ -99,9 +99,11 @@ class ViewTable:
         table = self._open()
         return 1 if table is None else self._commit_of(table, version).buckets
 
-    def statistics(self) -> TableStatistics:
-        """Return sizes of the newest version from its log, without reading rows."""
+    def statistics(self, version: int | None = None) -> TableStatistics:
+        """Return sizes of a version, the newest by default, from its log, without reading rows."""
         table = self._open()
+        if table is not None and version not in (None, table.version()):
+            table = self._open(version)
         if table is None:
             return TableStatistics(rows=0, size_bytes=0, files=0)
         files = _files(table)
