@@ -348,8 +348,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC520": Code(
         "a training set can't be made again",
-        "A manifest pins versions of views and tables, the spine and the definition of its model. The message says "
-        "which of them is gone or has changed; where only the spine has moved, --spine says where it is.",
+        "A manifest pins versions of views and tables, the spine and the definition of its model; of values as served "
+        "also the `refresh` of each view. The message says which of them is gone or has changed; where only the spine "
+        "has moved, --spine says where it is.",
     ),
     "FC521": Code(
         "a transform fails",
