@@ -214,7 +214,7 @@ class Transforming:
         after = work.known_until
         result = self.engine.transform(work.view, self._given(work))
         pieces = [Piece(scan=result, until=self.now, after=after, since=self.begin)]
-        prepared = self.engine.prepare(pieces, as_state(work.view), (), self.room)
+        prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
         prepared = replace(
             prepared,
             rows_read=sum(item.looked.rows for item in work.inputs),

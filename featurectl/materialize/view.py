@@ -6,8 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -16,6 +15,7 @@ from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.materialize.lost import refuse_lost
+from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
 from featurectl.materialize.told import Reading, ToldRows
@@ -32,8 +32,6 @@ from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_source, type_view
 from featurectl.units import counted
-
-_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +142,7 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
     with reading(f"source {view.source.name}"):
         reading_rows.expect(view.source, pieces)
-        prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
+        prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
     refuse_failed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
     rows = prepared.rows
@@ -152,6 +150,10 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
         rows = FrameRows(whole, run.view.keys)
         covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
+    elif base is not None and prepared.replaced:
+        covered = replace(covered, rebuild_id=new_id())
+        number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
+        return made_of(run, prepared, covered, ("append", number))
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return nothing_new(run, base)
     number = write_rows(run, rows, covered, None if increment.repeats else base)
@@ -253,20 +255,6 @@ def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[s
         )
         for part in scan.parts
     ]
-
-
-def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> list[Piece]:
-    """Return the rows that the table has read already, where repeats of them must be told."""
-    if base is None or not run.view.source.dedup_key or increment.repeats:
-        return []
-    until = read_until(run.view, base)
-    return [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
-
-
-def read_until(view: FeatureView, coverage: Coverage) -> datetime:
-    """Return the availability up to which a table has read the rows of its parts: the next increment begins above."""
-    until = coverage.now if view.source.available_at is None else coverage.watermark
-    return until or _NEVER
 
 
 def _after_overlap(

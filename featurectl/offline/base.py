@@ -78,8 +78,8 @@ class OfflineTable(Protocol):
         `columns` are those that are needed; there may be more.
         """
 
-    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
-        """Give all rows of a version, about so many at a time, in any order."""
+    def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Give some columns (None: all) of all rows of a version, about so many rows at a time, in any order."""
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
