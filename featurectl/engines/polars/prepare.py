@@ -262,6 +262,8 @@ def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 def _drop_seen(frame: pl.DataFrame, source: Source, seen: Seen) -> tuple[pl.DataFrame, list[int]]:
     """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
+    if frame.is_empty():
+        return frame, []
     events = frame.select(pl.col(NAMED).drop_nulls())
     found = [_copies(piece, source, frame) for piece in seen.pieces]
     for rows in seen.rows() if seen.rows else ():
