@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.online.base import OnlineStore, PushRecord
-from featurectl.online.redis.store import RedisStore
+from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
 from tests.online.rows import HOUR, T0, frame, view
 
@@ -42,12 +42,12 @@ FULL = (
 )
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"])
 def store(request, tmp_path) -> OnlineStore:
     if request.param == "sqlite":
         made = SqliteStore(tmp_path / "deep" / "folder" / "online.db")
     else:
-        made = RedisStore(request.getfixturevalue("redis_url"))
+        made = open_store(request.getfixturevalue(request.param))
     yield made
     made.close()
 
