@@ -9,9 +9,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from featurectl.online.base import OnlineStore, PushRecord
-from featurectl.online.redis.kinds import open_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.base import PushRecord
 from tests.online.rows import HOUR, T0, frame, view
 
 ALL_TYPES = {
@@ -40,16 +38,6 @@ FULL = (
     [Decimal("1.10")],
     [date(1969, 12, 31)],
 )
-
-
-@pytest.fixture(params=["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"])
-def store(request, tmp_path) -> OnlineStore:
-    if request.param == "sqlite":
-        made = SqliteStore(tmp_path / "deep" / "folder" / "online.db")
-    else:
-        made = open_store(request.getfixturevalue(request.param))
-    yield made
-    made.close()
 
 
 def values_of(store, of, *key):
