@@ -32,6 +32,11 @@ class Cluster:
         with node.client() as client:
             return client.execute_command("CLUSTER", "MYID").decode()
 
+    def wait_until_whole(self) -> None:
+        """Wait until every node sees all slots served and knows all others."""
+        servers = [*self.nodes, *self.replicas]
+        _wait_until(lambda: all(_knows(server, len(servers)) for server in servers))
+
     def commands(self, name: str) -> int:
         """Return how many commands of a name its nodes have run."""
         return sum(node.commands(name) for node in self.nodes)
@@ -62,7 +67,8 @@ def started_tls_cluster(certificates: Certificates) -> Iterator[str]:
 
 def _started(stack: ExitStack, folder: Path, options: list[str] | tuple[str, ...]) -> RedisServer:
     bus = free_port()
-    own = ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-config-file", f"nodes-{bus}.conf"]
+    quick = ["--repl-diskless-sync-delay", "0"]
+    own = [*quick, "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-config-file", f"nodes-{bus}.conf"]
     server = RedisServer(folder, [*own, *options])
     server.bus = bus
     stack.callback(server.stop)
@@ -79,7 +85,7 @@ def _joined(nodes: list[RedisServer], replicas: list[RedisServer]) -> Cluster:
     for server in [*nodes[1:], *replicas]:
         with nodes[0].client() as client:
             client.execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, server.bus)
-    _wait_until(lambda: all(_knows(server, len(nodes) + len(replicas)) for server in [*nodes, *replicas]))
+    cluster.wait_until_whole()
     for node, replica in zip(nodes, replicas, strict=False):
         with replica.client() as client:
             client.execute_command("CLUSTER", "REPLICATE", cluster.id_of(node))

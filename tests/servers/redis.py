@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 URL_VARIABLE = "FEATURECTL_TEST_REDIS_URL"
 START_LIMIT_S = 30
@@ -29,6 +31,7 @@ class RedisServer:
         self._options = options
         self._program = program or redis_program()
         self._process: subprocess.Popen[bytes] | None = None
+        self.bus = 0  # the port by which nodes of a Cluster know each other
 
     @property
     def url(self) -> str:
@@ -146,7 +149,7 @@ def _package(name: str) -> Path:
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     limit = time.monotonic() + START_LIMIT_S
-    client = redis.Redis(host="127.0.0.1", port=port)
+    client = redis.Redis(host="127.0.0.1", port=port, retry=Retry(NoBackoff(), 0))
     while True:
         try:
             client.ping()

@@ -24,9 +24,9 @@ class Certificates:
 
 
 @contextmanager
-def tls_proxy(certificates: Certificates, port: int, *, own_port: int = 0) -> Iterator[int]:
+def tls_proxy(certificates: Certificates, port: int, *, host: str = "127.0.0.1", own_port: int = 0) -> Iterator[int]:
     """Give the port of a proxy that speaks TLS and passes on what it hears to a plain port."""
-    with socket.create_server(("127.0.0.1", own_port)) as listener:
+    with socket.create_server((host, own_port)) as listener:
         thread = threading.Thread(target=_accept, args=(listener, certificates.server, port), daemon=True)
         thread.start()
         try:
