@@ -57,11 +57,14 @@ class RedisServer:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let it hang: it keeps its connections and answers nothing."""
-        self._signal(signal.SIGSTOP)
+        self.pause()
         try:
             yield
         finally:
             self.resume()
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -9,7 +9,7 @@ from typing import cast
 import redis
 
 from featurectl.online.base import Ask, Found
-from featurectl.online.redis.connect import no_url, open_async_client, translated
+from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import PAUSES_S, Address, Journey, Leg, SlotMap, parse_cluster_url
 from featurectl.online.redis.trips import Command, look_ups, parted, whole
@@ -53,6 +53,7 @@ class AsyncClusterReader(AsyncRedisReader):
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
+        self._closed = True
         await asyncio.gather(*(trips.close() for trips in self._nodes.values()))
 
     def _open(self, url: str) -> None:
@@ -63,6 +64,7 @@ class AsyncClusterReader(AsyncRedisReader):
         self._nodes: dict[Address, SharedTrips] = {}
         self._slots = SlotMap(self._url.seeds)
         self._learning = asyncio.Lock()
+        self._closed = False
         self._node(self._url.seeds[0])  # whether its options are some
 
     async def _send(self, commands: list[Command]) -> list[object]:
@@ -123,6 +125,8 @@ class AsyncClusterReader(AsyncRedisReader):
             raise failure
 
     def _node(self, address: Address) -> SharedTrips:
+        if self._closed:
+            raise ReaderClosedError
         if address not in self._nodes:
             client = open_async_client(self._url.node(address), self._where, self._budget_s)
             self._nodes[address] = SharedTrips(client, self._budget_s)

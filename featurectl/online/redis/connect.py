@@ -20,6 +20,10 @@ _BROKEN: Final = (redis.ConnectionError,)  # once more; a server that was given 
 _NO_CLUSTER: Final = "cluster support disabled"
 
 
+class ReaderClosedError(redis.RedisError):
+    """Someone still waited when a reader was closed, or asked it afterwards."""
+
+
 def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
     """Return a client of the server at a URL, which errors call `shown`; nothing is connected yet.
 
@@ -80,6 +84,8 @@ def store_error(shown: str, error: Exception) -> StoreError:
 def _described(error: Exception) -> tuple[str, str]:
     """Return what a store does that fails in such a way, and what may help."""
     text = str(error)
+    if isinstance(error, ReaderClosedError):
+        return "is read no more: the reader was closed", ""
     if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError)):
         return (
             f"refuses the user or the password: {text}",

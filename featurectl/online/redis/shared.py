@@ -9,9 +9,11 @@ from typing import Final
 import redis
 import redis.asyncio
 
+from featurectl.online.redis.connect import ReaderClosedError
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command
 
 _TRIPS: Final = 4  # under way at once; what comes meanwhile shares the next one
+_CANCEL_S: Final = 0.05
 
 _Load = tuple[Sequence[Command], asyncio.Future[list[object]]]
 
@@ -47,11 +49,12 @@ class SharedTrips:
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
         self._closed = True
-        for trip in self._trips:
-            trip.cancel()
-        await asyncio.gather(*self._trips, return_exceptions=True)
+        while self._trips:  # Python 3.11 may lose a cancellation that meets the end of a `wait_for`
+            for trip in self._trips:
+                trip.cancel()
+            await asyncio.wait(self._trips, timeout=_CANCEL_S)
         load, self._waiting = self._waiting, []
-        _fail(load, _closed())
+        _fail(load, ReaderClosedError())
         await self._client.aclose()
 
     def _late(self) -> redis.TimeoutError:
@@ -59,7 +62,7 @@ class SharedTrips:
 
     def _enqueue(self, commands: Sequence[Command]) -> asyncio.Future[list[object]]:
         if self._closed:
-            raise _closed()
+            raise ReaderClosedError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[object]] = loop.create_future()
         self._waiting.append((commands, future))
@@ -71,6 +74,8 @@ class SharedTrips:
     def _depart(self) -> None:
         """Start trips with all that waits, as far as enough are not under way: each starts more when it comes back."""
         self._called = False
+        if self._closed:
+            return
         self._waiting = [(commands, future) for commands, future in self._waiting if not future.done()]
         while self._waiting and len(self._trips) < _TRIPS:
             load = self._next_load()
@@ -88,9 +93,8 @@ class SharedTrips:
         return load
 
     def _returned(self, task: asyncio.Task[None]) -> None:
-        _fail(self._trips.pop(task), _closed())  # a trip that was cancelled has not told its callers
-        if not self._closed:
-            self._depart()
+        _fail(self._trips.pop(task), ReaderClosedError())  # a trip that was cancelled has not told its callers
+        self._depart()
 
     async def _trip(self, load: list[_Load]) -> None:
         try:
@@ -147,7 +151,3 @@ def _fail(load: list[_Load], error: Exception) -> None:
     for _, future in load:
         if not future.done():
             future.set_exception(error)
-
-
-def _closed() -> redis.ConnectionError:
-    return redis.ConnectionError("the reader was closed")
