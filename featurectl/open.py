@@ -159,7 +159,7 @@ class Workspace:
         from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
 
         if isinstance(store, SqliteStore):
-            return AsyncSqliteReader(store)
+            return AsyncSqliteReader(store, budget_s)
         from featurectl.online.redis.kinds import open_async_reader
 
         written = self.environment.online
