@@ -135,6 +135,22 @@ def test_a_user_without_the_right_to_write_is_told_so():
     assert "must be allowed" in caught.value.hint
 
 
+RIGHTS = ["+@hash", "+@scripting", "+@connection", "+scan"]  # as docs/how-to/production.md says
+
+
+def test_a_user_with_the_rights_of_the_page_can_do_everything(redis_cluster):
+    of = view({"n": "int64"})
+    with redis_server() as single:
+        for servers, rights in (([single], RIGHTS), (redis_cluster.nodes, [*RIGHTS, "+cluster|slots"])):
+            for server in servers:
+                with server.client() as client:
+                    client.acl_setuser("ana", reset=True, enabled=True, passwords=["+pw"], keys=["*"], commands=rights)
+            url = single.url if servers == [single] else redis_cluster.url
+            with closing(open_store(url.replace("://", "://ana:pw@"))) as store:
+                for operation in operations(store, of).values():
+                    operation()
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
