@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -49,14 +50,15 @@ def slot_with_an_entity(of, number: int) -> int:
     return slot_of(f"{of.project}/{of.env}:{{".encode() + pack_key([number], ["int64"]) + b"}")
 
 
-def move(cluster, slot: int, *, to: int, finish: bool) -> None:
-    """Move a slot to a node; unfinished, the keys are there already, and the slot is still its old node's."""
+def move(cluster, slot: int, *, to: int, finish: bool, keys: int | None = None) -> None:
+    """Move a slot to a node with all keys or some; unfinished, the slot is still its old node's."""
     source, target = cluster.node_of(slot), cluster.nodes[to]
     with source.client() as old, target.client() as new:
         new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
         old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
-        while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
-            old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
+        some = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, keys or 1_000)
+        if some:
+            old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *some)
         for client in [new, old] if finish else []:
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
 
@@ -83,6 +85,22 @@ def test_a_slot_on_its_way_to_another_node_is_read_and_written(cluster, of, fini
         assert [row.values["n"] for row in store.read(of, [[7], [8], [COUNT]])] == [70, 80, 1]
         assert store.count(of) == COUNT + 1
         assert all(values(store, of))
+
+
+def test_a_script_waits_for_a_slot_whose_keys_lie_in_two_places(cluster, of, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.cluster.ANSWER_S", 60.0)
+    slot = slot_with_an_entity(of, 7)
+    source, to = cluster.node_of(slot), (cluster.nodes.index(cluster.node_of(slot)) + 1) % 3
+    with closing(open_store(cluster.url)) as store, ThreadPoolExecutor(1) as pool, source.client() as client:
+        store.write(of, rows_of(of, 7, 8))
+        move(cluster, slot, to=to, keys=1, finish=False)  # its row or its count, not both
+        task = pool.submit(store.write, of, frame(of, [[7]], [[70]], computed_at=T0.replace(year=2027)))
+        while not task.done() and sum(node.errors("TRYAGAIN") for node in cluster.nodes) == 0:
+            client.ping()
+        move(cluster, slot, to=to, finish=True)
+        assert (task.result(), store.count(of)) == (0, 1)
+        assert store.read(of, [[7]])[0].values == {"n": 70}
+        assert sum(node.errors("TRYAGAIN") for node in cluster.nodes) > 0
 
 
 def test_a_replica_that_takes_over_is_read_and_written(cluster, of):

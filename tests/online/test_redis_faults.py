@@ -166,6 +166,34 @@ def test_a_server_that_is_no_redis_is_said_to_be_none(answer, said, scheme):
         assert all(said in str(error) for error in errors_of(store, of).values())
 
 
+@pytest.mark.parametrize("server", ["redis_url", "redis_cluster_url"])
+def test_a_removal_that_is_broken_off_leaves_a_right_count_and_is_done_by_the_next_one(request, server, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.store._SCAN_COUNT", 10)
+    of, other = view({"n": "int64"}, {"id": "int64"}), view({"n": "int64"})
+    rows = frame(of, [[n] for n in range(200)], [[n] for n in range(200)])
+    with closing(open_store(request.getfixturevalue(server))) as store:
+        store.write(of, rows)
+        store.write(other, frame(other, [["a"]], [[1]]))
+        assert store.count(of) == 200
+        pages = store._pages
+
+        def two_pages(of):
+            found = (keys for keys in pages(of) if keys)
+            yield from [next(found), next(found)]
+            raise StoreError("the line was cut")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_pages", two_pages)
+            with pytest.raises(StoreError, match="cut"):
+                store.remove(of)
+        left = sum(row is not None for row in store.read(of, [[n] for n in range(200)]))
+        assert 0 < left < 200
+        assert store.count(of) == left
+        assert (store.write(of, rows), store.count(of)) == (200 - left, 200)
+        store.remove(of)
+        assert (store.count(of), store.count(other)) == (0, 1)
+
+
 def test_a_cluster_is_told_from_a_single_server_and_the_other_way_round(redis_cluster, redis_url):
     of, port = view({"n": "int64"}), redis_cluster.nodes[0].port
     with closing(open_store(f"redis://127.0.0.1:{port}/")) as store:

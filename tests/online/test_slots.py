@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from featurectl.errors import UsageError
 from featurectl.online.redis.kinds import open_store
-from featurectl.online.redis.slots import Journey, SlotMap, parse_cluster_url, slot_of, slot_tags
+from featurectl.online.redis.slots import PAUSES_S, Journey, SlotMap, parse_cluster_url, slot_of, slot_tags
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 HALVES = [[0, 8191, [b"a", 1, b"id"], [b"r", 9, b"id"]], [8192, 16383, [b"b", 2, b"id"]]]
@@ -146,3 +146,21 @@ def test_a_node_that_does_not_know_its_host_is_where_it_was_asked():
     slots = SlotMap([A])
     slots.learn([[0, 16383, [None, 7, b"id"]]], A)
     assert slots.primaries() == [("a", 7)]
+
+
+def test_what_was_sent_elsewhere_goes_at_once_and_what_is_on_the_move_is_waited_for():
+    low, slots = key_in(0, 8192), known()
+    journey, tries = Journey(gets(low), slots), []
+    for pause_s in journey.pauses_s():
+        tries.append(pause_s)
+        error = redis.exceptions.TryAgainError("two places") if len(tries) > 1 else redis.exceptions.AskError("1 c:3")
+        journey.legs()[0].settle([[b"1"]] if len(tries) == 12 else [b"OK", error][-1:] * (1 + (len(tries) == 2)))
+    assert tries == [0, 0, *PAUSES_S[2:], *PAUSES_S[-1:] * 6]
+    assert journey.answers == [[b"1"]]
+
+
+def test_a_node_that_stays_away_ends_the_tries():
+    journey = Journey(gets(key_in(0, 8192)), known())
+    for _ in journey.pauses_s():
+        journey.legs()[0].settle(redis.ConnectionError("refused"))
+    assert journey.left == [0]

@@ -78,6 +78,12 @@ class RedisServer:
             found = client.info("commandstats").get(f"cmdstat_{name}")
         return found["calls"] if found else 0
 
+    def errors(self, name: str) -> int:
+        """Return how many answers were errors of a name."""
+        with self.client() as client:
+            found = client.info("errorstats").get(f"errorstat_{name}")
+        return found["count"] if found else 0
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)

@@ -11,7 +11,7 @@ import redis
 from featurectl.online.base import Ask, Found
 from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
-from featurectl.online.redis.slots import PAUSES_S, Address, Journey, Leg, SlotMap, parse_cluster_url
+from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
 from featurectl.online.redis.trips import Command, look_ups, parted, whole
 
 
@@ -70,10 +70,12 @@ class AsyncClusterReader(AsyncRedisReader):
     async def _send(self, commands: list[Command]) -> list[object]:
         journey, until_s = Journey(commands, self._slots), asyncio.get_running_loop().time() + self._budget_s
         with translated(self._where):
-            for pause_s in PAUSES_S:
-                if journey.left:
-                    await asyncio.sleep(0 if journey.redirected else pause_s)
-                    await self._try(journey, until_s)
+            for pause_s in journey.pauses_s():
+                if asyncio.get_running_loop().time() + pause_s > until_s:
+                    break
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                await self._try(journey, until_s)
             if journey.left:
                 raise journey.error
             return whole(journey.answers)

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, cast
 
 import redis
 
+from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import NEWER_BYTES, pack_instant
+from featurectl.online.codec import NEWER_BYTES
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.slots import (
-    PAUSES_S,
     Address,
     Journey,
     Leg,
@@ -70,10 +70,10 @@ class ClusterClient:
         if not commands:
             return []
         journey, end_s = Journey(commands, self._slots), time.monotonic() + ANSWER_S
-        for pause_s in PAUSES_S:
-            if not journey.left or time.monotonic() + pause_s > end_s:
+        for pause_s in journey.pauses_s():
+            if time.monotonic() + pause_s > end_s:
                 break
-            time.sleep(0 if journey.redirected else pause_s)
+            time.sleep(pause_s)
             self._try(journey)
         if journey.left:
             raise journey.error
@@ -188,7 +188,12 @@ class RedisClusterStore(RedisStore):
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of every node's keys, 1,000 at a time."""
-        super().remove(view)
+        self._mark_change(view)
+        try:
+            super().remove(view)
+        except StoreError:
+            self._mark_change(view)  # some is gone
+            raise
         for _ in self._counters(view, "HDEL"):
             pass
         self._ask("HDEL", home_of(view), *(f"{name}/{field_of(view)}" for name in ("counted", "changed")))
@@ -222,9 +227,9 @@ class RedisClusterStore(RedisStore):
         ]
         return self._run(WRITE_NEWER, calls)
 
-    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: datetime) -> int:
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
-        arguments: _Arguments = [field, first + 1, pack_instant(until), field]
+        arguments: _Arguments = [field, first + 1, until, field]
         places = _by_slot([(key, b"") for key in keys])
         calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
         return self._run(REMOVE_UNTIL, calls)

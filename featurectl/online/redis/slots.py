@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -158,10 +158,18 @@ class Journey:
         self.left = list(range(len(commands)))
         self.error: Exception = redis.TimeoutError("no answer")
 
-    @property
-    def redirected(self) -> bool:
-        """Whether what is left was sent elsewhere, where it is served at once."""
-        return isinstance(self.error, redis.exceptions.AskError)
+    def pauses_s(self) -> Iterator[float]:
+        """Yield how long to wait before each try, as long as something is left.
+
+        What was sent elsewhere is served there at once. A script waits for a slot to be moved whole: until then its
+        keys lie in two places.
+        """
+        for pause_s in PAUSES_S:
+            if not self.left:
+                return
+            yield 0 if isinstance(self.error, redis.exceptions.AskError) else pause_s
+        while self.left and isinstance(self.error, redis.exceptions.TryAgainError):
+            yield PAUSES_S[-1]
 
     def legs(self) -> list[Leg]:
         """Return the ways of the commands that are left, one to each node, another to where a slot is moving to.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
 
 _ROWS_A_CALL = 200
 _SCAN_COUNT = 1_000
+_ANY_INSTANT = b""  # no byte of a row is compared with it
 
 
 class RedisStore:
@@ -71,7 +72,7 @@ class RedisStore:
         kept, prefix, removed = set(encode_keys(view, entities)), prefix_of(view), 0
         for keys in self._pages(view):
             others = [key for key in keys if key[len(prefix) : -1] not in kept]
-            removed += self._remove_until(view, others, until) if others else 0
+            removed += self._remove_until(view, others, pack_instant(until)) if others else 0
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -112,7 +113,8 @@ class RedisStore:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
         self._ask("HDEL", home_of(view), f"push/{field_of(view)}")
         for keys in self._pages(view):
-            self._send([("HDEL", key, field_of(view)) for key in keys])
+            if keys:  # counted down with each page: a removal that is broken off leaves a right count
+                self._remove_until(view, keys, _ANY_INSTANT)
         self._ask("HDEL", home_of(view), f"count/{field_of(view)}", *self._schema_fields(view))
         self._schemas.clear()
 
@@ -169,9 +171,9 @@ class RedisStore:
         """Yield the keys of the environment's entities, some at a time; one may come twice."""
         return pages(self._ask, view)
 
-    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: datetime) -> int:
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
-        arguments = (field, first + 1, pack_instant(until), f"count/{field}")
+        arguments = (field, first + 1, until, f"count/{field}")
         return cast("int", self._ask("EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments))
 
     def _schema_fields(self, view: OnlineView) -> list[str]:
