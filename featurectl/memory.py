@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
+LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be no less
+_WITHOUT_ROWS: Final = 200 << 20  # Python and the libraries, and what they keep of memory that was given back
+_SMALL: Final = 2 << 30
+_OF_A_THREAD: Final = 256 << 20
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNKNOWN: Final = 4 << 30  # where the system does not say what is free
@@ -21,9 +28,38 @@ def parse_size(text: str) -> int | None:
     return int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
 
 
+def memory_of_rows(size: int) -> int:
+    """Return how much of a command's memory is left for rows.
+
+    >>> memory_of_rows(512 << 20) >> 20
+    312
+    """
+    return max(size, LEAST) - _WITHOUT_ROWS
+
+
+def prepare_for(size: int) -> None:
+    """Have the libraries use little memory of their own where a command has little; nothing when they are loaded.
+
+    Each thread of Polars reads ahead and keeps memory that it freed: there are fewer of them, and they keep it for a
+    shorter time. What the environment says itself stays.
+    """
+    if not 0 < size < _SMALL or "polars" in sys.modules:
+        return
+    threads = max(min(os.cpu_count() or 1, size // _OF_A_THREAD), 1)
+    os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+
+
 def free_memory() -> int:
     """Return the bytes that this process can still have: what the system has free, within the control group's limit."""
     return min((size for size in (_system(), _group()) if size is not None), default=_UNKNOWN)
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc) and can be told to."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _system() -> int | None:

@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.errors import DataError
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.runtimes import Runtime
+from featurectl.models.runtimes.base import Runtime
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import FeatureInput, Model, ModelInput
 from featurectl.spec.definition_json import load_model

@@ -23,6 +23,7 @@ COMMANDS: Final = (  # in the order of the help, which is the order of the main 
     "models",
     "score",
     "get",
+    "serve",
     "status",
     "schema",
     "explain",
@@ -51,7 +52,7 @@ def _build(*names: str) -> typer.Typer:
 
     @app.callback()
     def featurectl() -> None:
-        """A feature store that is one command: declare features in YAML, plan, apply, materialize, train, score."""
+        """A feature store that is one command: features in YAML, plan, apply, materialize, train, score, serve."""
 
     for name in names or COMMANDS:
         import_module(f"featurectl.cli.{name.replace('-', '_')}").add_to(app)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from featurectl.spec.problems import Problem
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
-_LEAST_MEMORY: Final = 256 << 20
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
 
 
@@ -52,15 +51,21 @@ class Call:
         return instant
 
     def memory_bytes(self) -> int:
-        """Return what the command may use: `--memory`, else half of what is free."""
-        from featurectl.memory import free_memory, parse_size
+        """Return what the command may use for rows: `--memory`, else half of what is free, without the program itself.
+
+        Raises:
+            UsageError: `--memory` is no size, or less than can be kept to.
+        """
+        from featurectl.memory import LEAST, free_memory, memory_of_rows, parse_size
 
         if self.memory is None:
-            return free_memory() // 2
+            return memory_of_rows(free_memory() // 2)
         size = parse_size(self.memory)
-        if not size or size < _LEAST_MEMORY:
-            raise UsageError(f"--memory {self.memory!r} is no size of at least 256MiB", hint="write it like 4GiB")
-        return size
+        if not size or size < LEAST:
+            least = f"{LEAST >> 20}MiB"
+            message = f"--memory {self.memory!r} is no size of at least {least}: the program itself takes most of less"
+            raise UsageError(message, hint=f"write it like 4GiB; {least} is the smallest")
+        return memory_of_rows(size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,7 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.models.artifact import read_artifact
-        from featurectl.models.runtimes import load_runtime
+        from featurectl.models.served import load_native
         from featurectl.open import open_workspace
         from featurectl.registry.applied import choose_version
         from featurectl.scoring import Scorer, score_spine, trained_model
@@ -53,12 +52,11 @@ def add_to(app: typer.Typer) -> None:
             state = workspace.state()
             version = choose_version(state, name, which or "champion")
             definition = trained_model(version)
-            content = read_artifact(workspace.offline_location(), version.artifact, version.artifact_sha256)
             scorer = Scorer(
                 version=version,
                 model=definition,
                 views=bind_model_version(state, workspace.offline(), version, workspace.now),
-                runtime=load_runtime(version.artifact_format, content, allow_pickle=allow_pickle),
+                runtime=load_native(version, workspace.offline_location(), allow_pickle=allow_pickle),
             )
             clocks = NaiveClocks(call, workspace)
             call.progress.start("read the spine")

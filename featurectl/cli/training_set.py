@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from featurectl.open import Workspace
     from featurectl.training.again import Manifest
     from featurectl.training.label import Target
+    from featurectl.training.long_spine import AnySpine
     from featurectl.training.made import Made
     from featurectl.training.request import Asked, Stores, TrainingRequest
-    from featurectl.training.spine import SpineRows
 
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
@@ -96,6 +96,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.engines.spill import SpillRoom
     from featurectl.open import open_workspace
     from featurectl.training.formats import check_columns
+    from featurectl.training.long_spine import Place
     from featurectl.training.made import make_training_set
     from featurectl.training.manifest import describe_training_set
     from featurectl.training.output import write_with_manifest
@@ -112,10 +113,10 @@ def _run(call: Call, task: _Task) -> Outcome:
         stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         asked = _asked(task, stores)
         call.progress.start("read the spine")
-        spine = read_asked_spine(asked, stores)
-        call.progress.done(f"spine {spine.origin}: {counted(spine.own.height, 'row')}")
+        spine = read_asked_spine(asked, stores, Place(room=room, memory_bytes=engine.memory_bytes))
+        call.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
         clocks.tell()
-        check_columns(spine.own.schema, task.out)
+        check_columns(spine.schema, task.out)
         call.progress.start("join features")
         target = _target(task, engine, asked, spine, (stores, room))
         made = make_training_set(engine, asked, spine, target, room)
@@ -153,7 +154,7 @@ def _asked(task: _Task, stores: Stores) -> Asked:
     return pinned_request(task.manifest, stores, task.request.spine)
 
 
-def _target(task: _Task, engine: Engine, asked: Asked, spine: SpineRows, at: tuple[Stores, SpillRoom]) -> Target | None:
+def _target(task: _Task, engine: Engine, asked: Asked, spine: AnySpine, at: tuple[Stores, SpillRoom]) -> Target | None:
     from featurectl.training.again import check_same_spine, read_same_target
     from featurectl.training.label import read_target
 

@@ -92,6 +92,10 @@ def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Ca
     if options["color"] not in Color:
         raise UsageError(f"no color {options['color']!r}", hint="colors: " + ", ".join(Color))
     assert set(outputs) <= set(get_args(Output))
+    if options.get("memory"):
+        from featurectl.memory import parse_size, prepare_for
+
+        prepare_for(parse_size(options["memory"]) or 0)
     return Call(
         command=name,
         repo=options["repo"],

@@ -13,7 +13,7 @@ Rows of a table, in every engine to the bit:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -80,6 +80,12 @@ class Rows(Protocol):
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of `buckets` buckets (a power of two), sorted by keys, time and ties."""
 
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the same rows in the same order in frames that fit the memory, those of some Parquet files among them.
+
+        The files hold sorted rows of the same bucket; their further columns are left out.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -102,12 +108,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all."""
+    """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all.
+
+    `part` reads the rows of one of any greater number of buckets (a power of two), for buckets that outgrow the memory;
+    None: it can't be done.
+    """
 
     view: FeatureView
     buckets: int
     read: Callable[[int], pl.DataFrame]
     rows: int = 0  # 0: few
+    part: Callable[[int, int], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

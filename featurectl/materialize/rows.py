@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from featurectl.engines.base import Rows
+from featurectl.engines.merge import merged
 from featurectl.offline.base import OfflineTable
 from featurectl.offline.order import ordered
 
@@ -45,3 +46,7 @@ class TableRows:
         if self.rows is not None:
             rows = pl.concat([rows, self.rows.of(bucket, buckets).select(rows.columns)])
         return ordered(rows, self.keys)
+
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the rows of a bucket at once, with those of some files among them."""
+        yield merged(self.of(bucket, buckets), among, self.keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -58,7 +58,15 @@ class ToldRows:
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of a bucket in total order."""
+        self._tell(buckets)
+        return self.rows.of(bucket, buckets)
+
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the rows of a bucket in total order, with those of some files among them."""
+        self._tell(buckets)
+        return self.rows.in_order(bucket, buckets, among)
+
+    def _tell(self, buckets: int) -> None:
         if buckets > 1:
             self.progress.advance(self.asked, buckets, "buckets")
         self.asked += 1
-        return self.rows.of(bucket, buckets)

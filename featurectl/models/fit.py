@@ -12,23 +12,33 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.errors import DataError
+from featurectl.models.conversion.convert import Converted, convert_model
+from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.golden import choose_rows, dump_golden
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import measure
-from featurectl.models.runtimes import dump_estimator, fit_estimator, load_runtime, make_estimator
+from featurectl.models.runtimes.base import FUNCTION, Matrix, Runtime, check_code_allowed
+from featurectl.models.runtimes.load import load_runtime
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
 from featurectl.units import counted
 
 NONE = np.empty(0)
+COMPARED = 2_000  # rows at least, where there are as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split."""
+    """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
+
+    `onnx` is the model once more, for serving, `golden` are rows that it was trained on with their scores.
+    """
 
     form: MatrixForm
     format: str
     content: bytes
+    onnx: Converted
+    golden: bytes
     metrics: Mapping[str, float]
     rows_train: int
     rows_validation: int
@@ -58,9 +68,11 @@ def fit_model(
     estimator is deterministic.
 
     Raises:
-        DataError: FC513-FC515, the estimator can't be made, or there is nothing to learn from.
+        DataError: FC513-FC515, the estimator can't be made or kept, or there is nothing to learn from.
     """
     assert trainer.estimator is not None
+    if ":" in trainer.estimator:
+        check_code_allowed(FUNCTION, in_model=allow_pickle, by_flag=True)
     known = _known(examples, trainer)
     label = _numbers(known.label, model)
     is_train, cut = split_by_time(known.time, trainer.split_fraction)
@@ -79,16 +91,30 @@ def fit_model(
     fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
-    scores = load_runtime(kind, content, allow_pickle=allow_pickle).predict(matrix[unseen]) if unseen.any() else NONE
+    native = load_runtime(kind, content, allow_pickle=allow_pickle)
+    seen = matrix[is_train]
     return Fitted(
         form=form,
         format=kind,
         content=content,
-        metrics=measure(label[unseen], scores),
+        onnx=convert_model(kind, content, native, _spread(seen), form.category_positions()),
+        golden=_golden(form, known.rows.filter(pl.Series(is_train)), seen, native),
+        metrics=measure(label[unseen], native.predict(matrix[unseen]) if unseen.any() else NONE),
         rows_train=int(is_train.sum()),
         rows_validation=int(unseen.sum()),
         validation_from=cut,
     )
+
+
+def _spread(seen: Matrix) -> Matrix:
+    """Return some of the rows, from the first to the last; enough to compare two forms of a model on."""
+    return seen[:: max(1, len(seen) // COMPARED)]
+
+
+def _golden(form: MatrixForm, rows: pl.DataFrame, seen: Matrix, native: Runtime) -> bytes:
+    places = choose_rows(len(seen))
+    columns = rows.select(item.name for item in form.inputs)[places].to_dict(as_series=False)
+    return dump_golden(columns, native.predict(seen[places]))
 
 
 def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:

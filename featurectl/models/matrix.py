@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from featurectl.errors import DataError
+from featurectl.models.rows import CATEGORY
+from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature
 
-Matrix = npt.NDArray[np.float32]
-CATEGORY = "category"
 _NUMBERS = ("int64", "float64", "bool")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -77,6 +77,9 @@ class OfflineTable(Protocol):
 
         `columns` are those that are needed; there may be more.
         """
+
+    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows of a version, about so many at a time, in any order."""
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""

@@ -155,6 +155,16 @@ class ViewTable:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket, columns)
 
+    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
+        table = self._open(version)
+        names = [] if table is None else self._schema(table).names()
+        paths = [] if table is None else [f"{self.location}/{path}" for path in _files(table)["path"]]
+        for path in paths:
+            with self._failures("read"):
+                scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names)
+                yield from scan.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
 
@@ -252,9 +262,6 @@ class ViewTable:
             ).rechunk()
         return rows if in_order else ordered(rows, self.keys)
 
-    def _merged(self, table: DeltaTable, bucket: int, rows: pl.DataFrame) -> pl.DataFrame:
-        return ordered(pl.concat([self._rows(table, bucket), rows]), self.keys)
-
     def _check_columns(self, rows: Rows, table: DeltaTable) -> None:
         schema, given = self._schema(table), rows.schema
         for name in sorted({*schema, *given}):
@@ -284,7 +291,7 @@ class ViewTable:
         files = _files(table) if table is not None and mode == "append" else None
         with self._failures("written"):
             full = {} if files is None else self._full(files)
-            added = run.write({} if table is None else {b: partial(self._merged, table, b) for b in full})
+            added = run.write({b: [f"{self.location}/{path}" for path in old["path"]] for b, old in full.items()})
             gone = [action for bucket, old in full.items() if bucket in added for action in _removals(old, bucket)]
             return self._log(table, schema, [*added.values(), *gone], commit, mode)
 

@@ -6,25 +6,27 @@ import json
 import os
 import re
 import secrets
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import polars as pl
 from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
+from polars.io.plugins import register_io_source
 
 from featurectl.engines.base import Rows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
-_ROW_GROUP: Final = 1 << 20
+_ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
@@ -49,10 +51,10 @@ class RunFiles:
     buckets: int
     columns: Sequence[str]
 
-    def write(self, merges: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]) -> dict[int, AddAction]:
+    def write(self, among: Mapping[int, Sequence[str]]) -> dict[int, AddAction]:
         """Write the file of each bucket, and return what the log says of it; buckets without rows have none.
 
-        `merges` puts the new rows of a bucket among those of the table, for a file that takes the place of older ones.
+        `among` are the files of the table whose place the file of a bucket takes: their rows lie among the new ones.
         While a file is written the rows of the next are sorted, unless they are many.
         """
         actions: dict[int, AddAction] = {}
@@ -63,22 +65,43 @@ class RunFiles:
                 if found := _finished(file):
                     actions[bucket] = found
                     continue
-                frame = self._frame(bucket, merges.get(bucket))
+                counted = self._rows(bucket, among.get(bucket, ()))
+                first = list(islice(counted, 2))
                 if under_way is not None:
                     actions[under_way[0]] = under_way[1].result()
                     under_way = None
-                if frame.is_empty():
+                if not first:
                     continue
-                under_way = bucket, writer.submit(_put, file, frame)
-                if frame.estimated_size() > _MANY_BYTES:
+                many = len(first) > 1 or first[0].estimated_size() > _MANY_BYTES
+                under_way = bucket, writer.submit(_put, file, first, counted)
+                if many:
                     under_way[1].result()
             if under_way is not None:
                 actions[under_way[0]] = under_way[1].result()
         return actions
 
-    def _frame(self, bucket: int, merge: Callable[[pl.DataFrame], pl.DataFrame] | None) -> pl.DataFrame:
-        frame = self.rows.of(bucket, self.buckets).select(self.columns)
-        return frame if merge is None else merge(frame)
+    def _rows(self, bucket: int, among: Sequence[str]) -> _Counted:
+        frames = self.rows.in_order(bucket, self.buckets, among)
+        return _Counted(frame.select(self.columns) for frame in frames if frame.height)
+
+
+class _Counted(Iterator[pl.DataFrame]):
+    """Frames, and what the log says of all that were given."""
+
+    def __init__(self, frames: Iterable[pl.DataFrame]) -> None:
+        self._frames = iter(frames)
+        self._seen: list[pl.DataFrame] = []
+
+    def __next__(self) -> pl.DataFrame:
+        frame = next(self._frames)
+        self._seen.append(frame.select(_ENDS))
+        return frame
+
+    def ends(self) -> Mapping[str, object]:
+        """Return how many rows there were, and the ends of their clocks."""
+        names = [f"{name} {end}" for name in _CLOCKS for end in ("min", "max")]
+        ends = [getattr(pl.col(name), name[-3:])() for name in names]
+        return pl.concat(self._seen).select(pl.col("rows").sum(), *ends).row(0, named=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,36 +140,48 @@ def may_be_there(location: str, path: str) -> bool:
     return "://" in location or (Path(location) / path).exists()
 
 
-def _put(file: _File, frame: pl.DataFrame) -> AddAction:
+def _put(file: _File, first: list[pl.DataFrame], others: _Counted) -> AddAction:
     """Write a file, and return what the log says of it."""
-    if file.local:
-        _write_whole(frame, Path(file.url))
-    else:
-        _write(frame, file.url)
-    return _action(file, frame.select(_ENDS).row(0, named=True), _size(file, frame))
+    size = _write_whole(first, others, Path(file.url)) if file.local else _write_away(first, others, file.url)
+    return _action(file, others.ends(), size)
 
 
-def _write(frame: pl.DataFrame, to: str | BinaryIO) -> None:
-    frame.write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+def _write(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], to: str) -> None:
+    """Write frames, and others after them, as one Parquet file with the same row groups however they are cut."""
+    frames += islice(others, 1)
+    if len(frames) == 1:
+        frames.pop().write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+        return
+    schema = frames[0].schema
+    given = chain((frames.pop(0) for _ in range(len(frames))), others)  # so that none is held longer than needed
+    source = register_io_source(lambda *_: given, schema=schema)
+    source.sink_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True)
 
 
-def _write_whole(frame: pl.DataFrame, path: Path) -> None:
-    """Write a file that is there whole or not at all: another run may write, commit or read the same at the moment."""
+def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], path: Path) -> int:
+    """Write a file that is there whole or not at all, and return its size.
+
+    Another run may write, commit or read the same at the moment.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _write(frame, str(part))
+        _write(frames, others, str(part))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    return path.stat().st_size
 
 
-def _size(file: _File, frame: pl.DataFrame) -> int:
-    """Return the size of a file that was just written; an object store does not tell, the same bytes in memory do."""
-    if file.local:
-        return Path(file.url).stat().st_size
-    _write(frame, buffer := BytesIO())
-    return buffer.tell()
+def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], url: str) -> int:
+    """Write a file into an object store, and return its size: that of the same bytes here, for the store tells none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        _write(frames, others, str(path))
+        pl.scan_parquet(path, glob=False).sink_parquet(
+            url, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True
+        )
+        return path.stat().st_size
 
 
 def _finished(file: _File) -> AddAction | None:

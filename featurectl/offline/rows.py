@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from featurectl.engines.merge import merged
 from featurectl.offline.order import ordered
 from featurectl.pit.hashing import bucket_of
 
@@ -39,3 +40,7 @@ class FrameRows:
         if buckets > 1:
             rows = rows.filter(bucket_of(rows.select(*self.keys), buckets) == bucket)
         return ordered(rows, self.keys)
+
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the rows of a bucket at once, with those of some files among them."""
+        yield merged(self.of(bucket, buckets), among, self.keys)

@@ -8,7 +8,7 @@ from typing import Final
 from featurectl.dtypes import UNKNOWN
 from featurectl.errors import DataError, UsageError
 from featurectl.online.features import FeatureReader, ReadView
-from featurectl.online.inputs import InputReader
+from featurectl.online.inputs import InputReader, Missing
 from featurectl.online.stored import online_view
 from featurectl.registry.applied import registered_view
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
@@ -29,7 +29,7 @@ class Catalog:
 
     def __init__(self, state: State, env: str, columns: Columns) -> None:
         self.state = state
-        self._env = env
+        self.env = env
         self._columns = columns
         self._views: dict[tuple[str, int], ReadView] = {}
         self._readers: dict[tuple[str, ...], FeatureReader] = {}
@@ -81,7 +81,8 @@ class Catalog:
         model = load_model(version.definition)
         views = {name: self.view(name, number) for name, number in version.view_versions.items()}
         trained = {item.name: item.dtype for item in version.inputs}
-        return InputReader(model.inputs, views, trained)
+        missing = Missing(no_row=model.missing_no_row, stale=model.missing_stale, max_age_us=model.missing_max_age_us)
+        return InputReader(model.inputs, views, trained, missing)
 
     def _read_view(self, registered: ObjectVersion) -> ReadView:
         view = load_view(registered.definition)
@@ -90,4 +91,4 @@ class Catalog:
         unknown = any(f.dtype is None for f in view.features) or UNKNOWN in (view.source.columns or {}).values()
         if unknown:
             view = typed_view(view, self._columns(view, registered.version))
-        return ReadView(view=view, online=online_view(view, registered.version, self.state.project, self._env))
+        return ReadView(view=view, online=online_view(view, registered.version, self.state.project, self.env))

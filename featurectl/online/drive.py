@@ -42,16 +42,23 @@ async def read_columns_async(
         StoreError: the store fails.
     """
     asks, packed = reader.asks(rows.keys, rows.count)
-    at_s = time.monotonic()
-    if due := pushes.due(reader.views, at_s):
-        for project, env, views in _by_place(due):
-            records = await store.fetch_shared(project, env, [record_name(view) for view in views])
-            pushes.learn(views, records, at_s)
+    await learn_pushes(store, pushes, reader.views)
     found = await store.fetch(asks)
     for decoder, view, schema_id in reader.unknown_schemas(found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
     return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
+
+
+async def learn_pushes(store: AsyncRowReader, pushes: Pushes, views: Sequence[ReadView]) -> None:
+    """Read the last push of some views anew, where what is known of it is not fresh.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    at_s = time.monotonic()
+    for project, env, some in _by_place(pushes.due(views, at_s)):
+        pushes.learn(some, await store.fetch_shared(project, env, [record_name(view) for view in some]), at_s)
 
 
 def _by_place(views: Sequence[ReadView]) -> list[tuple[str, str, list[ReadView]]]:

@@ -95,7 +95,7 @@ class FeatureReader:
     """
 
     def __init__(self, inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> None:
-        self._order = [item.name for item in inputs]
+        self.names = [item.name for item in inputs]
         self._groups = _grouped(inputs, views)
         self._trips: list[_Trip] = []
         for group in self._groups:
@@ -157,7 +157,7 @@ class FeatureReader:
         for group in self._groups:
             rows = self._rows(group, packed[group.trip], found[group.trip], now, pushed)
             columns |= _columns(group, rows)
-        return FeatureColumns(columns={name: columns[name] for name in self._order}, count=count, now=now)
+        return FeatureColumns(columns={name: columns[name] for name in self.names}, count=count, now=now)
 
     def _rows(
         self,

@@ -12,7 +12,7 @@ from featurectl.expressions.row import to_closure
 from featurectl.online.features import FeatureColumns, FeatureReader, ReadView
 from featurectl.online.given import typed_column
 from featurectl.online.read import ASOF, constant_of, from_number, number_of
-from featurectl.spec.definition import DerivedInput, FeatureInput, ModelInput, RequestInput
+from featurectl.spec.definition import DerivedInput, FeatureInput, MissingPolicy, ModelInput, RequestInput
 from featurectl.units import instant_us
 
 
@@ -26,13 +26,29 @@ class _Derivation:
     default: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a model says of rows without features (`no_row`), or with ones older than `max_age_us` (`stale`)."""
+
+    no_row: MissingPolicy = "use"
+    stale: MissingPolicy = "use"
+    max_age_us: int | None = None
+
+
 class InputReader:
     """The inputs of a model as rows ask for them; `types` are those of its features, by input name.
 
     Derived inputs see features, request columns and the derived inputs above them, with their defaults, and `asof`.
     """
 
-    def __init__(self, inputs: Sequence[ModelInput], views: Mapping[str, ReadView], types: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[ModelInput],
+        views: Mapping[str, ReadView],
+        types: Mapping[str, str],
+        missing: Missing | None = None,
+    ) -> None:
+        self.missing = missing or Missing()
         self.names = [item.name for item in inputs]
         self.features = FeatureReader([item for item in inputs if isinstance(item, FeatureInput)], views)
         self.request = {item.name: item.dtype for item in inputs if isinstance(item, RequestInput)}

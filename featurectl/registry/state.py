@@ -54,7 +54,9 @@ class ModelVersion:
     """A trained model: what it was made of and where it lies.
 
     `definition` is the model's definition at training time (`spec.resolve`), `table_versions` maps "view@version"
-    to the version of its offline table, `artifact` is relative to the environment's offline location.
+    to the version of its offline table, `artifact` is relative to the environment's offline location, and so are
+    `onnx` and `golden`: the model for serving ("" where there is none, and `onnx_missing` says why) and rows that it
+    was trained on with their scores. Versions of before there were these have neither.
     """
 
     model: str
@@ -77,6 +79,12 @@ class ModelVersion:
     seed: int
     created_at: datetime
     status: Literal["registered", "rejected"] = "registered"
+    onnx: str = ""
+    onnx_bytes: int = 0
+    onnx_sha256: str = ""
+    onnx_missing: str = ""
+    golden: str = ""
+    golden_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again

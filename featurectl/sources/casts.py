@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -99,23 +100,44 @@ def cast_exact(column: pl.Series, dtype: str, what: str) -> pl.Series:
     Raises:
         DataError: FC504, a value would change or can't be read.
     """
+    made, wrong = _cast(column, dtype)
+    if wrong is not None and wrong.any():
+        check_exact([column], dtype, what)
+    return made
+
+
+def check_exact(columns: Iterable[pl.Series], dtype: str, what: str) -> None:
+    """See that a column of a spine, given in parts of one type, fits a type of the language.
+
+    Raises:
+        DataError: FC504, a value would change or can't be read.
+    """
+    rows, bad, first = 0, 0, ""
+    for column in columns:
+        _, wrong = _cast(column, dtype)
+        if wrong is not None and wrong.any():
+            place = int(wrong.arg_true()[0])
+            first = first or f"first at row {rows + place + 1}: {column[place]!r}"
+            bad += int(wrong.sum())
+        rows += column.len()
+    if bad:
+        have = _shown(column.dtype, dtype)
+        raise DataError(
+            f"{what} is {have}, must be {dtype}: {bad:,} of {rows:,} values do not fit; {first}", code="FC504"
+        )
+
+
+def _cast(column: pl.Series, dtype: str) -> tuple[pl.Series, pl.Series | None]:
+    """Return a column in another type, and which of its values do not fit; None: it has the type."""
     if column.dtype == polars_dtype(dtype):
-        return column
+        return column, None
     cast = plan_cast(column.name, column.dtype, dtype, Reading())
     if cast is None:
         value, bad = pl.lit(None, polars_dtype(dtype)), pl.col(column.name).is_not_null()
     else:
         value, bad = cast.value.cast(polars_dtype(dtype)), pl.lit(value=False) if cast.bad is None else cast.bad
     made = column.to_frame().with_columns(value.alias("\x00value"), bad.fill_null(value=False).alias("\x00bad"))
-    wrong = made["\x00bad"]
-    if wrong.any():
-        row = int(wrong.arg_true()[0])
-        raise DataError(
-            f"{what} is {_shown(column.dtype, dtype)}, must be {dtype}: "
-            f"{wrong.sum():,} of {column.len():,} values do not fit; first at row {row + 1}: {column[row]!r}",
-            code="FC504",
-        )
-    return made["\x00value"].alias(column.name)
+    return made["\x00value"].alias(column.name), made["\x00bad"]
 
 
 def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:

@@ -41,7 +41,9 @@ def feature_inputs(views: Mapping[str, FeatureView], wanted: Iterable[tuple[str,
             if name not in names:
                 raise UsageError(f"view {view_name} has no feature {name!r}", hint="features: " + ", ".join(names))
             if name in inputs:
-                raise UsageError(f"two features named {name!r}", hint="ask for them through a model, with a prefix")
+                raise UsageError(
+                    f"two features named {name!r}", code="FC516", hint="ask for them through a model, with a prefix"
+                )
             dtype = view.dtype_of(name)
             inputs[name] = FeatureInput(
                 name=name,

@@ -254,7 +254,7 @@ class TrainerShape(Shape):
     rules: ClassVar[tuple[Rule, ...]] = (OneOf(("estimator", "run")),)
     estimator: Text | None = Field(
         None,
-        description="Any importable class with fit and predict.",
+        description="Any importable class with fit and predict, or `package.module:function`, which scores as it is.",
         examples=["lightgbm.LGBMClassifier", "sklearn.linear_model.LogisticRegression"],
     )
     run: Text | None = Field(None, description="A command that trains, in place of an estimator.")
@@ -302,7 +302,9 @@ class ModelShape(Shape):
         None, description="What a version must reach: min_METRIC, max_METRIC, min_METRIC_gain_over_champion and more."
     )
     canary: CanaryShape | None = Field(None, description="How a new version takes over, a share of requests at a time.")
-    allow_pickle: Flag = Field(False, description="Whether the model may be kept as a pickle, which can run any code.")
+    allow_pickle: Flag = Field(
+        False, description="Whether the model may be a pickle or a function, which can run any code."
+    )
     description: Text = Field("", description="The question that it answers, for people.")
     owner: Text = Field("", description="Who answers for it.")
     tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")

@@ -312,13 +312,14 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC513": Code(
         "an estimator can't be made or fitted",
-        "`trainer.estimator` is an importable name of something with fit and predict, `params` are the arguments that "
-        "it takes; its library must be installed.",
+        "`trainer.estimator` is an importable name of something with fit and predict, or `package.module:function` of "
+        "a function that scores; `params` are the arguments that it takes; its library must be installed.",
     ),
     "FC514": Code(
-        "a model can only be kept as a pickle",
-        "A pickle runs code when it is loaded, so it must be allowed twice: by `allow_pickle: true` in the model, and "
-        "by --allow-pickle when it is used.",
+        "a model that runs code when it is loaded",
+        "A pickle and a Python function run code when they are loaded, so they must be allowed twice: by "
+        "`allow_pickle: true` in the model, and by --allow-pickle when it is used. LightGBM, XGBoost, CatBoost and "
+        "most of scikit-learn are kept as data and need neither; the message names types that are not known as data.",
     ),
     "FC515": Code(
         "there is nothing to learn from",
@@ -363,6 +364,12 @@ CODES: Final[Mapping[str, Code]] = {
         "a transform looks ahead",
         "What an entity had at an instant changed when rows were there that came later, so a training set would know "
         "more than a prediction. Each row of the result is made of rows that were available at its `available_at`.",
+    ),
+    "FC524": Code(
+        "a model does not give the scores that it was trained with",
+        "Up to 100 training rows are kept with the scores that the model gave them, and are scored again before the "
+        "model serves. A difference above 1e-6 mostly means another version of a library, or a function whose code "
+        "has changed: install the versions that `models show` lists, or train the model again.",
     ),
     # Stores
     "FC601": Code(

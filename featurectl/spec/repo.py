@@ -24,6 +24,7 @@ class Environment:
     online: str
     engine: str = "polars"
     now: datetime | None = None
+    prediction_sample: float | None = None  # the share of predictions that are logged; None: there is no log
     not_in_this_version: tuple[Problem, ...] = ()
 
 

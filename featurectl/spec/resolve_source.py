@@ -21,6 +21,7 @@ from featurectl.spec.model_source import (
     EntityShape,
     EnvironmentShape,
     FreshnessShape,
+    PredictionLogShape,
     SourceShape,
     separates,
 )
@@ -56,8 +57,6 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
     later = []
     if engine != "polars":
         later.append(not_run(f"the engine {engine} is", shape.fields.keys["engine"].place))
-    if shape.prediction_log is not None:
-        later.append(not_run("the prediction log is", shape.fields.keys["prediction_log"].place))
     return Environment(
         name=name,
         registry=shape.registry,
@@ -65,8 +64,16 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
         online=shape.online,
         engine=engine,
         now=parse_instant(shape.now) if shape.now else None,
+        prediction_sample=_share(shape.prediction_log),
         not_in_this_version=tuple(later),
     )
+
+
+def _share(shape: PredictionLogShape | None) -> float | None:
+    """Return the share of predictions that are kept: all, where a log is asked for without one."""
+    if shape is None:
+        return None
+    return 1.0 if shape.sample is None else float(shape.sample)
 
 
 def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:

@@ -20,9 +20,10 @@ from featurectl.training.bind import bind_view
 from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import Target, read_target
+from featurectl.training.long_spine import AnySpine
 from featurectl.training.manifest import SCHEMA_VERSION, library_versions
 from featurectl.training.request import Asked, Stores, TrainingRequest, asked_inputs, served_views
-from featurectl.training.spine import FRAME, Cut, SpineRows
+from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -183,14 +184,14 @@ def _gone(manifest: Manifest, what: str) -> FeaturectlError:
     return DataError(f"{manifest.path.name} can't be made again: {what}", code="FC520")
 
 
-def check_same_spine(manifest: Manifest, spine: SpineRows) -> None:
+def check_same_spine(manifest: Manifest, spine: AnySpine) -> None:
     """See that a spine is the manifest's.
 
     Raises:
         DataError: FC520, it has other rows.
     """
-    if spine.own.height != manifest.rows:
-        rows = f"{counted(spine.own.height, 'row')}, it had {format_count(manifest.rows)}"
+    if spine.height != manifest.rows:
+        rows = f"{counted(spine.height, 'row')}, it had {format_count(manifest.rows)}"
         raise _gone(manifest, f"spine {spine.origin} has {rows}")
     if spine.sha256() != manifest.spine_sha256:
         raise _gone(manifest, f"spine {spine.origin} has as many rows as it had, with other values or in another order")

@@ -6,27 +6,45 @@ from collections.abc import Callable
 from pathlib import Path
 
 from featurectl.errors import UsageError
+from featurectl.expressions.check import expression_columns
 from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import Model, Source, Spine
 from featurectl.spec.definition_json import load_source
+from featurectl.training.long_spine import AnySpine, Place, Treatment, read_in_place
 from featurectl.training.spine import (
     DEFAULT_TIME,
     FILE_FORMATS,
     SpineRows,
     file_source,
+    file_spine,
+    read_columns,
     read_file_spine,
     read_source_spine,
+    source_spine,
 )
 
 
 def read_spine(
     open_source: Callable[[Source], SourceReader], state: State, model: Model | None, named: str | None
 ) -> SpineRows:
+    """Return the rows of the spine that `named` names, in memory; see `choose_spine`."""
+    spine = choose_spine(open_source, state, model, named, None)
+    assert isinstance(spine, SpineRows)
+    return spine
+
+
+def choose_spine(
+    open_source: Callable[[Source], SourceReader],
+    state: State,
+    model: Model | None,
+    named: str | None,
+    place: Place | None,
+) -> AnySpine:
     """Return the rows of the spine that `named` names: a registered source, else a file; None is the model's own.
 
     The time column is the model's `spine.time`; a file without it, or without a model, has `event_time`; a source
-    without a model has its own event time.
+    without a model has its own event time. With a `place` it lies in files where it outgrows the memory.
 
     Raises:
         UsageError: it is neither, or there is no model to take a spine from.
@@ -34,17 +52,44 @@ def read_spine(
     if named is None:
         if model is None:
             raise UsageError("--features needs a spine", hint="--spine FILE or --spine SOURCE")
-        return read_source_spine(open_source(model.spine.source), model.spine)
+        return _of_source(open_source, model.spine, place)
     registered = state.current("source", named)
     if registered is not None:
         source = load_source(registered.definition)
         if model is not None and source.name == model.spine.source.name:
-            return read_source_spine(open_source(model.spine.source), model.spine)
+            return _of_source(open_source, model.spine, place)
         time = model.spine.time if model is not None else source.event_time or DEFAULT_TIME
-        return read_source_spine(open_source(source), Spine(source=source, time=time))
+        return _of_source(open_source, Spine(source=source, time=time), place)
     path = Path(named)
     if path.suffix.lower() not in FILE_FORMATS and not path.exists():
         known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
         raise UsageError(f"--spine {named}: neither a source nor a file", hint="sources: " + ", ".join(known))
     file = file_source(path)
-    return read_file_spine(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME)
+    return _of_file(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME, place)
+
+
+def _of_file(reader: SourceReader, path: Path, time: str, place: Place | None) -> AnySpine:
+    if place is None:
+        return read_file_spine(reader, path, time)
+    treatment = Treatment(
+        make=lambda rows, own: file_spine(rows, own, path, time),
+        origin=f"file {path.name}",
+        times=(time, DEFAULT_TIME),
+    )
+    return read_in_place(reader, treatment, f"spine {path}", place)
+
+
+def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, place: Place | None) -> AnySpine:
+    source, reader = spine.source, open_source(spine.source)
+    if place is None or source.dedup_key:  # a repeat may stand anywhere
+        return read_source_spine(reader, spine)
+    origin = f"source {source.name}"
+    needed = dict.fromkeys(sorted(read_columns(source)), origin)
+    if spine.where is not None:
+        made = {item.name for item in source.select}
+        of_where = sorted(expression_columns(spine.where.text) - made - needed.keys())
+        needed |= dict.fromkeys(of_where, f"where of spine {source.name}")
+    treatment = Treatment(
+        make=lambda rows, own: source_spine(rows, own, spine), origin=origin, times=(spine.time,), needed=needed
+    )
+    return read_in_place(reader, treatment, origin, place)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-_CHUNK_ROWS: Final = 100_000
+CHUNK_ROWS: Final = 100_000
 _TOO_WIDE: Final = (pl.Int128(), pl.UInt128())  # numpy has no such integers
 
 
@@ -23,13 +23,22 @@ def digest_rows(frame: pl.DataFrame) -> str:
     >>> digest_rows(rows) == digest_rows(rows.select("b", "a")), digest_rows(rows) == digest_rows(rows.reverse())
     (True, False)
     """
+    return digest_columns(frame.schema, frame.height, lambda name: _chunks(frame[name]))
+
+
+def digest_columns(schema: pl.Schema, height: int, chunks: Callable[[str], Iterable[pl.Series]]) -> str:
+    """Return the same of rows that are not one frame: `chunks` gives a column by its name, CHUNK_ROWS at a time."""
     digest = hashlib.sha256()
-    for name in sorted(frame.columns):
-        digest.update(_text(f"{name}\x00{frame.schema[name]!r}\x00{frame.height}"))
-        for start in range(0, frame.height, _CHUNK_ROWS):
-            for piece in _pieces(frame[name].slice(start, _CHUNK_ROWS)):
+    for name in sorted(schema):
+        digest.update(_text(f"{name}\x00{schema[name]!r}\x00{height}"))
+        for chunk in chunks(name):
+            for piece in _pieces(chunk):
                 digest.update(piece)
     return digest.hexdigest()
+
+
+def _chunks(column: pl.Series) -> Iterator[pl.Series]:
+    return (column.slice(start, CHUNK_ROWS) for start in range(0, len(column), CHUNK_ROWS))
 
 
 def _pieces(column: pl.Series) -> Iterator[bytes]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ import polars as pl
 
 from featurectl.dtypes import FLOAT64
 from featurectl.engines.base import Engine, Table
+from featurectl.engines.budget import asked_bytes
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
@@ -20,8 +22,9 @@ from featurectl.errors import DataError, StoreError
 from featurectl.expressions.check import expression_columns
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.sources.casts import cast_exact
+from featurectl.sources.casts import cast_exact, check_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.training.long_spine import AnySpine
 from featurectl.training.served import answer_as_served, served_asof
 from featurectl.training.spine import SpineRows
 from featurectl.units import plural
@@ -88,7 +91,7 @@ class BoundView:
         return Table(
             view=view,
             buckets=self.stored.buckets(self.table_version),
-            read=partial(self._read, columns=self._columns(view)),
+            read=partial(self.read, columns=self._columns(view)),
             rows=self.stored.statistics().rows,
         )
 
@@ -118,16 +121,28 @@ class BoundView:
                 hint=f"featurectl materialize {view.name}",
             )
 
-    def _read(self, bucket: int, columns: Sequence[str]) -> pl.DataFrame:
-        """Return the rows of a bucket that count."""
+    def read(self, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return the rows of a bucket that count; `columns` are those that are needed."""
+        with self._there():
+            return self._known(self.stored.read(bucket=bucket, version=self.table_version, columns=columns))
+
+    def blocks(self, rows: int) -> Iterator[pl.DataFrame]:
+        """Give all rows that count, about so many at a time, in any order."""
+        with self._there():
+            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows))
+
+    def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
         try:
-            rows = self.stored.read(bucket=bucket, version=self.table_version, columns=columns)
+            yield
         except StoreError as error:
             if not self.pinned:
                 raise
             message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
             raise DataError(message, code="FC520") from error
-        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
 
 
 def join_features(
@@ -140,12 +155,12 @@ def join_features(
     columns: dict[str, pl.Series] = {}
     asked = [_Asked(group, views[group[0].view]) for group in _groups(inputs)]
     # A table of several buckets has threads of its own; small ones are answered side by side.
+    small = [item for item in asked if _is_small(engine, item.table)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        small = [item for item in asked if item.table.buckets == 1]
         for answered in pool.map(partial(_answer, engine, spine), small):
             columns |= answered
     for one in asked:
-        if one.table.buckets > 1:
+        if one not in small:
             columns |= _answer(engine, spine, one)
     for item in inputs:
         if isinstance(item, RequestInput):
@@ -157,17 +172,23 @@ def join_features(
     return sight.select(item.name for item in inputs)
 
 
-def check_inputs(spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
+def _is_small(engine: Engine, table: Table) -> bool:
+    return table.buckets == 1 and asked_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
+
+
+def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
     """See that a spine has the keys and the request columns of some inputs, in types that fit.
 
     Raises:
         DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
     """
     for group in _groups(inputs):
-        _spine_of(spine, views[group[0].view].asked({item.feature for item in group}).view, group[0].join)
+        view, join = views[group[0].view].asked({item.feature for item in group}).view, group[0].join
+        for key, dtype in view.key_types.items():
+            check_exact(spine.columns(join[key]), dtype, f"spine {spine.origin}: key {join[key]}")
     for item in inputs:
-        if isinstance(item, RequestInput):
-            _request(spine, item)
+        if isinstance(item, RequestInput) and item.dtype is not None:
+            check_exact(spine.columns(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
 
 
 def _request(spine: SpineRows, item: RequestInput) -> pl.Series:

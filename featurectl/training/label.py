@@ -49,6 +49,7 @@ class Ahead:
             view=self.view,
             buckets=buckets,
             read=lambda bucket: _at_once(self.rows.of(bucket, buckets), self.view.source),
+            part=lambda part, parts: _at_once(self.rows.of(part, parts), self.view.source),
             rows=self.rows.height,
         )
 

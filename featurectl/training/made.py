@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
+from featurectl.memory import give_back
 from featurectl.pit.hashing import hash_rows
-from featurectl.spec.definition import FeatureInput
+from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.formats import Frames, frames_of
-from featurectl.training.join import check_inputs
+from featurectl.training.join import ViewRows, check_inputs
 from featurectl.training.label import Target
+from featurectl.training.long_spine import AnySpine
+from featurectl.training.parts import parted_views
 from featurectl.training.request import Asked
-from featurectl.training.spine import SpineRows, part_of_spine
+from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import TrainingRows, join_rows
 
 _BYTES: Final = 10  # of a value, more or less
 _COPIES: Final = 2  # of a value while rows are joined: as answered, and as it is written
+_HASHED_ROWS: Final = 1_000_000
 _MOST_LABELS: Final = 20  # of which the rows are counted
 
 
@@ -66,7 +71,7 @@ class Made:
     """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
 
     asked: Asked
-    spine: SpineRows
+    spine: AnySpine
     target: Target | None
     frames: Frames
     tally: Tally
@@ -74,21 +79,23 @@ class Made:
 
 
 def make_training_set(
-    engine: Engine, asked: Asked, spine: SpineRows, target: Target | None, room: SpillRoom | None
+    engine: Engine, asked: Asked, spine: AnySpine, target: Target | None, room: SpillRoom | None
 ) -> Made:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
-    Rows that outgrow two thirds of the engine's memory are joined a range at a time and lie in files as long as `room`
+    Rows that outgrow a quarter of the engine's memory are joined a range at a time and lie in files as long as `room`
     is open; without one they stay in memory. The rows are the same either way.
     """
-    many = spine.own.height if room is None else _range_rows(engine, asked, spine)
+    many = spine.height if room is None else _range_rows(engine, asked, spine)
+    views = asked.views if room is None else parted_views(asked.views, engine.memory_bytes, room)
     tally = Tally()
-    if many >= spine.own.height or room is None:
-        made = join_rows(engine, spine, asked.inputs, asked.views, target)
+    if room is None or (many >= spine.height and isinstance(spine, SpineRows)):
+        assert isinstance(spine, SpineRows), "a spine in files needs room for its ranges"
+        made = join_rows(engine, spine, asked.inputs, views, target)
         tally.add(made)
         frames, label = frames_of(made.rows), made.label
     else:
-        ranges = _Ranges(engine=engine, asked=asked, spine=spine, target=target, rows=many)
+        ranges = _Ranges(engine=engine, inputs=asked.inputs, views=views, spine=spine, target=target, rows=many)
         frames, label = ranges.write(room.folder(), tally)
     return Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
 
@@ -98,26 +105,29 @@ class _Ranges:
     """A training set that is made so many rows at a time."""
 
     engine: Engine
-    asked: Asked
-    spine: SpineRows
+    inputs: Sequence[ModelInput]
+    views: Mapping[str, ViewRows]
+    spine: AnySpine
     target: Target | None
     rows: int
 
     def write(self, folder: Path, tally: Tally) -> tuple[Frames, str]:
         """Return the rows, which lie in files of a folder, and the label's name."""
-        check_inputs(
-            self.spine, self.asked.inputs, self.asked.views
-        )  # so that errors count the rows of the whole spine
-        height = self.spine.own.height
+        check_inputs(self.spine, self.inputs, self.views)  # so that errors count the rows of the whole spine
+        height = self.spine.height
         files: list[Path] = []
         for start in range(0, height, self.rows):
-            part = part_of_spine(self.spine, start, self.rows)
-            made = join_rows(self.engine, part, self.asked.inputs, self.asked.views, self.target)
-            tally.add(made)
             files.append(folder / f"{len(files)}.arrow")
-            made.rows.write_ipc(files[-1], compression="lz4")
-        read = partial(_read_files, files)
-        return Frames(schema=made.rows.schema, height=height, read=read), made.label
+            schema, label = self._write_range(start, files[-1], tally)
+            give_back()
+        return Frames(schema=schema, height=height, read=partial(_read_files, files)), label
+
+    def _write_range(self, start: int, file: Path, tally: Tally) -> tuple[pl.Schema, str]:
+        part = self.spine.part(start, self.rows)
+        made = join_rows(self.engine, part, self.inputs, self.views, self.target)
+        tally.add(made)
+        made.rows.write_ipc(file, compression="lz4")
+        return made.rows.schema, made.label
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
@@ -125,9 +135,9 @@ def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
         yield pl.read_ipc(file)
 
 
-def _range_rows(engine: Engine, asked: Asked, spine: SpineRows) -> int:
-    columns = len(asked.inputs) + spine.own.width + 1
-    return max(1, engine.memory_bytes * 2 // 3 // (columns * _BYTES * _COPIES))
+def _range_rows(engine: Engine, asked: Asked, spine: AnySpine) -> int:
+    columns = len(asked.inputs) + len(spine.schema) + 1
+    return max(1, engine.memory_bytes // 4 // (columns * _BYTES * _COPIES))
 
 
 def count_repeats(made: Made) -> int:
@@ -138,6 +148,11 @@ def count_repeats(made: Made) -> int:
     joined = [name for item in made.asked.inputs if isinstance(item, FeatureInput) for name in item.join.values()]
     label = made.target.label if made.target else None
     keys = label.entity.keys if label is not None and label.entity is not None and made.label else ()
-    columns = [made.spine.column(name).alias(name) for name in dict.fromkeys([*joined, *keys])]
-    hashes = hash_rows(pl.DataFrame([*columns, made.spine.time.alias("\x00time")])).sort()
-    return int((hashes == hashes.shift(1)).sum())
+    names = list(dict.fromkeys([*joined, *keys]))
+    hashes = np.empty(made.spine.height, np.int64)
+    for start in range(0, len(hashes), _HASHED_ROWS):
+        part = made.spine.part(start, _HASHED_ROWS)
+        columns = [part.column(name).alias(name) for name in names]
+        hashes[start : start + _HASHED_ROWS] = hash_rows(pl.DataFrame([*columns, part.time.alias("\x00time")]))
+    hashes.sort()
+    return int(np.count_nonzero(hashes[1:] == hashes[:-1]))

@@ -45,7 +45,7 @@ def describe_training_set(made: Made) -> dict[str, object]:
         "spine": {
             "origin": spine.origin,
             "time": spine.time_column,
-            "rows": spine.own.height,
+            "rows": spine.height,
             "sha256": spine.sha256(),
             "duplicates": count_repeats(made),
             "since": None if cut.since is None else format_iso(cut.since),

@@ -13,8 +13,9 @@ from featurectl.sources.base import SourceReader
 from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import Model, ModelInput, Source
 from featurectl.training.bind import bind_newest, registered_model, view_names
-from featurectl.training.choose import read_spine
+from featurectl.training.choose import choose_spine
 from featurectl.training.join import BoundView
+from featurectl.training.long_spine import AnySpine, Place, cut_long_spine
 from featurectl.training.served import check_refresh
 from featurectl.training.spine import Cut, SpineRows, cut_spine
 
@@ -102,7 +103,10 @@ def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Ma
     return {name: replace(bound, as_served=True) for name, bound in views.items()}
 
 
-def read_asked_spine(asked: Asked, stores: Stores) -> SpineRows:
-    """Return the part of the spine that is asked for."""
-    spine = read_spine(stores.open_source, stores.state, asked.model, asked.request.spine)
+def read_asked_spine(asked: Asked, stores: Stores, place: Place | None = None) -> AnySpine:
+    """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory."""
+    spine = choose_spine(stores.open_source, stores.state, asked.model, asked.request.spine, place)
+    if place is not None and not isinstance(spine, SpineRows):
+        return cut_long_spine(spine, asked.request.cut, place)
+    assert isinstance(spine, SpineRows)
     return cut_spine(spine, asked.request.cut)

@@ -7,7 +7,7 @@ were true and known at that instant; its `ttl` is judged at t.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -55,7 +55,7 @@ def answer_as_served(engine: Engine, table: Table, spine: pl.DataFrame, time: st
     """Return the view's stored features as the online store would have had them at each row of the spine."""
     view = table.view
     asked = spine.with_columns(refreshed_at(view, spine[time]).alias(time))
-    if view.kind == "event" or view.ttl_us is None:
+    if view.kind == "event" or view.ttl_us is None or not view.features:
         return engine.answer(table, asked, time)
     values = engine.answer(_with_clocks(table), asked, time)
     since = spine[time].to_physical() - view.ttl_us
@@ -72,7 +72,7 @@ def _clock_of(feature: Feature) -> str:
 
 def _with_clocks(table: Table) -> Table:
     """Return the table asked without its ttl, for each feature's event time too."""
-    view = table.view
+    view, part = table.view, table.part
     filled = [f for f in view.features if f.fill_last]
     clocks = [Feature(name=_TRUE_AT, op="latest", column=EVENT_TIME, dtype=TIMESTAMP)]
     clocks += [
@@ -85,9 +85,6 @@ def _with_clocks(table: Table) -> Table:
     return replace(
         table,
         view=replace(view, ttl_us=None, features=(*view.features, *clocks)),
-        read=_reading(table.read, columns),
+        read=lambda bucket: table.read(bucket).with_columns(columns),
+        part=None if part is None else lambda number, parts: part(number, parts).with_columns(columns),
     )
-
-
-def _reading(read: Callable[[int], pl.DataFrame], columns: list[pl.Expr]) -> Callable[[int], pl.DataFrame]:
-    return lambda bucket: read(bucket).with_columns(columns)

@@ -1,8 +1,8 @@
-"""The left table: rows at which a model is asked, whole and in their own order."""
+"""The left table: rows at which a model is asked, in their own order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,25 @@ class SpineRows:
     time_column: str
     origin: str
 
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return self.own.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Its own columns."""
+        return self.own.schema
+
+    def part(self, start: int, rows: int) -> SpineRows:
+        """Return so many rows from one on, in order."""
+        own, time = self.own.slice(start, rows), self.time.slice(start, rows)
+        return replace(self, rows=self.rows.slice(start, rows), own=own, time=time)
+
+    def columns(self, name: str) -> Iterator[pl.Series]:
+        """Give a column as `column` does, in parts."""
+        yield self.column(name)
+
     def sha256(self) -> str:
         """Return a digest of its own columns: equal for equal types, and equal values in equal order."""
         return digest_rows(self.own)
@@ -90,10 +109,15 @@ def file_source(path: Path) -> Source:
 
 def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
     """Return the rows of a model's spine source: read, dedup, `select`, `where`, in the order of the source."""
-    origin = f"source {spine.source.name}"
-    with reading(origin):
+    with reading(f"source {spine.source.name}"):
         rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
-    require_typed(rows, own, _read_columns(spine.source), origin)
+    return source_spine(rows, own, spine)
+
+
+def source_spine(rows: pl.DataFrame, own: pl.DataFrame, spine: Spine) -> SpineRows:
+    """Return rows of a model's spine source as a spine: dedup, `select`, `where`, in their order."""
+    origin = f"source {spine.source.name}"
+    require_typed(rows, own, read_columns(spine.source), origin)
     source = type_source(spine.source, columns_of(rows))
     frame = clocked(rows.lazy().with_row_index(_ROW), source).collect()
     if source.dedup_key:
@@ -124,6 +148,11 @@ def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
     """Return the rows of a file; its time column is `time`, else `event_time`."""
     with reading(f"spine {path}"):
         rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
+    return file_spine(rows, own, path, time)
+
+
+def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, time: str) -> SpineRows:
+    """Return rows of a file as a spine."""
     known = [name for name in dict.fromkeys((time, "event_time")) if name in own.columns]
     return _rows(rows, own, known[0] if known else time, f"file {path.name}")
 
@@ -142,23 +171,22 @@ def _fits_int64(column: pl.Series) -> bool:
 
 def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
     """Return a part of a spine, in its order; rows without a time fall out of a cut by time."""
+    return cut_part(spine, cut, np.random.default_rng(cut.seed))
+
+
+def cut_part(spine: SpineRows, cut: Cut, random: np.random.Generator) -> SpineRows:
+    """Return a part of the next rows of a spine; a generator draws the same whether it is asked at once or not."""
     keep = np.ones(spine.own.height, dtype=bool)
     if cut.since is not None:
         keep &= (spine.time >= cut.since).fill_null(value=False).to_numpy()
     if cut.until is not None:
         keep &= (spine.time < cut.until).fill_null(value=False).to_numpy()
     if cut.sample < 1.0:
-        keep &= np.random.default_rng(cut.seed).random(spine.own.height) < cut.sample
+        keep &= random.random(spine.own.height) < cut.sample
     if keep.all():
         return spine
     mask = pl.Series(keep)
     return replace(spine, rows=spine.rows.filter(mask), own=spine.own.filter(mask), time=spine.time.filter(mask))
-
-
-def part_of_spine(spine: SpineRows, start: int, rows: int) -> SpineRows:
-    """Return so many rows of a spine from one on, in its order."""
-    own, time = spine.own.slice(start, rows), spine.time.slice(start, rows)
-    return replace(spine, rows=spine.rows.slice(start, rows), own=own, time=time)
 
 
 def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], what: str) -> None:
@@ -176,7 +204,7 @@ def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], w
             raise DataError(message, code="FC504")
 
 
-def _read_columns(source: Source) -> set[str]:
+def read_columns(source: Source) -> set[str]:
     """Return the columns of its files that a source itself reads: for its clocks, `dedup_key` and `select`."""
     keys = {name for name in (source.event_time, source.available_at, *source.dedup_key) if name is not None}
     made = {item.name for item in source.select}

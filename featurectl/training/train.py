@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from importlib import metadata
 
 from featurectl.errors import DataError, PlanError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.fit import Examples, Fitted, fit_model
+from featurectl.models.golden import GOLDEN
+from featurectl.models.runtimes.base import ONNX
 from featurectl.registry.base import Registry
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
@@ -57,17 +60,29 @@ def train_model(model: Model, training_set: TrainingSet, to: Registration) -> Mo
     examples = Examples(rows=training_set.values, label=label, time=training_set.time, horizon_us=ahead_us or 0)
     bound = [bind_input(item, training_set.views) for item in model.inputs]
     fitted = fit_model(examples, bound, trainer, allow_pickle=model.allow_pickle, model=model.name)
-    artifact = write_artifact(to.location, model.name, fitted.format, fitted.content)
-    version = _version(model, training_set, fitted, to)
-    version = replace(
-        version,
-        artifact=artifact.path,
-        artifact_format=artifact.format,
-        artifact_bytes=artifact.size_bytes,
-        artifact_sha256=artifact.sha256,
-    )
+    version = _stored(_version(model, training_set, fitted, to), fitted, to.location)
     first = (model.name, CHAMPION) not in to.state.aliases
     return to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [], to.who)
+
+
+def _stored(version: ModelVersion, fitted: Fitted, location: str) -> ModelVersion:
+    """Return a version with its files, once they are written."""
+    native = write_artifact(location, version.model, fitted.format, fitted.content)
+    golden = write_artifact(location, version.model, GOLDEN, fitted.golden)
+    version = replace(
+        version,
+        artifact=native.path,
+        artifact_format=native.format,
+        artifact_bytes=native.size_bytes,
+        artifact_sha256=native.sha256,
+        golden=golden.path,
+        golden_sha256=golden.sha256,
+        onnx_missing=fitted.onnx.missing,
+    )
+    if not fitted.onnx.content:
+        return version
+    onnx = write_artifact(location, version.model, ONNX, fitted.onnx.content)
+    return replace(version, onnx=onnx.path, onnx_bytes=onnx.size_bytes, onnx_sha256=onnx.sha256)
 
 
 def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:
@@ -112,14 +127,19 @@ def _version(model: Model, training_set: TrainingSet, fitted: Fitted, to: Regist
         artifact_format=fitted.format,
         artifact_bytes=0,
         artifact_sha256="",
-        libraries=library_versions(("polars", "numpy", "deltalake", trainer_library(trainer))),
+        libraries=library_versions(("polars", "numpy", "deltalake", *trainer_libraries(trainer), *_converters(fitted))),
         code_commit=to.commit,
         seed=trainer.seed,
         created_at=to.now,
     )
 
 
-def trainer_library(trainer: Trainer) -> str:
-    """Return the distribution that an estimator comes from, by its top module."""
-    top = (trainer.estimator or "").split(".")[0]
-    return {"sklearn": "scikit-learn"}.get(top, top)
+def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
+    """Return the distributions that an estimator's top module comes from; none for a module that is just there."""
+    top = (trainer.estimator or "").partition(":")[0].split(".")[0]
+    return tuple(sorted(set(metadata.packages_distributions().get(top, ()))))
+
+
+def _converters(fitted: Fitted) -> tuple[str, ...]:
+    """Return the distributions that made the ONNX file, or none."""
+    return ("onnx", "onnxruntime") if fitted.onnx.content else ()

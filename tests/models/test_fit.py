@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError, UsageError
+from featurectl.errors import DataError
 from featurectl.models.fit import Examples, fit_model, split_by_time
-from featurectl.models.runtimes import load_runtime
+from featurectl.models.golden import load_golden
+from featurectl.models.rows import RowEncoder
+from featurectl.models.runtimes.load import load_runtime
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
 from featurectl.units import DAY_US
@@ -62,16 +64,44 @@ def test_lightgbm_is_kept_as_text_and_gives_the_same_scores_back():
     assert 0.8 < scores[1] <= 1
 
 
-def test_a_pickle_must_be_allowed_in_the_model_and_again_when_it_is_loaded():
+def test_scikit_learn_is_kept_as_data_and_converted():
     data = examples()
-    with pytest.raises(DataError, match="LogisticRegression can only be kept as a pickle") as caught:
-        fit_model(data, INPUTS, LOGISTIC, allow_pickle=False, model="m")
+    fitted = fit_model(data, INPUTS, LOGISTIC, allow_pickle=False, model="m")
+    assert fitted.format == "skops"
+    rows = fitted.form.encode(pl.DataFrame({"x": [3.0, -3.0]}))
+    scores = load_runtime(fitted.format, fitted.content, allow_pickle=False).predict(rows)
+    assert scores[0] > 0.9
+    assert fitted.onnx.missing == ""
+    np.testing.assert_allclose(
+        load_runtime("onnx", fitted.onnx.content, allow_pickle=False).predict(rows), scores, atol=1e-6
+    )
+
+
+def test_golden_rows_are_training_rows_with_their_scores():
+    fitted = fit_model(examples(), INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+    golden = load_golden(fitted.golden)
+    native = load_runtime(fitted.format, fitted.content, allow_pickle=False)
+    assert len(golden.scores) == 100
+    matrix = RowEncoder(fitted.form.inputs).encode(golden.columns, 100)
+    assert native.predict(matrix).tolist() == golden.scores.tolist()
+    assert set(golden.columns["x"]) <= set(examples().rows["x"].head(300))
+
+
+@pytest.mark.parametrize("estimator", ["tests.models.score_by_hand:first_column", "nowhere:f"])
+def test_a_function_is_not_imported_unless_the_model_allows_it(estimator):
+    trainer = Trainer(estimator=estimator, params={}, seed=0)
+    with pytest.raises(DataError, match="a Python function, which runs code") as caught:
+        fit_model(examples(), INPUTS, trainer, allow_pickle=False, model="m")
     assert caught.value.code == "FC514"
-    fitted = fit_model(data, INPUTS, LOGISTIC, allow_pickle=True, model="m")
-    with pytest.raises(UsageError, match="runs code"):
-        load_runtime(fitted.format, fitted.content, allow_pickle=False)
-    runtime = load_runtime(fitted.format, fitted.content, allow_pickle=True)
-    assert runtime.predict(fitted.form.encode(pl.DataFrame({"x": [3.0]})))[0] > 0.9
+
+
+def test_a_function_is_measured_and_has_golden_rows_too():
+    trainer = Trainer(estimator="tests.models.score_by_hand:first_column", params={}, seed=0)
+    fitted = fit_model(examples(), INPUTS, trainer, allow_pickle=True, model="m")
+    assert fitted.format == "py"
+    assert fitted.metrics["auc"] > 0.8
+    assert fitted.onnx.missing == "a Python function has no conversion"
+    assert len(load_golden(fitted.golden).scores) == 100
 
 
 def test_rows_without_label_or_time_are_left_out():

@@ -15,7 +15,6 @@ from featurectl.training.label import Target
 from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
 from featurectl.training.request import Asked, TrainingRequest
-from featurectl.training.spine import part_of_spine
 from tests.training.test_training_set import INPUTS, LABEL, at, spine, views
 
 __all__ = ["views"]  # the fixture
@@ -75,7 +74,7 @@ def test_an_error_counts_the_rows_of_the_whole_spine(tmp_path, views):
 
 def test_an_empty_spine_makes_an_empty_training_set(tmp_path, views):
     with SpillRoom(tmp_path / "spill") as room:
-        made = make(views, part_of_spine(spine_rows(9), 0, 0), room, 1)
+        made = make(views, spine_rows(9).part(0, 0), room, 1)
     assert (made.frames.height, describe_training_set(made)["null_rates"]["n"]) == (0, 0.0)
 
 

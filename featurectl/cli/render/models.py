@@ -36,6 +36,9 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("tables", ", ".join(f"{name} v{number}" for name, number in sorted(version.table_versions.items())) or "-"),
         ("artifact", f"{version.artifact} ({format_bytes(version.artifact_bytes)})"),
         ("sha256", version.artifact_sha256),
+        ("onnx", _onnx(version)),
+        ("onnx sha256", version.onnx_sha256 or "-"),
+        ("golden rows", version.golden or "-"),
         ("commit", version.code_commit or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
@@ -73,3 +76,10 @@ def _trained(version: ModelVersion) -> str:
 def _params(version: ModelVersion) -> Mapping[str, object]:
     params = version.params.get("params")
     return params if isinstance(params, Mapping) else {}
+
+
+def _onnx(version: ModelVersion) -> str:
+    """Return where the model for serving is, or why there is none."""
+    if version.onnx:
+        return f"{version.onnx} ({format_bytes(version.onnx_bytes)})"
+    return f"none: {version.onnx_missing}" if version.onnx_missing else "-"

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import polars as pl
 
 from featurectl.engines.base import Given, Looked, Piece, Prepared, Table
+from featurectl.engines.budget import asked_bytes, buckets_that_fit
 from featurectl.engines.polars.given import given_rows, look_at
 from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
-from featurectl.memory import free_memory
+from featurectl.memory import free_memory, memory_of_rows
 from featurectl.spec.definition import FeatureView, Source
-
-_OTHER_COLUMNS: Final = 3  # event_time, available_at, tie_order
-_BYTES: Final = 10  # of a value, more or less
-_COPIES: Final = 4  # of a bucket's rows while they are asked
 
 
 class PolarsEngine:
     """Polars for rows, numpy for ranges, a thread per core for buckets."""
 
     def __init__(self, memory_bytes: int | None = None, threads: int | None = None) -> None:
-        self._threads = threads or os.cpu_count() or 1
-        self._memory_bytes = free_memory() // 2 if memory_bytes is None else memory_bytes
+        self._threads = threads or min(os.cpu_count() or 1, pl.thread_pool_size())
+        self._memory_bytes = memory_of_rows(free_memory() // 2) if memory_bytes is None else memory_bytes
 
     @property
     def memory_bytes(self) -> int:
@@ -52,16 +50,31 @@ class PolarsEngine:
 
     def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""
+        table = self._in_parts(table)
         return answer_buckets(table, spine, time, self._threads_for(table))
+
+    def _in_parts(self, table: Table) -> Table:
+        """Return the table in more buckets where one of its own outgrows half of the memory, so that each core has one.
+
+        The other half is for the spine and the answers.
+        """
+        size, most = asked_bytes(table.rows, table.view), self._memory_bytes // 2
+        if table.part is None or not table.view.keys or size // table.buckets <= most:
+            return table
+        buckets = buckets_that_fit(size, table.buckets, most // 2 // self._threads)
+        return replace(table, buckets=buckets, read=partial(_read_part, table.part, buckets))
 
     def _threads_for(self, table: Table) -> int:
         """Return how many buckets can be worked on at once: beside its rows each has numbers made of them."""
-        columns = len(table.view.keys) + len(table.view.inputs) + _OTHER_COLUMNS
-        bucket_bytes = table.rows // table.buckets * columns * _BYTES
-        return max(1, min(self._threads, self._memory_bytes // max(bucket_bytes * _COPIES, 1)))
+        bucket_bytes = asked_bytes(table.rows, table.view) // table.buckets
+        return max(1, min(self._threads, self._memory_bytes // 2 // max(bucket_bytes, 1)))
 
     def finish(
         self, values: pl.DataFrame, view: FeatureView, asof: pl.Series, defaults: Mapping[str, object]
     ) -> pl.DataFrame:
         """Return the stored features with defaults in place of nulls, and the view's derived features."""
         return finish_values(values, view, asof, defaults)
+
+
+def _read_part(read: Callable[[int, int], pl.DataFrame], parts: int, part: int) -> pl.DataFrame:
+    return read(part, parts)

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import CheckResult, Piece, Prepared
+from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT
@@ -25,7 +26,6 @@ from featurectl.spec.definition import FeatureView, NamedExpression, Source
 # The clocks stand beside the source's own columns under names that no source column can have.
 EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"
 _TOO_LATE: Final = "known before the watermark"
-_BATCH_ROWS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +37,10 @@ class Room:
 
 
 def _shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
-    """Return an empty shuffle: with a sixth of the memory, for rows are sorted and written beside those that wait."""
+    """Return an empty shuffle: with an eighth of the memory, for rows are sorted and written beside those that wait."""
     if room is None:
         return Shuffle(columns=tuple(columns), memory_bytes=None)
-    return Shuffle(columns=tuple(columns), memory_bytes=room.memory_bytes // 6, folder=room.spill.folder)
+    return Shuffle(columns=tuple(columns), memory_bytes=room.memory_bytes // 8, folder=room.spill.folder)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +56,7 @@ class _Tally:
     of_source: Checker
     of_view: Checker
     told: Callable[[int], None]
+    memory_bytes: int | None
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
@@ -135,6 +136,7 @@ def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         told=(lambda _: None) if room is None else room.spill.told,
+        memory_bytes=None if room is None else room.memory_bytes,
     )
 
 
@@ -149,7 +151,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         if inside:
             tally.look(number, scan, piece)
         for batch in scan.filter(*inside).collect_batches(
-            chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"
+            chunk_size=batch_rows(tally.memory_bytes, len(schema)), maintain_order=True, engine="streaming"
         ):
             tally.told(batch.height)
             if not inside:

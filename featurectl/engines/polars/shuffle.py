@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from featurectl.engines.merge import is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
+from featurectl.memory import give_back
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 
@@ -31,6 +33,9 @@ class _Run:
     def read(self, first: int, last: int) -> pl.DataFrame:
         start = self.ends[first - 1] if first else 0
         return pl.scan_parquet(self.path, glob=False).slice(start, self.ends[last] - start).collect()
+
+    def rows(self, first: int, last: int) -> int:
+        return self.ends[last] - (self.ends[first - 1] if first else 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,10 +90,7 @@ class Shuffle:
             self._spill()
         if not self._runs:
             return self._of_held(part, parts)
-        some = min(parts, PARTS)
-        width = PARTS // some
-        first = int(_BACKWARDS[part % some])
-        rows = pl.concat([run.read(first, first + width - 1) for run in self._runs])
+        rows = pl.concat([run.read(*_span(part, parts)) for run in self._runs])
         return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
 
     def _of_held(self, part: int, parts: int) -> pl.DataFrame:
@@ -103,6 +105,45 @@ class Shuffle:
         pairs = zip(self._held, self._parts, strict=True)
         return pl.concat([rows.filter(number == part) for rows, number in pairs], rechunk=True)
 
+    def settled(self) -> Shuffle:
+        """Return the shuffle when all was added: from now on parts can be read on several threads."""
+        if self._runs and self._held:
+            self._spill()
+        self._held = [pl.concat(self._held)] if len(self._held) > 1 else self._held
+        return self
+
+    def fits(self, part: int, parts: int, more: int = 0) -> bool:
+        """Return whether a part, with so many more rows, is no more than what may be held in memory."""
+        if self.memory_bytes is None or not self._runs:
+            return self.memory_bytes is None or more == 0
+        if self._held:
+            self._spill()
+        rows = more + sum(run.rows(*_span(part, parts)) for run in self._runs)
+        return rows * self.row_bytes <= self.memory_bytes
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows may be held in memory."""
+        return max(int((self.memory_bytes or self._bytes) / max(self.row_bytes, 1.0)), 1)
+
+    def new_folder(self) -> Path:
+        """Return a new folder for rows that do not fit."""
+        assert self.folder is not None, "rows that outgrow the memory need a folder"
+        return self.folder()
+
+    @property
+    def row_bytes(self) -> float:
+        """How large a row is."""
+        return self._bytes / max(self.height, 1)
+
+    def pieces(self, part: int, parts: int) -> Iterator[pl.DataFrame]:
+        """Give the rows of a part, each time no more than what may be held in memory."""
+        if not self._runs:
+            yield self.of(part, parts)
+        for run in self._runs:
+            rows = run.read(*_span(part, parts))
+            yield rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
+
     def _spill(self) -> None:
         """Write what is held into files, so many rows at a time that laying them apart stays near the processor."""
         held, self._held, self._held_bytes = self._held, [], 0
@@ -114,17 +155,25 @@ class Shuffle:
                 group = []
         if group:
             self._write_run(pl.concat(group))
+        del held, group
+        give_back()
 
     def _write_run(self, rows: pl.DataFrame) -> None:
-        assert self.folder is not None, "rows that outgrow the memory need a folder"
         part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
         backwards = _BACKWARDS[part]
         order = np.argsort(backwards, kind="stable")
         ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
-        self._home = self._home or self.folder()
+        self._home = self._home or self.new_folder()
         path = self._home / f"run-{len(self._runs)}.parquet"
         rows[order].write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False)
         self._runs.append(_Run(path=path, ends=tuple(int(end) for end in ends)))
+
+
+def _span(part: int, parts: int) -> tuple[int, int]:
+    """Return the first and the last of the 256 parts that make a part of another number of them."""
+    some = min(parts, PARTS)
+    first = int(_BACKWARDS[part % some])
+    return first, first + PARTS // some - 1
 
 
 def _cut(rows: pl.DataFrame, columns: Sequence[str], part: int, parts: int) -> pl.DataFrame:
@@ -159,3 +208,17 @@ class ShuffledRows:
         rows = self.shuffle.of(bucket, buckets)
         order = row_order(self.keys, rows.columns)
         return rows if is_ordered(rows, order) else sort_rows(rows, order)
+
+    def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the rows of a bucket in total order; one that outgrows its share of the memory is sorted in files."""
+        more = sum(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in among)
+        if self.shuffle.fits(bucket, buckets, more):
+            yield merged(self.of(bucket, buckets), among, self.keys)
+            return
+        names, order = self.schema.names(), row_order(self.keys, self.schema.names())
+        rows = self.shuffle.rows_at_once
+        paths = sorted_runs(self.shuffle.pieces(bucket, buckets), order, self.shuffle.new_folder())
+        for path in among:
+            whole = is_sorted_file(path, order, rows)
+            paths += [path] if whole else sorted_runs(read_blocks(path, names, rows), order, self.shuffle.new_folder())
+        yield from merge_sorted(paths, names, order, rows)

@@ -1,0 +1,69 @@
+"""`featurectl serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "serve", as_of=True)
+    def serve(
+        call: Call,
+        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+        workers: Annotated[int, typer.Option(help="How many processes share the port.")] = 1,
+        timeout: Annotated[float, typer.Option(help="Seconds in which every request is answered.")] = 1.0,
+        store_timeout: Annotated[float, typer.Option(help="Seconds of them that the online store has.")] = 0.25,
+        max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20,
+        max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000,
+        reload: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
+        ] = False,
+        access_log: Annotated[bool, typer.Option("--access-log", help="A line for every request.")] = False,
+    ) -> Outcome:
+        """Serve features and predictions over HTTP.
+
+        Champions and challengers are loaded and proven before the first answer; what is applied, trained or promoted
+        later is served without a restart. API keys come from FEATURECTL_API_KEYS, separated by commas; without it
+        nobody is asked for one. GET /openapi.json describes the routes.
+        """
+        for name, value in (("--workers", workers), ("--max-body", max_body), ("--max-rows", max_rows)):
+            if value < 1:
+                raise UsageError(f"{name} {value} is too few", hint="1 or more")
+        for option, seconds in (("--timeout", timeout), ("--store-timeout", store_timeout), ("--reload", reload)):
+            if seconds <= 0:
+                raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
+        try:
+            from featurectl.serve import run_server
+            from featurectl.serving.settings import ServeSettings
+        except ModuleNotFoundError as error:
+            hint = "pip install 'featurectl[serve]'"
+            raise UsageError(f"serve needs the package {error.name}", hint=hint) from error
+        settings = ServeSettings(
+            root=str(call.root()),
+            env=call.env,
+            as_of=call.as_of or "",
+            host=host,
+            port=port,
+            workers=workers,
+            timeout_s=timeout,
+            store_timeout_s=min(store_timeout, timeout),
+            max_body_bytes=max_body,
+            max_rows=max_rows,
+            reload_s=reload,
+            allow_pickle=allow_pickle,
+            access_log=access_log,
+        )
+        call.instant()  # one that is none is told before anything is opened
+        call.progress.start(f"serve http://{host}:{port}")
+        run_server(settings)
+        return Outcome(text="", result={"served": f"http://{host}:{port}"})

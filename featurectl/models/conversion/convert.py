@@ -1,0 +1,79 @@
+"""A fitted model -> ONNX that gives the same scores, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from featurectl.models.conversion.graph import CannotConvertError
+from featurectl.models.conversion.probes import probe_rows
+from featurectl.models.runtimes.base import CATBOOST, FUNCTION, LIGHTGBM, XGBOOST, Matrix, Runtime, install_hint
+from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.runtimes.onnx import Onnx
+from featurectl.models.scores import worst_difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """The bytes of an ONNX model, or why there are none."""
+
+    content: bytes = b""
+    missing: str = ""
+
+
+def convert_model(kind: str, content: bytes, native: Runtime, seen: Matrix, categories: list[int]) -> Converted:
+    """Return a model as ONNX, proven equal to the native one.
+
+    They are compared on rows that it was trained on, `seen`, and on rows at the thresholds of its trees. `categories`
+    are the places of the columns that hold codes of categories.
+    """
+    absent = [library for library in ("onnx", "onnxruntime") if find_spec(library) is None]
+    if absent:
+        return Converted(missing=f"{absent[0]} is not installed: {install_hint(absent[0])}")
+    try:
+        made = _convert(kind, content, native, seen.shape[1])
+        differs = _difference(made, native, seen, categories)
+    except CannotConvertError as error:
+        return Converted(missing=str(error))
+    return Converted(missing=differs) if differs else Converted(content=made)
+
+
+def _convert(kind: str, content: bytes, native: Runtime, width: int) -> bytes:
+    if kind == LIGHTGBM:
+        from featurectl.models.conversion.lightgbm import forest_of as lightgbm_forest
+
+        return lightgbm_forest(content, width).to_onnx()
+    if kind == XGBOOST:
+        from featurectl.models.conversion.xgboost import forest_of as xgboost_forest
+
+        return xgboost_forest(content, width).to_onnx()
+    if kind == CATBOOST:
+        from featurectl.models.conversion.catboost import forest_of as catboost_forest
+
+        return catboost_forest(content, width).to_onnx()
+    if kind == FUNCTION:
+        raise CannotConvertError("a Python function has no conversion")
+    assert isinstance(native, Fitted)
+    library = type(native.estimator).__module__.split(".")[0]
+    if library != "sklearn":
+        raise CannotConvertError(f"estimators of {library} have no conversion")
+    from featurectl.models.conversion.sklearn import convert_sklearn
+
+    return convert_sklearn(native.estimator, width)
+
+
+def _difference(made: bytes, native: Runtime, seen: Matrix, categories: list[int]) -> str:
+    try:
+        converted = Onnx(made)
+        for rows in (seen, *probe_rows(made, seen, categories)):
+            try:
+                expected = native.predict(rows)
+            except ValueError:
+                continue  # it refuses such rows, as those with a NaN; what it was trained on it does not refuse
+            worst = worst_difference(converted.predict(rows), expected)
+            if worst is not None:
+                place, got, want = worst
+                return f"as ONNX it gives {got!r} for a row for which it gives {want!r} (row {place} of the check)"
+    except Exception as error:  # noqa: BLE001  # ONNX Runtime raises its own kinds, which it does not export
+        return f"ONNX Runtime can't run it: {str(error).splitlines()[0]}"
+    return ""

@@ -1,0 +1,1 @@
+"""Loaded models, a file per format."""

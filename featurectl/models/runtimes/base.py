@@ -1,0 +1,80 @@
+"""What a loaded model is, and the formats that models are kept in."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from featurectl.errors import DataError, UsageError
+
+Matrix = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
+
+LIGHTGBM: Final = "txt"
+XGBOOST: Final = "ubj"
+CATBOOST: Final = "cbm"
+ONNX: Final = "onnx"
+SKOPS: Final = "skops"
+PICKLE: Final = "pkl"
+FUNCTION: Final = "py"  # the file holds the function's name, package.module:function
+RUNS_CODE: Final = {PICKLE: "a pickle", FUNCTION: "a Python function"}
+
+_EXTRAS: Final = {
+    "lightgbm": "models",
+    "sklearn": "models",
+    "skops": "models",
+    "xgboost": "xgboost",
+    "catboost": "catboost",
+    "onnxruntime": "onnx",
+    "onnx": "onnx",
+    "skl2onnx": "onnx",
+}
+
+
+class Runtime(Protocol):
+    """A loaded model."""
+
+    def predict(self, matrix: Matrix) -> Scores:
+        """Return a score per row: the probability of the positive class, or the predicted value."""
+
+
+def check_code_allowed(kind: str, *, in_model: bool, by_flag: bool) -> None:
+    """See that a model that runs code was allowed to, in its definition and by the command.
+
+    Raises:
+        DataError: FC514, its definition does not say so.
+        UsageError: the command was not given --allow-pickle.
+    """
+    if kind not in RUNS_CODE:
+        return
+    what = f"this model is {RUNS_CODE[kind]}, which runs code when it is loaded"
+    if not in_model:
+        raise DataError(what, code="FC514", hint="set `allow_pickle: true` in the model and train it again")
+    if not by_flag:
+        raise UsageError(what, hint="allow it: --allow-pickle")
+
+
+def install_hint(library: str) -> str:
+    """Return how to install what a module belongs to, "" for one that featurectl does not know."""
+    extra = _EXTRAS.get(library.split(".", maxsplit=1)[0])
+    return f"pip install 'featurectl[{extra}]'" if extra else ""
+
+
+def not_installed(library: str) -> DataError:
+    """Return the error that a library is not there."""
+    return DataError(f"{library} is not installed", code="FC513", hint=install_hint(library))
+
+
+def one_score(table: npt.NDArray[Any]) -> Scores:
+    """Return a score per row of what a classifier or a regression gives.
+
+    Two columns are the probabilities of two classes, the second is the positive one; of more classes the likeliest
+    counts, by its number.
+    """
+    if table.ndim == 2 and table.shape[1] == 2:
+        table = table[:, 1]
+    elif table.ndim == 2 and table.shape[1] > 2:
+        table = table.argmax(axis=1)
+    return np.ascontiguousarray(table.reshape(len(table)), dtype=np.float64)

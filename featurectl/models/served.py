@@ -1,0 +1,87 @@
+"""A registered model version, loaded: checked against its digests, in the form that is fastest for what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurectl.errors import DataError
+from featurectl.models.artifact import read_artifact
+from featurectl.models.golden import load_golden
+from featurectl.models.rows import RowEncoder
+from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores, check_code_allowed
+from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.scores import worst_difference
+from featurectl.registry.state import ModelVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedRuntime:
+    """A model version ready for requests. `format` is that of the file that answers."""
+
+    version: ModelVersion
+    format: str
+    runtime: Runtime
+    encoder: RowEncoder
+
+    def predict(self, matrix: Matrix) -> Scores:
+        """Return a score per row of an encoded matrix."""
+        return self.runtime.predict(matrix)
+
+
+def load_served(version: ModelVersion, location: str, *, allow_pickle: bool) -> ServedRuntime:
+    """Return a model version for requests: its ONNX file where it has one, else the native file on one thread.
+
+    `location` is the offline location; `allow_pickle` is what the command was given. ONNX is data and needs no leave,
+    whatever the native file is.
+
+    Raises:
+        UsageError: the file runs code and the command was not given --allow-pickle.
+        DataError: FC512 a file is gone or is not the one that was registered; FC514 it runs code and the model does
+            not say that it may; FC513 its library is not installed.
+    """
+    if version.onnx:
+        content = read_artifact(location, version.onnx, version.onnx_sha256)
+        kind, runtime = ONNX, load_runtime(ONNX, content, allow_pickle=False)
+    else:
+        kind, runtime = version.artifact_format, load_native(version, location, allow_pickle=allow_pickle, threads=1)
+    return ServedRuntime(version=version, format=kind, runtime=runtime, encoder=RowEncoder(version.inputs))
+
+
+def load_native(version: ModelVersion, location: str, *, allow_pickle: bool, threads: int = 0) -> Runtime:
+    """Return a model version by the library that trained it, on as many threads as that likes unless it is told.
+
+    Raises:
+        As `load_served`.
+    """
+    in_model = version.definition.get("allow_pickle") is True
+    check_code_allowed(version.artifact_format, in_model=in_model, by_flag=allow_pickle)
+    content = read_artifact(location, version.artifact, version.artifact_sha256)
+    kind = version.artifact_format
+    return load_runtime(kind, content, allow_pickle=allow_pickle, in_model=in_model, threads=threads)
+
+
+def check_golden(served: ServedRuntime, location: str) -> int:
+    """See that a model gives the scores of its golden rows again, and return how many there are.
+
+    A version that was registered before there were golden rows has none.
+
+    Raises:
+        DataError: FC524, a score is not reproduced within 1e-6; FC512, the rows are gone or are others.
+    """
+    version = served.version
+    if not version.golden:
+        return 0
+    golden = load_golden(read_artifact(location, version.golden, version.golden_sha256))
+    count = len(golden.scores)
+    scores = served.predict(served.encoder.encode(golden.columns, count))
+    worst = worst_difference(scores, golden.scores)
+    if worst is not None:
+        place, got, want = worst
+        raise DataError(
+            f"model {version.model} version {version.version} by {served.format} gives {got!r} for golden row "
+            f"{place + 1} of {count}, which had {want!r} when it was trained",
+            code="FC524",
+            hint="use the library versions that trained it: "
+            + (", ".join(f"{name} {number}" for name, number in version.libraries.items()) or "unknown"),
+        )
+    return count

@@ -1,0 +1,124 @@
+"""Run a server: the repository's stores opened, its routes served by one process or several."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from featurectl.errors import UsageError
+from featurectl.open import Workspace, open_workspace
+from featurectl.serving.app import make_app
+from featurectl.serving.guard import Guard
+from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
+from featurectl.serving.prediction_log import ParquetLog
+from featurectl.serving.protocol import PatientProtocol
+from featurectl.serving.served import Served, build_served
+from featurectl.serving.server import Server
+from featurectl.serving.settings import (
+    KEYS_VARIABLE,
+    SETTINGS_VARIABLE,
+    ServeSettings,
+    api_keys,
+    dump_settings,
+    load_settings,
+)
+from featurectl.units import parse_instant
+
+_APP: Final = "featurectl.serve:create_app"
+_DRAIN_S: Final = 10
+
+
+class WorkspaceSource:
+    """A project as the registry of a workspace has it."""
+
+    def __init__(self, workspace: Workspace, *, allow_pickle: bool) -> None:
+        self._workspace = workspace
+        self._allow_pickle = allow_pickle
+
+    def serial(self) -> int:
+        """Return the number of the registry's last change."""
+        return self._workspace.state().serial
+
+    def load(self, before: Served | None) -> Served:
+        """Return the project as it is registered now, its models loaded and proven."""
+        location = self._workspace.offline_location()
+        return build_served(self._workspace.catalog(), location, before, allow_pickle=self._allow_pickle)
+
+
+def create_app() -> Guard:
+    """Return the application of a process that `run_server` has started."""
+    return open_app(load_settings(os.environ[SETTINGS_VARIABLE]))
+
+
+def open_app(settings: ServeSettings) -> Guard:
+    """Return the application of a repository; its stores are opened when they are first read.
+
+    Raises:
+        UsageError: there is no such repository or environment.
+        StoreError: the registry can't be read.
+    """
+    as_of = parse_instant(settings.as_of) if settings.as_of else None
+    workspace = open_workspace(settings.folder, settings.env, as_of, "unread")
+    now = as_of or workspace.environment.now
+    source = WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
+    store = workspace.async_reader(settings.store_timeout_s)
+    server = Server(settings, source, store, now, _log_of(workspace))
+    return make_app(server, api_keys(os.environ.get(KEYS_VARIABLE, "")))
+
+
+def _log_of(workspace: Workspace) -> Callable[[Metrics], ParquetLog] | None:
+    """Return what opens the prediction log of the environment; None where it has none."""
+    sample, environment = workspace.environment.prediction_sample, workspace.environment
+    if sample is None or sample <= 0:
+        return None
+    folder = f"{workspace.offline_location()}/{workspace.project}/predictions/{environment.name}"
+    return lambda metrics: ParquetLog(folder, sample, metrics)
+
+
+def run_server(settings: ServeSettings) -> None:
+    """Serve until the process is told to stop; what is under way is answered first.
+
+    Raises:
+        UsageError: the address can't be listened on, or the repository is none.
+        StoreError: the registry can't be read.
+    """
+    os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
+    several = settings.workers > 1
+    app: Guard | str = _APP if several else open_app(settings)
+    config = uvicorn.Config(
+        app,
+        factory=several,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=settings.access_log,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the server hands it back when all is answered: that is its end
+    try:
+        if several:
+            _run_several(config)
+        else:
+            uvicorn.Server(config).run()
+    except SystemExit as error:
+        raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
+
+
+def _run_several(config: uvicorn.Config) -> None:
+    folder = share_metrics()
+    try:
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
+    finally:
+        forget_metrics(folder)

@@ -1,0 +1,136 @@
+"""Around every request: keys, a deadline, a count of what came of it; failures become problems."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from featurectl.serving.problems import Refused, problem
+
+if TYPE_CHECKING:
+    from featurectl.serving.app import Server
+
+OPEN: Final = ("/health", "/ready")  # for whoever watches the process: they show no data
+_PREDICT: Final = "/v1/predict/"
+
+
+class Guard:
+    """Wraps the routes of a server; `keys` empty: nobody is asked for one."""
+
+    def __init__(self, app: ASGIApp, server: Server, keys: Sequence[bytes], routes: Sequence[str]) -> None:
+        self._app = app
+        self._server = server
+        self._keys = tuple(keys)
+        self._routes = frozenset(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, whatever happens."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        metrics, begin, answer = self._server.metrics, time.perf_counter(), _Answer(send)
+        metrics.in_flight.inc()
+        try:
+            await self._answer(scope, receive, answer)
+        finally:
+            metrics.in_flight.dec()
+            route = self._route(scope["path"])
+            metrics.seconds.labels(route).observe(time.perf_counter() - begin)
+            metrics.requests.labels(route, _method(scope["method"]), str(answer.status)).inc()
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        arrival = _Arrival(receive, self._server.settings.max_body_bytes)
+        refused = await self._try(scope, arrival, answer)
+        if refused is not None and answer.status == 0:
+            await problem(refused)(scope, receive, answer)
+
+    async def _try(self, scope: Scope, arrival: _Arrival, answer: _Answer) -> Refused | None:
+        """Let the routes answer, and return why they did not, if they did not."""
+        limit_s = self._server.settings.timeout_s
+        try:
+            self._check_key(scope)
+            arrival.check_length(scope)
+            async with asyncio.timeout(limit_s):
+                await self._app(scope, arrival, answer)
+        except Refused as error:
+            return error
+        except HTTPException as error:  # no such route, wrong method, too large a body
+            return Refused(error.status_code, str(error.detail))
+        except ClientDisconnect:
+            return None
+        except TimeoutError:
+            if arrival.whole:
+                return Refused(503, f"no answer within {limit_s:g} s")
+            return Refused(408, f"the request did not arrive within {limit_s:g} s")
+        except Exception:  # noqa: BLE001 (the last place where our own fault can be told)
+            traceback.print_exc(file=sys.stderr)
+            return Refused(500, "a fault of the server; its log has the details")
+        return None
+
+    def _check_key(self, scope: Scope) -> None:
+        if not self._keys or scope["path"] in OPEN:
+            return
+        given = dict(scope["headers"])
+        kind, _, token = given.get(b"authorization", b"").partition(b" ")
+        key = token.strip() if kind.lower() == b"bearer" else given.get(b"x-api-key", b"")
+        # Every key is compared, each in the same time whatever it shares with the one given.
+        if not max([hmac.compare_digest(key, known) for known in self._keys]):
+            raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")
+
+    def _route(self, path: str) -> str:
+        if path in self._routes:
+            return path
+        return f"{_PREDICT}{{model}}" if path.startswith(_PREDICT) else "other"
+
+
+class _Arrival:
+    """Receives a request of at most so many bytes, and remembers whether all of its body came."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive = receive
+        self._most = most
+        self._size = 0
+        self.whole = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > self._most:
+            raise self._too_large()
+        self.whole = self.whole or not message.get("more_body", False)
+        return message
+
+    def check_length(self, scope: Scope) -> None:
+        """Refuse a body by the length that its head tells, before any of it is read."""
+        told = dict(scope["headers"]).get(b"content-length", b"")
+        if told.isdigit() and int(told) > self._most:
+            raise self._too_large()
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"the body is larger than {self._most:,} bytes")
+
+
+class _Answer:
+    """Sends an answer, and remembers its status; 0 as long as none has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _method(method: str) -> str:
+    return method if method in {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"} else "other"

@@ -1,0 +1,104 @@
+"""What a server counts, in the names and units of Prometheus; nothing holds a key of an entity."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+MULTIPROC_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library looks for it when a metric is made
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+
+disable_created_metrics()  # a second series for each, which few read
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The metrics of one process; with several, each writes files that any of them adds up."""
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self._own = own
+        self.requests = Counter(
+            "featurectl_http_requests", "Requests answered.", ["route", "method", "status"], registry=own
+        )
+        self.seconds = Histogram(
+            "featurectl_http_request_duration_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self.in_flight = Gauge(
+            "featurectl_http_requests_in_flight", "Requests under way.", registry=own, multiprocess_mode="livesum"
+        )
+        self.store_seconds = Histogram(
+            "featurectl_online_store_read_duration_seconds",
+            "Reads of the online store, waiting included.",
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self.store_errors = Counter("featurectl_online_store_errors", "Reads that failed.", registry=own)
+        self.values = Counter(
+            "featurectl_feature_values", "Feature values read, by why each is what it is.", ["status"], registry=own
+        )
+        self.predictions = Counter("featurectl_predictions", "Rows scored.", ["model", "version"], registry=own)
+        self.rejected = Counter(
+            "featurectl_rejected_rows", "Rows refused by `missing:` of a model.", ["model", "reason"], registry=own
+        )
+        self.reloads = Counter("featurectl_reloads", "Looks at a changed registry.", ["result"], registry=own)
+        self.models = Gauge(
+            "featurectl_model_loaded",
+            "1 for a model version that is served.",
+            ["model", "version", "alias"],
+            registry=own,
+            multiprocess_mode="max",
+        )
+        self.view_age = Gauge(
+            "featurectl_view_age_seconds",
+            "From the newest row that a view's values stand on to now.",
+            ["view", "version"],
+            registry=own,
+            multiprocess_mode="max",
+        )
+        self.log_rows = Counter(
+            "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
+        )
+
+    def text(self) -> bytes:
+        """Return all metrics, of all processes of the server."""
+        if MULTIPROC_VARIABLE not in os.environ:
+            return generate_latest(self._own)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return generate_latest(together)
+
+
+def share_metrics() -> str:
+    """Return a new folder through which processes that are started from now on share their metrics."""
+    folder = tempfile.mkdtemp(prefix="featurectl-metrics-")
+    os.environ[MULTIPROC_VARIABLE] = folder
+    return folder
+
+
+def forget_process(process: int) -> None:
+    """Take a process that has ended out of what is in flight."""
+    if MULTIPROC_VARIABLE in os.environ:
+        mark_process_dead(process)
+
+
+def forget_metrics(folder: str) -> None:
+    """Remove the folder of shared metrics."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,57 @@
+"""What a model says about rows whose features are missing or stale: use them, warn, or refuse the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from featurectl.online.features import FeatureColumns
+from featurectl.serving.problems import Refused
+from featurectl.serving.served import ServedModel
+from featurectl.units import plural
+
+if TYPE_CHECKING:
+    from featurectl.serving.app import Server
+
+
+_WORDS: Final = {
+    "no_row": ("row of which the online store has nothing", "rows of which the online store has nothing"),
+    "stale": ("feature that is older than max_age", "features that are older than max_age"),
+}
+
+
+def judge(server: Server, model: ServedModel, found: FeatureColumns) -> list[str]:
+    """Return what is to be warned of.
+
+    A row has `no_row` when the store has nothing of one of its entities; a feature is `stale` when what its view
+    stands on is older than the model's `max_age`.
+
+    Raises:
+        Refused: 422, the model refuses a row; the answer lists which, and why.
+    """
+    policy, warnings = model.reader.missing, []
+    if policy.no_row != "use":
+        absent: dict[int, str] = {}
+        for name, column in found.columns.items():
+            if "NOT_FOUND" in column.statuses:
+                for row, status in enumerate(column.statuses):
+                    if status == "NOT_FOUND":
+                        absent.setdefault(row, name)
+        if absent:
+            told = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
+            warnings += _tell(server, model, policy.no_row, "no_row", told)
+    if policy.stale != "use" and policy.max_age_us is not None:
+        old = server.views_older_than(model.reader.features, found.now, policy.max_age_us)
+        if old:
+            features = sorted(name for name, column in found.columns.items() if column.source.field in old)
+            told = [{"reason": "stale", "feature": name} for name in features]
+            warnings += _tell(server, model, policy.stale, "stale", told)
+    return warnings
+
+
+def _tell(server: Server, model: ServedModel, policy: str, reason: str, told: Sequence[dict[str, object]]) -> list[str]:
+    text = f"{model.label}: {len(told):,} {plural(len(told), *_WORDS[reason])}, first {told[0]['feature']}"
+    if policy == "warn":
+        return [text]
+    server.metrics.rejected.labels(model.version.model, reason).inc(len(told))
+    raise Refused(422, text, rejected=list(told))

@@ -1,0 +1,194 @@
+"""The prediction log: what was asked, read and answered, as Parquet files, written beside the requests.
+
+    <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
+
+A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
+failed), `error` (null when it did not), `latency_ms` of its request, `server`; the keys and request columns as they
+were given; `feature.NAME` for each input of the model and `status.NAME` for each that was read; `computed_at.VIEW@V`,
+the instant for which the values of a view are true. Columns of one model version have one type in every file.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from featurectl.online.columns import instant_of
+from featurectl.serving.metrics import Metrics
+from featurectl.serving.served import ServedModel
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from featurectl.serving.predict import Scored
+
+_ROWS_WAITING: Final = 100_000
+_ROWS_A_FILE: Final = 50_000
+_HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRows:
+    """Rows of one request: a column each, and what is the same for all."""
+
+    model: ServedModel
+    columns: Mapping[str, Sequence[object]]
+    count: int
+
+
+class ParquetLog:
+    """Keeps a share of the predictions; rows that find the queue full are left out and counted.
+
+    A file is written when so many rows have come or `every_s` seconds have gone, whole or not at all.
+    """
+
+    def __init__(self, folder: str, sample: float, metrics: Metrics, every_s: float = 10.0) -> None:
+        self._folder = folder
+        self._sample = sample
+        self._metrics = metrics
+        self._every_s = every_s
+        self._random = random.Random(secrets.randbits(64))  # noqa: S311 (a sample, no secret)
+        self._queue: queue.SimpleQueue[LoggedRows | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._server = f"{socket.gethostname()}:{os.getpid()}"
+        self._number = 0
+        self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
+        self._thread.start()
+
+    def offer(self, scored: Scored, latency_ms: float) -> None:
+        """Take the rows of a request that was answered, or leave them out; never waits."""
+        count = len(scored.scores)
+        if self._is_taken(count):
+            self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored, latency_ms), count=count))
+
+    def offer_failure(
+        self, model: ServedModel, given: Mapping[str, Sequence[object]], asked: tuple[int, datetime, str]
+    ) -> None:
+        """Take the rows of a request that failed: how many there are, the instant asked for, and why it failed."""
+        count, at, error = asked
+        if self._is_taken(count):
+            columns: dict[str, Sequence[object]] = {**self._common(count, at), "error": [error] * count}
+            columns |= {name: given[name] for name in model.reader.columns if name in given}
+            self._queue.put(LoggedRows(model=model, columns=columns, count=count))
+
+    def close(self) -> None:
+        """Write what is there."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _is_taken(self, count: int) -> bool:
+        if self._random.random() >= self._sample:
+            return False
+        with self._lock:
+            if self._waiting + count > _ROWS_WAITING:
+                self._metrics.log_rows.labels("dropped").inc(count)
+                return False
+            self._waiting += count
+        return True
+
+    def _common(self, count: int, at: datetime) -> dict[str, Sequence[object]]:
+        return {"logged_at": [datetime.now(UTC)] * count, "time": [at] * count, "server": [self._server] * count}
+
+    def _told(self, scored: Scored, latency_ms: float) -> dict[str, Sequence[object]]:
+        count = len(scored.scores)
+        columns = self._common(count, scored.found.now)
+        columns |= {"score": scored.scores, "latency_ms": [latency_ms] * count}
+        columns |= {name: scored.given[name] for name in scored.model.reader.columns}
+        columns |= {f"feature.{name}": values for name, values in scored.inputs.items()}
+        for name, column in scored.found.columns.items():
+            columns[f"status.{name}"] = column.statuses
+            field = f"computed_at.{column.source.field}"
+            if field not in columns:
+                columns[field] = [instant_of(us) for us in column.computed_us]
+        return columns
+
+    def _run(self) -> None:
+        """Gather rows and write them, until the end is told."""
+        going = True
+        while going:
+            batch, rows, end = [], 0, time.monotonic() + self._every_s
+            while rows < _ROWS_A_FILE:
+                try:
+                    item = self._queue.get(timeout=max(end - time.monotonic(), 0))
+                except queue.Empty:
+                    break
+                if item is None:
+                    going = False
+                    break
+                batch.append(item)
+                rows += item.count
+            self._write_all(batch)
+            with self._lock:
+                self._waiting -= rows
+
+    def _write_all(self, batch: Sequence[LoggedRows]) -> None:
+        by_model: dict[tuple[str, int], list[LoggedRows]] = {}
+        for rows in batch:
+            bound = rows.model.version
+            by_model.setdefault((bound.model, bound.version), []).append(rows)
+        for (model, version), some in by_model.items():
+            count = sum(rows.count for rows in some)
+            try:
+                self._write(f"{model}/v{version}", some)
+            except Exception as error:  # noqa: BLE001 (whatever a disk or an object store says, requests go on)
+                self._metrics.log_rows.labels("failed").inc(count)
+                sys.stderr.write(f"{count:,} predictions of {model}@{version} could not be logged: {error}\n")
+            else:
+                self._metrics.log_rows.labels("written").inc(count)
+
+    def _write(self, below: str, some: Sequence[LoggedRows]) -> None:
+        import polars as pl
+
+        schema = log_schema(some[0].model)
+        frames = []
+        for rows in some:
+            nulls = [None] * rows.count
+            frames.append(pl.DataFrame({n: rows.columns.get(n, nulls) for n in schema}, schema=schema, strict=False))
+        now = datetime.now(UTC)
+        self._number += 1
+        name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{self._number}.parquet"
+        place = f"{self._folder.rstrip('/')}/{below}/{now:%Y-%m-%d}"
+        _write_whole(pl.concat(frames), place, name)
+
+
+def log_schema(model: ServedModel) -> pl.Schema:
+    """Return the columns of a model version's log."""
+    import polars as pl
+
+    from featurectl.engines.polars.types import polars_dtype
+
+    instant, reader = pl.Datetime("us", "UTC"), model.reader
+    schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
+    schema |= {"score": pl.Float64(), "error": pl.String(), "latency_ms": pl.Float64()}
+    schema |= {name: polars_dtype(dtype) for name, dtype in {**reader.features.key_types, **reader.request}.items()}
+    schema |= {f"feature.{item.name}": polars_dtype(item.dtype) for item in model.version.inputs}
+    schema |= {f"status.{name}": pl.String() for name in reader.features.names}
+    schema |= {f"computed_at.{view.field}": instant for view in reader.features.views}
+    return pl.Schema(schema)
+
+
+def _write_whole(frame: pl.DataFrame, place: str, name: str) -> None:
+    """Write a file that is there whole or not at all."""
+    if "://" in place:  # an object store shows an object when it is whole
+        frame.write_parquet(f"{place}/{name}", compression="zstd")
+        return
+    folder = Path(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{name}.part"
+    try:
+        frame.write_parquet(part, compression="zstd")
+        part.replace(folder / name)
+    finally:
+        part.unlink(missing_ok=True)

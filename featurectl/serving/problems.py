@@ -1,0 +1,60 @@
+"""Failures as `application/problem+json` (Source: RFC 9457): the status, what was found, what is allowed."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from featurectl.errors import DataError, FeaturectlError, StoreError, UsageError
+from featurectl.serving.bodies import ENCODER
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
+    """A request that gets a problem for an answer."""
+
+    def __init__(self, status: int, detail: str, *, code: str = "", hint: str = "", **more: object) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code
+        self.hint = hint
+        self.more = more
+
+
+def problem(refused: Refused) -> Response:
+    """Return the answer of a refused request."""
+    status = refused.status
+    document: dict[str, object] = {"type": "about:blank", "title": TITLES[status], "status": status}
+    document["detail"] = refused.detail
+    document |= {"code": refused.code} if refused.code else {}
+    document |= {"hint": refused.hint} if refused.hint else {}
+    document |= refused.more
+    headers = {"retry-after": "1"} if status == 503 else {}
+    headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
+    content = ENCODER.encode(document)
+    return Response(content, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def refusal(error: FeaturectlError) -> Refused:
+    """Return how an error of the reader or of a store is told: bad input 400, an unknown name 404, a store 503."""
+    code = error.code
+    match error:
+        case DataError():
+            return Refused(400, error.message, code=code, hint=error.hint)
+        case UsageError():
+            return Refused(400 if code else 404, error.message, code=code, hint=error.hint)
+        case StoreError():
+            return Refused(503, error.message, code=code)
+        case _:
+            return Refused(503, error.message, code=code, hint=error.hint)

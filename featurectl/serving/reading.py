@@ -1,0 +1,51 @@
+"""Features for requests: read within the time that the store has, counted, and told apart from bad input."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+from featurectl.errors import FeaturectlError, StoreError
+from featurectl.online.base import AsyncRowReader
+from featurectl.online.drive import read_columns_async
+from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.pushes import Pushes
+from featurectl.serving.metrics import Metrics
+from featurectl.serving.problems import refusal
+
+
+class Features:
+    """Reads features for all requests of a process; `now` None is the clock."""
+
+    def __init__(self, store: AsyncRowReader, metrics: Metrics, now: datetime | None) -> None:
+        self.store = store
+        self.pushes = Pushes()
+        self._metrics = metrics
+        self._now = now
+
+    def now(self, asked: datetime | None = None) -> datetime:
+        """Return the instant of a request: the one asked for, else the server's, else the clock's."""
+        return asked or self._now or datetime.now(UTC)
+
+    async def read(self, reader: FeatureReader, rows: KeyRows) -> FeatureColumns:
+        """Return the features of some rows.
+
+        Raises:
+            Refused: 400 the keys do not fit, 503 the store fails.
+        """
+        begin = time.perf_counter()
+        try:
+            found = await read_columns_async(self.store, reader, self.pushes, rows)
+        except FeaturectlError as error:
+            if isinstance(error, StoreError):
+                self._metrics.store_errors.inc()
+            raise refusal(error) from error
+        finally:
+            self._metrics.store_seconds.observe(time.perf_counter() - begin)
+        statuses: Counter[str] = Counter()
+        for column in found.columns.values():
+            statuses.update(column.statuses)
+        for status, count in statuses.items():
+            self._metrics.values.labels(status).inc(count)
+        return found

@@ -1,0 +1,63 @@
+"""How a server runs: what it serves, where it listens, what a request may cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"
+SETTINGS_VARIABLE: Final = "FEATURECTL_SERVE_SETTINGS"  # for the processes of `--workers`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """The options of `featurectl serve`; `as_of` is an instant as text, "" for the clock.
+
+    A request is answered within `timeout_s`, and the online store within `store_timeout_s` of it. A connection that
+    has not sent its whole request `timeout_s` after it began is closed. `reload_s` is how often the registry is looked
+    at. `environ` has the API keys: none means that nobody is asked for one.
+    """
+
+    root: str
+    env: str | None = None
+    as_of: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    timeout_s: float = 1.0
+    store_timeout_s: float = 0.25
+    max_body_bytes: int = 1 << 20
+    max_rows: int = 1_000
+    reload_s: float = 2.0
+    allow_pickle: bool = False
+    access_log: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The repository's root."""
+        return Path(self.root)
+
+
+def dump_settings(settings: ServeSettings) -> str:
+    """Return settings as text.
+
+    >>> load_settings(dump_settings(ServeSettings(root="/repo", port=8001))).port
+    8001
+    """
+    return json.dumps(asdict(settings))
+
+
+def load_settings(text: str) -> ServeSettings:
+    """Return settings from their text."""
+    return ServeSettings(**json.loads(text))
+
+
+def api_keys(text: str) -> tuple[bytes, ...]:
+    """Return the keys of a list with commas.
+
+    >>> api_keys("a, b,,")
+    (b'a', b'b')
+    """
+    return tuple(key.strip().encode() for key in text.split(",") if key.strip())

@@ -1,0 +1,188 @@
+"""A model as ONNX gives the scores of the native one, at thresholds and with NaN, or is refused with a reason."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.models.conversion.convert import _difference, convert_model
+from featurectl.models.conversion.graph import Forest, Leaf, Split
+from featurectl.models.runtimes.onnx import Onnx
+from featurectl.models.scores import worst_difference
+from tests.models.estimators import CATEGORY, LIGHTGBM, NAN_REFUSED, NAN_TAKEN, XGBOOST, fitted, label_of, matrix_of
+
+CODES = 2  # the column of whole numbers, for sets
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
+
+
+def check_equal(name, params, seed, *, train_holes, ask_holes):
+    rng = np.random.default_rng(seed)
+    matrix = matrix_of(rng, holes=train_holes)
+    kind, content, native = fitted(name, params, matrix, label_of(rng, matrix, name))
+    made = convert_model(kind, content, native, matrix, [CATEGORY])
+    assert made.missing == ""
+    asked = np.vstack([matrix, matrix_of(np.random.default_rng(seed), 1000, holes=ask_holes)])
+    assert worst_difference(Onnx(made.content).predict(asked), native.predict(asked)) is None
+    one_by_one = [Onnx(made.content).predict(asked[i : i + 1])[0] for i in range(5)]
+    np.testing.assert_allclose(one_by_one, native.predict(asked)[:5], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "params"), NAN_TAKEN)
+@pytest.mark.parametrize("train_holes", [True, False])
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_converted_model_scores_as_the_library_does(name, params, train_holes, seed):
+    """Trained without a NaN, boosters score one all the same; scikit-learn's trees refuse it."""
+    ask_holes = train_holes or not name.startswith("sklearn.") or "Hist" in name
+    check_equal(name, params, seed, train_holes=train_holes, ask_holes=ask_holes)
+
+
+@pytest.mark.parametrize(("name", "params"), NAN_REFUSED)
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_converted_estimator_scores_as_scikit_learn_does(name, params, seed):
+    check_equal(name, params, seed, train_holes=False, ask_holes=False)
+
+
+def convert(name, params, matrix, label, **more):
+    kind, content, native = fitted(name, params, matrix, label, **more)
+    return convert_model(kind, content, native, matrix, [CATEGORY])
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "reason"),
+    [
+        ("lightgbm.LGBMRegressor", {**LIGHTGBM, "zero_as_missing": True}, "LightGBM's zero_as_missing has no conversion"),
+        ("lightgbm.LGBMRegressor", {**LIGHTGBM, "linear_tree": True}, "LightGBM's linear trees have no conversion"),
+        ("xgboost.XGBRegressor", {**XGBOOST, "booster": "gblinear"}, "XGBoost's booster gblinear has no conversion"),
+        ("xgboost.XGBClassifier", {**XGBOOST, "objective": "binary:hinge"}, "XGBoost's objective binary:hinge has no conversion"),
+        ("catboost.CatBoostRegressor", {"iterations": 5, "grow_policy": "Lossguide"}, "CatBoost's trees that are not symmetric have no conversion"),
+        ("sklearn.ensemble.BaggingClassifier", {"n_estimators": 2}, "trees behind other steps"),
+        ("sklearn.svm.LinearSVC", {}, "a classifier without probabilities has no conversion"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_converted_says_why(name, params, reason):
+    rng = np.random.default_rng(3)
+    matrix = matrix_of(rng, holes=False)
+    categories = () if "linear" in str(params) else (CATEGORY,)
+    made = convert(name, params, matrix, label_of(rng, matrix, name), categories=categories)
+    assert made.content == b""
+    assert made.missing.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lightgbm.LGBMClassifier",
+        "xgboost.XGBClassifier",
+        "catboost.CatBoostClassifier",
+        "sklearn.tree.DecisionTreeClassifier",
+    ],
+)
+def test_more_than_two_classes_are_scored_by_the_library_as_the_number_of_the_class(name):
+    matrix = matrix_of(np.random.default_rng(3), holes=False)
+    label = np.nan_to_num(matrix[:, CATEGORY]).astype(int) % 3
+    kind, content, native = fitted(name, {"iterations": 30} if "Cat" in name else {}, matrix, label)
+    assert set(native.predict(matrix).tolist()) <= {0.0, 1.0, 2.0}
+    assert (native.predict(matrix) == label).mean() > 0.9
+    assert "has no conversion" in convert_model(kind, content, native, matrix, [CATEGORY]).missing
+
+
+def test_a_conversion_that_gives_other_scores_does_not_count():
+    rng = np.random.default_rng(3)
+    matrix = matrix_of(rng, holes=True)
+    kind, content, native = fitted("lightgbm.LGBMRegressor", LIGHTGBM, matrix, label_of(rng, matrix, "x"))
+
+    class Shifted:
+        def predict(self, rows):
+            return native.predict(rows) + 0.001
+
+    made = convert_model(kind, content, Shifted(), matrix, [CATEGORY])
+    assert made.content == b""
+    assert made.missing.startswith("as ONNX it gives ")
+
+
+def test_thresholds_rounded_to_float32_would_be_seen():
+    """What converters do that round: the check of rows at thresholds finds it, though the training rows do not all."""
+    low = np.float32(1)
+    high = np.nextafter(low, np.float32(2))
+    forest, rounded = Forest(1), Forest(1)
+    for made, threshold in ((forest, (float(low) + float(high)) / 2 + 1e-9), (rounded, float(high))):
+        node = Split(feature=0, test="<=", threshold=threshold, missing=False, yes=1, no=2)
+        made.add_tree(0, [node, Leaf(1.0), Leaf(2.0)].__getitem__)
+
+    class Exact:
+        def predict(self, rows):
+            return Onnx(forest.to_onnx()).predict(rows)
+
+    far = np.array([[0.0], [3.0]], dtype=np.float32)
+    assert "as ONNX it gives 1.0 for a row for which it gives 2.0" in _difference(rounded.to_onnx(), Exact(), far, [])
+    assert _difference(forest.to_onnx(), Exact(), far, []) == ""
+
+
+def naive(tree, key, row):
+    """The oracle: one row down one tree."""
+    node = tree[key]
+    if isinstance(node, Leaf):
+        return node.value
+    value = row[node.feature]
+    if np.isnan(value):
+        passes = node.missing
+    else:
+        passes = {
+            "<=": value <= node.threshold,
+            "<": value < node.threshold,
+            ">": value > node.threshold,
+            "in": value in node.members,
+        }[node.test]
+    return naive(tree, node.yes if passes else node.no, row)
+
+
+@st.composite
+def trees(draw):
+    depth = draw(st.integers(1, 4))
+    tree = {}
+    for key in range(2 ** (depth + 1) - 1):
+        if key >= 2**depth - 1 or (key and draw(st.booleans())):
+            tree[key] = Leaf(draw(st.integers(-9, 9)) / 4)
+        else:
+            test = draw(st.sampled_from(["<=", "<", ">", "in"]))
+            tree[key] = Split(feature=CODES if test == "in" else draw(st.integers(0, 2)), test=test, threshold=draw(st.integers(-2, 2)) / 2, members=draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 40.0, 100.0]), min_size=1, unique=True)), missing=draw(st.booleans()), yes=2 * key + 1, no=2 * key + 2)  # fmt: skip
+    return tree
+
+
+@given(st.lists(trees(), min_size=1, max_size=4), st.booleans(), st.integers(0, 2**32))
+def test_a_forest_gives_what_a_walk_down_its_trees_gives(forest_of, is_single, seed):
+    rows = np.random.default_rng(seed).choice([-1, -0.5, 0, 0.5, 1, 2, 40, 100, np.nan], (20, 3)).astype(np.float32)
+    rows[:, CODES] = np.floor(rows[:, CODES])
+    forest = Forest(3, base=0.25, is_single=is_single)
+    for tree in forest_of:
+        forest.add_tree(0, tree.__getitem__)
+    expected = [0.25 + sum(naive(tree, 0, row) for tree in forest_of) for row in rows]
+    assert Onnx(forest.to_onnx()).predict(rows).tolist() == expected
+
+
+@pytest.mark.parametrize("is_single", [True, False])
+def test_a_forest_of_leaves_alone_gives_their_sum(is_single):
+    forest = Forest(1, base=0.5, is_single=is_single)
+    forest.add_tree(0, lambda _: Leaf(0.25))
+    for _ in range(2):
+        assert Onnx(forest.to_onnx()).predict(np.array([[1], [np.nan]], np.float32)).tolist() == [0.75, 0.75]
+
+
+def test_a_forest_of_too_many_splits_is_not_converted(monkeypatch):
+    monkeypatch.setattr("featurectl.models.conversion.graph.MOST_SPLITS", 3)
+    rng = np.random.default_rng(3)
+    matrix = matrix_of(rng, holes=True)
+    made = convert("lightgbm.LGBMRegressor", LIGHTGBM, matrix, label_of(rng, matrix, "x"))
+    assert made.missing == "its trees have more than 3 splits"
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
+def test_without_the_libraries_there_is_no_conversion(library, monkeypatch):
+    monkeypatch.setattr(
+        "featurectl.models.conversion.convert.find_spec", lambda name: None if name == library else name
+    )
+    made = convert_model("txt", b"", None, np.zeros((1, 1), np.float32), [])
+    assert made.missing == f"{library} is not installed: pip install 'featurectl[onnx]'"

@@ -1,0 +1,65 @@
+"""A server as a process of its own, as somebody starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from tests.servers.redis import free_port
+
+START_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running server: its URL, its process, what it has written to stderr so far."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> int:
+        """Tell it to stop, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(START_LIMIT_S)
+
+
+@contextmanager
+def running(root: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """Start `featurectl serve` over a repository, wait until it answers, and end it afterwards."""
+    port, log = free_port(), root / f"serve-{time.monotonic_ns()}.log"
+    command = [sys.executable, "-m", "featurectl", "serve", "-C", str(root), "--port", str(port), *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environ or {})})
+    try:
+        _wait_for(port, process, log)
+        yield Process(f"http://127.0.0.1:{port}", process, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(START_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_LIMIT_S
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        try:
+            if httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            time.sleep(0.05)

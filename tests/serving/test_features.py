@@ -1,0 +1,124 @@
+"""`POST /v1/features`."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from featurectl.project import open_project
+
+SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]
+
+
+def ask(client, **body):
+    return client.post("/v1/features", json=body)
+
+
+def features(client, **body):
+    answer = ask(client, **body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["features"]
+
+
+def test_values_are_those_of_the_project_and_every_value_has_a_status(client, clicks):
+    users = list(range(64))
+    found = features(client, features=["spend:*"], entities={"user": users})
+    expected = open_project(clicks).get("spend", pl.DataFrame({"user": users}))
+    assert list(found) == [
+        "count_1d",
+        "count_7d",
+        "amount_sum_7d",
+        "amount_max_7d",
+        "merchant_last_lifetime",
+        "mean_7d",
+    ]
+    for name, column in found.items():
+        assert column["values"] == expected[name].to_list(), name
+        assert len(column["status"]) == 64
+    assert found["count_7d"]["status"][60:] == ["NOT_FOUND"] * 4
+    assert found["count_7d"]["values"][60:] == [0] * 4
+
+
+def test_a_state_is_present_null_expired_or_not_found_and_a_default_is_told(client):
+    found = features(client, features=["profile:tier", "profile:age"], entities={"user": list(range(60))})
+    assert set(found["tier"]["status"]) == {"PRESENT", "NULL", "EXPIRED", "NOT_FOUND"}
+    for value, status, defaulted in zip(*(found["tier"][k] for k in ("values", "status", "defaulted")), strict=True):
+        assert (value == "none") == defaulted == (status != "PRESENT")
+    assert "defaulted" not in found["age"]
+
+
+def test_instants_and_dates_are_texts(client):
+    found = features(client, features=["profile:born", "profile:joined"], entities={"user": list(range(20))})
+    born = next(value for value in found["born"]["values"] if value)
+    joined = next(value for value in found["joined"]["values"] if value)
+    assert (len(born), joined[10], joined[-1]) == (10, "T", "Z")
+
+
+def test_version_event_time_computed_at_and_age_are_told_on_request(client):
+    column = features(client, features=["spend:count_7d"], entities={"user": [1, 63]})["count_7d"]
+    assert set(column) == {"values", "status"}
+    told = ["version", "event_time", "age", "computed_at"]
+    column = features(client, features=["spend:count_7d"], entities={"user": [1, 63]}, **{"return": told})["count_7d"]
+    assert column["version"] == 1
+    assert column["computed_at"] == ["2026-01-08T00:00:00Z"] * 2
+    assert column["event_time"][1] is column["age_seconds"][1] is None
+    assert column["age_seconds"][0] > 0
+
+
+def test_a_composite_key_is_read_by_all_of_its_columns_and_a_null_is_nobody(client):
+    found = features(client, features=["bond:count_7d"], entities={"user": [1, None], "merchant": ["m1", "m1"]})
+    assert found["count_7d"]["values"][1] is None
+    assert isinstance(found["count_7d"]["values"][0], int)
+
+
+def test_the_features_of_a_model_are_asked_for_by_its_name(client):
+    body = ask(client, model="click", entities={"user": [1], "merchant": ["m1"]}).json()
+    assert (body["model"], body["version"]) == ("click", 1)
+    assert list(body["features"]) == ["count_7d", "amount_sum_7d", "mean_7d", "tier", "age", "bond_count_7d"]
+
+
+def test_what_is_read_as_of_an_earlier_instant_was_not_known_then(client):
+    found = features(client, features=["spend:count_7d"], entities={"user": [1]}, time="2026-01-01T00:00:00Z")
+    assert found["count_7d"]["status"] == ["NOT_FOUND"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"features": SPEND}, 400, "missing required field `entities`"),
+        ({"entities": {"user": [1]}}, 400, "give `model` or `features`"),
+        ({"entities": {"user": [1]}, "features": SPEND, "model": "click"}, 400, "one of them"),
+        ({"entities": {"user": [1]}, "features": []}, 400, "length >= 1"),
+        ({"entities": {"user": [1]}, "features": ["spend"]}, 400, "'spend' is not view:feature"),
+        ({"entities": {"user": [1]}, "features": ["spent:*"]}, 404, "no feature view 'spent'"),
+        ({"entities": {"user": [1]}, "features": ["spend:x"]}, 404, "has no feature 'x'"),
+        ({"entities": {"user": [1]}, "model": "clock"}, 404, "no model 'clock'"),
+        ({"entities": {"user": [1], "merchant": ["m"]}, "model": "click", "version": 9}, 404, "no version '9'"),
+        ({"entities": {"users": [1]}, "features": SPEND}, 400, "key user is missing"),
+        ({"entities": {"user": ["a"]}, "features": SPEND}, 400, "key user: 'a' is no int64"),
+        ({"entities": {"user": [1, 2], "merchant": ["m"]}, "features": SPEND}, 400, "user 2, merchant 1"),
+        ({"entities": {"user": []}, "features": SPEND}, 400, "0 rows"),
+        ({"entities": {"user": [1] * 1001}, "features": SPEND}, 400, "1,001 rows; 1 to 1,000"),
+        ({"entities": {"user": [2**70]}, "features": SPEND}, 400, "is no int64"),
+        ({"entities": {"user": [1]}, "features": SPEND, "time": "yesterday"}, 400, "$.time"),
+        ({"entities": {"user": [1]}, "features": SPEND, "return": ["all"]}, 400, "$.return"),
+        ({"entities": {"user": [1]}, "featurs": SPEND}, 400, "unknown field `featurs`"),
+    ],
+)
+def test_bad_input_is_refused_with_its_place(client, body, status, told):
+    answer = ask(client, **body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert told in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"entities": {"user": [1e999]}}']
+)
+def test_a_body_that_is_no_request_is_refused(client, content):
+    answer = client.post("/v1/features", content=content)
+    assert answer.status_code == 400
+    assert "can't be read" in json.loads(answer.content)["detail"]

@@ -1,0 +1,108 @@
+"""`POST /v1/predict/{model}` and the flat `POST /predict`."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from featurectl.serving import predict as predict_module
+from tests.serving.clicks import NOW, request_rows, run
+
+
+def scores(client, rows, **body):
+    answer = client.post("/v1/predict/click", json={"rows": rows, **body})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("inline", [0, 10_000], ids=["beside the loop", "in it"])
+def test_scores_are_those_of_batch_scoring(client, clicks, tmp_path, monkeypatch, inline):
+    monkeypatch.setattr(predict_module, "_INLINE_ROWS", inline)
+    rows = request_rows(300)
+    spine, out = tmp_path / "spine.parquet", tmp_path / "scores.parquet"
+    pl.DataFrame(rows).with_columns(pl.lit(NOW).alias("at")).write_parquet(spine)
+    run(clicks, "score", "click", "--spine", str(spine), "--out", str(out))
+    expected = pl.read_parquet(out)["p_click"].to_list()
+    found = scores(client, rows)
+    assert [row["score"] for row in found["rows"]] == pytest.approx(expected, abs=1e-6)
+    assert len({round(score, 6) for score in expected}) > 20
+    assert (found["model"], found["version"], found["timestamp"]) == ("click", 1, "2026-01-08T00:00:00Z")
+    assert found["server_name"]
+    assert found["latency_ms"] > 0
+
+
+def test_features_and_statuses_are_returned_on_request(client):
+    (row,) = scores(client, request_rows(1), **{"return": ["features", "status"]})["rows"]
+    assert set(row["features"]) >= {"count_7d", "tier", "hour", "price", "price_share", "bond_count_7d"}
+    assert row["status"]["count_7d"] == "PRESENT"
+    assert "hour" not in row["status"]
+    assert set(scores(client, request_rows(1))["rows"][0]) == {"score"}
+
+
+def test_a_version_is_asked_for_by_number_or_alias(client):
+    rows = request_rows(2)
+    expected = scores(client, rows)["rows"]
+    assert scores(client, rows, version=1)["rows"] == expected
+    assert scores(client, rows, version="champion")["rows"] == expected
+
+
+def test_a_row_of_which_the_store_has_nothing_is_warned_of(client):
+    body = scores(client, [{"user": 63, "merchant": "m1", "hour": 1, "price": 2.0}])
+    assert body["warnings"] == ["click@1: 1 row of which the online store has nothing, first count_7d"]
+
+
+def test_values_are_cast_when_nothing_is_lost(client):
+    row = {"user": 1, "merchant": "m1", "hour": 3, "price": 2.0}
+    expected = scores(client, [row])["rows"]
+    assert scores(client, [{**row, "hour": 3.0, "price": 2, "other": "x"}])["rows"] == expected
+    assert scores(client, [{**row, "hour": "3", "price": "2"}])["rows"] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"rows": [{"user": 1}]}, 400, "have no 'merchant', first row 0"),
+        ({"rows": []}, 400, "length >= 1"),
+        ({"rows": [{"user": 1, "merchant": "m", "hour": 3.5, "price": 1}]}, 400, "column hour: 3.5 is no int64"),
+        ({"rows": [{"user": "u", "merchant": "m", "hour": 3, "price": 1}]}, 400, "key user: 'u' is no int64"),
+        ({"rows": [{"user": 1, "merchant": "m", "hour": [3], "price": 1}]}, 400, "$.rows[0]"),
+        ({"rows": request_rows(1001)}, 400, "1,001 rows"),
+        ({"rows": request_rows(1), "version": "challenger"}, 404, "no version 'challenger'"),
+        ({"rows": request_rows(1), "versions": 1}, 400, "unknown field `versions`"),
+    ],
+)
+def test_bad_input_is_refused_with_its_place(client, body, status, told):
+    answer = client.post("/v1/predict/click", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert told in answer.json()["detail"]
+
+
+def test_an_unknown_model_is_not_found(client):
+    answer = client.post("/v1/predict/clock", json={"rows": request_rows(1)})
+    assert (answer.status_code, answer.json()["hint"]) == (404, "applied models: click")
+
+
+def test_the_flat_form_scores_one_row(client):
+    row = request_rows(1)[0]
+    body = client.post("/predict", json={**row, "features": ["tier", "price"], "model_version": "1"}).json()
+    assert body["score"] == scores(client, [row])["rows"][0]["score"]
+    assert (body["model_id"], body["user"], body["merchant"]) == ("click@1", row["user"], row["merchant"])
+    assert list(body["features"]) == ["tier", "price"]
+    assert body["server_name"]
+    assert len(client.post("/predict", json=row).json()["features"]) == 9
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "told"),
+    [
+        ({"features": ["x"]}, 404, "has no feature 'x'"),
+        ({"features": "tier"}, 400, "a list of names"),
+        ({"model_version": "7"}, 404, "no version '7'"),
+        ({"model": "clock"}, 404, "no model 'clock'"),
+        ({"hour": ["1"]}, 400, "hour: one value"),
+        ({"price": "cheap"}, 400, "column price: 'cheap' is no float64"),
+    ],
+)
+def test_bad_input_of_the_flat_form_is_refused(client, more, status, told):
+    answer = client.post("/predict", json={**request_rows(1)[0], **more})
+    assert (answer.status_code, told in answer.json()["detail"]) == (status, True), answer.text

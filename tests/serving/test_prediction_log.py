@@ -1,0 +1,97 @@
+"""The prediction log: what is kept of predictions, and that it never stands in their way."""
+
+from __future__ import annotations
+
+import threading
+
+import polars as pl
+import pytest
+
+from featurectl.serving import prediction_log
+from featurectl.serving.prediction_log import ParquetLog
+from tests.serving.clicks import NOW, request_rows, run
+
+
+def logged(root):
+    files = sorted((root / "off" / "clicks" / "predictions" / "logged" / "click" / "v1").rglob("*.parquet"))
+    return pl.concat([pl.read_parquet(file) for file in files]) if files else None
+
+
+@pytest.fixture
+def served(own_clicks, opened):
+    run(own_clicks, "push", "--env", "logged")
+    return own_clicks, opened(own_clicks, env="logged", timeout_s=20.0)
+
+
+def log_of(client) -> ParquetLog:
+    return client.app._server._log
+
+
+def test_every_prediction_is_there_with_what_was_asked_read_and_answered(served):
+    root, client = served
+    rows = request_rows(5)
+    answer = client.post("/v1/predict/click", json={"rows": rows, "return": ["features", "status"]}).json()
+    client.post("/predict", json=rows[0])
+    log_of(client).close()
+    found = logged(root)
+    assert found["score"].to_list() == [row["score"] for row in answer["rows"]] + [answer["rows"][0]["score"]]
+    assert found.select("user", "merchant", "hour", "price").head(5).to_dicts() == rows
+    for name in answer["rows"][0]["features"]:
+        assert found[f"feature.{name}"].head(5).to_list() == [row["features"][name] for row in answer["rows"]]
+    for name in answer["rows"][0]["status"]:
+        assert found[f"status.{name}"].head(5).to_list() == [row["status"][name] for row in answer["rows"]]
+    assert found["time"].unique().to_list() == [NOW]
+    assert found["computed_at.spend@1"].unique().to_list() == [NOW]
+    assert found["error"].null_count() == 6
+    assert (found["latency_ms"] > 0).all()
+    assert found["server"].unique().to_list() == [answer["server_name"]]
+
+
+def test_a_prediction_that_fails_is_there_with_its_error(served):
+    root, client = served
+    answer = client.post("/v1/predict/click", json={"rows": [{**request_rows(1)[0], "hour": "noon"}]})
+    assert answer.status_code == 400
+    log_of(client).close()
+    row = logged(root).row(0, named=True)
+    assert (row["score"], row["error"]) == (None, answer.json()["detail"])
+    assert row["user"] == request_rows(1)[0]["user"]
+
+
+def test_nothing_is_logged_where_no_log_is_asked_for(clicks, client):
+    client.post("/v1/predict/click", json={"rows": request_rows(1)})
+    assert log_of(client) is None
+    assert not (clicks / "off" / "clicks" / "predictions").exists()
+
+
+def test_rows_that_find_the_queue_full_are_left_out_and_counted(served, monkeypatch):
+    _, client = served
+    going = threading.Event()
+    monkeypatch.setattr(prediction_log, "_ROWS_WAITING", 10)
+    monkeypatch.setattr(ParquetLog, "_write", lambda *_: going.wait())
+    log = log_of(client)
+    log._every_s = 0.0
+    for _ in range(5):
+        assert client.post("/v1/predict/click", json={"rows": request_rows(4)}).status_code == 200
+    assert 'featurectl_prediction_log_rows_total{result="dropped"} 12.0' in client.get("/metrics").text
+    going.set()
+
+
+def test_a_log_that_can_t_be_written_is_told_and_predictions_go_on(served, capsys):
+    root, client = served
+    (root / "off" / "clicks" / "predictions").write_text("no folder")
+    assert client.post("/v1/predict/click", json={"rows": request_rows(4)}).status_code == 200
+    log_of(client).close()
+    assert "4 predictions of click@1 could not be logged" in capsys.readouterr().err
+    assert client.post("/v1/predict/click", json={"rows": request_rows(4)}).status_code == 200
+    assert 'featurectl_prediction_log_rows_total{result="failed"} 4.0' in client.get("/metrics").text
+
+
+def test_a_share_of_the_requests_is_kept(own_clicks, opened):
+    path = own_clicks / "featurectl.yaml"
+    path.write_text(path.read_text().replace("sample: 1.0", "sample: 0.25"))
+    client = opened(own_clicks, env="logged", timeout_s=20.0)
+    log_of(client)._random.seed(3)
+    for _ in range(80):
+        client.post("/v1/predict/click", json={"rows": request_rows(1)})
+    log_of(client).close()
+    assert 8 <= logged(own_clicks).height <= 32

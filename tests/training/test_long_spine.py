@@ -1,0 +1,114 @@
+"""A spine in files is the spine in memory: its rows, types, digest, cuts and errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from featurectl.engines.spill import SpillRoom
+from featurectl.errors import DataError
+from featurectl.expressions.tree import Expression
+from featurectl.sources.casts import cast_exact, check_exact
+from featurectl.sources.open import open_source
+from featurectl.spec.definition import Model, Spine
+from featurectl.training.choose import choose_spine
+from featurectl.training.long_spine import LongSpine, Place, cut_long_spine
+from featurectl.training.spine import Cut, cut_spine, file_source, read_source_spine
+
+ROWS = 120_000
+
+
+def frame():
+    random = np.random.default_rng(3)
+    hours = pl.Series(random.integers(0, 5_000, ROWS)) * 3_600_000_000
+    return pl.DataFrame(
+        {
+            "user": random.integers(0, 99, ROWS).astype(np.uint32),
+            "event_time": hours.cast(pl.Datetime("us", "UTC")),
+            "kind": pl.Series([["a", None, "é"][i % 3] for i in range(ROWS)]).cast(pl.Categorical),
+            "weight": random.normal(size=ROWS).astype(np.float32),
+            "big": pl.Series([2**63 if i == ROWS - 1 else i for i in range(ROWS)], dtype=pl.UInt64),
+            "tags": pl.Series([["x"] * (i % 3) for i in range(ROWS)]),
+        }
+    )
+
+
+class NoState:
+    objects = ()
+
+    def current(self, kind, name):
+        return None
+
+
+@pytest.fixture
+def both(tmp_path):
+    """The same file as a spine in memory and as one in files."""
+    path = tmp_path / "spine.parquet"
+    frame().write_parquet(path)
+    with SpillRoom(tmp_path / "spill") as room:
+        place = Place(room=room, memory_bytes=1_000_000)
+        given = [lambda source: open_source(source, tmp_path), NoState(), None, str(path)]
+        yield choose_spine(*given, None), choose_spine(*given, place), place
+
+
+def same(long, short):
+    assert (long.height, long.schema) == (short.height, short.schema)
+    assert (long.origin, long.time_column) == (short.origin, short.time_column)
+    part = long.part(0, long.height)
+    assert part.own.equals(short.own)
+    assert part.rows.equals(short.rows)
+    assert part.rows.schema == short.rows.schema
+    assert part.time.equals(short.time)
+    assert long.sha256() == short.sha256()
+
+
+def test_a_long_spine_has_the_rows_the_types_and_the_digest_of_a_short_one(both):
+    short, long, _ = both
+    assert isinstance(long, LongSpine)
+    assert "big" not in short.rows.columns  # its last value is beyond the language: so it is in every part
+    same(long, short)
+
+
+@pytest.mark.parametrize(("start", "rows"), [(0, 0), (99_999, 2), (90_000, 30_000), (ROWS, 5)])
+def test_a_range_is_the_same_range(both, start, rows):
+    short, long, _ = both
+    found, wanted = long.part(start, rows), short.part(start, rows)
+    assert found.own.equals(wanted.own)
+    assert found.time.equals(wanted.time)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.0001])
+def test_a_cut_draws_the_same_rows(both, share):
+    short, long, place = both
+    cut = Cut(since=datetime(1970, 2, 1, tzinfo=UTC), until=datetime(1970, 6, 1, tzinfo=UTC), sample=share, seed=5)
+    same(cut_long_spine(long, cut, place), cut_spine(short, cut))
+
+
+def test_a_value_that_does_not_fit_is_counted_over_all_parts():
+    column = pl.Series("n", ["1", "x", "3", "y", "5"])
+    told = []
+    with pytest.raises(DataError) as caught:
+        cast_exact(column, "int64", "it")
+    told.append(caught.value.message)
+    with pytest.raises(DataError) as caught:
+        check_exact([column[:1], column[1:3], column[3:]], "int64", "it")
+    told.append(caught.value.message)
+    assert told[0] == told[1]
+    assert "2 of 5 values do not fit; first at row 2: 'x'" in told[0]
+
+
+@pytest.mark.parametrize("where", [None, "user < 40"])
+def test_a_long_source_spine_is_filtered_as_a_short_one(tmp_path, where):
+    path = tmp_path / "spine.csv"
+    frame().select("user", "event_time").write_csv(path)
+    source = file_source(path)
+    spine = Spine(source=source, time="event_time", where=None if where is None else Expression(text=where))
+    reader = open_source(source, tmp_path)
+    model = Model(name="m", spine=spine, inputs=())
+    with SpillRoom(tmp_path / "spill") as room:
+        long = choose_spine(lambda _: reader, NoState(), model, None, Place(room=room, memory_bytes=1_000_000))
+        same(long, read_source_spine(reader, spine))
+        assert long.height == (ROWS if where is None else long.part(0, ROWS).rows["user"].len())
