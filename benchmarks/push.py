@@ -1,0 +1,230 @@
+"""How fast a push fills Redis from the offline table: against `redis-cli --pipe` and against Feast's materialize.
+
+python -m benchmarks.push [ROWS] [FEAST_ROWS]
+
+A view of 15 features (6 float64 of which one has nulls, 4 int64, 2 string, 2 bool, a timestamp), a row an entity, is
+pushed three times as a first push and three times again an hour later, when every row replaces one. `redis-cli --pipe`
+sends files made before: the very commands of the push, and one plain HSET a row with the same keys and rows; neither
+computes or packs anything. Feast needs an environment with `feast[duckdb,redis]` (FEAST_PYTHON names its Python) and
+gets fewer rows, as it takes minutes. Each figure is the median of three, all turn by turn in one run.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import redis
+
+from featurectl.offline.base import Coverage
+from featurectl.offline.delta import DeltaStore
+from featurectl.offline.rows import FrameRows
+from featurectl.online.base import Origin, Writing
+from featurectl.online.encode import digits, join_pieces, lengths_of, literal
+from featurectl.online.frame import encode_chunks
+from featurectl.online.redis.claim import claimed_call
+from featurectl.online.redis.store import RedisStore
+from featurectl.online.redis.wire import batch_of
+from featurectl.online.sqlite import SqliteStore
+from featurectl.online.stored import online_view
+from featurectl.push import PushRequest, push_view, values_at
+from featurectl.spec.definition import Entity
+from tests.online.views import latest, state_view
+from tests.servers.redis import started_redis
+
+ROUNDS = 3
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+UTC_US = pl.Datetime("us", "UTC")
+FLOATS, INTS = [f"f{i}" for i in range(6)], [f"i{i}" for i in range(4)]
+TYPES = {
+    **dict.fromkeys(FLOATS, "float64"),
+    **dict.fromkeys(INTS, "int64"),
+    **dict.fromkeys(["s0", "s1"], "string"),
+    **dict.fromkeys(["b0", "b1"], "bool"),
+    "last_seen": "timestamp",
+}
+ENTITY = Entity(name="user", keys={"user": "int64"})
+VIEW = state_view([latest(name, dtype) for name, dtype in TYPES.items()], entity=ENTITY)
+
+
+def made_rows(count: int) -> pl.DataFrame:
+    """Return the rows of the offline table, the same for the same count."""
+    random = np.random.default_rng(7)
+    plans, countries = ["premium", "basic", "trial-user", "enterprise"], ["FR", "US", "DE", "CN", "BR"]
+    last = int(NOW.timestamp()) * 1_000_000
+    instants = {name: last - random.integers(0, 10**12, count) for name in ("last_seen", "event_time")}
+    columns = {
+        "user": np.arange(count),
+        **{name: random.normal(100, 30, count) for name in FLOATS},
+        **{name: random.integers(0, 100_000, count) for name in INTS},
+        "s0": np.array(plans)[random.integers(0, 4, count)],
+        "s1": np.array(countries)[random.integers(0, 5, count)],
+        **{name: random.random(count) < 0.5 for name in ("b0", "b1")},
+    }
+    frame = pl.DataFrame(columns).with_columns(pl.Series(n, v).cast(UTC_US) for n, v in instants.items())
+    return frame.with_columns(
+        pl.when(pl.col("i3") % 50 != 0).then("f5").alias("f5"),
+        available_at="event_time",
+        tie_order=pl.int_range(pl.len()),
+    )
+
+
+def table_in(folder: Path):
+    return DeltaStore(str(folder), "bench").table("profile", 1, ENTITY.keys)
+
+
+def request_of(folder: Path, store, hours: float) -> PushRequest:
+    now = NOW + timedelta(hours=hours)
+    return PushRequest(view=VIEW, version=1, table=table_in(folder), store=store, project="p", env="dev", now=now)
+
+
+def push(folder: Path, place: str, hours: float) -> None:
+    """Push in this process, and print the seconds and the peak of its memory in MB."""
+    begin = time.perf_counter()
+    store = RedisStore(place) if place.startswith("redis://") else SqliteStore(Path(place))
+    push_view(request_of(folder, store, hours))
+    seconds = time.perf_counter() - begin
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    print(seconds, int(peak.split()[1]) / 1024)
+
+
+def write_files(folder: Path, url: str) -> tuple[Path, Path]:
+    """Write what a first push sends, and the same rows as plain HSETs."""
+    own, plain = folder / "own.resp", folder / "plain.resp"
+    store, of = RedisStore(url), online_view(VIEW, 1, "p", "dev")
+    store.prepare(of)
+    rows = table_in(folder).read()
+    values = values_at(VIEW, rows, rows.select("user"), NOW)
+    with redis.Redis.from_url(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
+        origin = Origin(at=NOW, table_version=0, rebuild_id="")
+        call = replace(claimed_call(client, of, Writing(origin=origin)))
+        uncompared = replace(call, arguments=[*call.arguments[:-1], b"12345678"])
+        for chunk in encode_chunks(of, values, 7):
+            commands.write(batch_of(uncompared, chunk).data)
+            hsets.write(plain_sets(call.before, chunk))
+    store.close()
+    return own, plain
+
+
+def plain_sets(before: bytes, chunk) -> bytes:
+    keys = digits(chunk.keys.lengths + len(before) + 1)
+    row_lengths = digits(lengths_of(chunk.pieces, chunk.count))
+    command = [literal(b"*4\r\n$4\r\nHSET\r\n$"), keys, literal(b"\r\n" + before), chunk.keys, literal(b"}\r\n")]
+    field = [literal(b"$9\r\nprofile@1\r\n$"), row_lengths, literal(b"\r\n"), *chunk.pieces, literal(b"\r\n")]
+    return join_pieces([*command, *field], chunk.count).data.tobytes()
+
+
+def piped(url: str, file: Path) -> float:
+    """Return the seconds that `redis-cli --pipe` takes for a file."""
+    port = url.rsplit(":", 1)[1].split("/")[0]
+    with redis.Redis.from_url(url) as client:  # the token of `write_files` claims the rows
+        client.hset("p/dev", "writer/profile@1", b"12345678" + b"\0" * 7 + b"0:")
+    begin = time.perf_counter()
+    with file.open("rb") as commands:
+        done = subprocess.run(["redis-cli", "-p", port, "--pipe"], stdin=commands, capture_output=True, check=True)
+    assert b"errors: 0" in done.stdout, done.stdout
+    return time.perf_counter() - begin
+
+
+def ours(folder: Path, place: str, hours: float) -> tuple[float, float]:
+    words = [sys.executable, "-m", "benchmarks.push", "push", str(folder), place, str(hours)]
+    seconds, peak = subprocess.run(words, capture_output=True, check=True, text=True).stdout.split()
+    return float(seconds), float(peak)
+
+
+def feast(folder: Path, url: str, rows: int) -> tuple[float, float]:
+    """Return the seconds of Feast's materialize and the peak of its memory in MB."""
+    port = url.rsplit(":", 1)[1].split("/")[0]
+    script = str(Path(__file__).with_name("feast_push.py"))
+    words = [os.environ["FEAST_PYTHON"], "-W", "ignore", script, str(folder), port]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    seconds, peak = done.stdout.split()[-2:]
+    with redis.Redis.from_url(url) as client:
+        assert client.dbsize() == rows
+    return float(seconds), float(peak)
+
+
+def used(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("memory")["used_memory"])
+
+
+def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple[str, int, float, float, float]]:
+    """Yield (what, rows, seconds, peak MB, bytes of the server an entity), turn by turn."""
+    own, plain = write_files(folder, url)
+
+    def clean(run: Callable[[], tuple[float, float]], count: int) -> tuple[int, float, float, float]:
+        with redis.Redis.from_url(url) as client:
+            client.flushall()
+        before = used(url)
+        seconds, peak = run()
+        return count, seconds, peak, (used(url) - before) / count
+
+    for number in range(ROUNDS):
+        for name, file in (("redis-cli --pipe, plain HSETs", plain), ("redis-cli --pipe, our own commands", own)):
+            yield name, *clean(lambda file=file: (piped(url, file), 0.0), rows)
+            yield f"{name}, again", rows, piped(url, file), 0.0, 0.0
+        yield "push", *clean(lambda: ours(folder, url, 0), rows)
+        with redis.Redis.from_url(url) as client:
+            client.hset("p/dev", "push/profile@1", older_schema(client.hget("p/dev", "push/profile@1")))
+        seconds, peak = ours(folder, url, 1)
+        yield "push, again", rows, seconds, peak, 0.0
+        seconds, peak = ours(folder, str(folder / f"online-{number}.db"), 0)
+        yield "push to SQLite", rows, seconds, peak, 0.0
+        if "FEAST_PYTHON" in os.environ:
+            yield "feast materialize", *clean(lambda: feast(folder, url, feast_rows), feast_rows)
+
+
+def older_schema(record: bytes) -> bytes:
+    """Return the record of a push as if the features had been others: the next push sends every row."""
+    return record.replace(b'"schema":"', b'"schema":"x')
+
+
+def main(rows: int, feast_rows: int) -> None:
+    """Make the data, take turns, print a table."""
+    found: dict[str, list[tuple[int, float, float, float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="featurectl-push-") as name, started_redis() as url:
+        folder = Path(name)
+        made = made_rows(rows)
+        newest = made["event_time"].max()
+        table = table_in(folder)
+        table.append(FrameRows(made, ["user"]), Coverage(watermark=newest, newest_event=newest))
+        made.head(feast_rows).with_columns(created="event_time").drop("available_at", "tie_order").write_parquet(
+            folder / "rows.parquet"
+        )
+        del made
+        for what, count, seconds, peak, each in rounds(folder, url, rows, feast_rows):
+            found.setdefault(what, []).append((count, seconds, peak, each))
+            print(f"{what}: {count / seconds:,.0f} rows/s", file=sys.stderr)
+    best = {what: statistics.median(count / seconds for count, seconds, _, _ in runs) for what, runs in found.items()}
+    print(f"{'':36} {'rows/s':>9} {'peak MB':>8} {'B an entity':>12}")
+    for what, runs in found.items():
+        peak, each = (max(run[i] for run in runs) for i in (2, 3))
+        print(f"{what:36} {best[what]:9,.0f} {peak:8,.0f} {each:12,.0f}")
+    for mine, other in (
+        ("push", "redis-cli --pipe, plain HSETs"),
+        ("push", "redis-cli --pipe, our own commands"),
+        ("push, again", "redis-cli --pipe, plain HSETs, again"),
+        ("push", "feast materialize"),
+    ):
+        if other in best:
+            print(f"{mine} / {other}: {best[mine] / best[other]:.2f}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["push"]:
+        push(Path(sys.argv[2]), sys.argv[3], float(sys.argv[4]))
+    else:
+        numbers = [int(word) for word in sys.argv[1:]]
+        main(*(numbers + [1_000_000, 100_000][len(numbers) :]))
