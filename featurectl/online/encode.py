@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -32,6 +33,8 @@ _FLOAT64: Final = 0xCB
 _BOUNDS: Final = np.array([-(1 << 31), -(1 << 15), -(1 << 7), -32, 1 << 7, 1 << 8, 1 << 16, 1 << 32], dtype=np.int64)
 _MARKERS: Final = np.array([0xD3, 0xD2, 0xD1, 0xD0, 0, 0xCC, 0xCD, 0xCE, 0xCF], dtype=np.uint8)
 _SIZES: Final = np.array([8, 4, 2, 1, 0, 1, 2, 4, 8], dtype=np.uint8)
+_FEW_DIGITS: Final = 10_000
+_PADDED: Final = 32  # bytes: rows of ragged pieces that are no longer lie in fixed places for a while
 _IN_MARKER: Final = 4  # the form of small integers, which are their own marker
 
 
@@ -42,21 +45,31 @@ class Cells:
     data: Bytes
     lengths: Numbers | None = None
 
+    def part(self, begin: int, end: int) -> Cells:
+        """Return some of the rows."""
+        data = self.data[begin:end] if len(self.data) > 1 else self.data
+        return Cells(data, None if self.lengths is None else self.lengths[begin:end])
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Ragged:
     """Bytes of all rows, one after the other, and how many of them are each row's."""
 
     data: Bytes
     lengths: Numbers
 
+    @cached_property
     def ends(self) -> Numbers:
-        """Return where each row's bytes end, after a 0: row i lies between the i-th and the next."""
+        """Where each row's bytes end, after a 0: row i lies between the i-th and the next."""
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths)])
+
+    def part(self, begin: int, end: int) -> Ragged:
+        """Return some of the rows."""
+        return Ragged(self.data[self.ends[begin] : self.ends[end]], self.lengths[begin:end])
 
     def parts(self) -> list[bytes]:
         """Return the bytes of each row by themselves."""
-        data, ends = self.data.tobytes(), self.ends().tolist()
+        data, ends = self.data.tobytes(), self.ends.tolist()
         return [data[begin:end] for begin, end in pairwise(ends)]
 
 
@@ -103,7 +116,20 @@ def digits(numbers: Numbers) -> Cells:
     >>> join_pieces([digits(np.array([0, 10, 907])), literal(b";")], 3).data.tobytes()
     b'0;10;907;'
     """
-    width = len(str(numbers.max(initial=0)))
+    most = int(numbers.max(initial=0))
+    if most >= _FEW_DIGITS:
+        return _digits(numbers, len(str(most)))
+    known = _small_numbers()
+    assert known.lengths is not None
+    return Cells(known.data[numbers, : len(str(most))], known.lengths[numbers])
+
+
+@cache
+def _small_numbers() -> Cells:
+    return _digits(np.arange(_FEW_DIGITS), len(str(_FEW_DIGITS - 1)))
+
+
+def _digits(numbers: Numbers, width: int) -> Cells:
     powers = 10 ** np.arange(width, dtype=np.int64)
     lengths = np.maximum(np.searchsorted(powers, numbers, side="right"), 1)
     places = lengths[:, None] - 1 - np.arange(width)
@@ -141,6 +167,7 @@ def lengths_of(pieces: Sequence[Piece], count: int) -> Numbers:
 
 def join_pieces(pieces: Sequence[Piece], count: int) -> Ragged:
     """Return the bytes of all pieces of the first row, then of the second, and so on."""
+    pieces = [_padded(piece) if isinstance(piece, Ragged) else piece for piece in pieces]
     fixed = _join_cells([piece for piece in pieces if isinstance(piece, Cells)], count)
     ragged = [piece for piece in pieces if isinstance(piece, Ragged)]
     runs = np.zeros((count, 2 * len(ragged) + 1), dtype=np.int64)
@@ -151,6 +178,16 @@ def join_pieces(pieces: Sequence[Piece], count: int) -> Ragged:
         run += isinstance(piece, Ragged)
     data = _interleave(fixed, [piece.data for piece in ragged], runs) if ragged else fixed
     return Ragged(data, runs.sum(axis=1))
+
+
+def _padded(piece: Ragged) -> Piece:
+    """Return short bytes in fixed places, which are joined faster."""
+    width = int(piece.lengths.max(initial=0))
+    if width > _PADDED:
+        return piece
+    data = np.empty((len(piece.lengths), width), dtype=np.uint8)
+    data[np.arange(width) < piece.lengths[:, None]] = piece.data
+    return Cells(data, piece.lengths)
 
 
 def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: Numbers) -> Bytes:
@@ -236,4 +273,4 @@ def _lists(column: pl.Series, item: str) -> list[Piece]:
     items = column.explode(empty_as_null=False, keep_nulls=False)
     packed = join_pieces(pack_column(items, item), len(items))
     last_items = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-    return [_told(counts, _ARRAY, nulls), Ragged(packed.data, np.diff(packed.ends()[last_items]))]
+    return [_told(counts, _ARRAY, nulls), Ragged(packed.data, np.diff(packed.ends[last_items]))]

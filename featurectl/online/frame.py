@@ -18,7 +18,8 @@ from featurectl.online.encode import Bytes, Cells, Piece, Ragged, array_of, join
 from featurectl.online.schema import FORMAT
 from featurectl.units import plural
 
-CHUNK_ROWS = 20_000  # its bytes, of each row some hundred, stay in the processor's cache from one step to the next
+BLOCK_ROWS = 100_000  # packed column by column
+CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile
 INSTANTS = ("event_time", "available_at", "computed_at")
 
 
@@ -45,11 +46,14 @@ def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Itera
     Raises:
         DataError: a key is null (FC505), or an instant lies after the year 2284 (FC504).
     """
-    for part in rows.iter_slices(CHUNK_ROWS):
-        pieces: list[Piece] = [Cells(_headers(view, part, schema_id)), array_of(len(view.features))]
+    for block in rows.iter_slices(BLOCK_ROWS):
+        keys = _pack_keys(view, block)
+        pieces: list[Piece] = [Cells(_headers(view, block, schema_id)), array_of(len(view.features))]
         for name, dtype in view.features.items():
-            pieces += pack_column(part[name], dtype)
-        yield Chunk(keys=_pack_keys(view, part), pieces=pieces)
+            pieces += pack_column(block[name], dtype)
+        for begin in range(0, block.height, CHUNK_ROWS):
+            end = min(begin + CHUNK_ROWS, block.height)
+            yield Chunk(keys=keys.part(begin, end), pieces=[piece.part(begin, end) for piece in pieces])
 
 
 def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:

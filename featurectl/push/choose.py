@@ -69,9 +69,15 @@ def read_parts(task: Task, columns: Sequence[str] | None = None) -> Iterator[Par
     for bucket in range(task.table.buckets()):
         rows = task.table.read(bucket=bucket, version=task.table_version, columns=columns)
         for part in cut_between_keys(rows, view.keys, PART_ROWS):
-            chosen = part.filter(visible)
-            entities = chosen.select(view.keys).unique(maintain_order=True)
-            yield Part(rows=part, entities=entities, count=entities.height if view.keys else min(chosen.height, 1))
+            yield _part(part, visible, view.keys)
+
+
+def _part(rows: pl.DataFrame, visible: pl.Expr, keys: Sequence[str]) -> Part:
+    chosen = rows.lazy().filter(visible)
+    if not keys:
+        return Part(rows=rows, entities=pl.DataFrame(), count=chosen.head(1).collect().height)
+    entities = chosen.select(keys).unique(maintain_order=True).collect()
+    return Part(rows=rows, entities=entities, count=entities.height)
 
 
 def cut_between_keys(rows: pl.DataFrame, keys: Sequence[str], size: int) -> Iterator[pl.DataFrame]:

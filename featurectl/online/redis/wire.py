@@ -53,7 +53,7 @@ def batch_of(call: Call, chunk: Chunk) -> Batch:
     opened, closed = literal(b"\r\n" + call.before), literal(call.after + b"\r\n")
     keys = join_pieces([begin, key_lengths, opened, chunk.keys, closed], count)
     rows = join_pieces([begin, digits(lengths_of(chunk.pieces, count)), end, *chunk.pieces, end], count)
-    key_ends, row_ends = keys.ends().tolist(), rows.ends().tolist()
+    key_ends, row_ends = keys.ends.tolist(), rows.ends.tolist()
     key_bytes, row_bytes = keys.data.data, rows.data.data
     shared = b"".join(map(_bulk, [call.last_key, *call.arguments]))
     parts: list[bytes | memoryview] = [_command(3, [b"SCRIPT", b"LOAD", call.script.encode()])]
