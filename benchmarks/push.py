@@ -6,7 +6,8 @@ A view of 15 features (6 float64 of which one has nulls, 4 int64, 2 string, 2 bo
 pushed three times as a first push and three times again an hour later, when every row replaces one. `redis-cli --pipe`
 sends files made before: the very commands of the push, and one plain HSET a row with the same keys and rows; neither
 computes or packs anything. Feast needs an environment with `feast[duckdb,redis]` (FEAST_PYTHON names its Python) and
-gets fewer rows, as it takes minutes. Each figure is the median of three, all turn by turn in one run.
+gets fewer rows, as it takes minutes. Each figure is the median of three, all turn by turn in one run. What an
+entity takes in Redis is told at the end.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.online.base import Origin, Writing
 from featurectl.online.encode import digits, join_pieces, lengths_of, literal
-from featurectl.online.frame import encode_chunks
+from featurectl.online.frame import INSTANTS, encode_chunks
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.push import PushRequest, push_view, values_at
 from featurectl.spec.definition import Entity
 from tests.online.views import latest, state_view
@@ -55,6 +57,16 @@ TYPES = {
 }
 ENTITY = Entity(name="user", keys={"user": "int64"})
 VIEW = state_view([latest(name, dtype) for name, dtype in TYPES.items()], entity=ENTITY)
+
+
+GROUPS = {
+    "mixed": (["f0", "f1", "i0", "s0", "b0"], ["f2", "f3", "i1", "s1", "b1"], ["f4", "f5", "i2", "i3", "last_seen"]),
+    "float64 alone": (["f0", "f1", "f2", "f3", "f4"],) * 3,
+}
+
+
+def connected(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=600)
 
 
 def made_rows(count: int) -> pl.DataFrame:
@@ -85,7 +97,16 @@ def table_in(folder: Path):
 
 def request_of(folder: Path, store, hours: float) -> PushRequest:
     now = NOW + timedelta(hours=hours)
-    return PushRequest(view=VIEW, version=1, table=table_in(folder), store=store, project="p", env="dev", now=now)
+    return PushRequest(
+        engine=PolarsEngine(),
+        view=VIEW,
+        version=1,
+        table=table_in(folder),
+        store=store,
+        project="p",
+        env="dev",
+        now=now,
+    )
 
 
 def push(folder: Path, place: str, hours: float) -> None:
@@ -104,8 +125,8 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     store, of = RedisStore(url), online_view(VIEW, 1, "p", "dev")
     store.prepare(of)
     rows = table_in(folder).read()
-    values = values_at(VIEW, rows, rows.select("user"), NOW)
-    with redis.Redis.from_url(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
+    values = values_at(PolarsEngine(), VIEW, rows, rows.select("user"), NOW)
+    with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
         origin = Origin(at=NOW, table_version=0, rebuild_id="")
         call = replace(claimed_call(client, of, Writing(origin=origin)))
         uncompared = replace(call, arguments=[*call.arguments[:-1], b"12345678"])
@@ -127,7 +148,7 @@ def plain_sets(before: bytes, chunk) -> bytes:
 def piped(url: str, file: Path) -> float:
     """Return the seconds that `redis-cli --pipe` takes for a file."""
     port = url.rsplit(":", 1)[1].split("/")[0]
-    with redis.Redis.from_url(url) as client:  # the token of `write_files` claims the rows
+    with connected(url) as client:  # the token of `write_files` claims the rows
         client.hset("p/dev", "writer/profile@1", b"12345678" + b"\0" * 7 + b"0:")
     begin = time.perf_counter()
     with file.open("rb") as commands:
@@ -150,13 +171,13 @@ def feast(folder: Path, url: str, rows: int) -> tuple[float, float]:
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     seconds, peak = done.stdout.split()[-2:]
-    with redis.Redis.from_url(url) as client:
+    with connected(url) as client:
         assert client.dbsize() == rows
     return float(seconds), float(peak)
 
 
 def used(url: str) -> int:
-    with redis.Redis.from_url(url) as client:
+    with connected(url) as client:
         return int(client.info("memory")["used_memory"])
 
 
@@ -165,7 +186,7 @@ def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple
     own, plain = write_files(folder, url)
 
     def clean(run: Callable[[], tuple[float, float]], count: int) -> tuple[int, float, float, float]:
-        with redis.Redis.from_url(url) as client:
+        with connected(url) as client:
             client.flushall()
         before = used(url)
         seconds, peak = run()
@@ -176,7 +197,7 @@ def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple
             yield name, *clean(lambda file=file: (piped(url, file), 0.0), rows)
             yield f"{name}, again", rows, piped(url, file), 0.0, 0.0
         yield "push", *clean(lambda: ours(folder, url, 0), rows)
-        with redis.Redis.from_url(url) as client:
+        with connected(url) as client:
             client.hset("p/dev", "push/profile@1", older_schema(client.hget("p/dev", "push/profile@1")))
         seconds, peak = ours(folder, url, 1)
         yield "push, again", rows, seconds, peak, 0.0
@@ -184,6 +205,28 @@ def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple
         yield "push to SQLite", rows, seconds, peak, 0.0
         if "FEAST_PYTHON" in os.environ:
             yield "feast materialize", *clean(lambda: feast(folder, url, feast_rows), feast_rows)
+
+
+def memory(count: int = 200_000) -> None:
+    """Print what an entity takes in Redis: 15 features in 3 views, with an expiry."""
+    rows = made_rows(count).with_columns(pl.lit(NOW, UTC_US).alias("computed_at"))
+    for name, groups in GROUPS.items():
+        for limit in (64, 512):
+            with started_redis("--hash-max-listpack-value", str(limit)) as url, connected(url) as client:
+                before, store = used(url), RedisStore(url)
+                for view, features in zip(("user_profile", "user_txn", "user_web"), groups, strict=True):
+                    view = replace(VIEW, name=view, features=tuple(f for f in VIEW.features if f.name in features))
+                    store.write(online_view(view, 1, "shop", "prod"), rows.select("user", *INSTANTS, *features))
+                with client.pipeline(transaction=False) as pipeline:
+                    for number in range(count):
+                        pipeline.expire(f"shop/prod:{{i{len(str(number))}:{number}}}", 30 * 86_400)
+                    pipeline.execute()
+                each, usage = (used(url) - before) / count, client.memory_usage("shop/prod:{i5:77777}")
+                print(
+                    f"15 features in 3 views, {name}, hash-max-listpack-value {limit}: {each:.0f} B an entity", end=""
+                )
+                print(f" of used_memory, MEMORY USAGE {usage} B")
+                store.close()
 
 
 def older_schema(record: bytes) -> bytes:
@@ -220,6 +263,7 @@ def main(rows: int, feast_rows: int) -> None:
     ):
         if other in best:
             print(f"{mine} / {other}: {best[mine] / best[other]:.2f}")
+    memory()
 
 
 if __name__ == "__main__":

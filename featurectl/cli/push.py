@@ -106,6 +106,7 @@ def plan_applied(workspace: Workspace, bound: BoundView) -> PushPlan:
 
 
 def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
+    from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.push import PushRequest
 
     return PushRequest(
@@ -116,6 +117,7 @@ def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
         project=workspace.project,
         env=workspace.environment.name,
         now=workspace.now,
+        engine=PolarsEngine(),
     )
 
 

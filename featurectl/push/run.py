@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.online.base import OnlineStore, Origin, PushRecord, Writing
@@ -33,7 +32,7 @@ class PushRequest:
     project: str
     env: str
     now: datetime
-    engine: Engine = field(default_factory=PolarsEngine)
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +134,7 @@ class _Frames:
             self._read += part.rows.height
             if not part.count:
                 continue
-            values = values_at(view, part.rows, part.entities, self._request.now, engine)
+            values = values_at(engine, view, part.rows, part.entities, self._request.now)
             self.rows += values.height
             if self._task.rebuilt:
                 self.entities.append(values.select(view.keys))

@@ -11,7 +11,6 @@ import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
 from featurectl.engines.base import Engine, Table
-from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
@@ -28,14 +27,13 @@ _KNOWN_AT: Final = "\x00known at"
 
 
 def values_at(
-    view: FeatureView, rows: pl.DataFrame, entities: pl.DataFrame, now: datetime, engine: Engine | None = None
+    engine: Engine, view: FeatureView, rows: pl.DataFrame, entities: pl.DataFrame, now: datetime
 ) -> pl.DataFrame:
     """Return the stored features of entities at now, before any default and whatever the ttl of a state view.
 
     Columns: the keys, event_time and available_at of the entity's newest row at now, computed_at (= now), the
     features. An entity without a row at now has none here either. `rows` are the table's, of all these entities.
     """
-    engine = engine or PolarsEngine()
     spine = entities.with_columns(pl.lit(now, INSTANT).alias(_TIME)) if view.keys else _one_row(now)
     if view.kind == "event":
         clocks = replace(view, kind="state", ttl_us=None, hop_us=None, features=_clocks())
@@ -56,7 +54,7 @@ def values_at(
 
 
 def read_offline(
-    view: FeatureView, table: OfflineTable, entity: Mapping[str, KeyValue], now: datetime
+    engine: Engine, view: FeatureView, table: OfflineTable, entity: Mapping[str, KeyValue], now: datetime
 ) -> OnlineRow | None:
     """Return what a push at now would store for one entity, computed from the offline table.
 
@@ -69,7 +67,7 @@ def read_offline(
     wanted = pl.DataFrame([pl.Series(name, [entity[name]]).cast(polars_dtype(t)) for name, t in keys.items()])
     parts = (table.read(bucket=bucket) for bucket in range(table.buckets()))
     rows = [part.join(wanted, on=view.keys, how="semi", maintain_order="left") if keys else part for part in parts]
-    found = values_at(view, pl.concat([rows[0], *(r for r in rows[1:] if r.height)]), wanted, now)
+    found = values_at(engine, view, pl.concat([rows[0], *(r for r in rows[1:] if r.height)]), wanted, now)
     if found.is_empty():
         return None
     row = found.row(0, named=True)

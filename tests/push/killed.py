@@ -15,6 +15,7 @@ import redis
 
 import featurectl.online.frame
 import featurectl.push.choose
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from featurectl.push import PushRequest, push_view
@@ -79,7 +80,14 @@ def push(place, project, kind, hours, progress=None):
     featurectl.push.choose.PART_ROWS = 200
     with opened(place) as store:
         request = PushRequest(
-            view=VIEWS[kind], version=1, table=made_table(kind), store=store, project=project, env="dev", now=at(hours)
+            engine=PolarsEngine(),
+            view=VIEWS[kind],
+            version=1,
+            table=made_table(kind),
+            store=store,
+            project=project,
+            env="dev",
+            now=at(hours),
         )
         return push_view(request, progress)
 
