@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(folder: Path, port: int) -> None:
-    """Register the view in a new repository, materialize it, and print the seconds and the peak of memory in MB."""
+    """Register the view in a new repository, materialize it, and print the seconds, those of its processor time, and the peak of its memory in MB."""
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
     from feast.types import Bool, Float64, Int64, String, UnixTimestamp
 
@@ -36,10 +36,10 @@ def main(folder: Path, port: int) -> None:
     store.apply(
         [user, FeatureView(name="profile", entities=[user], ttl=timedelta(days=0), schema=fields, source=source)]
     )
-    begin = time.perf_counter()
+    begin, worked = time.perf_counter(), time.process_time()
     store.materialize(datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2027, 1, 1, tzinfo=timezone.utc))
-    seconds = time.perf_counter() - begin
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    seconds, worked = time.perf_counter() - begin, time.process_time() - worked
+    print(seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

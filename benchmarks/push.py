@@ -6,20 +6,21 @@ A view of 15 features (6 float64 of which one has nulls, 4 int64, 2 string, 2 bo
 pushed three times as a first push and three times again an hour later, when every row replaces one. `redis-cli --pipe`
 sends files made before: the very commands of the push, and one plain HSET a row with the same keys and rows; neither
 computes or packs anything. Feast needs an environment with `feast[duckdb,redis]` (FEAST_PYTHON names its Python) and
-gets fewer rows, as it takes minutes. Each figure is the median of three, all turn by turn in one run. What an
-entity takes in Redis is told at the end.
+gets fewer rows, as it takes minutes. Each figure is the median of three, all turn by turn in one run; beside it
+stand the microseconds of processor time a row. What an entity takes in Redis is told at the end.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,6 +64,29 @@ GROUPS = {
     "mixed": (["f0", "f1", "i0", "s0", "b0"], ["f2", "f3", "i1", "s1", "b1"], ["f4", "f5", "i2", "i3", "last_seen"]),
     "float64 alone": (["f0", "f1", "f2", "f3", "f4"],) * 3,
 }
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds gone by, of the client's processor time, and the peak of its memory."""
+
+    seconds: float
+    client_s: float
+    peak_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What so many rows took, of the server's processor time too, and bytes of the server an entity."""
+
+    rows: int
+    took: Took
+    server_s: float
+    each: float
+
+    @property
+    def rate(self) -> float:
+        return self.rows / self.took.seconds
 
 
 def connected(url: str) -> redis.Redis:
@@ -110,13 +134,13 @@ def request_of(folder: Path, store, hours: float) -> PushRequest:
 
 
 def push(folder: Path, place: str, hours: float) -> None:
-    """Push in this process, and print the seconds and the peak of its memory in MB."""
-    begin = time.perf_counter()
+    """Push in this process, and print the seconds, those of its processor time, and the peak of its memory in MB."""
+    begin, worked = time.perf_counter(), time.process_time()
     store = RedisStore(place) if place.startswith("redis://") else SqliteStore(Path(place))
     push_view(request_of(folder, store, hours))
-    seconds = time.perf_counter() - begin
+    seconds, worked = time.perf_counter() - begin, time.process_time() - worked
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(seconds, int(peak.split()[1]) / 1024)
+    print(seconds, worked, int(peak.split()[1]) / 1024)
 
 
 def write_files(folder: Path, url: str) -> tuple[Path, Path]:
@@ -145,35 +169,41 @@ def plain_sets(before: bytes, chunk) -> bytes:
     return join_pieces([*command, *field], chunk.count).data.tobytes()
 
 
-def piped(url: str, file: Path) -> float:
-    """Return the seconds that `redis-cli --pipe` takes for a file."""
+def piped(url: str, file: Path) -> Took:
+    """Return what `redis-cli --pipe` takes for a file."""
     port = url.rsplit(":", 1)[1].split("/")[0]
     with connected(url) as client:  # the token of `write_files` claims the rows
         client.hset("p/dev", "writer/profile@1", b"12345678" + b"\0" * 7 + b"0:")
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), children_s()
     with file.open("rb") as commands:
         done = subprocess.run(["redis-cli", "-p", port, "--pipe"], stdin=commands, capture_output=True, check=True)
+    seconds = time.perf_counter() - begin
     assert b"errors: 0" in done.stdout, done.stdout
-    return time.perf_counter() - begin
+    return Took(seconds, children_s() - before)
 
 
-def ours(folder: Path, place: str, hours: float) -> tuple[float, float]:
+def ours(folder: Path, place: str, hours: float) -> Took:
     words = [sys.executable, "-m", "benchmarks.push", "push", str(folder), place, str(hours)]
-    seconds, peak = subprocess.run(words, capture_output=True, check=True, text=True).stdout.split()
-    return float(seconds), float(peak)
+    told = subprocess.run(words, capture_output=True, check=True, text=True).stdout.split()
+    return Took(*map(float, told))
 
 
-def feast(folder: Path, url: str, rows: int) -> tuple[float, float]:
-    """Return the seconds of Feast's materialize and the peak of its memory in MB."""
+def feast(folder: Path, url: str, rows: int) -> Took:
+    """Return what Feast's materialize takes."""
     port = url.rsplit(":", 1)[1].split("/")[0]
     script = str(Path(__file__).with_name("feast_push.py"))
     words = [os.environ["FEAST_PYTHON"], "-W", "ignore", script, str(folder), port]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    seconds, peak = done.stdout.split()[-2:]
+    told = done.stdout.split()[-3:]
     with connected(url) as client:
         assert client.dbsize() == rows
-    return float(seconds), float(peak)
+    return Took(*map(float, told))
+
+
+def children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def used(url: str) -> int:
@@ -181,30 +211,35 @@ def used(url: str) -> int:
         return int(client.info("memory")["used_memory"])
 
 
-def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple[str, int, float, float, float]]:
-    """Yield (what, rows, seconds, peak MB, bytes of the server an entity), turn by turn."""
+def rounds(folder: Path, url: str, rows: int, feast_rows: int) -> Iterator[tuple[str, Run]]:
+    """Yield what was run and what it took, turn by turn."""
     own, plain = write_files(folder, url)
 
-    def clean(run: Callable[[], tuple[float, float]], count: int) -> tuple[int, float, float, float]:
+    def run(take: Callable[[], Took], count: int = rows, *, clean: bool = False) -> Run:
         with connected(url) as client:
-            client.flushall()
-        before = used(url)
-        seconds, peak = run()
-        return count, seconds, peak, (used(url) - before) / count
+            if clean:
+                client.flushall()
+            before, worked = used(url), server_s(client)
+            took = take()
+            return Run(count, took, server_s(client) - worked, (used(url) - before) / count if clean else 0.0)
 
     for number in range(ROUNDS):
         for name, file in (("redis-cli --pipe, plain HSETs", plain), ("redis-cli --pipe, our own commands", own)):
-            yield name, *clean(lambda file=file: (piped(url, file), 0.0), rows)
-            yield f"{name}, again", rows, piped(url, file), 0.0, 0.0
-        yield "push", *clean(lambda: ours(folder, url, 0), rows)
+            yield name, run(lambda file=file: piped(url, file), clean=True)
+            yield f"{name}, again", run(lambda file=file: piped(url, file))
+        yield "push", run(lambda: ours(folder, url, 0), clean=True)
         with connected(url) as client:
             client.hset("p/dev", "push/profile@1", older_schema(client.hget("p/dev", "push/profile@1")))
-        seconds, peak = ours(folder, url, 1)
-        yield "push, again", rows, seconds, peak, 0.0
-        seconds, peak = ours(folder, str(folder / f"online-{number}.db"), 0)
-        yield "push to SQLite", rows, seconds, peak, 0.0
+        yield "push, again", run(lambda: ours(folder, url, 1))
+        yield "push to SQLite", run(lambda number=number: ours(folder, str(folder / f"online-{number}.db"), 0))
         if "FEAST_PYTHON" in os.environ:
-            yield "feast materialize", *clean(lambda: feast(folder, url, feast_rows), feast_rows)
+            yield "feast materialize", run(lambda: feast(folder, url, feast_rows), feast_rows, clean=True)
+
+
+def server_s(client: redis.Redis) -> float:
+    """Return the processor time that a server has used."""
+    told = client.info("cpu")
+    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
 
 def memory(count: int = 200_000) -> None:
@@ -236,7 +271,7 @@ def older_schema(record: bytes) -> bytes:
 
 def main(rows: int, feast_rows: int) -> None:
     """Make the data, take turns, print a table."""
-    found: dict[str, list[tuple[int, float, float, float]]] = {}
+    found: dict[str, list[Run]] = {}
     with tempfile.TemporaryDirectory(prefix="featurectl-push-") as name, started_redis() as url:
         folder = Path(name)
         made = made_rows(rows)
@@ -247,14 +282,16 @@ def main(rows: int, feast_rows: int) -> None:
             folder / "rows.parquet"
         )
         del made
-        for what, count, seconds, peak, each in rounds(folder, url, rows, feast_rows):
-            found.setdefault(what, []).append((count, seconds, peak, each))
-            print(f"{what}: {count / seconds:,.0f} rows/s", file=sys.stderr)
-    best = {what: statistics.median(count / seconds for count, seconds, _, _ in runs) for what, runs in found.items()}
-    print(f"{'':36} {'rows/s':>9} {'peak MB':>8} {'B an entity':>12}")
+        for what, run in rounds(folder, url, rows, feast_rows):
+            found.setdefault(what, []).append(run)
+            print(f"{what}: {run.rate:,.0f} rows/s", file=sys.stderr)
+    best = {what: statistics.median(run.rate for run in runs) for what, runs in found.items()}
+    print(f"{'':41} {'rows/s':>9} {'client us':>9} {'server us':>9} {'peak MB':>8} {'B an entity':>12}")
     for what, runs in found.items():
-        peak, each = (max(run[i] for run in runs) for i in (2, 3))
-        print(f"{what:36} {best[what]:9,.0f} {peak:8,.0f} {each:12,.0f}")
+        client = statistics.median(run.took.client_s / run.rows for run in runs) * 1e6
+        server = statistics.median(run.server_s / run.rows for run in runs) * 1e6
+        peak, each = max(run.took.peak_mb for run in runs), max(run.each for run in runs)
+        print(f"{what:41} {best[what]:9,.0f} {client:9.2f} {server:9.2f} {peak:8,.0f} {each:12,.0f}")
     for mine, other in (
         ("push", "redis-cli --pipe, plain HSETs"),
         ("push", "redis-cli --pipe, our own commands"),
