@@ -78,7 +78,8 @@ class ViewColumns:
             self._derived.append((item, to_closure(item.expression.tree, slots)))
         given = [(f.default, f.dtype) for f in self.view.features] + [(d.default, d.dtype) for d in self.view.derived]
         self._constants = [None if value is None else constant_of(value, dtype) for value, dtype in given]
-        self._all_present: list[Status] = [_PRESENT] * len(self.names)
+        self.places = {name: i for i, name in enumerate(self.names)}
+        self.all_present: list[Status] = [_PRESENT] * len(self.names)  # of a row in which nothing is unusual
         self._none_defaulted = [False] * len(self.names)
 
     def lacks(self, schema_id: int) -> bool:
@@ -138,7 +139,7 @@ class ViewColumns:
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])
-        statuses, defaulted = self._all_present, self._none_defaulted
+        statuses, defaulted = self.all_present, self._none_defaulted
         if None in values:
             statuses, defaulted = statuses.copy(), defaulted.copy()
             self._mark_nulls(values, statuses, defaulted)
@@ -175,7 +176,7 @@ class ViewColumns:
         for i, (item, closure) in enumerate(self._derived, self._stored):
             value = from_number(closure(slots), item.dtype)
             if value is None:
-                if statuses is self._all_present:
+                if statuses is self.all_present:
                     statuses, defaulted = statuses.copy(), defaulted.copy()
                 statuses[i] = _NULL
                 value = self._constants[i]

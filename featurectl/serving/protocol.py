@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S: Final = 5.0
+
+
+class _OneWrite:
+    """A transport that keeps the head of an answer until its body comes, and sends both at once.
+
+    A head is the first write after an answer has ended, and nothing else begins like it: bodies come after heads.
+    """
+
+    __slots__ = ("_head", "_transport", "_write")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._write = transport.write
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep a head."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._write(head + data)
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+        else:
+            self._write(data)
+
+    def close(self) -> None:
+        """Send what is there, then close."""
+        if self._head:
+            self.write(b"")
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -20,7 +53,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
-        super().connection_made(transport)
+        super().connection_made(_OneWrite(transport))  # type: ignore[arg-type]
         self._head = self.loop.call_later(HEAD_S, transport.close)
 
     def on_headers_complete(self) -> None:

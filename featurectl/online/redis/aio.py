@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -11,7 +12,7 @@ import redis.asyncio
 
 from featurectl.online.base import Ask, Found
 from featurectl.online.redis.connect import open_async_client, translated
-from featurectl.online.redis.trips import Command, look_ups, parted
+from featurectl.online.redis.trips import Command, look_ups, packed, parted
 
 _TRIPS: Final = 4  # under way at once; what comes meanwhile shares the next one
 _COMMANDS: Final = 5_000  # in a trip
@@ -54,12 +55,18 @@ class AsyncRedisReader:
         if not self._called:
             self._called = True
             loop.call_soon(self._depart)
-        with translated(self._where):
-            try:
-                async with asyncio.timeout(self._budget_s):
-                    return await future
-            except TimeoutError as error:
-                raise redis.TimeoutError(f"no answer within {self._budget_s:g} s") from error
+        limit = loop.call_later(self._budget_s, self._give_up, future)
+        try:
+            return await future
+        except (redis.RedisError, OSError):
+            with translated(self._where):
+                raise
+        finally:
+            limit.cancel()
+
+    def _give_up(self, future: asyncio.Future[list[object]]) -> None:
+        if not future.done():
+            future.set_exception(redis.TimeoutError(f"no answer within {self._budget_s:g} s"))
 
     def _depart(self) -> None:
         """Start a trip with all that waits, unless enough are under way: each starts the next when it comes back."""
@@ -103,21 +110,26 @@ class AsyncRedisReader:
         connection = await pool.get_connection()
         try:
             answers: list[object] = await connection.retry.call_with_retry(
-                lambda: _exchange(connection, commands), lambda _: connection.disconnect()
+                lambda: _exchange(connection, commands, self._budget_s), lambda _: connection.disconnect()
             )
             return answers
         finally:
             await pool.release(connection)
 
 
-async def _exchange(connection: redis.asyncio.Connection, commands: list[Command]) -> list[object]:
-    await connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
+async def _exchange(connection: redis.asyncio.Connection, commands: list[Command], budget_s: float) -> list[object]:
+    """Return the answers to some commands; all of them together have the time that the client gives to each."""
+    await connection.send_packed_command([packed(commands)])
     answers: list[object] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response())
-        except redis.ResponseError as error:
-            answers.append(error)
+    try:
+        async with asyncio.timeout(budget_s):
+            for _ in commands:
+                try:
+                    answers.append(await connection.read_response(timeout=math.inf))
+                except redis.ResponseError as error:
+                    answers.append(error)
+    except TimeoutError as error:
+        raise redis.TimeoutError(f"no answer within {budget_s:g} s") from error
     return answers
 
 

@@ -20,6 +20,21 @@ def look_ups(ask: Ask) -> Iterator[Command]:
         yield (b"HMGET", prefix + key + b"}", *fields)
 
 
+def packed(commands: Sequence[Command]) -> bytes:
+    r"""Return the bytes of some commands, as they are sent.
+
+    >>> packed([("GET", b"a")])
+    b'*2\r\n$3\r\nGET\r\n$1\r\na\r\n'
+    """
+    parts = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for part in command:
+            data = part.encode() if isinstance(part, str) else part
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
 def parted(asks: Sequence[Ask], replies: Sequence[Found]) -> list[list[Found]]:
     """Return the answers of several asks, each ask's by itself."""
     rest = iter(replies)
@@ -45,7 +60,7 @@ def send_all(client: redis.Redis, commands: Sequence[Command]) -> list[Found]:
 
 
 def _exchange(connection: redis.Connection, commands: Sequence[Command]) -> list[Found]:
-    connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
+    connection.send_packed_command([packed(commands)])
     replies = []
     error: redis.ResponseError | None = None
     for _ in commands:
