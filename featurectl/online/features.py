@@ -81,6 +81,7 @@ class _Group:
     join: Mapping[str, str]
     defaults: dict[str, Default] = field(default_factory=dict)
     picked: dict[str, str] = field(default_factory=dict)  # name -> feature
+    columns: list[tuple[str, int]] = field(default_factory=list)  # name, place in a row's values
     decoder: ViewColumns | None = None
     trip: int = 0
     place: int = 0
@@ -109,6 +110,8 @@ class FeatureReader:
         for group in self._groups:
             group.decoder = ViewColumns(group.source.view, group.source.online, group.defaults)
             group.trip, group.place = self._place(group)
+            places = {name: i for i, name in enumerate(group.decoder.names)}
+            group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
         types: dict[str, str] = {}
         for trip in self._trips:
             types |= trip.types
@@ -141,10 +144,10 @@ class FeatureReader:
         wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
+            known, place = group.decoder.forms, group.place
             for rows in found[group.trip]:
-                data = rows[group.place]
-                if data is not None and group.decoder.lacks(data[1] << 8 | data[2]):
-                    schema_id = data[1] << 8 | data[2]
+                data = rows[place]
+                if data is not None and (schema_id := data[1] << 8 | data[2]) not in known:
                     wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
 
@@ -229,13 +232,11 @@ def _columns(group: _Group, rows: Sequence[Row]) -> dict[str, FeatureColumn]:
     if all(row.statuses is usual for row in rows):  # all present, and nothing defaulted then
         present, false = [usual[0]] * len(rows), [False] * len(rows)
         return {
-            name: FeatureColumn(source, values[decoder.places[feature]], present, false, event_us, computed_us)
-            for name, feature in group.picked.items()
+            name: FeatureColumn(source, values[i], present, false, event_us, computed_us) for name, i in group.columns
         }
     statuses = [*map(list, zip(*[row.statuses for row in rows], strict=True))]
     defaulted = [*map(list, zip(*[row.defaulted for row in rows], strict=True))]
     return {
         name: FeatureColumn(source, values[i], statuses[i], defaulted[i], event_us, computed_us)
-        for name, feature in group.picked.items()
-        for i in (decoder.places[feature],)
+        for name, i in group.columns
     }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import cast
+from typing import Final, cast
 
+import hiredis
 import redis
 
 from featurectl.online.base import Ask, Found
 
 Command = tuple[bytes | str, ...]
+_PACK: Final = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its own type is of one word
 
 
 def look_ups(ask: Ask) -> Iterator[Command]:
@@ -26,13 +28,7 @@ def packed(commands: Sequence[Command]) -> bytes:
     >>> packed([("GET", b"a")])
     b'*2\r\n$3\r\nGET\r\n$1\r\na\r\n'
     """
-    parts = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        for part in command:
-            data = part.encode() if isinstance(part, str) else part
-            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+    return b"".join(map(_PACK, commands))
 
 
 def parted(asks: Sequence[Ask], replies: Sequence[Found]) -> list[list[Found]]:
