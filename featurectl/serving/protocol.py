@@ -33,10 +33,14 @@ class _OneWrite:
         else:
             self._write(data)
 
-    def close(self) -> None:
-        """Send what is there, then close."""
+    def flush(self) -> None:
+        """Send a head that has no body: the answer to HEAD."""
         if self._head:
             self.write(b"")
+
+    def close(self) -> None:
+        """Send what is there, then close."""
+        self.flush()
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
@@ -53,13 +57,19 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
-        super().connection_made(_OneWrite(transport))  # type: ignore[arg-type]
+        self._one_write = _OneWrite(transport)
+        super().connection_made(self._one_write)  # type: ignore[arg-type]
         self._head = self.loop.call_later(HEAD_S, transport.close)
 
     def on_headers_complete(self) -> None:
         """Wait no more: the head is there."""
         self._forget()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Send what is left of an answer."""
+        self._one_write.flush()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more: the client is gone."""
