@@ -28,7 +28,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 GRACE_S = 5.0  # that the last answers have
-TICK_S = 0.0005
+TICK_S = 0.001  # how often arrivals are looked at, the least that uvloop waits: less would be waiting busily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class _Load:
             else:
                 self.due.append(due)
         if now < self.end:
-            self.loop.call_later(TICK_S, self._arrive, number)
+            self.loop.call_later(max(TICK_S, due - now), self._arrive, number)
 
     def answered(self, connection: _Connection, status: str, since: float) -> None:
         now = time.monotonic()
