@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +137,7 @@ def memory(setting: Setting) -> Iterator[Line]:
     if setting.python:
         with started_redis() as online, redis.Redis.from_url(online) as store:
             before = store.info("memory")["used_memory"]
-            _write_feast(setting, online)
+            _write_feast(setting, online, setting.folder / "feast-memory")
             theirs = (store.info("memory")["used_memory"] - before) / setting.asked
     yield Line(work="memory of Redis, an entity, 15 features in 3 views", ours=mine, unit="B", rival="Feast",
                theirs=theirs, most=400, beside=f"{rss:.0f} MB for {setting.users:,} entities")  # fmt: skip
@@ -193,10 +194,11 @@ def _feast_program() -> str:
     return str(Path(__file__).with_name("feast_serving.py"))
 
 
-def _write_feast(setting: Setting, online: str) -> None:
-    """Write the features of the users that are asked for."""
+def _write_feast(setting: Setting, online: str, repo: Path) -> None:
+    """Write the features of the users that are asked for, into a new repository of Feast."""
+    shutil.rmtree(repo, ignore_errors=True)
     place = online.removeprefix("redis://").partition("/")[0]
-    words = ["write", str(setting.repo / "data"), str(setting.feast_repo), place, str(setting.asked)]
+    words = ["write", str(setting.repo / "data"), str(repo), place, str(setting.asked)]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([setting.python, _feast_program(), *words], env=environ, stdout=sys.stderr, check=True)
 
@@ -228,7 +230,7 @@ def main(arguments: list[str], size: Size = Size(), seconds: float = SECONDS) ->
         write_bodies(folder, asked)
         run(setting.repo, online, "push", *VIEWS)
         if setting.python:
-            _write_feast(setting, online)
+            _write_feast(setting, online, setting.feast_repo)
         for name in arguments[2:] or WORKS:
             for line in WORKS[name](setting):
                 sys.stderr.write(f"{line.cells()}\n")
