@@ -150,9 +150,17 @@ class SqliteStore:
             return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
 
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
-        """Return for every ask what lies under each of its keys."""
-        with self._errors():
-            return [self._fetch(ask) for ask in asks]
+        """Return for every ask what lies under each of its keys: all as of one moment, so locks are taken once."""
+        try:
+            connection = self._connection
+            connection.execute("begin")
+            try:
+                return [self._fetch(ask) for ask in asks]
+            finally:
+                if connection.in_transaction:  # SQLite ends it by itself when the file can't be read
+                    connection.execute("commit")
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(error) from error
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
