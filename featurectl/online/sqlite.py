@@ -160,7 +160,7 @@ class SqliteStore:
                 if connection.in_transaction:  # SQLite ends it by itself when the file can't be read
                     connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
+            raise self._error(error, writing=False) from error
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
