@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import Final
 
 import uvicorn
+import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told before)
 from uvicorn.supervisors import Multiprocess
 
-from featurectl.errors import UsageError
+from featurectl.errors import StoreError, UsageError
 from featurectl.open import Workspace, open_workspace
+from featurectl.registry.state import State
 from featurectl.serving.app import make_app
 from featurectl.serving.guard import Guard
-from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
+from featurectl.serving.metrics import Metrics, forget_metrics, forget_process, share_metrics
 from featurectl.serving.prediction_log import ParquetLog
 from featurectl.serving.protocol import PatientProtocol
 from featurectl.serving.served import Served, build_served
@@ -42,12 +44,23 @@ class WorkspaceSource:
 
     def serial(self) -> int:
         """Return the number of the registry's last change."""
-        return self._workspace.state().serial
+        return self._state().serial
 
     def load(self, before: Served | None) -> Served:
         """Return the project as it is registered now, its models loaded and proven."""
+        self._state()
         location = self._workspace.offline_location()
         return build_served(self._workspace.catalog(), location, before, allow_pickle=self._allow_pickle)
+
+    def _state(self) -> State:
+        state = self._workspace.state()
+        if not state.objects:
+            raise StoreError(
+                f"the registry knows nothing of project {self._workspace.project}",
+                code="FC601",
+                hint="featurectl apply",
+            )
+        return state
 
 
 def create_app() -> Guard:
@@ -62,13 +75,44 @@ def open_app(settings: ServeSettings) -> Guard:
         UsageError: there is no such repository or environment.
         StoreError: the registry can't be read.
     """
+    workspace, source = _opened(settings)
+    store = workspace.async_reader(settings.store_timeout_s)
+    now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
+    server = Server(settings, source, store, now, _log_of(workspace))
+    return make_app(server, _keys())
+
+
+def check_start(settings: ServeSettings) -> None:
+    """See that a process can be started: one of several that can't would be started again and again.
+
+    Raises:
+        As `open_app`.
+    """
+    workspace, source = _opened(settings)
+    with workspace:
+        workspace.async_reader(settings.store_timeout_s)
+        source.serial()
+    _keys()
+
+
+def _opened(settings: ServeSettings) -> tuple[Workspace, WorkspaceSource]:
     as_of = parse_instant(settings.as_of) if settings.as_of else None
     workspace = open_workspace(settings.folder, settings.env, as_of, "unread")
-    now = as_of or workspace.environment.now
-    source = WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
-    store = workspace.async_reader(settings.store_timeout_s)
-    server = Server(settings, source, store, now, _log_of(workspace))
-    return make_app(server, api_keys(os.environ.get(KEYS_VARIABLE, "")))
+    return workspace, WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
+
+
+def _keys() -> tuple[bytes, ...]:
+    """Return the API keys; none where the variable is not set.
+
+    Raises:
+        UsageError: it is set and holds none: nobody meant that everybody is let in.
+    """
+    text = os.environ.get(KEYS_VARIABLE)
+    if text is None:
+        return ()
+    if keys := api_keys(text):
+        return keys
+    raise UsageError(f"{KEYS_VARIABLE} is set and holds no key", hint="unset it, or set it to KEY,KEY")
 
 
 def _log_of(workspace: Workspace) -> Callable[[Metrics], ParquetLog] | None:
@@ -89,6 +133,8 @@ def run_server(settings: ServeSettings) -> None:
     """
     os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
     several = settings.workers > 1
+    if several:
+        check_start(settings)
     app: Guard | str = _APP if several else open_app(settings)
     config = uvicorn.Config(
         app,
@@ -116,9 +162,20 @@ def run_server(settings: ServeSettings) -> None:
         raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
 
 
+class _Processes(Multiprocess):
+    """Processes that share a port; what one that has died was counting at the moment is forgotten."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Start a process in the place of each that has died."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for gone in before - {process.pid for process in self.processes}:
+            forget_process(gone or 0)
+
+
 def _run_several(config: uvicorn.Config) -> None:
     folder = share_metrics()
     try:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        _Processes(config, sockets=[config.bind_socket()]).run()
     finally:
         forget_metrics(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -39,8 +40,10 @@ def add_to(app: typer.Typer) -> None:
         for name, value in (("--workers", workers), ("--max-body", max_body), ("--max-rows", max_rows)):
             if value < 1:
                 raise UsageError(f"{name} {value} is too few", hint="1 or more")
+        if not 0 < port < 1 << 16:
+            raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         for option, seconds in (("--timeout", timeout), ("--store-timeout", store_timeout), ("--reload", reload)):
-            if seconds <= 0:
+            if not 0 < seconds < math.inf:
                 raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
         try:
             from featurectl.serve import run_server

@@ -35,7 +35,7 @@ def write_artifact(location: str, model: str, kind: str, content: bytes) -> Arti
     target = _folder(location) / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
+        if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
             handle, name = tempfile.mkstemp(dir=target.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)

@@ -7,13 +7,11 @@ from datetime import date
 from typing import Final
 
 from featurectl.dtypes import BOOL, DATE, INT64, STRING
-from featurectl.errors import DataError
 from featurectl.online.base import KeyValue
 from featurectl.online.codec import pack_key
-from featurectl.units import plural
+from featurectl.online.given import typed_column
 
 _EPOCH: Final = date(1970, 1, 1)
-_INT64: Final = range(-(2**63), 2**63)
 
 
 def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object]], count: int) -> list[bytes | None]:
@@ -44,40 +42,13 @@ def typed_keys(values: Sequence[object], dtype: str, name: str) -> list[KeyValue
     Raises:
         DataError: FC504, one does not fit.
     """
-    read = _READERS[dtype]
-    typed: list[KeyValue | None] = []
-    for row, value in enumerate(values):
-        found = None if value is None else read(value)
-        if found is None and value is not None:
-            wrong = sum(v is not None and read(v) is None for v in values)
-            raise DataError(
-                f"key {name}: {value!r} is no {dtype} ({wrong} of {len(values)} {plural(len(values), 'row')}, "
-                f"first at row {row})",
-                code="FC504",
-            )
-        typed.append(found)
-    return typed
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
-
-
-def _truth(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _day(value: object) -> int | None:
-    if isinstance(value, str):
-        try:
-            value = date.fromisoformat(value)
-        except ValueError:
-            return None
-    return (value - _EPOCH).days if type(value) is date else None
+    plain = _PLAIN[dtype]
+    if all(value is None or type(value) is plain for value in values) and dtype in (STRING, BOOL):
+        return list(values)  # type: ignore[arg-type]
+    typed = typed_column(values, dtype, name, what="key")
+    if dtype == DATE:
+        return [None if value is None else (value - _EPOCH).days for value in typed]  # type: ignore[operator]
+    return typed  # type: ignore[return-value]
 
 
 def _pack_text(value: object) -> bytes:
@@ -90,12 +61,7 @@ def _pack_whole(value: object) -> bytes:
     return b"i%d:%b" % (len(text), text)
 
 
-_READERS: Final[Mapping[str, Callable[[object], KeyValue | None]]] = {
-    STRING: _text,
-    INT64: _whole,
-    BOOL: _truth,
-    DATE: _day,
-}
+_PLAIN: Final[Mapping[str, type]] = {STRING: str, INT64: int, BOOL: bool, DATE: date}
 _PACKERS: Final[Mapping[str, Callable[[object], bytes]]] = {
     STRING: _pack_text,
     INT64: _pack_whole,

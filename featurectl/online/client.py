@@ -57,11 +57,24 @@ class _Questions:
 
     def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
         """Return the rows that are asked about, and as of when."""
+        if at is not None and at.tzinfo is None:
+            raise UsageError(f"at={at!s} has no time zone")
+        entities = {name: _listed(name, column) for name, column in entities.items()}
         counts = {len(column) for column in entities.values()}
         if len(counts) > 1:
             sizes = ", ".join(f"{name} {len(column):,}" for name, column in entities.items())
             raise UsageError(f"the columns of entities have different lengths: {sizes}")
         return KeyRows(keys=entities, count=counts.pop() if counts else 1, now=at or self._now or datetime.now(UTC))
+
+
+def _listed(name: str, column: object) -> Sequence[object]:
+    """Return a column as a list of Python values: one of NumPy or Polars, too."""
+    for method in ("to_list", "tolist"):
+        if callable(listed := getattr(column, method, None)):
+            return list(listed())
+    if isinstance(column, str | bytes) or not isinstance(column, Sequence):
+        raise UsageError(f"entities: {name} is no column: {column!r}", hint="a list of values, one for each row")
+    return column
 
 
 class OnlineClient:
@@ -95,7 +108,7 @@ class OnlineClient:
         """
         reader = self._questions.model(model)
         asked = self._questions.rows(rows, at)
-        return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), rows)
+        return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), asked.keys)
 
     def reload(self) -> None:
         """Take what was applied or trained since the client was opened."""
@@ -134,7 +147,7 @@ class AsyncOnlineClient:
         reader = self._questions.model(model)
         asked = self._questions.rows(rows, at)
         return reader.complete(
-            await read_columns_async(self._store, reader.features, self._questions.pushes, asked), rows
+            await read_columns_async(self._store, reader.features, self._questions.pushes, asked), asked.keys
         )
 
     def reload(self) -> None:

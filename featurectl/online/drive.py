@@ -9,7 +9,7 @@ from featurectl.errors import StoreError
 from featurectl.online.base import AsyncRowReader, RowReader
 from featurectl.online.columns import ViewColumns
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows, ReadView
-from featurectl.online.pushes import Pushes, record_name
+from featurectl.online.pushes import KEPT_S, Pushes, record_name
 from featurectl.online.schema import parse_schema
 
 
@@ -50,14 +50,16 @@ async def read_columns_async(
     return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
 
 
-async def learn_pushes(store: AsyncRowReader, pushes: Pushes, views: Sequence[ReadView]) -> None:
-    """Read the last push of some views anew, where what is known of it is not fresh.
+async def learn_pushes(
+    store: AsyncRowReader, pushes: Pushes, views: Sequence[ReadView], fresh_s: float = KEPT_S
+) -> None:
+    """Read the last push of some views anew, where what is known of it is older than `fresh_s`.
 
     Raises:
         StoreError: the store fails.
     """
     at_s = time.monotonic()
-    for project, env, some in _by_place(pushes.due(views, at_s)):
+    for project, env, some in _by_place(pushes.due(views, at_s, fresh_s)):
         pushes.learn(some, await store.fetch_shared(project, env, [record_name(view) for view in some]), at_s)
 
 

@@ -6,6 +6,7 @@ The rules are those of `sources/casts.py`, for single Python values as JSON or a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -17,11 +18,13 @@ from featurectl.errors import DataError
 from featurectl.units import parse_instant, plural
 
 _INT64: Final = range(-(2**63), 2**63)
+_DIGITS: Final = re.compile(r"[+-]?[0-9]+")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WORDS: Final = {"true": True, "false": False}
 Read = Callable[[object], object]  # gives None for a value that does not fit
 
 
-def typed_column(values: Sequence[object], dtype: str, name: str) -> list[object]:
+def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "column") -> list[object]:
     """Return values in a type of the language; null stays null, NaN is null.
 
     Raises:
@@ -37,7 +40,7 @@ def typed_column(values: Sequence[object], dtype: str, name: str) -> list[object
         if found is None:
             wrong = sum(v is not None and v == v and read(v) is None for v in values)  # noqa: PLR0124
             raise DataError(
-                f"column {name}: {value!r} is no {dtype} ({wrong:,} of {len(values):,} "
+                f"{what} {name}: {value!r} is no {dtype} ({wrong:,} of {len(values):,} "
                 f"{plural(len(values), 'row')}, first at row {row})",
                 code="FC504",
             )
@@ -73,11 +76,8 @@ def _int64(value: object) -> int | None:
         found = int(value)
     elif isinstance(value, float | Decimal):
         found = int(value) if math.isfinite(value) and value == int(value) else None
-    elif isinstance(value, str):
-        try:
-            found = int(value)
-        except ValueError:
-            return None
+    elif isinstance(value, str) and _DIGITS.fullmatch(value) and len(value) <= 20:
+        found = int(value)
     return found if found is not None and found in _INT64 else None
 
 
@@ -89,7 +89,7 @@ def _float64(value: object) -> float | None:
         return found if found == value else None
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and "_" not in value and value.isascii():
         try:
             return float(value)
         except ValueError:
@@ -117,7 +117,7 @@ def _date(value: object) -> date | None:
         return instant.date() if instant is not None and instant.time() == time() else None
     if isinstance(value, date):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and _DATE.fullmatch(value):
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -126,7 +126,7 @@ def _date(value: object) -> date | None:
 
 
 def _decimal(value: object, digits: int, scale: int) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal) or "_" in str(value):
         return None
     try:
         number = Decimal(str(value))

@@ -24,9 +24,9 @@ class Pushes:
         self._records: dict[Place, PushRecord | None] = {}
         self._read_s: dict[Place, float] = {}
 
-    def due(self, views: Iterable[ReadView], at_s: float) -> list[ReadView]:
-        """Return the views whose record has to be read again."""
-        read_s, since = self._read_s.get, at_s - KEPT_S
+    def due(self, views: Iterable[ReadView], at_s: float, kept_s: float = KEPT_S) -> list[ReadView]:
+        """Return the views whose record is older than `kept_s` and has to be read again."""
+        read_s, since = self._read_s.get, at_s - kept_s
         return [view for view in views if read_s(view.place, since) <= since]
 
     def learn(self, views: Sequence[ReadView], records: Sequence[bytes | None], at_s: float) -> None:

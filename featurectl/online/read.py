@@ -87,7 +87,7 @@ class ViewReader:
         self, row: OnlineRow | None, now: datetime, *, pushed: datetime | None = None, null_key: bool = False
     ) -> Answer:
         """Return what a stored row, or the absence of one, says at now; `pushed` is the last push."""
-        later = self._is_later(row, pushed, now)
+        later = self._is_later(row, pushed, now) or (self._view.kind == "event" and row is None and pushed is None)
         instants = [pushed, row.computed_at if row else None]
         computed_at = max((instant for instant in instants if instant is not None), default=None)
         row = None if later else row
@@ -132,7 +132,7 @@ class ViewReader:
         if self._expired(row.event_time, now):
             return _or_default(None, "EXPIRED", feature)
         if feature.name not in row.values:  # the row is older than the feature
-            return _or_default(self._without_rows(feature), "NOT_FOUND", feature)
+            return _or_default(None, "NOT_FOUND", feature)
         value = row.values[feature.name]
         if value is not None and self._expired(row.values.get(FILLED_AT.format(feature.name)), now):
             return _or_default(None, "EXPIRED", feature)

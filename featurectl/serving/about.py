@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.errors import FeaturectlError
 from featurectl.serving.metrics import CONTENT_TYPE
 from featurectl.serving.openapi import document
 from featurectl.serving.requests import answered
@@ -30,13 +29,9 @@ async def health(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Answer whether requests can be answered: the store is reached, models are proven, views fresh enough."""
     server: Server = request.app.state.server
-    state, failed = server.served.catalog.state, ""
-    try:
-        await server.features.store.fetch_shared(state.project, server.served.catalog.env, ["push/ready@0"])
-    except FeaturectlError as error:
-        failed = error.message
-    problems = ready_problems(server, failed, server.features.now())
-    answer = answered({"status": "not ready" if problems else "ready", "problems": problems, "serial": state.serial})
+    problems = await ready_problems(server)
+    serial = server.served.catalog.state.serial
+    answer = answered({"status": "not ready" if problems else "ready", "problems": problems, "serial": serial})
     answer.status_code = 503 if problems else 200
     return answer
 

@@ -57,6 +57,7 @@ def make_app(server: Server, keys: Sequence[bytes]) -> Guard:
         lifespan=lifespan,
         exception_handlers={Refused: _refuse, HTTPException: _refuse, Exception: _fault},
     )
+    app.router.redirect_slashes = False
     app.state.server = server
     return Guard(_Hurried(app), server, keys, [route.path for route in routes])
 

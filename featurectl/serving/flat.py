@@ -30,7 +30,7 @@ async def predict_flat(request: Request) -> Response:
     lists = [name for name, value in body.items() if isinstance(value, list) and name != "features"]
     if lists:
         raise Refused(400, f"{lists[0]}: one value is expected, not a list")
-    model = await server.model(_name(server, body.get("model")), str(body.get("model_version") or "champion"))
+    model = await server.model(_name(server, body.get("model")), _version(body.get("model_version")))
     row: dict[str, Scalar] = {k: v for k, v in body.items() if k not in _OWN and not isinstance(v, list)}
     unknown = [name for name in asked or [] if name not in model.reader.names]
     if unknown:
@@ -47,6 +47,19 @@ async def predict_flat(request: Request) -> Response:
     return answered(answer | server.signature(begin))
 
 
+def _version(given: object) -> str:
+    """Return the version that is meant, the champion where none is named.
+
+    Raises:
+        Refused: 400, it is neither a number nor a name.
+    """
+    if given is None:
+        return "champion"
+    if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
+        raise Refused(400, f"model_version: {given!r} is no version")
+    return str(given)
+
+
 def _name(server: Server, given: object) -> str:
     """Return the model that is meant: the one given, or the only one that is served.
 
@@ -55,6 +68,8 @@ def _name(server: Server, given: object) -> str:
     """
     if isinstance(given, str) and given:
         return given
+    if given is not None:
+        raise Refused(400, f"model: {given!r} is no name of a model")
     names = server.served.names()
     if len(names) == 1:
         return names[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -64,19 +65,20 @@ class Metrics:
             "1 for a model version that is served.",
             ["model", "version", "alias"],
             registry=own,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
         self.view_age = Gauge(
             "featurectl_view_age_seconds",
             "From the newest row that a view's values stand on to now.",
             ["view", "version"],
             registry=own,
-            multiprocess_mode="max",
+            multiprocess_mode="livemostrecent",
         )
         self.log_rows = Counter(
             "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
         )
 
+        self._shown: set[tuple[str, str, str]] = set()
         self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -88,6 +90,14 @@ class Metrics:
             self._of_request[kind] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def show_models(self, loaded: Mapping[tuple[str, str, str], int]) -> None:
+        """Tell which model versions are served, by model, version and alias; those told before no more."""
+        for labels in self._shown - loaded.keys():
+            self.models.labels(*labels).set(0)
+        for labels, found in loaded.items():
+            self.models.labels(*labels).set(found)
+        self._shown |= loaded.keys()
 
     def text(self) -> bytes:
         """Return all metrics, of all processes of the server."""

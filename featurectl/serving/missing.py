@@ -31,12 +31,7 @@ def judge(server: Server, model: ServedModel, found: FeatureColumns) -> list[str
     """
     policy, warnings = model.reader.missing, []
     if policy.no_row != "use":
-        absent: dict[int, str] = {}
-        for name, column in found.columns.items():
-            if "NOT_FOUND" in column.statuses:
-                for row, status in enumerate(column.statuses):
-                    if status == "NOT_FOUND":
-                        absent.setdefault(row, name)
+        absent = _absent(found)
         if absent:
             told = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
             warnings += _tell(server, model, policy.no_row, "no_row", told)
@@ -47,6 +42,24 @@ def judge(server: Server, model: ServedModel, found: FeatureColumns) -> list[str
             told = [{"reason": "stale", "feature": name} for name in features]
             warnings += _tell(server, model, policy.stale, "stale", told)
     return warnings
+
+
+def _absent(found: FeatureColumns) -> dict[int, str]:
+    """Return the rows of which the store has nothing of one of their entities, each with a feature of that entity.
+
+    A feature that is newer than the row of an entity is not found either, and the row is there.
+    """
+    views: dict[str, list[str]] = {}
+    for name, column in found.columns.items():
+        views.setdefault(column.source.field, []).append(name)
+    absent: dict[int, str] = {}
+    for names in views.values():
+        statuses = [found.columns[name].statuses for name in names]
+        if all("NOT_FOUND" in some for some in statuses):
+            for row in range(found.count):
+                if all(some[row] == "NOT_FOUND" for some in statuses):
+                    absent.setdefault(row, names[0])
+    return absent
 
 
 def _tell(server: Server, model: ServedModel, policy: str, reason: str, told: Sequence[dict[str, object]]) -> list[str]:

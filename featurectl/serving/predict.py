@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from featurectl.serving.app import Server
 
 _INLINE_ROWS: Final = 64  # more are scored beside the event loop
+_QUICK: Final = ("onnx", "txt")  # formats that score a row in microseconds; others may take as long as they like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ async def _score(server: Server, model: ServedModel, asked: KeyRows) -> Scored:
         inputs = model.reader.complete(found, given)
     except DataError as error:
         raise refusal(error) from error
-    if count <= _INLINE_ROWS:
+    if count <= _INLINE_ROWS and model.runtime.format in _QUICK:
         scores = _scores(model, inputs, count)
     else:
         scores = await asyncio.to_thread(_scores, model, inputs, count)
@@ -98,9 +100,9 @@ def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: i
     """
     try:
         scores: list[float] = model.runtime.predict(model.runtime.encoder.encode(inputs, count)).tolist()
-    except ValueError as error:
+    except Exception as error:
         raise Refused(422, f"{model.label} has no score for these rows: {error}") from error
-    without = [row for row, score in enumerate(scores) if score != score]  # noqa: PLR0124 (NaN)
+    without = [row for row, score in enumerate(scores) if not math.isfinite(score)]
     if without:
         rejected = [{"row": row, "reason": "no_score"} for row in without]
         raise Refused(422, f"{model.label} has no score for row {without[0]}: is an input null?", rejected=rejected)

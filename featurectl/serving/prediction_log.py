@@ -3,9 +3,10 @@
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
 A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
-failed), `error` (null when it did not), `latency_ms` of its request, `server`; the keys and request columns as they
-were given; `feature.NAME` for each input of the model and `status.NAME` for each that was read; `computed_at.VIEW@V`,
-the instant for which the values of a view are true. Columns of one model version have one type in every file.
+failed), `error` (null when it did not), `given` (the row of one that failed, as JSON), `latency_ms` of its request,
+`server`; the keys and request columns as they were given, in their types; `feature.NAME` for each input of the model
+and `status.NAME` for each that was read; `computed_at.VIEW@V`, the instant for which the values of a view are true.
+Columns of one model version have one type in every file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.online.columns import instant_of
+from featurectl.online.given import reader_of
+from featurectl.serving.bodies import ENCODER
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.served import ServedModel
 
@@ -80,7 +83,9 @@ class ParquetLog:
         count, at, error = asked
         if self._is_taken(count):
             columns: dict[str, Sequence[object]] = {**self._common(count, at), "error": [error] * count}
-            columns |= {name: given[name] for name in model.reader.columns if name in given}
+            columns |= _readable(model, given)
+            rows = zip(*given.values(), strict=True)
+            columns["given"] = [ENCODER.encode(dict(zip(given, row, strict=True))).decode() for row in rows]
             self._queue.put(LoggedRows(model=model, columns=columns, count=count))
 
     def close(self) -> None:
@@ -105,7 +110,7 @@ class ParquetLog:
         count = len(scored.scores)
         columns = self._common(count, scored.found.now)
         columns |= {"score": scored.scores, "latency_ms": [latency_ms] * count}
-        columns |= {name: scored.given[name] for name in scored.model.reader.columns}
+        columns |= _readable(scored.model, scored.given)
         columns |= {f"feature.{name}": values for name, values in scored.inputs.items()}
         for name, column in scored.found.columns.items():
             columns[f"status.{name}"] = column.statuses
@@ -171,12 +176,21 @@ def log_schema(model: ServedModel) -> pl.Schema:
 
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
-    schema |= {"score": pl.Float64(), "error": pl.String(), "latency_ms": pl.Float64()}
+    schema |= {"score": pl.Float64(), "error": pl.String(), "given": pl.String(), "latency_ms": pl.Float64()}
     schema |= {name: polars_dtype(dtype) for name, dtype in {**reader.features.key_types, **reader.request}.items()}
     schema |= {f"feature.{item.name}": polars_dtype(item.dtype) for item in model.version.inputs}
     schema |= {f"status.{name}": pl.String() for name in reader.features.names}
     schema |= {f"computed_at.{view.field}": instant for view in reader.features.views}
     return pl.Schema(schema)
+
+
+def _readable(model: ServedModel, given: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:
+    """Return keys and request columns in their types; null for a value that does not fit its own."""
+    columns: dict[str, Sequence[object]] = {}
+    for name, dtype in {**model.reader.features.key_types, **model.reader.request}.items():
+        read = reader_of(dtype)
+        columns[name] = [None if value is None else read(value) for value in given[name]]
+    return columns
 
 
 def _write_whole(frame: pl.DataFrame, place: str, name: str) -> None:

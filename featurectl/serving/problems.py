@@ -41,6 +41,7 @@ def problem(refused: Refused) -> Response:
     document |= {"hint": refused.hint} if refused.hint else {}
     document |= refused.more
     headers = {"retry-after": "1"} if status == 503 else {}
+    headers |= {"connection": "close"} if status in (408, 413) else {}  # what is left of the request may never come
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     content = ENCODER.encode(document)
     return Response(content, status_code=status, media_type="application/problem+json", headers=headers)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S: Final = 5.0
+HEAD_BYTES: Final = 64 << 10
 
 
 class _OneWrite:
@@ -48,18 +49,34 @@ class _OneWrite:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection that has not sent the whole head of its first request after five seconds.
+    """Closes a connection that has not sent the whole head of a request in five seconds, or sends one of over 64 KiB.
 
-    Later ones are under the limit of idle connections, bodies under the deadline of a request.
+    Between requests there is the limit of idle connections, bodies are under the deadline of a request.
     """
 
     _head: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         self._one_write = _OneWrite(transport)
         super().connection_made(self._one_write)  # type: ignore[arg-type]
         self._head = self.loop.call_later(HEAD_S, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, unless they make a head too large."""
+        if self._head is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Wait for the head of this request, and no longer than for any other."""
+        super().on_message_begin()
+        if self._head is None:
+            self._head = self.loop.call_later(HEAD_S, self.transport.close)
 
     def on_headers_complete(self) -> None:
         """Wait no more: the head is there."""
@@ -80,3 +97,4 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head is not None:
             self._head.cancel()
             self._head = None
+            self._head_bytes = 0

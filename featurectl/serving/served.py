@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from featurectl.errors import FeaturectlError, UsageError
+from featurectl.errors import FeaturectlError
 from featurectl.models.served import ServedRuntime, check_golden, load_served
 from featurectl.online.catalog import Catalog
 from featurectl.online.inputs import InputReader
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.state import ModelVersion
 
 ALIASES = ("champion", "challenger")
@@ -42,7 +42,9 @@ class Served:
 
     def names(self) -> list[str]:
         """Return the names of the models that have a version."""
-        return sorted({version.model for version in self.catalog.state.model_versions})
+        state = self.catalog.state
+        known = {version.model for version in state.model_versions}
+        return sorted(model for model in known if state.current("model", model) is not None)
 
     def find(self, model: str, which: str) -> ServedModel | None:
         """Return a version that is loaded, by number or alias; None when it has to be loaded first.
@@ -50,22 +52,33 @@ class Served:
         Raises:
             UsageError: there is no such model or version.
         """
+        if self.catalog.state.current("model", model) is None:
+            raise not_applied(self.catalog.state, "model", model)
         version = choose_version(self.catalog.state, model, which)
         return self.models.get((model, version.version))
 
-    def fetch(self, model: str, which: str) -> ServedModel:
-        """Return a version by number or alias, loaded now if it was not; takes as long as that takes.
+    def fetch(self, model: str, which: str) -> ServedModel | str:
+        """Return a version by number or alias, loaded now if it was not, or why it can't be served.
 
-        Raises:
-            UsageError: there is no such model or version.
-            DataError: it can't be loaded, or does not reproduce its golden rows.
+        It takes as long as that takes.
         """
         version = choose_version(self.catalog.state, model, which)
         with self._lock:
             place = (model, version.version)
-            if place not in self.models:
-                self.models[place] = self.load(version)
-            return self.models[place]
+            found = self.models[place] if place in self.models else self.try_load(version)
+            if isinstance(found, ServedModel):
+                self.models[place] = found
+                self.failures.pop(found.label, None)
+            return found
+
+    def try_load(self, version: ModelVersion) -> ServedModel | str:
+        """Return a version loaded and proven, or why it can't be served."""
+        try:
+            return self.load(version)
+        except FeaturectlError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001 (libraries and models run code of their own: others are served)
+            return f"model {version.model} version {version.version} can't be loaded: {error!r}"
 
 
 def build_served(
@@ -83,14 +96,15 @@ def build_served(
 
     served = Served(catalog=catalog, load=load)
     for (model, alias), number in sorted(catalog.state.aliases.items()):
-        if alias not in ALIASES or (model, number) in served.models:
-            continue
         version = catalog.state.model_version(model, number)
+        if alias not in ALIASES or (model, number) in served.models or version is None:
+            continue
+        if catalog.state.current("model", model) is None:
+            continue
         known = before.models.get((model, number)) if before else None
-        try:
-            if version is None:
-                raise UsageError(f"model {model} has no version {number}")
-            served.models[model, number] = known if known and known.version == version else load(version)
-        except FeaturectlError as error:
-            served.failures[f"{model}@{number}"] = error.message
+        found = known if known and known.version == version else served.try_load(version)
+        if isinstance(found, ServedModel):
+            served.models[model, number] = found
+        else:
+            served.failures[f"{model}@{number}"] = found
     return served

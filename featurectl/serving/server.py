@@ -8,7 +8,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -44,7 +45,11 @@ class Source(Protocol):
     """Where a server's project comes from."""
 
     def serial(self) -> int:
-        """Return the number of the registry's last change."""
+        """Return the number of the registry's last change.
+
+        Raises:
+            FeaturectlError: it can't be read, or knows nothing of the project any more.
+        """
 
     def load(self, before: Served | None) -> Served:
         """Return the project as it is registered now, its models loaded."""
@@ -66,6 +71,7 @@ class Server:
         self.features = Features(store, self.metrics, now)
         self.served = source.load(None)
         self.started_s = time.monotonic()
+        self.behind = ""  # why the registry could not be followed, if it could not
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._source = source
         self._log = open_log(self.metrics) if open_log else None
@@ -82,8 +88,7 @@ class Server:
         """Stop to follow, write what is to be logged, close the store."""
         for task in self._tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
         await self.features.store.close()
@@ -97,12 +102,14 @@ class Server:
         served = self.served
         try:
             found = served.find(name, which)
-            return found if found is not None else await asyncio.to_thread(served.fetch, name, which)
         except FeaturectlError as error:
-            refused = refusal(error)
-            if refused.status == 400:  # the model is at fault, not the request
-                refused.status = 503
-            raise refused from error
+            raise refusal(error) from error
+        if found is not None:
+            return found
+        loaded = await asyncio.to_thread(served.fetch, name, which)
+        if isinstance(loaded, str):
+            raise Refused(503, loaded)
+        return loaded
 
     def signature(self, begin: float) -> dict[str, object]:
         """Return what every answer ends with."""
@@ -127,9 +134,8 @@ class Server:
         return [view.field for view in self.served.catalog.views() if self._is_late(view, now)]
 
     def views_older_than(self, reader: FeatureReader, now: datetime, most_us: int) -> frozenset[str]:
-        """Return the views of a reader that stand on rows older than so many microseconds."""
-        ages = {view.field: self.age_us(view, now) for view in reader.views}
-        return frozenset(field for field, age in ages.items() if age is not None and age > most_us)
+        """Return the views of a reader that stand on rows older than so many microseconds, or were never pushed."""
+        return frozenset(view.field for view in reader.views if self._is_older(view, now, most_us))
 
     def age_us(self, view: ReadView, now: datetime) -> int | None:
         """Return how long before now the newest row became available that a view's values stand on.
@@ -143,55 +149,70 @@ class Server:
 
     def _is_late(self, view: ReadView, now: datetime) -> bool:
         limit = view.view.freshness.error_after_us if view.view.freshness else None
-        if limit is None:
+        return limit is not None and self._is_older(view, now, limit)
+
+    def _is_older(self, view: ReadView, now: datetime, most_us: int) -> bool:
+        if view.view.source.static:
             return False
         age = self.age_us(view, now)
-        return age is not None and age > limit
+        return age > most_us if age is not None else self.features.pushes.record(view) is None
 
     async def _follow_registry(self) -> None:
         """Serve what was applied, trained or promoted since; requests under way end with what they began with."""
         try:
             if await asyncio.to_thread(self._source.serial) == self.served.catalog.state.serial:
+                self.behind = ""
                 return
             self.served = await asyncio.to_thread(self._source.load, self.served)
-        except FeaturectlError as error:  # what is served goes on being served
+        except Exception as error:  # noqa: BLE001 (whatever fails, what is served goes on being served)
             self.metrics.reloads.labels("failed").inc()
-            sys.stderr.write(f"the registry can't be read: {error.message}\n")
+            told = error.message if isinstance(error, FeaturectlError) else repr(error)
+            if told != self.behind:
+                sys.stderr.write(f"the registry can't be followed: {told}\n")
+            self.behind = told
             return
+        self.behind = ""
         self.metrics.reloads.labels("done").inc()
         self._show_models()
 
     async def _follow_pushes(self) -> None:
-        views = self.served.catalog.views()
-        try:
+        views, now = self.served.catalog.views(), self.features.now()
+        with contextlib.suppress(FeaturectlError):  # whoever reads is told
             await learn_pushes(self.features.store, self.features.pushes, views)
-        except FeaturectlError:  # whoever reads is told
-            return
-        now = self.features.now()
         for view in views:
             age = self.age_us(view, now)
             if age is not None:
                 self.metrics.view_age.labels(view.online.view, str(view.online.version)).set(age / 1e6)
 
     def _show_models(self) -> None:
-        self.metrics.models.clear()
+        shown = {}
         for (model, alias), number in self.served.catalog.state.aliases.items():
-            loaded = (model, number) in self.served.models
-            self.metrics.models.labels(model, str(number), alias).set(int(loaded))
+            shown[model, str(number), alias] = int((model, number) in self.served.models)
+        self.metrics.show_models(shown)
         for failure, reason in sorted(self.served.failures.items()):
             sys.stderr.write(f"model {failure} is not served: {reason}\n")
 
 
-async def _forever(step: Callable[[], object], every_s: float) -> None:
+async def _forever(step: Callable[[], Awaitable[None]], every_s: float) -> None:
     while True:
-        made = step()
-        assert asyncio.iscoroutine(made)
-        await made
+        try:
+            await step()
+        except Exception:  # noqa: BLE001 (a fault of ours in one look must not end all later ones)
+            traceback.print_exc(file=sys.stderr)
         await asyncio.sleep(every_s)
 
 
-def ready_problems(server: Server, store_error: str, now: datetime) -> Sequence[str]:
+async def ready_problems(server: Server) -> Sequence[str]:
     """Return why a server is not ready; nothing when it is."""
-    problems = [f"online store: {store_error}"] if store_error else []
+    now, views = server.features.now(), server.served.catalog.views()
+    problems = [f"registry: {server.behind}"] if server.behind else []
+    try:
+        await learn_pushes(server.features.store, server.features.pushes, views, fresh_s=0.0)
+    except FeaturectlError as error:
+        return [*problems, f"online store: {error.message}"]
     problems += [f"model {model}: {reason}" for model, reason in sorted(server.served.failures.items())]
-    return problems + [f"view {field} is older than its error_after" for field in server.late_views(now)]
+    never = [view.field for view in views if server.features.pushes.record(view) is None]
+    problems += [f"view {field} was never pushed" for field in never]
+    return problems + [
+        f"view {field} is older than its error_after" for field in server.late_views(now) if field not in never
+    ]
