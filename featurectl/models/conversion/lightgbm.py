@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
 
 _LINKS: Final[Mapping[str, Link]] = {
@@ -25,6 +27,7 @@ _LINKS: Final[Mapping[str, Link]] = {
     "cross_entropy": "sigmoid",
 }
 _INFINITE: Final = 1e300  # how LightGBM's JSON writes infinity, the threshold between numbers and NaN
+_ZERO: Final = float(np.float32(1e-35))  # LightGBM takes numbers that are not farther from 0 for 0
 Node = Mapping[str, Any]
 
 
@@ -78,4 +81,11 @@ class _Nodes:
         threshold = float("inf") if threshold >= _INFINITE else threshold
         # Trained without a NaN, LightGBM takes one for 0.
         missing = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
-        return Split(feature=feature, test="<=", threshold=threshold, missing=missing, yes=yes, no=no)
+        return Split(feature=feature, test="<=", threshold=_seen(threshold), missing=missing, yes=yes, no=no)
+
+
+def _seen(threshold: float) -> float:
+    """Return the threshold for numbers as they are that does what LightGBM's does where those near 0 are 0."""
+    if abs(threshold) > _ZERO:
+        return threshold
+    return _ZERO if threshold >= 0 else float(np.nextafter(-_ZERO, -np.inf))
