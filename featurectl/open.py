@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Data = Literal["needed", "if there", "unread"]
 
 _SQLITE = "sqlite:///"
+_REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 
 
 @dataclass(kw_only=True)
@@ -134,17 +135,17 @@ class Workspace:
             from featurectl.online.sqlite import SqliteStore
 
             store = SqliteStore(Path(url.removeprefix(_SQLITE)), shown)
-        elif url.startswith(("redis://", "rediss://")):
+        elif url.startswith(_REDIS):
             try:
-                from featurectl.online.redis.store import RedisStore
+                from featurectl.online.redis.kinds import open_store
             except ModuleNotFoundError as error:
                 hint = "pip install 'featurectl[redis]'"
                 raise UsageError("an online store in Redis needs the package redis", hint=hint) from error
-            store = RedisStore(url, shown)
+            store = open_store(url, shown)
         else:
             kind, mark, _ = url.partition("://")
             problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
-            raise UsageError(problem, hint="online stores: sqlite:///, redis://, rediss://")
+            raise UsageError(problem, hint="online stores: " + ", ".join([_SQLITE, *_REDIS]))
         self._open.callback(store.close)
         return store
 
@@ -158,11 +159,11 @@ class Workspace:
         from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
 
         if isinstance(store, SqliteStore):
-            return AsyncSqliteReader(store)
-        from featurectl.online.redis.aio import AsyncRedisReader
+            return AsyncSqliteReader(store, budget_s)
+        from featurectl.online.redis.kinds import open_async_reader
 
         written = self.environment.online
-        return AsyncRedisReader(self._url(written, "online"), shown_location(written), budget_s)
+        return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 
     def catalog(self) -> Catalog:
         """Return what can be read online of the project as the registry knows it now."""

@@ -12,7 +12,7 @@ from featurectl.engines.polars.join import answer_view, state_questions
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
-from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.offline.base import Coverage, OfflineTable, newest_of
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView, PushRecord
 from featurectl.online.schema import schema_digest
 from featurectl.online.stored import FILLED_AT, filled_within_ttl, online_view, stored_types
@@ -154,7 +154,7 @@ def read_offline(
     """Return what a push at now would store for one entity, computed from the offline table.
 
     Raises:
-        DataError: FC510, the view has no offline table.
+        DataError: FC510, the view has no offline table; FC504, a time is none that can be told.
     """
     if table.version() is None:
         raise _never_materialized(view.name)
@@ -165,7 +165,10 @@ def read_offline(
     found = values_at(view, pl.concat([rows[0], *(r for r in rows[1:] if r.height)]), wanted, now)
     if found.is_empty():
         return None
-    row = found.row(0, named=True)
+    try:
+        row = found.row(0, named=True)
+    except (OverflowError, ValueError) as error:
+        raise DataError(f"{view.name} holds an instant outside the years 1 to 9999", code="FC504") from error
     return OnlineRow(
         event_time=row[EVENT_TIME],
         available_at=row[AVAILABLE_AT],
@@ -186,7 +189,7 @@ def _latest(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame) -> State
 
 
 def _look(request: PushRequest) -> _Task:
-    table_version, coverage = _newest(request.table)
+    table_version, coverage = newest_of(request.table)
     if table_version is None or coverage is None:
         raise _never_materialized(request.view.name)
     online = online_view(request.view, request.version, request.project, request.env)
@@ -203,21 +206,13 @@ def _look(request: PushRequest) -> _Task:
     )
 
 
-def _newest(table: OfflineTable) -> tuple[int | None, Coverage | None]:
-    """Return the newest version of a table and the coverage of that very version, whoever writes meanwhile."""
-    version, coverage = table.version(), table.coverage()
-    while version != (now := table.version()):
-        version, coverage = now, table.coverage()
-    return version, coverage
-
-
 def _changed_values(task: _Task) -> Iterator[pl.DataFrame]:
     """Yield the values to send, a bucket at a time."""
     if _is_settled(task):
         return
     view, table, now = task.request.view, task.request.table, task.request.now
     choice = _window_rows(task) if view.kind == "event" else _state_rows(task)
-    for bucket in range(table.buckets()):
+    for bucket in range(table.buckets(task.table_version)):
         rows = table.read(bucket=bucket, version=task.table_version)
         chosen = rows.filter((pl.col(EVENT_TIME) <= now) & (pl.col(AVAILABLE_AT) <= now) & choice)
         if chosen.height:

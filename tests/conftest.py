@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.servers.cluster import Cluster, started_cluster
 from tests.servers.postgres import PostgresServer, running_postgres
-from tests.servers.redis import running_redis
+from tests.servers.redis import redis_server, running_redis, valkey_program
+from tests.servers.tls import Certificates, tls_proxy
 
 settings.register_profile("no clocks", deadline=None)  # a busy machine is no failure
 settings.load_profile("no clocks")
@@ -33,3 +35,36 @@ def redis_url() -> Iterator[str]:
     """The URL of a Redis server of this test process; tests keep apart by the names of their projects."""
     with running_redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The URL of a Valkey server of this test process."""
+    with redis_server(program=valkey_program()) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority for tests, and a certificate for this machine."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def redis_tls_url(certificates: Certificates) -> Iterator[str]:
+    """The URL of a Redis behind TLS, of this test process."""
+    with redis_server() as server, tls_proxy(certificates, server.port) as port:
+        yield f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificates.authority_file}"
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[Cluster]:
+    """A Redis Cluster of this test process."""
+    with started_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(redis_cluster: Cluster) -> str:
+    """The URL of a Redis Cluster of this test process."""
+    return redis_cluster.url

@@ -8,7 +8,8 @@ import pytest
 
 from featurectl.effort import Measured, measure_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.view import Run, materialize_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite import SqliteStore
 from featurectl.plan.model import Effort

@@ -31,7 +31,7 @@ class InMemory:
     def buckets(self, version: int | None = None) -> int:
         return 1
 
-    def statistics(self) -> TableStatistics:
+    def statistics(self, version: int | None = None) -> TableStatistics:
         return TableStatistics(rows=self.rows.height, size_bytes=0, files=1)
 
     def read(self, *, bucket, version) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from featurectl.engines.base import Table
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
+from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import PushRequest, push_view
@@ -68,30 +70,38 @@ def offline(view, rows, now):
     return engine.finish(answers, view, spine["t"], {}).rows()
 
 
-def online(store, view, now):
-    where, asked = online_view(view, 1, "p", "dev"), [[e] for e in ENTITIES]
+def online(store, view, now, project="p"):
+    where, asked = online_view(view, 1, project, "dev"), [[e] for e in ENTITIES]
     answers = read_features(store, view, where, asked, now)
     assert_columns_equal_answers(store, view, where, asked, now, answers)
     return [tuple(found.value for found in answer.values.values()) for answer in answers]
 
 
-def check_history(view, seed, path):
+def check_history(view, seed, store, project="p"):
     chance = random.Random(seed)
-    store, rows, hour = SqliteStore(path), table(view, some_rows(chance, 0), INPUTS), 0.0
+    rows, hour = table(view, some_rows(chance, 0), INPUTS), 0.0
     for _ in range(8):
         hour += chance.choice([0, 0.5, 1, 3, 7])
         if chance.random() < 0.5:
             add(rows, view, some_rows(chance, hour), INPUTS)
-        request = PushRequest(view=view, version=1, table=rows, store=store, project="p", env="dev", now=at(hour))
+        request = PushRequest(view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hour))
         push_view(request)
-        assert online(store, view, at(hour)) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
+        assert online(store, view, at(hour), project) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
     store.close()
 
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
     for seed in range(12):
-        check_history(VIEWS[kind], seed, tmp_path / f"{seed}.db")
+        check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))
+
+
+@pytest.mark.parametrize("server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"])
+@pytest.mark.parametrize("kind", VIEWS)
+def test_it_does_on_every_server(kind, server, request):
+    url = request.getfixturevalue(server)
+    for seed in (1, 2):
+        check_history(VIEWS[kind], seed, open_store(url), f"p{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize("kind", ["state", "state with ttl"])
@@ -112,4 +122,4 @@ def test_a_state_read_later_is_the_training_set_s_at_the_moment_of_reading(kind,
 @pytest.mark.parametrize("kind", VIEWS)
 def test_many_histories_of_pushes(kind, tmp_path):
     for seed in range(1_000, 1_300):
-        check_history(VIEWS[kind], seed, tmp_path / f"{seed}.db")
+        check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))

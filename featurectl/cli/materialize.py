@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from featurectl.cli.render.materialize import ViewRun
     from featurectl.materialize.ahead import Planned
     from featurectl.materialize.range import Range
-    from featurectl.materialize.view import Materialized, Run
+    from featurectl.materialize.run import Run
+    from featurectl.materialize.view import Materialized
     from featurectl.offline.base import Coverage
     from featurectl.open import Workspace
     from featurectl.push import PushResult
@@ -154,7 +155,7 @@ def _plan(work: _Work, item: ObjectVersion) -> Planned:
 
 
 def _job(work: _Work, item: ObjectVersion) -> Run:
-    from featurectl.materialize.view import Run
+    from featurectl.materialize.run import Run
     from featurectl.spec.definition_json import load_view
     from featurectl.spec.transformed import transform_sources
     from featurectl.training.bind import view_table

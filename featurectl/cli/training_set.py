@@ -124,7 +124,8 @@ def _run(call: Call, task: _Task) -> Outcome:
         clocks.tell()
         described = describe_training_set(made)
         _pin(call, workspace, made, hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest())
-        manifest = write_with_manifest(made.frames, task.out, described)
+        original = "" if task.manifest is None else task.manifest.file_sha256
+        manifest = write_with_manifest(made.frames, task.out, described, original)
     return _outcome(task, made, manifest)
 
 
@@ -168,20 +169,20 @@ def _target(task: _Task, engine: Engine, asked: Asked, spine: AnySpine, at: tupl
 
 def _outcome(task: _Task, made: Made, manifest: dict[str, object]) -> Outcome:
     from featurectl.training.again import explain_difference
+    from featurectl.training.output import has_digest
 
     inputs, frames = made.asked.inputs, made.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
     text = f"{task.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
-    result = {"out": str(task.out), "manifest": manifest}
+    result: dict[str, object] = {"out": str(task.out), "manifest": manifest}
     if task.manifest is None:
         return Outcome(text=text, result=result)
-    file = manifest["file"]
-    assert isinstance(file, dict)
-    difference = explain_difference(task.manifest, file["sha256"])
+    difference = explain_difference(task.manifest, manifest)
     told = "the same bytes" if not difference else f"other bytes: {difference}"
-    return Outcome(
-        text=f"{text}; {told}", result={**result, "same_bytes": not difference}, exit_code=int(bool(difference))
-    )
+    kept = bool(difference) and has_digest(task.out, task.manifest.file_sha256)
+    text = f"{task.out}: left as it was, with the rows of the manifest" if kept else text
+    result = {**result, "same_bytes": not difference, "written": not kept}
+    return Outcome(text=f"{text}; {told}", result=result, exit_code=int(bool(difference)))
 
 
 def instant(text: str | None) -> datetime | None:

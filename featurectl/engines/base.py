@@ -5,8 +5,10 @@ the types here. `tests/engines/test_contract_*.py` say what it must do, and run 
 
 Rows of a table, in every engine to the bit:
     columns     the view's keys by their own names, `event_time`, `available_at` (UTC, microseconds), `tie_0`, `tie_1`
-                and so on where the source has a `tiebreak`, `tie_order`, the view's inputs that are none of these
-    tie_order   `pit.hashing.hash_rows` of the source's own columns in the order of their names, before `select`
+                and so on where the source has a `tiebreak`, `tie_order`, `_dedup`, the view's inputs that are none of
+                these
+    _dedup      `pit.hashing.hash_ties` of the `dedup_key`, null where a column of it is; only where the source has one
+    tie_order   `pit.hashing.hash_ties` of the source's own columns, before `select`
     order       keys, event_time, available_at, the ties (a null after every value), tie_order
     bucket      `pit.hashing.bucket_of` the keys; without keys there is one
 """
@@ -94,7 +96,9 @@ class Prepared:
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
     it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
     known before the watermark).
-    `watermark` and `newest_event` are the greatest availability and event time of the rows read.
+    `watermark` and `newest_event` are the greatest availability and event time of the rows read. `replaced` holds the
+    `_dedup` of rows read earlier of which there is a copy among the new ones that was available first: it counts, and
+    theirs is to leave the table.
     """
 
     rows: Rows
@@ -104,6 +108,18 @@ class Prepared:
     newest_event: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
+    replaced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Rows that were read earlier, of which new ones may be repeats: some of their pieces, and what a table has of all.
+
+    `rows` gives, some at a time, `_dedup`, the clocks and `tie_order` of rows of the table; None: the pieces are all.
+    """
+
+    pieces: Sequence[Piece] = ()
+    rows: Callable[[], Iterator[pl.DataFrame]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,14 +175,14 @@ class Engine(Protocol):
         """The memory that it may use for rows, in this process."""
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: SpillRoom | None = None
+        self, pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: SpillRoom | None = None
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table.
 
         The steps, in order: NaN to null (unless the source keeps it), clocks, repeats, `select`, `where`, keys, inputs.
         Neither the order of rows nor how they lie in pieces and files changes the result; columns that a piece lacks
-        are null. `seen` are rows read earlier: a repeat (`dedup_key`) of one of them is left out, and of several new
-        ones that available first stays; a null in any column of the key equals nothing. Checks of the source see its
+        are null. `seen` are rows read earlier: of several copies of an event (`dedup_key`), new or seen, the one counts
+        that was available first; a null in any column of the key equals nothing. Checks of the source see its
         rows with `select`, also those without a clock, checks of the view what is left after `where` and keys. Rows
         that outgrow the engine's memory lie in files as long as `room` is open, and are read from there when a
         bucket is asked for; without one they stay in memory.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurectl.materialize.range import Range
+from featurectl.materialize.run import Run
 from featurectl.materialize.transform import parts_to_read
-from featurectl.materialize.view import Ahead, Run, base_of, next_increment, table_begin
+from featurectl.materialize.view import Ahead, base_of, next_increment, table_begin
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import made_otherwise
+from featurectl.offline.inputs import made_before, made_otherwise
 from featurectl.spec.transformed import as_state
 
 
@@ -30,7 +31,7 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
     """Return what bringing a view's table up to its source would do; nothing is read but what the source consists of.
 
     Raises:
-        DataError: the source is not there.
+        DataError: the source is not there, or not all of it that the table would be made anew of.
     """
     coverage = run.table.coverage()
     if run.view.transform is not None:
@@ -55,7 +56,7 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
 
 
 def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
-    base = None if full else base_of(coverage, run.view)
+    base = None if full else base_of(run, coverage)
     whole, read, parts, reason = parts_to_read(run, base, now)
     action = "rebuild" if whole else "append" if read else "nothing"
     return Planned(
@@ -76,6 +77,8 @@ def _reason(told: str, run: Run, coverage: Coverage | None, *, full: bool, actio
         return "--full"
     if made_otherwise(coverage, run.view):
         return "its table was made by another definition"
+    if made_before(coverage, run.view):
+        return "its table was made by an older featurectl"
     if action == "rebuild" and told == "first read":
         return "a column of it is new, or means something else"
     return told or "new rows"

@@ -10,14 +10,14 @@ import polars as pl
 from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
+from featurectl.materialize.repeats import read_until
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
     Materialized,
-    Run,
     left_out_of,
     made_of,
     new_id,
-    read_until,
     refuse_failed,
     typed_view,
 )

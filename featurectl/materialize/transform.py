@@ -23,9 +23,9 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Given, Looked, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
     Materialized,
-    Run,
     base_of,
     left_out_of,
     made_of,
@@ -75,7 +75,7 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
         StoreError: the table can't be written; it stays as it was.
     """
     coverage = None if full else run.table.coverage()
-    base = base_of(coverage, run.view)
+    base = base_of(run, coverage)
     begin = table_begin(as_state(run.view), coverage, None, now)
     with SpillRoom(run.spill) as room:
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
@@ -214,7 +214,7 @@ class Transforming:
         after = work.known_until
         result = self.engine.transform(work.view, self._given(work))
         pieces = [Piece(scan=result, until=self.now, after=after, since=self.begin)]
-        prepared = self.engine.prepare(pieces, as_state(work.view), (), self.room)
+        prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
         prepared = replace(
             prepared,
             rows_read=sum(item.looked.rows for item in work.inputs),

@@ -6,9 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Final
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -16,14 +14,16 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
+from featurectl.materialize.lost import refuse_lost
+from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
+from featurectl.materialize.run import Run
 from featurectl.materialize.told import Reading, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import input_marks, lacking_inputs, made_otherwise, rows_mark
+from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
-from featurectl.progress import Progress, Silent
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Part, SourceReader
@@ -32,8 +32,6 @@ from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_source, type_view
 from featurectl.units import counted
-
-_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +51,6 @@ class Materialized:
     watermark: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One view version with what it is materialized from and into."""
-
-    view: FeatureView
-    version: int
-    reader: SourceReader
-    table: OfflineTable
-    others: tuple[SourceReader, ...] = ()  # of the sources beside the first, which a transform may have
-    spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
-    progress: Progress = field(default_factory=Silent)
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -115,16 +100,25 @@ class Ahead:
 def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
     """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
     parts = run.reader.parts()
-    base = base_of(ahead.base, run.view)
+    base = base_of(run, ahead.base)
     increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
     return None if increment.rebuild else base, increment, parts
 
 
-def base_of(coverage: Coverage | None, view: FeatureView) -> Coverage | None:
-    """Return what a view's table has read; None where rows can't be added to it, for it lacks inputs of the view."""
-    if coverage is None or lacking_inputs(coverage, view) or made_otherwise(coverage, view):
+def base_of(run: Run, coverage: Coverage | None) -> Coverage | None:
+    """Return what a view's table has read; None where rows can't be added to it and it is made anew.
+
+    It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
+
+    Raises:
+        DataError: FC501, it is to be made anew from files some of which are gone.
+    """
+    if coverage is None or made_otherwise(coverage, run.view):
         return None
-    return coverage
+    if not lacking_inputs(coverage, run.view) and not made_before(coverage, run.view):
+        return coverage
+    refuse_lost(run, coverage)
+    return None
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
@@ -148,7 +142,7 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
     pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
     with reading(f"source {view.source.name}"):
         reading_rows.expect(view.source, pieces)
-        prepared = engine.prepare(pieces, view, _seen(run, base, parts, increment), room)
+        prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
     refuse_failed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
     rows = prepared.rows
@@ -156,6 +150,10 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
         rows = FrameRows(whole, run.view.keys)
         covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
+    elif base is not None and prepared.replaced:
+        covered = replace(covered, rebuild_id=new_id())
+        number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
+        return made_of(run, prepared, covered, ("append", number))
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return nothing_new(run, base)
     number = write_rows(run, rows, covered, None if increment.repeats else base)
@@ -257,20 +255,6 @@ def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[s
         )
         for part in scan.parts
     ]
-
-
-def _seen(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> list[Piece]:
-    """Return the rows that the table has read already, where repeats of them must be told."""
-    if base is None or not run.view.source.dedup_key or increment.repeats:
-        return []
-    until = read_until(run.view, base)
-    return [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
-
-
-def read_until(view: FeatureView, coverage: Coverage) -> datetime:
-    """Return the availability up to which a table has read the rows of its parts: the next increment begins above."""
-    until = coverage.now if view.source.available_at is None else coverage.watermark
-    return until or _NEVER
 
 
 def _after_overlap(

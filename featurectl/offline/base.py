@@ -21,7 +21,7 @@ class Coverage:
     rows without key or time, by reason, over all runs. `rebuild_id` names the rebuild that the rows descend from: as
     long as it stays, rows were only added; under another one rows that were there may be gone or changed. `since` is
     the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
-    which rows of the source there are, whose and when ("" in tables that were written before there was one).
+    which rows of the source there are, whose and when, and of their form ("" in tables of before there was one).
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableStatistics:
-    """Sizes of the newest version of a table, and the event times between which its rows lie."""
+    """Sizes of a version of a table, and the event times between which its rows lie."""
 
     rows: int
     size_bytes: int
@@ -58,8 +58,8 @@ class OfflineTable(Protocol):
     def coverage(self) -> Coverage | None:
         """Return what the newest version has read, or None when there is no table."""
 
-    def statistics(self) -> TableStatistics:
-        """Return sizes of the newest version from its log, without reading rows."""
+    def statistics(self, version: int | None = None) -> TableStatistics:
+        """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
     def append(self, rows: Rows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table."""
@@ -78,8 +78,8 @@ class OfflineTable(Protocol):
         `columns` are those that are needed; there may be more.
         """
 
-    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
-        """Give all rows of a version, about so many at a time, in any order."""
+    def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Give some columns (None: all) of all rows of a version, about so many rows at a time, in any order."""
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
@@ -92,6 +92,14 @@ class OfflineTable(Protocol):
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""
+
+
+def newest_of(table: OfflineTable) -> tuple[int | None, Coverage | None]:
+    """Return the newest version of a table and the coverage of that very version, whoever writes meanwhile."""
+    version, coverage = table.version(), table.coverage()
+    while version != (now := table.version()):
+        version, coverage = now, table.coverage()
+    return version, coverage
 
 
 class OfflineStore(Protocol):

@@ -99,9 +99,11 @@ class ViewTable:
         table = self._open()
         return 1 if table is None else self._commit_of(table, version).buckets
 
-    def statistics(self) -> TableStatistics:
-        """Return sizes of the newest version from its log, without reading rows."""
+    def statistics(self, version: int | None = None) -> TableStatistics:
+        """Return sizes of a version, the newest by default, from its log, without reading rows."""
         table = self._open()
+        if table is not None and version not in (None, table.version()):
+            table = self._open(version)
         if table is None:
             return TableStatistics(rows=0, size_bytes=0, files=0)
         files = _files(table)
@@ -155,10 +157,10 @@ class ViewTable:
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket, columns)
 
-    def blocks(self, version: int, rows: int) -> Iterator[pl.DataFrame]:
+    def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
         table = self._open(version)
-        names = [] if table is None else self._schema(table).names()
+        names = [] if table is None else list(columns or self._schema(table).names())
         paths = [] if table is None else [f"{self.location}/{path}" for path in _files(table)["path"]]
         for path in paths:
             with self._failures("read"):

@@ -22,6 +22,7 @@ from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from featurectl.engines.base import Rows
+from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
@@ -32,8 +33,8 @@ _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them 
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
 _ENDS: Final = [
     pl.len().alias("rows"),
-    *(pl.col(name).min().alias(f"{name} min") for name in _CLOCKS),
-    *(pl.col(name).max().alias(f"{name} max") for name in _CLOCKS),
+    *(within_datetime(pl.col(name).min()).alias(f"{name} min") for name in _CLOCKS),
+    *(within_datetime(pl.col(name).max()).alias(f"{name} max") for name in _CLOCKS),
 ]
 
 

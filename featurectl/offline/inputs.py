@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.facts import plain_query
@@ -12,6 +13,8 @@ from featurectl.offline.base import Coverage
 from featurectl.spec.code import code_digest
 from featurectl.spec.definition import CsvOptions, FeatureView, Source
 from featurectl.spec.transformed import transform_sources
+
+_FORM: Final = ":2"  # of what featurectl makes of the rows; without one ties are ordered by another hash
 
 
 def input_marks(view: FeatureView) -> dict[str, str]:
@@ -26,18 +29,31 @@ def lacking_inputs(coverage: Coverage, view: FeatureView) -> frozenset[str]:
 
 
 def rows_mark(view: FeatureView) -> str:
-    """Return a digest of what decides which rows of its sources a view has, whose and when: the same in a version."""
+    """Return what tells which rows of its sources a view has, whose and when, and in which form: the same in a version.
+
+    It is a digest of the definition, and the form in which this featurectl makes the rows.
+    """
+    return _definition(view) + _FORM
+
+
+def made_otherwise(coverage: Coverage, view: FeatureView) -> bool:
+    """Return whether a table was made by another definition than the view's, of another registry with its number."""
+    definition = coverage.rows_mark.partition(":")[0]
+    return definition not in ("", _definition(view))
+
+
+def made_before(coverage: Coverage, view: FeatureView) -> bool:
+    """Return whether a table has rows in an older form, which those of this featurectl can't be added to."""
+    return not made_otherwise(coverage, view) and not coverage.rows_mark.endswith(_FORM)
+
+
+def _definition(view: FeatureView) -> str:
     columns = {view.join.get(key, key) for key in view.keys}
     rows = _mark(view.where.text, _select(view.source)) if view.where is not None else None
     keys = [[key, dtype, view.join.get(key, key)] for key, dtype in view.key_types.items()]
     sources = [_source(source, columns, whole=view.transform is not None) for source in transform_sources(view)]
     transform = view.transform and [view.transform.function, code_digest(view.transform.text)]
     return _digest([rows, keys, sources, transform])
-
-
-def made_otherwise(coverage: Coverage, view: FeatureView) -> bool:
-    """Return whether a table was made by another definition than the view's, of another registry with its number."""
-    return coverage.rows_mark not in ("", rows_mark(view))
 
 
 def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:

@@ -30,6 +30,12 @@ if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
 
 _WAIT_S = 10.0
 _REMOVE_ROWS = 20_000
+_HINTS = {
+    "readonly": "the file and its folder must be writable; without its `-wal` and `-shm` files for reading, too",
+    "full": "make room on the disk, then run it again: what was not written whole was not written at all",
+    "not a database": "is `online:` of the environment the right file?",
+    "locked": "another program keeps the whole file for itself",
+}
 
 _TABLES = """
 create table if not exists views (
@@ -71,8 +77,9 @@ _REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, 
 class SqliteStore:
     """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer."""
 
-    def __init__(self, path: Path, shown: str = "") -> None:
+    def __init__(self, path: Path, shown: str = "", wait_s: float | None = None) -> None:
         self._path = path
+        self._wait_s = _WAIT_S if wait_s is None else wait_s  # for a lock that another process holds
         self._shown = shown or str(path)  # what errors call it
         self._schemas: dict[tuple[int, int], RowSchema] = {}
         self._opened: sqlite3.Connection | None = None
@@ -83,7 +90,7 @@ class SqliteStore:
         """The file, made when it is not there yet; its failures are raised as they are."""
         if self._opened is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None)
+            connection = sqlite3.connect(self._path, timeout=self._wait_s, isolation_level=None)
             try:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute("pragma synchronous = normal")
@@ -176,6 +183,10 @@ class SqliteStore:
         with self._transaction() as connection:
             connection.execute("delete from schemas where view = ?", (number,))
         self._schemas.clear()
+
+    def waiting(self, wait_s: float) -> SqliteStore:
+        """Return the same store with a connection of its own, which waits at most so long for a lock."""
+        return SqliteStore(self._path, self._shown, wait_s)
 
     def close(self) -> None:
         """Close the file."""
@@ -284,7 +295,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
+        with self._errors(writing=True):
             self._connection.execute("begin immediate")
             try:
                 yield self._connection
@@ -295,26 +306,31 @@ class SqliteStore:
             self._connection.execute("commit")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, writing: bool = False) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
+            raise self._error(error, writing=writing) from error
 
-    def _error(self, error: sqlite3.Error | OSError) -> FeaturectlError:
-        if "locked" in str(error):
+    def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> FeaturectlError:
+        text = str(error)
+        if writing and "locked" in text:
             return TryAgainError(
-                f"another command has been writing to the online store {self._shown} for {_WAIT_S:.0f} s"
+                f"another command has been writing to the online store {self._shown} for {self._wait_s:g} s"
             )
-        return StoreError(f"the online store {self._shown} can't be used: {error}", code="FC602")
+        hint = next((hint for words, hint in _HINTS.items() if words in text), "")
+        return StoreError(f"the online store {self._shown} can't be used: {text}", code="FC602", hint=hint)
 
 
 class AsyncSqliteReader:
-    """An `AsyncRowReader` of a file: a look-up takes microseconds and waits for nobody, so it is made at once."""
+    """An `AsyncRowReader` of a file: a look-up takes microseconds, so it is made at once.
 
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
+    It waits at most `budget_s`, and only for a program that keeps even readers out of the file.
+    """
+
+    def __init__(self, store: SqliteStore, budget_s: float) -> None:
+        self._store = store.waiting(budget_s)
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""

@@ -1,6 +1,6 @@
-"""A hash of rows that is the same on every machine and in every version: buckets and the order of ties rest on it.
+"""Hashes of rows that are the same on every machine and in every version: buckets and the order of ties rest on them.
 
-It must never change: rows that lie in one bucket of a stored table are looked for in that bucket.
+They must never change: rows that lie in one bucket of a stored table are looked for in that bucket.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _SHIFTS: Final = np.uint64(30), np.uint64(27), np.uint64(31)
 _BLOCK: Final = 1 << 14
 _CHUNK_ROWS: Final = 1_000_000
 _WORD: Final = 8
+_INT64_END: Final = 2.0**63
 _MASKS: Final = np.array([2 ** (8 * size) - 1 for size in range(_WORD + 1)], dtype=np.uint64)  # of the first bytes
 
 
@@ -38,6 +39,21 @@ def hash_rows(frame: pl.DataFrame) -> pl.Series:
         total ^= _hash_column(column)
         total = _mix(total)
     return pl.Series("hash", total.view(np.int64))
+
+
+def hash_ties(frame: pl.DataFrame) -> pl.Series:
+    """Return one Int64 per row, from the values of its columns by their names, in whatever order they stand.
+
+    A column that is not there and a null count for nothing: rows keep their hash when the source gets more columns.
+    Whole floats count as the integers that they equal, else values count as in `hash_rows`.
+    """
+    total = np.zeros(frame.height, dtype=np.uint64)
+    for column in frame.get_columns():
+        hashes = _mix(_values(column) ^ _hash_texts(pl.Series([column.name]))[0])
+        if column.null_count():
+            hashes[column.is_null().to_numpy()] = 0
+        total += hashes
+    return pl.Series("hash", _mix(total).view(np.int64))
 
 
 def add_hashes(sums: tuple[int, int], hashes: pl.Series) -> tuple[int, int]:
@@ -62,6 +78,23 @@ def bucket_of(keys: pl.DataFrame, buckets: int) -> pl.Series:
     return (hash_rows(keys) & (buckets - 1)).cast(pl.Int32).alias("bucket")
 
 
+def _values(column: pl.Series) -> Hashes:
+    """Return a number per value: two values of a type have two, as far as 64 bits can tell them apart."""
+    if _is_number(column.dtype):
+        return _numbers(column)
+    if not column.dtype.is_float():
+        return _hash_column(column)
+    bits = _float_bits(column)
+    floats = bits.view(np.float64)
+    whole = (np.trunc(floats) == floats) & (np.abs(floats) < _INT64_END)
+    bits[whole] = floats[whole].astype(np.int64).view(np.uint64)
+    return bits
+
+
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean
+
+
 def _hash_column(column: pl.Series) -> Hashes:
     dtype = column.dtype
     if isinstance(dtype, pl.List):
@@ -72,7 +105,7 @@ def _hash_column(column: pl.Series) -> Hashes:
         hashes = hash_rows(column.struct.unnest()).to_numpy().view(np.uint64)
     elif dtype.is_float():
         hashes = _mix(_float_bits(column))
-    elif dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean:
+    elif _is_number(dtype):
         hashes = _mix(_numbers(column))
     else:
         hashes = _hash_texts(column.cast(pl.String))

@@ -7,6 +7,7 @@ from typing import Literal
 
 EVENT_TIME = "event_time"
 AVAILABLE_AT = "available_at"
+DEDUP = "_dedup"  # a hash of the columns that name an event; no column of a definition begins with an underscore
 TIE_ORDER = "tie_order"  # rows of one key, event time and availability are ordered by this column
 TIE = "tie_{}"  # and by these before it, from tie_0 on, where a source declares a `tiebreak`
 

@@ -91,7 +91,19 @@ async def _score(server: Server, model: ServedModel, asked: KeyRows) -> Scored:
 
 
 def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: int) -> list[float]:
-    scores: list[float] = model.runtime.predict(model.runtime.encoder.encode(inputs, count)).tolist()
+    """Return the score of each row.
+
+    Raises:
+        Refused: 422, the model has none for a row, as many have not for one with a null.
+    """
+    try:
+        scores: list[float] = model.runtime.predict(model.runtime.encoder.encode(inputs, count)).tolist()
+    except ValueError as error:
+        raise Refused(422, f"{model.label} has no score for these rows: {error}") from error
+    without = [row for row, score in enumerate(scores) if score != score]  # noqa: PLR0124 (NaN)
+    if without:
+        rejected = [{"row": row, "reason": "no_score"} for row in without]
+        raise Refused(422, f"{model.label} has no score for row {without[0]}: is an input null?", rejected=rejected)
     return scores
 
 

@@ -110,6 +110,17 @@ def plan_increment(
     return _files(meant or source.path, parts, (touched, held), coverage)
 
 
+def lost_parts(source: Source, parts: Sequence[Part], read: Iterable[str], meant: str = "") -> list[str]:
+    """Return which parts of those read a rebuild would lose: files that are gone, and lie nowhere else.
+
+    A static source and a Delta table mean what there is now, a query has no parts.
+    """
+    if source.static or source.format in ("delta", "sql"):
+        return []
+    gone = sorted(set(read) - {part.name for part in parts})
+    return [] if _lies_elsewhere(gone, meant or source.path, parts) else gone
+
+
 def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
     covered = {part.name: part.stamp for part in parts}
     return Increment(scans=(PartScan(parts=tuple(parts)),), covered=covered, rebuild=True, reason=reason)

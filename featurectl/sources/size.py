@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.engines.polars.timestamps import INSTANT, within_datetime
 from featurectl.sources.base import SourceReader
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
@@ -46,7 +47,8 @@ def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
         column = pl.col(source.event_time)
         wanted += [column.min().alias("oldest"), column.max().alias("newest")]
     with reading(f"source {source.name}"):
-        found = reader.scan(parts).select(wanted).collect().row(0, named=True)
+        ends = reader.scan(parts).select(wanted).collect()
+    found = ends.with_columns(within_datetime(pl.col(INSTANT))).row(0, named=True)
     return SourceSize(
         rows=found["rows"], size_bytes=size, oldest=_instant(found.get("oldest")), newest=_instant(found.get("newest"))
     )

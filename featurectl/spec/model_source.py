@@ -89,7 +89,7 @@ class EnvironmentShape(Shape):
         examples=[".featurectl/offline", "${OFFLINE_STORE}"],
     )
     online: EnvironmentText = Field(
-        description="Where the latest values are, for reading by key: SQLite or Redis.",
+        description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
         examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
     )
     engine: EngineShape | None = Field(None, description="What computes; polars when left out.")

@@ -263,7 +263,9 @@ CODES: Final[Mapping[str, Code]] = {
     # Data
     "FC501": Code(
         "a source has no files",
-        "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern.",
+        "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern. Or a "
+        "table, for a column of it is new, or a range of it is to be made anew, and files that it has read are gone: "
+        "put them back, or make the table of what there is with `materialize --full`.",
     ),
     "FC502": Code(
         "a file can't be read",
@@ -347,8 +349,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC520": Code(
         "a training set can't be made again",
-        "A manifest pins versions of views and tables, the spine and the definition of its model. The message says "
-        "which of them is gone or has changed; where only the spine has moved, --spine says where it is.",
+        "A manifest pins versions of views and tables, the spine and the definition of its model; of values as served "
+        "also the `refresh` of each view. The message says which of them is gone or has changed; where only the spine "
+        "has moved, --spine says where it is.",
     ),
     "FC521": Code(
         "a transform fails",

@@ -21,7 +21,7 @@ from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import Target, read_target
 from featurectl.training.long_spine import AnySpine
-from featurectl.training.manifest import SCHEMA_VERSION, library_versions
+from featurectl.training.manifest import SCHEMA_VERSION, told_refresh
 from featurectl.training.request import Asked, Stores, TrainingRequest, asked_inputs, served_views
 from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
@@ -44,6 +44,7 @@ class Manifest:
     """A manifest as it was read.
 
     `tables` maps views to (version, version of the offline table); `meanings` are the fingerprints of (view, feature).
+    `views` are digests of the definitions by `view@version`, `refresh` what those declared whose values are as served.
     """
 
     path: Path
@@ -51,6 +52,8 @@ class Manifest:
     model: Model | None
     tables: Mapping[str, tuple[int, int]]
     meanings: Mapping[tuple[str, str], str]
+    views: Mapping[str, str]
+    refresh: Mapping[str, str | None]
     origin: str
     rows: int
     spine_sha256: str
@@ -90,6 +93,8 @@ def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
         model=None if definition is None else load_model(definition),
         tables=dict(_table(label, version) for label, version in document["tables"].items()),
         meanings={(_text(item["view"]), _text(item["feature"])): _text(item["fingerprint"]) for item in inputs},
+        views={label: _text(digest) for label, digest in document["views"].items()},
+        refresh=dict(document.get("refresh", {})),  # absent in manifests that were written before it stood there
         origin=_text(spine["origin"]),
         rows=int(spine["rows"]),
         spine_sha256=_text(spine["sha256"]),
@@ -145,13 +150,15 @@ def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None)
 
     Raises:
         UsageError: nobody but its reader knows where the spine is.
-        DataError: FC520, a view version is registered no more, or a feature means something else by now.
+        DataError: FC520, a view version is registered no more, a feature means something else by now, or a view whose
+            values are as served is refreshed at other times.
     """
     if spine is None and manifest.origin == FRAME:
         raise UsageError("the spine was a frame in memory", hint="write it into a file: --spine FILE")
     request = replace(manifest.request, spine=spine or manifest.request.spine)
     views = {name: _pinned(manifest, stores, name, versions) for name, versions in manifest.tables.items()}
     _check_meanings(manifest, views)
+    _check_refresh(manifest, views)
     inputs = asked_inputs(request, manifest.model, views)
     return Asked(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
 
@@ -170,6 +177,14 @@ def _check_meanings(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
             label = views[view].label if view in views else view
             what = "has no feature" if found is None else "has another meaning of"
             raise _gone(manifest, f"feature view {label} {what} {feature}")
+
+
+def _check_refresh(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
+    for bound in views.values():
+        was, now = manifest.refresh.get(bound.label, told_refresh(bound.view)), told_refresh(bound.view)
+        if was != now:
+            change = f"{now or 'no refresh'}, it was {was or 'none'}"
+            raise _gone(manifest, f"its values are as served, and refresh of feature view {bound.label} is {change}")
 
 
 def _told(manifest: Manifest, ask: Callable[[], T]) -> T:
@@ -214,14 +229,16 @@ def read_same_target(
     return target
 
 
-def explain_difference(manifest: Manifest, file_sha256: str) -> str:
-    """Return why the bytes of a file are not those of a manifest; "" where they are.
+def explain_difference(manifest: Manifest, made: Mapping[str, Any]) -> str:
+    """Return why a file, whose manifest is `made`, has not the bytes of another manifest; "" where it has.
 
-    Spine, table versions and definitions are the same, or nothing was made. What is left are libraries, and a table
-    that was deleted and made anew up to the version that is pinned.
+    Spine, table versions and the meanings of features are the same, or nothing was made. What is left are libraries,
+    what else a view declares, and a table that was deleted and made anew up to the version that is pinned.
     """
-    if file_sha256 == manifest.file_sha256:
+    if made["file"]["sha256"] == manifest.file_sha256:
         return ""
-    was, now = manifest.libraries, library_versions()
+    was, now = manifest.libraries, made["libraries"]
     others = [f"{name} is {now[name]}, was {was.get(name, 'none')}" for name in now if now[name] != was.get(name)]
+    digests = made["views"].items()
+    others += [f"the definition of {label} has changed" for label, now in digests if manifest.views.get(label) != now]
     return "; ".join(others) or "libraries, spine and table versions are the same, so the rows of a table are others"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from featurectl.errors import DataError
-from featurectl.offline.base import OfflineStore, OfflineTable
+from featurectl.offline.base import OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
@@ -44,7 +44,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     """
     view = load_view(registered.definition)
     table = view_table(offline, view, registered.version)
-    newest, coverage = table.version(), table.coverage()
+    newest, coverage = newest_of(table)
     if newest is None or coverage is None:
         raise DataError(
             f"feature view {view.name}@{registered.version} has no offline table",

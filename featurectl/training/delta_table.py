@@ -59,6 +59,20 @@ def commit_file(folder: Path, file: Path, schema: pl.Schema, rows: int, new: Pat
         raise UsageError(f"{folder} can't be written: {str(error).splitlines()[0]}") from error
 
 
+def only_file(folder: Path) -> Path | None:
+    """Return the data file of a table as it is now; None where there is not exactly one.
+
+    Raises:
+        UsageError: the table can't be read.
+    """
+    try:
+        table = _open(folder)
+        files = [] if table is None else table.file_uris()
+    except DeltaError as error:
+        raise UsageError(f"{folder} can't be read: {str(error).splitlines()[0]}") from error
+    return Path(files[0]) if len(files) == 1 else None
+
+
 def _open(folder: Path) -> DeltaTable | None:
     try:
         return DeltaTable(str(folder.absolute()))

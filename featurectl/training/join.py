@@ -88,12 +88,9 @@ class BoundView:
             DataError: FC510, the table lacks an input of one of these features.
         """
         view = self._needed(features)
-        return Table(
-            view=view,
-            buckets=self.stored.buckets(self.table_version),
-            read=partial(self.read, columns=self._columns(view)),
-            rows=self.stored.statistics().rows,
-        )
+        with self._there():
+            buckets, rows = self.stored.buckets(self.table_version), self.stored.statistics(self.table_version).rows
+        return Table(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
 
     def _columns(self, view: FeatureView) -> list[str]:
         """Return the columns that the answers of a view need; availability only where it is no fixed delay."""

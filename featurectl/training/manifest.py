@@ -10,7 +10,7 @@ from typing import Final
 from featurectl import __version__
 from featurectl.engines.polars.types import language_dtype
 from featurectl.fingerprint import feature_fingerprints, fingerprints
-from featurectl.spec.definition import FeatureInput, ModelInput
+from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.spec.definition_json import dump_definition
 from featurectl.training.made import Made, count_repeats
 from featurectl.units import format_duration, format_iso
@@ -22,6 +22,11 @@ _LIBRARIES = ("polars", "numpy", "deltalake")
 def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     """Return the versions of featurectl, Python and the libraries that a result depends on."""
     return {"featurectl": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
+
+
+def told_refresh(view: FeatureView) -> str | None:
+    """Return how often a view is refreshed, in the language's words; None: it declares nothing."""
+    return None if view.refresh_us is None else format_duration(view.refresh_us)
 
 
 def describe_training_set(made: Made) -> dict[str, object]:
@@ -42,6 +47,7 @@ def describe_training_set(made: Made) -> dict[str, object]:
         "label": _describe_label(made) if made.label else None,
         "views": {bound.label: fingerprints(bound.view).data for bound in views},
         "tables": {bound.label: bound.table_version for bound in views},
+        "refresh": {bound.label: told_refresh(bound.view) for bound in views} if request.as_served else {},
         "spine": {
             "origin": spine.origin,
             "time": spine.time_column,

@@ -20,7 +20,7 @@ import polars as pl
 
 from featurectl.engines.spill import is_running
 from featurectl.errors import UsageError
-from featurectl.training.delta_table import commit_file, is_delta_table
+from featurectl.training.delta_table import commit_file, is_delta_table, only_file
 from featurectl.training.formats import (
     FORMATS,
     Frames,
@@ -81,11 +81,15 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
-def write_with_manifest(rows: pl.DataFrame | Frames, path: Path, manifest: Mapping[str, object]) -> dict[str, object]:
+def write_with_manifest(
+    rows: pl.DataFrame | Frames, path: Path, manifest: Mapping[str, object], original: str = ""
+) -> dict[str, object]:
     """Write rows as `write_table` does and their manifest beside them, and return the manifest as it was written.
 
-    Its key `file` holds the format, size and digest of the rows' file. Whenever this ends, even at a loss of power,
-    there are the old files, the new ones, or rows without a manifest: never rows beside the manifest of others.
+    A file with the digest `original` at the path stays as it is, with its manifest, when the new one has another.
+
+    The manifest's key `file` holds the format, size and digest of the rows' file. Whenever this ends, even at a loss
+    of power, there are the old files, the new ones, or rows without a manifest: never rows beside that of others.
 
     Raises:
         UsageError: a file can't be written, or not with these columns.
@@ -93,7 +97,10 @@ def write_with_manifest(rows: pl.DataFrame | Frames, path: Path, manifest: Mappi
     beside, folder = manifest_path(path), path.absolute().parent
     frames = frames_of(rows) if isinstance(rows, pl.DataFrame) else rows
     with _writing(path), _staged(frames, path) as staged, _temporary(beside) as text:
-        document = {**manifest, "file": {"format": format_of(path), **_describe(staged.file)}}
+        file = _describe(staged.file)
+        document = {**manifest, "file": {"format": format_of(path), **file}}
+        if file["sha256"] != original and has_digest(path, original):
+            return document
         text.write_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
         _sync(staged.file)
         _sync(text)
@@ -104,6 +111,12 @@ def write_with_manifest(rows: pl.DataFrame | Frames, path: Path, manifest: Mappi
         text.replace(beside)
         _sync(folder)
     return document
+
+
+def has_digest(path: Path, sha256: str) -> bool:
+    """Return whether what lies at a path is a file of rows with a digest, or a Delta table of one that has it."""
+    file = only_file(path) if is_delta_table(path) else path
+    return file is not None and file.is_file() and _describe(file)["sha256"] == sha256
 
 
 def _describe(file: Path) -> dict[str, object]:

@@ -185,7 +185,7 @@ def test_a_part_of_the_language_that_is_not_run_is_valid_and_not_applied(shop, w
 
 @pytest.mark.parametrize(
     "what,line",
-    [("the engine spark is", "engine: {type: spark}"), ("the prediction log is", "prediction_log: {sample: 1.0}")],
+    [("the engine spark is", "engine: {type: spark}")],
 )
 def test_an_environment_that_is_not_run_is_valid_and_not_applied(shop, what, line):
     shop.change("featurectl.yaml", "    now:", f"    {line}\n    now:")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from featurectl.apply import Author, Target, apply_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.view import Run, materialize_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import materialize_view
 from featurectl.open import open_workspace
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views

@@ -218,6 +218,47 @@ def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
     assert (done.code, json.loads(done.out)["result"]["same_bytes"]) == (1, False)
 
 
+@pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.delta"])
+def test_other_bytes_do_not_replace_the_original(shop, name):
+    asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    asks.write_parquet("asks.parquet")
+    ran(shop, "training-set", "--features", "spend:*", "--spine", "asks.parquet", "--out", name)
+    with Path("data/orders.csv").open("a") as orders:
+        orders.write("a,2026-01-03T11:00:00Z,100\n")
+    ran(shop, "materialize", "--full")
+    path, document = Path(f"{name}.manifest.json"), manifest(name)
+    document["tables"]["spend@1"] += 1  # another table under the number that was pinned
+    path.write_text(json.dumps(document))
+    told, files = path.read_bytes(), {file: file.read_bytes() for file in data_files(name)}
+    done = shop.run("training-set", "--from-manifest", str(path), "--out", name)
+    assert (done.code, done.out.partition(";")[0]) == (1, f"{name}: left as it was, with the rows of the manifest")
+    assert (path.read_bytes(), {file: file.read_bytes() for file in data_files(name)}) == (told, files)
+    again = f"again{Path(name).suffix}"
+    done = shop.run("training-set", "--from-manifest", str(path), "--out", again, "-o", "json")
+    assert (done.code, json.loads(done.out)["result"]["written"], Path(again).exists()) == (1, True, True)
+
+
+def data_files(name: str) -> list[Path]:
+    """Return the files of an output: itself, or those of the folder that it is."""
+    return [Path(name)] if Path(name).is_file() else [path for path in Path(name).rglob("*") if path.is_file()]
+
+
+def test_values_as_served_are_not_made_again_by_another_refresh(shop):
+    asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
+    asks.write_parquet("asks.parquet")
+    argv = ["--features", "spend:*", "--spine", "asks.parquet"]
+    ran(shop, "training-set", *argv, "--as-served", "--out", "o.parquet")
+    ran(shop, "training-set", *argv, "--out", "exact.parquet")
+    shop.change("objects.yaml", "refresh: 6h", "refresh: 10m")
+    ran(shop, "apply", "--auto-approve")
+    said = shop.fails(1, "training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet")
+    assert (
+        "can't be made again: its values are as served, and refresh of feature view spend@1 is 10m, it was 6h" in said
+    )
+    assert not Path("p.parquet").exists()
+    made_again(shop, "exact.parquet")
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

@@ -9,8 +9,8 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize.run import Run
 from featurectl.materialize.transform import materialize_transform
-from featurectl.materialize.view import Run
 from featurectl.open import open_workspace
 from featurectl.spec.definition_json import load_view
 from featurectl.training.bind import view_table

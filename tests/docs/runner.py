@@ -10,9 +10,11 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from featurectl.cli.main import main
 from featurectl.registry.locks import LEASE
 from featurectl.units import format_iso
 from tests.docs.pages import Block, Command
+from tests.servers.redis import free_port
 
 # The main job on the flights, run once for all pages; training in a process of its own, on one thread: several
 # trainings at a time would wait for each other.
@@ -63,6 +66,8 @@ class Reader:
     given: Mapping[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, Ran] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def follow(self, block: Block, page: str) -> None:
         """Do what a block says and hold what it shows to what is printed."""
@@ -98,11 +103,24 @@ class Reader:
         if words[0] == "unset":
             del self.environ[words[1]]
             return Ran("", 0)
+        if words[0] == "featurectl" and words[-1] == "&":
+            self._serve(words[1:-1])
+            return Ran("", 0)
         if words[0] == "featurectl":
             if (before := self._recorded(text.removeprefix("featurectl "))) is not None:
                 return before
             return run_here(words[1:], self.folder, self.environ)
+        for shown, port in self.ports.items():
+            text = text.replace(f"localhost:{shown}", f"127.0.0.1:{port}")
         return run_shell(text, self.folder)
+
+    def _serve(self, words: list[str]) -> None:
+        """Start a server beside the page; it listens on a free port in place of the one that is shown."""
+        at = words.index("--port") + 1
+        process, port = start_server([*words[: at - 1], *words[at + 1 :]], self.folder, self.environ)
+        self.ports[words[at]] = port
+        self.closing.callback(process.wait)
+        self.closing.callback(process.terminate)
 
     def _recorded(self, text: str) -> Ran | None:
         """Return what the main job printed; what lies before it in the job is past, and run anew when asked for."""
@@ -127,6 +145,22 @@ class Reader:
             case _:
                 ran = self.run(text)
                 assert ran.exit_code == 0, f"{text}\n{ran.output}"
+
+
+def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start `featurectl serve` on a free port, and return it when it answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "featurectl", *words, "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return process, port
+        except OSError:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.05)
 
 
 def leave_lock(registry: Path, project: str, lock_id: str) -> None:
@@ -171,9 +205,16 @@ def run_here(arguments: list[str], folder: Path, environ: Mapping[str, str]) -> 
 
 
 def run_shell(text: str, folder: Path) -> Ran:
-    """Run a command in a shell."""
+    """Run a command in a shell, whose `python` is the one of these tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-c", text], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+        ["sh", "-c", text],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
     )
     return Ran(done.stdout, done.returncode)
 

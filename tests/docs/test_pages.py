@@ -13,8 +13,9 @@ SERVERS = "docs/how-to/production.md"
 @pytest.mark.parametrize("page", [page for page in RUN if name_of(page) != SERVERS], ids=name_of)
 def test_commands_of_a_page_print_what_it_shows(page, tmp_path, job):
     reader = Reader(tmp_path, job)
-    for block in read_blocks(page):
-        reader.follow(block, name_of(page))
+    with reader.closing:
+        for block in read_blocks(page):
+            reader.follow(block, name_of(page))
 
 
 def test_commands_for_production_run_on_postgresql_and_redis(tmp_path, job, postgres_url, redis_url):

@@ -50,7 +50,6 @@ NOT_RUN = {
     "pipelines are": "`pipelines`",
     "alerts are": "`alerts`",
     "notifiers are": "`notifiers`",
-    "the prediction log is": "`prediction_log`",
     "the engine {} is": "engines other than `polars`",
 }
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.base import Piece
-from featurectl.pit.hashing import bucket_of, hash_rows
+from featurectl.engines.base import Piece, Seen
+from featurectl.pit.hashing import bucket_of, hash_ties
 from featurectl.spec.definition import Entity
 from tests.definitions import ARRIVALS, DELAYS, LATEST
 from tests.engines.rows import at, rows
@@ -64,8 +64,28 @@ def test_of_several_new_copies_the_one_stays_that_was_known_first_whenever_it_ha
 def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
     view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "arr_delay")))
     frame = rows(("A", None, 1, 1), ("A", None, 1, 1), ("A", 3.0, 1, 1), ("A", 3.0, 2, 2))
-    made = engine.prepare([piece(frame)], view, seen=[piece(rows(("A", None, 0, 0)))])
+    made = engine.prepare([piece(frame)], view, seen=Seen(pieces=[piece(rows(("A", None, 0, 0)))]))
     assert (sorted(delays(made), key=str), made.dropped) == ([3.0, None, None], {"repeated": 1})
+
+
+@pytest.mark.parametrize("clocks", [(None, 1), (1, None)], ids=["event", "availability"])
+def test_a_copy_without_a_clock_does_not_count_as_seen(engine, clocks):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
+    made = engine.prepare([piece(rows(("A", 1.0, 2, 3)))], view, seen=Seen(pieces=[piece(rows(("A", 9.0, *clocks)))]))
+    assert (delays(made), made.dropped) == ([1.0], {})
+
+
+def test_a_copy_that_was_available_before_one_that_was_seen_replaces_it(engine):
+    source = replace(ARRIVALS, dedup_key=("carrier",), available_at=None)
+    view = replace(ALL, source=source)
+    old, new = rows(("A", 1.0, 5, 5), ("B", 2.0, 5, 5)), rows(("A", 3.0, 4, 4), ("B", 4.0, 6, 6))
+    table = engine.prepare([piece(old)], view).rows.of(0, 1)
+    for seen in (Seen(pieces=[piece(old)]), Seen(rows=lambda: iter([table.head(1), table.tail(1)]))):
+        made = engine.prepare([piece(new)], view, seen)
+        assert (delays(made), made.dropped) == ([3.0], {"repeated": 2})
+        assert list(made.replaced) == table.filter(pl.col("carrier") == "A")["_dedup"].to_list()
+    again = engine.prepare([piece(old)], view, Seen(pieces=[piece(old)]))
+    assert (delays(again), again.replaced) == ([], ())
 
 
 def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
@@ -73,7 +93,7 @@ def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
     twice = pl.concat([frame, frame])
     once = engine.prepare([piece(frame)], ALL).rows.of(0, 1)
     keyed = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "at")))
-    assert engine.prepare([piece(twice)], keyed).rows.of(0, 1).equals(once)
+    assert engine.prepare([piece(twice)], keyed).rows.of(0, 1).drop("_dedup").equals(once)
     assert delays(engine.prepare([piece(twice)], ALL)) == [1.0, 1.0, 2.0, 2.0]
 
 
@@ -119,11 +139,27 @@ def test_the_columns_are_keys_clocks_ties_hash_and_inputs(engine):
     assert made.drop("tie_order").row(0) == ("A", "JFK", at(1), at(2), "JFK", 20.0, 20.0, True)
 
 
+def test_a_source_with_a_dedup_key_has_a_hash_of_it_beside(engine):
+    view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("origin", "arr_delay")))
+    frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
+    made = engine.prepare([piece(frame)], view).rows.of(0, 1)
+    assert made.columns == ["carrier", "event_time", "available_at", "tie_order", "_dedup", "arr_delay", "hours"]
+    assert made["_dedup"].to_list() == [hash_ties(frame.select("origin", "arr_delay"))[0], None]
+
+
 def test_the_hash_is_that_of_the_sources_own_columns_by_name(engine):
     frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
-    expected = hash_rows(frame.select(sorted(frame.columns)))
+    expected = hash_ties(frame)
     made = engine.prepare([piece(frame)], LATEST).rows.of(0, 1)
     assert made["tie_order"].to_list() == expected.to_list()
+
+
+def test_rows_keep_their_hash_when_others_bring_a_column_more(engine):
+    frame = rows(("A", 1.0, 1, 2), ("B", None, 2, 3))
+    wider = rows(("C", 1.0, 1, 2)).with_columns(extra=pl.lit("x"), arr_delay=pl.lit(1.5))
+    alone = engine.prepare([piece(frame)], LATEST).rows.of(0, 1)
+    together = engine.prepare([piece(frame), piece(wider)], LATEST).rows.of(0, 1)
+    assert together.filter(pl.col("carrier") != "C").equals(alone)
 
 
 TIED = st.tuples(st.sampled_from("AB"), st.sampled_from([None, 1.0, 2.0]), st.integers(0, 1), st.integers(1, 2))

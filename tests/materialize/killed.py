@@ -16,7 +16,8 @@ import polars as pl
 
 from featurectl.engines.base import Rows
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.view import Materialized, Run, materialize_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import Materialized, materialize_view
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.sources.open import open_source

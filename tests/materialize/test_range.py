@@ -11,7 +11,8 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
 from featurectl.materialize.ahead import plan_view
 from featurectl.materialize.range import Range, backfill_view, check_range, expire_rows
-from featurectl.materialize.view import Run, materialize_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import materialize_view
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source

@@ -1,16 +1,21 @@
-"""A run knows the table that it finds: made by another definition, or grown too large for its buckets."""
+"""A run knows the table that it finds: made by another definition, in an older form, or grown too large."""
 
 import shutil
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.view import Run, materialize_view
+from featurectl.errors import DataError
+from featurectl.materialize.ahead import plan_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
+from featurectl.offline.rows import FrameRows
 from featurectl.sources.open import open_source
 from tests.definitions import LATEST, named
-from tests.materialize.test_view import FILES, at, run, values, write
+from tests.materialize.test_view import FILES, SCHEMA, at, run, values, write
 
 
 def test_a_table_of_the_same_number_and_another_definition_is_made_anew(tmp_path):
@@ -64,3 +69,66 @@ def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
     whole, other = run(tmp_path, offline="other")
     assert whole.rows_written == 24
     assert table.read().equals(other.read())
+
+
+def test_increments_order_ties_as_one_run_does_when_a_later_file_has_a_column_more(tmp_path):
+    frame = pl.DataFrame([("A", "JFK", float(i), at(1), at(2)) for i in range(20)], schema=SCHEMA, orient="row")
+    source = replace(FILES, columns=None, columns_declared=False)
+    (tmp_path / "data").mkdir()
+    frame.write_parquet(tmp_path / "data" / "1.parquet")
+    run(tmp_path, source=source)
+    later = frame.head(1).with_columns(extra=pl.lit("x"), arr_delay=pl.lit(99.0), known_at=pl.lit(at(3)))
+    later.write_parquet(tmp_path / "data" / "2.parquet")
+    stepwise = values(run(tmp_path, source=source)[1])
+    assert stepwise == values(run(tmp_path, source=source, offline="whole")[1])
+    assert stepwise[-1] == 99.0
+
+
+def test_a_table_of_an_older_featurectl_is_made_anew(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    _, table = run(tmp_path)
+    older = replace(table.coverage(), rows_mark=table.coverage().rows_mark.partition(":")[0])
+    table.replace(FrameRows(table.read().with_columns(tie_order=pl.lit(0)), ["carrier"]), older)
+    made, table = run(tmp_path)
+    assert (made.action, run(tmp_path)[0].action) == ("rebuild", "nothing")
+    assert table.read()["tie_order"].to_list() != [0]
+
+
+WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
+
+
+@pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None)], ids=["available_at", "files"])
+def test_a_new_column_does_not_cost_the_rows_of_files_that_are_gone(tmp_path, source):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    write(tmp_path, "2.parquet", ("A", 20.0, 3, 4))
+    before = run(tmp_path, source=source)[1].read()
+    (tmp_path / "data" / "1.parquet").rename(tmp_path / "away.parquet")
+    with pytest.raises(DataError, match=r"data/1\.parquet that the table of latest has read is gone") as told:
+        run(tmp_path, view=WIDER, source=source)
+    assert (told.value.code, "--full" in told.value.hint) == ("FC501", True)
+    job = Run(view=replace(WIDER, source=source), version=1, reader=open_source(source, tmp_path),
+              table=DeltaStore(str(tmp_path / "offline"), "p").table("latest", 1, LATEST.entity.keys))  # fmt: skip
+    with pytest.raises(DataError, match="would lose their rows"):
+        plan_view(job, at(99))
+    assert job.table.read().equals(before)
+    (tmp_path / "away.parquet").rename(tmp_path / "data" / "1.parquet")
+    made, table = run(tmp_path, view=WIDER, source=source)
+    assert (made.action, table.read().select("arr_delay", "late").rows()) == ("rebuild", [(1.0, False), (20.0, True)])
+
+
+def test_full_makes_the_wider_table_of_what_there_is(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    write(tmp_path, "2.parquet", ("A", 20.0, 3, 4))
+    run(tmp_path)
+    (tmp_path / "data" / "1.parquet").unlink()
+    made, table = run(tmp_path, view=WIDER, full=True)
+    assert (made.action, values(table)) == ("rebuild", [20.0])
+    assert run(tmp_path, view=WIDER)[0].action == "nothing"
+
+
+def test_a_source_that_moved_and_has_a_new_column_is_read_anew(tmp_path):
+    source = replace(FILES, available_at=None)
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 1))
+    run(tmp_path, source=source)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert run(tmp_path, view=WIDER, source=replace(source, path="moved/*.parquet"))[0].action == "rebuild"

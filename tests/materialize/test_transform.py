@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize.run import Run
 from featurectl.materialize.transform import materialize_transform
-from featurectl.materialize.view import Run
 from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source
 from featurectl.spec.definition import Entity, Feature, FeatureView, NamedExpression, Source, Transform

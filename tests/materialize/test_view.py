@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, TryAgainError, UsageError
-from featurectl.materialize.view import Run, choose_views, materialize_view
+from featurectl.materialize.run import Run
+from featurectl.materialize.view import choose_views, materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State

@@ -73,6 +73,8 @@ def test_coverage_travels_with_the_rows(tmp_path):
     assert open_table(tmp_path).coverage() == Coverage(parts={"b": "1"})
     assert table.version() == 1
     assert table.statistics().rows == 5
+    table.append(FrameRows(table_rows(2, start=70), KEYS), Coverage())
+    assert [table.statistics(version).rows for version in (None, 2, 1)] == [7, 7, 5]
 
 
 def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):

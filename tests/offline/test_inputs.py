@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.expressions.tree import Expression
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import made_otherwise, rows_mark
+from featurectl.offline.inputs import made_before, made_otherwise, rows_mark
 from featurectl.spec.definition import CsvOptions, Transform
 from tests.definitions import CARRIER, DELAYS, with_feature, with_source
 
@@ -33,6 +33,14 @@ CHANGED = {
 @pytest.mark.parametrize("view", CHANGED.values(), ids=CHANGED)
 def test_a_view_with_other_rows_did_not_make_the_table(view):
     assert made_otherwise(MADE, view)
+    assert not made_before(MADE, view)
+
+
+def test_a_table_of_an_older_form_can_be_read_and_is_told():
+    for mark in ("", MADE.rows_mark.partition(":")[0]):
+        older = Coverage(rows_mark=mark)
+        assert (made_before(older, DELAYS), made_otherwise(older, DELAYS)) == (True, False)
+    assert not made_before(MADE, DELAYS)
 
 
 def test_what_does_not_change_the_rows_leaves_the_table(subtests):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 
@@ -14,6 +15,32 @@ from featurectl.online.base import OnlineView, VersionedBy
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 UTC_US = pl.Datetime("us", "UTC")
+ALL_TYPES = {
+    "name": "string",
+    "n": "int64",
+    "x": "float64",
+    "yes": "bool",
+    "at": "timestamp",
+    "on": "date",
+    "price": "decimal(38,2)",
+    "names": "list(string)",
+    "times": "list(timestamp)",
+    "prices": "list(decimal(10,2))",
+    "days": "list(date)",
+}
+FULL = (
+    "Zoë ✈ \x00 }",
+    -(2**63),
+    0.1,
+    True,
+    datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+    date(9999, 12, 31),
+    Decimal("-999999999999999999999999999999999999.10"),
+    ["a", None, ""],
+    [T0, None],
+    [Decimal("1.10")],
+    [date(1969, 12, 31)],
+)
 
 
 def view(

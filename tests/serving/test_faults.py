@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import redis
 
-from tests.servers.redis import _program, free_port
+from tests.servers.redis import free_port, redis_program
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
 from tests.serving.process import running
@@ -33,7 +33,7 @@ class Redis:
 
     def start(self, *options):
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder), *options]
-        self.process = subprocess.Popen([_program(), *words], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([redis_program(), *words], stdout=subprocess.DEVNULL)
         end = time.monotonic() + 30
         while True:
             try:

@@ -9,7 +9,7 @@ from functools import partial
 
 import polars as pl
 
-from featurectl.engines.base import Given, Looked, Piece, Prepared, Table
+from featurectl.engines.base import Given, Looked, Piece, Prepared, Seen, Table
 from featurectl.engines.budget import asked_bytes, buckets_that_fit
 from featurectl.engines.polars.given import given_rows, look_at
 from featurectl.engines.polars.join import answer_buckets, finish_values
@@ -33,7 +33,7 @@ class PolarsEngine:
         return self._memory_bytes
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: SpillRoom | None = None
+        self, pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: SpillRoom | None = None
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table."""
         return prepare_rows(

@@ -11,9 +11,10 @@ import polars as pl
 from featurectl.engines.base import Given, Looked, Piece
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
+from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
-from featurectl.pit.hashing import hash_rows
+from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.spec.definition import Source
 
@@ -79,9 +80,9 @@ def _look(piece: Piece, source: Source) -> pl.DataFrame:
             (available > piece.until).sum().alias("held"),
             no_event.sum().alias(_REASONS[0]),
             no_available.sum().alias(_REASONS[1]),
-            available.filter(kept).min().alias("first_available"),
-            available.filter(kept).max().alias("watermark"),
-            event.filter(kept).min().alias("first_event"),
+            within_datetime(available.filter(kept).min()).alias("first_available"),
+            within_datetime(available.filter(kept).max()).alias("watermark"),
+            within_datetime(event.filter(kept).min()).alias("first_event"),
         )
         .collect(engine="streaming")
     )
@@ -97,8 +98,8 @@ def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]
 
 def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     frame = scan.collect(engine="streaming")
-    own = frame.select(sorted(name for name in frame.columns if not name.startswith("\x00")))
-    return drop_repeats(frame.with_columns(hash_rows(own).alias(HASH)), source).drop(HASH).lazy()
+    own = frame.select(name for name in frame.columns if not name.startswith("\x00"))
+    return drop_repeats(frame.with_columns(hash_ties(own).alias(HASH)), source).drop(HASH).lazy()
 
 
 def _selected(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:

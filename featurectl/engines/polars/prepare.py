@@ -10,21 +10,24 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import CheckResult, Piece, Prepared
+from featurectl.engines.base import CheckResult, Piece, Prepared, Seen
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
-from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.polars.timestamps import INSTANT, within_datetime
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, Node
-from featurectl.pit.hashing import add_hashes, hash_rows
-from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
+from featurectl.pit.hashing import add_hashes, hash_ties
+from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
 # The clocks stand beside the source's own columns under names that no source column can have.
 EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"
+NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
+_FIRST: Final = (AVAILABLE, EVENT, HASH)  # of several copies of an event the first in this order counts
+_SEEN: Final = "\x00seen"
 _TOO_LATE: Final = "known before the watermark"
 
 
@@ -53,6 +56,7 @@ class _Tally:
     watermark: datetime | None = None
     newest_event: datetime | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+    replaced: list[int] = field(default_factory=list)
     of_source: Checker
     of_view: Checker
     told: Callable[[int], None]
@@ -84,7 +88,7 @@ class _Tally:
         """
         event, available = pl.col(EVENT), pl.col(AVAILABLE)
         known = wanted_rows(piece) & event.is_not_null() & available.is_not_null()
-        columns = [clock.filter(known).max() for clock in (event, available)]
+        columns = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
         found = scan.select(*columns, (available > piece.until).sum().alias("held")).collect(engine="streaming")
         self.held_back[number] += int(found["held"].item())
         self.see(found.drop("held").drop_nulls())
@@ -96,7 +100,7 @@ class _Tally:
 
 
 def prepare_rows(
-    pieces: Sequence[Piece], view: FeatureView, seen: Sequence[Piece] = (), room: Room | None = None
+    pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: Room | None = None
 ) -> Prepared:
     """Return the rows of the pieces in the form of the view's offline table.
 
@@ -107,7 +111,7 @@ def prepare_rows(
     tally = _tally(view, len(pieces), room)
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
-        whole = _distinct(batches, view.source, room, seen, tally)
+        whole = _distinct(batches, view.source, room, seen or Seen(), tally)
         batches = (frame.filter(*_in_range(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
@@ -125,6 +129,7 @@ def prepare_rows(
         newest_event=tally.newest_event,
         dropped=dict(tally.dropped),
         checks=tally.checks(),
+        replaced=tuple(tally.replaced),
     )
 
 
@@ -165,7 +170,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
             for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
                 frame = tally.keep_clocked(frame, column, reason)
             tally.see(frame)
-            yield frame.with_columns(hash_rows(_own(frame)).alias(HASH))
+            yield _hashed(frame, tally.source)
 
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
@@ -185,11 +190,22 @@ def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _empty(pieces: Sequence[Piece], source: Source) -> pl.DataFrame:
-    return pl.DataFrame(schema={**_united(pieces, source), HASH: pl.Int64})
+    return _hashed(pl.DataFrame(schema=_united(pieces, source)), source)
+
+
+def _hashed(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Return rows with a hash of their own columns, and one of those of the `dedup_key`."""
+    own = frame.select(c for c in frame.columns if not c.startswith("\x00"))
+    frame = frame.with_columns(hash_ties(own).alias(HASH))
+    if not source.dedup_key:
+        return frame
+    key = own.select(source.dedup_key)
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in key.columns)
+    return frame.with_columns(pl.when(whole).then(hash_ties(key)).alias(NAMED))
 
 
 def _distinct(
-    batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: Sequence[Piece], tally: _Tally
+    batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: Seen, tally: _Tally
 ) -> Iterator[pl.DataFrame]:
     """Give the rows without repeats of one event; those of one event meet, however far apart they were read."""
     apart = _shuffle(room, source.dedup_key)
@@ -199,8 +215,11 @@ def _distinct(
         return
     for part in range(apart.parts):
         frame = apart.of(part, apart.parts)
-        kept = drop_repeats(frame, source, seen)
-        tally.dropped.update({"repeated": frame.height - kept.height} if kept.height < frame.height else {})
+        kept = drop_repeats(frame, source)
+        kept, replaced = _drop_seen(kept, source, seen)
+        tally.replaced += replaced
+        repeated = frame.height - kept.height + len(replaced)
+        tally.dropped.update({"repeated": repeated} if repeated else {})
         yield kept
 
 
@@ -230,21 +249,46 @@ def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datet
         return None, None
     seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
     happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
-    found = seen.select(happened.max(), pl.col(AVAILABLE).max()).collect().row(0)
+    found = seen.select(within_datetime(e.max()) for e in (happened, pl.col(AVAILABLE))).collect().row(0)
     return found[0], found[1]
 
 
-def drop_repeats(frame: pl.DataFrame, source: Source, seen: Sequence[Piece] = ()) -> pl.DataFrame:
+def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Return the frame without repeats of one event: the copy that was available first stays, null equals nothing."""
     key = list(source.dedup_key)
-    order = [AVAILABLE, EVENT, HASH]
     whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
-    frame = frame.sort(order).filter(~whole | pl.struct(key).is_first_distinct())
-    for piece in seen:
-        before = clocked(piece.scan, source).filter(wanted_rows(piece)).select(key)
-        known = before.join(frame.lazy().select(key), on=key, how="semi").unique().collect(engine="streaming")
-        frame = frame.join(known, on=key, how="anti", nulls_equal=False, maintain_order="left")
-    return frame
+    return frame.sort(_FIRST).filter(~whole | pl.struct(key).is_first_distinct())
+
+
+def _drop_seen(frame: pl.DataFrame, source: Source, seen: Seen) -> tuple[pl.DataFrame, list[int]]:
+    """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
+    if frame.is_empty():
+        return frame, []
+    events = frame.select(pl.col(NAMED).drop_nulls())
+    found = [_copies(piece, source, frame) for piece in seen.pieces]
+    for rows in seen.rows() if seen.rows else ():
+        names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
+        found.append(rows.rename(names).join(events, on=NAMED, how="semi").select(NAMED, *_FIRST))
+    if not found:
+        return frame, []
+    first = pl.concat(found).sort(_FIRST).unique(NAMED, keep="first")
+    both = frame.join(first, on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
+    precedes = pl.lit(value=False)
+    for column in reversed(_FIRST):
+        new, old = pl.col(column), pl.col(f"{column}{_SEEN}")
+        precedes = (new < old) | ((new == old) & precedes)
+    copy = pl.col(f"{HASH}{_SEEN}").is_not_null()
+    replaced = both.filter(copy & precedes)[NAMED].to_list()
+    return both.filter(~copy | precedes).select(frame.columns), replaced
+
+
+def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the clocks and hashes of the rows of a piece that are of the same events as those of a frame."""
+    key = list(source.dedup_key)
+    timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
+    before = clocked(piece.scan, source).filter(wanted_rows(piece) & timed)
+    rows = before.join(frame.lazy().select(key), on=key, how="semi").collect(engine="streaming")
+    return _hashed(rows, source).select(NAMED, *_FIRST)
 
 
 def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -266,7 +310,8 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     clocks = [pl.col(EVENT).alias(EVENT_TIME), pl.col(AVAILABLE).alias(AVAILABLE_AT)]
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
     inputs = [_named(item) for item in view.inputs if item.name not in taken]
-    return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *inputs)
+    event = [pl.col(NAMED).alias(DEDUP)] if view.source.dedup_key else []
+    return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *event, *inputs)
 
 
 def _in_range(piece: Piece) -> list[pl.Expr]:
@@ -302,14 +347,10 @@ def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
     )
 
 
-def _own(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(sorted(c for c in frame.columns if not c.startswith("\x00")))
-
-
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
     if source.static or frame.is_empty():
         return before
-    value = frame[column].max()
+    value = frame.select(within_datetime(pl.col(column).max())).item()
     assert isinstance(value, datetime)
     return value if before is None else max(before, value)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
 INSTANT: Final = pl.Datetime("us", "UTC")
 _DAY_US: Final = 86_400_000_000
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 # date, hour, minute, second, fraction, zone, sign, hours and minutes of the offset
 _ISO: Final = (
@@ -41,6 +44,14 @@ def to_instants(column: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
     else:
         column = column.cast(pl.Datetime("us", dtype.time_zone))
     return localize(column, timezone) if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
+
+
+def within_datetime(instants: pl.Expr) -> pl.Expr:
+    """Return instants that Python's datetime can hold: those of the years before 1 and after 9999 are its ends.
+
+    A naive 9999-12-31T23:59:59 of a zone west of UTC is in the year 10000.
+    """
+    return instants.clip(_FIRST, _LAST)
 
 
 def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> pl.Expr:

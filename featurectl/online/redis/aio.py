@@ -1,32 +1,27 @@
-"""Reads for one event loop: look-ups of all requests of a turn share a round trip."""
+"""Reads for one event loop: look-ups of all requests of a turn share a round trip, to one server or to each node."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import cast
 
 import redis
-import redis.asyncio
 
 from featurectl.online.base import Ask, Found
-from featurectl.online.redis.connect import open_async_client, translated
-from featurectl.online.redis.trips import Command, look_ups, parted
-
-_TRIPS: Final = 4  # under way at once; what comes meanwhile shares the next one
-_COMMANDS: Final = 5_000  # in a trip
+from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
+from featurectl.online.redis.shared import SharedTrips
+from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
+from featurectl.online.redis.trips import Command, look_ups, parted, whole
 
 
 class AsyncRedisReader:
-    """An `AsyncRowReader` at a URL. A command waits at most `budget_s` for its answer, connecting included."""
+    """An `AsyncRowReader` at a URL. A call waits at most `budget_s` for its answer, connecting included."""
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         self._where = shown
         self._budget_s = budget_s
-        self._client = open_async_client(url, shown, budget_s)
-        self._waiting: list[tuple[list[Command], asyncio.Future[list[object]]]] = []
-        self._trips: set[asyncio.Task[None]] = set()
-        self._called = False
+        self._open(url)
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
@@ -35,95 +30,106 @@ class AsyncRedisReader:
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
+        if not names:
+            return []
         [found] = await self._send([("HMGET", f"{project}/{env}", *names)])
         return cast("list[bytes | None]", found)
 
     async def close(self) -> None:
-        """Close the connections."""
-        for task in list(self._trips):
-            task.cancel()
-        await self._client.aclose()
+        """Close the connections; who waits for an answer gets an error."""
+        await self._trips.close()
+
+    def _open(self, url: str) -> None:
+        self._trips = SharedTrips(open_async_client(url, self._where, self._budget_s), self._budget_s)
 
     async def _send(self, commands: list[Command]) -> list[object]:
         """Return the answers of some commands; they travel with those of others."""
-        if not commands:
-            return []
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[object]] = loop.create_future()
-        self._waiting.append((commands, future))
-        if not self._called:
-            self._called = True
-            loop.call_soon(self._depart)
         with translated(self._where):
+            return whole(await self._trips.send(commands))
+
+
+class AsyncClusterReader(AsyncRedisReader):
+    """The same for a Redis Cluster: trips to each node by itself, so that one that hangs holds up nobody else."""
+
+    async def close(self) -> None:
+        """Close the connections; who waits for an answer gets an error."""
+        self._closed = True
+        await asyncio.gather(*(trips.close() for trips in self._nodes.values()))
+
+    def _open(self, url: str) -> None:
+        try:
+            self._url = parse_cluster_url(url)
+        except ValueError as error:
+            raise no_url(self._where) from error
+        self._nodes: dict[Address, SharedTrips] = {}
+        self._slots = SlotMap(self._url.seeds)
+        self._learning = asyncio.Lock()
+        self._closed = False
+        self._node(self._url.seeds[0])  # whether its options are some
+
+    async def _send(self, commands: list[Command]) -> list[object]:
+        journey, until_s = Journey(commands, self._slots), asyncio.get_running_loop().time() + self._budget_s
+        with translated(self._where):
+            for pause_s in journey.pauses_s():
+                if asyncio.get_running_loop().time() + pause_s > until_s:
+                    break
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                await self._try(journey, until_s)
+            if journey.left:
+                raise journey.error
+            return whole(journey.answers)
+
+    async def _try(self, journey: Journey, until_s: float) -> None:
+        """Send what is left to where it belongs by now, and tell the journey what came back."""
+        try:
+            await self._learn(until_s)
+            legs = journey.legs()
+        except redis.exceptions.ClusterDownError as error:
+            self._slots.stale = True
+            journey.error = error
+            return
+        for leg, answers in zip(legs, await asyncio.gather(*(self._go(leg, until_s) for leg in legs)), strict=True):
+            leg.settle(answers)
+
+    async def _go(self, leg: Leg, until_s: float) -> list[object] | Exception:
+        try:
+            return await self._node(leg.address).send(leg.commands, until_s)
+        except redis.RedisError as error:
+            return error
+
+    async def _learn(self, until_s: float) -> None:
+        """Ask for the map of slots when it is not known or was wrong; who comes meanwhile waits for the same answer."""
+        if not self._slots.stale:
+            return
+        try:
+            async with asyncio.timeout_at(until_s), self._learning:
+                await self._ask_for_slots()
+        except TimeoutError as error:
+            raise redis.TimeoutError(f"no answer within {self._budget_s:g} s") from error
+
+    async def _ask_for_slots(self) -> None:
+        """Ask one node after the other; a node that hangs takes only a part of the time."""
+        failure: redis.RedisError | None = None
+        for address in self._slots.advisers() if self._slots.stale else []:
+            until_s = asyncio.get_running_loop().time() + self._budget_s / 3
             try:
-                async with asyncio.timeout(self._budget_s):
-                    return await future
-            except TimeoutError as error:
-                raise redis.TimeoutError(f"no answer within {self._budget_s:g} s") from error
+                [ranges] = whole(await self._node(address).send([("CLUSTER", "SLOTS")], until_s))
+            except redis.AuthenticationError:
+                raise
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                self._slots.suspect(address)
+                failure = error
+            else:
+                self._slots.learn(ranges, address)
+                return
+        if failure is not None:
+            raise failure
 
-    def _depart(self) -> None:
-        """Start a trip with all that waits, unless enough are under way: each starts the next when it comes back."""
-        self._called = False
-        if not self._waiting or len(self._trips) >= _TRIPS:
-            return
-        taken, size = 0, 0
-        while taken < len(self._waiting) and (taken == 0 or size + len(self._waiting[taken][0]) <= _COMMANDS):
-            size += len(self._waiting[taken][0])
-            taken += 1
-        load, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        task = asyncio.get_running_loop().create_task(self._trip(load))
-        self._trips.add(task)
-        task.add_done_callback(self._returned)
-
-    def _returned(self, task: asyncio.Task[None]) -> None:
-        self._trips.discard(task)
-        self._depart()
-
-    async def _trip(self, load: list[tuple[list[Command], asyncio.Future[list[object]]]]) -> None:
-        load = [(commands, future) for commands, future in load if not future.done()]
-        if not load:
-            return
-        try:
-            answers = await self._exchange([command for commands, _ in load for command in commands])
-        except (redis.RedisError, OSError) as error:
-            for _, future in load:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        start = 0
-        for commands, future in load:
-            mine = answers[start : start + len(commands)]
-            start += len(commands)
-            if not future.done():
-                _settle(future, mine)
-
-    async def _exchange(self, commands: list[Command]) -> list[object]:
-        """Return the answers of a trip, errors among them; a connection that broke while idle is opened once more."""
-        pool = self._client.connection_pool
-        connection = await pool.get_connection()
-        try:
-            answers: list[object] = await connection.retry.call_with_retry(
-                lambda: _exchange(connection, commands), lambda _: connection.disconnect()
-            )
-            return answers
-        finally:
-            await pool.release(connection)
-
-
-async def _exchange(connection: redis.asyncio.Connection, commands: list[Command]) -> list[object]:
-    await connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
-    answers: list[object] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response())
-        except redis.ResponseError as error:
-            answers.append(error)
-    return answers
-
-
-def _settle(future: asyncio.Future[list[object]], answers: list[object]) -> None:
-    error = next((answer for answer in answers if isinstance(answer, Exception)), None)
-    if error is None:
-        future.set_result(answers)
-    else:
-        future.set_exception(error)
+    def _node(self, address: Address) -> SharedTrips:
+        if self._closed:
+            raise ReaderClosedError
+        if address not in self._nodes:
+            client = open_async_client(self._url.node(address), self._where, self._budget_s)
+            self._nodes[address] = SharedTrips(client, self._budget_s)
+        return self._nodes[address]

@@ -14,12 +14,20 @@ from redis.retry import Retry
 
 from featurectl.errors import StoreError, UsageError
 
-_CONNECT_S: Final = 3.0
-_ANSWER_S: Final = 10.0
+CONNECT_S: Final = 3.0
+ANSWER_S: Final = 10.0
+_BROKEN: Final = (redis.ConnectionError,)  # once more; a server that was given its time is not given it twice
+_NO_CLUSTER: Final = "cluster support disabled"
 
 
-def open_client(url: str, shown: str) -> redis.Redis:
+class ReaderClosedError(redis.RedisError):
+    """Someone still waited when a reader was closed, or asked it afterwards."""
+
+
+def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
     """Return a client of the server at a URL, which errors call `shown`; nothing is connected yet.
+
+    A connection that breaks is opened anew so many times.
 
     Raises:
         UsageError: the URL is none of Redis.
@@ -27,15 +35,15 @@ def open_client(url: str, shown: str) -> redis.Redis:
     try:
         return redis.Redis.from_url(
             url,
-            socket_connect_timeout=_CONNECT_S,
-            socket_timeout=_ANSWER_S,
-            retry=Retry(ConstantBackoff(0.1), 1),
+            socket_connect_timeout=CONNECT_S,
+            socket_timeout=ANSWER_S,
+            retry=Retry(ConstantBackoff(0.1), retries, _BROKEN),
         )
     except ValueError as error:
-        raise _no_url(shown) from error
+        raise no_url(shown) from error
 
 
-def open_async_client(url: str, shown: str, budget_s: float) -> redis.asyncio.Redis:
+def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -> redis.asyncio.Redis:
     """Return a client for one event loop; connecting and each answer take at most `budget_s`.
 
     Raises:
@@ -46,14 +54,15 @@ def open_async_client(url: str, shown: str, budget_s: float) -> redis.asyncio.Re
             url,
             socket_connect_timeout=budget_s,
             socket_timeout=budget_s,
-            retry=AsyncRetry(ConstantBackoff(0), 1),
+            retry=AsyncRetry(ConstantBackoff(0), retries, _BROKEN),
         )
     except ValueError as error:
-        raise _no_url(shown) from error
+        raise no_url(shown) from error
 
 
-def _no_url(shown: str) -> UsageError:
-    hint = "write it like redis://host:6379/0"  # what is wrong with it may lie in the password
+def no_url(shown: str) -> UsageError:
+    """Return the error of a URL that is none of Redis; what is wrong with it may lie in the password."""
+    hint = "write it like redis://host:6379/0 or redis+cluster://host:6379,other:6379/"
     return UsageError(f"the online store {shown} is no URL of Redis", hint=hint)
 
 
@@ -62,11 +71,44 @@ def translated(shown: str) -> Iterator[None]:
     """Turn the client's errors into ours."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise StoreError(
-            f"the online store {shown} can't be reached: {error}",
-            code="FC602",
-            hint="is the server running, and is `online:` of the environment its address?",
-        ) from error
     except redis.RedisError as error:
-        raise StoreError(f"the online store {shown} refuses: {error}", code="FC602") from error
+        raise store_error(shown, error) from error
+
+
+def store_error(shown: str, error: Exception) -> StoreError:
+    """Return a failure of a client as ours."""
+    what, hint = _described(error)
+    return StoreError(f"the online store {shown} {what}", code="FC602", hint=hint)
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    """Return what a store does that fails in such a way, and what may help."""
+    text = str(error)
+    if isinstance(error, ReaderClosedError):
+        return "is read no more: the reader was closed", ""
+    if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError)):
+        return (
+            f"refuses the user or the password: {text}",
+            "write them like redis://${REDIS_USER}:${REDIS_PASSWORD}@host",
+        )
+    if isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
+        return (
+            f"can't be reached: {text}",
+            "is the server running, and is `online:` of the environment its address?",
+        )
+    if isinstance(error, redis.InvalidResponse):
+        return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
+    if isinstance(error, redis.exceptions.ClusterDownError):
+        return f"is down: {text}", "some slots of the Cluster are served by no node"
+    if isinstance(error, redis.exceptions.AskError):  # MOVED too: only a Cluster sends elsewhere
+        return "is a node of a Redis Cluster", "write it like redis+cluster://host:6379,other:6379/"
+    if _NO_CLUSTER in text:
+        return "is no Redis Cluster", "write it like redis://host:6379/0"
+    return f"refuses: {text}", _REFUSALS.get(type(error), "")
+
+
+_REFUSALS: Final[dict[type[Exception], str]] = {
+    redis.exceptions.OutOfMemoryError: "it is full: raise `maxmemory` of the server, or remove what is not needed",
+    redis.exceptions.ReadOnlyError: "it is a replica: `online:` must be the address of the primary",
+    redis.exceptions.NoPermissionError: "the user must be allowed these commands on these keys",
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +23,7 @@ from featurectl.online.codec import (
 from featurectl.online.redis.connect import open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
-from featurectl.online.redis.trips import look_ups, parted, send_all
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, look_ups, parted, whole
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     from featurectl.online.frame import Chunk
 
 _ROWS_A_CALL = 200
-_READS_A_TRIP = 5_000
 _SCAN_COUNT = 1_000
+_ANY_INSTANT = b""  # no byte of a row is compared with it
 
 
 class RedisStore:
@@ -43,9 +43,7 @@ class RedisStore:
     def __init__(self, url: str, shown: str = "") -> None:
         self._schemas: dict[tuple[str, int], RowSchema] = {}
         self._where = shown or shown_location(url)  # what errors call it
-        self._client = open_client(url, self._where)
-        self._script = self._client.register_script(WRITE_NEWER)
-        self._remover = self._client.register_script(REMOVE_UNTIL)
+        self._open(url)
 
     def prepare(self, *views: OnlineView) -> None:
         """Put the schemas of the view versions' rows into the store."""
@@ -54,8 +52,7 @@ class RedisStore:
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions of which a schema is in the store."""
-        with translated(self._where):
-            names = cast("list[bytes]", self._client.hkeys(f"{project}/{env}"))
+        names = cast("list[bytes]", self._ask("HKEYS", f"{project}/{env}"))
         fields = {name.decode().split("/")[1] for name in names if name.startswith(b"schema/")}
         pairs = (field.rpartition("@") for field in fields)
         return frozenset((view, int(version)) for view, _, version in pairs)
@@ -73,32 +70,29 @@ class RedisStore:
         from featurectl.online.frame import encode_keys
 
         kept, prefix, removed = set(encode_keys(view, entities)), prefix_of(view), 0
-        with translated(self._where):
-            for keys in self._pages(view):
-                others = [key for key in keys if key[len(prefix) : -1] not in kept]
-                removed += self._remove_until(view, others, until) if others else 0
+        for keys in self._pages(view):
+            others = [key for key in keys if key[len(prefix) : -1] not in kept]
+            removed += self._remove_until(view, others, pack_instant(until)) if others else 0
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity, None where there is none."""
         rows: list[OnlineRow | None] = []
-        for start in range(0, len(entities), _READS_A_TRIP):
-            rows += self._read_some(view, entities[start : start + _READS_A_TRIP])
+        for start in range(0, len(entities), COMMANDS_A_TRIP):
+            rows += self._read_some(view, entities[start : start + COMMANDS_A_TRIP])
         return rows
 
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys, 5,000 keys a trip."""
         commands = [command for ask in asks for command in look_ups(ask)]
-        replies: list[Found] = []
-        with translated(self._where):
-            for start in range(0, len(commands), _READS_A_TRIP):
-                replies += send_all(self._client, commands[start : start + _READS_A_TRIP])
-        return parted(asks, replies)
+        replies: list[object] = []
+        for start in range(0, len(commands), COMMANDS_A_TRIP):
+            replies += self._send(commands[start : start + COMMANDS_A_TRIP])
+        return parted(asks, cast("list[Found]", replies))
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
-        with translated(self._where):
-            return cast("list[bytes | None]", self._client.hmget(f"{project}/{env}", list(names))) if names else []
+        return cast("list[bytes | None]", self._ask("HMGET", f"{project}/{env}", *names)) if names else []
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
@@ -107,9 +101,8 @@ class RedisStore:
     def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
         """Keep the record unless a newer one is there."""
         first, end = RECORD_NEWER_BYTES
-        arguments: list[bytes | str | int] = [f"push/{field_of(view)}", first + 1, end, "", pack_record(record)]
-        with translated(self._where):
-            self._script(keys=[home_of(view), home_of(view)], args=arguments)
+        home, field = home_of(view), f"push/{field_of(view)}"
+        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -118,22 +111,24 @@ class RedisStore:
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
-        with translated(self._where):
-            self._client.hdel(home_of(view), f"push/{field_of(view)}")
-            for keys in self._pages(view):
-                self._remove_field(view, keys)
-            self._client.hdel(home_of(view), f"count/{field_of(view)}", *self._schema_fields(view))
+        self._ask("HDEL", home_of(view), f"push/{field_of(view)}")
+        for keys in self._pages(view):
+            if keys:  # counted down with each page: a removal that is broken off leaves a right count
+                self._remove_until(view, keys, _ANY_INSTANT)
+        self._ask("HDEL", home_of(view), f"count/{field_of(view)}", *self._schema_fields(view))
         self._schemas.clear()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
+    def _open(self, url: str) -> None:
+        self._client = open_client(url, self._where)
+
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
             field = f"schema/{field_of(view)}/{schema_id}"
-            with translated(self._where):
-                self._client.hsetnx(home_of(view), field, document)
+            self._ask("HSETNX", home_of(view), field, document)
             return (self._get(view, field) or b"").decode()
 
         return claim_schema(schema_document(view), put)
@@ -153,12 +148,8 @@ class RedisStore:
 
     def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         field, prefix, dtypes = field_of(view), prefix_of(view), tuple(view.keys.values())
-        pipeline = self._client.pipeline(transaction=False)
-        for entity in entities:
-            pipeline.hmget(prefix + pack_key(entity, dtypes) + b"}", [field])
-        with translated(self._where):
-            replies = self._replies(pipeline)
-        found = [cast("list[bytes | None]", reply)[0] for reply in replies]
+        replies = self._send([("HGET", prefix + pack_key(entity, dtypes) + b"}", field) for entity in entities])
+        found = cast("list[bytes | None]", replies)
         return [None if data is None else self._unpacked(view, data) for data in found]
 
     def _unpacked(self, view: OnlineView, data: bytes) -> OnlineRow:
@@ -174,35 +165,30 @@ class RedisStore:
         return self._schemas[field, schema_id]
 
     def _get(self, view: OnlineView, field: str) -> bytes | None:
-        with translated(self._where):
-            return cast("bytes | None", self._client.hget(home_of(view), field))
+        return cast("bytes | None", self._ask("HGET", home_of(view), field))
 
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
         """Yield the keys of the environment's entities, some at a time; one may come twice."""
-        cursor, begun = 0, False
-        while cursor or not begun:
-            begun = True
-            cursor, keys = cast(
-                "tuple[int, list[bytes]]",
-                self._client.scan(cursor, match=escaped(home_of(view)) + ":{*", count=_SCAN_COUNT),
-            )
-            yield keys
+        return pages(self._ask, view)
 
-    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: datetime) -> int:
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
-        arguments: list[bytes | str | int] = [field, first + 1, pack_instant(until), f"count/{field}"]
-        return int(self._remover(keys=[*keys, home_of(view).encode()], args=arguments))
-
-    def _remove_field(self, view: OnlineView, keys: Sequence[bytes]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.hdel(key.decode(), field_of(view))
-        self._replies(pipeline)
+        arguments = (field, first + 1, until, f"count/{field}")
+        return cast("int", self._ask("EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments))
 
     def _schema_fields(self, view: OnlineView) -> list[str]:
-        names = cast("list[bytes]", self._client.hkeys(home_of(view)))
+        names = cast("list[bytes]", self._ask("HKEYS", home_of(view)))
         start = f"schema/{field_of(view)}/"
         return [text for name in names if (text := name.decode()).startswith(start)]
+
+    def _ask(self, *command: bytes | str | int) -> object:
+        """Return the answer of one command."""
+        return self._send([command])[0]
+
+    def _send(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands that travel together; the first error among them is raised."""
+        with translated(self._where):
+            return whole(exchange(self._client, commands))
 
     def _replies(self, pipeline: redis.client.Pipeline) -> list[object]:
         """Return what a pipeline answers; the first error among the answers is raised, without the command's bytes."""
@@ -211,3 +197,14 @@ class RedisStore:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+def pages(ask: Callable[..., object], view: OnlineView) -> Iterator[list[bytes]]:
+    """Yield the keys of entities that one server holds for an environment, about 1,000 at a time."""
+    cursor, match = b"0", escaped(home_of(view)) + ":{*"
+    while True:
+        found = ask("SCAN", cursor, "MATCH", match, "COUNT", _SCAN_COUNT)
+        cursor, keys = cast("tuple[bytes, list[bytes]]", found)
+        yield keys
+        if cursor == b"0":
+            return

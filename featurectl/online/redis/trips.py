@@ -1,16 +1,17 @@
-"""Many look-ups in one round trip: the commands of all are sent at once, then the answers are read in order."""
+"""Many commands in one round trip: all are sent at once, then the answers are read in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import cast
+from typing import Final
 
 import redis
 
 from featurectl.online.base import Ask, Found
 
-Command = tuple[bytes | str, ...]
+Command = tuple[bytes | str | int, ...]
+COMMANDS_A_TRIP: Final = 5_000
 
 
 def look_ups(ask: Ask) -> Iterator[Command]:
@@ -26,8 +27,16 @@ def parted(asks: Sequence[Ask], replies: Sequence[Found]) -> list[list[Found]]:
     return [list(islice(rest, len(ask.keys))) for ask in asks]
 
 
-def send_all(client: redis.Redis, commands: Sequence[Command]) -> list[Found]:
-    """Return the answers of some commands, sent together; the first error among the answers is raised.
+def whole(answers: list[object]) -> list[object]:
+    """Return some answers; the first error among them is raised."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
+    """Return the answers of some commands, sent together; an answer may be an error.
 
     The connection is the client's own and goes back to its pool: with its TLS, its name and password, its time limits.
     A connection that has broken while it was idle is opened anew, once.
@@ -49,15 +58,22 @@ def send_all(client: redis.Redis, commands: Sequence[Command]) -> list[Found]:
         pool.release(connection)
 
 
-def _exchange(connection: redis.Connection, commands: Sequence[Command]) -> list[Found]:
+def _exchange(connection: redis.Connection, commands: Sequence[Command]) -> list[object]:
+    send_commands(connection, commands)
+    return read_answers(connection, len(commands))
+
+
+def send_commands(connection: redis.Connection, commands: Sequence[Command]) -> None:
+    """Send some commands at once."""
     connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
-    replies = []
-    error: redis.ResponseError | None = None
-    for _ in commands:
+
+
+def read_answers(connection: redis.Connection, count: int) -> list[object]:
+    """Return the next answers, errors among them."""
+    answers: list[object] = []
+    for _ in range(count):
         try:
-            replies.append(cast("Found", connection.read_response()))
-        except redis.ResponseError as found:
-            error = error or found
-    if error is not None:
-        raise error
-    return replies
+            answers.append(connection.read_response())
+        except redis.ResponseError as error:
+            answers.append(error)
+    return answers

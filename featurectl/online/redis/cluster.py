@@ -1,0 +1,286 @@
+"""The online store in a Redis Cluster: commands go to the nodes that serve their slots.
+
+What one script looks at lies in one slot, so entities are counted slot by slot, in the script that writes them:
+
+    <project>/<env>/count:{<number>}   hash: <view>@<version> -> number of entities in the slot of that number
+    <project>/<env>                    hash: count/<view>@<version>   -> their sum, as of
+                                             counted/<view>@<version> -> that mark
+                                             changed/<view>@<version> -> a mark of the last change
+
+The sum is as of the last change when both marks are equal; else whoever asks for it adds up and keeps it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import redis
+
+from featurectl.errors import StoreError
+from featurectl.online.base import OnlineView
+from featurectl.online.codec import NEWER_BYTES
+from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
+from featurectl.online.redis.layout import field_of, home_of, prefix_of
+from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
+from featurectl.online.redis.slots import (
+    Address,
+    Journey,
+    Leg,
+    SlotMap,
+    parse_cluster_url,
+    slot_of,
+    slot_tags,
+)
+from featurectl.online.redis.store import RedisStore, pages
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from featurectl.online.frame import Chunk
+
+_Arguments = list[bytes | str | int]
+_Call = tuple[list[bytes], _Arguments]  # the keys and the arguments of a script
+
+
+class ClusterClient:
+    """Sends commands to the nodes of a Cluster, and follows slots that move and nodes that are replaced."""
+
+    def __init__(self, url: str, shown: str) -> None:
+        try:
+            self._url = parse_cluster_url(url)
+        except ValueError as error:
+            raise no_url(shown) from error
+        self._shown = shown
+        self._clients: dict[Address, redis.Redis] = {}
+        self._slots = SlotMap(self._url.seeds)
+        self._node(self._url.seeds[0])  # whether its options are some
+
+    def send(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands, errors among them; those of one node travel together.
+
+        Raises:
+            redis.RedisError: a node does not answer, and no other one serves its slots.
+        """
+        if not commands:
+            return []
+        journey, end_s = Journey(commands, self._slots), time.monotonic() + ANSWER_S
+        for pause_s in journey.pauses_s():
+            if time.monotonic() + pause_s > end_s:
+                break
+            time.sleep(pause_s)
+            self._try(journey)
+        if journey.left:
+            raise journey.error
+        return journey.answers
+
+    def ask_node(self, address: Address, *command: bytes | str | int) -> object:
+        """Return the answer of one node, whatever slots it serves."""
+        return whole(exchange(self._node(address), [command]))[0]
+
+    def primaries(self) -> list[Address]:
+        """Return the nodes that serve slots."""
+        self._learn()
+        return self._slots.primaries()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+
+    def _try(self, journey: Journey) -> None:
+        """Send what is left to where it belongs by now, and tell the journey what came back."""
+        try:
+            self._learn()
+            legs = journey.legs()
+        except redis.exceptions.ClusterDownError as error:
+            self._slots.stale = True
+            journey.error = error
+            return
+        for leg, answers in zip(legs, self._travel(legs), strict=True):
+            leg.settle(answers)
+
+    def _travel(self, legs: Sequence[Leg]) -> list[list[object] | Exception]:
+        """Return what each node answers: all are asked before the first answer is read."""
+        connections = [self._depart(leg) for leg in legs]
+        return [self._arrive(leg, connection) for leg, connection in zip(legs, connections, strict=True)]
+
+    def _depart(self, leg: Leg) -> redis.Connection | Exception:
+        pool = self._node(leg.address).connection_pool
+        try:
+            connection = pool.get_connection()
+        except redis.RedisError as error:
+            return error
+        try:
+            send_commands(connection, leg.commands)
+        except redis.RedisError as error:
+            pool.release(connection)
+            return error
+        return connection
+
+    def _arrive(self, leg: Leg, connection: redis.Connection | Exception) -> list[object] | Exception:
+        if isinstance(connection, Exception):
+            return connection
+        try:
+            return read_answers(connection, len(leg.commands))
+        except redis.RedisError as error:
+            connection.disconnect()
+            return error
+        finally:
+            self._node(leg.address).connection_pool.release(connection)
+
+    def _learn(self) -> None:
+        """Ask for the map of slots when it is not known or was wrong."""
+        failure: redis.RedisError | None = None
+        for address in self._slots.advisers() if self._slots.stale else []:
+            try:
+                self._slots.learn(self.ask_node(address, "CLUSTER", "SLOTS"), address)
+            except redis.AuthenticationError:
+                raise
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                self._slots.suspect(address)
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def _node(self, address: Address) -> redis.Redis:
+        if address not in self._clients:
+            self._clients[address] = open_client(self._url.node(address), self._shown, retries=0)
+        return self._clients[address]
+
+
+class RedisClusterStore(RedisStore):
+    """An `OnlineStore` at a `redis+cluster://` or `rediss+cluster://` URL."""
+
+    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
+        """Write rows, a trip to all nodes at once for some thousand, and return how many entities are new."""
+        self._mark_change(view)
+        try:
+            return super().write(view, rows, rebuilt=rebuilt)
+        finally:
+            self._mark_change(view)
+
+    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+        """Remove the rows computed until an instant of all other entities, by a scan of every node."""
+        self._mark_change(view)
+        try:
+            return super().keep_only(view, entities, until)
+        finally:
+            self._mark_change(view)
+
+    def count(self, view: OnlineView) -> int:
+        """Return the number of entities that have a row; added up over the slots once after each change."""
+        field, home = field_of(view), home_of(view)
+        names = [f"{name}/{field}" for name in ("count", "counted", "changed")]
+        count, counted, changed = cast("list[bytes | None]", self._ask("HMGET", home, *names))
+        if changed == counted:
+            return int(count or 0)
+        total = sum(int(found) for found in self._counters(view, "HGET") if found)
+        self._ask("HSET", home, names[0], total, names[1], changed or b"")
+        return total
+
+    def remove(self, view: OnlineView) -> None:
+        """Remove all rows of a view version by a scan of every node's keys, 1,000 at a time."""
+        self._mark_change(view)
+        try:
+            super().remove(view)
+        except StoreError:
+            self._mark_change(view)  # some is gone
+            raise
+        for _ in self._counters(view, "HDEL"):
+            pass
+        self._ask("HDEL", home_of(view), *(f"{name}/{field_of(view)}" for name in ("counted", "changed")))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._cluster.close()
+
+    def _open(self, url: str) -> None:
+        self._cluster = ClusterClient(url, self._where)
+
+    def _mark_change(self, view: OnlineView) -> None:
+        self._ask("HSET", home_of(view), f"changed/{field_of(view)}", uuid.uuid4().bytes)
+
+    def _counters(self, view: OnlineView, verb: str) -> Iterator[bytes | int | None]:
+        """Yield what a command of hashes answers at the counter of every slot."""
+        commands: list[Command] = [(verb, _counter(view, slot), field_of(view)) for slot in range(len(slot_tags()))]
+        for start in range(0, len(commands), COMMANDS_A_TRIP):
+            yield from cast("list[bytes | int | None]", self._send(commands[start : start + COMMANDS_A_TRIP]))
+
+    def _write_chunk(self, view: OnlineView, chunk: Chunk, newer: tuple[int, int]) -> int:
+        first, end = newer
+        field, prefix = field_of(view), prefix_of(view)
+        rows = [(prefix + key + b"}", row) for key, row in zip(chunk.keys, chunk.rows, strict=True)]
+        calls: list[_Call] = [
+            (
+                [*(key for key, _ in some), _counter(view, slot)],
+                [field, first + 1, end, field, *(row for _, row in some)],
+            )
+            for slot, some in _by_slot(rows).items()
+        ]
+        return self._run(WRITE_NEWER, calls)
+
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
+        field, (first, _) = field_of(view), NEWER_BYTES["computed"]
+        arguments: _Arguments = [field, first + 1, until, field]
+        places = _by_slot([(key, b"") for key in keys])
+        calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
+        return self._run(REMOVE_UNTIL, calls)
+
+    def _run(self, script: str, calls: Sequence[_Call]) -> int:
+        """Return the sum of what a script answers, called once for each slot."""
+        with translated(self._where):
+            shas = {self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()}
+        sha = cast("bytes", next(iter(shas)))
+        total = 0
+        for start in range(0, len(calls), COMMANDS_A_TRIP):
+            commands: list[Command] = [
+                (b"EVALSHA", sha, len(keys), *keys, *arguments)
+                for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
+            ]
+            total += sum(cast("list[int]", self._send_scripts(commands, script)))
+        return total
+
+    def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
+        """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
+        with translated(self._where):
+            answers = self._cluster.send(commands)
+            unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+            again = self._cluster.send([(b"EVAL", script, *commands[at][2:]) for at in unknown])
+            for at, answer in zip(unknown, again, strict=True):
+                answers[at] = answer
+            return whole(answers)
+
+    def _send(self, commands: Sequence[Command]) -> list[object]:
+        with translated(self._where):
+            return whole(self._cluster.send(commands))
+
+    def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
+        with translated(self._where):
+            nodes = self._cluster.primaries()
+        for node in nodes:
+            yield from pages(partial(self._ask_node, node), view)
+
+    def _ask_node(self, node: Address, *command: bytes | str | int) -> object:
+        with translated(self._where):
+            return self._cluster.ask_node(node, *command)
+
+
+def _by_slot(rows: Sequence[tuple[bytes, bytes]]) -> dict[int, list[tuple[bytes, bytes]]]:
+    """Return keys with their rows by the slot of the key; those of one slot stay in order."""
+    places: dict[int, list[tuple[bytes, bytes]]] = {}
+    for key, row in rows:
+        places.setdefault(slot_of(key), []).append((key, row))
+    return places
+
+
+def _counter(view: OnlineView, slot: int) -> bytes:
+    """Return the key of the counters of a slot."""
+    return b"%b/count:{%b}" % (home_of(view).encode(), slot_tags()[slot])

@@ -1,0 +1,70 @@
+"""A view is bound to one version of its table, whoever writes another meanwhile."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from featurectl.engines.base import Piece
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.materialize.view import new_id
+from featurectl.offline.base import Coverage, newest_of
+from featurectl.offline.delta import DeltaStore, ViewTable
+from featurectl.offline.inputs import input_marks, rows_mark
+from featurectl.registry.state import ObjectVersion
+from featurectl.spec.definition_json import dump_definition
+from featurectl.training.bind import bind_view
+from tests.definitions import LATEST
+from tests.engines.rows import at, rows
+
+MARKED = Coverage(rows_mark=rows_mark(LATEST), inputs=input_marks(LATEST), columns=LATEST.source.columns)
+REGISTERED = ObjectVersion(
+    kind="feature_view", name="latest", version=1, definition=dump_definition(LATEST), current=True
+)  # fmt: skip
+
+
+def prepared(*given):
+    return PolarsEngine(1 << 20, 1).prepare([Piece(scan=rows(*given).lazy(), until=at(99))], LATEST).rows
+
+
+@dataclass(kw_only=True)
+class Busy(ViewTable):
+    """A table to which others commit once its version was asked for."""
+
+    commits: list = field(default_factory=list)
+
+    def version(self):
+        found = super().version()
+        while self.commits:
+            DeltaStore.table(self.store, "latest", 1, {"carrier": "string"}).append(*self.commits.pop())
+        return found
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = DeltaStore(str(tmp_path), "p")
+    store.table("latest", 1, {"carrier": "string"}).replace(prepared(("A", 1.0, 1, 1)), replace(MARKED, inputs={}))
+    return store
+
+
+def test_a_version_is_bound_with_its_own_coverage(store):
+    plain = store.table("latest", 1, {"carrier": "string"})
+    busy = Busy(store=store, location=plain.location, shown="t", keys=("carrier",))
+    busy.commits = [(prepared(("B", 2.0, 2, 2)), replace(MARKED, rebuild_id=new_id()))]
+    version, coverage = newest_of(busy)
+    assert (version, coverage.inputs) == (1, MARKED.inputs)
+    busy.commits = [(prepared(("C", 2.0, 2, 2)), replace(MARKED, inputs={}))]
+
+    class Store:
+        def table(self, view, version, keys):
+            return busy
+
+    bound = bind_view(Store(), REGISTERED)
+    assert (bound.table_version, bound.lacking) == (2, frozenset(MARKED.inputs))
+
+
+def test_a_bound_view_tells_how_many_rows_its_own_version_has(store):
+    table = store.table("latest", 1, {"carrier": "string"})
+    table.append(prepared(("B", 2.0, 2, 2)), MARKED)
+    bound = bind_view(store, REGISTERED)
+    table.append(prepared(("C", 2.0, 2, 2), ("D", 2.0, 2, 2)), MARKED)
+    assert bound.asked(["arr_delay"]).rows == 2
