@@ -100,7 +100,8 @@ def _described(error: Exception) -> tuple[str, str]:
         return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
     if isinstance(error, redis.exceptions.ClusterDownError):
         return f"is down: {text}", "some slots of the Cluster are served by no node"
-    if isinstance(error, redis.exceptions.AskError):  # MOVED too: only a Cluster sends elsewhere
+    # MOVED is an AskError too: only a Cluster sends elsewhere, and only there keys have slots.
+    if isinstance(error, (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)):
         return "is a node of a Redis Cluster", "write it like redis+cluster://host:6379,other:6379/"
     if _NO_CLUSTER in text:
         return "is no Redis Cluster", "write it like redis://host:6379/0"
