@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stress check lint types layers data docs wheel bench coverage format clean
+.PHONY: help demo test stress check lint types layers data docs wheel bench bench-serving coverage format clean
 
 help: ## list what make can do
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,9 @@ wheel: $(READY) ## build the wheel into dist/
 
 bench: $(READY) ## the table of speeds, ours against DuckDB and Polars; half an hour and 5 GB of disk
 	$(BIN)/python -m benchmarks.pit benchmark-data
+
+bench-serving: $(READY) ## the table of serving: reads, requests and predictions under load; ten minutes and 2 GB of disk
+	$(BIN)/python -m benchmarks.serving benchmark-data/serving
 
 coverage: $(READY) ## branch coverage of the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not stress" --cov --cov-report=term-missing:skip-covered

@@ -59,7 +59,14 @@ def materialized(view, measured, tmp_path):
     run = Run(view=view, version=1, reader=open_source(view.source, tmp_path), table=table)
     materialize_view(PolarsEngine(1), run, LAST)
     request = PushRequest(
-        view=view, version=1, table=table, store=measured.online, project="flights", env="dev", now=LAST
+        engine=PolarsEngine(),
+        view=view,
+        version=1,
+        table=table,
+        store=measured.online,
+        project="flights",
+        env="dev",
+        now=LAST,
     )
     push_view(request)
 

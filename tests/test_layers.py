@@ -51,7 +51,7 @@ HEAVY = {
     "redis": ["online/redis/"],
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "polars": [
-        "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push.py",
+        "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push/",
         "materialize", "training", "scoring.py", "monitor/", "feature_tests/", "project.py", "serving/prediction_log.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring.py"],

@@ -84,7 +84,16 @@ def check_history(view, seed, store, project="p"):
         hour += chance.choice([0, 0.5, 1, 3, 7])
         if chance.random() < 0.5:
             add(rows, view, some_rows(chance, hour), INPUTS)
-        request = PushRequest(view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hour))
+        request = PushRequest(
+            engine=PolarsEngine(),
+            view=view,
+            version=1,
+            table=rows,
+            store=store,
+            project=project,
+            env="dev",
+            now=at(hour),
+        )
         push_view(request)
         assert online(store, view, at(hour), project) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
     store.close()
@@ -112,7 +121,11 @@ def test_a_state_read_later_is_the_training_set_s_at_the_moment_of_reading(kind,
         chance = random.Random(seed)
         past = [(key, event - 20, available - 20, found) for key, event, available, found in some_rows(chance, 9)]
         store, rows = SqliteStore(tmp_path / f"{seed}.db"), table(view, past, INPUTS)
-        push_view(PushRequest(view=view, version=1, table=rows, store=store, project="p", env="dev", now=at(0)))
+        push_view(
+            PushRequest(
+                engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project="p", env="dev", now=at(0)
+            )
+        )
         for hour in range(8):
             assert online(store, view, at(hour)) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
         store.close()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
@@ -33,7 +34,9 @@ class CutStore(SqliteStore):
 
 
 def push(store, view, rows, hours):
-    request = PushRequest(view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours))
+    request = PushRequest(
+        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours)
+    )
     return push_view(request)
 
 
@@ -248,7 +251,7 @@ def test_what_offline_computes_for_an_entity_is_what_a_push_stores(store, view, 
     )
     push(store, view, rows, hours)
     online = store.read(online_view(view, 1, "shop", "dev"), [["a"], ["b"], ["c"]])
-    offline = [read_offline(view, rows, {"customer": name}, at(hours)) for name in "abc"]
+    offline = [read_offline(PolarsEngine(), view, rows, {"customer": name}, at(hours)) for name in "abc"]
     assert online == offline
 
 

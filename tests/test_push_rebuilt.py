@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
@@ -45,7 +46,9 @@ class CutOffError(Exception):
 
 
 def request_of(project, view, rows, store, hours):
-    return PushRequest(view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hours))
+    return PushRequest(
+        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hours)
+    )
 
 
 def stored(project, store, view):
@@ -54,7 +57,7 @@ def stored(project, store, view):
 
 
 def offline(view, rows, hours):
-    found = [read_offline(view, rows, {"customer": entity}, at(hours)) for entity in ENTITIES]
+    found = [read_offline(PolarsEngine(), view, rows, {"customer": entity}, at(hours)) for entity in ENTITIES]
     return [None if row is None else tuple(row.values.values()) for row in found]
 
 

@@ -114,12 +114,13 @@ def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue])
 
 
 def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
+    from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.online.read import ViewReader
     from featurectl.online.stored import online_view
     from featurectl.push import read_offline
 
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    row = read_offline(bound.view, bound.table, entity, workspace.now)
+    row = read_offline(PolarsEngine(), bound.view, bound.table, entity, workspace.now)
     return ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
 
 

@@ -15,11 +15,12 @@ from featurectl.units import format_count, format_instant, format_iso
 if TYPE_CHECKING:
     from featurectl.open import Workspace
     from featurectl.progress import Progress
-    from featurectl.push import PushResult
+    from featurectl.push import PushPlan, PushRequest, PushResult
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.training.join import BoundView
 
 _HEAD = ("view", "version", "rows sent", "new", "online keys", "computed")
+_PLAN_HEAD = ("view", "version", "rows at most", "online keys", "at most then", "computed")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,12 +30,16 @@ def add_to(app: typer.Typer) -> None:
     def push(
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be sent.")] = False,
         select: Select = None,
     ) -> Outcome:
         """Bring the online store up to the offline tables.
 
         As of now, for the newest version of each view and for those that a model version is bound to. A view that
-        fails does not keep the others from being pushed.
+        fails does not keep the others from being pushed. Of a push that was ended the next one does the rest.
+
+        --dry-run reads keys and times only, and tells how many rows would be sent at most, and how many online keys
+        there would be at most; it writes nothing.
         """
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
@@ -46,22 +51,24 @@ def add_to(app: typer.Typer) -> None:
             if chosen:  # an address that is none is told before anything is read
                 workspace.offline()
                 workspace.online()
-            pushed: list[tuple[ObjectVersion, PushResult]] = []
+            rows: list[list[str]] = []
+            told: list[dict[str, object]] = []
             failures: list[Failure] = []
             for item in chosen:
                 try:
                     bound = bind_view(workspace.offline(), item)
-                    pushed.append((item, push_applied(workspace, bound, call.progress)))
+                    made = plan_applied(workspace, bound) if dry_run else push_applied(workspace, bound, call.progress)
                 except FeaturectlError as error:
                     failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
                     if fails_for_all(error):
                         break
-        rows = [_cells(item, result) for item, result in pushed]
-        text = "\n".join(render_table(_HEAD, rows)) if rows else ""
+                else:
+                    rows.append([item.name, str(item.version), *_cells(made)])
+                    told.append({"view": item.name, "version": item.version, **_json(made)})
+        text = "\n".join(render_table(_PLAN_HEAD if dry_run else _HEAD, rows)) if rows else ""
         if not chosen:
             text = "No applied view is online."
-        result = {"views": [_json(item, result) for item, result in pushed]}
-        return Outcome(text=text, result=result, failures=tuple(failures))
+        return Outcome(text=text, result={"views": told}, failures=tuple(failures))
 
 
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:
@@ -82,9 +89,27 @@ def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | No
     Raises:
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
-    from featurectl.push import PushRequest, push_view
+    from featurectl.push import push_view
 
-    request = PushRequest(
+    return push_view(_request(workspace, bound), progress)
+
+
+def plan_applied(workspace: Workspace, bound: BoundView) -> PushPlan:
+    """Return what that would do at most.
+
+    Raises:
+        StoreError: a store can't be read.
+    """
+    from featurectl.push import plan_push
+
+    return plan_push(_request(workspace, bound))
+
+
+def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.push import PushRequest
+
+    return PushRequest(
         view=bound.view,
         version=bound.version,
         table=bound.table,
@@ -92,8 +117,8 @@ def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | No
         project=workspace.project,
         env=workspace.environment.name,
         now=workspace.now,
+        engine=PolarsEngine(),
     )
-    return push_view(request, progress)
 
 
 def fails_for_all(error: FeaturectlError | None) -> bool:
@@ -101,17 +126,30 @@ def fails_for_all(error: FeaturectlError | None) -> bool:
     return isinstance(error, StoreError) and error.code == "FC602"
 
 
-def _cells(item: ObjectVersion, result: PushResult) -> list[str]:
-    counts = (result.rows_sent, result.new_entities, result.entities)
-    return [item.name, str(item.version), *(format_count(n) for n in counts), format_instant(result.computed_at)]
+def _cells(made: PushResult | PushPlan) -> list[str]:
+    from featurectl.push import PushPlan
+
+    if isinstance(made, PushPlan):
+        counts = (made.rows, made.entities, made.entities_after)
+        computed = format_instant(made.computed_at) if made.computed_at else "never"
+        return [*(format_count(n) for n in counts), computed]
+    counts = (made.rows_sent, made.new_entities, made.entities)
+    return [*(format_count(n) for n in counts), format_instant(made.computed_at)]
 
 
-def _json(item: ObjectVersion, result: PushResult) -> dict[str, object]:
+def _json(made: PushResult | PushPlan) -> dict[str, object]:
+    from featurectl.push import PushPlan
+
+    if isinstance(made, PushPlan):
+        return {
+            "rows_at_most": made.rows,
+            "entities": made.entities,
+            "entities_at_most": made.entities_after,
+            "computed_at": format_iso(made.computed_at) if made.computed_at else None,
+        }
     return {
-        "view": item.name,
-        "version": item.version,
-        "rows_sent": result.rows_sent,
-        "new_entities": result.new_entities,
-        "entities": result.entities,
-        "computed_at": format_iso(result.computed_at),
+        "rows_sent": made.rows_sent,
+        "new_entities": made.new_entities,
+        "entities": made.entities,
+        "computed_at": format_iso(made.computed_at),
     }

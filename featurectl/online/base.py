@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -75,6 +75,28 @@ class Ask:
 Found = Sequence[bytes | None]  # the packed rows of one key, a place per field of the ask
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the rows of a write come from: an offline table, of which they are each entity's newest row as of `at`.
+
+    Rows are only ever added to a table until it is rebuilt. Of two writes of one rebuild the one as of no earlier
+    instant, of no earlier version, brings nothing older: a store need not look at what is there then.
+    """
+
+    at: datetime
+    table_version: int
+    rebuild_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How rows are written: those of a table that was `rebuilt`, from where, and who is told how many are there."""
+
+    rebuilt: bool = False
+    origin: Origin | None = None
+    told: Callable[[int], None] = lambda _: None
+
+
 class RowReader(Protocol):
     """Packed rows by key, for whoever reads a lot. Every method raises `StoreError` when the store fails."""
 
@@ -115,6 +137,13 @@ class OnlineStore(RowReader, Protocol):
 
         A row never replaces a newer one; repeating a write changes nothing. Rows of a table that was `rebuilt` may
         be older than those that they correct: newer is then by computed_at, in state views too.
+        """
+
+    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
+        """Write the rows of several frames as one, and return how many entities are new.
+
+        With an origin an entity comes at most once. Frames are asked for while rows are on their way. When this fails,
+        or asking for a frame does, what was written stays.
         """
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:

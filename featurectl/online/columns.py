@@ -62,7 +62,7 @@ class ViewColumns:
         self.online = online
         self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
         self._slow = ViewReader(self.view, online)
-        self._forms: dict[int, RowSchema] = {}
+        self.forms: dict[int, RowSchema] = {}  # by id, those that are known
         self._fast: set[int] = set()
         self._event = view.kind == "event"
         self._ttl_us = None if self._event else view.ttl_us
@@ -78,12 +78,8 @@ class ViewColumns:
             self._derived.append((item, to_closure(item.expression.tree, slots)))
         given = [(f.default, f.dtype) for f in self.view.features] + [(d.default, d.dtype) for d in self.view.derived]
         self._constants = [None if value is None else constant_of(value, dtype) for value, dtype in given]
-        self._all_present: list[Status] = [_PRESENT] * len(self.names)
+        self.all_present: list[Status] = [_PRESENT] * len(self.names)  # of a row in which nothing is unusual
         self._none_defaulted = [False] * len(self.names)
-
-    def lacks(self, schema_id: int) -> bool:
-        """Return whether the schema of a row has to be told first."""
-        return schema_id not in self._forms
 
     def learn(self, schema_id: int, schema: RowSchema) -> None:
         """Take the schema of some rows."""
@@ -91,7 +87,7 @@ class ViewColumns:
         plain = not filled_within_ttl(self.view) and dict(schema.features) == stored_types(self.view)
         if meant and plain and list(schema.features) == list(stored_types(self.view)):
             self._fast.add(schema_id)
-        self._forms[schema_id] = schema
+        self.forms[schema_id] = schema
 
     def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[Row]:
         """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
@@ -138,7 +134,7 @@ class ViewColumns:
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])
-        statuses, defaulted = self._all_present, self._none_defaulted
+        statuses, defaulted = self.all_present, self._none_defaulted
         if None in values:
             statuses, defaulted = statuses.copy(), defaulted.copy()
             self._mark_nulls(values, statuses, defaulted)
@@ -175,7 +171,7 @@ class ViewColumns:
         for i, (item, closure) in enumerate(self._derived, self._stored):
             value = from_number(closure(slots), item.dtype)
             if value is None:
-                if statuses is self._all_present:
+                if statuses is self.all_present:
                     statuses, defaulted = statuses.copy(), defaulted.copy()
                 statuses[i] = _NULL
                 value = self._constants[i]
@@ -185,7 +181,7 @@ class ViewColumns:
         return statuses, defaulted
 
     def _slowly(self, data: bytes, moment: Moment) -> Row:
-        row = unpack_row(data, self._forms[row_schema_id(data)], self.online.meanings)
+        row = unpack_row(data, self.forms[row_schema_id(data)], self.online.meanings)
         return _row_of(self._slow.answer(row, moment.now, pushed=moment.pushed), self.names)
 
 

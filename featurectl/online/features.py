@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from featurectl.errors import DataError
 from featurectl.online.ask import pack_columns
@@ -20,15 +21,20 @@ from featurectl.spec.definition import FeatureInput, FeatureView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadView:
-    """A view version and where its rows lie."""
+    """A view version and where its rows lie.
+
+    `field` is `view@version`, its rows' place under an entity's key; `place` is that with project and environment.
+    """
 
     view: FeatureView
     online: OnlineView
+    place: tuple[str, str, str] = field(init=False, repr=False)
+    field: str = field(init=False, repr=False)
 
-    @property
-    def field(self) -> str:
-        """`view@version`: its rows' place under an entity's key."""
-        return f"{self.online.view}@{self.online.version}"
+    def __post_init__(self) -> None:
+        name = f"{self.online.view}@{self.online.version}"  # looked at several times a request
+        object.__setattr__(self, "field", name)
+        object.__setattr__(self, "place", (self.online.project, self.online.env, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +46,18 @@ class KeyRows:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureColumn:
-    """One feature of all rows: values, why each is what it is, and the instants behind them (microseconds)."""
+class FeatureColumn(NamedTuple):
+    """One feature of all rows: values, why each is what it is, and the instants behind them (microseconds).
+
+    Columns of one view share lists where these are equal: they are not to be changed.
+    """
 
     source: ReadView
-    values: list[object]
-    statuses: list[Status]
-    defaulted: list[bool]
-    event_us: list[int | None]
-    computed_us: list[int | None]
+    values: Sequence[object]
+    statuses: Sequence[Status]
+    defaulted: Sequence[bool]
+    event_us: Sequence[int | None]
+    computed_us: Sequence[int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,7 @@ class FeatureColumns:
     count: int
     now: datetime
 
-    def values(self) -> dict[str, list[object]]:
+    def values(self) -> dict[str, Sequence[object]]:
         """Return the values alone."""
         return {name: column.values for name, column in self.columns.items()}
 
@@ -73,6 +81,7 @@ class _Group:
     join: Mapping[str, str]
     defaults: dict[str, Default] = field(default_factory=dict)
     picked: dict[str, str] = field(default_factory=dict)  # name -> feature
+    columns: list[tuple[str, int]] = field(default_factory=list)  # name, place in a row's values
     decoder: ViewColumns | None = None
     trip: int = 0
     place: int = 0
@@ -101,15 +110,13 @@ class FeatureReader:
         for group in self._groups:
             group.decoder = ViewColumns(group.source.view, group.source.online, group.defaults)
             group.trip, group.place = self._place(group)
+            places = {name: i for i, name in enumerate(group.decoder.names)}
+            group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
         types: dict[str, str] = {}
         for trip in self._trips:
             types |= trip.types
         self.key_types: Mapping[str, str] = types  # what every row has to bring
-
-    @property
-    def views(self) -> list[ReadView]:
-        """The view versions that are read, each once."""
-        return list({group.source.field: group.source for group in self._groups}.values())
+        self.views = list({group.source.field: group.source for group in self._groups}.values())  # each once
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
@@ -137,10 +144,10 @@ class FeatureReader:
         wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
+            known, place = group.decoder.forms, group.place
             for rows in found[group.trip]:
-                data = rows[group.place]
-                if data is not None and group.decoder.lacks(data[1] << 8 | data[2]):
-                    schema_id = data[1] << 8 | data[2]
+                data = rows[place]
+                if data is not None and (schema_id := data[1] << 8 | data[2]) not in known:
                     wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
 
@@ -220,17 +227,18 @@ def _asked(item: FeatureInput) -> tuple[str, str]:
 
 def _columns(group: _Group, rows: Sequence[Row]) -> dict[str, FeatureColumn]:
     assert group.decoder is not None
-    places = {name: i for i, name in enumerate(group.decoder.names)}
+    decoder, source = group.decoder, group.source
     event_us, computed_us = [row.event_us for row in rows], [row.computed_us for row in rows]
-    columns = {}
-    for name, feature in group.picked.items():
-        i = places[feature]
-        columns[name] = FeatureColumn(
-            source=group.source,
-            values=[row.values[i] for row in rows],
-            statuses=[row.statuses[i] for row in rows],
-            defaulted=[row.defaulted[i] for row in rows],
-            event_us=event_us,
-            computed_us=computed_us,
-        )
-    return columns
+    values = [*map(list, zip(*[row.values for row in rows], strict=True))] or [[] for _ in decoder.names]
+    usual = decoder.all_present
+    if all(row.statuses is usual for row in rows):  # all present, and nothing defaulted then
+        present, false = [usual[0]] * len(rows), [False] * len(rows)
+        return {
+            name: FeatureColumn(source, values[i], present, false, event_us, computed_us) for name, i in group.columns
+        }
+    statuses = [*map(list, zip(*[row.statuses for row in rows], strict=True))]
+    defaulted = [*map(list, zip(*[row.defaulted for row in rows], strict=True))]
+    return {
+        name: FeatureColumn(source, values[i], statuses[i], defaulted[i], event_us, computed_us)
+        for name, i in group.columns
+    }

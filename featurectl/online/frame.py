@@ -1,43 +1,59 @@
-"""A frame of rows becomes packed rows, a chunk at a time, by whole columns where that is simple."""
+"""A frame of rows becomes packed rows, a chunk at a time, by whole columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import msgpack
 import numpy as np
 import polars as pl
 
-from featurectl.dtypes import BOOL, DATE, TIMESTAMP, decimal_parts, list_item
+from featurectl.dtypes import BOOL, DATE
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
+from featurectl.online.encode import Bytes, Cells, Piece, Ragged, array_of, join_pieces, pack_column, texts
 from featurectl.online.schema import FORMAT
 from featurectl.units import plural
 
-CHUNK_ROWS = 50_000
+BLOCK_ROWS = 100_000  # packed column by column
+CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile
 INSTANTS = ("event_time", "available_at", "computed_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Packed keys of entities and their packed rows, in one order."""
+    """Packed keys of entities, and their packed rows in the same order, in pieces."""
 
-    keys: list[bytes]
-    rows: list[bytes]
+    keys: Ragged
+    pieces: Sequence[Piece]
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.keys.lengths)
+
+    def rows(self) -> Ragged:
+        """Return the packed rows."""
+        return join_pieces(self.pieces, self.count)
 
 
 def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Iterator[Chunk]:
-    """Yield the rows of a frame (keys, event_time, available_at, computed_at, features) packed, 50,000 at a time.
+    """Yield the rows of a frame (keys, event_time, available_at, computed_at, features) packed, 20,000 at a time.
 
     Raises:
         DataError: a key is null (FC505), or an instant lies after the year 2284 (FC504).
     """
-    for part in rows.iter_slices(CHUNK_ROWS):
-        yield Chunk(keys=encode_keys(view, part), rows=_rows(view, part, schema_id))
+    for block in rows.iter_slices(BLOCK_ROWS):
+        keys = _pack_keys(view, block)
+        pieces: list[Piece] = [Cells(_headers(view, block, schema_id)), array_of(len(view.features))]
+        for name, dtype in view.features.items():
+            pieces += pack_column(block[name], dtype)
+        for begin in range(0, block.height, CHUNK_ROWS):
+            end = min(begin + CHUNK_ROWS, block.height)
+            yield Chunk(keys=keys.part(begin, end), pieces=[piece.part(begin, end) for piece in pieces])
 
 
 def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
@@ -46,8 +62,12 @@ def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
     Raises:
         DataError: FC505, a key is null.
     """
+    return _pack_keys(view, rows).parts()
+
+
+def _pack_keys(view: OnlineView, rows: pl.DataFrame) -> Ragged:
     if not view.keys:
-        return [b""] * rows.height
+        return Ragged(np.empty(0, dtype=np.uint8), np.zeros(rows.height, dtype=np.int64))
     parts: list[pl.Expr] = []
     for name, dtype in view.keys.items():
         column = pl.col(name).cast(polars_dtype(dtype))
@@ -55,43 +75,15 @@ def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:
         text = (column.cast(number) if number else column).cast(pl.String)
         length = text.str.len_bytes().cast(pl.String)
         parts += [pl.lit(KEY_LETTERS[dtype]), length, pl.lit(":"), text]
-    keys = rows.select(pl.concat_str(parts).cast(pl.Binary).alias("key"))["key"]
+    keys = rows.select(pl.concat_str(parts).alias("key"))["key"]
     if missing := keys.null_count():
         raise DataError(
             f"{view.view}@{view.version}: {missing:,} {plural(missing, 'row')} with a null key", code="FC505"
         )
-    return keys.to_list()
+    return texts(keys)
 
 
-def _rows(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> list[bytes]:
-    values = rows.select(_physical(name, dtype) for name, dtype in view.features.items())
-    pack = msgpack.Packer().pack
-    headers = _headers(view, rows, schema_id).tobytes()
-    packed = values.iter_rows() if view.features else iter([()] * rows.height)
-    return [headers[at : at + HEADER_BYTES] + pack(row) for at, row in zip(_starts(rows.height), packed, strict=True)]
-
-
-def _starts(count: int) -> range:
-    return range(0, count * HEADER_BYTES, HEADER_BYTES)
-
-
-def _physical(name: str, dtype: str) -> pl.Expr:
-    """Return the column in the form that is packed: instants and dates as integers, decimals as text."""
-    column = pl.col(name).cast(polars_dtype(dtype))
-    item = list_item(dtype)
-    packed = _packed_dtype(item or dtype)
-    if packed is None:
-        return column
-    return column.cast(pl.List(packed)) if item else column.cast(packed)
-
-
-def _packed_dtype(dtype: str) -> pl.DataType | None:
-    if decimal_parts(dtype):
-        return pl.String()
-    return {TIMESTAMP: pl.Int64(), DATE: pl.Int32()}.get(dtype)
-
-
-def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Bytes:
     headers = np.empty((rows.height, HEADER_BYTES), dtype=np.uint8)
     headers[:, 0] = FORMAT
     headers[:, 1], headers[:, 2] = divmod(schema_id, 256)
@@ -101,7 +93,7 @@ def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> np.ndarray
     return headers
 
 
-def _instants(view: OnlineView, rows: pl.DataFrame, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _instants(view: OnlineView, rows: pl.DataFrame, name: str) -> Bytes:
     since_zero = pl.col(name).cast(INSTANT).to_physical() - INSTANT_ZERO_US
     numbers = rows.select(since_zero.fill_null(0).alias("number"))["number"].to_numpy()
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < INSTANT_END:

@@ -26,28 +26,25 @@ class Pushes:
 
     def due(self, views: Iterable[ReadView], at_s: float) -> list[ReadView]:
         """Return the views whose record has to be read again."""
-        return [view for view in views if at_s - self._read_s.get(_place(view), -KEPT_S) >= KEPT_S]
+        read_s, since = self._read_s.get, at_s - KEPT_S
+        return [view for view in views if read_s(view.place, since) <= since]
 
     def learn(self, views: Sequence[ReadView], records: Sequence[bytes | None], at_s: float) -> None:
         """Take the records of some views."""
         for view, data in zip(views, records, strict=True):
-            self._records[_place(view)] = unpack_record(data) if data else None
-            self._read_s[_place(view)] = at_s
+            self._records[view.place] = unpack_record(data) if data else None
+            self._read_s[view.place] = at_s
 
     def record(self, view: ReadView) -> PushRecord | None:
         """Return the last push of a view that is known; None: there was none, or nobody asked."""
-        return self._records.get(_place(view))
+        return self._records.get(view.place)
 
     def instants(self, views: Iterable[ReadView]) -> dict[str, datetime | None]:
         """Return when each view was pushed last, by `view@version`."""
-        records = {view.field: self.record(view) for view in views}
-        return {field: record.computed_at if record else None for field, record in records.items()}
+        get = self._records.get
+        return {view.field: record.computed_at if (record := get(view.place)) else None for view in views}
 
 
 def record_name(view: ReadView) -> str:
     """Return the name of a view's push record among what all entities share."""
     return f"push/{view.field}"
-
-
-def _place(view: ReadView) -> Place:
-    return view.online.project, view.online.env, view.field

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
-from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -113,14 +113,22 @@ class SqliteStore:
             return frozenset(self._connection.execute(_PREPARED, (project, env)))
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
+        """Write rows, and return how many entities are new."""
+        return self.write_all(view, [rows], Writing(rebuilt=rebuilt))
+
+    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
         from featurectl.online.frame import encode_chunks
 
         [(number, schema_id)] = self._prepare(view)
-        first, end = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
-        return sum(
-            self._write_chunk(number, chunk, (first + 1, end - first)) for chunk in encode_chunks(view, rows, schema_id)
-        )
+        first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
+        written = added = 0
+        for frame in frames:
+            for chunk in encode_chunks(view, frame, schema_id):
+                added += self._write_chunk(number, chunk, (first + 1, end - first))
+                written += chunk.count
+                how.told(written)
+        return added
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
@@ -142,9 +150,17 @@ class SqliteStore:
             return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
 
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
-        """Return for every ask what lies under each of its keys."""
-        with self._errors():
-            return [self._fetch(ask) for ask in asks]
+        """Return for every ask what lies under each of its keys: all as of one moment, so locks are taken once."""
+        try:
+            connection = self._connection
+            connection.execute("begin")
+            try:
+                return [self._fetch(ask) for ask in asks]
+            finally:
+                if connection.in_transaction:  # SQLite ends it by itself when the file can't be read
+                    connection.execute("commit")
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(error, writing=False) from error
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
@@ -221,7 +237,7 @@ class SqliteStore:
 
     def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int]) -> int:
         """Add the rows that are new; only when some were not, replace those that are older."""
-        pairs = list(zip(chunk.keys, chunk.rows, strict=True))
+        pairs = list(zip(chunk.keys.parts(), chunk.rows().parts(), strict=True))
         with self._transaction() as connection:
             added = connection.executemany(_ADD_ROW, ((number, key, row) for key, row in pairs)).rowcount
             if added < len(pairs):

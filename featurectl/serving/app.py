@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from featurectl.serving import about
 from featurectl.serving.features import read_features
@@ -21,6 +23,9 @@ from featurectl.serving.problems import Refused, problem
 from featurectl.serving.server import Server
 
 __all__ = ["Server", "make_app"]
+
+PREDICT_PREFIX: Final = "/v1/predict/"
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(server: Server, keys: Sequence[bytes]) -> Guard:
@@ -53,7 +58,38 @@ def make_app(server: Server, keys: Sequence[bytes]) -> Guard:
         exception_handlers={Refused: _refuse, HTTPException: _refuse, Exception: _fault},
     )
     app.state.server = server
-    return Guard(app, server, keys, [route.path for route in routes])
+    return Guard(_Hurried(app), server, keys, [route.path for route in routes])
+
+
+class _Hurried:
+    """Calls what answers a POST of features or predictions at once; all else goes through the routes of Starlette.
+
+    Its middlewares take longer than the rest of such a request. What fails is told by `Guard` either way.
+    """
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+        self._handlers: dict[str, Handler] = {"/v1/features": read_features, "/predict": predict_flat}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        handler = self._handler(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    def _handler(self, scope: Scope) -> Handler | None:
+        path: str = scope["path"]
+        handler = self._handlers.get(path)
+        if handler is None and path.startswith(PREDICT_PREFIX):
+            model = path[len(PREDICT_PREFIX) :]
+            if model and "/" not in model:
+                scope["path_params"] = {"model": model}
+                return predict
+        return handler
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -44,8 +44,7 @@ class Guard:
         finally:
             metrics.in_flight.dec()
             route = self._route(scope["path"])
-            metrics.seconds.labels(route).observe(time.perf_counter() - begin)
-            metrics.requests.labels(route, _method(scope["method"]), str(answer.status)).inc()
+            metrics.count_request(route, _method(scope["method"]), answer.status, time.perf_counter() - begin)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         arrival = _Arrival(receive, self._server.settings.max_body_bytes)
@@ -111,9 +110,9 @@ class _Arrival:
 
     def check_length(self, scope: Scope) -> None:
         """Refuse a body by the length that its head tells, before any of it is read."""
-        told = dict(scope["headers"]).get(b"content-length", b"")
-        if told.isdigit() and int(told) > self._most:
-            raise self._too_large()
+        for name, told in scope["headers"]:
+            if name == b"content-length" and told.isdigit() and int(told) > self._most:
+                raise self._too_large()
 
     def _too_large(self) -> Refused:
         return Refused(413, f"the body is larger than {self._most:,} bytes")

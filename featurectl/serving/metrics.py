@@ -77,6 +77,18 @@ class Metrics:
             "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
         )
 
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request; there are few kinds of them, so those met are kept."""
+        kind = (route, method, status)
+        found = self._of_request.get(kind)
+        if found is None:
+            found = self.requests.labels(route, method, str(status)), self.seconds.labels(route)
+            self._of_request[kind] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
     def text(self) -> bytes:
         """Return all metrics, of all processes of the server."""
         if MULTIPROC_VARIABLE not in os.environ:

@@ -23,6 +23,7 @@ class Features:
         self.pushes = Pushes()
         self._metrics = metrics
         self._now = now
+        self._present = metrics.values.labels("PRESENT")
 
     def now(self, asked: datetime | None = None) -> datetime:
         """Return the instant of a request: the one asked for, else the server's, else the clock's."""
@@ -43,9 +44,20 @@ class Features:
             raise refusal(error) from error
         finally:
             self._metrics.store_seconds.observe(time.perf_counter() - begin)
+        self._count(found)
+        return found
+
+    def _count(self, found: FeatureColumns) -> None:
+        """Count the values by status; most are present, and those are seen at a glance."""
+        present = 0
+        for column in found.columns.values():
+            present += column.statuses.count("PRESENT")
+        self._present.inc(present)
+        if present == found.count * len(found.columns):
+            return
         statuses: Counter[str] = Counter()
         for column in found.columns.values():
             statuses.update(column.statuses)
         for status, count in statuses.items():
-            self._metrics.values.labels(status).inc(count)
-        return found
+            if status != "PRESENT":
+                self._metrics.values.labels(status).inc(count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from featurectl.serving.bodies import ENCODER
@@ -20,7 +20,7 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     Raises:
         Refused: 400, it is no JSON, or not of the form that is asked for; it names the place.
     """
-    content = await request.body()
+    content = await _content(request)
     try:
         return decoder.decode(content)
     except RecursionError as error:
@@ -29,6 +29,33 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
         raise Refused(400, f"the body can't be read: {error}") from error
 
 
+async def _content(request: Request) -> bytes:
+    """Return the whole body, without a generator for what mostly comes in one piece."""
+    message = await request.receive()
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    content: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return content
+    parts = [content]
+    while message.get("more_body", False):
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+class _Answer(Response):
+    """A document of JSON with status 200: its head is made of what is known."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+
+
 def answered(document: object) -> Response:
     """Return a document as the answer."""
-    return Response(ENCODER.encode(document), media_type="application/json")
+    return _Answer(ENCODER.encode(document))

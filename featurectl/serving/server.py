@@ -143,8 +143,10 @@ class Server:
 
     def _is_late(self, view: ReadView, now: datetime) -> bool:
         limit = view.view.freshness.error_after_us if view.view.freshness else None
+        if limit is None:
+            return False
         age = self.age_us(view, now)
-        return limit is not None and age is not None and age > limit
+        return age is not None and age > limit
 
     async def _follow_registry(self) -> None:
         """Serve what was applied, trained or promoted since; requests under way end with what they began with."""

@@ -51,6 +51,28 @@ def test_push_draws_a_table(shop, capsys):
     ]
 
 
+def test_a_dry_run_says_what_would_be_sent_at_most_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    root = write_shop(tmp_path)
+    apply_shop(root)
+    materialize_shop(root)
+    monkeypatch.chdir(root)
+    before = sorted(path for path in root.rglob("*") if path.is_file())
+    planned = run(capsys, "push", "--dry-run")["views"]
+    assert sorted(path for path in root.rglob("*") if path.is_file()) == before
+    counts = ("rows_at_most", "entities", "entities_at_most", "computed_at")
+    assert [(v["view"], *(v[name] for name in counts)) for v in planned] == [
+        ("last_order", 3, 0, 3, None),
+        ("spend", 1, 0, 1, None),
+    ]
+    pushed = run(capsys, "push")["views"]
+    assert [v["rows_sent"] for v in pushed] == [v["rows_at_most"] for v in planned]
+    assert main(["push", "--dry-run", "last_order"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "view        version  rows at most  online keys  at most then  computed",
+        "last_order  1        0             3            3             2026-01-08 00:00",
+    ]
+
+
 def test_windows_with_a_hop_reach_further_back_and_are_planned_pushed_and_read(shop, capsys):
     hopping = """
   - name: hopping

@@ -43,7 +43,10 @@ def write_file(root: Path, number: int) -> None:
         at.cast(pl.Datetime("us", "UTC")).alias("at"),
         pl.lit(day + timedelta(hours=20)).cast(pl.Datetime("us", "UTC")).alias("known_at"),
     )
-    frame.write_parquet(root / "data" / f"{number:04}.parquet")
+    whole = root / "data" / f"{number:04}.parquet"
+    part = whole.with_suffix(".part")
+    frame.write_parquet(part)
+    part.replace(whole)  # what is killed here leaves no half of a source
 
 
 def open_run(root: Path, offline: str = "offline", view: FeatureView = VIEW) -> Run:

@@ -45,6 +45,21 @@ def test_a_converted_estimator_scores_as_scikit_learn_does(name, params, seed):
     check_equal(name, params, seed, train_holes=False, ask_holes=False)
 
 
+def test_what_lightgbm_takes_for_zero_is_zero_as_onnx():
+    """It draws a border at 1e-35 on both sides of 0, as float32, and takes the border itself for 0."""
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(2_000, 3)).astype(np.float32)
+    matrix[::2] = 0.0
+    kind, content, native = fitted("lightgbm.LGBMRegressor", LIGHTGBM, matrix, (matrix >= 0).sum(axis=1) + 0.0)
+    assert b"-1.0000000180025095e-35" in content  # a threshold
+    made = convert_model(kind, content, native, matrix, [])
+    assert made.missing == ""
+    border = np.float32(1e-35)
+    beside = [np.nextafter(border, np.float32(1)), border, np.nextafter(border, np.float32(0)), np.float32(0)]
+    asked = np.array([[x, y, y] for x in (*beside, *np.negative(beside)) for y in (-border, border)], dtype=np.float32)
+    assert worst_difference(Onnx(made.content).predict(asked), native.predict(asked)) is None
+
+
 def convert(name, params, matrix, label, **more):
     kind, content, native = fitted(name, params, matrix, label, **more)
     return convert_model(kind, content, native, matrix, [CATEGORY])

@@ -56,7 +56,7 @@ def value_of(dtype):
 
 def encode(of, rows, schema_id=7):
     chunks = list(encode_chunks(of, rows, schema_id))
-    return [key for c in chunks for key in c.keys], [row for c in chunks for row in c.rows]
+    return [key for c in chunks for key in c.keys.parts()], [row for c in chunks for row in c.rows().parts()]
 
 
 @settings(max_examples=150, deadline=None)
@@ -182,4 +182,4 @@ def test_chunks_cover_every_row_once(monkeypatch):
     monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 3)
     of = view({"n": "int64"}, {"id": "int64"}, project="p")
     rows = frame(of, [[i] for i in range(8)], [(i,) for i in range(8)], event_time=T0 + timedelta(days=1))
-    assert [len(chunk.rows) for chunk in encode_chunks(of, rows, 1)] == [3, 3, 2]
+    assert [chunk.count for chunk in encode_chunks(of, rows, 1)] == [3, 3, 2]

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
@@ -25,7 +26,18 @@ def store(tmp_path):
 
 def push(store, view, rows, inputs, hours=0):
     rows = table(view, rows, inputs)
-    push_view(PushRequest(view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours)))
+    push_view(
+        PushRequest(
+            engine=PolarsEngine(),
+            view=view,
+            version=1,
+            table=rows,
+            store=store,
+            project="shop",
+            env="dev",
+            now=at(hours),
+        )
+    )
 
 
 def read(store, view, *entities, hours=0):
@@ -196,7 +208,18 @@ def test_windows_that_a_push_had_no_reason_to_touch_are_true_as_of_it(store):
     view = event_view([window("n", "count", 2, "int64", None)], derived=[age])
     rows = table(view, [("a", -1, None, {"amount": 1})], AMOUNT)
     for hours in (0, 3, 8):
-        push_view(PushRequest(view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours)))
+        push_view(
+            PushRequest(
+                engine=PolarsEngine(),
+                view=view,
+                version=1,
+                table=rows,
+                store=store,
+                project="shop",
+                env="dev",
+                now=at(hours),
+            )
+        )
     for hours, asof in ((9, 8), (5, 5)):
         (answer,) = read(store, view, "a", hours=hours)
         assert (answer.asof, values(answer)["n"][0], values(answer)["age"][0]) == (at(asof), 0, -asof * 3600.0)

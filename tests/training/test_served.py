@@ -64,7 +64,18 @@ def test_what_is_read_after_a_push_at_a_refresh_is_the_value_as_served(kind, tmp
         chance, rows = history(seed)
         made, store = table(view, rows, INPUTS, buckets=1), SqliteStore(tmp_path / f"{seed}.db")
         for hour in range(0, 24, refresh_h):
-            push_view(PushRequest(view=view, version=1, table=made, store=store, project="p", env="dev", now=at(hour)))
+            push_view(
+                PushRequest(
+                    engine=PolarsEngine(),
+                    view=view,
+                    version=1,
+                    table=made,
+                    store=store,
+                    project="p",
+                    env="dev",
+                    now=at(hour),
+                )
+            )
             for read_at in (at(hour), at(hour + chance.uniform(0, 2.99)), at(hour + 2.99)):
                 served = trained(view, made, [read_at], as_served=True)
                 assert online(store, view, read_at) == served, f"seed {seed}, hour {hour}, {read_at}"

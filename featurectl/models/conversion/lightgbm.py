@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
-
-import numpy as np
 
 from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
 
@@ -27,7 +26,7 @@ _LINKS: Final[Mapping[str, Link]] = {
     "cross_entropy": "sigmoid",
 }
 _INFINITE: Final = 1e300  # how LightGBM's JSON writes infinity, the threshold between numbers and NaN
-_ZERO: Final = float(np.float32(1e-35))  # LightGBM takes numbers that are not farther from 0 for 0
+_ZERO: Final = 1.0000000180025095e-35  # as float32, 1e-35: the border that it draws about 0
 Node = Mapping[str, Any]
 
 
@@ -79,13 +78,8 @@ class _Nodes:
         if node["missing_type"] == "Zero":
             raise CannotConvertError("LightGBM's zero_as_missing has no conversion")
         threshold = float("inf") if threshold >= _INFINITE else threshold
+        # LightGBM takes all that is not beyond 1e-35 for 0: the value at the lower end of that, too, is above it.
+        threshold = math.nextafter(threshold, -math.inf) if threshold == -_ZERO else threshold
         # Trained without a NaN, LightGBM takes one for 0.
         missing = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
-        return Split(feature=feature, test="<=", threshold=_seen(threshold), missing=missing, yes=yes, no=no)
-
-
-def _seen(threshold: float) -> float:
-    """Return the threshold for numbers as they are that does what LightGBM's does where those near 0 are 0."""
-    if abs(threshold) > _ZERO:
-        return threshold
-    return _ZERO if threshold >= 0 else float(np.nextafter(-_ZERO, -np.inf))
+        return Split(feature=feature, test="<=", threshold=threshold, missing=missing, yes=yes, no=no)

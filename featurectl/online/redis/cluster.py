@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from featurectl.errors import StoreError
-from featurectl.online.base import OnlineView
+from featurectl.online.base import OnlineView, Writing
 from featurectl.online.codec import NEWER_BYTES
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
@@ -162,13 +162,25 @@ class ClusterClient:
 class RedisClusterStore(RedisStore):
     """An `OnlineStore` at a `redis+cluster://` or `rediss+cluster://` URL."""
 
-    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
-        """Write rows, a trip to all nodes at once for some thousand, and return how many entities are new."""
+    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
+        """Write rows, a trip to all nodes at once for some thousand, and return how many entities are new.
+
+        Every row is compared with what is there: the claims of a single server lie in another slot than the rows.
+        """
+        from featurectl.online.frame import encode_chunks
+
+        schema_id, written, added = self._prepare(view), 0, 0
+        newer = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
         self._mark_change(view)
         try:
-            return super().write(view, rows, rebuilt=rebuilt)
+            for frame in frames:
+                for chunk in encode_chunks(view, frame, schema_id):
+                    added += self._write_chunk(view, chunk, newer)
+                    written += chunk.count
+                    how.told(written)
         finally:
             self._mark_change(view)
+        return added
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan of every node."""
@@ -220,11 +232,12 @@ class RedisClusterStore(RedisStore):
     def _write_chunk(self, view: OnlineView, chunk: Chunk, newer: tuple[int, int]) -> int:
         first, end = newer
         field, prefix = field_of(view), prefix_of(view)
-        rows = [(prefix + key + b"}", row) for key, row in zip(chunk.keys, chunk.rows, strict=True)]
+        packed = zip(chunk.keys.parts(), chunk.rows().parts(), strict=True)
+        rows = [(prefix + key + b"}", row) for key, row in packed]
         calls: list[_Call] = [
             (
                 [*(key for key, _ in some), _counter(view, slot)],
-                [field, first + 1, end, field, *(row for _, row in some)],
+                [field, first + 1, end, field, "", "", *(row for _, row in some)],
             )
             for slot, some in _by_slot(rows).items()
         ]

@@ -44,7 +44,9 @@ def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
 
 
 def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -> redis.asyncio.Redis:
-    """Return a client for one event loop; connecting and each answer take at most `budget_s`.
+    """Return a client for one event loop; connecting takes at most `budget_s`.
+
+    Its answers have no limit of their own: whoever reads them sets one for all, which costs a timer, not one each.
 
     Raises:
         UsageError: the URL is none of Redis.
@@ -53,7 +55,7 @@ def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -
         return redis.asyncio.Redis.from_url(
             url,
             socket_connect_timeout=budget_s,
-            socket_timeout=budget_s,
+            socket_timeout=None,
             retry=AsyncRetry(ConstantBackoff(0), retries, _BROKEN),
         )
     except ValueError as error:
@@ -100,8 +102,7 @@ def _described(error: Exception) -> tuple[str, str]:
         return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
     if isinstance(error, redis.exceptions.ClusterDownError):
         return f"is down: {text}", "some slots of the Cluster are served by no node"
-    # MOVED is an AskError too: only a Cluster sends elsewhere, and only there keys have slots.
-    if isinstance(error, (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)):
+    if isinstance(error, (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)):  # MOVED too
         return "is a node of a Redis Cluster", "write it like redis+cluster://host:6379,other:6379/"
     if _NO_CLUSTER in text:
         return "is no Redis Cluster", "write it like redis://host:6379/0"

@@ -4,6 +4,7 @@
     <project>/<env>                  hash: schema/<view>@<version>/<schema id> -> schema document
                                            push/<view>@<version>              -> push record
                                            count/<view>@<version>             -> number of entities
+                                           writer/<view>@<version>            -> who writes (`online/redis/scripts.py`)
 
 The braces are the hash tag of Redis Cluster. A row of up to 64 bytes keeps the hash in its compact form; for
 longer ones set `hash-max-listpack-value 512`.

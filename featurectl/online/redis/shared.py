@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 
 from featurectl.online.redis.connect import ReaderClosedError
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, packed
 
 _TRIPS: Final = 4  # under way at once; what comes meanwhile shares the next one
 _CANCEL_S: Final = 0.05
@@ -121,7 +121,7 @@ class SharedTrips:
 
 
 async def _exchange(connection: redis.asyncio.Connection, commands: list[Command]) -> list[object]:
-    await connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
+    await connection.send_packed_command([packed(commands)])
     answers: list[object] = []
     for _ in commands:
         try:

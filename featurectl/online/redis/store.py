@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 import redis
 
 from featurectl.errors import StoreError
-from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord
+from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -20,6 +20,7 @@ from featurectl.online.codec import (
     unpack_record,
     unpack_row,
 )
+from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.connect import open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
@@ -30,9 +31,6 @@ from featurectl.spec.environment import shown_location
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
 
-    from featurectl.online.frame import Chunk
-
-_ROWS_A_CALL = 200
 _SCAN_COUNT = 1_000
 _ANY_INSTANT = b""  # no byte of a row is compared with it
 
@@ -58,12 +56,25 @@ class RedisStore:
         return frozenset((view, int(version)) for view, _, version in pairs)
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
-        """Write rows, a pipeline a chunk, and return how many entities are new."""
+        """Write rows, and return how many entities are new."""
+        return self.write_all(view, [rows], Writing(rebuilt=rebuilt))
+
+    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
+        """Write rows, packed while others are on their way, and return how many entities are new."""
         from featurectl.online.frame import encode_chunks
+        from featurectl.online.redis.wire import Sender, batch_of
 
         schema_id = self._prepare(view)
-        newer = NEWER_BYTES["computed" if rebuilt else view.versioned_by]
-        return sum(self._write_chunk(view, chunk, newer) for chunk in encode_chunks(view, rows, schema_id))
+        with translated(self._where):
+            call = claimed_call(self._client, view, how)
+            with Sender(self._client) as sender:
+                for frame in frames:
+                    for chunk in encode_chunks(view, frame, schema_id):
+                        sender.send(batch_of(call, chunk))
+                        how.told(sender.rows)
+                sender.finish()
+        how.told(sender.rows)
+        return sender.total
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time."""
@@ -102,7 +113,7 @@ class RedisStore:
         """Keep the record unless a newer one is there."""
         first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), f"push/{field_of(view)}"
-        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", pack_record(record))
+        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", "", "", pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -111,7 +122,7 @@ class RedisStore:
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
-        self._ask("HDEL", home_of(view), f"push/{field_of(view)}")
+        self._ask("HDEL", home_of(view), f"push/{field_of(view)}", f"writer/{field_of(view)}")
         for keys in self._pages(view):
             if keys:  # counted down with each page: a removal that is broken off leaves a right count
                 self._remove_until(view, keys, _ANY_INSTANT)
@@ -132,19 +143,6 @@ class RedisStore:
             return (self._get(view, field) or b"").decode()
 
         return claim_schema(schema_document(view), put)
-
-    def _write_chunk(self, view: OnlineView, chunk: Chunk, newer: tuple[int, int]) -> int:
-        first, end = newer
-        field, home, prefix = field_of(view), home_of(view).encode(), prefix_of(view)
-        arguments: tuple[str | int, ...] = (field, first + 1, end, f"count/{field}")
-        with translated(self._where):
-            sha = self._client.script_load(WRITE_NEWER)
-            pipeline = self._client.pipeline(transaction=False)
-            for start in range(0, len(chunk.keys), _ROWS_A_CALL):
-                keys = [prefix + key + b"}" for key in chunk.keys[start : start + _ROWS_A_CALL]]
-                values = chunk.rows[start : start + _ROWS_A_CALL]
-                pipeline.evalsha(sha, len(keys) + 1, *keys, home, *arguments, *values)
-            return sum(int(cast("int", reply)) for reply in self._replies(pipeline))
 
     def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         field, prefix, dtypes = field_of(view), prefix_of(view), tuple(view.keys.values())

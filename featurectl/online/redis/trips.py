@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
+import hiredis
 import redis
 
 from featurectl.online.base import Ask, Found
 
 Command = tuple[bytes | str | int, ...]
 COMMANDS_A_TRIP: Final = 5_000
+_PACK: Final = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its own type is of one word
 
 
 def look_ups(ask: Ask) -> Iterator[Command]:
@@ -19,6 +21,15 @@ def look_ups(ask: Ask) -> Iterator[Command]:
     prefix, fields = f"{ask.project}/{ask.env}:{{".encode(), tuple(field.encode() for field in ask.fields)
     for key in ask.keys:
         yield (b"HMGET", prefix + key + b"}", *fields)
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    r"""Return the bytes of some commands, as they are sent.
+
+    >>> packed([("GET", b"a")])
+    b'*2\r\n$3\r\nGET\r\n$1\r\na\r\n'
+    """
+    return b"".join(map(_PACK, commands))
 
 
 def parted(asks: Sequence[Ask], replies: Sequence[Found]) -> list[list[Found]]:
@@ -65,7 +76,7 @@ def _exchange(connection: redis.Connection, commands: Sequence[Command]) -> list
 
 def send_commands(connection: redis.Connection, commands: Sequence[Command]) -> None:
     """Send some commands at once."""
-    connection.send_packed_command([b"".join(part for c in commands for part in connection.pack_command(*c))])
+    connection.send_packed_command([packed(commands)])
 
 
 def read_answers(connection: redis.Connection, count: int) -> list[object]:

@@ -1,0 +1,1 @@
+"""The online store and the server under load: `python -m benchmarks.serving`."""

@@ -1,0 +1,41 @@
+"""The right to write a view version's rows without looking at those that are there."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import redis
+
+from featurectl.online.base import OnlineView, Writing
+from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_instant
+from featurectl.online.redis.layout import field_of, home_of, prefix_of
+from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
+from featurectl.online.redis.wire import Call
+
+_TOKEN_BYTES = 8
+_ANY_INSTANT = b"\xff" * INSTANT_BYTES
+
+
+def claimed_call(client: redis.Redis, view: OnlineView, how: Writing) -> Call:
+    """Return the call that writes rows: without comparing them with what is there, as long as nobody else claims them.
+
+    Whoever writes claims first, so of two pushes at once the one that began first compares from then on.
+    """
+    order = "computed" if how.rebuilt else view.versioned_by
+    token = secrets.token_bytes(_TOKEN_BYTES)
+    field, (first, end) = field_of(view), NEWER_BYTES[order]
+    counter, writer = f"count/{field}", f"writer/{field}"
+    origin = how.origin
+    table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
+    at = pack_instant(origin.at) if origin else _ANY_INSTANT
+    free = client.eval(CLAIM, 1, home_of(view), writer, token, at, order, *table, counter)
+    arguments: list[bytes | str | int] = [field, first + 1, end, counter, writer, token if free else b""]
+    return Call(
+        script=WRITE_NEWER,
+        sha=hashlib.sha1(WRITE_NEWER.encode(), usedforsecurity=False).hexdigest(),
+        before=prefix_of(view),
+        after=b"}",
+        last_key=home_of(view).encode(),
+        arguments=[a if isinstance(a, bytes) else str(a).encode() for a in arguments],
+    )

@@ -1,0 +1,117 @@
+"""What a push would do is known before it, to the row where every entity has values; it writes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.errors import DataError
+from featurectl.online.redis.store import RedisStore
+from featurectl.online.sqlite import SqliteStore
+from featurectl.push import PushRequest, plan_push, push_view
+from tests.online.views import MemoryTable, add, at, event_view, latest, rebuild, state_view, table, window
+
+AMOUNT = {"amount": "int64"}
+PROFILE = state_view([latest("amount", "int64")])
+ROWS = [("a", -3, None, {"amount": 1}), ("b", -2, None, {"amount": 2}), ("late", -1, 9, {"amount": 3})]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request, tmp_path):
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    made = RedisStore(url) if url else SqliteStore(tmp_path / "online.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def request_of(store, tmp_path):
+    """Return a function that makes a request of a project of its own."""
+
+    def make(view, rows, hours):
+        return PushRequest(
+            engine=PolarsEngine(),
+            view=view,
+            version=1,
+            table=rows,
+            store=store,
+            project=tmp_path.name,
+            env="dev",
+            now=at(hours),
+        )
+
+    return make
+
+
+def shown(plan):
+    return plan.rows, plan.entities, plan.entities_after, plan.computed_at
+
+
+def test_a_first_push_is_planned_without_preparing_the_store(request_of, store, tmp_path):
+    request = request_of(PROFILE, table(PROFILE, ROWS, AMOUNT), 0)
+    assert shown(plan_push(request)) == (2, 0, 2, None)
+    assert store.prepared(tmp_path.name, "dev") == frozenset()
+    assert not (tmp_path / "online.db").exists()
+    assert push_view(request).rows_sent == 2
+
+
+def test_a_later_push_is_planned_by_what_has_changed(request_of):
+    rows = table(PROFILE, ROWS, AMOUNT)
+    push_view(request_of(PROFILE, rows, 0))
+    assert shown(plan_push(request_of(PROFILE, rows, 0))) == (0, 2, 2, at(0))
+    assert shown(plan_push(request_of(PROFILE, rows, 9))) == (1, 2, 3, at(0))
+    assert shown(plan_push(request_of(PROFILE, rows, -1))) == (0, 2, 2, at(0))
+    add(rows, PROFILE, [("a", -2, None, {"amount": 5})], AMOUNT)
+    assert shown(plan_push(request_of(PROFILE, rows, 0))) == (2, 2, 4, at(0))
+
+
+def test_after_a_rebuild_only_what_the_table_has_stays(request_of):
+    rows = table(PROFILE, ROWS, AMOUNT)
+    push_view(request_of(PROFILE, rows, 0))
+    rebuild(rows, PROFILE, ROWS[:1], AMOUNT, "second")
+    assert shown(plan_push(request_of(PROFILE, rows, 0))) == (1, 2, 1, at(0))
+    assert push_view(request_of(PROFILE, rows, 0)).entities == 1
+
+
+def test_a_view_without_an_entity_is_one_row_at_most(request_of):
+    view = event_view([window("sum_9", "sum", 9, "int64")], entity=None)
+    rows = MemoryTable(())
+    add(rows, view, [("", -3, None, {"amount": 1}), ("", -2, None, {"amount": 1})], AMOUNT)
+    assert shown(plan_push(request_of(view, rows, 0))) == (1, 0, 1, None)
+    assert push_view(request_of(view, rows, 0)).rows_sent == 1
+    assert shown(plan_push(request_of(view, rows, -20))) == (0, 1, 1, at(0))
+
+
+def test_a_view_without_a_table_can_not_be_planned(request_of):
+    with pytest.raises(DataError, match="has no offline table yet"):
+        plan_push(request_of(PROFILE, MemoryTable(["customer"]), 0))
+
+
+class Told:
+    """A progress that keeps what it is told."""
+
+    def __init__(self):
+        self.far = []
+
+    def start(self, label):
+        self.far.clear()
+
+    def advance(self, done, total, what):
+        self.far.append((done, total, what))
+
+    def done(self, text):
+        self.text = text
+
+
+def test_progress_tells_the_rows_that_are_there_and_how_many_there_will_be(request_of, monkeypatch):
+    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 10)
+    rows = table(PROFILE, [(f"c{i}", -1, None, {"amount": i}) for i in range(300)], AMOUNT, buckets=4)
+    told = Told()
+    push_view(request_of(PROFILE, rows, 0), told)
+    assert {what for _, _, what in told.far} == {"rows"}
+    assert told.far[-1] == (300, 300, "rows")
+    done = [done for done, _, _ in told.far]
+    assert done == sorted(done)
+    assert len(set(done)) > 5  # of thirty chunks no more than five are ever on their way
+    assert all(200 <= total <= 400 for _, total, _ in told.far)
+    assert told.text == "pushed profile@1: 300 rows, 300 new"
