@@ -190,7 +190,11 @@ def check_defaults(seed, path):
             for _ in range(12)
         ]
         made = table(view, past, STORED)
-        push_view(PushRequest(view=view, version=1, table=made, store=store, project="p", env="dev", now=NOW))
+        push_view(
+            PushRequest(
+                view=view, version=1, table=made, store=store, engine=PolarsEngine(1), project="p", env="dev", now=NOW
+            )
+        )
         views[name], rows[name] = ReadView(view=view, online=online_view(view, 1, "p", "dev")), Rows(view, made)
     given = {key: [chance.choice(PEOPLE) for _ in range(ROWS)] for key in ("payer", "payee")}
     found = read_inputs(InputReader(inputs, views, types), store, given)
