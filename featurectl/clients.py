@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from featurectl.errors import UsageError
 from featurectl.online.client import AsyncOnlineClient, OnlineClient
 from featurectl.open import Workspace, find_root, open_workspace
 
@@ -24,7 +26,8 @@ def open_client(repo: str | Path | None = None, env: str | None = None, as_of: d
         StoreError: the registry can't be read.
     """
     workspace = _workspace(repo, env, as_of)
-    return OnlineClient(workspace.online(), workspace.catalog, as_of or workspace.environment.now)
+    now = as_of or workspace.environment.now
+    return OnlineClient(workspace.online(), workspace.catalog, now, partial(_leave, workspace))
 
 
 def open_async_client(
@@ -35,9 +38,16 @@ def open_async_client(
 ) -> AsyncOnlineClient:
     """Return a client for one event loop, as `open_client` does; a read fails that takes longer than `budget_s`."""
     workspace = _workspace(repo, env, as_of)
-    reader = workspace.async_reader(budget_s)
-    return AsyncOnlineClient(reader, workspace.catalog, as_of or workspace.environment.now)
+    now = as_of or workspace.environment.now
+    return AsyncOnlineClient(workspace.async_reader(budget_s), workspace.catalog, now, partial(_leave, workspace))
 
 
 def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:
+    if as_of is not None and as_of.tzinfo is None:
+        raise UsageError(f"as_of: {as_of} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
     return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "unread")
+
+
+def _leave(workspace: Workspace) -> None:
+    with workspace:  # its end closes what was opened
+        pass

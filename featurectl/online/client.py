@@ -26,6 +26,10 @@ from featurectl.registry.applied import choose_version
 Entities = Mapping[str, Sequence[object]]
 
 
+def _nothing() -> None:
+    """Hold nothing."""
+
+
 class _Questions:
     """What both clients look up without reading: readers by what is asked for, rows by their keys."""
 
@@ -35,20 +39,28 @@ class _Questions:
         self.catalog = load()
         self.pushes = Pushes()
         self._models: dict[tuple[str, str], InputReader] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        self._is_closed = True
 
     def reload(self) -> None:
         """Take what was applied or trained since."""
+        self._check_open()
         self.catalog = self._load()
         self._models = {}
 
     def reader(self, features: Sequence[str] | str) -> FeatureReader:
         """Return the reader of some features, or of those of a model."""
+        self._check_open()
         if not isinstance(features, str):
             return self.catalog.reader(features)
         return self.model(features).features
 
     def model(self, name: str) -> InputReader:
         """Return the reader of a model's inputs: of its champion, or by `model@2`."""
+        self._check_open()
         model, _, which = name.partition("@")
         if (model, which) not in self._models:
             version = choose_version(self.catalog.state, model, which or "champion")
@@ -58,31 +70,45 @@ class _Questions:
     def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
         """Return the rows that are asked about, and as of when."""
         if at is not None and at.tzinfo is None:
-            raise UsageError(f"at={at!s} has no time zone")
-        entities = {name: _listed(name, column) for name, column in entities.items()}
-        counts = {len(column) for column in entities.values()}
+            raise UsageError(f"at: {at} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
+        columns = {name: _column(name, values) for name, values in entities.items()}
+        counts = {len(column) for column in columns.values()}
         if len(counts) > 1:
-            sizes = ", ".join(f"{name} {len(column):,}" for name, column in entities.items())
+            sizes = ", ".join(f"{name} {len(column):,}" for name, column in columns.items())
             raise UsageError(f"the columns of entities have different lengths: {sizes}")
-        return KeyRows(keys=entities, count=counts.pop() if counts else 1, now=at or self._now or datetime.now(UTC))
+        return KeyRows(keys=columns, count=counts.pop() if counts else 1, now=at or self._now or datetime.now(UTC))
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("the client is closed", hint="featurectl.open_client() opens another one")
 
 
-def _listed(name: str, column: object) -> Sequence[object]:
-    """Return a column as a list of Python values: one of NumPy or Polars, too."""
+def _column(name: str, values: Sequence[object]) -> Sequence[object]:
+    """Return a column as Python values: those of numpy, pandas and Polars have types of their own."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise UsageError(f"{name}: {values!r} is no list of values", hint=f"{{{name!r}: [{values!r}]}}, a value a row")
     for method in ("to_list", "tolist"):
-        if callable(listed := getattr(column, method, None)):
+        if callable(listed := getattr(values, method, None)):
             return list(listed())
-    if isinstance(column, str | bytes) or not isinstance(column, Sequence):
-        raise UsageError(f"entities: {name} is no column: {column!r}", hint="a list of values, one for each row")
-    return column
+    return values
 
 
 class OnlineClient:
-    """Reads features and waits for the store. Not for several threads at once: give each its own."""
+    """Reads features and waits for the store. Not for several threads at once: give each its own.
 
-    def __init__(self, store: RowReader, load: Callable[[], Catalog], now: datetime | None = None) -> None:
+    `release` gives back what the client was opened with.
+    """
+
+    def __init__(
+        self,
+        store: RowReader,
+        load: Callable[[], Catalog],
+        now: datetime | None = None,
+        release: Callable[[], None] = _nothing,
+    ) -> None:
         self._store = store
         self._questions = _Questions(load, now)
+        self._release = release
 
     def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
         """Return features of many rows.
@@ -91,7 +117,7 @@ class OnlineClient:
         features are meant. `entities` holds a column per key: a row is one entity of each. `at`: as of an instant.
 
         Raises:
-            UsageError: there is no such view, feature or model.
+            UsageError: there is no such view, feature or model; columns are none, or differ in length.
             DataError: FC506 a key is missing, FC504 a value does not fit.
             StoreError: the store fails.
         """
@@ -115,8 +141,10 @@ class OnlineClient:
         self._questions.reload()
 
     def close(self) -> None:
-        """Give back connections and files."""
+        """Give back connections and files; nothing can be read any more."""
+        self._questions.close()
         self._store.close()
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -130,9 +158,16 @@ class OnlineClient:
 class AsyncOnlineClient:
     """What `OnlineClient` does, for one event loop: reads of a turn of the loop share a round trip."""
 
-    def __init__(self, store: AsyncRowReader, load: Callable[[], Catalog], now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        store: AsyncRowReader,
+        load: Callable[[], Catalog],
+        now: datetime | None = None,
+        release: Callable[[], None] = _nothing,
+    ) -> None:
         self._store = store
         self._questions = _Questions(load, now)
+        self._release = release
 
     async def get(
         self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None
@@ -146,17 +181,18 @@ class AsyncOnlineClient:
         """Return all inputs of a model, as `OnlineClient.inputs` does."""
         reader = self._questions.model(model)
         asked = self._questions.rows(rows, at)
-        return reader.complete(
-            await read_columns_async(self._store, reader.features, self._questions.pushes, asked), asked.keys
-        )
+        found = await read_columns_async(self._store, reader.features, self._questions.pushes, asked)
+        return reader.complete(found, asked.keys)
 
     def reload(self) -> None:
         """Take what was applied or trained since the client was opened."""
         self._questions.reload()
 
     async def close(self) -> None:
-        """Give back connections and files."""
+        """Give back connections and files; nothing can be read any more."""
+        self._questions.close()
         await self._store.close()
+        self._release()
 
     async def __aenter__(self) -> Self:
         return self

@@ -29,7 +29,7 @@ def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: 
     for decoder, view, schema_id in reader.unknown_schemas(found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, store.fetch_shared(view.online.project, view.online.env, names)[0])
-    return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
+    return reader.answer(packed, found, rows, pushes.instants(reader.views))
 
 
 async def read_columns_async(
@@ -47,7 +47,7 @@ async def read_columns_async(
     for decoder, view, schema_id in reader.unknown_schemas(found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
-    return reader.answer(packed, found, rows.now, pushes.instants(reader.views))
+    return reader.answer(packed, found, rows, pushes.instants(reader.views))
 
 
 async def learn_pushes(

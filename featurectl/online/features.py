@@ -155,16 +155,18 @@ class FeatureReader:
         self,
         packed: Sequence[Sequence[bytes | None]],
         found: Sequence[Sequence[Found]],
-        now: datetime,
+        asked: KeyRows,
         pushed: Mapping[str, datetime | None],
     ) -> FeatureColumns:
-        """Return the features of every row; `pushed` holds the last push of each event view, by `view@version`."""
-        count = len(packed[0]) if packed else 0
+        """Return the features of every row that was asked about.
+
+        `pushed` holds the last push of each event view, by `view@version`.
+        """
         columns: dict[str, FeatureColumn] = {}
         for group in self._groups:
-            rows = self._rows(group, packed[group.trip], found[group.trip], now, pushed)
+            rows = self._rows(group, packed[group.trip], found[group.trip], asked.now, pushed)
             columns |= _columns(group, rows)
-        return FeatureColumns(columns={name: columns[name] for name in self.names}, count=count, now=now)
+        return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
 
     def _rows(
         self,

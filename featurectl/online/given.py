@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
 
@@ -18,9 +18,17 @@ from featurectl.errors import DataError
 from featurectl.units import parse_instant, plural
 
 _INT64: Final = range(-(2**63), 2**63)
-_DIGITS: Final = re.compile(r"[+-]?[0-9]+")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WORDS: Final = {"true": True, "false": False}
+_DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it
+# The texts that spell a value, as `sources/casts.py` reads them: Python alone would read more.
+_WHOLE: Final = re.compile(r"([+-]?)0*([0-9]{1,19})")
+_FLOAT: Final = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
+_FIXED: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT: Final = re.compile(
+    rf"{_DAY.pattern}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]{{1,9}})?)?"
+    r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
 Read = Callable[[object], object]  # gives None for a value that does not fit
 
 
@@ -44,7 +52,7 @@ def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "c
                 f"{plural(len(values), 'row')}, first at row {row})",
                 code="FC504",
             )
-        typed.append(found)
+        typed.append(None if found != found else found)  # noqa: PLR0124 (the text "NaN")
     return typed
 
 
@@ -76,8 +84,9 @@ def _int64(value: object) -> int | None:
         found = int(value)
     elif isinstance(value, float | Decimal):
         found = int(value) if math.isfinite(value) and value == int(value) else None
-    elif isinstance(value, str) and _DIGITS.fullmatch(value) and len(value) <= 20:
-        found = int(value)
+    elif isinstance(value, str):
+        written = _WHOLE.fullmatch(value)
+        found = int(written[1] + written[2]) if written else None
     return found if found is not None and found in _INT64 else None
 
 
@@ -89,12 +98,7 @@ def _float64(value: object) -> float | None:
         return found if found == value else None
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, str) and "_" not in value and value.isascii():
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return None
+    return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value) else None
 
 
 def _bool(value: object) -> bool | None:
@@ -105,7 +109,7 @@ def _bool(value: object) -> bool | None:
 
 def _timestamp(value: object) -> datetime | None:
     if isinstance(value, str):
-        return parse_instant(value)
+        return parse_instant(value.upper()) if _INSTANT.fullmatch(value) else None
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return datetime.combine(value, time(), UTC) if isinstance(value, date) else None
@@ -117,7 +121,7 @@ def _date(value: object) -> date | None:
         return instant.date() if instant is not None and instant.time() == time() else None
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and _DATE.fullmatch(value):
+    if isinstance(value, str) and _DAY.fullmatch(value):
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -126,14 +130,18 @@ def _date(value: object) -> date | None:
 
 
 def _decimal(value: object, digits: int, scale: int) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal) or "_" in str(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
+    if isinstance(value, str) and not _FIXED.fullmatch(value):
+        return None
+    number = Decimal(str(value))
     try:
-        number = Decimal(str(value))
-        exact = number.quantize(Decimal(1).scaleb(-scale)) if number.is_finite() else None
-    except InvalidOperation:
+        exact = number.quantize(Decimal(1).scaleb(-scale), context=_DIGITS) if number.is_finite() else None
+    except InvalidOperation:  # more digits than any decimal has
         return None
-    return exact if exact is not None and exact == number and abs(exact) < 10 ** (digits - scale) else None
+    if exact is None or exact != number or exact.copy_abs() >= 10 ** (digits - scale):
+        return None
+    return exact or exact.copy_abs()  # there is one zero
 
 
 _READERS: Final[Mapping[str, Read]] = {

@@ -169,11 +169,19 @@ def _convert(name: str, wide: pl.Expr, have: str, want: str) -> Cast | None:
     kinds = {"decimal" if dtypes.decimal_parts(dtype) else dtype for dtype in (have, want)}
     if not (any(kinds <= group for group in _CHECKED) or (have, want) == (dtypes.TIMESTAMP, dtypes.DATE)):
         return None
-    value = wide.cast(target, strict=False)
+    value = _fitting(wide, have, want).cast(target, strict=False)
     if dtypes.decimal_parts(have) and want == dtypes.FLOAT64:
         return Cast(name=name, dtype=want, value=value)
     back = value.cast(polars_dtype(have), strict=False)
-    return Cast(name=name, dtype=want, value=value, bad=_lost(wide, value) | (back != wide).fill_null(value=False))
+    return Cast(name=name, dtype=want, value=value, bad=back.ne_missing(wide))
+
+
+def _fitting(wide: pl.Expr, have: str, want: str) -> pl.Expr:
+    """Return a column with null for floats that a decimal has no digits for: Polars raises on some of them."""
+    parts = dtypes.decimal_parts(want)
+    if parts is None or have != dtypes.FLOAT64:
+        return wide
+    return pl.when(wide.round(parts[1]).abs() < 10.0 ** (parts[0] - parts[1])).then(wide)
 
 
 def _beyond_int64(column: pl.Expr, found: pl.DataType) -> pl.Expr | None:

@@ -205,9 +205,16 @@ def run_here(arguments: list[str], folder: Path, environ: Mapping[str, str]) -> 
 
 
 def run_shell(text: str, folder: Path) -> Ran:
-    """Run a command in a shell."""
+    """Run a command in a shell, whose `python` is the one of these tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-c", text], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+        ["sh", "-c", text],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
     )
     return Ran(done.stdout, done.returncode)
 

@@ -39,8 +39,22 @@ def add_environment(repository: Repository) -> None:
     (repository.root / "served").mkdir()
 
 
+def add_online(repository: Repository, env: str, url: str) -> None:
+    """Give a repository an environment that reads the tables of `dev` and has an online store of its own."""
+    path = repository.root / "featurectl.yaml"
+    dev = "registry: sqlite:///.featurectl/registry.db, offline: .featurectl/offline"
+    path.write_text(f'{path.read_text().rstrip()}\n  {env}: {{{dev}, online: "{url}"}}\n')
+
+
 def write_requests(repository: Repository, at: datetime, count: int, seed: int) -> Path:
-    """Write a spine of flights that are all decided at `at`: real ones, and some that nobody has heard of."""
+    """Write a spine of flights that are all decided at `at`: real ones, and four that nobody has heard of."""
+    path = repository.root / "requests.parquet"
+    requests_at(repository, at, count, seed).write_parquet(path)
+    return path
+
+
+def requests_at(repository: Repository, at: datetime, count: int, seed: int) -> pl.DataFrame:
+    """Return the flights that `write_requests` writes."""
     rows = repository.rows(SPINE).filter((pl.col(TIME) - pl.lit(at)).abs() <= pl.duration(days=2))
     rows = rows[draw_rows(rows.height, count, seed)].drop("arr_delay", "is_late")
     odd = rows.head(4).with_columns(
@@ -48,9 +62,7 @@ def write_requests(repository: Repository, at: datetime, count: int, seed: int) 
         pl.Series("dest", [rows["dest"][0], "QQQ", *rows["dest"][2:4]]),
         pl.Series("tailnum", [*rows["tailnum"][:2], "N0NE", None]),
     )
-    path = repository.root / "requests.parquet"
-    pl.concat([rows, odd]).with_columns(pl.lit(at).alias(TIME)).write_parquet(path)
-    return path
+    return pl.concat([rows, odd]).with_columns(pl.lit(at).alias(TIME))
 
 
 def read_online(

@@ -1,14 +1,19 @@
 """A batch score at T is the model's score of what the online store answers at T."""
 
+import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 
+from featurectl.models.served import load_served
 from tests.end_to_end.compare import compare_values
 from tests.end_to_end.declared import read_columns
 from tests.end_to_end.flights import Repository
+from tests.end_to_end.readers import open_readers
 from tests.end_to_end.served import SERVED, add_environment, online_rows, scores_by_hand, write_requests
 
 AT = datetime(2013, 12, 5, 15, 30, tzinfo=UTC)
@@ -75,3 +80,32 @@ def test_another_online_value_is_another_score(served, online):
     wrong = [dict(row, origin_left_late_rate_1h=0.9, temp=-20.0) for row in online]
     by_hand = scores_by_hand(served, "served", "late_arrival", online, AT)
     assert np.abs(scores_by_hand(served, "served", "late_arrival", wrong, AT) - by_hand).max() > 1e-3
+
+
+@pytest.fixture(params=["onnx", "txt"])
+def formats(request, monkeypatch) -> list[str]:
+    """Makes a server answer by the model's ONNX file, or by that of the library; gathers what it loads."""
+    loaded = [request.param]
+
+    def load(version, location, **allowed):
+        found = load_served(version if request.param == "onnx" else replace(version, onnx=""), location, **allowed)
+        loaded.append(found.format)
+        return found
+
+    monkeypatch.setattr("featurectl.serving.served.load_served", load)
+    return loaded
+
+
+def test_scores_over_http_are_the_batch_scores_and_the_library_s_of_the_training_set(served, requests, formats):
+    scored = batch(served, "score", "--as-of", AT.isoformat())["p_late"].to_numpy()
+    trained = scores_by_hand(served, "served", "late_arrival", batch(served, "training-set").to_dicts(), AT)
+    with open_readers(served, "served") as readers:
+        body = {"rows": requests.drop(cs.temporal()).to_dicts(), "time": AT.isoformat()}
+        answer = readers.http.post("/v1/predict/late_arrival", json=body)
+        assert answer.status_code == 200, answer.text
+    assert formats in (["onnx"] * 2, ["txt"] * 2)
+    answered = np.array([row["score"] for row in answer.json()["rows"]])
+    assert len(answered) == len(scored) == REQUESTS + 4
+    for ours, theirs in itertools.pairwise([trained, scored, answered, trained]):
+        assert np.abs(ours - theirs).max() <= 1e-6
+    assert len(np.unique(answered)) > REQUESTS / 2

@@ -65,6 +65,23 @@ def convert(name, params, matrix, label, **more):
     return convert_model(kind, content, native, matrix, [CATEGORY])
 
 
+@pytest.mark.parametrize("holes", [True, False])
+def test_numbers_that_lightgbm_takes_for_0_are_on_its_side_of_a_threshold_beside_0(holes):
+    """It parts numbers below 0 from 0 at -1e-35, and takes that number itself for 0."""
+    rng = np.random.default_rng(4)
+    matrix = rng.integers(-2, 3, (600, 4)).astype(np.float32)
+    matrix[rng.random(matrix.shape) < 0.1 * holes] = np.nan
+    label = (matrix[:, 0] >= 0) + 2.0 * (matrix[:, 1] > 0) + rng.random(600)
+    kind, content, native = fitted("lightgbm.LGBMRegressor", LIGHTGBM, matrix, label, categories=())
+    made = convert_model(kind, content, native, matrix, [])
+    assert made.missing == ""
+    assert {b"-1.0000000180025095e-35", b"1.0000000180025095e-35"} <= set(content.split())
+    edge = np.float32(1e-35)
+    near = [edge, *(np.nextafter(edge, np.float32(to)) for to in (0, 1)), np.float32(1e-40), np.float32(0)]
+    asked = rng.choice(np.array([*near, *(-x for x in near), np.nan], dtype=np.float32), (500, 4))
+    assert worst_difference(Onnx(made.content).predict(asked), native.predict(asked)) is None
+
+
 @pytest.mark.parametrize(
     ("name", "params", "reason"),
     [

@@ -199,7 +199,7 @@ def _hashed(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     frame = frame.with_columns(hash_ties(own).alias(HASH))
     if not source.dedup_key:
         return frame
-    key = own.select(source.dedup_key)
+    key = frame.select(source.dedup_key)  # a feature test names its own column in it
     whole = pl.all_horizontal(pl.col(name).is_not_null() for name in key.columns)
     return frame.with_columns(pl.when(whole).then(hash_ties(key)).alias(NAMED))
 

@@ -131,6 +131,9 @@ class ClusterClient:
         except redis.RedisError as error:
             connection.disconnect()
             return error
+        except BaseException:  # Ctrl-C between two answers: see `exchange`
+            connection.disconnect()
+            raise
         finally:
             self._node(leg.address).connection_pool.release(connection)
 

@@ -60,6 +60,11 @@ def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
         return connection.retry.call_with_retry(
             lambda: _exchange(connection, commands), lambda _: connection.disconnect()
         )
+    except redis.RedisError:
+        raise
+    except BaseException:  # Ctrl-C between two answers: the others must not be taken for those of the next commands
+        connection.disconnect()
+        raise
     finally:
         pool.release(connection)
 
