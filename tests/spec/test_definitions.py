@@ -352,7 +352,8 @@ environments:
     repo = load(tmp_path, {"featurectl.yaml": project, "base.yaml": BASE})
     dev, prod = repo.environments.values()
     assert (dev.registry, dev.online, dev.now.year) == ("${R:-sqlite:///r.db}", "${O}", 2014)
-    assert [p.place.line for p in prod.not_in_this_version] == [5, 5]
+    assert [p.place.line for p in prod.not_in_this_version] == [5]
+    assert (dev.prediction_sample, prod.prediction_sample) == (None, 1.0)
     assert dev.not_in_this_version == repo.not_in_this_version == ()
 
 
