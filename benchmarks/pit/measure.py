@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def run(command: Sequence[str], folder: Path, timeout_s: float, python: str = ""
             stdout=log,
             stderr=log,
         )
+        peak_kb = 0
         while True:
+            peak_kb = max(peak_kb, _peak_kb(process.pid))
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             seconds = time.monotonic() - begin
             if pid:
@@ -55,7 +58,20 @@ def run(command: Sequence[str], folder: Path, timeout_s: float, python: str = ""
     if process.returncode:
         failed = (folder / "benchmark.log").read_text(errors="replace").strip().splitlines()[-1:][0][:120]
     cpu = usage.ru_utime + usage.ru_stime
-    return Cost(seconds=seconds, cpu_seconds=cpu, peak_mb=usage.ru_maxrss / 1024, failed=failed)
+    return Cost(seconds=seconds, cpu_seconds=cpu, peak_mb=(peak_kb or usage.ru_maxrss) / 1024, failed=failed)
+
+
+def _peak_kb(process: int) -> int:
+    """Return the most memory that a process has had so far, 0 where the system does not say.
+
+    What `wait4` gives is no less than what the process had that started it.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) if found else 0
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
