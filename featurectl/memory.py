@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be no less
-_WITHOUT_ROWS: Final = 200 << 20  # Python and the libraries, and what they keep of memory that was given back
+_WITHOUT_ROWS: Final = 280 << 20  # Python and the libraries, and what they keep of memory that was given back
 _SMALL: Final = 2 << 30
 _OF_A_THREAD: Final = 256 << 20
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

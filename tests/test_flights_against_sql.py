@@ -34,7 +34,7 @@ class InMemory:
     def statistics(self, version: int | None = None) -> TableStatistics:
         return TableStatistics(rows=self.rows.height, size_bytes=0, files=1)
 
-    def read(self, *, bucket, version) -> pl.DataFrame:
+    def read(self, *, bucket, version, columns=None) -> pl.DataFrame:
         return self.rows
 
 

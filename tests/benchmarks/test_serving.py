@@ -42,6 +42,7 @@ def server(answer):
         ready.set()
         await over.wait()
         made.close()
+        await asyncio.sleep(0.05)  # what was accepted by now has its task
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # all connections are closed: they end
             await asyncio.wait(tasks)
 
