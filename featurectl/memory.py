@@ -32,7 +32,7 @@ def memory_of_rows(size: int) -> int:
     """Return how much of a command's memory is left for rows.
 
     >>> memory_of_rows(512 << 20) >> 20
-    312
+    232
     """
     return max(size, LEAST) - _WITHOUT_ROWS
 
