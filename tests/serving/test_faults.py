@@ -21,7 +21,7 @@ from tests.serving.process import running
 
 PREDICT = {"rows": request_rows(2, seed=4)}
 FEATURES = {"features": ["spend:*", "profile:*"], "entities": {"user": [1, 2, 3]}}
-BUDGET_S = 1.0  # of the server; a busy machine adds to what a client sees
+BUDGET_S = 4.0  # of the server; a busy machine adds to what a client sees
 
 
 class Redis:
@@ -65,13 +65,14 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def served(own_clicks, store, monkeypatch):
+def served(own_clicks, store, monkeypatch, request):
     """A server process over the repository, with its rows in Redis."""
     monkeypatch.setenv("ONLINE", store.url)
     run(own_clicks, "apply", "--auto-approve")
     run(own_clicks, "push")
     store.client().save()
-    with running(own_clicks, "--timeout", str(BUDGET_S), "--reload", "0.2") as server:
+    limits = ["--timeout", str(BUDGET_S), "--store-timeout", getattr(request, "param", "0.25")]
+    with running(own_clicks, *limits, "--reload", "0.2") as server:
         yield server
 
 
@@ -147,6 +148,7 @@ def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
         assert 'featurectl_http_requests_total{method="POST",route="/v1/features",status="408"} 500.0' in counted
 
 
+@pytest.mark.parametrize("served", ["4"], indirect=True, ids=["a busy machine is no failure"])
 def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_clicks):
     with Load(f"{served.url}/v1/predict/click", PREDICT) as load:
         load.wait_for(200)
