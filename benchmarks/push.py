@@ -251,11 +251,8 @@ def memory(count: int = 200_000) -> None:
                 before, store = used(url), RedisStore(url)
                 for view, features in zip(("user_profile", "user_txn", "user_web"), groups, strict=True):
                     view = replace(VIEW, name=view, features=tuple(f for f in VIEW.features if f.name in features))
-                    store.write(online_view(view, 1, "shop", "prod"), rows.select("user", *INSTANTS, *features))
-                with client.pipeline(transaction=False) as pipeline:
-                    for number in range(count):
-                        pipeline.expire(f"shop/prod:{{i{len(str(number))}:{number}}}", 30 * 86_400)
-                    pipeline.execute()
+                    of, columns = online_view(view, 1, "shop", "prod"), rows.select("user", *INSTANTS, *features)
+                    store.write_all(of, [columns], Writing(kept_until=datetime.now(UTC) + timedelta(days=30)))
                 each, usage = (used(url) - before) / count, client.memory_usage("shop/prod:{i5:77777}")
                 print(
                     f"15 features in 3 views, {name}, hash-max-listpack-value {limit}: {each:.0f} B an entity", end=""

@@ -37,7 +37,8 @@ _REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 class Workspace:
     """A valid repository, one of its environments, and that environment's stores, opened when first asked for.
 
-    `now` is the command's one instant. Use it as a context manager: leaving it closes what was opened.
+    `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given. Use it as a context
+    manager: leaving it closes what was opened.
     """
 
     root: Path
@@ -45,6 +46,7 @@ class Workspace:
     environment: Environment
     now: datetime
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: datetime | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -263,10 +265,12 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
     """
     repo = load_checked(root, data)
     environment = environment_of(repo, env)
+    given, clock = as_of or environment.now, datetime.now(UTC)
     not_run = (*repo.not_in_this_version, *environment.not_in_this_version)
     return Workspace(
         root=root,
         repo=replace(repo, not_in_this_version=not_run),
         environment=environment,
-        now=as_of or environment.now or datetime.now(UTC),
+        now=given or clock,
+        clock=None if given else clock,
     )

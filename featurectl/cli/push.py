@@ -118,6 +118,7 @@ def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
         env=workspace.environment.name,
         now=workspace.now,
         engine=PolarsEngine(),
+        clock=workspace.clock,
     )
 
 

@@ -90,10 +90,14 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """How rows are written: those of a table that was `rebuilt`, from where, and who is told how many are there."""
+    """How rows are written: those of a table that was `rebuilt`, from where, and who is told how many are there.
+
+    From `kept_until` on, by the real clock, a store of bounded memory may let the rows go; None: it never does.
+    """
 
     rebuilt: bool = False
     origin: Origin | None = None
+    kept_until: datetime | None = None
     told: Callable[[int], None] = lambda _: None
 
 
@@ -156,7 +160,10 @@ class OnlineStore(RowReader, Protocol):
         """Return the row of each entity (key values in the entity's order), None where there is none."""
 
     def count(self, view: OnlineView) -> int:
-        """Return the number of entities that have a row of the view version, at the cost of one look-up."""
+        """Return the number of entities that have a row of the view version, at the cost of one look-up.
+
+        Rows that the store has let go (`Writing.kept_until`) count until `keep_only` is called.
+        """
 
     def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
         """Keep the record of a push that has ended; an older one never replaces a newer one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -23,7 +23,11 @@ from featurectl.units import counted, format_count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRequest:
-    """A view version, its offline table, and where its values at `now` go."""
+    """A view version, its offline table, and where its values at `now` go.
+
+    `clock` is the real time where that is what `now` means: rows that no push sends again for a `retention` and a
+    quarter may then be let go by the store. Where `now` was given they stay.
+    """
 
     view: FeatureView
     version: int
@@ -33,6 +37,15 @@ class PushRequest:
     env: str
     now: datetime
     engine: Engine
+    clock: datetime | None = None
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """Until when the store has to keep the rows; None: for good."""
+        retention_us = None if self.view.source.static else self.view.retention_us
+        if self.clock is None or retention_us is None:
+            return None
+        return self.clock + timedelta(microseconds=retention_us + retention_us // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +163,8 @@ def _send(request: PushRequest, task: Task, progress: Progress) -> tuple[int, in
     """Return how many rows were sent, and of how many new entities."""
     store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
-    added = store.write_all(task.online, frames, Writing(rebuilt=task.rebuilt, origin=origin, told=frames.told))
+    how = Writing(rebuilt=task.rebuilt, origin=origin, told=frames.told, kept_until=request.kept_until)
+    added = store.write_all(task.online, frames, how)
     if task.rebuilt and store.count(task.online) > frames.rows:
         kept = frames.entities
         known = pl.concat(kept) if kept else pl.DataFrame(schema=_key_schema(request.view))

@@ -17,10 +17,11 @@ _TOKEN_BYTES = 8
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
 
 
-def claimed_call(client: redis.Redis, view: OnlineView, how: Writing) -> Call:
+def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: str = "") -> Call:
     """Return the call that writes rows: without comparing them with what is there, as long as nobody else claims them.
 
-    Whoever writes claims first, so of two pushes at once the one that began first compares from then on.
+    Whoever writes claims first, so of two pushes at once the one that began first compares from then on. The rows
+    expire at `expiry`, an instant of Unix time in ms, if it says one.
     """
     order = "computed" if how.rebuilt else view.versioned_by
     token = secrets.token_bytes(_TOKEN_BYTES)
@@ -30,7 +31,7 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing) -> Call:
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
     at = pack_instant(origin.at) if origin else _ANY_INSTANT
     free = client.eval(CLAIM, 1, home_of(view), writer, token, at, order, *table, counter)
-    arguments: list[bytes | str | int] = [field, first + 1, end, counter, writer, token if free else b""]
+    arguments: list[bytes | str | int] = [field, first + 1, end, counter, writer, token if free else b"", expiry]
     return Call(
         script=WRITE_NEWER,
         sha=hashlib.sha1(WRITE_NEWER.encode(), usedforsecurity=False).hexdigest(),

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -170,12 +171,13 @@ class RedisClusterStore(RedisStore):
         from featurectl.online.frame import encode_chunks
 
         schema_id, written, added = self._prepare(view), 0, 0
-        newer = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
+        first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
+        common: _Arguments = [field_of(view), first + 1, end, field_of(view), "", "", self._expiry(how)]
         self._mark_change(view)
         try:
             for frame in frames:
                 for chunk in encode_chunks(view, frame, schema_id):
-                    added += self._write_chunk(view, chunk, newer)
+                    added += self._write_chunk(view, chunk, common)
                     written += chunk.count
                     how.told(written)
         finally:
@@ -220,6 +222,12 @@ class RedisClusterStore(RedisStore):
     def _open(self, url: str) -> None:
         self._cluster = ClusterClient(url, self._where)
 
+    def _lower_count(self, view: OnlineView, found: Collection[bytes]) -> None:
+        tally, field = Counter(slot_of(key) for key in found), field_of(view)
+        counts = [int(count or 0) for count in self._counters(view, "HGET")]
+        missing = {slot: count - tally[slot] for slot, count in enumerate(counts) if count > tally[slot]}
+        self._send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
+
     def _mark_change(self, view: OnlineView) -> None:
         self._ask("HSET", home_of(view), f"changed/{field_of(view)}", uuid.uuid4().bytes)
 
@@ -229,16 +237,12 @@ class RedisClusterStore(RedisStore):
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             yield from cast("list[bytes | int | None]", self._send(commands[start : start + COMMANDS_A_TRIP]))
 
-    def _write_chunk(self, view: OnlineView, chunk: Chunk, newer: tuple[int, int]) -> int:
-        first, end = newer
-        field, prefix = field_of(view), prefix_of(view)
+    def _write_chunk(self, view: OnlineView, chunk: Chunk, common: _Arguments) -> int:
+        prefix = prefix_of(view)
         packed = zip(chunk.keys.parts(), chunk.rows().parts(), strict=True)
         rows = [(prefix + key + b"}", row) for key, row in packed]
         calls: list[_Call] = [
-            (
-                [*(key for key, _ in some), _counter(view, slot)],
-                [field, first + 1, end, field, "", "", *(row for _, row in some)],
-            )
+            ([*(key for key, _ in some), _counter(view, slot)], [*common, *(row for _, row in some)])
             for slot, some in _by_slot(rows).items()
         ]
         return self._run(WRITE_NEWER, calls)

@@ -6,18 +6,24 @@ from typing import Final
 
 # Sets a field of each of some hashes unless it holds a newer value: one whose bytes `from` to `to` are greater.
 # The last key holds the counter of fields that were not there before, and in the field `writer` who claimed the rows
-# last (CLAIM): a call with that token need not look at what is there. Bytes are compared as numbers: how Lua compares
+# last (CLAIM): a call with that token need not look at what is there. Rows expire at an instant of Unix time in ms, if
+# one is given. Bytes are compared as numbers: how Lua compares
 # strings depends on the locale of the server.
 WRITE_NEWER: Final = """
 local call, byte, keys, args = redis.call, string.byte, KEYS, ARGV
 local field, from, to, counter = args[1], tonumber(args[2]), tonumber(args[3]), args[4]
-local home, added = keys[#keys], 0
+local home, added, expiry = keys[#keys], 0, args[7]
+local function set(key, row)
+  local new = call('HSET', key, field, row)
+  if expiry ~= '' then call('HPEXPIREAT', key, expiry, 'FIELDS', 1, field) end
+  return new
+end
 local owner = args[6] ~= '' and call('HGET', home, args[5])
 if owner and owner:sub(1, #args[6]) == args[6] then
-  for i = 1, #keys - 1 do added = added + call('HSET', keys[i], field, args[i + 6]) end
+  for i = 1, #keys - 1 do added = added + set(keys[i], args[i + 7]) end
 else
   for i = 1, #keys - 1 do
-    local new, old, older = args[i + 6], call('HGET', keys[i], field), false
+    local new, old, older = args[i + 7], call('HGET', keys[i], field), false
     if not old then
       added = added + 1
     else
@@ -26,7 +32,7 @@ else
         if a ~= b then older = a < b; break end
       end
     end
-    if not older then call('HSET', keys[i], field, new) end
+    if not older then set(keys[i], new) end
   end
 end
 if added > 0 and counter ~= '' then call('HINCRBY', home, counter, added) end

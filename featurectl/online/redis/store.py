@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -66,7 +67,7 @@ class RedisStore:
 
         schema_id = self._prepare(view)
         with translated(self._where):
-            call = claimed_call(self._client, view, how)
+            call = claimed_call(self._client, view, how, self._expiry(how))
             with Sender(self._client) as sender:
                 for frame in frames:
                     for chunk in encode_chunks(view, frame, schema_id):
@@ -77,13 +78,21 @@ class RedisStore:
         return sender.total
 
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
-        """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time."""
+        """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time.
+
+        The scan sees which rows have expired since they were counted, and takes them off the count.
+        """
         from featurectl.online.frame import encode_keys
 
-        kept, prefix, removed = set(encode_keys(view, entities)), prefix_of(view), 0
+        kept, prefix, removed, found = set(encode_keys(view, entities)), prefix_of(view), 0, set[bytes]()
+        before = self.count(view)
         for keys in self._pages(view):
             others = [key for key in keys if key[len(prefix) : -1] not in kept]
             removed += self._remove_until(view, others, pack_instant(until)) if others else 0
+            there = self._send([("HEXISTS", key, field_of(view)) for key in keys])
+            found.update(key for key, has in zip(keys, there, strict=True) if has)
+        if before - removed > len(found):
+            self._lower_count(view, found)
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -113,7 +122,7 @@ class RedisStore:
         """Keep the record unless a newer one is there."""
         first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), f"push/{field_of(view)}"
-        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", "", "", pack_record(record))
+        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", "", "", "", pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -135,6 +144,18 @@ class RedisStore:
 
     def _open(self, url: str) -> None:
         self._client = open_client(url, self._where)
+
+    def _expiry(self, how: Writing) -> str:
+        """Return when rows expire, in ms of Unix time; nothing where they do not or the server has no such thing."""
+        if how.kept_until is None:
+            return ""
+        known = cast("list[object]", self._ask("COMMAND", "INFO", "HPEXPIREAT"))
+        return str(math.ceil(how.kept_until.timestamp() * 1_000)) if known[0] else ""
+
+    def _lower_count(self, view: OnlineView, found: Collection[bytes]) -> None:
+        """Count no more rows than those that a scan has found."""
+        if (missing := self.count(view) - len(found)) > 0:
+            self._ask("HINCRBY", home_of(view), f"count/{field_of(view)}", -missing)
 
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
