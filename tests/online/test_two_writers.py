@@ -34,7 +34,7 @@ def client(redis_url):
 
 
 def need_not_compare(client, of, origin, *, rebuilt=False):
-    return claimed_call(client, of, Writing(origin=origin, rebuilt=rebuilt)).arguments[-1] != b""
+    return claimed_call(client, of, Writing(origin=origin, rebuilt=rebuilt)).arguments[-2] != b""
 
 
 LATER = replace(FIRST, at=T0 + HOUR, table_version=4)
