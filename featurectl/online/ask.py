@@ -42,13 +42,19 @@ def typed_keys(values: Sequence[object], dtype: str, name: str) -> list[KeyValue
     Raises:
         DataError: FC504, one does not fit.
     """
-    plain = _PLAIN[dtype]
-    if all(value is None or type(value) is plain for value in values) and dtype in (STRING, BOOL):
+    types = {type(value) for value in values}
+    if types <= {_PLAIN[dtype], type(None)} and (dtype in (STRING, BOOL) or (dtype == INT64 and _fit(values))):
         return list(values)  # type: ignore[arg-type]
     typed = typed_column(values, dtype, name, what="key")
     if dtype == DATE:
         return [None if value is None else (value - _EPOCH).days for value in typed]  # type: ignore[operator]
     return typed  # type: ignore[return-value]
+
+
+def _fit(values: Sequence[object]) -> bool:
+    """Return whether integers, and nulls among them, are of 64 bits."""
+    whole = [value for value in values if isinstance(value, int)]
+    return not whole or (min(whole) >= -(2**63) and max(whole) < 2**63)
 
 
 def _pack_text(value: object) -> bytes:

@@ -1,11 +1,13 @@
 """Packed rows of one view version become values with a status each, fast where nothing is unusual.
 
 A row that has all of the view's features in their present meaning, is not expired and not from after the moment of
-reading is decoded here; every other one goes through `online/read.py`, whose answers these equal.
+reading is decoded here; every other one goes through `online/read.py`, whose answers these equal. Many rows of which
+none is unusual become columns at once.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +32,14 @@ _PLAIN: Final = (STRING, INT64, FLOAT64, BOOL)
 _ALWAYS: Final = ALWAYS_US - INSTANT_ZERO_US
 _PRESENT: Final = "PRESENT"
 _NULL: Final = "NULL"
+FEW_ROWS: Final = 8  # so few are decoded one by one
+_HEAD: Final = struct.Struct(">QQQ").unpack_from  # 24 bytes: format, schema id, three instants of 7 bytes
+_SCHEMA_AT: Final = 40  # bits of the first number behind the schema id; the event's first 5 bytes
+_EVENT_BITS: Final = (1 << 40) - 1
+_AVAILABLE_BITS: Final = (1 << 48) - 1
+_COMPUTED_BITS: Final = (1 << 56) - 1
+_FORMAT: Final = 1 << 16  # above the schema id
+_NIL: Final = b"\xc0"  # MessagePack's null; it may be a byte of something else, too
 
 
 class Row(NamedTuple):
@@ -44,6 +54,16 @@ class Row(NamedTuple):
     event_us: int | None
     computed_us: int | None
     asof_us: int
+
+
+class Columns(NamedTuple):
+    """What many entities have: of each feature, in the order of `ViewColumns.names`, what `Row` has of one entity."""
+
+    values: Sequence[Sequence[object]]
+    statuses: Sequence[Sequence[Status]]
+    defaulted: Sequence[Sequence[bool]]
+    event_us: Sequence[int | None]
+    computed_us: Sequence[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,53 @@ class ViewColumns:
                 expired = row if self._is_expired(data, now) else expired  # of all of them the values are the same
             rows.append(row)
         return rows
+
+    def usual(self, found: Sequence[bytes | None], moment: Moment) -> Columns | None:
+        """Return what all entities have, as `rows` would; None where a row is unusual, or there are few."""
+        known = [data for data in found if data is not None]
+        if len(known) < max(len(found), FEW_ROWS) or self._derived:
+            return None
+        heads = [*map(_HEAD, known)]
+        if not {first >> _SCHEMA_AT for first, _, _ in heads} <= {_FORMAT | schema_id for schema_id in self._fast}:
+            return None
+        events = [(first & _EVENT_BITS) << 16 | second >> 48 for first, second, _ in heads]
+        computed = [third & _COMPUTED_BITS for _, _, third in heads]
+        now = instant_us(moment.now) - INSTANT_ZERO_US
+        if self._event:
+            after = max(computed) > now
+        else:
+            after = max(events) > now or max((s & _AVAILABLE_BITS) << 8 | t >> 56 for _, s, t in heads) > now
+        if after or (self._ttl_us is not None and min(events) < now - self._ttl_us):
+            return None
+        if (pushed := _since_zero(moment.pushed)) > min(computed):
+            computed = [max(instant, pushed) for instant in computed]
+        bodies = [data[HEADER_BYTES:] for data in known]
+        values: list[list[object]] = [*map(list, zip(*map(self._unpack, bodies), strict=True))]
+        for i, decode in self._decoders:
+            values[i] = [value if value is None else decode(value) for value in values[i]]
+        statuses, defaulted = self._statuses(values, nulls=any(_NIL in body for body in bodies))
+        return Columns(
+            values,
+            statuses,
+            defaulted,
+            [None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US for event in events],
+            [instant + INSTANT_ZERO_US for instant in computed],
+        )
+
+    def _statuses(
+        self, values: list[list[object]], *, nulls: bool
+    ) -> tuple[list[Sequence[Status]], list[Sequence[bool]]]:
+        """Return statuses and what is defaulted of columns, and put defaults into these in place of nulls."""
+        count = len(values[0]) if values else 0
+        statuses: list[Sequence[Status]] = [[_PRESENT] * count] * len(values)
+        defaulted: list[Sequence[bool]] = [[False] * count] * len(values)
+        for i, column in enumerate(values) if nulls else ():
+            if None in column:
+                missing, constant = [value is None for value in column], self._constants[i]
+                statuses[i] = [_NULL if gone else _PRESENT for gone in missing]
+                if constant is not None:
+                    values[i], defaulted[i] = [constant if value is None else value for value in column], missing
+        return statuses, defaulted
 
     def unknown(self, moment: Moment) -> Row:
         """Return what there is of an entity whose key has a null."""

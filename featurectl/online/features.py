@@ -164,26 +164,33 @@ class FeatureReader:
         """
         columns: dict[str, FeatureColumn] = {}
         for group in self._groups:
-            rows = self._rows(group, packed[group.trip], found[group.trip], asked.now, pushed)
-            columns |= _columns(group, rows)
+            columns |= self._columns(group, packed[group.trip], found[group.trip], asked.now, pushed)
         return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
 
-    def _rows(
+    def _columns(
         self,
         group: _Group,
         packed: Sequence[bytes | None],
         found: Sequence[Found],
         now: datetime,
         pushed: Mapping[str, datetime | None],
-    ) -> list[Row]:
-        assert group.decoder is not None
-        event = group.source.view.kind == "event"
-        moment = Moment(now, pushed.get(group.source.field) if event else None)
-        rows = group.decoder.rows([row[group.place] for row in found], moment)
-        if len(rows) == len(packed):
-            return rows
-        known, unknown = iter(rows), group.decoder.unknown(moment)
-        return [unknown if key is None else next(known) for key in packed]
+    ) -> dict[str, FeatureColumn]:
+        decoder, source = group.decoder, group.source
+        assert decoder is not None
+        moment = Moment(now, pushed.get(source.field) if source.view.kind == "event" else None)
+        data = [row[group.place] for row in found]
+        usual = decoder.usual(data, moment) if len(data) == len(packed) else None
+        if usual is not None:
+            of, statuses, defaulted, event_us, computed_us = usual
+            return {
+                name: FeatureColumn(source, of[i], statuses[i], defaulted[i], event_us, computed_us)
+                for name, i in group.columns
+            }
+        rows = decoder.rows(data, moment)
+        if len(rows) < len(packed):
+            known, unknown = iter(rows), decoder.unknown(moment)
+            rows = [unknown if key is None else next(known) for key in packed]
+        return _columns(group, rows)
 
     def _place(self, group: _Group) -> tuple[int, int]:
         """Return in which trip the rows of a group come, and at which place."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
+from featurectl.online import columns
 from featurectl.online.drive import read_columns
 from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes
@@ -31,8 +34,10 @@ def assert_columns_equal_answers(store, view, online, entities, now, answers):
     for i, (name, dtype) in enumerate(view.key_types.items()):
         column = [entity[i] for entity in entities]
         keys[name] = [None if v is None else EPOCH + timedelta(days=v) for v in column] if dtype == "date" else column
-    for _ in range(2):  # the second time no schema is new
-        found = read_columns(store, reader, Pushes(), KeyRows(keys=keys, count=len(entities), now=now))
+    for few in (columns.FEW_ROWS, 1, 1):  # one by one, then at once where nothing is unusual; then no schema is new
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(columns, "FEW_ROWS", few)
+            found = read_columns(store, reader, Pushes(), KeyRows(keys=keys, count=len(entities), now=now))
         assert list(found.columns) == list(answers[0].values)
         for name, column in found.columns.items():
             expected = [answer.values[name] for answer in answers]
