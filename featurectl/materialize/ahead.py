@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.range import Range
 from featurectl.materialize.run import Run
 from featurectl.materialize.transform import parts_to_read
@@ -58,6 +59,8 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
 def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
     base = None if full else base_of(run, coverage)
     whole, read, parts, reason = parts_to_read(run, base, now)
+    if whole and base is not None:
+        refuse_lost(run, base, reason)
     action = "rebuild" if whole else "append" if read else "nothing"
     return Planned(
         view=run.view.name,

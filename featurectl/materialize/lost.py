@@ -5,14 +5,13 @@ from __future__ import annotations
 from featurectl.errors import DataError
 from featurectl.materialize.run import Run
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import lacking_inputs
 from featurectl.sources.increment import lost_parts
 from featurectl.spec.transformed import transform_sources
 from featurectl.units import counted
 
 
-def refuse_lost(run: Run, coverage: Coverage) -> None:
-    """Do nothing when a table can be made anew from all that it has read.
+def refuse_lost(run: Run, coverage: Coverage, why: str) -> None:
+    """Do nothing when a table can be made anew from all that it has read; `why` says what it is made anew for.
 
     A transform without `lookback` makes its table of what there is at every run.
 
@@ -28,7 +27,6 @@ def refuse_lost(run: Run, coverage: Coverage) -> None:
         gone = lost_parts(source, reader.parts(), read, reader.meant)
         if gone:
             more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
-            why = "a column of it is new" if lacking_inputs(coverage, run.view) else "an older featurectl made it"
             raise DataError(
                 f"source {source.name}: {gone[0]}{more} that the table of {run.view.name} has read "
                 f"{'is' if len(gone) == 1 else 'are'} gone; {why}, and made anew it would lose their rows",

@@ -22,6 +22,7 @@ from featurectl.materialize.view import (
     typed_view,
 )
 from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import input_marks
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.sources.failures import reading
 from featurectl.units import format_iso
@@ -89,7 +90,8 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
         refuse_failed(prepared.checks)
         rows = TableRows(run.table, view.keys, prepared.rows, asked.outside, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
-        number = run.table.replace(rows, replace(coverage, since=begin, rebuild_id=new_id()))
+        covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
+        number = run.table.replace(rows, covered)
     return made_of(run, prepared, coverage, ("backfill", number))
 
 

@@ -22,6 +22,7 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Given, Looked, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
+from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
@@ -70,8 +71,8 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
     One commit, or none; otherwise as `materialize_view`.
 
     Raises:
-        DataError: a source can't be read, FC518 a check fails, FC521 the function fails, FC522 it returns something
-            else.
+        DataError: a source can't be read, FC501 files are gone of which the table is to be made anew, FC518 a check
+            fails, FC521 the function fails, FC522 it returns something else.
         StoreError: the table can't be written; it stays as it was.
     """
     coverage = None if full else run.table.coverage()
@@ -80,6 +81,8 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
     with SpillRoom(run.spill) as room:
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
         work = transforming.look(run.view, (run.reader, *run.others), base)
+        if base is not None and work.base is None:
+            refuse_lost(run, base, parts_to_read(run, base, now)[3])
         refuse_failed(work.checks)
         if work.base is not None and not work.new:
             return nothing_new(run, work.base)

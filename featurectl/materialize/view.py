@@ -98,10 +98,16 @@ class Ahead:
 
 
 def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
-    """Return what a run builds on (None: on nothing), what it reads, and the parts that there are."""
+    """Return what a run builds on (None: on nothing), what it reads, and the parts that there are.
+
+    Raises:
+        DataError: FC501, the table is to be made anew from files some of which are gone.
+    """
     parts = run.reader.parts()
     base = base_of(run, ahead.base)
     increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
+    if base is not None and increment.rebuild:
+        refuse_lost(run, base, increment.reason)
     return None if increment.rebuild else base, increment, parts
 
 
@@ -117,7 +123,8 @@ def base_of(run: Run, coverage: Coverage | None) -> Coverage | None:
         return None
     if not lacking_inputs(coverage, run.view) and not made_before(coverage, run.view):
         return coverage
-    refuse_lost(run, coverage)
+    lacking = lacking_inputs(coverage, run.view)
+    refuse_lost(run, coverage, "a column of it is new" if lacking else "an older featurectl made it")
     return None
 
 

@@ -16,7 +16,7 @@ keeps its promise:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -113,12 +113,14 @@ def plan_increment(
 def lost_parts(source: Source, parts: Sequence[Part], read: Iterable[str], meant: str = "") -> list[str]:
     """Return which parts of those read a rebuild would lose: files that are gone, and lie nowhere else.
 
-    A static source and a Delta table mean what there is now, a query has no parts.
+    Files that the path does not mean any more lie where it leads now. A static source and a Delta table mean what there
+    is now, a query has no parts.
     """
     if source.static or source.format in ("delta", "sql"):
         return []
     gone = sorted(set(read) - {part.name for part in parts})
-    return [] if _lies_elsewhere(gone, meant or source.path, parts) else gone
+    means = _meaning(meant or source.path)
+    return [name for name in gone if means(name)] if all(means(part.name) for part in parts) else gone
 
 
 def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
@@ -153,12 +155,14 @@ def _lies_elsewhere(names: Iterable[str], path: str, parts: Sequence[Part]) -> b
     >>> [_lies_elsewhere([name], "new/*.csv", parts) for name in ("old/a.csv", "new/b.csv")]
     [True, False]
     """
-    meant = path if "://" in path else normpath(path)
-
-    def means(name: str) -> bool:
-        return meant == "." or name.startswith(f"{meant}/") or fnmatchcase(name, meant.replace("**/", "*"))
-
+    means = _meaning(path)
     return all(means(part.name) for part in parts) and not all(map(means, names))
+
+
+def _meaning(path: str) -> Callable[[str], bool]:
+    """Return what says of a file whether a path means it."""
+    meant = path if "://" in path else normpath(path)
+    return lambda name: meant == "." or name.startswith(f"{meant}/") or fnmatchcase(name, meant.replace("**/", "*"))
 
 
 def _query(source: Source, parts: Sequence[Part], coverage: Covered) -> Increment:

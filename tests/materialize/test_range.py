@@ -18,7 +18,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source
 from featurectl.units import HOUR_US
 from tests.definitions import LATEST
-from tests.materialize.test_view import FILES, at, values, write
+from tests.materialize.test_view import DELAY_ALONE, FILES, at, values, write
 
 ENGINE = PolarsEngine(1 << 30, 1)
 
@@ -74,6 +74,24 @@ def test_a_part_that_is_gone_is_not_computed_again(tmp_path):
     with pytest.raises(DataError, match=r"1.parquet is not there any more"):
         backfill_view(ENGINE, job(tmp_path), Range(since=at(1)))
     assert values(job(tmp_path).table) == [1.0, 2.0]
+
+
+def test_a_column_that_a_backfill_left_out_is_not_looked_for_again(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    materialize_view(ENGINE, job(tmp_path), at(99))
+    backfill_view(ENGINE, job(tmp_path, DELAY_ALONE), Range(since=at(0)))
+    assert "hours" not in job(tmp_path).table.read().columns
+    write(tmp_path, "2.parquet", ("A", 2.0, 3, 4))
+    assert materialize_view(ENGINE, job(tmp_path, DELAY_ALONE), at(99)).action == "append"
+    assert values(job(tmp_path).table) == [1.0, 2.0]
+
+
+def test_a_column_that_a_backfill_left_out_is_made_anew_when_a_feature_reads_it_again(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 60.0, 1, 2))
+    materialize_view(ENGINE, job(tmp_path), at(99))
+    backfill_view(ENGINE, job(tmp_path, DELAY_ALONE), Range(since=at(0)))
+    assert materialize_view(ENGINE, job(tmp_path), at(99)).action == "rebuild"
+    assert job(tmp_path).table.read()["hours"].to_list() == [1.0]
 
 
 def test_rows_before_the_beginning_that_were_known_late_are_not_taken_twice(tmp_path):

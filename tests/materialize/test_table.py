@@ -116,6 +116,28 @@ def test_a_new_column_does_not_cost_the_rows_of_files_that_are_gone(tmp_path, so
     assert (made.action, table.read().select("arr_delay", "late").rows()) == ("rebuild", [(1.0, False), (20.0, True)])
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["changed in place", "moved"])
+def test_a_table_is_not_made_anew_without_the_rows_of_a_file_that_is_gone(tmp_path, moved):
+    source = replace(FILES, available_at=None)
+    for name in "123":
+        write(tmp_path, f"{name}.parquet", ("A", float(name), int(name), 0))
+    _, table = run(tmp_path, source=source)
+    (tmp_path / "data" / "1.parquet").rename(tmp_path / "away.parquet")
+    if moved:
+        (tmp_path / "data" / "2.parquet").unlink()
+        write(tmp_path, "12.parquet", ("A", 2.0, 2, 0))
+        source = replace(source, path="data/1*.parquet")
+    else:
+        write(tmp_path, "2.parquet", ("A", 2.0, 2, 0), ("A", 4.0, 4, 0))
+    with pytest.raises(DataError, match=r"data/1\.parquet that the table of latest has read is gone") as told:
+        run(tmp_path, source=source)
+    assert ("another path" if moved else "changed in place") in told.value.message
+    assert values(table) == [1.0, 2.0, 3.0]
+    (tmp_path / "away.parquet").rename(tmp_path / "data" / "1.parquet")
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("rebuild", [1.0, 2.0] if moved else [1.0, 2.0, 3.0, 4.0])
+
+
 def test_full_makes_the_wider_table_of_what_there_is(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     write(tmp_path, "2.parquet", ("A", 20.0, 3, 4))

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.errors import DataError
+from featurectl.materialize.ahead import plan_view
 from featurectl.materialize.run import Run
 from featurectl.materialize.transform import materialize_transform
 from featurectl.offline.delta import DeltaStore
@@ -86,11 +88,15 @@ def write_facts(root, **sizes):
     pl.DataFrame({"k": list(sizes), "size": list(sizes.values())}).write_parquet(root / "facts.parquet")
 
 
-def run(root, view, hour=99, offline="offline", full=False):
+def a_job(root, view, offline="offline"):
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
     first, *others = [open_source(source, root) for source in (view.source, *view.transform.others)]
-    job = Run(view=view, version=1, reader=first, others=tuple(others), table=table)
-    return materialize_transform(PolarsEngine(1), job, at(hour), full=full), table
+    return Run(view=view, version=1, reader=first, others=tuple(others), table=table)
+
+
+def run(root, view, hour=99, offline="offline", full=False):
+    job = a_job(root, view, offline)
+    return materialize_transform(PolarsEngine(1), job, at(hour), full=full), job.table
 
 
 def some_rows(chance, hour, known):
@@ -129,3 +135,20 @@ def test_any_sequence_of_runs_gives_the_table_of_one_run(clock, lookback_h, tmp_
             assert got.equals(expected), f"seed {seed}, step {step}, hour {hour}"
             assert table.coverage().watermark == whole.coverage().watermark
     assert appended == ({"rebuild", "nothing"} if lookback_h is None else {"rebuild", "append", "nothing"})
+
+
+def test_a_table_with_a_lookback_is_not_made_anew_without_the_rows_of_a_file_that_is_gone(tmp_path):
+    view = a_view(RECENT.replace("CLOCK", "event_time"), lookback_h=6)
+    for number in (1, 2):
+        write(tmp_path, "known", f"{number}.parquet", [("a", number, number, number)])
+    write(tmp_path, "delayed", "0.parquet", [("b", 7, 1, 1)])
+    write_facts(tmp_path, a=1)
+    before = run(tmp_path, view)[1].read()
+    (tmp_path / "known" / "1.parquet").unlink()
+    write_facts(tmp_path, a=2)
+    job = a_job(tmp_path, view)
+    for attempt in (lambda: run(tmp_path, view), lambda: plan_view(job, at(99))):
+        with pytest.raises(DataError, match=r"source known: known/1\.parquet .* is gone; a static source changed"):
+            attempt()
+    assert job.table.read().equals(before)
+    assert run(tmp_path, view, full=True)[0].action == "rebuild"
