@@ -102,9 +102,17 @@ def file_source(path: Path) -> Source:
     kind = FILE_FORMATS.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(FILE_FORMATS))
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         raise UsageError(f"spine {path}: no such file")
     return Source(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something lies at a path; nothing does where the system knows no such long name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
@@ -225,4 +233,6 @@ def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> Spin
     elif not isinstance(dtype, pl.Date | pl.Datetime):
         kind = language_dtype(dtype) or dtype
         raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
-    return SpineRows(rows=rows, own=own, time=instants.cast(INSTANT), time_column=time, origin=origin)
+    with reading(f"spine {origin}: column {time}"):  # microseconds reach less far than days do
+        moments = instants.cast(INSTANT)
+    return SpineRows(rows=rows, own=own, time=moments, time_column=time, origin=origin)
