@@ -166,9 +166,18 @@ def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, time: str) -> 
 
 
 def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
-    """Return rows in memory as a spine; its time column is `time`, else `event_time`."""
+    """Return rows in memory as a spine; its time column is `time`, else `event_time`.
+
+    Raises:
+        UsageError: a column holds Python objects, of which nobody knows when two are equal.
+        DataError: FC502 an instant that microseconds do not reach, FC506 there is no time.
+    """
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Object):
+            raise UsageError(f"spine {FRAME}: column {name!r} holds Python objects", hint="leave it out, or cast it")
     typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
-    rows = widen(frame.lazy().select(typed)).collect()
+    with reading(f"spine {FRAME}"):
+        rows = widen(frame.lazy().select(typed)).collect()
     known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
     return _rows(rows, frame, known[0] if known else time, FRAME)
 

@@ -58,6 +58,7 @@ WRONG = [
     (("test", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("validate", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("status", "-C", "nowhere"), "no featurectl.yaml in "),
+    (("status", "-C", "a" * 300), "no featurectl.yaml in "),
     (("explain", "FC999"), "no problem code 'FC999'\n"),
     (("apply", "--allow-remove", "spend"), "--allow-remove spend: nothing of that name is being removed\n"),
     (("init", "."), ". is not empty\n"),
