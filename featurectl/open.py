@@ -216,10 +216,17 @@ def find_root(folder: Path | None) -> Path:
     """
     start = (folder or Path.cwd()).absolute()
     for place in [start] if folder else [start, *start.parents]:
-        if (place / "featurectl.yaml").is_file():
+        if _is_root(place):
             return place
     where = f"{start}" if folder else f"{start} or a folder above it"
     raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
+
+
+def _is_root(folder: Path) -> bool:
+    try:
+        return (folder / "featurectl.yaml").is_file()
+    except OSError:  # no folder that this user may look into, or has so long a name
+        return False
 
 
 def load_checked(root: Path, data: Data = "needed") -> Repo:

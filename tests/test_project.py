@@ -97,13 +97,18 @@ def test_errors_are_the_librarys_own(shop, tmp_path):
         ({"model": "back", "features": ["spend:count_1d"]}, "give a MODEL or --features, one of them"),
         ({"features": ["spend"], "spine": "asks"}, "'spend' is not view:feature"),
         ({"model": "back", "sample": 2}, "--sample 2 is no share"),
+        ({"model": "back", "seed": -1}, "--seed -1 is no seed"),
         ({"model": "back", "since": datetime(2026, 1, 1)}, "2026-01-01 00:00:00 has no time zone"),
         ({"model": "back", "since": "soon"}, "soon is no instant"),
+        ({"model": "back", "spine": pl.DataFrame([pl.Series("x", [object()])])}, "column 'x' holds Python objects"),
     ):
         with pytest.raises(UsageError, match=told):
             project.training_set(**wrong)
     with pytest.raises(UsageError, match="key customer is missing"):
         project.get("spend", pl.DataFrame({"x": [1]}))
+    far = pl.DataFrame({"at": pl.Series([10**18]).cast(pl.Datetime("ms"))})
+    with pytest.raises(DataError, match=r"spine frame in memory can't be read: .*out-of-range"):
+        project.training_set("back", spine=far)
     with pytest.raises(DataError, match="has no column 'n'"):
         project.training_set("back", spine=pl.DataFrame({"customer": ["a"], "at": ["2026-01-03T00:00:00Z"]}))
 

@@ -18,7 +18,7 @@ environments:
 
 def write_windows(folder: Path, data: Path, shape: Shape) -> None:
     """Write a repository with twelve windowed features over the events of a folder, and apply it."""
-    availability = ", available_at: known_at" if shape.late else ", delay: 0s" * 0
+    availability = ", available_at: known_at" * shape.late
     view = {
         "name": "spend",
         "entity": "user",

@@ -36,6 +36,7 @@ _GRAVITY = (UNAVAILABLE, USAGE, FOUND_PROBLEMS, TRY_AGAIN)  # of failures that o
 _JSON = (("-o", "json"), ("--output", "json"))
 _YOUNG_OBJECTS = 20_000  # new ones, between two searches for cycles among them; Python's own number is 700
 _YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
+_PANIC = "PanicException"  # of Polars, which is loaded by then; it is no Exception
 _FITS = "train"  # the one command that multiplies matrices: numpy starts threads for that when it is loaded
 
 
@@ -88,8 +89,10 @@ def _execute(invocation: Invocation) -> int:
     except BrokenPipeError:
         _close_stdout()
         return FOUND_PROBLEMS
-    except Exception as error:  # a bug of ours: two lines for the user, the rest into a file
-        outcome = _crashed(call, error)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
+        outcome = _crashed(call, error)  # a bug of ours: two lines for the user, the rest into a file
     finally:
         call.progress.done("")  # a unit that failed is no longer running
     code = _draw(call, outcome)
@@ -134,7 +137,7 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
     return replace(outcome, exit_code=exit_code_of(gravest), result=result)
 
 
-def _crashed(call: Call, error: Exception) -> Outcome:
+def _crashed(call: Call, error: BaseException) -> Outcome:
     if call.debug:
         traceback.print_exc()
     folder = (call.repo or Path.cwd()) / ".featurectl"

@@ -23,6 +23,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from polars.exceptions import PolarsError
 
 from featurectl.engines.base import Rows
+from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
@@ -165,7 +166,7 @@ class ViewTable:
         for path in paths:
             with self._failures("read"):
                 scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names)
-                yield from scan.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+                yield from read_batches(scan, rows)
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.

@@ -12,6 +12,7 @@ from featurectl import dtypes
 from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps, spell_wall_clock
 from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, widen_column
 from featurectl.errors import DataError
+from featurectl.sources.failures import reading
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
 _INT64_MAX: Final = 2**63 - 1
@@ -100,7 +101,8 @@ def cast_exact(column: pl.Series, dtype: str, what: str) -> pl.Series:
     Raises:
         DataError: FC504, a value would change or can't be read.
     """
-    made, wrong = _cast(column, dtype)
+    with reading(what):
+        made, wrong = _cast(column, dtype)
     if wrong is not None and wrong.any():
         check_exact([column], dtype, what)
     return made
@@ -114,10 +116,11 @@ def check_exact(columns: Iterable[pl.Series], dtype: str, what: str) -> None:
     """
     rows, bad, first = 0, 0, ""
     for column in columns:
-        _, wrong = _cast(column, dtype)
+        with reading(what):
+            _, wrong = _cast(column, dtype)
         if wrong is not None and wrong.any():
             place = int(wrong.arg_true()[0])
-            first = first or f"first at row {rows + place + 1}: {column[place]!r}"
+            first = first or f"first at row {rows + place + 1}: {shown_value(column, place)}"
             bad += int(wrong.sum())
         rows += column.len()
     if bad:
@@ -125,6 +128,18 @@ def check_exact(columns: Iterable[pl.Series], dtype: str, what: str) -> None:
         raise DataError(
             f"{what} is {have}, must be {dtype}: {bad:,} of {rows:,} values do not fit; {first}", code="FC504"
         )
+
+
+def shown_value(column: pl.Series, place: int) -> str:
+    """Return a value as Python shows it; a time that Python does not have, as the number that it is.
+
+    >>> shown_value(pl.Series([10**18]).cast(pl.Datetime("us")), 0), shown_value(pl.Series(["a"]), 0)
+    ('1000000000000000000', "'a'")
+    """
+    try:
+        return repr(column[place : place + 1].to_list()[0])
+    except (OverflowError, ValueError, pl.exceptions.PanicException):
+        return str(column.to_physical()[place])
 
 
 def _cast(column: pl.Series, dtype: str) -> tuple[pl.Series, pl.Series | None]:

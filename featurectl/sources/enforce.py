@@ -12,7 +12,7 @@ from featurectl import dtypes
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.sources.base import Told
-from featurectl.sources.casts import Cast, Reading, plan_cast
+from featurectl.sources.casts import Cast, Reading, plan_cast, shown_value
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
 
@@ -151,10 +151,10 @@ def check_values(
     for count, (cast, bad) in zip(counts[: len(lossy)], lossy, strict=True):
         if count:
             first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
-            row, value = first.row(0)
+            row, value = first["\x00row"][0], shown_value(first[cast.name], 0)
             raise DataError(
                 f"{where}: column {cast.name!r} has {count:,} {'value' if count == 1 else 'values'} that can't be read "
-                f"as {cast.dtype}; first at row {row + 1:,}: {value!r}",
+                f"as {cast.dtype}; first at row {row + 1:,}: {value}",
                 code="FC504",
             )
     if told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from featurectl.errors import DataError
 
@@ -18,6 +18,6 @@ def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
     """
     try:
         yield
-    except (PolarsError, OSError) as error:
+    except (PolarsError, PanicException, OSError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{what} can't be read: {shown(lines[0])}", code="FC502") from error

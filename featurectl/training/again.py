@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.fingerprint import feature_fingerprints
 from featurectl.registry.applied import registered_view
-from featurectl.spec.definition import Model
+from featurectl.spec.asked import feature_inputs
+from featurectl.spec.definition import Model, ModelInput
 from featurectl.spec.definition_json import load_model
 from featurectl.training.bind import bind_view
 from featurectl.training.formats import format_of
@@ -22,7 +23,7 @@ from featurectl.training.join import BoundView
 from featurectl.training.label import Target, read_target
 from featurectl.training.long_spine import AnySpine
 from featurectl.training.manifest import SCHEMA_VERSION, told_refresh
-from featurectl.training.request import Asked, Stores, TrainingRequest, asked_inputs, served_views
+from featurectl.training.request import Asked, Stores, TrainingRequest, served_views
 from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
 
@@ -73,7 +74,7 @@ def load_manifest(path: Path, out: Path) -> Manifest:
         manifest = _manifest(path, json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         hint = "training-set writes NAME.manifest.json beside NAME"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
     if manifest.file_format != format_of(out):
@@ -113,9 +114,15 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
         model=None if document["model"] is None else _text(document["model"]),
         features=tuple((view, feature) for view, _, feature in pairs),
         spine=None if options["spine"] is None else _text(options["spine"]),
-        cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=int(spine["seed"])),
+        cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=_seed(spine["seed"])),
         as_served=bool(options["as_served"]),
     )
+
+
+def _seed(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value
 
 
 def _table(label: str, version: object) -> tuple[str, tuple[int, int]]:
@@ -159,8 +166,15 @@ def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None)
     views = {name: _pinned(manifest, stores, name, versions) for name, versions in manifest.tables.items()}
     _check_meanings(manifest, views)
     _check_refresh(manifest, views)
-    inputs = asked_inputs(request, manifest.model, views)
+    inputs = _pinned_inputs(manifest, views)
     return Asked(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
+
+
+def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
+    """Return the inputs of the manifest's model, else the features that it has: a `*` may mean more by now."""
+    if manifest.model is not None:
+        return manifest.model.inputs
+    return feature_inputs({name: bound.view for name, bound in views.items()}, manifest.meanings)
 
 
 def _pinned(manifest: Manifest, stores: Stores, name: str, versions: tuple[int, int]) -> BoundView:

@@ -18,6 +18,7 @@ from featurectl.training.spine import (
     SpineRows,
     file_source,
     file_spine,
+    is_there,
     read_columns,
     read_file_spine,
     read_source_spine,
@@ -61,7 +62,7 @@ def choose_spine(
         time = model.spine.time if model is not None else source.event_time or DEFAULT_TIME
         return _of_source(open_source, Spine(source=source, time=time), place)
     path = Path(named)
-    if path.suffix.lower() not in FILE_FORMATS and not path.exists():
+    if path.suffix.lower() not in FILE_FORMATS and not is_there(path):
         known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
         raise UsageError(f"--spine {named}: neither a source nor a file", hint="sources: " + ", ".join(known))
     file = file_source(path)

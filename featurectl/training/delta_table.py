@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, Schema, TableFeatures
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from featurectl.errors import UsageError
+from featurectl.training.formats import types_within
 
 _LOG: Final = "_delta_log"
+_NAIVE_TIMES: Final = "timestampNtz"
 
 
 def is_delta_table(folder: Path) -> bool:
@@ -49,14 +52,37 @@ def commit_file(folder: Path, file: Path, schema: pl.Schema, rows: int, new: Pat
             create_table_with_add_actions(str(new), columns, [added], mode="error", partition_by=[])
             new.replace(folder)
             return
+        _allow(table, schema)
         moved = file.replace(folder / name)
         try:
             table.create_write_transaction([added], "overwrite", columns, [])
         except DeltaError:
-            moved.unlink()
+            _forget(folder, moved)
             raise
     except DeltaError as error:
         raise UsageError(f"{folder} can't be written: {str(error).splitlines()[0]}") from error
+
+
+def _forget(folder: Path, file: Path) -> None:
+    """Remove a file that the table has not taken; a commit may fail at what comes after it, and stand."""
+    with suppress(UsageError):  # who can't look removes nothing
+        held = only_file(folder)
+        if held is None or held.name != file.name:
+            file.unlink()
+
+
+def _allow(table: DeltaTable, schema: pl.Schema) -> None:
+    """See that a table may hold the types of its next version: readers refuse one with times that it does not announce.
+
+    A table that is made new announces them itself.
+    """
+    naive = any(_is_naive(dtype) for dtype in schema.dtypes())
+    if naive and _NAIVE_TIMES not in (table.protocol().reader_features or ()):
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
+def _is_naive(dtype: pl.DataType) -> bool:
+    return any(isinstance(leaf, pl.Datetime) and leaf.time_zone is None for leaf in types_within(dtype))
 
 
 def only_file(folder: Path) -> Path | None:

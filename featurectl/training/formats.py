@@ -63,20 +63,20 @@ def check_columns(schema: pl.Schema, path: Path) -> None:
     """
     form = format_of(path)
     for name, dtype in schema.items():
-        if any(isinstance(leaf, pl.Struct) and not leaf.fields for leaf in _within(dtype)):
+        if any(isinstance(leaf, pl.Struct) and not leaf.fields for leaf in types_within(dtype)):
             raise UsageError(f"--out {path}: column {name!r} is {dtype}, which no output can hold")
-        no_csv = form == "csv" and any(isinstance(leaf, _NOT_IN_CSV) for leaf in _within(dtype))
+        no_csv = form == "csv" and any(isinstance(leaf, _NOT_IN_CSV) for leaf in types_within(dtype))
         if no_csv or (form == "delta" and delta_dtype(dtype) is None):
             hint = f"write Parquet: --out {path.with_suffix('.parquet')}"
             what = "CSV" if no_csv else "Delta"
             raise UsageError(f"--out {path}: column {name!r} is {dtype}, which {what} can't hold", hint=hint)
 
 
-def _within(dtype: pl.DataType) -> Iterator[pl.DataType]:
+def types_within(dtype: pl.DataType) -> Iterator[pl.DataType]:
     """Give a type and those inside it."""
     yield dtype
     for part in _parts(dtype):
-        yield from _within(part)
+        yield from types_within(part)
 
 
 def _parts(dtype: pl.DataType) -> list[pl.DataType]:

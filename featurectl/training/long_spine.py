@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
+from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.types import language_dtype
 from featurectl.engines.spill import SpillRoom
@@ -103,7 +104,7 @@ def read_in_place(reader: SourceReader, treatment: Treatment, what: str, place: 
     with reading(what):
         scan = reader.scan_kept(reader.parts())
         rows = batch_rows(place.memory_bytes, _COLUMNS)
-        batches = scan.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+        batches = read_batches(scan, rows)
         for batch in batches:
             held.append(batch)
             size += int(batch.estimated_size())

@@ -44,6 +44,11 @@ def check_output(path: Path) -> None:
     """
     if format_of(path) is None:
         raise UsageError(f"--out {path}: what format is it?", hint="names end in " + ", ".join(FORMATS))
+    with _writing(path):
+        _check_place(path)
+
+
+def _check_place(path: Path) -> None:
     folder = path.absolute().parent
     if format_of(path) != "delta" and path.is_dir():
         raise UsageError(f"--out {path} is a folder")
@@ -130,7 +135,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror or error}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise UsageError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
 
 

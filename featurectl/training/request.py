@@ -56,7 +56,7 @@ class Asked:
 
 
 def check_request(request: TrainingRequest) -> None:
-    """See that a request asks for the inputs of a model or for features, and for a share of the rows that is one.
+    """See that a request asks for the inputs of a model or for features, and for rows that can be drawn.
 
     Raises:
         UsageError: it does not.
@@ -65,6 +65,8 @@ def check_request(request: TrainingRequest) -> None:
         raise UsageError("give a MODEL or --features, one of them")
     if not 0 < request.cut.sample <= 1:
         raise UsageError(f"--sample {request.cut.sample} is no share", hint="above 0, at most 1")
+    if request.cut.seed < 0:
+        raise UsageError(f"--seed {request.cut.seed} is no seed", hint="0 or more")
 
 
 def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
@@ -82,17 +84,6 @@ def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
         model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
     )
     return Asked(request=request, model=model, inputs=inputs, views=served_views(views, request))
-
-
-def asked_inputs(request: TrainingRequest, model: Model | None, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
-    """Return the inputs of the model, or else of the features that a request names.
-
-    Raises:
-        UsageError: a view has no such feature, or two have one name.
-    """
-    if model is not None:
-        return model.inputs
-    return feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
 
 
 def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Mapping[str, BoundView]:

@@ -102,9 +102,17 @@ def file_source(path: Path) -> Source:
     kind = FILE_FORMATS.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(FILE_FORMATS))
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         raise UsageError(f"spine {path}: no such file")
     return Source(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something lies at a path; nothing does where the system knows no such long name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
@@ -158,9 +166,18 @@ def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, time: str) -> 
 
 
 def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
-    """Return rows in memory as a spine; its time column is `time`, else `event_time`."""
+    """Return rows in memory as a spine; its time column is `time`, else `event_time`.
+
+    Raises:
+        UsageError: a column holds Python objects, of which nobody knows when two are equal.
+        DataError: FC502 an instant that microseconds do not reach, FC506 there is no time.
+    """
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Object):
+            raise UsageError(f"spine {FRAME}: column {name!r} holds Python objects", hint="leave it out, or cast it")
     typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
-    rows = widen(frame.lazy().select(typed)).collect()
+    with reading(f"spine {FRAME}"):
+        rows = widen(frame.lazy().select(typed)).collect()
     known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
     return _rows(rows, frame, known[0] if known else time, FRAME)
 
@@ -225,4 +242,6 @@ def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> Spin
     elif not isinstance(dtype, pl.Date | pl.Datetime):
         kind = language_dtype(dtype) or dtype
         raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
-    return SpineRows(rows=rows, own=own, time=instants.cast(INSTANT), time_column=time, origin=origin)
+    with reading(f"spine {origin}: column {time}"):  # microseconds reach less far than days do
+        moments = instants.cast(INSTANT)
+    return SpineRows(rows=rows, own=own, time=moments, time_column=time, origin=origin)

@@ -52,6 +52,18 @@ def test_a_bad_csv_is_named_and_the_tables_stay(live, name, text, said):
     assert live.fails(1, "materialize", "--full", "-q") == said + BOTH
 
 
+def test_a_time_that_no_calendar_holds_loses_no_rows_beside_it(live):
+    """Polars panics at it and lets the rows end there, as if the others had not been."""
+    times = pl.Series([0, 10**18, 1]).cast(pl.Datetime("ms", "UTC"))
+    rows = pl.DataFrame({"customer": ["a", "b", "c"], "ordered_at": times, "amount": [1.0, 2.0, 3.0]})
+    rows.write_parquet(live.root / "data/far.parquet")
+    read_from(live, "path: data/far.parquet", declared=False)
+    assert live.run("apply", "--auto-approve").code == 0
+    said = live.fails(1, "materialize", "-q")
+    assert said.endswith("error[FC502]: source orders can't be read: a thread of Polars panicked, so that not all rows "
+                         "came\n" + BOTH)  # fmt: skip
+
+
 @pytest.mark.parametrize("name,text,said", BAD_CSV, ids=[case[0] for case in BAD_CSV])
 def test_a_bad_csv_makes_no_first_table(shop, name, text, said):
     applied(shop)

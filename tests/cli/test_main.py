@@ -2,10 +2,11 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from featurectl.cli import main as entry
-from featurectl.cli.call import Invocation, Outcome
+from featurectl.cli.call import Invocation
 from featurectl.cli.main import exit_code_of, main
 from featurectl.errors import (
     CheckFailedError,
@@ -77,12 +78,15 @@ def test_an_error_is_in_the_json_document_too(capsys, tmp_path, monkeypatch):
     assert "no featurectl.yaml" in document["result"]["error"]["message"]
 
 
-def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("fault", [ZeroDivisionError("division by zero"), pl.exceptions.PanicException("far away")])
+def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch, fault):
     monkeypatch.chdir(tmp_path)
 
+    def run():
+        raise fault
+
     def crash(argv, standalone_mode):
-        call = main_call(["version"])
-        return Invocation(call=call, run=lambda: Outcome(text=str(1 / 0)))
+        return Invocation(call=main_call(["version"]), run=run)
 
     def main_call(argv):
         return real(argv)(argv, standalone_mode=False).call
@@ -91,7 +95,7 @@ def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(entry, "build_app", lambda _: crash)
     assert main(["version"]) == 70
     err = capsys.readouterr().err
-    assert err.startswith("error: this is a fault of featurectl, not yours: ZeroDivisionError: division by zero\n")
+    assert err.startswith(f"error: this is a fault of featurectl, not yours: {type(fault).__name__}: {fault}\n")
     assert len(err.splitlines()) == 2
     (log,) = (tmp_path / ".featurectl").glob("crash-*.log")
     assert "Traceback" in log.read_text()

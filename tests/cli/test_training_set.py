@@ -156,6 +156,21 @@ def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, a
     assert Path(name).read_bytes() != first
 
 
+def test_all_features_of_a_view_are_those_that_it_had(shop):
+    """A feature that was added since stands in no set made again, be it over a column that the old table lacks."""
+    command = ["training-set", "--features", "last_order:*", "--spine", "spine.csv", "--out"]
+    again = ["training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "again.parquet"]
+    Path("spine.csv").write_text("customer,event_time\na,2026-01-03T00:00:00Z\n")
+    ran(shop, *command, "o.parquet")
+    shop.change("objects.yaml", "features: [amount]", "features: [amount, {name: twice, expr: amount * 2}]")
+    for step in (["apply", "--auto-approve"], ["materialize"]):
+        ran(shop, *step)
+        assert "; the same bytes" in ran(shop, *again).out
+        assert Path("again.parquet").read_bytes() == Path("o.parquet").read_bytes()
+    ran(shop, *command, "p.parquet")
+    assert pl.read_parquet("p.parquet").columns == ["customer", "event_time", "amount", "twice"]
+
+
 def test_a_label_reads_its_source_until_the_manifest_s_watermark(shop):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     shop.change("data/orders.csv", "2026-01-07T10:00:00Z,7.5", "2026-01-07T10:00:00Z,9.5")
@@ -271,13 +286,17 @@ def test_values_as_served_are_not_made_again_by_another_refresh(shop):
         (["--from-manifest", "old.json"], "--from-manifest old.json: no training set can be made from it"),
         (["--from-manifest", "list.json"], "--from-manifest list.json: no training set can be made from it"),
         (["--from-manifest", "model.json"], "--from-manifest model.json: no training set can be made from it"),
+        (["--from-manifest", "deep.json"], "--from-manifest deep.json: no training set can be made from it"),
+        (["--from-manifest", "drawn.json"], "--from-manifest drawn.json: no training set can be made from it"),
     ],
 )
 def test_a_manifest_that_can_not_be_used_is_refused(shop, argv, told):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     Path("list.json").write_text("[1]")
     Path("model.json").write_text(json.dumps(manifest("o.parquet") | {"definition": {"name": 1}}))
+    Path("deep.json").write_text("[" * 100_000)
     old = manifest("o.parquet")
+    Path("drawn.json").write_text(json.dumps(old | {"spine": old["spine"] | {"seed": -1}}))
     del old["options"]
     Path("old.json").write_text(json.dumps(old))
     command = ["training-set", "--from-manifest", "o.parquet.manifest.json", "--out", "p.parquet", *argv]

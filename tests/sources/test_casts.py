@@ -53,6 +53,8 @@ def test_values_that_fit_are_the_same_in_another_form(values, dtype, expected):
         ),
         (pl.Series([1, 2**63], dtype=pl.UInt64), "float64", "1 of 2 values do not fit; first at row 2: 9223372036"),
         (pl.Series([1, 2**63], dtype=pl.UInt64), "bool", "1 of 2 values do not fit; first at row 2: 9223372036"),
+        (pl.Series([10**18]).cast(pl.Datetime("us")), "string", "first at row 1: 1000000000000000000"),
+        (pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date), "int64", "first at row 1: 2147483647"),
         ([{"a": 1}], "string", "column c is Struct({'a': Int64}), must be string: 1 of 1 values do not fit"),
     ],
 )

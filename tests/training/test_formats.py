@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from featurectl.errors import UsageError
 from featurectl.training import formats
@@ -112,6 +114,31 @@ def test_a_delta_table_is_written_anew_as_a_version_whatever_its_columns(tmp_pat
     assert is_delta_table(path)
     assert pl.read_delta(str(path)).to_dict(as_series=False) == {"b": ["x"]}
     assert pl.read_delta(str(path), version=0).to_dict(as_series=False) == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize("naive", [datetime(2024, 1, 1), [datetime(2024, 1, 1)]])
+def test_times_without_a_zone_are_the_next_version_of_a_table_that_had_none(tmp_path, naive):
+    path = tmp_path / "o.delta"
+    write_table(pl.DataFrame({"a": [1]}), path)
+    for value in (naive, naive, 2):
+        write_table(pl.DataFrame({"a": [value]}), path)
+        assert pl.read_delta(str(path)).to_dict(as_series=False) == {"a": [value]}
+    assert pl.read_delta(str(path), version=0).to_dict(as_series=False) == {"a": [1]}
+
+
+def test_a_commit_that_fails_at_what_comes_after_it_keeps_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "o.delta"
+    write_table(pl.DataFrame({"a": [1]}), path)
+    commit = DeltaTable.create_write_transaction
+
+    def fail_behind(*words):
+        commit(*words)
+        raise DeltaError("no room for a checkpoint")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", fail_behind)
+    with pytest.raises(UsageError, match="no room for a checkpoint"):
+        write_table(pl.DataFrame({"a": [2]}), path)
+    assert pl.read_delta(str(path)).to_dict(as_series=False) == {"a": [2]}
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,18 @@ def test_a_column_that_csv_can_not_hold_is_refused_before_anything_is_written(tm
     assert pl.read_parquet(tmp_path / "o.parquet").equals(rows)
 
 
+@pytest.mark.parametrize("unit", ["us", "ms"])
+def test_an_instant_that_no_calendar_has_ends_no_csv_half_written(tmp_path, unit):
+    rows = pl.DataFrame(
+        {"at": pl.Series([0, 9 * 10**15 * (1000 if unit == "us" else 1)]).cast(pl.Datetime(unit, "UTC"))}
+    )
+    with pytest.raises(UsageError, match=r"o\.csv can't be written: .*out-of-range"):
+        write_table(rows, tmp_path / "o.csv")
+    assert list(tmp_path.iterdir()) == []
+    write_table(rows, tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet").equals(rows)
+
+
 @pytest.mark.parametrize("column", [pl.Series([{}]), pl.Series([[{}]]), pl.Series([{"a": {}}])])
 @pytest.mark.parametrize("name", ["o.csv", "o.parquet", "o.delta"])
 def test_a_struct_without_fields_is_refused_by_all(tmp_path, column, name):

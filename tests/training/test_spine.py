@@ -78,6 +78,14 @@ def test_a_time_that_is_a_text_stays_a_text_and_is_read_as_an_instant(tmp_path):
 UNTYPED = {"took": [time(5), time(6)], "big": pl.Series([7, 2**63], dtype=pl.UInt64), "at": [T0, T0]}
 
 
+@pytest.mark.parametrize("far", [pl.Series([10**18]).cast(pl.Datetime("ms")), pl.Series([2**31 - 1]).cast(pl.Date)])
+def test_a_time_that_microseconds_do_not_reach_can_not_be_read(tmp_path, far):
+    path = tmp_path / "spine.parquet"
+    pl.DataFrame({"event_time": far}).write_parquet(path)
+    with pytest.raises(DataError, match=r"spine .*spine\.parquet.* can't be read: .*out-of-range"):
+        read_file_spine(open_source(file_source(path), tmp_path), path, "event_time")
+
+
 def test_a_time_that_the_language_lacks_is_there_and_is_no_time(tmp_path):
     path = tmp_path / "s.parquet"
     pl.DataFrame(UNTYPED).write_parquet(path)

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Given, Looked, Piece
+from featurectl.engines.batches import read_batches
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
 from featurectl.engines.polars.timestamps import within_datetime
@@ -93,7 +94,7 @@ def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]
     for piece in pieces:
         scan = clocked(piece.scan, source).filter(wanted_rows(piece))
         scan = _selected(_distinct(scan, source) if source.dedup_key else scan, source)
-        yield from scan.collect_batches(chunk_size=_BATCH_ROWS, engine="streaming")
+        yield from read_batches(scan, _BATCH_ROWS)
 
 
 def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import CheckResult, Piece, Prepared, Seen
+from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
@@ -155,9 +156,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         inside = [] if tally.source.dedup_key else _in_range(piece)
         if inside:
             tally.look(number, scan, piece)
-        for batch in scan.filter(*inside).collect_batches(
-            chunk_size=batch_rows(tally.memory_bytes, len(schema)), maintain_order=True, engine="streaming"
-        ):
+        for batch in read_batches(scan.filter(*inside), batch_rows(tally.memory_bytes, len(schema))):
             tally.told(batch.height)
             if not inside:
                 tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
