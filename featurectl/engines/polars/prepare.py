@@ -122,6 +122,7 @@ def prepare_rows(
         rows.add(made)
     if rows.height == 0:
         rows.add(_table_rows(_empty(pieces, view.source), view, tally))
+    rows.settle()  # nothing is written any more when the room is left
     return Prepared(
         rows=ShuffledRows(rows, view.keys, sums),
         rows_read=tally.read,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ class _Run:
 
     def read(self, first: int, last: int) -> pl.DataFrame:
         start = self.ends[first - 1] if first else 0
-        return pl.scan_parquet(self.path, glob=False).slice(start, self.ends[last] - start).collect()
+        return pl.scan_ipc(self.path, glob=False).slice(start, self.ends[last] - start).collect()
 
     def rows(self, first: int, last: int) -> int:
         return self.ends[last] - (self.ends[first - 1] if first else 0)
@@ -42,7 +43,8 @@ class _Run:
 class Shuffle:
     """Rows by part of the hash of some columns; at most `memory_bytes` of them (None: all) are held in memory.
 
-    `folder` makes the folder for what does not fit, when it is first needed; whoever made it removes it.
+    `folder` makes the folder for what does not fit, when it is first needed; whoever made it removes it. What does not
+    fit is written while more rows are taken.
     """
 
     columns: tuple[str, ...]
@@ -57,6 +59,7 @@ class Shuffle:
     _home: Path | None = None
     _laid: int = 0  # the number of parts that `_parts` tells of
     _parts: list[pl.Series] = field(default_factory=list)  # the part of each row that is held
+    _writing: Future[None] | None = None
 
     @property
     def schema(self) -> pl.Schema:
@@ -79,16 +82,14 @@ class Shuffle:
     @property
     def parts(self) -> int:
         """In how many parts the rows are to be read so that each fits into the memory; at most 256."""
-        if not self._runs or self.memory_bytes is None:
+        if self._home is None or self.memory_bytes is None:
             return 1
         full = -(-self._bytes // max(self.memory_bytes, 1))
         return min(1 << max(full - 1, 0).bit_length(), PARTS)
 
     def of(self, part: int, parts: int) -> pl.DataFrame:
         """Return the rows of one of `parts` parts (a power of two), in no order."""
-        if self._runs and self._held:
-            self._spill()
-        if not self._runs:
+        if not self.settle():
             return self._of_held(part, parts)
         rows = pl.concat([run.read(*_span(part, parts)) for run in self._runs])
         return rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
@@ -107,17 +108,14 @@ class Shuffle:
 
     def settled(self) -> Shuffle:
         """Return the shuffle when all was added: from now on parts can be read on several threads."""
-        if self._runs and self._held:
-            self._spill()
+        self.settle()
         self._held = [pl.concat(self._held)] if len(self._held) > 1 else self._held
         return self
 
     def fits(self, part: int, parts: int, more: int = 0) -> bool:
         """Return whether a part, with so many more rows, is no more than what may be held in memory."""
-        if self.memory_bytes is None or not self._runs:
+        if self.memory_bytes is None or not self.settle():
             return self.memory_bytes is None or more == 0
-        if self._held:
-            self._spill()
         rows = more + sum(run.rows(*_span(part, parts)) for run in self._runs)
         return rows * self.row_bytes <= self.memory_bytes
 
@@ -138,34 +136,55 @@ class Shuffle:
 
     def pieces(self, part: int, parts: int) -> Iterator[pl.DataFrame]:
         """Give the rows of a part, each time no more than what may be held in memory."""
-        if not self._runs:
+        if not self.settle():
             yield self.of(part, parts)
         for run in self._runs:
             rows = run.read(*_span(part, parts))
             yield rows if parts <= PARTS else _cut(rows, self.columns, part, parts)
 
+    def settle(self) -> bool:
+        """Return whether the rows outgrew the memory; when they did, all of them are in files then."""
+        if self._home is not None and self._held:
+            self._spill()
+        self._wait()
+        return self._home is not None
+
     def _spill(self) -> None:
-        """Write what is held into files, so many rows at a time that laying them apart stays near the processor."""
+        """Have what is held written into files, once what was before it is there."""
+        self._wait()
+        self._home = self._home or self.new_folder()
+        thread = ThreadPoolExecutor(1, "featurectl-spill")
         held, self._held, self._held_bytes = self._held, [], 0
+        self._writing = thread.submit(self._write, held, self._home)
+        thread.shutdown(wait=False)  # it ends when that is written
+
+    def _wait(self) -> None:
+        """Wait until all is written that had to be."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _write(self, held: list[pl.DataFrame], home: Path) -> None:
+        """Write frames into files, so many rows at a time that laying them apart stays near the processor."""
         group: list[pl.DataFrame] = []
         for frame in held:
             group.append(frame)
             if sum(some.height for some in group) >= _RUN_ROWS:
-                self._write_run(pl.concat(group))
+                self._write_run(pl.concat(group), home)
                 group = []
         if group:
-            self._write_run(pl.concat(group))
-        del held, group
+            self._write_run(pl.concat(group), home)
+        held.clear()
+        del group
         give_back()
 
-    def _write_run(self, rows: pl.DataFrame) -> None:
+    def _write_run(self, rows: pl.DataFrame, home: Path) -> None:
         part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
         backwards = _BACKWARDS[part]
         order = np.argsort(backwards, kind="stable")
         ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
-        self._home = self._home or self.new_folder()
-        path = self._home / f"run-{len(self._runs)}.parquet"
-        rows[order].write_parquet(path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False)
+        path = home / f"run-{len(self._runs)}.arrow"
+        rows[order].write_ipc(path, record_batch_size=_ROW_GROUP)
         self._runs.append(_Run(path=path, ends=tuple(int(end) for end in ends)))
 
 
