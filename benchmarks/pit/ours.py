@@ -71,6 +71,14 @@ sources:
     assert not applied.failed, applied.failed
 
 
+def write_flights(folder: Path) -> None:
+    """Write the template's repository of real flights, and apply it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for words in (["init", str(folder), "-q"], ["apply", "--auto-approve", "-q", "-C", str(folder)]):
+        made = run(["featurectl", *words], folder.parent, 60)
+        assert not made.failed, made.failed
+
+
 def materialize(folder: Path, *, full: bool = True, memory: str = "") -> Cost:
     """Read all there is into an empty table, or (not `full`) what is new."""
     if full:
