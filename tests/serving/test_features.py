@@ -105,6 +105,11 @@ def test_what_is_read_as_of_an_earlier_instant_was_not_known_then(client):
         ({"entities": {"user": [1]}, "features": SPEND, "time": "yesterday"}, 400, "$.time"),
         ({"entities": {"user": [1]}, "features": SPEND, "return": ["all"]}, 400, "$.return"),
         ({"entities": {"user": [1]}, "featurs": SPEND}, 400, "unknown field `featurs`"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": 1}, 400, "version: it is that of a model"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": "champion"}, 400, "version: it is that of a model"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": None}, 400, "$.version"),
+        ({"entities": {"user": [1], "merchant": ["m"]}, "model": "click", "version": []}, 400, "$.version"),
+        ({"entities": {"user": [1]}, "features": SPEND, "rows": []}, 400, "unknown field `rows`"),
     ],
 )
 def test_bad_input_is_refused_with_its_place(client, body, status, told):
