@@ -13,7 +13,7 @@ import pytest
 
 from featurectl.cli.main import exit_code_of
 from featurectl.errors import StoreError, TryAgainError
-from featurectl.online.base import Ask
+from featurectl.online.base import Ask, Writing
 from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
 from tests.online.rows import T0, frame, view
 
@@ -168,6 +168,57 @@ def test_a_file_that_is_no_database_is_said_to_be_none(path, of, content):
                 call()
             assert caught.value.code == "FC602"
     assert path.read_bytes() == content
+
+
+def made(path, of, text):
+    """Make a file with one row."""
+    with closing(SqliteStore(path)) as store:
+        store.write(of, rows_of(of, 1, text))
+
+
+READS = {
+    "read": lambda store, of: store.read(of, [[0]])[0].values["s"],
+    "fetch": lambda store, of: "new" if b"new" in store.fetch([ask(of)])[0][0][0] else "old",
+    "count": lambda store, of: {1: "old", 2: "new"}[store.count(of)],
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_file_that_was_moved_away_is_not_read_on_and_the_one_in_its_place_is(path, of, tmp_path, read):
+    other = view({"s": "string"}, {"id": "int64"}, name="another")
+    made(path, of, "old")
+    made(tmp_path / "new.db", other, "x")  # the view has another number there
+    with closing(SqliteStore(tmp_path / "new.db")) as store:
+        store.write(of, rows_of(of, 2, "new"))
+    with closing(SqliteStore(path)) as store:
+        assert read(store, of) == "old"
+        path.rename(tmp_path / "old.db")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="the file was moved or removed") as caught:
+                read(store, of)
+            assert (caught.value.code, path.exists()) == ("FC602", False)
+        (tmp_path / "new.db").rename(path)
+        assert read(store, of) == "new"
+        made(tmp_path / "newest.db", of, "old")
+        (tmp_path / "newest.db").rename(path)
+        assert read(store, of) == "old"
+
+
+def test_a_file_that_is_replaced_between_chunks_of_a_write_gets_none_of_the_rest(path, of, tmp_path):
+    made(tmp_path / "new.db", of, "new")
+
+    def frames():
+        yield rows_of(of, 2, "old")
+        for end in ("", "-wal", "-shm"):  # the three of them are the file
+            path.with_name(path.name + end).rename(tmp_path / f"old.db{end}")
+        (tmp_path / "new.db").rename(path)
+        yield rows_of(of, 3, "old")
+
+    with closing(SqliteStore(path)) as store:
+        with pytest.raises(StoreError, match="replaced while it was written"):
+            store.write_all(of, frames(), Writing())
+        assert (store.count(of), store.read(of, [[0]])[0].values) == (1, {"s": "new"})
+        assert store.write(of, rows_of(of, 3, "later")) == 2
 
 
 def test_a_file_that_is_removed_and_made_anew_is_another_store(path, of):
