@@ -148,7 +148,7 @@ def run_server(settings: ServeSettings) -> None:
         http=PatientProtocol,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # of requests that are no HTTP there is a line each at "warning"
         access_log=settings.access_log,
         proxy_headers=False,
         server_header=False,
