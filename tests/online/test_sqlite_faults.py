@@ -34,6 +34,12 @@ def rows_of(of, count: int = 1, text: str = "x"):
     return frame(of, [[n] for n in range(count)], [[text]] * count)
 
 
+def made(path, of, text):
+    """Make a file with one row."""
+    with closing(SqliteStore(path)) as store:
+        store.write(of, rows_of(of, 1, text))
+
+
 @contextmanager
 def writing(path):
     """Let another connection be in the middle of writing."""
@@ -87,8 +93,7 @@ def test_a_file_that_another_process_writes_is_read_by_a_store_that_is_opened_no
 
 
 def test_a_file_that_is_kept_from_readers_is_an_error_in_time_and_then_read(path, of):
-    with closing(SqliteStore(path)) as first:
-        first.write(of, rows_of(of))
+    made(path, of, "x")
 
     async def main():
         reader = AsyncSqliteReader(SqliteStore(path), 0.01)
@@ -121,34 +126,37 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(path, of):
         assert store.count(of) == 1_000
 
 
-def test_a_file_that_may_only_be_read_is_read_and_not_written(of):
+@pytest.fixture
+def only_read(of):
+    """A function that makes a file with one row, in a folder with some rights, of which nobody may write."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "online.db"
-        with closing(SqliteStore(path)) as store:
-            store.write(of, rows_of(of))
-        path.chmod(0o444)
+
+        def make(rights):
+            path = Path(folder) / "online.db"
+            made(path, of, "x")
+            path.chmod(0o444)
+            path.parent.chmod(rights)
+            return path
+
+        yield make
         Path(folder).chmod(0o777)
-        with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
-            assert (store.read(of, [[0]])[0].values, store.count(of)) == ({"s": "x"}, 1)
-            with pytest.raises(StoreError, match="readonly") as caught:
-                store.write(of, rows_of(of, 2))
-            assert (caught.value.code, "writable" in caught.value.hint) == ("FC602", True)
 
 
-def test_a_folder_that_may_only_be_read_is_said_to_be_the_cause(of):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "online.db"
-        with closing(SqliteStore(path)) as store:
-            store.write(of, rows_of(of))
-        path.chmod(0o444)
-        Path(folder).chmod(0o555)
-        try:
-            with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
-                with pytest.raises(StoreError, match="readonly") as caught:
-                    store.read(of, [[0]])
-        finally:
-            Path(folder).chmod(0o777)
-        assert "its folder must be writable" in caught.value.hint
+def test_a_file_that_may_only_be_read_is_read_and_not_written(of, only_read):
+    path = only_read(0o777)
+    with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
+        assert (store.read(of, [[0]])[0].values, store.count(of)) == ({"s": "x"}, 1)
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.write(of, rows_of(of, 2))
+        assert (caught.value.code, "writable" in caught.value.hint) == ("FC602", True)
+
+
+def test_a_folder_that_may_only_be_read_is_said_to_be_the_cause(of, only_read):
+    path = only_read(0o555)
+    with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.read(of, [[0]])
+    assert "its folder must be writable" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -168,12 +176,6 @@ def test_a_file_that_is_no_database_is_said_to_be_none(path, of, content):
                 call()
             assert caught.value.code == "FC602"
     assert path.read_bytes() == content
-
-
-def made(path, of, text):
-    """Make a file with one row."""
-    with closing(SqliteStore(path)) as store:
-        store.write(of, rows_of(of, 1, text))
 
 
 READS = {
