@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 import uvicorn
@@ -201,8 +201,9 @@ def _run_several(config: uvicorn.Config) -> None:
     """
     folder = share_metrics()
     try:
-        processes = _Processes(config, sockets=[config.bind_socket()])
-        processes.run()
+        with closing(config.bind_socket()) as port:
+            processes = _Processes(config, sockets=[port])
+            processes.run()
     finally:
         forget_metrics(folder)
     if processes.is_interrupted:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import httpx2
 import pytest
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
+from featurectl import serve
+from featurectl.errors import StoreError
 from tests.serving.process import running
 
 FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
@@ -21,6 +26,17 @@ def test_a_server_ends_with_the_code_of_what_ended_it_however_many_processes_it_
         assert (server.stop() if is_told else server.interrupt()) == (0 if is_told else 130)
         text = server.log.read_text()
         assert ("Traceback" in text, "interrupted" in text) == (False, not is_told)
+
+
+def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch):
+    """uvicorn ends them all then, and says nothing."""
+    config = uvicorn.Config("none:app", port=0, workers=2)
+    ended = [SimpleNamespace(pid=1, exitcode=0), SimpleNamespace(pid=2, exitcode=STARTUP_FAILURE)]
+    monkeypatch.setattr(serve._Processes, "run", lambda processes: processes.processes.extend(ended))
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(StoreError, match="could not be started"):
+        serve._run_several(config)
 
 
 def counted(url: str) -> dict[str, float]:
