@@ -7,6 +7,7 @@ A type is its canonical text, so it can stand in YAML, JSON and fingerprints as 
 from __future__ import annotations
 
 import re
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
 STRING: Final = "string"
@@ -23,6 +24,7 @@ SCALARS: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
 KEY_TYPES: Final = (STRING, INT64, BOOL, DATE)
 NUMERIC: Final = (INT64, FLOAT64)
 
+_DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _LIST = re.compile(r"list\(\s*(.+?)\s*\)")
 
@@ -67,3 +69,18 @@ def decimal_parts(dtype: str) -> tuple[int, int] | None:
     """
     match = _DECIMAL.fullmatch(dtype)
     return (int(match[1]), int(match[2])) if match else None
+
+
+def fixed_point(number: Decimal, scale: int) -> Decimal | None:
+    """Return a number with so many digits after the point, as a decimal column has it; None when some are lost.
+
+    >>> fixed_point(Decimal("1.1"), 2), fixed_point(Decimal("1.125"), 2), fixed_point(Decimal("-0"), 1)
+    (Decimal('1.10'), None, Decimal('0.0'))
+    """
+    try:
+        exact = number.quantize(Decimal(1).scaleb(-scale), context=_DIGITS) if number.is_finite() else None
+    except InvalidOperation:  # more digits than any decimal has
+        return None
+    if exact is None or exact != number:
+        return None
+    return exact or exact.copy_abs()  # there is one zero

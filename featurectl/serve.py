@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Final
 
 import uvicorn
 import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told before)
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from featurectl.errors import StoreError, UsageError
@@ -146,7 +148,7 @@ def run_server(settings: ServeSettings) -> None:
         http=PatientProtocol,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # of requests that are no HTTP there is a line each at "warning"
         access_log=settings.access_log,
         proxy_headers=False,
         server_header=False,
@@ -163,19 +165,48 @@ def run_server(settings: ServeSettings) -> None:
 
 
 class _Processes(Multiprocess):
-    """Processes that share a port; what one that has died was counting at the moment is forgotten."""
+    """Processes that share a port; what one that is gone was counting at the moment is forgotten."""
+
+    is_interrupted = False
+
+    def handle_int(self) -> None:
+        """End at Ctrl-C, and remember it: a command that was interrupted says so."""
+        self.is_interrupted = True
+        super().handle_int()
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for: to end, to start all anew, to be one more or one less."""
+        with self._forgetting():
+            super().handle_signals()
 
     def keep_subprocess_alive(self) -> None:
         """Start a process in the place of each that has died."""
+        with self._forgetting():
+            super().keep_subprocess_alive()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
         before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
+        yield
         for gone in before - {process.pid for process in self.processes}:
             forget_process(gone or 0)
 
 
 def _run_several(config: uvicorn.Config) -> None:
+    """Run the processes until they are told to stop.
+
+    Raises:
+        KeyboardInterrupt: by Ctrl-C, as one process raises it.
+        StoreError: one could not start.
+    """
     folder = share_metrics()
     try:
-        _Processes(config, sockets=[config.bind_socket()]).run()
+        with closing(config.bind_socket()) as port:
+            processes = _Processes(config, sockets=[port])
+            processes.run()
     finally:
         forget_metrics(folder)
+    if processes.is_interrupted:
+        raise KeyboardInterrupt
+    if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
+        raise StoreError("a process of the server could not be started", hint="what it has written says why")

@@ -14,10 +14,10 @@ from featurectl.online.read import read_features
 from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
-from featurectl.push import PushRequest, push_view
+from featurectl.push import push_view
 from featurectl.units import HOUR_US
 from tests.online.compared import assert_columns_equal_answers
-from tests.online.views import UTC_US, add, at, derive, event_view, latest, state_view, table, window
+from tests.online.views import UTC_US, add, at, derive, event_view, latest, push_request, state_view, table, window
 
 INPUTS = {"amount": "int64", "city": "string"}
 CUSTOMERS = "abcdef"
@@ -84,17 +84,7 @@ def check_history(view, seed, store, project="p"):
         hour += chance.choice([0, 0.5, 1, 3, 7])
         if chance.random() < 0.5:
             add(rows, view, some_rows(chance, hour), INPUTS)
-        request = PushRequest(
-            engine=PolarsEngine(),
-            view=view,
-            version=1,
-            table=rows,
-            store=store,
-            project=project,
-            env="dev",
-            now=at(hour),
-        )
-        push_view(request)
+        push_view(push_request(store, view, rows, hour, project))
         assert online(store, view, at(hour), project) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
     store.close()
 
@@ -121,11 +111,7 @@ def test_a_state_read_later_is_the_training_set_s_at_the_moment_of_reading(kind,
         chance = random.Random(seed)
         past = [(key, event - 20, available - 20, found) for key, event, available, found in some_rows(chance, 9)]
         store, rows = SqliteStore(tmp_path / f"{seed}.db"), table(view, past, INPUTS)
-        push_view(
-            PushRequest(
-                engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project="p", env="dev", now=at(0)
-            )
-        )
+        push_view(push_request(store, view, rows, 0, "p"))
         for hour in range(8):
             assert online(store, view, at(hour)) == offline(view, rows, at(hour)), f"seed {seed}, hour {hour}"
         store.close()

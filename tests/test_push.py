@@ -8,9 +8,9 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
-from featurectl.push import PushRequest, push_view, read_offline
+from featurectl.push import push_view, read_offline
 from featurectl.units import HOUR_US
-from tests.online.views import MemoryTable, add, at, event_view, latest, state_view, table, window
+from tests.online.views import MemoryTable, add, at, event_view, latest, push_request, state_view, table, window
 
 AMOUNT = {"amount": "int64"}
 
@@ -34,10 +34,7 @@ class CutStore(SqliteStore):
 
 
 def push(store, view, rows, hours):
-    request = PushRequest(
-        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project="shop", env="dev", now=at(hours)
-    )
-    return push_view(request)
+    return push_view(push_request(store, view, rows, hours))
 
 
 def stored(store, view, *entities):

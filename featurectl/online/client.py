@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from featurectl.errors import UsageError
 from featurectl.online.base import AsyncRowReader, RowReader
@@ -93,15 +93,15 @@ def _column(name: str, values: Sequence[object]) -> Sequence[object]:
     return values
 
 
-class OnlineClient:
-    """Reads features and waits for the store. Not for several threads at once: give each its own.
+Store = TypeVar("Store", bound=RowReader | AsyncRowReader)
 
-    `release` gives back what the client was opened with.
-    """
+
+class _Client(Generic[Store]):
+    """What both clients hold: a store, what is known of the project, and what gives back what they were opened with."""
 
     def __init__(
         self,
-        store: RowReader,
+        store: Store,
         load: Callable[[], Catalog],
         now: datetime | None = None,
         release: Callable[[], None] = _nothing,
@@ -109,6 +109,17 @@ class OnlineClient:
         self._store = store
         self._questions = _Questions(load, now)
         self._release = release
+
+    def reload(self) -> None:
+        """Take what was applied or trained since the client was opened."""
+        self._questions.reload()
+
+
+class OnlineClient(_Client[RowReader]):
+    """Reads features and waits for the store. Not for several threads at once: give each its own.
+
+    `release` gives back what the client was opened with.
+    """
 
     def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
         """Return features of many rows.
@@ -136,10 +147,6 @@ class OnlineClient:
         asked = self._questions.rows(rows, at)
         return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), asked.keys)
 
-    def reload(self) -> None:
-        """Take what was applied or trained since the client was opened."""
-        self._questions.reload()
-
     def close(self) -> None:
         """Give back connections and files; nothing can be read any more."""
         self._questions.close()
@@ -155,19 +162,8 @@ class OnlineClient:
         self.close()
 
 
-class AsyncOnlineClient:
+class AsyncOnlineClient(_Client[AsyncRowReader]):
     """What `OnlineClient` does, for one event loop: reads of a turn of the loop share a round trip."""
-
-    def __init__(
-        self,
-        store: AsyncRowReader,
-        load: Callable[[], Catalog],
-        now: datetime | None = None,
-        release: Callable[[], None] = _nothing,
-    ) -> None:
-        self._store = store
-        self._questions = _Questions(load, now)
-        self._release = release
 
     async def get(
         self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None
@@ -183,10 +179,6 @@ class AsyncOnlineClient:
         asked = self._questions.rows(rows, at)
         found = await read_columns_async(self._store, reader.features, self._questions.pushes, asked)
         return reader.complete(found, asked.keys)
-
-    def reload(self) -> None:
-        """Take what was applied or trained since the client was opened."""
-        self._questions.reload()
 
     async def close(self) -> None:
         """Give back connections and files; nothing can be read any more."""

@@ -35,7 +35,7 @@ from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_part
 from featurectl.errors import StoreError
 from featurectl.online.base import KeyValue, OnlineRow, PushRecord, VersionedBy
 from featurectl.online.schema import FORMAT, RowSchema
-from featurectl.units import from_us, instant_us
+from featurectl.units import DAY_US, from_us, instant_us
 
 HEADER_BYTES = 24
 INSTANT_BYTES = 7
@@ -46,6 +46,8 @@ RECORD_NEWER_BYTES = (0, INSTANT_BYTES)
 KEY_LETTERS: Mapping[str, str] = {STRING: "s", INT64: "i", BOOL: "b", DATE: "d"}
 
 _EPOCH_DATE = date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH_DATE).days, (date.max - _EPOCH_DATE).days
+_FIRST_US, _LAST_US = _FIRST_DAY * DAY_US, (_LAST_DAY + 1) * DAY_US - 1
 _Decode = Callable[[object], object]
 
 
@@ -118,7 +120,10 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
 
 @lru_cache(maxsize=256)
 def decoder(dtype: str) -> _Decode:
-    """Return the function that turns a value as MessagePack gives it into one of the type."""
+    """Return the function that turns a value as MessagePack gives it into one of the type.
+
+    A time or date outside the years 1 to 9999 is null, as in a training set: rows of before may hold one.
+    """
     if dtype == TIMESTAMP:
         return _timestamp
     if dtype == DATE:
@@ -135,12 +140,12 @@ def _same(value: object) -> object:
 
 def _timestamp(value: object) -> object:
     assert isinstance(value, int)
-    return from_us(value)
+    return from_us(value) if _FIRST_US <= value <= _LAST_US else None
 
 
 def _date(value: object) -> object:
     assert isinstance(value, int)
-    return _EPOCH_DATE + timedelta(days=value)
+    return _EPOCH_DATE + timedelta(days=value) if _FIRST_DAY <= value <= _LAST_DAY else None
 
 
 def _decimal(value: object) -> object:

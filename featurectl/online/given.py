@@ -9,17 +9,16 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.errors import DataError
 from featurectl.units import parse_instant, plural
 
 _INT64: Final = range(-(2**63), 2**63)
 _WORDS: Final = {"true": True, "false": False}
-_DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it
 # The texts that spell a value, as `sources/casts.py` reads them: Python alone would read more.
 _WHOLE: Final = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _FLOAT: Final = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
@@ -134,14 +133,8 @@ def _decimal(value: object, digits: int, scale: int) -> Decimal | None:
         return None
     if isinstance(value, str) and not _FIXED.fullmatch(value):
         return None
-    number = Decimal(str(value))
-    try:
-        exact = number.quantize(Decimal(1).scaleb(-scale), context=_DIGITS) if number.is_finite() else None
-    except InvalidOperation:  # more digits than any decimal has
-        return None
-    if exact is None or exact != number or exact.copy_abs() >= 10 ** (digits - scale):
-        return None
-    return exact or exact.copy_abs()  # there is one zero
+    exact = fixed_point(Decimal(str(value)), scale)
+    return exact if exact is not None and exact.copy_abs() < 10 ** (digits - scale) else None
 
 
 _READERS: Final[Mapping[str, Read]] = {

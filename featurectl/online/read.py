@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts
+from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.expressions.row import to_closure
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView
 from featurectl.online.stored import FILLED_AT
@@ -182,14 +182,16 @@ def _or_default(value: object, status: Status, item: Feature | Derived) -> Featu
 
 
 def constant_of(value: float | str, dtype: str | None) -> object:
-    """Return a default in its type: files keep instants and dates as text, decimals as numbers."""
+    """Return a default in its type, as a training set has it: files keep times as texts, decimals as numbers."""
     if dtype == FLOAT64:
         return float(value)
     if dtype == TIMESTAMP:
         return parse_instant(str(value))
     if dtype == DATE:
         return date.fromisoformat(str(value))
-    return Decimal(str(value)) if dtype is not None and decimal_parts(dtype) else value
+    if parts := decimal_parts(dtype or ""):
+        return fixed_point(Decimal(str(value)), parts[1])
+    return value
 
 
 def number_of(value: object) -> object:

@@ -21,6 +21,7 @@ from featurectl.online.codec import (
     unpack_record,
     unpack_row,
 )
+from featurectl.online.file import DatabaseFile
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
@@ -75,31 +76,29 @@ _REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, 
 
 
 class SqliteStore:
-    """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer."""
+    """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer.
+
+    Every call looks whether the file at its path is still the one that is open: another one is read and written then,
+    and where there is none any more that is an error until one is there.
+    """
 
     def __init__(self, path: Path, shown: str = "", wait_s: float | None = None) -> None:
         self._path = path
         self._wait_s = _WAIT_S if wait_s is None else wait_s  # for a lock that another process holds
         self._shown = shown or str(path)  # what errors call it
         self._schemas: dict[tuple[int, int], RowSchema] = {}
-        self._opened: sqlite3.Connection | None = None
+        self._file = DatabaseFile(path, self._wait_s, _TABLES)
         self._numbers: dict[tuple[str, str, str], int] = {}
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        """The file, made when it is not there yet; its failures are raised as they are."""
-        if self._opened is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=self._wait_s, isolation_level=None)
-            try:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = normal")
-                connection.executescript(_TABLES)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._opened = connection
-        return self._opened
+        return self._file.connection
+
+    def _look(self) -> None:
+        """Take up another file that lies at the path by now; nothing is known of it."""
+        if self._file.is_another():
+            self._schemas.clear()
+            self._numbers.clear()
 
     def prepare(self, *views: OnlineView) -> None:
         """Register the view versions and the schemas of their rows, all in one transaction."""
@@ -110,6 +109,7 @@ class SqliteStore:
         with self._errors():
             if not self._path.exists():
                 return frozenset()
+            self._look()
             return frozenset(self._connection.execute(_PREPARED, (project, env)))
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
@@ -146,12 +146,14 @@ class SqliteStore:
         """Return the row of each entity, None where there is none."""
         dtypes = tuple(view.keys.values())
         with self._errors():
+            self._look()
             number = self._number(view)
             return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
 
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys: all as of one moment, so locks are taken once."""
         try:
+            self._look()
             connection = self._connection
             connection.execute("begin")
             try:
@@ -165,11 +167,13 @@ class SqliteStore:
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
         with self._errors():
+            self._look()
             return [self._shared(project, env, name) for name in names]
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
         with self._errors():
+            self._look()
             found = self._connection.execute("select entities from views where id = ?", (self._number(view),))
             row = found.fetchone()
             return int(row[0]) if row else 0
@@ -184,6 +188,7 @@ class SqliteStore:
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
         with self._errors():
+            self._look()
             found = self._connection.execute("select push_record from views where id = ?", (self._number(view),))
             row = found.fetchone()
             return unpack_record(row[0]) if row and row[0] else None
@@ -191,6 +196,7 @@ class SqliteStore:
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 20,000 in a transaction."""
         with self._errors():
+            self._look()
             number = self._number(view)
         with self._transaction() as connection:
             connection.execute("update views set push_record = null where id = ?", (number,))
@@ -206,11 +212,12 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file."""
-        if self._opened is not None:
-            self._opened.close()
+        self._file.close()
 
     def _prepare(self, *views: OnlineView) -> list[tuple[int, int]]:
         """Return the number in this file and the schema's id of each view version, registered where they were not."""
+        with self._errors(writing=True):
+            self._look()
         with self._transaction() as connection:
             return [self._registered(connection, view) for view in views]
 
@@ -312,6 +319,8 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._errors(writing=True):
+            if self._file.is_another():  # what is known of the views is of the one that was there before
+                raise FileNotFoundError("the file was replaced while it was written")
             self._connection.execute("begin immediate")
             try:
                 yield self._connection

@@ -16,11 +16,14 @@ Echo = Literal["features", "status"]
 
 
 class FeaturesBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned": "return"}):
-    """`POST /v1/features`: a model's features, or some of `view:feature`, of entities given as columns of keys."""
+    """`POST /v1/features`: a model's features, or some of `view:feature`, of entities given as columns of keys.
+
+    `version` is the model's, its champion when none is given.
+    """
 
     entities: dict[str, Column]
     model: Name | None = None
-    version: int | Name = "champion"
+    version: int | Name | msgspec.UnsetType = msgspec.UNSET
     features: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=500)] | None = None
     time: Instant | None = None
     returned: list[About] = []

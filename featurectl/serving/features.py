@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,8 +60,12 @@ async def _reader(server: Server, body: FeaturesBody) -> tuple[tuple[str, int] |
     if (body.model is None) == (body.features is None):
         raise Refused(400, "give `model` or `features`, one of them")
     if body.model is not None:
-        model = await server.model(body.model, str(body.version))
+        which = "champion" if body.version is msgspec.UNSET else str(body.version)
+        model = await server.model(body.model, which)
         return (model.version.model, model.version.version), model.reader.features
+    if body.version is not msgspec.UNSET:
+        told = "version: it is that of a model, and `features` are of the newest versions of their views"
+        raise Refused(400, told, hint="leave it out, or give `model` instead of `features`")
     features = body.features or []
     wrong = [text for text in features if not all(text.partition(":"))]
     if wrong:

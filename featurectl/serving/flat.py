@@ -39,7 +39,7 @@ async def predict_flat(request: Request) -> Response:
     scored = await score_rows(server, model, [row], None)
     shown = model.reader.names if asked is None else asked
     answer: dict[str, object] = {"score": scored.scores[0]}
-    answer |= {name: row[name] for name in model.reader.columns}
+    answer |= {name: row[name] for name in model.reader.columns if name not in answer}
     answer["features"] = {name: scored.inputs[name][0] for name in shown}
     answer |= {"warnings": scored.warnings} if scored.warnings else {}
     answer |= {"model_id": model.label, "timestamp": scored.found.now}

@@ -98,7 +98,9 @@ def _post(summary: str, body: str, answer: dict[str, Any], also: tuple[int, ...]
 
 def _get(summary: str, answer: dict[str, Any], problems: tuple[int, ...]) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}}
-    return {"summary": summary, "responses": responses | {str(status): _refused(status) for status in problems}}
+    responses |= {str(status): _refused(status) for status in problems}
+    wrong = _refused(405) | {"headers": {"allow": {"description": "The methods of this path.", "schema": _TEXT}}}
+    return {"summary": summary, "responses": responses | {"405": wrong}}
 
 
 def _refused(status: int) -> dict[str, Any]:

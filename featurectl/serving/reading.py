@@ -12,7 +12,7 @@ from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.pushes import Pushes
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.problems import refusal
+from featurectl.serving.problems import Refused, refusal
 
 
 class Features:
@@ -26,8 +26,17 @@ class Features:
         self._present = metrics.values.labels("PRESENT")
 
     def now(self, asked: datetime | None = None) -> datetime:
-        """Return the instant of a request: the one asked for, else the server's, else the clock's."""
-        return asked or self._now or datetime.now(UTC)
+        """Return the instant of a request in UTC: the one asked for, else the server's, else the clock's.
+
+        Raises:
+            Refused: 400, the one asked for lies outside the years 1 to 9999 there.
+        """
+        if asked is None:
+            return self._now or datetime.now(UTC)
+        try:
+            return asked.astimezone(UTC)
+        except OverflowError as error:
+            raise Refused(400, f"time: {asked.isoformat()} lies outside the years 1 to 9999 in UTC") from error
 
     async def read(self, reader: FeatureReader, rows: KeyRows) -> FeatureColumns:
         """Return the features of some rows.

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
+from featurectl.engines.base import Table
+from featurectl.engines.polars import join
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.engines.polars.types import polars_dtype
+from featurectl.offline.rows import FrameRows
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
-from featurectl.push import PushRequest, push_view
-from featurectl.units import HOUR_US
+from featurectl.push import push_view
+from featurectl.units import DAY_US, HOUR_US
 from tests.online.compared import assert_columns_equal_answers
-from tests.online.views import at, derive, event_view, latest, state_view, table, window
+from tests.online.views import UTC_US, at, derive, event_view, latest, push_request, state_view, table, window
 
 AMOUNT = {"amount": "int64"}
 
@@ -25,19 +30,7 @@ def store(tmp_path):
 
 
 def push(store, view, rows, inputs, hours=0):
-    rows = table(view, rows, inputs)
-    push_view(
-        PushRequest(
-            engine=PolarsEngine(),
-            view=view,
-            version=1,
-            table=rows,
-            store=store,
-            project="shop",
-            env="dev",
-            now=at(hours),
-        )
-    )
+    push_view(push_request(store, view, table(view, rows, inputs), hours))
 
 
 def read(store, view, *entities, hours=0):
@@ -121,6 +114,63 @@ def test_a_default_replaces_null_whatever_its_cause(store):
     for answer, status in ((null, "NULL"), (old, "EXPIRED"), (missing, "NOT_FOUND")):
         assert list(answer.values.values()) == [FeatureValue(value=d, status=status, defaulted=True) for d in defaults]
     assert values(present)["x"] == (0.0, "PRESENT", False)
+
+
+DECIMALS = [
+    (1.1, "decimal(10,2)"),
+    (1.1, "decimal(38,20)"),
+    (5, "decimal(4,3)"),
+    (-0.0, "decimal(3,1)"),
+    (1e22, "decimal(38,0)"),
+]
+
+
+@pytest.mark.parametrize(("default", "dtype"), [*DECIMALS, (0.1, "decimal(38,37)"), (1e-7, "decimal(20,10)")])
+def test_a_default_of_a_decimal_has_the_digits_of_its_type_as_in_a_training_set(store, default, dtype):
+    view = state_view([latest("price", dtype, default=default)])
+    push(store, view, [("a", -1, None, {})], {"price": dtype})
+    found, missing = read(store, view, "a", "nobody")
+    asof = pl.Series("t", [at(0), at(0)], UTC_US)
+    stored = pl.DataFrame({"price": [None, None]}, schema={"price": polars_dtype(dtype)})
+    expected = PolarsEngine().finish(stored, view, asof, {})["price"].to_list()
+    assert expected[0] == Decimal(str(default))
+    assert [repr(answer.values["price"].value) for answer in (found, missing)] == [repr(value) for value in expected]
+
+
+BEYOND_US = [253_402_300_800_000_000, -62_135_596_800_000_001, 2**63 - 1, -(2**63)]  # the first ones, the furthest ones
+LAST_US = 253_402_300_799_999_999
+
+
+@pytest.mark.parametrize("beyond", BEYOND_US)
+@pytest.mark.parametrize("is_old", [False, True], ids=["pushed now", "in rows of before"])
+def test_a_time_beyond_the_calendar_is_null_online_as_in_a_training_set(store, monkeypatch, beyond, is_old):
+    """The columns hold it: files with a year 10000 are read, and a zone west of UTC makes one of 9999-12-31 23:00."""
+    types = {"until": "timestamp", "day": "date"}
+    view = state_view(
+        [latest("until", "timestamp"), latest("day", "date", default="2013-01-31")],
+        derived=[
+            derive("most", "greatest(until, asof)", types, "timestamp"),
+            derive("same", "until", types, "timestamp"),
+        ],
+    )
+    times = pl.Series("until", [beyond, LAST_US]).cast(UTC_US)
+    days = pl.Series("day", [max(-(2**31), min(beyond // DAY_US, 2**31 - 1)), LAST_US // DAY_US], pl.Int32).cast(
+        pl.Date
+    )
+    rows = table(view, [("a", -1, None, {}), ("b", -1, None, {})], types)
+    held = rows.read().sort("customer").with_columns(times, days)
+    rows.replace(FrameRows(held, view.keys), rows.coverage())
+    spine = pl.DataFrame({"customer": ["a", "b"], "t": [at(0)] * 2}).with_columns(pl.col("t").cast(UTC_US))
+    asked = Table(view=view, buckets=1, read=lambda _: held)
+    offline = PolarsEngine().finish(PolarsEngine().answer(asked, spine, "t"), view, spine["t"], {}).rows()
+    with monkeypatch.context() as patched:
+        if is_old:
+            patched.setattr(join, "on_calendar", lambda column, _: column)
+        push_view(push_request(store, view, rows, 0))
+    answers = read(store, view, "a", "b")
+    assert [tuple(found.value for found in answer.values.values()) for answer in answers] == offline
+    last = datetime.max.replace(tzinfo=UTC)
+    assert offline == [(None, date(2013, 1, 31), at(0), None), (last, date.max, last, last)]
 
 
 def test_derived_features_see_defaults_and_each_other(store):
@@ -208,18 +258,7 @@ def test_windows_that_a_push_had_no_reason_to_touch_are_true_as_of_it(store):
     view = event_view([window("n", "count", 2, "int64", None)], derived=[age])
     rows = table(view, [("a", -1, None, {"amount": 1})], AMOUNT)
     for hours in (0, 3, 8):
-        push_view(
-            PushRequest(
-                engine=PolarsEngine(),
-                view=view,
-                version=1,
-                table=rows,
-                store=store,
-                project="shop",
-                env="dev",
-                now=at(hours),
-            )
-        )
+        push_view(push_request(store, view, rows, hours))
     for hours, asof in ((9, 8), (5, 5)):
         (answer,) = read(store, view, "a", hours=hours)
         assert (answer.asof, values(answer)["n"][0], values(answer)["age"][0]) == (at(asof), 0, -asof * 3600.0)

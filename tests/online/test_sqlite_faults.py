@@ -13,7 +13,7 @@ import pytest
 
 from featurectl.cli.main import exit_code_of
 from featurectl.errors import StoreError, TryAgainError
-from featurectl.online.base import Ask
+from featurectl.online.base import Ask, Writing
 from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
 from tests.online.rows import T0, frame, view
 
@@ -32,6 +32,12 @@ def of():
 
 def rows_of(of, count: int = 1, text: str = "x"):
     return frame(of, [[n] for n in range(count)], [[text]] * count)
+
+
+def made(path, of, text):
+    """Make a file with one row."""
+    with closing(SqliteStore(path)) as store:
+        store.write(of, rows_of(of, 1, text))
 
 
 @contextmanager
@@ -87,8 +93,7 @@ def test_a_file_that_another_process_writes_is_read_by_a_store_that_is_opened_no
 
 
 def test_a_file_that_is_kept_from_readers_is_an_error_in_time_and_then_read(path, of):
-    with closing(SqliteStore(path)) as first:
-        first.write(of, rows_of(of))
+    made(path, of, "x")
 
     async def main():
         reader = AsyncSqliteReader(SqliteStore(path), 0.01)
@@ -121,34 +126,37 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(path, of):
         assert store.count(of) == 1_000
 
 
-def test_a_file_that_may_only_be_read_is_read_and_not_written(of):
+@pytest.fixture
+def only_read(of):
+    """A function that makes a file with one row, in a folder with some rights, of which nobody may write."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "online.db"
-        with closing(SqliteStore(path)) as store:
-            store.write(of, rows_of(of))
-        path.chmod(0o444)
+
+        def make(rights):
+            path = Path(folder) / "online.db"
+            made(path, of, "x")
+            path.chmod(0o444)
+            path.parent.chmod(rights)
+            return path
+
+        yield make
         Path(folder).chmod(0o777)
-        with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
-            assert (store.read(of, [[0]])[0].values, store.count(of)) == ({"s": "x"}, 1)
-            with pytest.raises(StoreError, match="readonly") as caught:
-                store.write(of, rows_of(of, 2))
-            assert (caught.value.code, "writable" in caught.value.hint) == ("FC602", True)
 
 
-def test_a_folder_that_may_only_be_read_is_said_to_be_the_cause(of):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "online.db"
-        with closing(SqliteStore(path)) as store:
-            store.write(of, rows_of(of))
-        path.chmod(0o444)
-        Path(folder).chmod(0o555)
-        try:
-            with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
-                with pytest.raises(StoreError, match="readonly") as caught:
-                    store.read(of, [[0]])
-        finally:
-            Path(folder).chmod(0o777)
-        assert "its folder must be writable" in caught.value.hint
+def test_a_file_that_may_only_be_read_is_read_and_not_written(of, only_read):
+    path = only_read(0o777)
+    with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
+        assert (store.read(of, [[0]])[0].values, store.count(of)) == ({"s": "x"}, 1)
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.write(of, rows_of(of, 2))
+        assert (caught.value.code, "writable" in caught.value.hint) == ("FC602", True)
+
+
+def test_a_folder_that_may_only_be_read_is_said_to_be_the_cause(of, only_read):
+    path = only_read(0o555)
+    with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.read(of, [[0]])
+    assert "its folder must be writable" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -168,6 +176,51 @@ def test_a_file_that_is_no_database_is_said_to_be_none(path, of, content):
                 call()
             assert caught.value.code == "FC602"
     assert path.read_bytes() == content
+
+
+READS = {
+    "read": lambda store, of: store.read(of, [[0]])[0].values["s"],
+    "fetch": lambda store, of: "new" if b"new" in store.fetch([ask(of)])[0][0][0] else "old",
+    "count": lambda store, of: {1: "old", 2: "new"}[store.count(of)],
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_file_that_was_moved_away_is_not_read_on_and_the_one_in_its_place_is(path, of, tmp_path, read):
+    other = view({"s": "string"}, {"id": "int64"}, name="another")
+    made(path, of, "old")
+    made(tmp_path / "new.db", other, "x")  # the view has another number there
+    with closing(SqliteStore(tmp_path / "new.db")) as store:
+        store.write(of, rows_of(of, 2, "new"))
+    with closing(SqliteStore(path)) as store:
+        assert read(store, of) == "old"
+        path.rename(tmp_path / "old.db")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="the file was moved or removed") as caught:
+                read(store, of)
+            assert (caught.value.code, path.exists()) == ("FC602", False)
+        (tmp_path / "new.db").rename(path)
+        assert read(store, of) == "new"
+        made(tmp_path / "newest.db", of, "old")
+        (tmp_path / "newest.db").rename(path)
+        assert read(store, of) == "old"
+
+
+def test_a_file_that_is_replaced_between_chunks_of_a_write_gets_none_of_the_rest(path, of, tmp_path):
+    made(tmp_path / "new.db", of, "new")
+
+    def frames():
+        yield rows_of(of, 2, "old")
+        for end in ("", "-wal", "-shm"):  # the three of them are the file
+            path.with_name(path.name + end).rename(tmp_path / f"old.db{end}")
+        (tmp_path / "new.db").rename(path)
+        yield rows_of(of, 3, "old")
+
+    with closing(SqliteStore(path)) as store:
+        with pytest.raises(StoreError, match="replaced while it was written"):
+            store.write_all(of, frames(), Writing())
+        assert (store.count(of), store.read(of, [[0]])[0].values) == (1, {"s": "new"})
+        assert store.write(of, rows_of(of, 3, "later")) == 2
 
 
 def test_a_file_that_is_removed_and_made_anew_is_another_store(path, of):

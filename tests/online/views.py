@@ -9,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from featurectl.engines.base import Rows
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.rows import FrameRows
+from featurectl.online.base import OnlineStore
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.push import PushRequest
 from featurectl.spec.definition import Derived, Entity, Feature, FeatureView, Source
 from featurectl.units import HOUR_US
 
@@ -99,6 +102,15 @@ def add(to: MemoryTable, view: FeatureView, rows: Sequence[Row], inputs: Mapping
     watermark = max([*available, *([before.watermark] if before.watermark else [])], default=None)
     newest = max([*event, *([before.newest_event] if before.newest_event else [])], default=None)
     to.append(FrameRows(pl.DataFrame(columns), view.keys), Coverage(watermark=watermark, newest_event=newest))
+
+
+def push_request(
+    store: OnlineStore, view: FeatureView, rows: MemoryTable, hours: float, project: str = "shop"
+) -> PushRequest:
+    """Return a push of version 1 of a view into environment `dev`, so many hours after T0."""
+    return PushRequest(
+        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hours)
+    )
 
 
 def state_view(

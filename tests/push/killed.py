@@ -15,11 +15,10 @@ import redis
 
 import featurectl.online.frame
 import featurectl.push.choose
-from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, push_view
-from tests.online.views import add, at, event_view, latest, state_view, table, window
+from featurectl.push import push_view
+from tests.online.views import add, event_view, latest, push_request, state_view, table, window
 
 INPUTS = {"amount": "int64", "city": "string"}
 VIEWS = {
@@ -79,17 +78,7 @@ def push(place, project, kind, hours, progress=None):
     featurectl.online.frame.CHUNK_ROWS = 50
     featurectl.push.choose.PART_ROWS = 200
     with opened(place) as store:
-        request = PushRequest(
-            engine=PolarsEngine(),
-            view=VIEWS[kind],
-            version=1,
-            table=made_table(kind),
-            store=store,
-            project=project,
-            env="dev",
-            now=at(hours),
-        )
-        return push_view(request, progress)
+        return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 
 
 def content(place, project):

@@ -4,43 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
-from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, plan_push, push_view
-from tests.online.views import MemoryTable, add, at, event_view, latest, rebuild, state_view, table, window
+from featurectl.push import plan_push, push_view
+from tests.online.views import (
+    MemoryTable,
+    add,
+    at,
+    event_view,
+    latest,
+    push_request,
+    rebuild,
+    state_view,
+    table,
+    window,
+)
 
 AMOUNT = {"amount": "int64"}
 PROFILE = state_view([latest("amount", "int64")])
 ROWS = [("a", -3, None, {"amount": 1}), ("b", -2, None, {"amount": 2}), ("late", -1, 9, {"amount": 3})]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
-    made = RedisStore(url) if url else SqliteStore(tmp_path / "online.db")
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def request_of(store, tmp_path):
     """Return a function that makes a request of a project of its own."""
-
-    def make(view, rows, hours):
-        return PushRequest(
-            engine=PolarsEngine(),
-            view=view,
-            version=1,
-            table=rows,
-            store=store,
-            project=tmp_path.name,
-            env="dev",
-            now=at(hours),
-        )
-
-    return make
+    return lambda view, rows, hours: push_request(store, view, rows, hours, tmp_path.name)
 
 
 def shown(plan):

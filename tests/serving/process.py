@@ -32,14 +32,20 @@ class Process:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(START_LIMIT_S)
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C, which a terminal tells all processes of the command, and return its exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(START_LIMIT_S)
+
 
 @contextmanager
 def running(root: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Process]:
     """Start `featurectl serve` over a repository, wait until it answers, and end it afterwards."""
     port, log = free_port(), root / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "featurectl", "serve", "-C", str(root), "--port", str(port), *options]
+    told = {**os.environ, **(environ or {})}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environ or {})})
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=told, start_new_session=True)
     try:
         _wait_for(port, process, log)
         yield Process(f"http://127.0.0.1:{port}", process, log)

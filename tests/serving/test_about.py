@@ -87,6 +87,18 @@ def test_the_openapi_document_names_every_route_and_its_schemas_take_what_the_se
     assert not validator.is_valid({"rows": request_rows(1), "other": 1})
 
 
+def test_a_method_that_a_path_does_not_have_is_refused_as_the_openapi_document_says(client):
+    document = client.get("/openapi.json").json()
+    for path, operations in document["paths"].items():
+        known = {method.upper() for method in operations} & {"GET", "POST"}
+        for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - known:
+            answer = client.request(method, path.replace("{model}", "click"))
+            assert (answer.status_code, answer.json()["title"]) == (405, "Method Not Allowed"), (method, path)
+            assert known <= set(answer.headers["allow"].split(", "))
+            told = operations[min(known).lower()]["responses"]["405"]
+            assert (list(told["content"]), list(told["headers"])) == ([answer.headers["content-type"]], ["allow"])
+
+
 def test_what_is_trained_while_a_server_runs_is_served_without_a_restart(own_clicks, opened):
     client = opened(own_clicks, reload_s=0.05)
     rows = request_rows(3)

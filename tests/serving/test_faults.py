@@ -127,6 +127,22 @@ def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
         writer.execute("rollback")
 
 
+def test_a_file_that_is_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_clicks):
+    path = own_clicks / "on.db"
+    with running(own_clicks) as server:
+
+        def asked():
+            return httpx2.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
+
+        assert asked().status_code == 200
+        path.rename(own_clicks / "moved.db")
+        assert (asked().status_code, "moved or removed" in asked().json()["detail"]) == (503, True)
+        assert httpx2.get(f"{server.url}/ready", timeout=20).status_code == 503
+        assert not path.exists()
+        run(own_clicks, "push")
+        assert asked().json()["features"]["count_7d"]["status"] == ["PRESENT"] * 3
+
+
 def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
     with running(own_clicks, "--timeout", str(BUDGET_S)) as server:
         port = int(server.url.rpartition(":")[2])

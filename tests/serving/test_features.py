@@ -84,6 +84,11 @@ def test_what_is_read_as_of_an_earlier_instant_was_not_known_then(client):
     assert found["count_7d"]["status"] == ["NOT_FOUND"]
 
 
+def test_an_instant_of_another_zone_is_told_in_utc(client):
+    body = ask(client, features=["spend:count_7d"], entities={"user": [1]}, time="2026-01-08T23:00:00+23:00").json()
+    assert body["timestamp"] == "2026-01-08T00:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
@@ -103,8 +108,15 @@ def test_what_is_read_as_of_an_earlier_instant_was_not_known_then(client):
         ({"entities": {"user": [1] * 1001}, "features": SPEND}, 400, "1,001 rows; 1 to 1,000"),
         ({"entities": {"user": [2**70]}, "features": SPEND}, 400, "is no int64"),
         ({"entities": {"user": [1]}, "features": SPEND, "time": "yesterday"}, 400, "$.time"),
+        ({"entities": {"user": [1]}, "features": SPEND, "time": "0001-01-01T00:00:00+14:00"}, 400, "time: 0001-01-01"),
+        ({"entities": {"user": [1]}, "features": SPEND, "time": "9999-12-31T23:59:59-01:00"}, 400, "time: 9999-12-31"),
         ({"entities": {"user": [1]}, "features": SPEND, "return": ["all"]}, 400, "$.return"),
         ({"entities": {"user": [1]}, "featurs": SPEND}, 400, "unknown field `featurs`"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": 1}, 400, "version: it is that of a model"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": "champion"}, 400, "version: it is that of a model"),
+        ({"entities": {"user": [1]}, "features": SPEND, "version": None}, 400, "$.version"),
+        ({"entities": {"user": [1], "merchant": ["m"]}, "model": "click", "version": []}, 400, "$.version"),
+        ({"entities": {"user": [1]}, "features": SPEND, "rows": []}, 400, "unknown field `rows`"),
     ],
 )
 def test_bad_input_is_refused_with_its_place(client, body, status, told):

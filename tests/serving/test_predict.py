@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from featurectl.online.inputs import InputReader
 from featurectl.serving import predict as predict_module
 from tests.serving.clicks import NOW, request_rows, run
 
@@ -106,3 +107,11 @@ def test_the_flat_form_scores_one_row(client):
 def test_bad_input_of_the_flat_form_is_refused(client, more, status, told):
     answer = client.post("/predict", json={**request_rows(1)[0], **more})
     assert (answer.status_code, told in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_column_named_as_a_member_of_the_answer_does_not_stand_in_its_place(client, monkeypatch):
+    row = request_rows(1)[0]
+    expected = scores(client, [row])["rows"][0]["score"]
+    columns = [*client.app._server.served.models["click", 1].reader.columns, "score"]
+    monkeypatch.setattr(InputReader, "columns", columns)
+    assert client.post("/predict", json={**row, "score": 7}).json()["score"] == expected

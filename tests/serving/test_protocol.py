@@ -50,9 +50,19 @@ def test_what_is_no_head_is_sent_at_once():
 
 
 @pytest.fixture(scope="module")
-def served(clicks):
+def process(clicks):
     with running(clicks) as process:
-        yield urlsplit(process.url)
+        yield process
+
+
+@pytest.fixture
+def served(process):
+    return urlsplit(process.url)
+
+
+@pytest.fixture
+def log(process):
+    return process.log
 
 
 def exchange(served, *pieces):
@@ -94,3 +104,72 @@ def test_requests_that_are_sent_together_are_answered_in_turn(served):
     found = exchange(served, (one + one + last, b"404"))
     assert found.count(b"HTTP/1.1 200 OK") == 2
     assert found.index(b"HTTP/1.1 404") > found.rindex(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"FOO / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_so_as_a_problem_and_costs_no_line_of_the_log(served, log, request_):
+    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
+        made.sendall(request_)
+        found = b""
+        while data := made.recv(65536):
+            found += data
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"content-type: application/problem+json\r\n" in head
+    assert b"content-length: %d" % len(body) in head
+    assert json.loads(body)["detail"] == "Invalid HTTP request received."
+    assert "WARNING" not in log.read_text()
+
+
+def test_a_client_that_offers_another_protocol_is_answered_in_this_one_again_and_again(served, log):
+    body = json.dumps({"features": ["spend:count_7d"], "entities": {"user": [1]}}).encode()
+    offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+    head = b"POST /v1/features HTTP/1.1\r\nhost: x\r\n%b" % offer
+    whole = head + b"content-length: %d\r\n\r\n" % len(body)
+    chunked = head + b"transfer-encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    get, last = b"GET /health HTTP/1.1\r\nhost: x\r\n%b\r\n", b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
+    for pieces in ([whole + body], [whole, body], [whole + body[:9], body[9:]], [chunked, chunks], [chunked + chunks]):
+        asked = [(piece, b"") for piece in pieces[:-1]] + [(pieces[-1], b"server_name")]
+        found = exchange(served, *asked, (get % offer, b'"uptime"'), (last, b"404"))
+        assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, 1), found
+        found = exchange(served, *asked[:-1], (pieces[-1] + get % b"" + last, b"404"))  # all at once
+        assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, 1), found
+    assert "WARNING" not in log.read_text()
+
+
+def test_a_request_that_was_answered_and_does_not_end_is_closed(served):
+    """A trailer without end; whoever sends it gets no other limit: its answer was given at once."""
+    head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
+        made.sendall(head)
+        assert made.recv(65536).startswith(b"HTTP/1.1 404")
+        made.sendall(b"0\r\n")
+        made.settimeout(0.05)
+        for _ in range(1_000):
+            try:
+                made.sendall(b"a: b\r\n")
+                if made.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+        pytest.fail("it was never closed")
+
+
+def test_what_is_left_of_a_request_that_was_answered_may_still_come(served):
+    head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n"
+    found = exchange(
+        served, (head, b"404"), (b"x" * 300_000, b""), (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", b"uptime")
+    )
+    assert found.count(b"HTTP/1.1 ") == 2

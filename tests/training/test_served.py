@@ -12,13 +12,13 @@ from featurectl.engines.base import Table
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import UsageError
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, push_view
+from featurectl.push import push_view
 from featurectl.spec.definition import FeatureInput
 from featurectl.training.join import join_features
 from featurectl.training.served import check_refresh, refreshed_at
 from featurectl.training.spine import SpineRows
 from featurectl.units import HOUR_US, instant_us
-from tests.online.views import UTC_US, at, event_view, latest, state_view, table, window
+from tests.online.views import UTC_US, at, event_view, latest, push_request, state_view, table, window
 from tests.pit.frames import instants
 from tests.test_online_equals_offline import ENTITIES, INPUTS, VIEWS, online, some_rows
 
@@ -64,18 +64,7 @@ def test_what_is_read_after_a_push_at_a_refresh_is_the_value_as_served(kind, tmp
         chance, rows = history(seed)
         made, store = table(view, rows, INPUTS, buckets=1), SqliteStore(tmp_path / f"{seed}.db")
         for hour in range(0, 24, refresh_h):
-            push_view(
-                PushRequest(
-                    engine=PolarsEngine(),
-                    view=view,
-                    version=1,
-                    table=made,
-                    store=store,
-                    project="p",
-                    env="dev",
-                    now=at(hour),
-                )
-            )
+            push_view(push_request(store, view, made, hour, "p"))
             for read_at in (at(hour), at(hour + chance.uniform(0, 2.99)), at(hour + 2.99)):
                 served = trained(view, made, [read_at], as_served=True)
                 assert online(store, view, read_at) == served, f"seed {seed}, hour {hour}, {read_at}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
 
-from featurectl.dtypes import DATE, TIMESTAMP
+from featurectl.dtypes import DATE, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.engines.base import Table
+from featurectl.engines.polars.timestamps import on_calendar
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.polars import to_polars
 from featurectl.pit.answers import Answers, join_answers
@@ -50,7 +52,8 @@ def _find(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str)
         found = find_windows(table, spine, time, window_questions(view), closed=view.closed, hop_us=view.hop_us)
     else:
         found = find_states(table, spine, time, state_questions(view), view.ttl_us).found
-    values = found.values.select(pl.col(f.name).cast(polars_dtype(_dtype(f))) for f in view.features)
+    types = [(feature.name, _dtype(feature)) for feature in view.features]
+    values = found.values.select(on_calendar(pl.col(name).cast(polars_dtype(dtype)), dtype) for name, dtype in types)
     return replace(found, values=values)
 
 
@@ -90,10 +93,12 @@ def finish_values(
 
 
 def with_default(column: pl.Expr, dtype: str, default: object) -> pl.Expr:
-    """Return the column with a default in place of null; files keep the default of a time or decimal as text."""
+    """Return the column with a default in place of null; files keep that of a time as text, of a decimal as number."""
     if default is None:
         return column
     value = parse_instant(str(default)) if dtype == TIMESTAMP else default
+    if parts := decimal_parts(dtype):  # the digits that were written: a float has others behind them
+        value = fixed_point(Decimal(str(default)), parts[1])
     literal = pl.lit(value)
     if dtype == DATE:
         literal = literal.str.to_date("%Y-%m-%d")

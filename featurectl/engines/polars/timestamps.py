@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.dtypes import DATE, TIMESTAMP, list_item
+
 INSTANT: Final = pl.Datetime("us", "UTC")
 _DAY_US: Final = 86_400_000_000
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
@@ -52,6 +54,20 @@ def within_datetime(instants: pl.Expr) -> pl.Expr:
     A naive 9999-12-31T23:59:59 of a zone west of UTC is in the year 10000.
     """
     return instants.clip(_FIRST, _LAST)
+
+
+def on_calendar(column: pl.Expr, dtype: str) -> pl.Expr:
+    """Return a feature with null for times and dates outside the years 1 to 9999, also in lists.
+
+    No expression gives such times, Python has none, and an answer in JSON could not spell them.
+    """
+    item = list_item(dtype)
+    if (item or dtype) not in (TIMESTAMP, DATE):
+        return column
+    if item:
+        return column.list.eval(on_calendar(pl.element(), item))
+    first, last = (_FIRST, _LAST) if dtype == TIMESTAMP else (_FIRST.date(), _LAST.date())
+    return pl.when(column.is_between(first, last)).then(column)
 
 
 def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> pl.Expr:

@@ -8,11 +8,9 @@ import uuid
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
-from featurectl.push import PushRequest, push_view, read_offline
-from tests.online.views import at, event_view, latest, rebuild, state_view, table, window
+from featurectl.push import push_view, read_offline
+from tests.online.views import at, event_view, latest, push_request, rebuild, state_view, table, window
 
 AMOUNT = {"amount": "int64"}
 ENTITIES = ("a", "b", "c", "d")
@@ -21,14 +19,6 @@ VIEWS = {
     "event": event_view([window("sum_2", "sum", 2, "int64"), window("sum_5", "sum", 5, "int64")]),
     "lifetime": event_view([window("sum", "sum", None, "int64")]),
 }
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
-    made = RedisStore(url) if url else SqliteStore(tmp_path / "online.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -43,12 +33,6 @@ def view(request):
 
 class CutOffError(Exception):
     """What a test raises in the middle of a push."""
-
-
-def request_of(project, view, rows, store, hours):
-    return PushRequest(
-        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hours)
-    )
 
 
 def stored(project, store, view):
@@ -70,42 +54,42 @@ def some_rows(chance):
 
 def test_entities_that_are_gone_and_states_that_are_older_now_are_corrected(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
-    result = push_view(request_of(project, view, rows, store, 0))
+    result = push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
     assert result.entities == 1
-    again = push_view(request_of(project, view, rows, store, 0))
+    again = push_view(push_request(store, view, rows, 0, project))
     assert (again.rows_sent, again.entities) == (0, 1)
 
 
 def test_a_rebuild_that_leaves_no_rows_empties_the_view(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1})], AMOUNT)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [], AMOUNT, "second")
-    assert push_view(request_of(project, view, rows, store, 1)).entities == 0
+    assert push_view(push_request(store, view, rows, 1, project)).entities == 0
     assert stored(project, store, view) == [None] * 4
 
 
 def test_a_view_without_an_entity_that_lost_its_rows_has_no_value(store, project):
     view = event_view([window("sum", "sum", 4, "int64")], entity=None)
     rows = table(view, [(None, -1, None, {"amount": 1})], AMOUNT)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [], AMOUNT, "second")
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     assert store.read(online_view(view, 1, project, "dev"), [[]]) == [None]
 
 
 def test_a_push_of_a_rebuilt_table_that_was_cut_off_is_made_up_for(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
     for step in ("keep_only", "write_push_record"):
         with monkeypatch.context() as patch:
             patch.setattr(type(store), step, _cut_off)
             with pytest.raises(CutOffError):
-                push_view(request_of(project, view, rows, store, 0))
-    push_view(request_of(project, view, rows, store, 0))
+                push_view(push_request(store, view, rows, 0, project))
+    push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
@@ -114,15 +98,15 @@ def test_a_rebuild_after_a_first_push_that_was_cut_off_leaves_nothing_of_it(stor
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "write_push_record", _cut_off)
         with pytest.raises(CutOffError):
-            push_view(request_of(project, view, rows, store, 0))
+            push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
 def test_a_rebuild_between_two_looks_at_the_table_is_not_mistaken_for_what_was_sent(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     coverage, begun = rows.coverage, []
 
     def coverage_after_the_other():
@@ -132,7 +116,7 @@ def test_a_rebuild_between_two_looks_at_the_table_is_not_mistaken_for_what_was_s
         return coverage()
 
     monkeypatch.setattr(rows, "coverage", coverage_after_the_other)
-    push_view(request_of(project, view, rows, store, 0))
+    push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
@@ -150,13 +134,13 @@ def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, proj
         if not begun:
             begun.append(True)
             rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
-            push_view(request_of(project, view, rows, store, later_h))
+            push_view(push_request(store, view, rows, later_h, project))
         return write(self, *arguments, **options)
 
-    push_view(request_of(project, view, table(view, [], AMOUNT), store, -5))
+    push_view(push_request(store, view, table(view, [], AMOUNT), -5, project))
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "write", write_after_the_other)
-        push_view(request_of(project, view, rows, store, 0))
+        push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == offline(view, rows, later_h)
 
 
@@ -177,7 +161,7 @@ def check_history(store, view, project, seed):
     rows, hours = table(view, some_rows(chance), AMOUNT), 0
     for step in range(6):
         hours += chance.choice([0, 1, 3])
-        push_view(request_of(project, view, rows, store, hours))
+        push_view(push_request(store, view, rows, hours, project))
         found, right = stored(project, store, view), offline(view, rows, hours)
         for entity, have, want in zip(ENTITIES, found, right, strict=True):
             assert have == want or (have is None and want == _without_rows(view)), (seed, step, entity)

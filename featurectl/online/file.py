@@ -1,0 +1,66 @@
+"""The SQLite file of an online store: opened when it is first used, and the one that lies at its path."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+
+class DatabaseFile:
+    """A file in WAL mode with some tables, made when it is not there yet; its failures are raised as they are.
+
+    SQLite reads on in a file that was moved or replaced, which nobody writes any more. `is_another` sees that.
+    """
+
+    def __init__(self, path: Path, wait_s: float, tables: str) -> None:
+        self.path = path
+        self._wait_s = wait_s
+        self._tables = tables
+        self._opened: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that was opened last
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to the file."""
+        if self._opened is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None)
+            try:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = normal")
+                connection.executescript(self._tables)
+                self._identity = self._lying_there()
+            except (sqlite3.Error, OSError):
+                connection.close()
+                raise
+            self._opened = connection
+        return self._opened
+
+    def is_another(self) -> bool:
+        """Return whether another file lies at the path than the one that was opened, which is closed then.
+
+        Raises:
+            OSError: none does; a new one is not made, for whoever reads it would find nothing.
+        """
+        if self._identity is None or self._lying_there() == self._identity:
+            return False
+        self._forget()
+        return True
+
+    def close(self) -> None:
+        """Close the file; it is not opened again."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def _lying_there(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError as error:
+            self._forget()
+            raise FileNotFoundError("the file was moved or removed") from error
+        return found.st_dev, found.st_ino
+
+    def _forget(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None

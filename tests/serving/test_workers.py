@@ -1,0 +1,89 @@
+"""Several processes on one port: how they end, and what they count together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import httpx2
+import pytest
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from featurectl import serve
+from featurectl.errors import StoreError
+from tests.serving.process import running
+
+FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("is_told", [True, False], ids=["told to stop", "Ctrl-C"])
+def test_a_server_ends_with_the_code_of_what_ended_it_however_many_processes_it_has(clicks, workers, is_told):
+    with running(clicks, "--workers", workers) as server:
+        assert (server.stop() if is_told else server.interrupt()) == (0 if is_told else 130)
+        text = server.log.read_text()
+        assert ("Traceback" in text, "interrupted" in text) == (False, not is_told)
+
+
+def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch):
+    """uvicorn ends them all then, and says nothing."""
+    config = uvicorn.Config("none:app", port=0, workers=2)
+    ended = [SimpleNamespace(pid=1, exitcode=0), SimpleNamespace(pid=2, exitcode=STARTUP_FAILURE)]
+    monkeypatch.setattr(serve._Processes, "run", lambda processes: processes.processes.extend(ended))
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(StoreError, match="could not be started"):
+        serve._run_several(config)
+
+
+def counted(url: str) -> dict[str, float]:
+    """Return all counters by name and labels, as any of the processes tells them."""
+    lines = [line.rpartition(" ") for line in httpx2.get(f"{url}/metrics", timeout=20).text.splitlines()]
+    return {name: float(value) for name, _, value in lines if not name.startswith("#") and "_total" in name}
+
+
+def ask_each(url: str, times: int) -> set[int]:
+    """Ask so many times, on a connection each, and return the processes that answered."""
+    found = set()
+    for _ in range(times):
+        with httpx2.Client(timeout=20) as client:
+            answer = client.post(f"{url}/v1/features", json=FEATURES)
+            assert answer.status_code == 200
+            found.add(int(answer.json()["server_name"].rpartition(":")[2]))
+    return found
+
+
+def ask_until(url: str, is_enough) -> tuple[int, set[int]]:
+    """Ask until enough processes have answered; return how many requests were answered, and the processes."""
+    times, found, end = 0, set(), time.monotonic() + 60
+    while not is_enough(found):
+        assert time.monotonic() < end, found
+        try:
+            found |= ask_each(url, 1)
+            times += 1
+        except httpx2.HTTPError:  # one that was ended takes its connections along
+            time.sleep(0.05)
+    return times, found
+
+
+def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks):
+    requests = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"}'
+    values = 'featurectl_feature_values_total{status="PRESENT"}'
+    with running(clicks, "--workers", "2") as server:
+        times, processes = ask_until(server.url, lambda found: len(found) == 2)
+        before = counted(server.url)
+        assert (before[requests], before[values]) == (times, times * 18)
+        killed = max(processes)
+        os.kill(killed, signal.SIGKILL)
+        more, _ = ask_until(server.url, lambda found: len(found - processes) == 1)
+        after = counted(server.url)
+        assert {name for name, value in before.items() if after[name] < value} == set()
+        assert after[requests] == times + more
+        assert all(count == after[requests] for count in [counted(server.url)[requests] for _ in range(5)])
+        text = httpx2.get(f"{server.url}/metrics", timeout=20).text
+        assert "featurectl_http_requests_in_flight 1.0" in text  # this one; what the dead one had is forgotten
+        assert 'featurectl_model_loaded{alias="champion",model="click",version="1"} 1.0' in text
+        assert server.stop() == 0
