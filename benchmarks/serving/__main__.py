@@ -1,7 +1,7 @@
 """Print the table of serving: `python -m benchmarks.serving [FOLDER] [RUNS] [WORK ...]`; 3 runs of every work by default.
 
 With FEAST_PYTHON, the Python of an environment that has `feast[redis]`, Feast is a rival. Everything shares the machine:
-Redis, the server and the client. CPU microseconds a request, beside the rates, depend less on what else it does.
+Redis, the server and the client, which is wrk in closed loops where there is one. CPU microseconds a request, beside the rates, depend less on what else it does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Final
 
 import redis
 
+from benchmarks.serving import wrk
 from benchmarks.serving.load import Result
 from benchmarks.serving.processes import Running, feast, ours, read_json, result_of, start_load
 from benchmarks.serving.repository import FEATURES, Size, run, write_repository
@@ -152,10 +153,16 @@ def _loaded(setting: Setting, server: Running, path: str, connections: int) -> t
     results, cpus = [], []
     for _ in range(setting.runs):
         before = server.cpu_s()
-        results.append(result_of(start_load(server.url + path, body, connections, setting.seconds)))
+        results.append(_closed_loop(server.url + path, body, connections, setting.seconds))
         share = setting.seconds / (setting.seconds + 1)  # of the seconds of the load, those that are counted
         cpus.append(1e6 * (server.cpu_s() - before) * share / results[-1].requests)
     return results, f"{median(cpus):.0f} us CPU a request, {server.rss_mb():.0f} MB"
+
+
+def _closed_loop(url: str, body: Path, connections: int, seconds: float) -> Result:
+    if wrk.is_installed():
+        return wrk.put_load(url, body, connections, seconds)
+    return result_of(start_load(url, body, connections, seconds))
 
 
 def _rate(
