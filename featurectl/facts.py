@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import NamedTuple
 
-from featurectl.dtypes import FLOAT64, UNKNOWN
-from featurectl.expressions.check import expression_columns, untyped_canonical
+from featurectl.dtypes import UNKNOWN
+from featurectl.expressions.check import expression_columns
 from featurectl.expressions.tree import Expression
+from featurectl.fact import Fact, Facts, constant, duration, names, plain, written
+from featurectl.facts_model import model_facts, model_metadata
 from featurectl.spec.code import code_digest
 from featurectl.spec.definition import (
     About,
@@ -26,35 +26,18 @@ from featurectl.spec.definition import (
     Derived,
     Entity,
     Feature,
-    FeatureInput,
     FeatureView,
     Freshness,
-    Label,
     Model,
-    ModelInput,
     NamedExpression,
-    RequestInput,
     Source,
-    Trainer,
     Transform,
 )
 from featurectl.spec.environment import has_password, shown_location
-from featurectl.units import format_duration
 
 Registrable = Entity | Source | FeatureView | Model
-Constant = bool | int | float | str | None
 
 _SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*.*?\*/)+""", re.DOTALL)
-
-
-class Fact(NamedTuple):
-    """One field: `value` is JSON-ready and decides equality, `text` is how people write it ("-": not set)."""
-
-    value: object
-    text: str
-
-
-Facts = Mapping[str, Fact]  # field -> fact; of one feature: "<its list in the file>.<feature>.<field>"
 
 
 def feature_facts(view: FeatureView) -> dict[str, Facts]:
@@ -84,13 +67,13 @@ def data_facts(obj: Registrable) -> Facts:
     """Return everything in an object that can change a value; of a view, the facts of all its features."""
     match obj:
         case Entity():
-            return {f"keys.{name}": _plain(dtype) for name, dtype in obj.keys.items()}
+            return {f"keys.{name}": plain(dtype) for name, dtype in obj.keys.items()}
         case Source():
             return _source_facts(obj)
         case FeatureView():
             return united_facts(feature_facts(obj))
         case Model():
-            return _model_facts(obj)
+            return model_facts(obj)
 
 
 def united_facts(features: Mapping[str, Facts]) -> Facts:
@@ -116,37 +99,32 @@ def metadata_facts(obj: Registrable) -> Facts:
         case FeatureView():
             return facts | _view_metadata(obj) | _freshness_facts(obj.freshness) | _check_facts(obj.checks)
         case Model():
-            return facts | {
-                "allow_pickle": _plain(obj.allow_pickle),
-                "missing.no_row": _plain(obj.missing_no_row),
-                "missing.stale": _plain(obj.missing_stale),
-                "missing.max_age": _duration(obj.missing_max_age_us),
-            }
+            return {**facts, **model_metadata(obj)}
 
 
 def _row_facts(view: FeatureView) -> dict[str, Fact]:
     """Return what all features of a view share: which rows there are, whose, when, and at which instants."""
     source = view.source
     columns = {view.join.get(key, key) for key in view.keys} | _clock_columns(source) | _columns(view.where)
-    facts = {f"keys.{key}": _plain(dtype) for key, dtype in view.key_types.items()}
-    facts |= {f"join.{key}": _plain(view.join.get(key, key)) for key in view.keys}
+    facts = {f"keys.{key}": plain(dtype) for key, dtype in view.key_types.items()}
+    facts |= {f"join.{key}": plain(view.join.get(key, key)) for key in view.keys}
     facts |= {f"source.{field}": fact for field, fact in _clock_facts(source).items()}
     facts |= _reads(source, sorted(columns))
-    facts["where"] = _expression(view.where)
+    facts["where"] = written(view.where)
     if view.transform is not None:
         facts |= _transform_facts(view.transform, source)
     if view.kind == "event":
-        return facts | {"closed": _plain(view.closed), "hop": _duration(view.hop_us)}
-    return facts | {"ttl": _duration(view.ttl_us)}
+        return facts | {"closed": plain(view.closed), "hop": duration(view.hop_us)}
+    return facts | {"ttl": duration(view.ttl_us)}
 
 
 def _transform_facts(transform: Transform, source: Source) -> dict[str, Fact]:
     """Return what a Python function makes rows of: all of its sources, for nobody knows which columns it reads."""
     code = code_digest(transform.text)
     facts = {
-        "transform.function": _plain(transform.function),
+        "transform.function": plain(transform.function),
         "transform.code": Fact(code, f"{transform.path} {code[:12]}"),
-        "lookback": _duration(transform.lookback_us),
+        "lookback": duration(transform.lookback_us),
     }
     facts |= {f"source.{field}": fact for field, fact in _source_facts(source).items()}
     for other in transform.others:
@@ -156,21 +134,21 @@ def _transform_facts(transform: Transform, source: Source) -> dict[str, Fact]:
 
 def _input_facts(source: Source, item: NamedExpression) -> tuple[Fact, dict[str, Fact]]:
     """Return the expression of a view's input, and what the columns mean that it reads."""
-    return _expression(item.expression), _reads(source, sorted(_columns(item.expression)))
+    return written(item.expression), _reads(source, sorted(_columns(item.expression)))
 
 
 def _stored_facts(view: FeatureView, feature: Feature, column: tuple[Fact, dict[str, Fact]] | None) -> dict[str, Fact]:
-    expression, read = column or (_expression(None), {})
+    expression, read = column or (written(None), {})
     own = {
-        "op": _plain(feature.op),
+        "op": plain(feature.op),
         "column": expression,
-        "type": _plain(feature.dtype),
-        "window": _plain("lifetime") if feature.window_us is None else _duration(feature.window_us),
-        "offset": _duration(feature.offset_us or None),
-        "n": _plain(feature.n),
-        "q": _plain(feature.q),
-        "default": _constant(feature.default, feature.dtype),
-        "fill": _plain("last_non_null" if feature.fill_last else None),
+        "type": plain(feature.dtype),
+        "window": plain("lifetime") if feature.window_us is None else duration(feature.window_us),
+        "offset": duration(feature.offset_us or None),
+        "n": plain(feature.n),
+        "q": plain(feature.q),
+        "default": constant(feature.default, feature.dtype),
+        "fill": plain("last_non_null" if feature.fill_last else None),
     }
     if feature.op == "latest":
         del own["window"]
@@ -180,34 +158,34 @@ def _stored_facts(view: FeatureView, feature: Feature, column: tuple[Fact, dict[
 
 def _derived_facts(derived: Derived) -> dict[str, Fact]:
     return {
-        f"derived.{derived.name}.expr": _expression(derived.expression),
-        f"derived.{derived.name}.type": _plain(derived.dtype),
-        f"derived.{derived.name}.default": _constant(derived.default, derived.dtype),
+        f"derived.{derived.name}.expr": written(derived.expression),
+        f"derived.{derived.name}.type": plain(derived.dtype),
+        f"derived.{derived.name}.default": constant(derived.default, derived.dtype),
     }
 
 
 def _source_facts(source: Source) -> dict[str, Fact]:
     """Return a source's data facts. Columns that only the data declares are left to the views that read them."""
     columns = source.columns if source.columns_declared and source.columns else {}
-    facts = {f"columns.{name}": _plain(dtype) for name, dtype in columns.items()}
-    facts |= {f"select.{s.name}": _expression(s.expression) for s in source.select}
+    facts = {f"columns.{name}": plain(dtype) for name, dtype in columns.items()}
+    facts |= {f"select.{s.name}": written(s.expression) for s in source.select}
     return facts | _clock_facts(source)
 
 
 def _clock_facts(source: Source) -> dict[str, Fact]:
     """Return which rows of a source count, at which instants, and how their values are read."""
     facts = {
-        "event_time": _plain(source.event_time),
-        "available_at": _plain(source.available_at),
-        "delay": _duration(source.delay_us or None),
-        "timezone": _plain(source.timezone),
-        "nan": _plain(source.nan),
-        "tiebreak": _names(source.tiebreak),
-        "dedup_key": _names(sorted(source.dedup_key)),
+        "event_time": plain(source.event_time),
+        "available_at": plain(source.available_at),
+        "delay": duration(source.delay_us or None),
+        "timezone": plain(source.timezone),
+        "nan": plain(source.nan),
+        "tiebreak": names(source.tiebreak),
+        "dedup_key": names(sorted(source.dedup_key)),
     }
     if source.format == "csv":
         facts["csv.null_values"] = _null_values(source.csv)
-        facts["csv.timestamp_format"] = _plain(source.csv.timestamp_format)
+        facts["csv.timestamp_format"] = plain(source.csv.timestamp_format)
     if source.sql:
         facts["sql.query"] = Fact(plain_query(source.sql.query), plain_query(source.sql.query))
     return facts
@@ -233,122 +211,57 @@ def _reads(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {}
     for name in columns:
         if name not in select:
-            facts[f"source.columns.{name}"] = _plain(types.get(name, UNKNOWN))
+            facts[f"source.columns.{name}"] = plain(types.get(name, UNKNOWN))
             continue
-        facts[f"source.select.{name}"] = _expression(select[name].expression)
+        facts[f"source.select.{name}"] = written(select[name].expression)
         below = sorted(_columns(select[name].expression))
-        facts |= {f"source.columns.{raw}": _plain(types.get(raw, UNKNOWN)) for raw in below}
+        facts |= {f"source.columns.{raw}": plain(types.get(raw, UNKNOWN)) for raw in below}
     return facts
 
 
 def _location_facts(source: Source) -> dict[str, Fact]:
     facts = {
-        "format": _plain(source.format),
-        "path": _plain(source.path or None),
+        "format": plain(source.format),
+        "path": plain(source.path or None),
         "sql.url": _address(source.sql.url if source.sql else None),
-        "lateness": _duration(source.lateness_us),
+        "lateness": duration(source.lateness_us),
     }
-    return facts | ({"csv.separator": _plain(source.csv.separator)} if source.format == "csv" else {})
+    return facts | ({"csv.separator": plain(source.csv.separator)} if source.format == "csv" else {})
 
 
 def _view_metadata(view: FeatureView) -> dict[str, Fact]:
     described: list[Feature | Derived] = [*view.features, *view.derived]
-    facts = {f"features.{f.name}.description": _plain(f.description) for f in described if f.description}
+    facts = {f"features.{f.name}.description": plain(f.description) for f in described if f.description}
     return facts | {
-        "entity": _plain(view.entity.name if view.entity else None),
-        "source": _plain(view.source.name),
-        "transform": _plain(view.transform.path if view.transform else None),
-        "features": _names([f.name for f in described]),
-        "online": _plain(view.online),
-        "refresh": _duration(view.refresh_us),
-        "retention": _duration(view.retention_us),
+        "entity": plain(view.entity.name if view.entity else None),
+        "source": plain(view.source.name),
+        "transform": plain(view.transform.path if view.transform else None),
+        "features": names([f.name for f in described]),
+        "online": plain(view.online),
+        "refresh": duration(view.refresh_us),
+        "retention": duration(view.retention_us),
     }
 
 
 def _about_facts(about: About) -> dict[str, Fact]:
     return {
-        "description": _plain(about.description or None),
-        "owner": _plain(about.owner or None),
-        "tags": _names(sorted(about.tags)),
+        "description": plain(about.description or None),
+        "owner": plain(about.owner or None),
+        "tags": names(sorted(about.tags)),
     }
 
 
 def _check_facts(checks: Sequence[Check]) -> dict[str, Fact]:
     """Return the checks by their labels, which say all of them."""
-    return {"checks": _names(sorted(c.label + " (warn)" * (c.severity == "warn") for c in checks))} if checks else {}
+    return {"checks": names(sorted(c.label + " (warn)" * (c.severity == "warn") for c in checks))} if checks else {}
 
 
 def _freshness_facts(freshness: Freshness | None) -> dict[str, Fact]:
     given = freshness or Freshness()
     return {
-        "freshness.warn_after": _duration(given.warn_after_us),
-        "freshness.error_after": _duration(given.error_after_us),
+        "freshness.warn_after": duration(given.warn_after_us),
+        "freshness.error_after": duration(given.error_after_us),
     }
-
-
-def _model_facts(model: Model) -> dict[str, Fact]:
-    spine = model.spine
-    facts = {
-        "spine.source": _plain(spine.source.name),
-        "spine.time": _plain(spine.time),
-        "spine.where": _expression(spine.where),
-        "features": _names(_in_any_key_order(model.inputs)),
-        "output.name": _plain(model.output_name),
-        "output.type": _plain(model.output_dtype),
-    }
-    facts |= _label_facts(spine.label) if spine.label else {}
-    facts |= {f"features.{i.name}": _input(i) for i in model.inputs}
-    return facts | (_trainer_facts(model.trainer) if model.trainer else {})
-
-
-def _in_any_key_order(inputs: Iterable[ModelInput]) -> list[str]:
-    """Return the names of inputs in their order; request columns are keys of a mapping, and theirs has no meaning."""
-    names: list[str] = []
-    for is_request, group in groupby(inputs, lambda item: isinstance(item, RequestInput)):
-        found = [item.name for item in group]
-        names += sorted(found) if is_request else found
-    return names
-
-
-def _label_facts(label: Label) -> dict[str, Fact]:
-    facts = {
-        "name": _plain(label.name),
-        "expr": _expression(label.expression),
-        "entity": _plain(label.entity.name if label.entity else None),
-        "source": _plain(label.source.name if label.source else None),
-        "op": _plain(label.op),
-        "column": _plain(label.column),
-        "where": _expression(label.where),
-        "horizon": _duration(label.horizon_us),
-    }
-    return {f"spine.label.{field}": fact for field, fact in facts.items()}
-
-
-def _input(item: ModelInput) -> Fact:
-    """Return one column of a model's matrix: where it comes from and its type."""
-    if isinstance(item, FeatureInput):
-        join = ", ".join(f"{key}: {column}" for key, column in sorted(item.join.items()))
-        text = f"{item.view}:{item.feature} ({join}) as {item.model_dtype or 'its own type'}"
-        default = _constant(item.default, item.dtype).value
-        kept = sorted(item.join.items()), item.dtype, item.model_dtype, default, item.categories
-        return Fact(["feature", item.view, item.feature, *kept], text)
-    if isinstance(item, RequestInput):
-        return Fact(["request", item.dtype, item.model_dtype], f"request {item.model_dtype}")
-    value = [_expression(item.expression).value, item.dtype, _constant(item.default, item.dtype).value]
-    return Fact(["derived", *value], item.expression.text)
-
-
-def _trainer_facts(trainer: Trainer) -> dict[str, Fact]:
-    facts = {f"params.{name}": Fact(value, json.dumps(value)) for name, value in trainer.params.items()}
-    facts |= {
-        "estimator": _plain(trainer.estimator),
-        "run": _plain(trainer.run),
-        "validation.fraction": _plain(trainer.split_fraction),
-        "validation.source": _plain(trainer.validation_source),
-        "sample": _plain(trainer.sample),
-        "seed": _plain(trainer.seed),
-    }
-    return {f"trainer.{field}": fact for field, fact in facts.items()}
 
 
 def plain_query(query: str) -> str:
@@ -366,34 +279,6 @@ def _columns(expression: Expression | None) -> frozenset[str]:
     return expression.tree.columns() if expression.tree else expression_columns(expression.text)
 
 
-def _expression(expression: Expression | None) -> Fact:
-    if expression is None:
-        return Fact(None, "-")
-    tree = expression.tree
-    return Fact(tree.canonical() if tree else ["untyped", untyped_canonical(expression.text)], expression.text)
-
-
-def _constant(value: Constant, dtype: str | None) -> Fact:
-    if dtype == FLOAT64 and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    return Fact(value, "-" if value is None else json.dumps(value, ensure_ascii=False))
-
-
-def _plain(value: Constant) -> Fact:
-    if value is None:
-        return Fact(None, "-")
-    return Fact(value, str(value).lower() if isinstance(value, bool) else f"{value}")
-
-
 def _address(url: str | None) -> Fact:
     """Return the address of a server, its text without a password that stands in it."""
-    return Fact(url, shown_location(url)) if url and has_password(url) else _plain(url)
-
-
-def _duration(length_us: int | None) -> Fact:
-    return Fact(length_us, "-" if length_us is None else format_duration(length_us))
-
-
-def _names(names: Iterable[str]) -> Fact:
-    kept = list(names)
-    return Fact(kept, ", ".join(kept) or "-")
+    return Fact(url, shown_location(url)) if url and has_password(url) else plain(url)

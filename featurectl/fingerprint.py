@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.facts import Facts, Registrable, data_facts, feature_facts, metadata_facts, united_facts
+from featurectl.fact import Facts
+from featurectl.facts import Registrable, data_facts, feature_facts, metadata_facts, united_facts
 from featurectl.spec.definition import FeatureView
 
 _FORM: Final = 1  # of the canonical form; a new number moves every fingerprint
@@ -49,7 +50,7 @@ def feature_fingerprints(view: FeatureView) -> dict[str, str]:
 def digest(facts: Facts) -> str:
     """Return the SHA-256 of facts as canonical JSON, in hexadecimal; a fact that is not set is as if it weren't there.
 
-    >>> from featurectl.facts import Fact
+    >>> from featurectl.fact import Fact
     >>> digest({"a": Fact(1, "one"), "b": Fact(2, "")}) == digest({"b": Fact(2, ""), "a": Fact(1, "ONE")})
     True
     """

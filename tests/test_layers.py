@@ -16,6 +16,8 @@ LAYERS = [
     ["expressions"],
     ["spec"],
     ["graph"],
+    ["fact"],
+    ["facts_model"],
     ["facts"],
     ["fingerprint"],
     ["registry"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from featurectl.facts import Fact, Facts, Registrable, data_facts, metadata_facts
+from featurectl.fact import Fact, Facts
+from featurectl.facts import Registrable, data_facts, metadata_facts
 from featurectl.plan.model import Reason
 
 _NOT_SET: Final = Fact(None, "-")

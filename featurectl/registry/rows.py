@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion
+from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion
 from featurectl.units import format_iso, parse_instant
 
 Row = Mapping[str, Any]
@@ -57,7 +57,8 @@ def load_model_version(document: str) -> ModelVersion:
     created = parse_instant(fields["created_at"])
     assert created is not None, f"no instant: {fields['created_at']}"
     inputs = tuple(_load_input(item) for item in fields["inputs"])
-    return ModelVersion(**(fields | {"created_at": created, "inputs": inputs}))
+    gates = tuple(GateResult(**item) for item in fields.get("gates", ()))
+    return ModelVersion(**(fields | {"created_at": created, "inputs": inputs, "gates": gates}))
 
 
 def _load_input(fields: dict[str, Any]) -> BoundFeature:

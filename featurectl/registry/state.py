@@ -50,13 +50,25 @@ class BoundFeature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """What a gate asked of a version, as text, and what was measured; `passed` None: it could not be measured."""
+
+    name: str
+    asked: str
+    measured: str
+    passed: bool | None = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
     """A trained model: what it was made of and where it lies.
 
     `definition` is the model's definition at training time (`spec.resolve`), `table_versions` maps "view@version"
     to the version of its offline table, `artifact` is relative to the environment's offline location, and so are
     `onnx` and `golden`: the model for serving ("" where there is none, and `onnx_missing` says why) and rows that it
-    was trained on with their scores. Versions of before there were these have neither.
+    was trained on with their scores. Versions of before there were these have neither. `gates` is what was measured
+    when it was registered; `importance` the share of each input in its work; `card` its model card (markdown), beside
+    the artifact; `manifest` that of its training set, without data.
     """
 
     model: str
@@ -85,6 +97,11 @@ class ModelVersion:
     onnx_missing: str = ""
     golden: str = ""
     golden_sha256: str = ""
+    gates: tuple[GateResult, ...] = ()
+    importance: Mapping[str, float] = field(default_factory=dict)
+    card: str = ""
+    card_sha256: str = ""
+    manifest: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from featurectl.expressions.tree import Expression
+from featurectl.spec.definition_gates import Canary, Gates
 from featurectl.spec.place import Place
 
 Closed = Literal["left", "right", "both", "none"]
@@ -342,6 +343,8 @@ class Model:
     missing_no_row: MissingPolicy = "use"
     missing_stale: MissingPolicy = "use"
     missing_max_age_us: int | None = None
+    gates: Gates | None = None
+    canary: Canary | None = None
     about: About = About()
 
 

@@ -39,6 +39,7 @@ from featurectl.spec.model_view import DerivedShape
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
+from featurectl.spec.resolve_gates import canary_of, gates_of
 from featurectl.spec.resolve_view import check_join_keys
 from featurectl.spec.scope import Part
 from featurectl.spec.training_columns import check_columns, check_output
@@ -325,5 +326,7 @@ def _model(shape: ModelShape, spine: Spine, inputs: Inputs) -> Model:
         missing_no_row=(missing.no_row if missing else None) or "use",
         missing_stale=(missing.stale if missing else None) or "use",
         missing_max_age_us=missing.max_age if missing else None,
+        gates=gates_of(shape.gates),
+        canary=canary_of(shape.canary),
         about=About(description=shape.description, owner=shape.owner, tags=shape.tags),
     )

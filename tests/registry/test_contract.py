@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.errors import TryAgainError, UsageError
 from featurectl.registry.base import Change, HistoryEntry, Pin
-from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion, State
+from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion, State
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 VIEW = ObjectVersion(
@@ -49,6 +49,14 @@ MODEL = ModelVersion(
     code_commit="3f2c1ab",
     seed=7,
     created_at=AT,
+    gates=(
+        GateResult(name="min_auc", asked="at least 0.6", measured="0.7625"),
+        GateResult(name="max_latency_p99_ms", asked="at most 10", measured="not measured", passed=None),
+    ),
+    importance={"x": 0.75, "c": 0.25},
+    card="models/late/ab.md",
+    card_sha256="cd",
+    manifest={"rows": 13, "views": {"delays": {"version": 1}}},
 )
 
 

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
 from tests.registry.test_contract import MODEL, VIEW, write
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -93,7 +93,8 @@ def other_value(value):
 
 
 def test_each_field_of_each_row_moves_the_digest():
-    view, model = replace(VIEW, applied_at=AT), replace(MODEL, version=1)
+    gate = GateResult(name="min_auc", asked="at least 0.6", measured="0.7")
+    view, model = replace(VIEW, applied_at=AT), replace(MODEL, version=1, gates=(gate,))
     state = State(
         project="p", registry_id="r", serial=4, objects=(view,), model_versions=(model,), aliases={("late", "c"): 1}
     )
@@ -109,6 +110,9 @@ def test_each_field_of_each_row_moves_the_digest():
         value = "x" if field.name in ("default", "categories") else other_value(getattr(model.inputs[0], field.name))
         inputs = (replace(model.inputs[0], **{field.name: value}), *model.inputs[1:])
         changed.append(replace(state, model_versions=(replace(model, inputs=inputs),)))
+    for field in fields(gate):
+        gates = (replace(gate, **{field.name: other_value(getattr(gate, field.name))}),)
+        changed.append(replace(state, model_versions=(replace(model, gates=gates),)))
     digests = [item.digest() for item in (state, *changed)]
     assert len(set(digests)) == len(digests)
 
