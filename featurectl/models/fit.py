@@ -28,10 +28,21 @@ COMPARED = 2_000  # rows at least, where there are as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores."""
+
+    rows: pl.DataFrame
+    matrix: Matrix
+    label: npt.NDArray[Any]
+    scores: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
     """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
 
-    `onnx` is the model once more, for serving, `golden` are rows that it was trained on with their scores.
+    `onnx` is the model once more, for serving, `golden` are rows that it was trained on with their scores, `judged`
+    those that the metrics are of.
     """
 
     form: MatrixForm
@@ -43,6 +54,7 @@ class Fitted:
     rows_train: int
     rows_validation: int
     validation_from: datetime | None
+    judged: Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +105,23 @@ def fit_model(
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
     native = load_runtime(kind, content, allow_pickle=allow_pickle)
     seen = matrix[is_train]
+    judged = Judged(
+        rows=known.rows.filter(pl.Series(unseen)),
+        matrix=matrix[unseen],
+        label=label[unseen],
+        scores=native.predict(matrix[unseen]) if unseen.any() else NONE,
+    )
     return Fitted(
         form=form,
         format=kind,
         content=content,
         onnx=convert_model(kind, content, native, _spread(seen), form.category_positions()),
         golden=_golden(form, known.rows.filter(pl.Series(is_train)), seen, native),
-        metrics=measure(label[unseen], native.predict(matrix[unseen]) if unseen.any() else NONE),
+        metrics=measure(judged.label, judged.scores),
         rows_train=int(is_train.sum()),
         rows_validation=int(unseen.sum()),
         validation_from=cut,
+        judged=judged,
     )
 
 
