@@ -33,6 +33,7 @@ class Piece:
     `fresh`: nothing of the scan was read before, so that rows up to `after` in it come too late and are counted.
     Of its rows only those with `since` <= event_time < `before` go into the table (None: no end). The others are seen
     all the same: they make a row a repeat, move the clocks of `Prepared`, and are held back when they come later.
+    `events`: hashes of what names some events, whose rows go into the table whenever they happened.
     """
 
     scan: pl.LazyFrame
@@ -41,6 +42,7 @@ class Piece:
     fresh: bool = False
     since: datetime | None = None
     before: datetime | None = None
+    events: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import polars as pl
 from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
-from featurectl.materialize.repeats import read_until
+from featurectl.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
 from featurectl.materialize.view import (
@@ -64,7 +64,8 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
     """Return what was done to compute a range of a table again from the rows that it has read; one commit.
 
     Rows that came too late for an increment are taken; ones that are not in the source any more are gone. Rows that
-    the next increment will take are left to it.
+    the next increment will take are left to it. Of an event with copies on both sides of an end of the range the first
+    one stands in the table afterwards, on either side.
 
     Raises:
         DataError: the source can't be read, a part that the table has read is gone, or a check fails.
@@ -79,16 +80,17 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
             hint="leave --since and --until out; --full rebuilds the table from what there is",
         )
     view, _ = typed_view(run)
-    until = read_until(view, coverage)
+    until, events = read_until(view, coverage), events_of(run, ~asked.outside)
     pieces = [
-        Piece(scan=run.reader.scan([parts[name]]), until=until, since=asked.since, before=asked.until)
+        Piece(scan=run.reader.scan([parts[name]]), until=until, since=asked.since, before=asked.until, events=events)
         for name in coverage.parts
     ]
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
         refuse_failed(prepared.checks)
-        rows = TableRows(run.table, view.keys, prepared.rows, asked.outside, left_out_of(coverage, view))
+        kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
+        rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
         number = run.table.replace(rows, covered)

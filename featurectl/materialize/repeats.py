@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Piece, Prepared, Seen
+from featurectl.engines.base import Piece, Prepared, Rows, Seen
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
 from featurectl.offline.base import Coverage
@@ -41,6 +41,21 @@ def without_replaced(run: Run, prepared: Prepared, left_out: Sequence[str]) -> T
     """Return the table's rows and new ones, without those of which a new one is a copy that was available first."""
     kept = ~pl.col(DEDUP).is_in(prepared.replaced).fill_null(value=False)
     return TableRows(run.table, run.view.keys, prepared.rows, kept, left_out)
+
+
+def events_of(run: Run, chosen: pl.Expr) -> pl.Series | None:
+    """Return the hashes of the events of some of the table's rows; None where nothing names an event."""
+    if not run.view.source.dedup_key:
+        return None
+    version = run.table.version()
+    assert version is not None
+    found = [rows.filter(chosen)[DEDUP] for rows in run.table.blocks(version, _AT_ONCE, [DEDUP, EVENT_TIME])]
+    return pl.concat([pl.Series(DEDUP, [], dtype=pl.Int64), *found]).drop_nulls()
+
+
+def is_copy_of(rows: Rows) -> pl.Expr:
+    """Return which rows of a table are of the same events as some new ones."""
+    return pl.col(DEDUP).is_in(rows.of(0, 1)[DEDUP].drop_nulls().implode()).fill_null(value=False)
 
 
 def read_until(view: FeatureView, coverage: Coverage) -> datetime:

@@ -57,6 +57,23 @@ def test_an_earlier_beginning_is_filled_in_and_a_gap_is_refused(tmp_path):
     assert materialize_view(ENGINE, job(tmp_path), at(99)).action == "nothing"
 
 
+ONCE = replace(FILES, dedup_key=("arr_delay",))
+
+
+@pytest.mark.parametrize("asked", [Range(since=at(2), until=at(5)), Range(since=at(7)), Range(until=at(5)), Range()])
+def test_a_first_copy_that_came_too_late_takes_the_place_of_the_other_on_either_side_of_the_range(tmp_path, asked):
+    write(tmp_path, "1.parquet", ("A", 1.0, 8, 10), ("B", 2.0, 9, 11))
+    materialize_view(ENGINE, job(tmp_path, source=ONCE), at(50))
+    write(tmp_path, "2.parquet", ("A", 1.0, 3, 4))
+    materialize_view(ENGINE, job(tmp_path, source=ONCE), at(51))
+    run = job(tmp_path, source=ONCE)
+    assert run.table.read()["event_time"].to_list() == [at(8), at(9)]
+    backfill_view(ENGINE, run, asked)
+    materialize_view(ENGINE, job(tmp_path, source=ONCE, offline="whole"), at(51))
+    assert run.table.read().equals(job(tmp_path, source=ONCE, offline="whole").table.read())
+    assert run.table.read()["event_time"].to_list() == [at(3), at(9)]
+
+
 def test_rows_that_came_too_late_for_an_increment_are_taken_by_a_backfill(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
     materialize_view(ENGINE, job(tmp_path), at(99))

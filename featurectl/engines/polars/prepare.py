@@ -113,7 +113,7 @@ def prepare_rows(
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen or Seen(), tally)
-        batches = (frame.filter(*_in_range(pieces[0])) for frame in whole)  # they have one range
+        batches = (frame.filter(_for_table(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
@@ -322,6 +322,14 @@ def _in_range(piece: Piece) -> list[pl.Expr]:
     if piece.before is not None:
         ends.append((pl.col(EVENT) < piece.before).fill_null(value=True))
     return ends
+
+
+def _for_table(piece: Piece) -> pl.Expr:
+    """Return which rows of events go into the table."""
+    inside = pl.all_horizontal(pl.lit(value=True), *_in_range(piece))
+    if piece.events is None:
+        return inside
+    return inside | pl.col(NAMED).is_in(piece.events.implode()).fill_null(value=False)
 
 
 def wanted_rows(piece: Piece) -> pl.Expr:
