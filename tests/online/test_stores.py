@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.online.base import PushRecord
+from featurectl.online.base import Ask, PushRecord
+from featurectl.online.codec import pack_key
 from tests.online.rows import ALL_TYPES, FULL, HOUR, T0, frame, view
 
 
@@ -202,6 +203,22 @@ def test_more_rows_than_a_chunk_are_written(store, monkeypatch):
     assert store.write(of, frame(of, [[i] for i in range(count)], [[i * 2] for i in range(count)])) == count
     rows = store.read(of, [[i] for i in range(count)])
     assert [row.values["n"] for row in rows if row] == [i * 2 for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 600])
+def test_many_keys_at_once_find_what_each_finds_by_itself(store, count):
+    one, other = view({"n": "int64"}, project="p-many"), view({"n": "int64"}, project="p-many", name="other")
+    for of, entities in ((one, range(0, 40, 2)), (other, range(0, 40, 3))):
+        store.write(of, frame(of, [[str(i)] for i in entities], [[i] for i in entities]))
+    fields = ("spend@1", "other@1", "never@1")
+    keys = [pack_key([str(i * 7 % 50)], ["string"]) for i in range(count)]  # some twice, some of nobody
+
+    def ask(keys):
+        return store.fetch([Ask(project="p-many", env="dev", fields=fields, keys=keys)])[0]
+
+    assert [tuple(row) for row in ask(keys)] == [tuple(ask([key])[0]) for key in keys]
+    for of in (one, other):
+        store.remove(of)
 
 
 def test_no_rows_are_no_work(store):
