@@ -6,6 +6,7 @@ import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
+from featurectl.online.read import read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import push_view, read_offline
@@ -114,6 +115,18 @@ def test_a_new_feature_sends_every_state_of_an_unchanged_table(store):
     wider = state_view([latest("amount", "int64"), latest("city", "string")])
     assert push(store, wider, rows, 1).rows_sent == 1
     assert stored(store, wider, "a") == [(1, "Oslo")]
+
+
+def test_a_new_feature_reaches_those_whose_windows_are_empty(store):
+    counts = [window("n_1h", "count", 1, "int64", None)]
+    view, more = event_view(counts), event_view([*counts, window("n_2h", "count", 2, "int64", None)])
+    rows = table(view, [("a", 0, None, {"amount": 1}), ("b", 9, None, {"amount": 1})], AMOUNT)
+    push(store, view, rows, 0.5)
+    push(store, view, rows, 8)
+    assert push(store, more, rows, 10).rows_sent == 2
+    found = read_features(store, more, online_view(more, 1, "shop", "dev"), [["a"], ["b"], ["nobody"]], at(10))
+    assert [answer.values["n_2h"].value for answer in found] == [0, 1, 0]
+    assert push(store, more, rows, 11).rows_sent == 1
 
 
 def test_the_same_push_again_sends_nothing(store):

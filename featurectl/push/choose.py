@@ -110,11 +110,12 @@ def _state_rows(task: Task) -> pl.Expr:
 def _window_rows(task: Task) -> pl.Expr:
     """Choose the rows that lie in a window at now, or at any instant since the last push.
 
-    The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, and
-    when even the first push was cut off, every row counts.
+    The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, when
+    even the first push was cut off, and when the features changed, every row counts: of what is stored no row stays
+    that lacks a feature.
     """
     view, now = task.view, task.now
-    if task.rebuilt:
+    if task.rebuilt or (task.last is not None and task.last.schema != schema_digest(task.online)):
         return pl.lit(True)
     since_us = instant_us(task.last.computed_at if task.last else now)
     event_us = pl.col(EVENT_TIME).to_physical()

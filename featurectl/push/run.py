@@ -81,7 +81,8 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     A state view: the latest row of each entity, whatever its age (`ttl` is checked when reading); of all entities
     when the table or the features changed since the last push, else of those with a row that became true and known
     since. An event view: its windows at now, for each entity with a row in a window at now or at any instant since
-    the last push. Repeating a push changes nothing; nothing older replaces anything newer.
+    the last push; for each of all when the features changed. Repeating a push changes nothing; nothing older replaces
+    anything newer.
 
     When the table was rebuilt since the last push, its rows may have changed or gone: every entity is sent, its row
     replaces what was pushed before even if that was newer, and entities that the table no longer has are removed.
