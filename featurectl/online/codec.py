@@ -167,6 +167,7 @@ def pack_record(record: PushRecord) -> bytes:
         "entities": record.entities,
         "schema": record.schema,
         "rebuild_id": record.rebuild_id,
+        "kept_until": None if record.kept_until is None else instant_us(record.kept_until),
     }
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
@@ -176,6 +177,7 @@ def unpack_record(data: bytes) -> PushRecord:
     computed_at = unpack_instant(data[:INSTANT_BYTES])
     assert computed_at is not None
     fields = json.loads(data[INSTANT_BYTES:])
+    kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
     return PushRecord(
         computed_at=computed_at,
         watermark=None if fields["watermark"] is None else from_us(fields["watermark"]),
@@ -183,5 +185,6 @@ def unpack_record(data: bytes) -> PushRecord:
         table_version=fields["table_version"],
         entities=fields["entities"],
         schema=fields["schema"],
-        rebuild_id=fields.get("rebuild_id", ""),  # absent in records written before there was one
+        rebuild_id=fields.get("rebuild_id", ""),
+        kept_until=None if kept_until is None else from_us(kept_until),
     )

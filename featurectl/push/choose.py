@@ -31,13 +31,15 @@ class Task:
     coverage: Coverage
     last: PushRecord | None
     rebuilt: bool
+    runs_out: bool = False  # the store lets rows go soon that the table has
 
     @property
     def same_rows(self) -> bool:
-        """True when the table and the schema are those of the last push."""
+        """True when the table and the schema are those of the last push, and the store keeps what it sent."""
         last = self.last
         known = (self.table_version, schema_digest(self.online))
-        return last is not None and not self.rebuilt and (last.table_version, last.schema) == known
+        kept = not self.rebuilt and not self.runs_out
+        return last is not None and kept and (last.table_version, last.schema) == known
 
     @property
     def settled(self) -> bool:
