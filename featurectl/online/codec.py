@@ -101,11 +101,18 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
     """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`.
 
     Values whose meaning is not the one in `meanings` are left out.
+
+    Raises:
+        StoreError: it is no row of this schema.
     """
     wanted = meanings or {}
     computed_at = unpack_instant(data[17:24])
-    assert computed_at is not None
-    packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
+    try:
+        packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
+    except ValueError as error:
+        raise _no_row() from error
+    if computed_at is None or not isinstance(packed, list) or len(packed) != len(schema.features):
+        raise _no_row()
     return OnlineRow(
         event_time=unpack_instant(data[3:10]),
         available_at=unpack_instant(data[10:17]),
@@ -115,6 +122,12 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
             for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
             if schema.means(name, wanted.get(name))
         },
+    )
+
+
+def _no_row() -> StoreError:
+    return StoreError(
+        "the online store holds a row that can't be read", code="FC602", hint="does another program write its keys?"
     )
 
 

@@ -180,6 +180,16 @@ class ViewColumns:
                     values[i], defaulted[i] = [constant if value is None else value for value in column], missing
         return statuses, defaulted
 
+    def check(self, found: Sequence[bytes | None]) -> None:
+        """See that rows are some of the schemas that are known.
+
+        Raises:
+            StoreError: one is not.
+        """
+        for data in found:
+            if data is not None:
+                unpack_row(data, self.forms[row_schema_id(data)])
+
     def unknown(self, moment: Moment) -> Row:
         """Return what there is of an entity whose key has a null."""
         return _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=True), self.names)
