@@ -205,6 +205,22 @@ def test_a_push_as_of_an_earlier_instant_changes_nothing(store):
     assert stored(store, view, "a", "b") == [(1,), None]
 
 
+@pytest.mark.parametrize(("outer_h", "inner_h"), [(8, 0.5), (0.5, 8)])
+def test_two_first_pushes_at_once_leave_nothing_stale(store, monkeypatch, outer_h, inner_h):
+    view = event_view([window("n_1h", "count", 1, "int64", None)])
+    rows, write_all = table(view, [("a", 0, None, {}), ("b", 7.5, None, {})], AMOUNT), SqliteStore.write_all
+
+    def after_the_other(*asked):
+        monkeypatch.setattr(SqliteStore, "write_all", write_all)
+        push(store, view, rows, inner_h)
+        return write_all(*asked)
+
+    monkeypatch.setattr(SqliteStore, "write_all", after_the_other)
+    assert push(store, view, rows, outer_h).computed_at == at(8)
+    found = read_features(store, view, online_view(view, 1, "shop", "dev"), [["a"], ["b"]], at(8))
+    assert [(answer.values["n_1h"].value, answer.asof) for answer in found] == [(0, at(8)), (1, at(8))]
+
+
 def test_the_push_after_one_that_was_cut_off_leaves_nothing_stale(tmp_path, store):
     """Entity `a` is in the window of the cut-off push alone, neither in that before it nor in that after it."""
     view = sums(2)

@@ -64,7 +64,7 @@ class PushResult:
     """What a push did: rows sent, entities that the store did not have before, entities that it has now.
 
     `computed_at` is the instant of the values in the store; it is later than the request's `now` when a later push
-    was there already, and nothing was sent then.
+    was there already, and nothing was sent then, or when both were the first and a later one ended before this one.
     """
 
     rows_sent: int
@@ -112,13 +112,20 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         return _result(request, task, (0, 0), task.last.computed_at)
     progress.start(f"push {label}")
     sent, added = _send(request, task, progress)
-    while (newest := _look(request)).coverage.rebuild_id != task.coverage.rebuild_id:
-        task = replace(newest, rebuilt=True)  # what was sent may have replaced rows of the rebuilt table
+    while _is_overtaken(task, newest := _look(request)):
+        request = replace(request, now=max(request.now, newest.last.computed_at if newest.last else request.now))
+        task = replace(newest, rebuilt=True, now=request.now)  # what was sent may have replaced, or joined, other rows
         sent, added = _send(request, task, progress)
     result = _result(request, task, (sent, added), request.now)
     request.store.write_push_record(task.online, _record(request, task, result))
     progress.done(f"pushed {label}: {counted(sent, 'row')}, {format_count(added)} new")
     return result
+
+
+def _is_overtaken(task: Task, newest: Task) -> bool:
+    """Return whether the table was rebuilt meanwhile, or another first push ended, of other entities."""
+    is_first = task.last is None and newest.last is not None
+    return is_first or newest.coverage.rebuild_id != task.coverage.rebuild_id
 
 
 def plan_push(request: PushRequest) -> PushPlan:
