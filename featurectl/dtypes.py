@@ -71,6 +71,21 @@ def decimal_parts(dtype: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def is_text(text: str) -> bool:
+    r"""Return whether a string is whole text: halves of characters can be written in no file and no store.
+
+    >>> is_text("Zoë"), is_text("\ud800")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fixed_point(number: Decimal, scale: int) -> Decimal | None:
     """Return a number with so many digits after the point, as a decimal column has it; None when some are lost.
 

@@ -6,6 +6,7 @@ import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
+from featurectl.online.read import read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.stored import online_view
 from featurectl.push import push_view, read_offline
@@ -116,6 +117,18 @@ def test_a_new_feature_sends_every_state_of_an_unchanged_table(store):
     assert stored(store, wider, "a") == [(1, "Oslo")]
 
 
+def test_a_new_feature_reaches_those_whose_windows_are_empty(store):
+    counts = [window("n_1h", "count", 1, "int64", None)]
+    view, more = event_view(counts), event_view([*counts, window("n_2h", "count", 2, "int64", None)])
+    rows = table(view, [("a", 0, None, {"amount": 1}), ("b", 9, None, {"amount": 1})], AMOUNT)
+    push(store, view, rows, 0.5)
+    push(store, view, rows, 8)
+    assert push(store, more, rows, 10).rows_sent == 2
+    found = read_features(store, more, online_view(more, 1, "shop", "dev"), [["a"], ["b"], ["nobody"]], at(10))
+    assert [answer.values["n_2h"].value for answer in found] == [0, 1, 0]
+    assert push(store, more, rows, 11).rows_sent == 1
+
+
 def test_the_same_push_again_sends_nothing(store):
     view = sums(24)
     rows = table(view, [("a", -1, None, {"amount": 1})], AMOUNT)
@@ -190,6 +203,22 @@ def test_a_push_as_of_an_earlier_instant_changes_nothing(store):
     result = push(store, view, rows, -3)
     assert (result.rows_sent, result.computed_at) == (0, at(0))
     assert stored(store, view, "a", "b") == [(1,), None]
+
+
+@pytest.mark.parametrize(("outer_h", "inner_h"), [(8, 0.5), (0.5, 8)])
+def test_two_first_pushes_at_once_leave_nothing_stale(store, monkeypatch, outer_h, inner_h):
+    view = event_view([window("n_1h", "count", 1, "int64", None)])
+    rows, write_all = table(view, [("a", 0, None, {}), ("b", 7.5, None, {})], AMOUNT), SqliteStore.write_all
+
+    def after_the_other(*asked):
+        monkeypatch.setattr(SqliteStore, "write_all", write_all)
+        push(store, view, rows, inner_h)
+        return write_all(*asked)
+
+    monkeypatch.setattr(SqliteStore, "write_all", after_the_other)
+    assert push(store, view, rows, outer_h).computed_at == at(8)
+    found = read_features(store, view, online_view(view, 1, "shop", "dev"), [["a"], ["b"]], at(8))
+    assert [(answer.values["n_1h"].value, answer.asof) for answer in found] == [(0, at(8)), (1, at(8))]
 
 
 def test_the_push_after_one_that_was_cut_off_leaves_nothing_stale(tmp_path, store):

@@ -12,7 +12,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.dtypes import BOOL, DATE, INT64
+from featurectl.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.errors import UsageError
 from featurectl.units import format_age, format_instant, format_iso
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HEAD = ("feature", "value", "status")
 _EPOCH_DATE = date(1970, 1, 1)
 _INT64_END = 1 << 63
+_VERSION_DIGITS = 18
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")  # as JSON writes them: Python's int() reads more
 
 
@@ -59,7 +60,7 @@ def split_version(text: str) -> tuple[str, int | None]:
     (('spend', 2), ('spend', None))
     """
     name, at, number = text.partition("@")
-    if at and not (number.isascii() and number.isdigit()):
+    if at and not (number.isascii() and number.isdigit() and len(number) <= _VERSION_DIGITS):
         raise UsageError(f"{text!r} names no version", hint=f"write {name}@2")
     return name, int(number) if at else None
 
@@ -104,7 +105,9 @@ def _parsed(dtype: str, text: str) -> KeyValue | None:
             return (date.fromisoformat(text) - _EPOCH_DATE).days
     except ValueError:
         return None
-    return {"true": True, "false": False}.get(text) if dtype == BOOL else text
+    if dtype == BOOL:
+        return {"true": True, "false": False}.get(text)
+    return text if is_text(text) else None
 
 
 def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:

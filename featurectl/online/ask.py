@@ -24,8 +24,17 @@ def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object
     """
     if not types:
         return [b""] * count
-    dtypes = tuple(types.values())
     whole = [typed_keys(columns[name], dtype, name) for name, dtype in types.items()]
+    try:
+        return _packed(whole, tuple(types.values()))
+    except UnicodeEncodeError:  # texts that are none are seen at once, and told by the slower way
+        for name, dtype in types.items():
+            typed_column(columns[name], dtype, name, what="key")
+        raise
+
+
+def _packed(whole: Sequence[Sequence[KeyValue | None]], dtypes: tuple[str, ...]) -> list[bytes | None]:
+    """Return the packed keys of rows whose key values these columns hold."""
     if len(whole) == 1:
         pack = _PACKERS[dtypes[0]]
         return [None if value is None else pack(value) for value in whole[0]]

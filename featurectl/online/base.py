@@ -50,7 +50,8 @@ class PushRecord:
     `computed_at` is its instant, `watermark` and `newest_event` are the source's behind the values, `table_version`
     is the offline table's, `entities` the number of entities in the store. `schema` is the digest of the schema that
     the rows were written with, so that a view with a new feature is seen to need all its rows again. `rebuild_id` is
-    the table's: rows pushed under another one may be of source rows that are gone.
+    the table's: rows pushed under another one may be of source rows that are gone. `kept_until` is the first instant,
+    by the real clock, from which on the store may let one of the rows go; None: it keeps all.
     """
 
     computed_at: datetime
@@ -60,6 +61,7 @@ class PushRecord:
     entities: int
     schema: str = ""
     rebuild_id: str = ""
+    kept_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,8 @@ class _Questions:
 
     def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
         """Return the rows that are asked about, and as of when."""
+        if not isinstance(at, datetime | None):
+            raise UsageError(f"at: {at!r} is no datetime", hint="datetime(2026, 1, 8, tzinfo=UTC)")
         if at is not None and at.tzinfo is None:
             raise UsageError(f"at: {at} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
         columns = {name: _column(name, values) for name, values in entities.items()}

@@ -101,11 +101,18 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
     """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`.
 
     Values whose meaning is not the one in `meanings` are left out.
+
+    Raises:
+        StoreError: it is no row of this schema.
     """
     wanted = meanings or {}
     computed_at = unpack_instant(data[17:24])
-    assert computed_at is not None
-    packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
+    try:
+        packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
+    except ValueError as error:
+        raise _no_row() from error
+    if computed_at is None or not isinstance(packed, list) or len(packed) != len(schema.features):
+        raise _no_row()
     return OnlineRow(
         event_time=unpack_instant(data[3:10]),
         available_at=unpack_instant(data[10:17]),
@@ -115,6 +122,12 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
             for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
             if schema.means(name, wanted.get(name))
         },
+    )
+
+
+def _no_row() -> StoreError:
+    return StoreError(
+        "the online store holds a row that can't be read", code="FC602", hint="does another program write its keys?"
     )
 
 
@@ -167,6 +180,7 @@ def pack_record(record: PushRecord) -> bytes:
         "entities": record.entities,
         "schema": record.schema,
         "rebuild_id": record.rebuild_id,
+        "kept_until": None if record.kept_until is None else instant_us(record.kept_until),
     }
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
@@ -176,6 +190,7 @@ def unpack_record(data: bytes) -> PushRecord:
     computed_at = unpack_instant(data[:INSTANT_BYTES])
     assert computed_at is not None
     fields = json.loads(data[INSTANT_BYTES:])
+    kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
     return PushRecord(
         computed_at=computed_at,
         watermark=None if fields["watermark"] is None else from_us(fields["watermark"]),
@@ -183,5 +198,6 @@ def unpack_record(data: bytes) -> PushRecord:
         table_version=fields["table_version"],
         entities=fields["entities"],
         schema=fields["schema"],
-        rebuild_id=fields.get("rebuild_id", ""),  # absent in records written before there was one
+        rebuild_id=fields.get("rebuild_id", ""),
+        kept_until=None if kept_until is None else from_us(kept_until),
     )

@@ -152,7 +152,8 @@ class ViewColumns:
         values: list[list[object]] = [*map(list, zip(*map(self._unpack, bodies), strict=True))]
         for i, decode in self._decoders:
             values[i] = [value if value is None else decode(value) for value in values[i]]
-        statuses, defaulted = self._statuses(values, nulls=any(_NIL in body for body in bodies))
+        places = range(len(values)) if any(_NIL in body for body in bodies) else self._timed
+        statuses, defaulted = self._statuses(values, places)
         return Columns(
             values,
             statuses,
@@ -162,19 +163,32 @@ class ViewColumns:
         )
 
     def _statuses(
-        self, values: list[list[object]], *, nulls: bool
+        self, values: list[list[object]], places: Sequence[int]
     ) -> tuple[list[Sequence[Status]], list[Sequence[bool]]]:
-        """Return statuses and what is defaulted of columns, and put defaults into these in place of nulls."""
+        """Return statuses and what is defaulted of columns, and put defaults into these in place of nulls.
+
+        `places` are those of the columns that may hold nulls: a time that is none is stored as a number.
+        """
         count = len(values[0]) if values else 0
         statuses: list[Sequence[Status]] = [[_PRESENT] * count] * len(values)
         defaulted: list[Sequence[bool]] = [[False] * count] * len(values)
-        for i, column in enumerate(values) if nulls else ():
-            if None in column:
+        for i in places:
+            if None in (column := values[i]):
                 missing, constant = [value is None for value in column], self._constants[i]
                 statuses[i] = [_NULL if gone else _PRESENT for gone in missing]
                 if constant is not None:
                     values[i], defaulted[i] = [constant if value is None else value for value in column], missing
         return statuses, defaulted
+
+    def check(self, found: Sequence[bytes | None]) -> None:
+        """See that rows are some of the schemas that are known.
+
+        Raises:
+            StoreError: one is not.
+        """
+        for data in found:
+            if data is not None:
+                unpack_row(data, self.forms[row_schema_id(data)])
 
     def unknown(self, moment: Moment) -> Row:
         """Return what there is of an entity whose key has a null."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from featurectl.errors import DataError
 from featurectl.online.ask import pack_columns
 from featurectl.online.base import Ask, Found, OnlineView
+from featurectl.online.codec import HEADER_BYTES, row_schema_id
 from featurectl.online.columns import Default, Moment, Row, ViewColumns
 from featurectl.online.read import Status
 from featurectl.spec.definition import FeatureInput, FeatureView
@@ -140,14 +141,19 @@ class FeatureReader:
         return asks, packed
 
     def unknown_schemas(self, found: Sequence[Sequence[Found]]) -> list[tuple[ViewColumns, ReadView, int]]:
-        """Return the schemas that have to be learned before these rows can be read."""
+        """Return the schemas that have to be learned before these rows can be read.
+
+        Raises:
+            StoreError: something is no row, or one of a later format.
+        """
         wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
             known, place = group.decoder.forms, group.place
             for rows in found[group.trip]:
                 data = rows[place]
-                if data is not None and (schema_id := data[1] << 8 | data[2]) not in known:
+                if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
+                    schema_id = row_schema_id(data)
                     wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
 
@@ -179,6 +185,18 @@ class FeatureReader:
         assert decoder is not None
         moment = Moment(now, pushed.get(source.field) if source.view.kind == "event" else None)
         data = [row[group.place] for row in found]
+        try:
+            return self._decoded(group, packed, data, moment)
+        except (ValueError, IndexError):
+            decoder.check(data)
+            raise
+
+    def _decoded(
+        self, group: _Group, packed: Sequence[bytes | None], data: Sequence[bytes | None], moment: Moment
+    ) -> dict[str, FeatureColumn]:
+        """Return the columns of some packed rows."""
+        decoder, source = group.decoder, group.source
+        assert decoder is not None
         usual = decoder.usual(data, moment) if len(data) == len(packed) else None
         if usual is not None:
             of, statuses, defaulted, event_us, computed_us = usual

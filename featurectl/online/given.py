@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point, is_text
 from featurectl.errors import DataError
 from featurectl.units import parse_instant, plural
 
+_SHOWN: Final = 100  # characters of a value in a message
 _INT64: Final = range(-(2**63), 2**63)
 _WORDS: Final = {"true": True, "false": False}
 # The texts that spell a value, as `sources/casts.py` reads them: Python alone would read more.
@@ -43,16 +44,30 @@ def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "c
         if value is None or value != value:  # noqa: PLR0124 (NaN)
             typed.append(None)
             continue
-        found = read(value)
+        found = _read(read, value)
         if found is None:
-            wrong = sum(v is not None and v == v and read(v) is None for v in values)  # noqa: PLR0124
+            wrong = sum(v is not None and v == v and _read(read, v) is None for v in values)  # noqa: PLR0124
             raise DataError(
-                f"{what} {name}: {value!r} is no {dtype} ({wrong:,} of {len(values):,} "
+                f"{what} {name}: {_shown(value)} is no {dtype} ({wrong:,} of {len(values):,} "
                 f"{plural(len(values), 'row')}, first at row {row})",
                 code="FC504",
             )
         typed.append(None if found != found else found)  # noqa: PLR0124 (the text "NaN")
     return typed
+
+
+def _read(read: Read, value: object) -> object:
+    """Return what is read of a value; a number of numpy that Python's own do not include is read as one of these."""
+    found = read(value)
+    return read(cast("Any", value).item()) if found is None and getattr(value, "ndim", None) == 0 else found
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:
+        return "an integer of thousands of digits"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +84,7 @@ def reader_of(dtype: str) -> Read:
 
 def _string(value: object) -> str | None:
     if isinstance(value, str):
-        return value
+        return value if is_text(value) else None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

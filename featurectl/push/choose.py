@@ -31,13 +31,15 @@ class Task:
     coverage: Coverage
     last: PushRecord | None
     rebuilt: bool
+    runs_out: bool = False  # the store lets rows go soon that the table has
 
     @property
     def same_rows(self) -> bool:
-        """True when the table and the schema are those of the last push."""
+        """True when the table and the schema are those of the last push, and the store keeps what it sent."""
         last = self.last
         known = (self.table_version, schema_digest(self.online))
-        return last is not None and not self.rebuilt and (last.table_version, last.schema) == known
+        kept = not self.rebuilt and not self.runs_out
+        return last is not None and kept and (last.table_version, last.schema) == known
 
     @property
     def settled(self) -> bool:
@@ -110,11 +112,12 @@ def _state_rows(task: Task) -> pl.Expr:
 def _window_rows(task: Task) -> pl.Expr:
     """Choose the rows that lie in a window at now, or at any instant since the last push.
 
-    The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, and
-    when even the first push was cut off, every row counts.
+    The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, when
+    even the first push was cut off, and when the features changed, every row counts: of what is stored no row stays
+    that lacks a feature.
     """
     view, now = task.view, task.now
-    if task.rebuilt:
+    if task.rebuilt or (task.last is not None and task.last.schema != schema_digest(task.online)):
         return pl.lit(True)
     since_us = instant_us(task.last.computed_at if task.last else now)
     event_us = pl.col(EVENT_TIME).to_physical()

@@ -47,13 +47,24 @@ class PushRequest:
             return None
         return self.clock + timedelta(microseconds=retention_us + retention_us // 4)
 
+    def runs_out(self, last: PushRecord) -> bool:
+        """Return whether rows in the store must be sent again to be kept: a `retention` is longer than their life.
+
+        Either a quarter of it went by without a change of the table, or it is longer than it was; or they are to stay.
+        """
+        if last.kept_until is None:
+            return False
+        if self.clock is None or self.view.retention_us is None:
+            return True
+        return last.kept_until < self.clock + timedelta(microseconds=self.view.retention_us)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
     """What a push did: rows sent, entities that the store did not have before, entities that it has now.
 
     `computed_at` is the instant of the values in the store; it is later than the request's `now` when a later push
-    was there already, and nothing was sent then.
+    was there already, and nothing was sent then, or when both were the first and a later one ended before this one.
     """
 
     rows_sent: int
@@ -79,9 +90,10 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     """Send the values at now that may differ from those in the store, and keep a record of the push.
 
     A state view: the latest row of each entity, whatever its age (`ttl` is checked when reading); of all entities
-    when the table or the features changed since the last push, else of those with a row that became true and known
-    since. An event view: its windows at now, for each entity with a row in a window at now or at any instant since
-    the last push. Repeating a push changes nothing; nothing older replaces anything newer.
+    when the table or the features changed since the last push or the store is to let its rows go, else of those with
+    a row that became true and known since. An event view: its windows at now, for each entity with a row in a window
+    at now or at any instant since the last push; for each of all when the features changed. Repeating a push changes
+    nothing; nothing older replaces anything newer.
 
     When the table was rebuilt since the last push, its rows may have changed or gone: every entity is sent, its row
     replaces what was pushed before even if that was newer, and entities that the table no longer has are removed.
@@ -100,13 +112,20 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         return _result(request, task, (0, 0), task.last.computed_at)
     progress.start(f"push {label}")
     sent, added = _send(request, task, progress)
-    while (newest := _look(request)).coverage.rebuild_id != task.coverage.rebuild_id:
-        task = replace(newest, rebuilt=True)  # what was sent may have replaced rows of the rebuilt table
+    while _is_overtaken(task, newest := _look(request)):
+        request = replace(request, now=max(request.now, newest.last.computed_at if newest.last else request.now))
+        task = replace(newest, rebuilt=True, now=request.now)  # what was sent may have replaced, or joined, other rows
         sent, added = _send(request, task, progress)
     result = _result(request, task, (sent, added), request.now)
-    request.store.write_push_record(task.online, _record(task, result))
+    request.store.write_push_record(task.online, _record(request, task, result))
     progress.done(f"pushed {label}: {counted(sent, 'row')}, {format_count(added)} new")
     return result
+
+
+def _is_overtaken(task: Task, newest: Task) -> bool:
+    """Return whether the table was rebuilt meanwhile, or another first push ended, of other entities."""
+    is_first = task.last is None and newest.last is not None
+    return is_first or newest.coverage.rebuild_id != task.coverage.rebuild_id
 
 
 def plan_push(request: PushRequest) -> PushPlan:
@@ -189,11 +208,14 @@ def _look(request: PushRequest, *, known: bool = True) -> Task:
         last=last,
         # Rows without a record are those of a first push that was cut off, of whichever table there was then.
         rebuilt=last.rebuild_id != coverage.rebuild_id if last else known and request.store.count(online) > 0,
+        runs_out=last is not None and request.view.kind != "event" and request.runs_out(last),
     )
 
 
-def _record(task: Task, result: PushResult) -> PushRecord:
+def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:
     watermark = task.coverage.watermark
+    ends = [request.kept_until] if result.rows_sent else []
+    ends += [task.last.kept_until] if task.last and task.same_rows else []  # of the rows that were not sent
     return PushRecord(
         computed_at=result.computed_at,
         watermark=None if watermark is None else min(watermark, task.now),
@@ -202,6 +224,7 @@ def _record(task: Task, result: PushResult) -> PushRecord:
         entities=result.entities,
         schema=schema_digest(task.online),
         rebuild_id=task.coverage.rebuild_id,
+        kept_until=min((end for end in ends if end is not None), default=None),
     )
 
 

@@ -63,8 +63,8 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
         raise not_applied(state, "model", model)
     if not versions:
         raise UsageError(f"model {model!r} has no trained version", hint=f"featurectl train {model}")
-    number = int(which) if which.isdigit() else state.aliases.get((model, which))
-    found = None if number is None else state.model_version(model, number)
+    number = state.aliases.get((model, which))
+    found = next((v for v in versions if v.version == number or str(v.version) == which), None)
     if found is None:
         aliases = [alias for name, alias in state.aliases if name == model]
         known = [str(v.version) for v in versions] + aliases

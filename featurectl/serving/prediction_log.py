@@ -4,7 +4,8 @@
 
 A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
 failed), `error` (null when it did not), `given` (the row of one that failed, as JSON), `latency_ms` of its request,
-`server`; the keys and request columns as they were given, in their types; `feature.NAME` for each input of the model
+`server`; the keys and request columns as they were given, in their types, one named like a column above as
+`request.NAME`; `feature.NAME` for each input of the model
 and `status.NAME` for each that was read; `computed_at.VIEW@V`, the instant for which the values of a view are true.
 Columns of one model version have one type in every file.
 """
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _ROWS_WAITING: Final = 100_000
 _ROWS_A_FILE: Final = 50_000
+_OWN: Final = ("logged_at", "time", "server", "score", "error", "given", "latency_ms")
 _HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
@@ -147,7 +149,7 @@ class ParquetLog:
             count = sum(rows.count for rows in some)
             try:
                 self._write(f"{model}/v{version}", some)
-            except Exception as error:  # noqa: BLE001 (whatever a disk or an object store says, requests go on)
+            except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
                 self._metrics.log_rows.labels("failed").inc(count)
                 sys.stderr.write(f"{count:,} predictions of {model}@{version} could not be logged: {error}\n")
             else:
@@ -177,7 +179,8 @@ def log_schema(model: ServedModel) -> pl.Schema:
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
     schema |= {"score": pl.Float64(), "error": pl.String(), "given": pl.String(), "latency_ms": pl.Float64()}
-    schema |= {name: polars_dtype(dtype) for name, dtype in {**reader.features.key_types, **reader.request}.items()}
+    asked = {**reader.features.key_types, **reader.request}
+    schema |= {_column(name): polars_dtype(dtype) for name, dtype in asked.items()}
     schema |= {f"feature.{item.name}": polars_dtype(item.dtype) for item in model.version.inputs}
     schema |= {f"status.{name}": pl.String() for name in reader.features.names}
     schema |= {f"computed_at.{view.field}": instant for view in reader.features.views}
@@ -189,8 +192,13 @@ def _readable(model: ServedModel, given: Mapping[str, Sequence[object]]) -> dict
     columns: dict[str, Sequence[object]] = {}
     for name, dtype in {**model.reader.features.key_types, **model.reader.request}.items():
         read = reader_of(dtype)
-        columns[name] = [None if value is None else read(value) for value in given[name]]
+        columns[_column(name)] = [None if value is None else read(value) for value in given[name]]
     return columns
+
+
+def _column(name: str) -> str:
+    """Return the log's column for a key or a request column."""
+    return f"request.{name}" if name in _OWN else name
 
 
 def _write_whole(frame: pl.DataFrame, place: str, name: str) -> None:

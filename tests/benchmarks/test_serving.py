@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.serving.load import Plan, put_load, render, requests_of, summed
 from benchmarks.serving.table import Line
+from benchmarks.serving.wrk import result_of
 
 # A connection that this file's own server accepts in its last moment is closed by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -128,6 +129,15 @@ def test_a_percentile_is_the_least_value_that_covers_its_share(taken, share):
     name = {0.5: "p50", 0.95: "p95", 0.99: "p99", 0.999: "p999"}[share]
     expected = np.quantile(np.array(taken) * 1e3, share, method="inverted_cdf")
     assert getattr(result, name) == pytest.approx(expected, abs=2e-3)
+
+
+def test_what_wrk_says_becomes_a_result():
+    told = '{"requests": 40, "seconds": 2.0, "mean": 0.3, "max": 9, "p50": 0.1, "p95": 1, "p99": 4, "p999": 8, %s}\n'
+    fine = result_of("Running 2s test\n{}\n" + told % '"status": 0, "lost": 0' + "Done.\n", 0.002)
+    assert (fine.requests, fine.per_second, fine.p50, fine.p999, fine.max, fine.cpu_us) == (40, 20.0, 0.1, 8, 9, 50.0)
+    assert (fine.statuses, fine.errors, fine.failed) == ({"200": 40}, {}, 0)
+    failing = result_of(told % '"status": 3, "lost": 2', 0.0)
+    assert (failing.statuses, failing.errors, failing.failed) == ({"200": 37, "other": 3}, {"lost": 2}, 5)
 
 
 def test_requests_are_the_bytes_of_http():

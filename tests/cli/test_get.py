@@ -154,6 +154,8 @@ def test_an_unknown_entity_is_an_answer(shop, capsys):
         (["get", "spent", "customer=ana"], 64, "no feature view 'spent' is applied"),
         (["get", "spend@9", "customer=ana"], 64, "no feature view 'spend@9' is applied"),
         (["get", "spend@x", "customer=ana"], 64, "'spend@x' names no version"),
+        (["get", "spend@" + "9" * 5_000, "customer=ana"], 64, "names no version"),
+        (["get", "spend", "customer=\udcff"], 64, "key customer: '\\udcff' is no string"),
         (["get", "spend"], 64, "key customer is missing"),
         (["get", "history", "customer=ana"], 64, "view history is offline only"),
         (["push", "history"], 64, "view history is offline only"),

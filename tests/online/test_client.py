@@ -162,6 +162,11 @@ def test_the_record_of_a_push_is_read_once_a_second(client, monkeypatch):
         (["bond:*"], {"user": [1, 2], "merchant": ["m"]}, UsageError, "different lengths: user 2, merchant 1"),
         (["spend:*"], {"user": 1}, UsageError, "user: 1 is no list of values"),
         (["spend:*"], {"user": "ab"}, UsageError, "user: 'ab' is no list of values"),
+        (["spend:*"], {"user": [2**20_000]}, DataError, "key user: an integer of thousands of digits is no int64"),
+        (["spend:*"], {"user": ["9" * 10**6]}, DataError, f"key user: '{'9' * 99}... is no int64"),
+        (["bond:*"], {"user": [1], "merchant": ["\ud800"]}, DataError, "key merchant: '\\ud800' is no string"),
+        ("click@\N{SUPERSCRIPT TWO}", {"user": [1]}, UsageError, "no version '\N{SUPERSCRIPT TWO}'"),
+        ("click@" + "9" * 5_000, {"user": [1]}, UsageError, "no version '999"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_answered_is_refused_in_words(client, features, entities, error, told):
@@ -180,6 +185,7 @@ def test_columns_of_frames_and_arrays_are_taken_as_they_are(client):
     column = pl.Series("user", USERS)
     assert client.get(["spend:count_7d"], {"user": column}).values() == expected
     assert client.get(["spend:count_7d"], {"user": column.to_numpy()}).values() == expected
+    assert client.get(["spend:count_7d"], {"user": list(column.to_numpy())}).values() == expected
 
 
 def test_an_earlier_instant_sees_nothing_of_a_later_push_and_a_later_one_expires_states(client):
@@ -271,6 +277,12 @@ def test_many_reads_of_a_loop_at_once_each_get_their_own(place):
     with featurectl.open_client(*place) as client:
         alone = [client.get(["spend:*", "profile:age"], {"user": [user, user + 1]}).values() for user in USERS]
     assert asyncio.run(read()) == alone
+
+
+def test_an_instant_of_a_read_is_one(client):
+    for at, told in (("2026-01-08", "no datetime"), (datetime(2026, 1, 8), "no time zone")):
+        with pytest.raises(UsageError, match=told):
+            client.get(["profile:age"], {"user": USERS}, at=at)
 
 
 def test_an_instant_to_take_as_now_has_a_time_zone(clicks):

@@ -30,12 +30,13 @@ VIEWS = {
     "state with ttl": state_view(FEATURES, ttl_h=3),
     "event": event_view([window("n", "count", 2, "int64", None), window("sum", "sum", 2, "int64")]),
 }
+NO_TIMES, NO_DAYS = (-(2**62), 2**62), (-(10**7), 10**7)  # outside the years 1 to 9999
 STATES = st.tuples(
     st.floats(allow_nan=False) | st.none(),
     st.integers(-(2**63), 2**63 - 1) | st.none(),
     st.text(max_size=40) | st.none(),
-    st.integers(0, 2**40) | st.none(),
-    st.integers(-1_000, 20_000) | st.none(),
+    st.integers(0, 2**40) | st.sampled_from([None, *NO_TIMES]),
+    st.integers(-1_000, 20_000) | st.sampled_from([None, *NO_DAYS]),
 )
 EVENTS = st.tuples(st.integers(0, 9), st.integers(-9, 9) | st.none())
 # Around the moment of reading and the ttl, to the microsecond; long before and long after.
@@ -112,3 +113,13 @@ def test_few_rows_are_decoded_one_by_one():
     count = columns.FEW_ROWS
     assert decoder.usual([row] * (count - 1), Moment(NOW)) is None
     assert decoder.usual([row] * count, Moment(NOW)) is not None
+
+
+def test_times_that_are_none_are_null_in_many_rows_as_in_one():
+    decoder = decoder_of(VIEWS["state"])
+    head = bytes([1, 0, 7]) + 3 * pack_instant(NOW)
+    found = [head + msgpack.packb([1.0, 1, "a", NO_TIMES[1], NO_DAYS[1]])] * columns.FEW_ROWS
+    made, [row, *_] = decoder.usual(found, Moment(NOW)), decoder.rows(found, Moment(NOW))
+    assert [column[0] for column in made.statuses] == row.statuses == ["PRESENT"] * 3 + ["NULL"] * 2
+    assert [column[0] for column in made.defaulted] == row.defaulted == [False] * 4 + [True]
+    assert [column[0] for column in made.values] == row.values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,23 @@ def test_the_count_survives_rows_that_were_let_go_and_is_put_right_by_the_next_s
     kept = frame(of, [["b"]], [[1]]).select(list(of.keys))
     assert (store.keep_only(of, kept, datetime.now(UTC)), store.count(of)) == (0, 1)
     assert (write(store, of, "a", 2), store.count(of)) == (1, 2)
+
+
+@pytest.mark.parametrize("open_again", SERVERS, indirect=True)
+def test_rows_that_are_written_during_a_scan_stay_in_the_count(store, open_again, monkeypatch):
+    of, pages = view({"n": "int64"}), store._pages
+    write(store, of, "a", 1, timedelta(milliseconds=50))
+    write(store, of, "b", 1, LONG)
+    wait_until_gone(store, of, "a")
+
+    def with_a_write_at_the_end(*asked):
+        yield from pages(*asked)
+        with closing(open_again()) as other:
+            write(other, of, "c", 1, LONG)
+
+    monkeypatch.setattr(store, "_pages", with_a_write_at_the_end)
+    kept = frame(of, [["b"]], [[1]]).select(list(of.keys))
+    assert (store.keep_only(of, kept, T0), store.count(of)) == (0, 2)
 
 
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)

@@ -11,8 +11,8 @@ import redis
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest
-from tests.online.views import MemoryTable, at, latest, state_view
+from featurectl.push import PushRequest, push_view
+from tests.online.views import MemoryTable, at, latest, push_request, state_view, table
 
 DAY_US = 86_400_000_000
 PROFILE = replace(state_view([latest("amount", "int64")]), retention_us=8 * DAY_US)
@@ -45,6 +45,39 @@ def test_rows_are_kept_for_a_retention_and_a_quarter(tmp_path, view, clock, kept
     request = request_of(tmp_path, view, clock)
     assert request.kept_until == kept_until
     request.store.close()
+
+
+def test_rows_of_a_table_that_does_not_change_are_sent_again_while_the_store_has_them(tmp_path):
+    rows, store = table(PROFILE, [("a", 0, None, {"amount": 1})], {"amount": "int64"}), SqliteStore(tmp_path / "a.db")
+    longer, kept = replace(PROFILE, retention_us=80 * DAY_US), replace(PROFILE, retention_us=None)
+
+    def sent(view, day):
+        return push_view(replace(push_request(store, view, rows, 24 * day), clock=at(24 * day))).rows_sent
+
+    assert [sent(PROFILE, day) for day in (0, 1, 2, 2.5, 4, 12, 13)] == [1, 0, 0, 1, 0, 1, 0]
+    assert [sent(longer, day) for day in (14, 15, 33, 35)] == [1, 0, 0, 1]
+    assert [sent(PROFILE, 36), sent(PROFILE, 60)] == [0, 0]  # the store keeps them longer than it has to
+    assert [sent(kept, day) for day in (61, 62, 500)] == [1, 0, 0]
+    assert [sent(PROFILE, 501), sent(longer, 600)] == [0, 0]
+    store.close()
+
+
+def test_rows_that_have_an_end_get_none_where_now_is_given(tmp_path):
+    rows, store = table(PROFILE, [("a", 0, None, {"amount": 1})], {"amount": "int64"}), SqliteStore(tmp_path / "a.db")
+    push_view(replace(push_request(store, PROFILE, rows, 0), clock=at(0)))
+    assert [push_view(push_request(store, PROFILE, rows, hours)).rows_sent for hours in (1, 1, 2)] == [1, 0, 0]
+    store.close()
+
+
+def test_a_push_of_some_rows_leaves_the_first_end_in_the_record(tmp_path):
+    rows = table(PROFILE, [("a", 0, None, {"amount": 1}), ("b", 24, None, {"amount": 1})], {"amount": "int64"})
+    store = SqliteStore(tmp_path / "a.db")
+    sent = [
+        push_view(replace(push_request(store, PROFILE, rows, 24 * day), clock=at(24 * day))).rows_sent
+        for day in (0, 1, 2.5)
+    ]
+    assert sent == [1, 1, 2]
+    store.close()
 
 
 PROJECT = """project: keep
@@ -86,3 +119,20 @@ def test_the_server_is_told_unless_now_was_given(tmp_path, monkeypatch, redis_ur
     kept, life_s = lives_s(redis_url)
     assert kept == -1
     assert life_s == -1 if given else 9 * 86_400 < life_s <= 10 * 86_400
+
+
+def test_a_longer_retention_keeps_rows_that_no_push_would_send(tmp_path, monkeypatch, redis_url):
+    (tmp_path / "featurectl.yaml").write_text(PROJECT.format(url=redis_url).replace("keep", "longer"))
+    (tmp_path / "orders.csv").write_text(
+        f"customer,at,n\na,{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ},1\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for retention in ("retention: 8d, ", "retention: 365d, ", ""):
+        (tmp_path / "views.yaml").write_text(OBJECTS.replace("retention: 8d, ", retention))
+        assert main(["apply", "--auto-approve", "-q"]) == 0
+        assert main(["materialize", "-q"]) == 0
+        with redis.Redis.from_url(redis_url) as client:
+            found += client.execute_command("HTTL", "longer/dev:{s1:a}", "FIELDS", 1, "bounded@1")
+    lives_s(redis_url, "longer")
+    assert [round(life_s / 86_400) for life_s in found] == [10, 456, 0]

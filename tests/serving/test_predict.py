@@ -69,6 +69,7 @@ def test_values_are_cast_when_nothing_is_lost(client):
         ({"rows": [{"user": 1, "merchant": "m", "hour": [3], "price": 1}]}, 400, "$.rows[0]"),
         ({"rows": request_rows(1001)}, 400, "1,001 rows"),
         ({"rows": request_rows(1), "version": "challenger"}, 404, "no version 'challenger'"),
+        ({"rows": request_rows(1), "version": "\N{SUPERSCRIPT TWO}"}, 404, "no version '\N{SUPERSCRIPT TWO}'"),
         ({"rows": request_rows(1), "versions": 1}, 400, "unknown field `versions`"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from featurectl.serving import prediction_log
 from featurectl.serving.prediction_log import ParquetLog
-from tests.serving.clicks import NOW, request_rows, run
+from tests.serving.clicks import FILES, NOW, build_clicks, request_rows, run, write_clicks
 
 
 def logged(root):
@@ -84,6 +84,47 @@ def test_a_log_that_can_t_be_written_is_told_and_predictions_go_on(served, capsy
     assert "4 predictions of click@1 could not be logged" in capsys.readouterr().err
     assert client.post("/v1/predict/click", json={"rows": request_rows(4)}).status_code == 200
     assert 'featurectl_prediction_log_rows_total{result="failed"} 4.0' in client.get("/metrics").text
+
+
+def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
+    class PanicError(BaseException):
+        pass
+
+    def panic(*_):
+        raise PanicError
+
+    root, client = served
+    log, write = log_of(client), ParquetLog._write
+    log._every_s = 0.0
+    monkeypatch.setattr(ParquetLog, "_write", panic)
+    client.post("/v1/predict/click", json={"rows": request_rows(2)})
+    while 'featurectl_prediction_log_rows_total{result="failed"} 2.0' not in client.get("/metrics").text:
+        assert log._thread.is_alive()
+    monkeypatch.setattr(ParquetLog, "_write", write)
+    client.post("/v1/predict/click", json={"rows": request_rows(3)})
+    log.close()
+    assert logged(root).height == 3
+
+
+def test_columns_that_are_named_like_those_of_the_log_stand_beside_them(tmp_path, opened):
+    root = write_clicks(tmp_path / "named")
+    text = FILES["views.yaml"].replace("hour: int64, price: float64", "time: int64, score: float64")
+    (root / "views.yaml").write_text(text.replace("price / amount", "score / amount"))
+    asks = pl.read_parquet(root / "asks.parquet").rename({"hour": "time", "price": "score"})
+    asks.write_parquet(root / "asks.parquet")
+    build_clicks(root)
+    run(root, "push", "--env", "logged")
+    client = opened(root, env="logged", timeout_s=20.0)
+    rows = [
+        {"time" if k == "hour" else "score" if k == "price" else k: v for k, v in r.items()} for r in request_rows(3)
+    ]
+    answer = client.post("/v1/predict/click", json={"rows": rows}).json()
+    log_of(client).close()
+    found = logged(root)
+    assert found["score"].to_list() == [row["score"] for row in answer["rows"]]
+    assert found["time"].to_list() == [NOW] * 3
+    for name in ("score", "time"):
+        assert found[f"request.{name}"].to_list() == [row[name] for row in rows]
 
 
 def test_a_share_of_the_requests_is_kept(own_clicks, opened):

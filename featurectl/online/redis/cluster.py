@@ -199,7 +199,7 @@ class RedisClusterStore(RedisStore):
         count, counted, changed = cast("list[bytes | None]", self._ask("HMGET", home, *names))
         if changed == counted:
             return int(count or 0)
-        total = sum(int(found) for found in self._counters(view, "HGET") if found)
+        total = sum(self._counts(view))
         self._ask("HSET", home, names[0], total, names[1], changed or b"")
         return total
 
@@ -222,10 +222,12 @@ class RedisClusterStore(RedisStore):
     def _open(self, url: str) -> None:
         self._cluster = ClusterClient(url, self._where)
 
-    def _lower_count(self, view: OnlineView, found: Collection[bytes]) -> None:
-        tally, field = Counter(slot_of(key) for key in found), field_of(view)
-        counts = [int(count or 0) for count in self._counters(view, "HGET")]
-        missing = {slot: count - tally[slot] for slot, count in enumerate(counts) if count > tally[slot]}
+    def _counts(self, view: OnlineView) -> list[int]:
+        return [int(count or 0) for count in self._counters(view, "HGET")]
+
+    def _lower_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes]) -> None:
+        tally, field = Counter(slot_of(key) for key in met), field_of(view)
+        missing = {slot: count - tally[slot] for slot, count in enumerate(before) if count > tally[slot]}
         self._send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
 
     def _mark_change(self, view: OnlineView) -> None:

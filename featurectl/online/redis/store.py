@@ -80,19 +80,20 @@ class RedisStore:
     def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time.
 
-        The scan sees which rows have expired since they were counted, and takes them off the count.
+        The scan sees which rows have expired since they were counted, and takes them off the count: those that were
+        counted before it and that it did not meet. Rows that others write meanwhile stay in the count.
         """
         from featurectl.online.frame import encode_keys
 
-        kept, prefix, removed, found = set(encode_keys(view, entities)), prefix_of(view), 0, set[bytes]()
-        before = self.count(view)
+        kept, prefix, removed, met = set(encode_keys(view, entities)), prefix_of(view), 0, set[bytes]()
+        before = self._counts(view)
         for keys in self._pages(view):
+            there = self._send([("HEXISTS", key, field_of(view)) for key in keys])
+            met.update(key for key, has in zip(keys, there, strict=True) if has)
             others = [key for key in keys if key[len(prefix) : -1] not in kept]
             removed += self._remove_until(view, others, pack_instant(until)) if others else 0
-            there = self._send([("HEXISTS", key, field_of(view)) for key in keys])
-            found.update(key for key, has in zip(keys, there, strict=True) if has)
-        if before - removed > len(found):
-            self._lower_count(view, found)
+        if sum(before) > len(met):
+            self._lower_counts(view, before, met)
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -152,10 +153,13 @@ class RedisStore:
         known = cast("list[object]", self._ask("COMMAND", "INFO", "HPEXPIREAT"))
         return str(math.ceil(how.kept_until.timestamp() * 1_000)) if known[0] else ""
 
-    def _lower_count(self, view: OnlineView, found: Collection[bytes]) -> None:
-        """Count no more rows than those that a scan has found."""
-        if (missing := self.count(view) - len(found)) > 0:
-            self._ask("HINCRBY", home_of(view), f"count/{field_of(view)}", -missing)
+    def _counts(self, view: OnlineView) -> list[int]:
+        """Return every count that is kept of a view version's entities."""
+        return [self.count(view)]
+
+    def _lower_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes]) -> None:
+        """Take off the counts what a scan did not meet of the rows that were counted before it."""
+        self._ask("HINCRBY", home_of(view), f"count/{field_of(view)}", len(met) - before[0])
 
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
