@@ -31,6 +31,10 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be sent.")] = False,
+        remove: Annotated[
+            list[str] | None,
+            typer.Option(help="VIEW@2: remove the rows of a version that nothing is bound to; instead of a push."),
+        ] = None,
         select: Select = None,
     ) -> Outcome:
         """Bring the online store up to the offline tables.
@@ -40,7 +44,16 @@ def add_to(app: typer.Typer) -> None:
 
         --dry-run reads keys and times only, and tells how many rows would be sent at most, and how many online keys
         there would be at most; it writes nothing.
+
+        --remove takes the rows of view versions out of the store that are neither the newest of an applied view nor
+        bound to a model version; with --dry-run it only counts them.
         """
+        if remove:
+            from featurectl.cli.removed import remove_rows
+
+            if views or select:
+                raise UsageError("--remove, and views to push", hint="one of them at a time")
+            return remove_rows(call, remove, dry_run=dry_run)
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
         from featurectl.training.bind import bind_view

@@ -1,0 +1,61 @@
+"""Rows of view versions that nothing needs online any more: `featurectl push --remove VIEW@2`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.errors import UsageError
+from featurectl.units import format_count
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ObjectVersion, State
+
+_HEAD = ("view", "version", "online keys")
+
+
+def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
+    """Remove the online rows of some view versions, each in bounded steps; what is not there is no error.
+
+    Raises:
+        UsageError: one is no version of a view, or is kept up to date; nothing was removed then.
+        StoreError: the store fails; run again, the command goes on.
+    """
+    from featurectl.cli.render.table import render_table
+    from featurectl.online.stored import online_view
+    from featurectl.open import open_workspace
+    from featurectl.spec.definition_json import load_untyped_view
+
+    with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        state = workspace.state()
+        chosen = [_chosen(state, label) for label in labels]
+        store, env = workspace.online(), workspace.environment.name
+        there = store.prepared(workspace.project, env)
+        counts = []
+        for item in chosen:
+            view = online_view(load_untyped_view(item.definition), item.version, workspace.project, env)
+            known = (item.name, item.version) in there
+            counts.append(store.count(view) if known else 0)
+            if known and not dry_run:
+                call.progress.start(f"remove {item.name}@{item.version}")
+                store.remove(view)
+                call.progress.done(f"removed {item.name}@{item.version}: {format_count(counts[-1])} online keys")
+    rows = [[item.name, str(item.version), format_count(n)] for item, n in zip(chosen, counts, strict=True)]
+    told = [{"view": item.name, "version": item.version, "entities": n} for item, n in zip(chosen, counts, strict=True)]
+    return Outcome(text="\n".join(render_table(_HEAD, rows)), result={"dry_run": dry_run, "removed": told})
+
+
+def _chosen(state: State, label: str) -> ObjectVersion:
+    """Return a version whose rows nothing needs."""
+    from featurectl.registry.applied import registered_view, served_views
+
+    name, _, number = label.partition("@")
+    if not number.isascii() or not number.isdigit():
+        raise UsageError(f"--remove {label}: which version?", hint=f"--remove {name}@1")
+    item = registered_view(state, name, int(number[:9]))
+    if item in served_views(state):
+        models = [f"{m.model} v{m.version}" for m in state.model_versions if m.view_versions.get(name) == item.version]
+        why = f"models are bound to it: {', '.join(models)}" if models else "it is the newest, and applied"
+        raise UsageError(f"--remove {label}: {why}", hint="it is kept up to date as long as that is so")
+    return item

@@ -1,0 +1,54 @@
+"""Rows of versions that nothing needs are removed on purpose, those of others never."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.cli.shop import apply_shop, materialize_shop, write_shop
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    """A repository whose view `spend` is of version 2, with the rows of both versions online."""
+    root = write_shop(tmp_path)
+    apply_shop(root)
+    materialize_shop(root)
+    monkeypatch.chdir(root)
+    assert main(["push", "-q"]) == 0
+    file = root / "views.yaml"
+    file.write_text(file.read_text().replace("orders\n    aggregates", "orders\n    where: amount > 2\n    aggregates"))
+    assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
+    assert main(["materialize", "-q"]) == 0
+    capsys.readouterr()
+    return root
+
+
+def run(capsys, *words, exit_code=0):
+    assert main([*words, "-q", "-o", "json"]) == exit_code
+    document = json.loads(capsys.readouterr().out)
+    return document["result"] if exit_code == 0 else document["problems"]
+
+
+def test_an_old_version_is_counted_then_removed_and_removing_it_again_is_no_error(shop, capsys):
+    for words, entities in ((("--dry-run",), 1), ((), 1), ((), 0)):
+        result = run(capsys, "push", "--remove", "spend@1", *words)
+        assert result["removed"] == [{"view": "spend", "version": 1, "entities": entities}]
+    assert run(capsys, "get", "spend", "customer=ana")["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--remove", "spend@2"), "it is the newest, and applied"),
+        (("--remove", "spend"), "which version?"),
+        (("--remove", "spend@9"), "no feature view 'spend@9' is applied"),
+        (("spend", "--remove", "spend@1"), "--remove, and views to push"),
+    ],
+)
+def test_what_is_needed_or_is_not_there_is_not_removed(shop, capsys, words, said):
+    assert main(["push", *words]) == 64
+    assert said in capsys.readouterr().err
+    assert run(capsys, "push", "--remove", "spend@1", "--dry-run")["removed"][0]["entities"] == 1
