@@ -9,9 +9,10 @@ from importlib import metadata
 
 from featurectl.errors import DataError, PlanError
 from featurectl.models.artifact import write_artifact
-from featurectl.models.fit import Examples, Fitted, fit_model
+from featurectl.models.fit import Fitted, fit_model
 from featurectl.models.golden import GOLDEN
 from featurectl.models.runtimes.base import ONNX
+from featurectl.models.split import Examples
 from featurectl.registry.base import Registry
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
