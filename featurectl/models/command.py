@@ -49,7 +49,7 @@ class Workshop:
     """
 
     folder: Path
-    tell: Callable[[str], None]
+    tell: Callable[[str], object]
     manifest: Mapping[str, object]
     allow_pickle: bool = False
 
