@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _run(command: str, environment: Mapping[str, str], workshop: Workshop) -> No
         process = subprocess.Popen(
             shlex.split(command),
             cwd=workshop.folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **_own_python(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,6 +142,13 @@ def _run(command: str, environment: Mapping[str, str], workshop: Workshop) -> No
     if code:
         how = f"ended with {code}" if code > 0 else f"was ended by signal {-code}"
         raise DataError(f"the trainer's command `{command}` {how}", code="FC513", hint=_told(last))
+
+
+def _own_python() -> dict[str, str]:
+    """Return the PATH on which `python` is this one, unless a virtual environment is active, which says which it is."""
+    if any(os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX")):
+        return {}
+    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 def _told(last: deque[str]) -> str:

@@ -74,6 +74,8 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
         return None
     model = _model(shape, spine, inputs, judged_on)
     _spine_places(shape, inputs)
+    if shape.trainer is not None and shape.trainer.validation is not None:
+        inputs.places[("validation",)] = shape.trainer.validation.fields.head
     typed, issues = check_model(model, spine.source.columns, _views(model, declared))
     if any(("feature_view", name) in declared.broken for name in inputs.views):
         declared.broken.add(("model", shape.name))  # it may lack columns

@@ -112,8 +112,12 @@ def test_a_model_is_judged_on_another_source_that_the_registry_keeps_whole(shop)
 
 
 def test_a_validation_source_without_the_label_is_told(shop):
-    shop.make(f"{LIGHTGBM}, validation: {{source: later}}", more=("amount: float64}}\nf", "price: float64}}\nf"))
-    shop.rows(["k1,2026-01-10T00:00:00Z,3"], "later.csv", "k,at,price")
+    (shop.root / "later.ndjson").write_text('{"k": "k1", "at": "2026-01-10T00:00:00Z", "price": 3.0}\n')
+    untold = (
+        "later.csv, event_time: at, columns: {k: string, at: timestamp, amount: float64}",
+        "later.ndjson, event_time: at",
+    )
+    shop.make(f"{LIGHTGBM}, validation: {{source: later}}", untold=untold)
     said = shop.run("train", "m", code=1).err
     assert "error[FC506]: spine source later lacks a column of the label big\n" in said
 

@@ -173,3 +173,19 @@ def test_a_pickle_of_a_command_needs_both_leaves_before_it_is_loaded(bench):
     with pytest.raises(UsageError, match="a pickle, which runs code"):
         bench.train(trap, allow_pickle=True)
     assert sorted(path.name for path in bench.folder.iterdir()) == ["train.py"]
+
+
+def test_python_is_that_of_featurectl_unless_a_virtual_environment_is_active(bench, monkeypatch):
+    told = "pathlib.Path('told').write_text(sys.prefix)"
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    bench.fails(told, run="python train.py")
+    assert (bench.folder / "told").read_text() == sys.prefix
+    own = bench.folder / "bin"
+    own.mkdir()
+    (own / "python").write_text("#!/bin/sh\necho own >&2\nexit 9\n")
+    (own / "python").chmod(0o755)
+    monkeypatch.setenv("VIRTUAL_ENV", str(bench.folder))
+    monkeypatch.setenv("PATH", str(own), prepend=":")
+    error = bench.fails(told, run="python train.py")
+    assert (error.message, error.hint) == ("the trainer's command `python train.py` ended with 9", "it said: own")
