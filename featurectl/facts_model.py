@@ -70,7 +70,7 @@ def _trainer_facts(trainer: Trainer) -> dict[str, Fact]:
         "estimator": plain(trainer.estimator),
         "run": plain(trainer.run),
         "validation.fraction": plain(trainer.split_fraction),
-        "validation.source": plain(trainer.validation_source),
+        "validation.source": plain(trainer.validation_source.name if trainer.validation_source else None),
         "sample": plain(trainer.sample),
         "seed": plain(trainer.seed),
     }

@@ -58,7 +58,9 @@ def _model_needs(model: Model) -> frozenset[Ref]:
     views = {Ref("feature_view", item.view) for item in model.inputs if isinstance(item, FeatureInput)}
     label = model.spine.label
     label_source = {Ref("source", label.source.name)} if label and label.source else set()
-    return frozenset({Ref("source", model.spine.source.name), *views, *label_source})
+    judged_on = model.trainer.validation_source if model.trainer else None
+    validation = {Ref("source", judged_on.name)} if judged_on else set()
+    return frozenset({Ref("source", model.spine.source.name), *views, *label_source, *validation})
 
 
 def _reach(start: Ref, edges: Mapping[Ref, frozenset[Ref]]) -> frozenset[Ref]:

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from featurectl.expressions.tree import Expression
 from featurectl.spec.definition import About, DerivedInput, Model, Trainer
 from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
-from tests.definitions import MODEL
+from tests.definitions import ARRIVALS, MODEL
 from tests.fields import every_field, which
 
 
@@ -36,7 +36,7 @@ def test_every_field_of_a_model_is_in_one_of_its_fingerprints():
     assert {field: which(MODEL, after) for field, (after, _) in changed.items()} == {
         field: expected for field, (_, expected) in changed.items()
     }
-    trainer = {"run": "x", "estimator": "y", "params": {}, "split_fraction": 0.5, "validation_source": "v"}
+    trainer = {"run": "x", "estimator": "y", "params": {}, "split_fraction": 0.5, "validation_source": ARRIVALS}
     trainer |= {"sample": 0.5, "seed": 1}
     assert set(trainer) == {f.name for f in fields(Trainer)}
     for field, value in trainer.items():

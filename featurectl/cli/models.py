@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ModelVersion
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     def show(
         call: Call,
         model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
+        card: Annotated[bool, typer.Option("--card", help="Print its model card, which is Markdown.")] = False,
     ) -> Outcome:
         """Show what a model version was made of.
 
@@ -43,5 +48,20 @@ def add_to(app: typer.Typer) -> None:
         name, _, which = model.partition("@")
         with open_workspace(call.root(), call.env, None, "unread") as workspace:
             state = workspace.state()
-        version = choose_version(state, name, which or "champion")
+            version = choose_version(state, name, which or "champion")
+            if card:
+                return _card(version, workspace.offline_location())
         return Outcome(text=render_version(version, state.aliases), result=version_json(version, state.aliases))
+
+
+def _card(version: ModelVersion, location: str) -> Outcome:
+    """Return the card of a version; of one that was registered before there were cards, that it has none."""
+    from featurectl.models.artifact import read_artifact
+
+    if not version.card:
+        raise UsageError(
+            f"model {version.model} version {version.version} has no card",
+            hint="it is older than the version of featurectl that writes them; a version that is trained now has one",
+        )
+    text = read_artifact(location, version.card, version.card_sha256).decode()
+    return Outcome(text=text.rstrip("\n"), result={"card": text, "path": version.card})

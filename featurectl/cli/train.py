@@ -2,71 +2,159 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
 from featurectl.units import counted, format_count
+
+if TYPE_CHECKING:
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ModelVersion, State
+    from featurectl.training.data import TrainingData
+    from featurectl.training.train import Registration, Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What to train: a model as it is applied, or one of its versions once more."""
+
+    model: str
+    from_version: int | None
+    is_registered: bool
+    allow_pickle: bool
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
     @verb(app, "train", memory=True)
-    def train(call: Call, model: Annotated[str, typer.Argument(help="An applied model.")]) -> Outcome:
+    def train(
+        call: Call,
+        model: Annotated[str, typer.Argument(help="An applied model.")],
+        from_version: Annotated[
+            int | None, typer.Option(help="Train this version once more, on the data that it was trained on.", min=1)
+        ] = None,
+        register: Annotated[
+            bool, typer.Option("--register", help="With --from-version: register what comes out as a new version.")
+        ] = False,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load a pickle that the trainer's command leaves.")
+        ] = False,
+    ) -> Outcome:
         """Train a model and register the version.
 
-        It builds the training set, fits on the earlier rows and measures on the later ones. The first version
-        becomes the champion.
+        It builds the training set, fits on the earlier rows and measures on the later ones, or on those of the
+        validation source. The first version becomes the champion. With `--from-version` it says whether metrics and
+        bytes are the same, and registers nothing unless it is told to.
         """
-        from featurectl.apply import caller, git_commit
-        from featurectl.cli.clocks import NaiveClocks
-        from featurectl.cli.render.models import version_json
-        from featurectl.cli.unapplied import warn_unapplied
-        from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.engines.spill import SpillRoom
-        from featurectl.open import open_workspace
-        from featurectl.training.bind import bind_newest, registered_model, view_names
-        from featurectl.training.choose import read_spine
-        from featurectl.training.label import read_target
-        from featurectl.training.train import Registration, require_trainer, train_model
-        from featurectl.training.training_set import build_training_set
+        if register and from_version is None:
+            raise UsageError("--register goes with --from-version", hint="without either, train registers the version")
+        is_registered = register or from_version is None
+        task = _Task(model=model, from_version=from_version, is_registered=is_registered, allow_pickle=allow_pickle)
+        return _run(call, task)
 
-        with open_workspace(call.root(), call.env, None, "if there") as workspace:
-            state = workspace.state()
-            warn_unapplied(call, workspace, state)
-            definition = registered_model(state, model)
-            trainer = require_trainer(definition)
-            views = bind_newest(state, workspace.offline(), view_names(definition.inputs))
-            clocks = NaiveClocks(call, workspace)
-            call.progress.start("build the training set")
-            spine = read_spine(clocks.open, state, definition, None)
-            engine = PolarsEngine(call.memory_bytes())
-            with SpillRoom(workspace.spill_folder()) as room:
-                target = read_target(engine, definition.spine.label, clocks.open, workspace.now, room)
-                rows = build_training_set(engine, spine, definition.inputs, views, target)
-            call.progress.done(
-                f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}"
-            )
-            clocks.tell()
-            call.progress.start(f"fit {trainer.estimator}")
-            to = Registration(
-                registry=workspace.registry(),
-                state=state,
-                location=workspace.offline_location(),
-                now=datetime.now(UTC),
-                who=caller(),
-                commit=git_commit(workspace.root),
-            )
-            version = train_model(definition, rows, to)
-            call.progress.done(f"fitted on {counted(version.rows_train, 'row')}")
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
-        text = (
-            f"{model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
-            f"{counted(version.rows_train, 'row')}, validated on the last {format_count(version.rows_validation)}\n"
-            f"{metrics}"
+
+def _run(call: Call, task: _Task) -> Outcome:
+    from featurectl.cli.unapplied import warn_unapplied
+    from featurectl.models.command import Workshop
+    from featurectl.open import open_workspace
+    from featurectl.registry.applied import choose_version
+    from featurectl.training.train import fit_version, register, require_trainer
+
+    with open_workspace(call.root(), call.env, None, "if there") as workspace:
+        state = workspace.state()
+        warn_unapplied(call, workspace, state)
+        was = None if task.from_version is None else choose_version(state, task.model, str(task.from_version))
+        data = _read_data(call, workspace, state, task, was)
+        trainer, to = require_trainer(data.model), _registration(workspace, state)
+        call.progress.start(f"fit {trainer.estimator or trainer.run}")
+        workshop = Workshop(
+            folder=workspace.root, tell=sys.stderr.write, manifest=data.manifest, allow_pickle=task.allow_pickle
         )
-        return Outcome(text=text, result=version_json(version, {}))
+        trained = fit_version(data, workshop, to)
+        call.progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
+        if task.is_registered:
+            trained = register(trained, data.model, to)
+    _warn(call, trained)
+    return _outcome(trained, was, task)
+
+
+def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was: ModelVersion | None) -> TrainingData:
+    from featurectl.cli.clocks import NaiveClocks
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.spill import SpillRoom
+    from featurectl.training.bind import registered_model
+    from featurectl.training.data import read_training_data
+    from featurectl.training.request import Stores
+    from featurectl.training.retrain import read_pinned_data
+    from featurectl.training.train import require_trainer
+
+    if was is None:
+        require_trainer(registered_model(state, task.model))  # before anything is read
+    clocks, engine = NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+    call.progress.start("build the training set")
+    with SpillRoom(workspace.spill_folder()) as room:
+        if was is None:
+            data = read_training_data(engine, task.model, stores, room)
+        else:
+            data = read_pinned_data(engine, was, stores, room)
+    rows = data.rows
+    call.progress.done(f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}")
+    clocks.tell()
+    return data
+
+
+def _registration(workspace: Workspace, state: State) -> Registration:
+    from featurectl.apply import caller, git_commit
+    from featurectl.training.train import Registration
+
+    return Registration(
+        registry=workspace.registry(),
+        state=state,
+        location=workspace.offline_location(),
+        now=datetime.now(UTC),
+        who=caller(),
+        commit=git_commit(workspace.root),
+    )
+
+
+def _warn(call: Call, trained: Trained) -> None:
+    if not call.quiet:
+        for warning in trained.fitted.warnings:
+            sys.stderr.write(f"warning: input {warning.message}\n")
+
+
+def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome:
+    from featurectl.cli.render.models import version_json
+    from featurectl.cli.render.retrained import comparison_json, render_comparison
+    from featurectl.training.retrain import compare_versions
+
+    version = trained.version
+    result = version_json(version, {})
+    result["warnings"] = [asdict(warning) for warning in trained.fitted.warnings]
+    metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
+    text = (
+        f"{task.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
+        f"{counted(version.rows_train, 'row')}, validated on {_judged_on(version)}\n{metrics}"
+    )
+    if was is None:
+        return Outcome(text=text, result=result)
+    found = compare_versions(was, version)
+    told = render_comparison(was, found)
+    result |= {"from_version": was.version, "registered": task.is_registered, **comparison_json(found)}
+    text = f"{told}\n{text}" if task.is_registered else told
+    return Outcome(text=text, result=result, exit_code=int(bool(found.metrics)))
+
+
+def _judged_on(version: ModelVersion) -> str:
+    source = version.params.get("validation_source")
+    rows = format_count(version.rows_validation)
+    return f"{rows} of {source}" if source else f"the last {rows}"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +32,8 @@ from featurectl.models.runtimes.function import Function
 from featurectl.models.runtimes.pickled import dump_pickle
 
 _FIT_FAILURES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError)
+EARLY_STOPPING = "early_stopping_rounds"
+_STOPPERS = ("lightgbm", "xgboost", "catboost")
 _SEEDS = {"random_state", "random_seed"}
 # What CatBoost would do on its own: print each round, and write a folder into the current one.
 _QUIET = {"verbose": False, "allow_writing_files": False}
@@ -75,28 +78,49 @@ def _own_params(module: str, params: Mapping[str, object], seed: int) -> dict[st
     return {**quiet, **seeded, **params}
 
 
-def fit_estimator(
-    estimator: Estimator, matrix: Matrix, label: npt.NDArray[Any], names: Sequence[str], categories: Sequence[int]
+def stops_early(estimator: Estimator, params: Mapping[str, object]) -> bool:
+    """Return whether an estimator is to stop by rows of its own, as LightGBM, XGBoost and CatBoost can."""
+    return _library(estimator) in _STOPPERS and EARLY_STOPPING in params
+
+
+def fit_estimator(  # noqa: PLR0913
+    estimator: Estimator,
+    matrix: Matrix,
+    label: npt.NDArray[Any],
+    names: Sequence[str],
+    categories: Sequence[int],
+    *,
+    stop: tuple[Matrix, npt.NDArray[Any]] | None = None,
 ) -> None:
     """Fit an estimator; LightGBM and XGBoost are told which columns are categories.
 
+    `stop` are rows that tell it when to stop, for one that `stops_early`; what came after its best round is left out.
     What an estimator prints goes to stderr: stdout is the result of the command.
 
     Raises:
         DataError: FC513, it refuses its parameters or the rows.
     """
     library, kind = _library(estimator), type_name(estimator)
+    more = {} if stop is None else _stopping(estimator, library, stop)
     try:
         with redirect_stdout(sys.stderr):
             if library == "lightgbm":
-                estimator.fit(matrix, label, feature_name=list(names), categorical_feature=list(categories))  # type: ignore[call-arg]
+                estimator.fit(matrix, label, feature_name=list(names), categorical_feature=list(categories), **more)  # type: ignore[call-arg]
             else:
                 if library == "xgboost":
                     _tell_xgboost(estimator, len(names), categories)
-                estimator.fit(matrix, label)
+                estimator.fit(matrix, label, **more)
     except _failures(library) as error:
         raise DataError(f"{kind} could not be fitted: {error}", code="FC513") from error
     _check_classes(estimator, library, kind)
+
+
+def _stopping(estimator: Any, library: str, stop: tuple[Matrix, npt.NDArray[Any]]) -> dict[str, Any]:
+    """Return how each library is told of the rows by which it stops."""
+    if library == "lightgbm":
+        newer = "eval_X" in signature(estimator.fit).parameters
+        return {"eval_X": (stop[0],), "eval_y": (stop[1],)} if newer else {"eval_set": [stop]}
+    return {"eval_set": [stop], "verbose": False} if library == "xgboost" else {"eval_set": [stop]}
 
 
 def _tell_xgboost(estimator: Any, width: int, categories: Sequence[int]) -> None:
@@ -142,7 +166,7 @@ def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, by
     if library == "lightgbm" and hasattr(estimator, "booster_"):
         return LIGHTGBM, estimator.booster_.model_to_string().encode()
     if library == "xgboost" and hasattr(estimator, "get_booster"):
-        return XGBOOST, bytes(estimator.get_booster().save_raw("ubj"))
+        return XGBOOST, bytes(_best_rounds(estimator).save_raw("ubj"))
     if library == "catboost":
         return CATBOOST, save_as(estimator, CATBOOST)
     if library == "sklearn" and not allow_pickle and find_spec("skops") is None:
@@ -155,6 +179,13 @@ def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, by
     if isinstance(estimator, Function):
         return FUNCTION, estimator.name.encode()
     return PICKLE, dump_pickle(estimator)
+
+
+def _best_rounds(estimator: Any) -> Any:
+    """Return XGBoost's model up to its best round, which only its own scikit-learn class would stop at by itself."""
+    booster = estimator.get_booster()
+    best = booster.attr("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
 
 
 def _dump_skops(estimator: Estimator) -> tuple[list[str], bytes]:

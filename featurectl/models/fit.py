@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.errors import DataError
+from featurectl.models.command import Workshop, run_command
 from featurectl.models.conversion.convert import Converted, convert_model
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
 from featurectl.models.golden import choose_rows, dump_golden
+from featurectl.models.importance import Evidence, importance_of
+from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.matrix import MatrixForm, fit_form
-from featurectl.models.metrics import measure
-from featurectl.models.runtimes.base import FUNCTION, Matrix, Runtime, check_code_allowed
+from featurectl.models.metrics import Task, is_binary, measure
+from featurectl.models.runtimes.base import FUNCTION, ONNX, Matrix, Runtime, check_code_allowed, classes_of
+from featurectl.models.runtimes.estimator import has_classes
 from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.split import Examples, label_ends_before, split_by_time, split_examples
+from featurectl.models.warn import InputWarning, warn_of_inputs
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
-from featurectl.units import counted
 
 NONE = np.empty(0)
 COMPARED = 2_000  # rows at least, where there are as many
+STOP_SHARE = 0.1  # of the rows to train on: the last by time, by which an estimator knows when to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,8 @@ class Fitted:
     """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
 
     `onnx` is the model once more, for serving, `golden` are rows that it was trained on with their scores, `judged`
-    those that the metrics are of.
+    those that the metrics are of. `task` is what was measured, `importance` the share of each input, `warnings` what
+    is odd in the rows that it was trained on.
     """
 
     form: MatrixForm
@@ -53,76 +59,107 @@ class Fitted:
     metrics: Mapping[str, float]
     rows_train: int
     rows_validation: int
+    train_from: datetime
+    train_until: datetime
     validation_from: datetime | None
     judged: Judged
+    task: Task
+    importance: Mapping[str, float]
+    warnings: tuple[InputWarning, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
-    """Rows to learn from: inputs, label (null: left out) and the instant of each.
-
-    `horizon_us` is how far the label of a row looks beyond its instant.
-    """
-
-    rows: pl.DataFrame
-    label: pl.Series
-    time: pl.Series
-    horizon_us: int = 0
-
-
-def fit_model(
-    examples: Examples, inputs: Sequence[BoundFeature], trainer: Trainer, *, allow_pickle: bool, model: str
+def fit_model(  # noqa: PLR0913
+    examples: Examples,
+    inputs: Sequence[BoundFeature],
+    trainer: Trainer,
+    *,
+    allow_pickle: bool,
+    model: str,
+    workshop: Workshop | None = None,
 ) -> Fitted:
-    """Return the model fitted on the earlier rows and measured on the last share of rows by time.
+    """Return the model fitted on the earlier rows and measured on the last share by time, or on the holdout.
 
     Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
     period. The same rows, seed and libraries give the same model where the
-    estimator is deterministic.
+    estimator is deterministic. A trainer's command needs a `workshop` to run in.
 
     Raises:
         DataError: FC513-FC515, the estimator can't be made or kept, or there is nothing to learn from.
+        UsageError: a command gave a pickle and --allow-pickle was not given.
     """
-    assert trainer.estimator is not None
-    if ":" in trainer.estimator:
+    if trainer.estimator is not None and ":" in trainer.estimator:
         check_code_allowed(FUNCTION, in_model=allow_pickle, by_flag=True)
-    known = _known(examples, trainer)
-    label = _numbers(known.label, model)
-    is_train, cut = split_by_time(known.time, trainer.split_fraction)
-    unseen = ~is_train
-    is_train &= label_ends_before(known, cut)
-    if not is_train.any():
-        raise DataError(
-            f"model {model}: no rows to train on ({counted(examples.rows.height, 'row')}, "
-            f"{known.rows.height:,} with a label)",
-            code="FC515",
-        )
-    form = fit_form(inputs, known.rows.filter(pl.Series(is_train)))
-    matrix = form.encode(known.rows)
-    estimator = make_estimator(trainer.estimator, trainer.params, trainer.seed)
-    names = [item.name for item in form.inputs]
-    fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
-    kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
+    split = split_examples(examples, trainer, model)
+    train = split.train
+    label, truth = train.numbers(model), split.judged.numbers(model)
+    form = fit_form(inputs, train.rows)
+    lesson = Lesson(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
+    made = _make(lesson, trainer, workshop, allow_pickle=allow_pickle)
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
-    native = load_runtime(kind, content, allow_pickle=allow_pickle)
-    seen = matrix[is_train]
-    judged = Judged(
-        rows=known.rows.filter(pl.Series(unseen)),
-        matrix=matrix[unseen],
-        label=label[unseen],
-        scores=native.predict(matrix[unseen]) if unseen.any() else NONE,
-    )
+    native = made.runtime
+    unseen = form.encode(split.judged.rows)
+    scores = native.predict(unseen) if len(unseen) else NONE
+    task = _task(native, lesson, truth)
+    times = train.time.sort()
+    by = (unseen, truth) if len(truth) else (lesson.matrix, label)
+    evidence = Evidence(seen=lesson.matrix, matrix=by[0], label=by[1], task=task, seed=trainer.seed)
     return Fitted(
         form=form,
-        format=kind,
-        content=content,
-        onnx=convert_model(kind, content, native, _spread(seen), form.category_positions()),
-        golden=_golden(form, known.rows.filter(pl.Series(is_train)), seen, native),
-        metrics=measure(judged.label, judged.scores),
-        rows_train=int(is_train.sum()),
-        rows_validation=int(unseen.sum()),
-        validation_from=cut,
-        judged=judged,
+        format=made.format,
+        content=made.content,
+        onnx=_onnx(made, lesson),
+        golden=_golden(lesson, native),
+        metrics=measure(truth, scores, task, classes_of(native, unseen) if task == "classes" else None),
+        rows_train=len(label),
+        rows_validation=len(truth),
+        train_from=times[0],
+        train_until=times[-1],
+        validation_from=split.judged_from,
+        judged=Judged(rows=split.judged.rows, matrix=unseen, label=truth, scores=scores),
+        task=task,
+        importance=importance_of(native, lesson.names, evidence),
+        warnings=warn_of_inputs(form.inputs, train.rows),
     )
+
+
+def _make(lesson: Lesson, trainer: Trainer, workshop: Workshop | None, *, allow_pickle: bool) -> MadeModel:
+    if trainer.estimator is None:
+        assert workshop is not None
+        return run_command(lesson, trainer, workshop, allow_pickle=allow_pickle)
+    estimator = make_estimator(trainer.estimator, trainer.params, trainer.seed)
+    keep = np.ones(len(lesson.label), dtype=bool)
+    stop = None
+    if stops_early(estimator, trainer.params):
+        keep, stop = _split_off(lesson)
+    categories = lesson.form.category_positions()
+    fit_estimator(estimator, lesson.matrix[keep], lesson.label[keep], lesson.names, categories, stop=stop)
+    kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
+    return MadeModel(format=kind, content=content, runtime=load_runtime(kind, content, allow_pickle=allow_pickle))
+
+
+def _split_off(lesson: Lesson) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
+    """Return which rows an estimator learns from, and the last rows by time, which tell it when to stop.
+
+    Where that leaves it no earlier rows it stops by those that it learns from.
+    """
+    early, cut = split_by_time(lesson.examples.time, STOP_SHARE)
+    keep = early & label_ends_before(lesson.examples, cut)
+    if not keep.any():
+        return np.ones(len(early), dtype=bool), (lesson.matrix, lesson.label)
+    return keep, (lesson.matrix[~early], lesson.label[~early])
+
+
+def _task(native: Runtime, lesson: Lesson, truth: npt.NDArray[Any]) -> Task:
+    if is_binary(lesson.label) and is_binary(truth):
+        return "binary"
+    return "classes" if has_classes(native, lesson.matrix[:1]) else "numbers"
+
+
+def _onnx(made: MadeModel, lesson: Lesson) -> Converted:
+    if made.format == ONNX:
+        return Converted(content=made.content)
+    positions = lesson.form.category_positions()
+    return convert_model(made.format, made.content, made.runtime, _spread(lesson.matrix), positions)
 
 
 def _spread(seen: Matrix) -> Matrix:
@@ -130,50 +167,7 @@ def _spread(seen: Matrix) -> Matrix:
     return seen[:: max(1, len(seen) // COMPARED)]
 
 
-def _golden(form: MatrixForm, rows: pl.DataFrame, seen: Matrix, native: Runtime) -> bytes:
-    places = choose_rows(len(seen))
-    columns = rows.select(item.name for item in form.inputs)[places].to_dict(as_series=False)
-    return dump_golden(columns, native.predict(seen[places]))
-
-
-def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:
-    """Return which rows are trained on, and the instant from which on they are not.
-
-    The last `fraction` of the rows by time validate; rows of one instant stay together, on that side.
-    """
-    ordered = time.sort()
-    first = int(np.floor(len(time) * (1 - fraction)))
-    if first >= len(time):
-        return np.ones(len(time), dtype=bool), None
-    cut = ordered[first]
-    return (time < cut).to_numpy(), cut
-
-
-def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[np.bool_]:
-    """Return which rows have a label that is decided when the validation period begins."""
-    if cut is None:
-        return np.ones(len(examples.time), dtype=bool)
-    return (examples.time <= cut - timedelta(microseconds=examples.horizon_us)).to_numpy()
-
-
-def _known(examples: Examples, trainer: Trainer) -> Examples:
-    keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
-    if trainer.sample < 1.0:
-        keep &= np.random.default_rng(trainer.seed).random(len(keep)) < trainer.sample
-    mask = pl.Series(keep)
-    return replace(
-        examples,
-        rows=examples.rows.filter(mask),
-        label=examples.label.filter(mask),
-        time=examples.time.filter(mask),
-    )
-
-
-def _numbers(label: pl.Series, model: str) -> npt.NDArray[Any]:
-    if label.dtype == pl.Boolean:
-        return label.cast(pl.Int64).to_numpy()
-    if label.dtype.is_numeric():
-        return label.to_numpy()
-    raise DataError(
-        f"model {model}: the label {label.name} is {label.dtype}; a label is a bool or a number", code="FC515"
-    )
+def _golden(lesson: Lesson, native: Runtime) -> bytes:
+    places = choose_rows(len(lesson.matrix))
+    columns = lesson.examples.rows.select(lesson.names)[places].to_dict(as_series=False)
+    return dump_golden(columns, native.predict(lesson.matrix[places]))

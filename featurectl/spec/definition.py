@@ -318,13 +318,16 @@ ModelInput = FeatureInput | RequestInput | DerivedInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainer:
-    """How a model is made: an importable estimator, or a command (`run`)."""
+    """How a model is made: an importable estimator, or a command (`run`).
+
+    It is judged on the last `split_fraction` of the spine's rows by time, or on all rows of `validation_source`.
+    """
 
     estimator: str | None = None
     run: str | None = None
     params: Mapping[str, object] = field(default_factory=dict)
     split_fraction: float = 0.25
-    validation_source: str | None = None
+    validation_source: Source | None = None
     sample: float = 1.0
     seed: int = 0
 

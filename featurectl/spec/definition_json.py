@@ -118,6 +118,8 @@ def _reader(hint: object) -> Reader:
         read = partial(_read_tuple, _reader(args[0]))
     elif isinstance(origin, type) and issubclass(origin, Mapping):
         read = partial(_read_mapping, _reader(args[1]))
+    elif hint is Source:
+        read = _read_source
     elif isinstance(hint, type) and is_dataclass(hint):
         read = partial(_load_object, hint)
     else:
@@ -131,6 +133,11 @@ def _read_plain(value: object) -> object:
 
 def _read_expression(value: object) -> Expression:
     return Expression(str(value))
+
+
+def _read_source(value: object) -> object:
+    """Return a source; a text is the name alone, all that registries kept of validation sources before."""
+    return Source(name=value, format="parquet") if isinstance(value, str) else _load_object(Source, value)
 
 
 def _read_input(value: object) -> object:

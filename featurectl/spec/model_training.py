@@ -239,7 +239,9 @@ class ValidationShape(Shape):
         description="The share of rows in the split: above 0 and below 1.",
         json_schema_extra={"exclusiveMinimum": 0, "exclusiveMaximum": 1},
     )
-    source: Name | None = Field(None, description="A source that holds the rows, in place of a split.")
+    source: Name | None = Field(
+        None, description="A source whose rows, all of them, judge the model, in place of a split."
+    )
 
     def check_keys(self, report: Report) -> None:
         """A split, or a source."""
@@ -257,8 +259,12 @@ class TrainerShape(Shape):
         description="Any importable class with fit and predict, or `package.module:function`, which scores as it is.",
         examples=["lightgbm.LGBMClassifier", "sklearn.linear_model.LogisticRegression"],
     )
-    run: Text | None = Field(None, description="A command that trains, in place of an estimator.")
-    params: PlainData | None = Field(None, description="What the estimator is made with.")
+    run: Text | None = Field(
+        None, description="A command that trains, in place of an estimator: it leaves a model in FEATURECTL_OUT."
+    )
+    params: PlainData | None = Field(
+        None, description="What the estimator is made with.", examples=[{"early_stopping_rounds": 20}]
+    )
     seed: Whole = Field(0, description="Makes training repeatable; it reaches the estimator's random_state.")
     sample: Number | None = Field(
         None,

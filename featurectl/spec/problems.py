@@ -314,8 +314,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC513": Code(
         "an estimator can't be made or fitted",
-        "`trainer.estimator` is an importable name of something with fit and predict, or `package.module:function` of "
-        "a function that scores; `params` are the arguments that it takes; its library must be installed.",
+        "`trainer.estimator` is importable and takes `params`: a class with fit and predict, or `module:function`. A "
+        "`trainer.run` ends with 0 and leaves one model in FEATURECTL_OUT. Their library must be installed.",
     ),
     "FC514": Code(
         "a model that runs code when it is loaded",
@@ -349,9 +349,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC520": Code(
         "a training set can't be made again",
-        "A manifest pins versions of views and tables, the spine and the definition of its model; of values as served "
-        "also the `refresh` of each view. The message says which of them is gone or has changed; where only the spine "
-        "has moved, --spine says where it is.",
+        "A manifest, and a model version, pins versions of views and tables, the spine and the definition of its "
+        "model; of values as served also the `refresh` of each view. The message says which of them is gone or has "
+        "changed; where only the spine of a manifest has moved, --spine says where it is.",
     ),
     "FC521": Code(
         "a transform fails",

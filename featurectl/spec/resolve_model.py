@@ -69,12 +69,13 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
         _add(feature, inputs, declared)
     spine = _spine(shape, declared)
     _note_later(shape, declared)
-    if shape.trainer is not None and shape.trainer.validation is not None:
-        _check_validation(shape.trainer, declared)
+    judged_on = _validation_source(shape.trainer, declared)
     if spine is None:
         return None
-    model = _model(shape, spine, inputs)
+    model = _model(shape, spine, inputs, judged_on)
     _spine_places(shape, inputs)
+    if shape.trainer is not None and shape.trainer.validation is not None:
+        inputs.places[("validation",)] = shape.trainer.validation.fields.head
     typed, issues = check_model(model, spine.source.columns, _views(model, declared))
     if any(("feature_view", name) in declared.broken for name in inputs.views):
         declared.broken.add(("model", shape.name))  # it may lack columns
@@ -284,20 +285,16 @@ def _note_later(shape: ModelShape, declared: Declared) -> None:
         if key in keys:
             word = "a canary is" if key == "canary" else "gates are"
             declared.not_run(word, keys[key].place)
-    if shape.trainer is not None and shape.trainer.run is not None:
-        declared.not_run("a trainer's `run` is", shape.trainer.fields.keys["run"].place)
 
 
-def _check_validation(shape: TrainerShape, declared: Declared) -> None:
-    validation = shape.validation
+def _validation_source(shape: TrainerShape | None, declared: Declared) -> Source | None:
+    validation = shape.validation if shape else None
     if validation is None or validation.source is None:
-        return
-    node = validation.fields.scalar("source")
-    declared.find(declared.sources, "source", validation.source, node)
-    declared.not_run("validation on another source is", validation.fields.keys["source"].place)
+        return None
+    return declared.find(declared.sources, "source", validation.source, validation.fields.scalar("source"))
 
 
-def _trainer(shape: TrainerShape | None) -> Trainer | None:
+def _trainer(shape: TrainerShape | None, judged_on: Source | None) -> Trainer | None:
     if shape is None:
         return None
     plain, validation = Trainer(), shape.validation
@@ -307,19 +304,19 @@ def _trainer(shape: TrainerShape | None) -> Trainer | None:
         run=shape.run,
         params=shape.params or {},
         split_fraction=fraction,
-        validation_source=validation.source if validation else None,
+        validation_source=judged_on,
         sample=plain.sample if shape.sample is None else shape.sample,
         seed=shape.seed,
     )
 
 
-def _model(shape: ModelShape, spine: Spine, inputs: Inputs) -> Model:
+def _model(shape: ModelShape, spine: Spine, inputs: Inputs, judged_on: Source | None) -> Model:
     missing = shape.missing
     return Model(
         name=shape.name,
         spine=spine,
         inputs=tuple(inputs.items),
-        trainer=_trainer(shape.trainer),
+        trainer=_trainer(shape.trainer, judged_on),
         output_name=shape.output.name if shape.output else "score",
         output_dtype=shape.output.type if shape.output else None,
         allow_pickle=shape.allow_pickle,

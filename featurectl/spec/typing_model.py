@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
+from featurectl.expressions.check import expression_columns
 from featurectl.spec.aggregates import AGGREGATES, horizon_base, result_type, takes_words
 from featurectl.spec.definition import (
     DerivedInput,
@@ -15,6 +16,8 @@ from featurectl.spec.definition import (
     Model,
     ModelInput,
     RequestInput,
+    Spine,
+    Trainer,
 )
 from featurectl.spec.scope import Issue, Scope, near_hint
 from featurectl.spec.typing_source import TIMES, row_columns, type_source_once
@@ -43,7 +46,32 @@ def check_model(
     if spine.label is not None:
         spine = replace(spine, label=_label(spine.label, scope))
     stored = [_input(item, scope, views or {}) for item in model.inputs]
-    return replace(model, spine=spine, inputs=_with_derived(stored, scope.issues)), scope.issues
+    trainer = None if model.trainer is None else _trainer(model.trainer, spine, scope)
+    return replace(model, spine=spine, trainer=trainer, inputs=_with_derived(stored, scope.issues)), scope.issues
+
+
+def _trainer(trainer: Trainer, spine: Spine, scope: Scope) -> Trainer:
+    """Type the source that a model is judged on; it has the spine's time and the columns of `where` and the label."""
+    if trainer.validation_source is None:
+        return trainer
+    source = type_source_once(trainer.validation_source, trainer.validation_source.columns)
+    known = row_columns(source)
+    for name in sorted(_judging_columns(spine)):
+        if known is not None and name not in known:
+            message = f'validation source "{source.name}" has no column "{name}"'
+            scope.add(("validation",), "FC301", message, near_hint(name, known))
+    return replace(trainer, validation_source=source)
+
+
+def _judging_columns(spine: Spine) -> set[str]:
+    label, names = spine.label, {spine.time}
+    if spine.where is not None:
+        names |= expression_columns(spine.where.text)
+    if label is None:
+        return names
+    if label.horizon_us is not None:
+        return names | set(label.entity.keys if label.entity else ())
+    return names | ({label.name} if label.expression is None else expression_columns(label.expression.text))
 
 
 def _label(label: Label, scope: Scope) -> Label:

@@ -71,7 +71,7 @@ def load_manifest(path: Path, out: Path) -> Manifest:
         UsageError: it is none that rows can be made from, or of another format.
     """
     try:
-        manifest = _manifest(path, json.loads(path.read_text(encoding="utf-8")))
+        manifest = parse_manifest(path, json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
@@ -83,7 +83,8 @@ def load_manifest(path: Path, out: Path) -> Manifest:
     return manifest
 
 
-def _manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
+def parse_manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
+    """Return the manifest that a JSON document holds; `path` is what errors call it."""
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(document["schema_version"])
     definition, spine, file = document["definition"], document["spine"], document["file"]

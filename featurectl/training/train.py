@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
+from pathlib import PurePosixPath
+from typing import Final
 
-from featurectl.errors import DataError, PlanError
+from featurectl.errors import DataError
 from featurectl.models.artifact import write_artifact
-from featurectl.models.fit import Examples, Fitted, fit_model
+from featurectl.models.card import CARD, CHART, CardParts, render_card
+from featurectl.models.charts import draw_charts
+from featurectl.models.command import Workshop
+from featurectl.models.fit import Fitted, fit_model
 from featurectl.models.golden import GOLDEN
-from featurectl.models.runtimes.base import ONNX
+from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
 from featurectl.registry.base import Registry
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.spec.definition_json import dump_definition
+from featurectl.training.data import TrainingData
 from featurectl.training.join import BoundView
 from featurectl.training.manifest import library_versions
-from featurectl.training.training_set import TrainingSet, require_label
 
 CHAMPION = "champion"
+_READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,34 +42,54 @@ class Registration:
     commit: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A version with what it was fitted on; its number is 0 and it has no files unless it is registered."""
+
+    version: ModelVersion
+    fitted: Fitted
+
+
 def require_trainer(model: Model) -> Trainer:
     """Return the model's trainer.
 
     Raises:
         DataError: FC513, it has none.
-        PlanError: FC402, it is a command, which this version does not run.
     """
     if model.trainer is None:
         raise DataError(f"model {model.name} has no trainer", code="FC513", hint="add `trainer: {estimator: ...}`")
-    if model.trainer.estimator is None:
-        raise PlanError(f"model {model.name}: `trainer.run` is not in this version", code="FC402")
     return model.trainer
 
 
-def train_model(model: Model, training_set: TrainingSet, to: Registration) -> ModelVersion:
-    """Return the registered version of a model trained on a training set; the first becomes champion.
+def fit_version(data: TrainingData, workshop: Workshop, to: Registration) -> Trained:
+    """Return a model fitted on its data, as a version that is not registered."""
+    model, trainer = data.model, require_trainer(data.model)
+    bound = [bind_input(item, data.rows.views) for item in model.inputs]
+    fitted = fit_model(
+        data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, workshop=workshop
+    )
+    return Trained(version=_version(data, fitted, to), fitted=fitted)
 
-    Nothing is registered unless the artifact is written; an artifact without a version is harmless.
+
+def register(trained: Trained, model: Model, to: Registration) -> Trained:
+    """Return a fitted version once it is registered; the first of its model becomes champion.
+
+    Nothing is registered unless its files are written; files without a version are harmless.
     """
-    trainer = require_trainer(model)
-    label = require_label(training_set, model.spine.label, model.name)
-    ahead_us = model.spine.label.horizon_us if model.spine.label else None
-    examples = Examples(rows=training_set.values, label=label, time=training_set.time, horizon_us=ahead_us or 0)
-    bound = [bind_input(item, training_set.views) for item in model.inputs]
-    fitted = fit_model(examples, bound, trainer, allow_pickle=model.allow_pickle, model=model.name)
-    version = _stored(_version(model, training_set, fitted, to), fitted, to.location)
+    version = _with_card(_stored(trained.version, trained.fitted, to.location), trained.fitted, model, to.location)
     first = (model.name, CHAMPION) not in to.state.aliases
-    return to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [], to.who)
+    registered = to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [], to.who)
+    return replace(trained, version=registered)
+
+
+def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: str) -> ModelVersion:
+    """Return a version with its card, which lies with its charts beside the artifact."""
+    charts = draw_charts(fitted.judged.label, fitted.judged.scores, fitted.task, fitted.importance)
+    files = {title: write_artifact(location, version.model, CHART, svg.encode()) for title, svg in charts.items()}
+    names = {title: PurePosixPath(file.path).name for title, file in files.items()}
+    text = render_card(CardParts(version=version, model=model, fitted=fitted, charts=names))
+    card = write_artifact(location, version.model, CARD, text.encode())
+    return replace(version, card=card.path, card_sha256=card.sha256)
 
 
 def _stored(version: ModelVersion, fitted: Fitted, location: str) -> ModelVersion:
@@ -109,37 +136,58 @@ def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature
             return BoundFeature(name=item.name, dtype=dtype, model_dtype=dtype, default=item.default)
 
 
-def _version(model: Model, training_set: TrainingSet, fitted: Fitted, to: Registration) -> ModelVersion:
-    trainer = require_trainer(model)
+def _version(data: TrainingData, fitted: Fitted, to: Registration) -> ModelVersion:
+    model, trainer, views = data.model, require_trainer(data.model), data.rows.views
+    modules = (*trainer_libraries(trainer), *_libraries_of(fitted))
     return ModelVersion(
         model=model.name,
         version=0,
         definition=dump_definition(model),
         inputs=fitted.form.inputs,
-        view_versions={name: bound.version for name, bound in training_set.views.items()},
-        table_versions={bound.label: bound.table_version for bound in training_set.views.values()},
-        params={**asdict(trainer), "params": dict(trainer.params)},
+        view_versions={name: bound.version for name, bound in views.items()},
+        table_versions={bound.label: bound.table_version for bound in views.values()},
+        params=_params(trainer),
         metrics=fitted.metrics,
-        label=training_set.label,
+        label=data.rows.label,
         rows_train=fitted.rows_train,
         rows_validation=fitted.rows_validation,
         artifact="",
         artifact_format=fitted.format,
-        artifact_bytes=0,
-        artifact_sha256="",
-        libraries=library_versions(("polars", "numpy", "deltalake", *trainer_libraries(trainer), *_converters(fitted))),
+        artifact_bytes=len(fitted.content),
+        artifact_sha256=hashlib.sha256(fitted.content).hexdigest(),
+        libraries=library_versions(tuple(dict.fromkeys(("polars", "numpy", "deltalake", *modules)))),
         code_commit=to.commit,
         seed=trainer.seed,
         created_at=to.now,
+        importance=fitted.importance,
+        manifest=data.manifest,
     )
+
+
+def _params(trainer: Trainer) -> dict[str, object]:
+    judged_on = trainer.validation_source
+    return {
+        "estimator": trainer.estimator,
+        "run": trainer.run,
+        "params": dict(trainer.params),
+        "split_fraction": trainer.split_fraction,
+        "validation_source": judged_on.name if judged_on else None,
+        "sample": trainer.sample,
+        "seed": trainer.seed,
+    }
 
 
 def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
     """Return the distributions that an estimator's top module comes from; none for a module that is just there."""
     top = (trainer.estimator or "").partition(":")[0].split(".")[0]
-    return tuple(sorted(set(metadata.packages_distributions().get(top, ()))))
+    return _distributions(top)
 
 
-def _converters(fitted: Fitted) -> tuple[str, ...]:
-    """Return the distributions that made the ONNX file, or none."""
-    return ("onnx", "onnxruntime") if fitted.onnx.content else ()
+def _libraries_of(fitted: Fitted) -> tuple[str, ...]:
+    """Return the distributions that read the model file, and those that made the ONNX file if there is one."""
+    readers = _distributions(_READERS.get(fitted.format, ""))
+    return (*readers, "onnx", "onnxruntime") if fitted.onnx.content and fitted.format != ONNX else readers
+
+
+def _distributions(module: str) -> tuple[str, ...]:
+    return tuple(sorted(set(metadata.packages_distributions().get(module, ()))))

@@ -40,6 +40,7 @@ class TrainingSet:
     inputs: tuple[str, ...]
     label: str
     views: Mapping[str, BoundView]
+    immature: int = 0
 
     @property
     def time(self) -> pl.Series:
@@ -63,6 +64,7 @@ def build_training_set(
         inputs=tuple(item.name for item in inputs),
         label=made.label,
         views=views,
+        immature=made.immature,
     )
 
 

@@ -161,9 +161,6 @@ NOT_RUN = [
     ("gates are", "    trainer:", "    gates: {min_auc: 0.5}\n    trainer:"),
     ("a canary is", "    trainer:",
      "    canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}\n    trainer:"),
-    ("a trainer's `run` is", "estimator: lightgbm.LGBMClassifier, params: {n_estimators: 2, min_child_samples: 2, verbose: -1}",
-     "run: python train.py"),
-    ("validation on another source is", "verbose: -1}", "verbose: -1}, validation: {source: asks}"),
     ("pipelines are", "models:", "pipelines: [{name: p, stages: [{name: s, run: push}]}]\nmodels:"),
     ("alerts are", "models:", ALERTS := "alerts: [{name: a, when: psi > 0.2 in 5m, severity: info, notify: [ops]}]\n"
      "notifiers: [{name: ops, email: a@example.com}]\nmodels:"),

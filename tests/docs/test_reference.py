@@ -45,8 +45,6 @@ NOT_RUN = {
     "stream sources are": "`stream`",
     "a canary is": "`canary`",
     "gates are": "`gates`",
-    "a trainer's `run` is": "`trainer.run`",
-    "validation on another source is": "`validation: {source: ...}`",
     "pipelines are": "`pipelines`",
     "alerts are": "`alerts`",
     "notifiers are": "`notifiers`",

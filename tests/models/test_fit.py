@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from featurectl.errors import DataError
-from featurectl.models.fit import Examples, fit_model, split_by_time
+from featurectl.models.fit import fit_model
 from featurectl.models.golden import load_golden
 from featurectl.models.rows import RowEncoder
 from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.split import Examples, split_by_time
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
 from featurectl.units import DAY_US

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from featurectl.cli.render.table import render_table
-from featurectl.registry.state import ModelVersion
+from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.units import format_bytes, format_count, format_instant, plural
 
 Aliases = Mapping[tuple[str, str], int]
@@ -30,7 +30,7 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("trained", f"{_trained(version)} on {rows}, validated on {version.rows_validation:,}"),
         ("label", version.label),
         ("metrics", _metrics(version)),
-        ("estimator", str(version.params.get("estimator"))),
+        ("trainer", str(version.params.get("estimator") or version.params.get("run"))),
         ("params", ", ".join(f"{k}={v}" for k, v in _params(version).items())),
         ("seed", str(version.seed)),
         ("tables", ", ".join(f"{name} v{number}" for name, number in sorted(version.table_versions.items())) or "-"),
@@ -38,16 +38,14 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("sha256", version.artifact_sha256),
         ("onnx", _onnx(version)),
         ("onnx sha256", version.onnx_sha256 or "-"),
+        ("card", version.card or "-"),
         ("golden rows", version.golden or "-"),
         ("commit", version.code_commit or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
     lines = render_table(("", ""), [list(fact) for fact in facts])[1:]
-    inputs = [
-        [item.name, item.model_dtype, f"{item.view}@{item.view_version}:{item.feature}" if item.view else "-"]
-        for item in version.inputs
-    ]
-    return "\n".join([*lines, "", *render_table(("input", "type", "feature"), inputs)])
+    inputs = [[item.name, item.model_dtype, _origin(item), _share(version, item.name)] for item in version.inputs]
+    return "\n".join([*lines, "", *render_table(("input", "type", "feature", "importance"), inputs)])
 
 
 def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
@@ -83,3 +81,12 @@ def _onnx(version: ModelVersion) -> str:
     if version.onnx:
         return f"{version.onnx} ({format_bytes(version.onnx_bytes)})"
     return f"none: {version.onnx_missing}" if version.onnx_missing else "-"
+
+
+def _origin(item: BoundFeature) -> str:
+    return f"{item.view}@{item.view_version}:{item.feature}" if item.view else "-"
+
+
+def _share(version: ModelVersion, name: str) -> str:
+    share = version.importance.get(name)
+    return "-" if share is None else f"{share:.1%}"

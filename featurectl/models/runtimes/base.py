@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -38,6 +39,34 @@ class Runtime(Protocol):
 
     def predict(self, matrix: Matrix) -> Scores:
         """Return a score per row: the probability of the positive class, or the predicted value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """The probabilities of more than two classes: a row per row, a column per class, with the classes' labels."""
+
+    labels: npt.NDArray[Any]
+    table: Scores
+
+
+def classes_of(runtime: Runtime, matrix: Matrix) -> Classes | None:
+    """Return the probabilities of a model's classes where it has more than two and tells them, else None."""
+    ask = getattr(runtime, "classes", None)
+    return None if ask is None or not len(matrix) else ask(matrix)
+
+
+def numbered(table: npt.NDArray[Any]) -> Classes | None:
+    """Return a table of more than two columns as the probabilities of classes 0, 1, 2 ...; None for any other."""
+    if table.ndim != 2 or table.shape[1] <= 2:
+        return None
+    return Classes(labels=np.arange(table.shape[1]), table=np.asarray(table, dtype=np.float64))
+
+
+def gains_of(runtime: Runtime) -> npt.NDArray[np.float64] | None:
+    """Return what each input contributed to a model by its own account, or None where it has none."""
+    ask = getattr(runtime, "gains", None)
+    found = None if ask is None else ask()
+    return None if found is None else np.asarray(found, dtype=np.float64)
 
 
 def check_code_allowed(kind: str, *, in_model: bool, by_flag: bool) -> None:

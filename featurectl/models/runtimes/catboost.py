@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from featurectl.models.runtimes.base import Matrix, Scores, not_installed, one_score
+from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
 
 _PROBABILITY: Final = "Probability"
 _LOGARITHMS: Final = ("Poisson", "Tweedie")  # losses whose trees add up to the logarithm of the value
@@ -28,10 +29,21 @@ class CatBoost:
         """Return a score per row."""
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
-        table = np.asarray(self._model.predict(matrix, self._answer, thread_count=self._threads))
+        table = self._table(matrix)
         if self._answer != _PROBABILITY and table.ndim > 1:
             table = table[:, 0]  # of a value and its uncertainty
         return one_score(table)
+
+    def classes(self, matrix: Matrix) -> Classes | None:
+        """Return the probabilities of more than two classes, or None."""
+        return numbered(self._table(matrix)) if self._answer == _PROBABILITY else None
+
+    def gains(self) -> npt.NDArray[np.float64]:
+        """Return how much each input changes what the model gives, on average."""
+        return np.asarray(self._model.get_feature_importance(), dtype=np.float64)
+
+    def _table(self, matrix: Matrix) -> npt.NDArray[Any]:
+        return np.asarray(self._model.predict(matrix, self._answer, thread_count=self._threads))
 
 
 def _answer(model: Any) -> str:

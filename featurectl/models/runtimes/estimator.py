@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.models.runtimes.base import Matrix, Scores, one_score
+from featurectl.models.runtimes.base import Classes, Matrix, Runtime, Scores, classes_of, one_score
 
 
 class Estimator(Protocol):
@@ -36,3 +36,27 @@ class Fitted:
             if table.ndim == 2 and table.shape[1] == 2:
                 return one_score(table)
         return np.asarray(self.estimator.predict(matrix), dtype=np.float64).reshape(len(matrix))
+
+    def classes(self, matrix: Matrix) -> Classes | None:
+        """Return the probabilities of more than two classes, or None."""
+        proba, labels = getattr(self.estimator, "predict_proba", None), getattr(self.estimator, "classes_", None)
+        table = None if proba is None or labels is None else np.asarray(proba(matrix))
+        if table is None or table.ndim != 2 or table.shape[1] <= 2:
+            return None
+        return Classes(labels=np.asarray(labels), table=table.astype(np.float64))
+
+    def gains(self) -> npt.NDArray[np.float64] | None:
+        """Return the estimator's own importances, or None."""
+        found = getattr(self.estimator, "feature_importances_", None)
+        return None if found is None else np.asarray(found, dtype=np.float64)
+
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """Return the size of a linear estimator's coefficient for each input, or None."""
+        found = getattr(self.estimator, "coef_", None)
+        return None if found is None else np.abs(np.atleast_2d(np.asarray(found, dtype=np.float64))).mean(axis=0)
+
+
+def has_classes(runtime: Runtime, matrix: Matrix) -> bool:
+    """Return whether a model tells more than two classes apart; `matrix` is some row that it takes."""
+    labels = getattr(runtime.estimator, "classes_", ()) if isinstance(runtime, Fitted) else ()
+    return len(labels) > 2 or classes_of(runtime, matrix) is not None

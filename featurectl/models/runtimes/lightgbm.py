@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from featurectl.models.runtimes.base import Matrix, Scores, not_installed, one_score
+import numpy as np
+import numpy.typing as npt
+
+from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
 
 
 class LightGbm:
@@ -20,4 +23,15 @@ class LightGbm:
 
     def predict(self, matrix: Matrix) -> Scores:
         """Return a score per row."""
-        return one_score(np.asarray(self._booster.predict(matrix, num_threads=self._threads)))
+        return one_score(self._answer(matrix))
+
+    def classes(self, matrix: Matrix) -> Classes | None:
+        """Return the probabilities of more than two classes, or None."""
+        return numbered(self._answer(matrix))
+
+    def gains(self) -> npt.NDArray[np.float64]:
+        """Return the sum of the gains of each input's splits."""
+        return np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+
+    def _answer(self, matrix: Matrix) -> npt.NDArray[Any]:
+        return np.asarray(self._booster.predict(matrix, num_threads=self._threads))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from featurectl.models.runtimes.base import Matrix, Scores, not_installed, one_score
+import numpy as np
+import numpy.typing as npt
+
+from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
 
 
 class XGBoost:
@@ -22,4 +25,20 @@ class XGBoost:
         """Return a score per row."""
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
-        return one_score(np.asarray(self._booster.inplace_predict(matrix, validate_features=False)))
+        return one_score(self._answer(matrix))
+
+    def classes(self, matrix: Matrix) -> Classes | None:
+        """Return the probabilities of more than two classes, or None."""
+        return numbered(self._answer(matrix))
+
+    def gains(self) -> npt.NDArray[np.float64] | None:
+        """Return the sum of the gains of each input's splits; None for a model that is no trees."""
+        try:
+            found = self._booster.get_score(importance_type="total_gain")
+        except ValueError:
+            return None
+        names = self._booster.feature_names or [f"f{place}" for place in range(self._booster.num_features())]
+        return np.array([found.get(name, 0.0) for name in names], dtype=np.float64)
+
+    def _answer(self, matrix: Matrix) -> npt.NDArray[Any]:
+        return np.asarray(self._booster.inplace_predict(matrix, validate_features=False))

@@ -1,0 +1,113 @@
+"""Which rows a model learns from, and which it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.errors import DataError
+from featurectl.spec.definition import Trainer
+from featurectl.units import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Rows to learn from: inputs, label (null: left out) and the instant of each.
+
+    `horizon_us` is how far the label of a row looks beyond its instant. `holdout` are rows to judge on, in place of
+    the last of these.
+    """
+
+    rows: pl.DataFrame
+    label: pl.Series
+    time: pl.Series
+    horizon_us: int = 0
+    holdout: Examples | None = None
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Examples:
+        """Return some of the rows, in order."""
+        mask = pl.Series(keep)
+        return replace(self, rows=self.rows.filter(mask), label=self.label.filter(mask), time=self.time.filter(mask))
+
+    def numbers(self, model: str) -> npt.NDArray[Any]:
+        """Return the label as numbers.
+
+        Raises:
+            DataError: FC515, it is neither a bool nor a number.
+        """
+        label = self.label
+        if label.dtype == pl.Boolean:
+            return label.cast(pl.Int64).to_numpy()
+        if label.dtype.is_numeric():
+            return label.to_numpy()
+        message = f"model {model}: the label {label.name} is {label.dtype}; a label is a bool or a number"
+        raise DataError(message, code="FC515")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The rows to train on, those to judge on, and the instant from which on there are such."""
+
+    train: Examples
+    judged: Examples
+    judged_from: datetime | None
+
+
+def split_examples(examples: Examples, trainer: Trainer, model: str) -> Split:
+    """Return the earlier rows to train on and the last share of them by time to judge on; of a holdout all rows judge.
+
+    Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
+    period; beside a holdout, which may hold other entities at the same time, no row is left out for its time.
+
+    Raises:
+        DataError: FC515, there is nothing to train on.
+    """
+    known = _known(examples, trainer.sample, trainer.seed)
+    if examples.holdout is not None:
+        judged = _known(examples.holdout, 1.0, 0)
+        start = judged.time.min()
+        split = Split(train=known, judged=judged, judged_from=start if isinstance(start, datetime) else None)
+    else:
+        is_train, cut = split_by_time(known.time, trainer.split_fraction)
+        split = Split(
+            train=known.only(is_train & label_ends_before(known, cut)), judged=known.only(~is_train), judged_from=cut
+        )
+    if not split.train.rows.height:
+        message = (
+            f"model {model}: no rows to train on ({counted(examples.rows.height, 'row')}, "
+            f"{known.rows.height:,} with a label)"
+        )
+        raise DataError(message, code="FC515")
+    return split
+
+
+def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:
+    """Return which rows are trained on, and the instant from which on they are not.
+
+    The last `fraction` of the rows by time validate; rows of one instant stay together, on that side.
+    """
+    ordered = time.sort()
+    first = int(np.floor(len(time) * (1 - fraction)))
+    if first >= len(time):
+        return np.ones(len(time), dtype=bool), None
+    cut = ordered[first]
+    return (time < cut).to_numpy(), cut
+
+
+def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[np.bool_]:
+    """Return which rows have a label that is decided when the validation period begins."""
+    if cut is None:
+        return np.ones(len(examples.time), dtype=bool)
+    return (examples.time <= cut - timedelta(microseconds=examples.horizon_us)).to_numpy()
+
+
+def _known(examples: Examples, sample: float, seed: int) -> Examples:
+    keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
+    if sample < 1.0:
+        keep &= np.random.default_rng(seed).random(len(keep)) < sample
+    return examples.only(keep)
