@@ -29,8 +29,12 @@ COMPARED = 2_000  # rows at least, where there are as many
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores."""
+    """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores.
 
+    `places` are those of the rows among the examples.
+    """
+
+    places: npt.NDArray[np.int64]
     rows: pl.DataFrame
     matrix: Matrix
     label: npt.NDArray[Any]
@@ -85,7 +89,8 @@ def fit_model(
     assert trainer.estimator is not None
     if ":" in trainer.estimator:
         check_code_allowed(FUNCTION, in_model=allow_pickle, by_flag=True)
-    known = _known(examples, trainer)
+    kept = _kept(examples, trainer)
+    known = _known(examples, kept)
     label = _numbers(known.label, model)
     is_train, cut = split_by_time(known.time, trainer.split_fraction)
     unseen = ~is_train
@@ -106,6 +111,7 @@ def fit_model(
     native = load_runtime(kind, content, allow_pickle=allow_pickle)
     seen = matrix[is_train]
     judged = Judged(
+        places=np.flatnonzero(kept)[unseen],
         rows=known.rows.filter(pl.Series(unseen)),
         matrix=matrix[unseen],
         label=label[unseen],
@@ -156,10 +162,15 @@ def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[n
     return (examples.time <= cut - timedelta(microseconds=examples.horizon_us)).to_numpy()
 
 
-def _known(examples: Examples, trainer: Trainer) -> Examples:
-    keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
+def _kept(examples: Examples, trainer: Trainer) -> npt.NDArray[np.bool_]:
+    """Return which rows have a label and a time, and are drawn."""
+    keep: npt.NDArray[np.bool_] = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
     if trainer.sample < 1.0:
         keep &= np.random.default_rng(trainer.seed).random(len(keep)) < trainer.sample
+    return keep
+
+
+def _known(examples: Examples, keep: npt.NDArray[np.bool_]) -> Examples:
     mask = pl.Series(keep)
     return replace(
         examples,

@@ -44,7 +44,6 @@ def test_every_function_of_expressions_stands_in_their_page():
 NOT_RUN = {
     "stream sources are": "`stream`",
     "a canary is": "`canary`",
-    "gates are": "`gates`",
     "a trainer's `run` is": "`trainer.run`",
     "validation on another source is": "`validation: {source: ...}`",
     "pipelines are": "`pipelines`",
