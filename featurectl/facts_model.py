@@ -23,7 +23,7 @@ def model_facts(model: Model) -> Facts:
         "output.type": plain(model.output_dtype),
     }
     facts |= _label_facts(spine.label) if spine.label else {}
-    facts |= {f"features.{i.name}": _input(i) for i in model.inputs}
+    facts |= {f"features.{i.name}": input_fact(i) for i in model.inputs}
     return facts | (_trainer_facts(model.trainer) if model.trainer else {})
 
 
@@ -50,7 +50,7 @@ def _label_facts(label: Label) -> dict[str, Fact]:
     return {f"spine.label.{field}": fact for field, fact in facts.items()}
 
 
-def _input(item: ModelInput) -> Fact:
+def input_fact(item: ModelInput) -> Fact:
     """Return one column of a model's matrix: where it comes from and its type."""
     if isinstance(item, FeatureInput):
         join = ", ".join(f"{key}: {column}" for key, column in sorted(item.join.items()))

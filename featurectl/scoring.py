@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,9 +12,10 @@ from featurectl.engines.base import Engine
 from featurectl.errors import DataError
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes.base import Runtime
-from featurectl.registry.state import BoundFeature, ModelVersion
-from featurectl.spec.definition import FeatureInput, Model, ModelInput
+from featurectl.registry.state import ModelVersion
+from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import load_model
+from featurectl.training.champion import bound_inputs
 from featurectl.training.join import BoundView, join_features
 from featurectl.training.spine import SpineRows
 
@@ -65,15 +66,6 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> np.ndarray[tuple[int], n
         chunk = rows.slice(start, CHUNK_ROWS)
         scores[start : start + chunk.height] = scorer.runtime.predict(form.encode(chunk))
     return scores
-
-
-def bound_inputs(model: Model, version: ModelVersion) -> Sequence[ModelInput]:
-    """Return the model's inputs with the types and defaults that the version was trained with."""
-    trained: Mapping[str, BoundFeature] = {item.name: item for item in version.inputs}
-    return [
-        replace(item, dtype=trained[item.name].dtype) if isinstance(item, FeatureInput) else item
-        for item in model.inputs
-    ]
 
 
 def trained_model(version: ModelVersion) -> Model:

@@ -29,7 +29,7 @@ LAYERS = [
     ["push"],
     ["materialize"],
     ["training"],
-    ["scoring"],
+    ["scoring", "promotion"],
     ["streaming"],
     ["monitor"],
     ["serving"],

@@ -1,4 +1,4 @@
-"""`featurectl models list` and `featurectl models show`."""
+"""`featurectl models`: what is trained, what it was made of, which version counts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,38 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
+    from featurectl.cli.model_promotion import add_to_group
+
     group = typer.Typer(help="Trained versions of models.", no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(group, name="models")
+    _add_list(group)
+    _add_show(group)
+    add_to_group(group)
 
+
+def _add_list(group: typer.Typer) -> None:
     @verb(group, "list")
-    def list_(call: Call) -> Outcome:
+    def list_(
+        call: Call,
+        uses: Annotated[
+            str | None, typer.Option(help="Only versions that use a view, VIEW@2, VIEW:FEATURE or VIEW@2:FEATURE.")
+        ] = None,
+    ) -> Outcome:
         """List the trained versions of every model, newest first."""
         from featurectl.cli.render.models import render_versions, version_json
         from featurectl.open import open_workspace
+        from featurectl.registry.lineage import versions_using
 
         with open_workspace(call.root(), call.env, None, "unread") as workspace:
             state = workspace.state()
-        versions = sorted(state.model_versions, key=lambda v: (v.model, -v.version))
-        text = render_versions(versions, state.aliases) if versions else "No model is trained yet: featurectl train"
+        found = state.model_versions if uses is None else versions_using(state, uses)
+        versions = sorted(found, key=lambda v: (v.model, -v.version))
+        none = "No model is trained yet: featurectl train" if uses is None else f"No model version uses {uses}."
+        text = render_versions(versions, state.aliases) if versions else none
         return Outcome(text=text, result={"versions": [version_json(v, state.aliases) for v in versions]})
 
+
+def _add_show(group: typer.Typer) -> None:
     @verb(group, "show")
     def show(
         call: Call,
@@ -39,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Show what a model version was made of.
 
-        Its features with their versions, the tables that it read, parameters and metrics.
+        Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
         """
         from featurectl.cli.render.models import render_version, version_json
         from featurectl.open import open_workspace

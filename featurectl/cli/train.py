@@ -45,14 +45,18 @@ def add_to(app: typer.Typer) -> None:
             bool, typer.Option("--register", help="With --from-version: register what comes out as a new version.")
         ] = False,
         allow_pickle: Annotated[
-            bool, typer.Option("--allow-pickle", help="Load a pickle that the trainer's command leaves.")
+            bool,
+            typer.Option(
+                "--allow-pickle", help="Load a pickle that the trainer's command leaves, or a champion to compare with."
+            ),
         ] = False,
     ) -> Outcome:
-        """Train a model and register the version.
+        """Train a model, measure its gates and register the version.
 
         It builds the training set, fits on the earlier rows and measures on the later ones, or on those of the
-        validation source. The first version becomes the champion. With `--from-version` it says whether metrics and
-        bytes are the same, and registers nothing unless it is told to.
+        validation source. A version that fails a gate is kept as rejected, and the exit code is 1; the first that
+        passes becomes the champion. With `--from-version` it says whether metrics and bytes are the same, and
+        registers nothing unless it is told to.
         """
         if register and from_version is None:
             raise UsageError("--register goes with --from-version", hint="without either, train registers the version")
@@ -73,7 +77,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         warn_unapplied(call, workspace, state)
         was = None if task.from_version is None else choose_version(state, task.model, str(task.from_version))
         data = _read_data(call, workspace, state, task, was)
-        trainer, to = require_trainer(data.model), _registration(workspace, state)
+        trainer, to = require_trainer(data.model), _registration(call, workspace, state, task)
         call.progress.start(f"fit {trainer.estimator or trainer.run}")
         workshop = Workshop(
             folder=workspace.root, tell=sys.stderr.write, manifest=data.manifest, allow_pickle=task.allow_pickle
@@ -81,7 +85,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         trained = fit_version(data, workshop, to)
         call.progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
         if task.is_registered:
-            trained = register(trained, data.model, to)
+            trained = register(trained, data, to)
     _warn(call, trained)
     return _outcome(trained, was, task)
 
@@ -90,6 +94,7 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
+    from featurectl.models.gates.evaluate import gates_asked
     from featurectl.training.bind import registered_model
     from featurectl.training.data import read_training_data
     from featurectl.training.request import Stores
@@ -97,7 +102,9 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     from featurectl.training.train import require_trainer
 
     if was is None:
-        require_trainer(registered_model(state, task.model))  # before anything is read
+        definition = registered_model(state, task.model)  # what can't be asked is told before anything is read
+        require_trainer(definition)
+        gates_asked(definition.gates)
     clocks, engine = NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
     stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
     call.progress.start("build the training set")
@@ -112,14 +119,22 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     return data
 
 
-def _registration(workspace: Workspace, state: State) -> Registration:
+def _registration(call: Call, workspace: Workspace, state: State, task: _Task) -> Registration:
     from featurectl.apply import caller, git_commit
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.training.champion import Ring
     from featurectl.training.train import Registration
 
+    ring = Ring(
+        state=state,
+        offline=workspace.offline(),
+        location=workspace.offline_location(),
+        engine=PolarsEngine(call.memory_bytes()),
+        allow_pickle=task.allow_pickle,
+    )
     return Registration(
         registry=workspace.registry(),
-        state=state,
-        location=workspace.offline_location(),
+        ring=ring,
         now=datetime.now(UTC),
         who=caller(),
         commit=git_commit(workspace.root),
@@ -133,8 +148,10 @@ def _warn(call: Call, trained: Trained) -> None:
 
 
 def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome:
+    from featurectl.cli.render.gates import render_gates
     from featurectl.cli.render.models import version_json
     from featurectl.cli.render.retrained import comparison_json, render_comparison
+    from featurectl.models.gates.evaluate import failed_gates
     from featurectl.training.retrain import compare_versions
 
     version = trained.version
@@ -145,13 +162,17 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome
         f"{task.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
         f"{counted(version.rows_train, 'row')}, validated on {_judged_on(version)}\n{metrics}"
     )
+    failed = failed_gates(version.gates)
+    if failed:
+        count = counted(len(failed), "gate")
+        text += f"\n{render_gates(failed)}\nrejected: it fails {count}; kept, and never champion."
     if was is None:
-        return Outcome(text=text, result=result)
+        return Outcome(text=text, result=result, exit_code=int(bool(failed)))
     found = compare_versions(was, version)
     told = render_comparison(was, found)
     result |= {"from_version": was.version, "registered": task.is_registered, **comparison_json(found)}
     text = f"{told}\n{text}" if task.is_registered else told
-    return Outcome(text=text, result=result, exit_code=int(bool(found.metrics)))
+    return Outcome(text=text, result=result, exit_code=int(bool(found.metrics or failed)))
 
 
 def _judged_on(version: ModelVersion) -> str:

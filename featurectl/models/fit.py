@@ -34,8 +34,12 @@ STOP_SHARE = 0.1  # of the rows to train on: the last by time, by which an estim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores."""
+    """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores.
 
+    `places` are those of the rows among the ones that they were taken from.
+    """
+
+    places: npt.NDArray[np.int64]
     rows: pl.DataFrame
     matrix: Matrix
     label: npt.NDArray[Any]
@@ -115,7 +119,7 @@ def fit_model(  # noqa: PLR0913
         train_from=times[0],
         train_until=times[-1],
         validation_from=split.judged_from,
-        judged=Judged(rows=split.judged.rows, matrix=unseen, label=truth, scores=scores),
+        judged=Judged(places=split.judged.taken, rows=split.judged.rows, matrix=unseen, label=truth, scores=scores),
         task=task,
         importance=importance_of(native, lesson.names, evidence),
         warnings=warn_of_inputs(form.inputs, train.rows),

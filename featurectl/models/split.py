@@ -20,7 +20,7 @@ class Examples:
     """Rows to learn from: inputs, label (null: left out) and the instant of each.
 
     `horizon_us` is how far the label of a row looks beyond its instant. `holdout` are rows to judge on, in place of
-    the last of these.
+    the last of these. `places` are those of the rows among the ones that they were taken from; None: all, in order.
     """
 
     rows: pl.DataFrame
@@ -28,11 +28,23 @@ class Examples:
     time: pl.Series
     horizon_us: int = 0
     holdout: Examples | None = None
+    places: npt.NDArray[np.int64] | None = None
+
+    @property
+    def taken(self) -> npt.NDArray[np.int64]:
+        """The places of the rows among those that they were taken from."""
+        return np.arange(self.rows.height) if self.places is None else self.places
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Examples:
         """Return some of the rows, in order."""
         mask = pl.Series(keep)
-        return replace(self, rows=self.rows.filter(mask), label=self.label.filter(mask), time=self.time.filter(mask))
+        return replace(
+            self,
+            rows=self.rows.filter(mask),
+            label=self.label.filter(mask),
+            time=self.time.filter(mask),
+            places=self.taken[keep],
+        )
 
     def numbers(self, model: str) -> npt.NDArray[Any]:
         """Return the label as numbers.

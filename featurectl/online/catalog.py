@@ -11,6 +11,7 @@ from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.inputs import InputReader, Missing
 from featurectl.online.stored import online_view
 from featurectl.registry.applied import registered_view
+from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.asked import feature_inputs, feature_pairs
 from featurectl.spec.definition import FeatureView
@@ -77,9 +78,11 @@ class Catalog:
 
         Raises:
             UsageError: one of them is gone, or offline only.
+            DataError: FC525, they are not what it was trained on.
         """
         model = load_model(version.definition)
         views = {name: self.view(name, number) for name, number in version.view_versions.items()}
+        check_skew(version, model, {name: read.view for name, read in views.items()})
         trained = {item.name: item.dtype for item in version.inputs}
         missing = Missing(no_row=model.missing_no_row, stale=model.missing_stale, max_age_us=model.missing_max_age_us)
         return InputReader(model.inputs, views, trained, missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,8 +90,21 @@ class Registry(Protocol):
     ) -> ModelVersion:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`."""
 
+    def write_aliases(
+        self,
+        project: str,
+        model: str,
+        moves: Mapping[str, int | None],
+        entry: HistoryEntry,
+        seen: Mapping[str, int] | None = None,
+    ) -> None:
+        """Point aliases of a model at versions of it (None: at none any more), in one transaction with one `entry`.
+
+        `seen` are the model's aliases as they were read; `TryAgainError` when they are others by now.
+        """
+
     def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
-        """Point an alias of a model at one of its versions; `entry` tells the history."""
+        """Point one alias of a model at one of its versions."""
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -13,8 +13,9 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspect, select, update
 
-from featurectl.errors import FeaturectlError, StoreError, TryAgainError, UsageError
+from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.registry import tables
+from featurectl.registry.aliases import move_aliases
 from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
@@ -132,27 +133,32 @@ class SqlRegistry:
             version = replace(version, version=(connection.execute(last).scalar() or 0) + 1)
             row = {"project": project, "model": version.model, "version": version.version}
             _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
-            for alias in aliases:
-                _set_alias(connection, (project, version.model, alias), version.version)
+            move_aliases(connection, project, version.model, dict.fromkeys(aliases, version.version))
             _insert(connection, tables.history, [history_row(project, registered_entry(version, aliases, who), serial)])
         return version
 
-    def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
-        """Point an alias of a model at one of its versions; `entry` tells the history.
+    def write_aliases(
+        self,
+        project: str,
+        model: str,
+        moves: Mapping[str, int | None],
+        entry: HistoryEntry,
+        seen: Mapping[str, int] | None = None,
+    ) -> None:
+        """Point aliases of a model at versions of it (None: at none any more), in one transaction with one `entry`.
 
         Raises:
             UsageError: the model has no such version.
+            TryAgainError: `seen`, the aliases as they were read, are not those of now.
         """
         with self._database.writing() as connection:
             serial = _next_serial(connection, project)
-            table = tables.model_versions.c
-            found = select(table.version).where(
-                table.project == project, table.model == model, table.version == version
-            )
-            if connection.execute(found).first() is None:
-                raise UsageError(f"model {model} has no version {version}")
-            _set_alias(connection, (project, model, alias), version)
+            move_aliases(connection, project, model, moves, seen)
             _insert(connection, tables.history, [history_row(project, entry, serial)])
+
+    def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
+        """Point one alias of a model at one of its versions; see `write_aliases`."""
+        self.write_aliases(project, model, {alias: version}, entry)
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""
@@ -232,14 +238,6 @@ def _delete_objects(connection: Connection, project: str, items: Sequence[Object
     keys = [{"old_kind": item.kind, "old_name": item.name, "old_version": item.version} for item in items]
     if keys:
         connection.execute(delete(table).where(table.c.project == project, *same), keys)
-
-
-def _set_alias(connection: Connection, key: tuple[str, str, str], version: int) -> None:
-    project, model, alias = key
-    table = tables.aliases
-    same = (table.c.project == project, table.c.model == model, table.c.alias == alias)
-    connection.execute(delete(table).where(*same))
-    _insert(connection, table, [{"project": project, "model": model, "alias": alias, "version": version}])
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:

@@ -14,6 +14,10 @@ from featurectl.units import format_iso
 
 Kind = Literal["entity", "source", "feature_view", "model"]
 Json = Mapping[str, object]
+# Aliases: what is asked by default, what may take over, and the champion before, to which a rollback returns.
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+PREVIOUS: Final = "previous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,10 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundFeature:
-    """A column of a model's matrix, fixed when it was trained. `view` is empty for request and derived columns."""
+    """A column of a model's matrix, fixed when it was trained. `view` is empty for request and derived columns.
+
+    `fingerprint` is of everything that its values depend on; "" in versions of before there was one.
+    """
 
     name: str
     dtype: str
@@ -47,6 +54,7 @@ class BoundFeature:
     feature: str = ""
     default: bool | int | float | str | None = None
     categories: tuple[str, ...] | None = None  # of a category, in the order of their codes
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +76,7 @@ class ModelVersion:
     `onnx` and `golden`: the model for serving ("" where there is none, and `onnx_missing` says why) and rows that it
     was trained on with their scores. Versions of before there were these have neither. `gates` is what was measured
     when it was registered; `importance` the share of each input in its work; `card` its model card (markdown), beside
-    the artifact; `manifest` that of its training set, without data.
+    the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none).
     """
 
     model: str
@@ -102,6 +110,8 @@ class ModelVersion:
     card: str = ""
     card_sha256: str = ""
     manifest: Json = field(default_factory=dict)
+    judged: str = ""
+    judged_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from featurectl.errors import FeaturectlError
 from featurectl.models.served import ServedRuntime, check_golden, load_served
@@ -86,13 +86,20 @@ def build_served(
 ) -> Served:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
 
+    How the inputs of a model are read is looked up anew each time: a version whose features are others by now is not
+    served any more.
+
     A model that can't be loaded is told in `failures`; the others are served.
     """
 
     def load(version: ModelVersion) -> ServedModel:
+        reader = catalog.model_reader(version)
+        known = before.models.get((version.model, version.version)) if before else None
+        if known and known.version == version:
+            return replace(known, reader=reader)
         runtime = load_served(version, location, allow_pickle=allow_pickle)
         check_golden(runtime, location)
-        return ServedModel(version=version, reader=catalog.model_reader(version), runtime=runtime)
+        return ServedModel(version=version, reader=reader, runtime=runtime)
 
     served = Served(catalog=catalog, load=load)
     for (model, alias), number in sorted(catalog.state.aliases.items()):
@@ -101,8 +108,7 @@ def build_served(
             continue
         if catalog.state.current("model", model) is None:
             continue
-        known = before.models.get((model, number)) if before else None
-        found = known if known and known.version == version else served.try_load(version)
+        found = served.try_load(version)
         if isinstance(found, ServedModel):
             served.models[model, number] = found
         else:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+# The metrics that a gate can name, as `models.metrics` measures them: what is more of them, better or worse.
+MORE_IS_BETTER: Final = ("auc", "accuracy", "r2")
+LESS_IS_BETTER: Final = ("log_loss", "mae", "rmse")
+METRICS: Final = (*MORE_IS_BETTER, *LESS_IS_BETTER, "positive_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +25,11 @@ class Robustness:
     unseen: float | None = None
     max_mean_shift: float | None = None
     max_auc_drop: float | None = None
+
+    def disturbances(self) -> dict[str, float]:
+        """Return what is done to the inputs, by name, and how much of it."""
+        found = {"noise": self.noise, "missing": self.missing, "unseen": self.unseen}
+        return {name: amount for name, amount in found.items() if amount is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +47,10 @@ class Gates:
     max_latency_p99_ms: float | None = None
     robustness: Robustness | None = None
     slices: tuple[str, ...] = ()
+
+    def metrics(self) -> list[str]:
+        """Return the metrics that are named, each once."""
+        return list(dict.fromkeys([*self.least, *self.most, *self.least_gain]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

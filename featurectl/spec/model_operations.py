@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.nearest import did_you_mean
+from featurectl.spec.definition_gates import LESS_IS_BETTER, METRICS, MORE_IS_BETTER
 from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
+from featurectl.spec.place import Place
+from featurectl.spec.report import Report
+from featurectl.spec.rules import AnyOf, GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
     DURATION_PATTERN,
@@ -39,7 +44,7 @@ from featurectl.spec.values import (
 from featurectl.units import parse_duration
 
 _SEVERITIES: Final = ("info", "warning", "critical")
-METRICS: Final = (
+ALERTED: Final = (
     "freshness", "latency_p50", "latency_p95", "latency_p99", "error_rate", "store_errors", "psi", "js", "ks",
     "wasserstein", "null_rate", "skew", "checks", "stream_lag", "pipeline_failures",
 )  # fmt: skip
@@ -47,6 +52,8 @@ _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
 _LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
 _TIMES: Final = ("freshness", "stream_lag")
+GAIN: Final = "_gain_over_champion"
+BOUNDS: Final = ("max_model_size_mb", "max_latency_p99_ms")  # of what is no metric
 
 
 def _read_pair(node: object, info: ValidationInfo) -> tuple[float, float]:
@@ -103,15 +110,33 @@ class CheckShape(Shape):
     )
 
 
+_SHARE: Final[JsonDict] = {"exclusiveMinimum": 0, "maximum": 1}
+
+
 class RobustnessShape(Shape):
     """How much a model may suffer from disturbed inputs."""
 
     what: ClassVar[str] = "robustness"
-    noise: Number | None = Field(None, description="Noise on numbers, in standard deviations.")
-    missing: Number | None = Field(None, description="The share of values made null.")
-    unseen: Number | None = Field(None, description="The share of categories made unseen.")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        AnyOf(("noise", "missing", "unseen")),
+        AnyOf(("max_mean_shift", "max_auc_drop")),
+    )
+    noise: Number | None = Field(
+        None, description="Noise on numbers, in standard deviations.", json_schema_extra={"exclusiveMinimum": 0}
+    )
+    missing: Number | None = Field(None, description="The share of values made null.", json_schema_extra=_SHARE)
+    unseen: Number | None = Field(None, description="The share of categories made unseen.", json_schema_extra=_SHARE)
     max_mean_shift: Number | None = Field(None, description="How far the mean score may move.")
     max_auc_drop: Number | None = Field(None, description="How much AUC may fall.")
+
+    def check_keys(self, report: Report) -> None:
+        """Something is done and something is asked; shares are shares."""
+        Shape.check_keys(self, report)
+        for key, most in (("noise", math.inf), ("missing", 1.0), ("unseen", 1.0)):
+            amount = getattr(self, key)
+            if amount is not None and not 0 < amount <= most:
+                bound = "" if most == math.inf else " and at most 1"
+                report.error("FC104", f'"{key}" is above 0{bound}, not {amount:g}', self.fields.place(key))
 
 
 def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
@@ -125,6 +150,7 @@ def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
             found[key] = tuple(read_name(item, info) for item in read_items(value, info))
         elif re.fullmatch(r"(min|max)_[a-z0-9_]+", key):
             found[key] = read_number(value, info)
+            _check_metric(key, node.keys[key].place, report_of(info))
         else:
             note = "keys: min_METRIC, max_METRIC, min_METRIC_gain_over_champion, robustness, slices"
             suggestion = did_you_mean(key, ["robustness", "slices"])
@@ -133,12 +159,28 @@ def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
     return found
 
 
+def _check_metric(key: str, place: Place, report: Report) -> None:
+    """Report FC104 for a bound of a metric that nobody measures."""
+    if key in BOUNDS:
+        return
+    kind, name = key[:4], key[4:]
+    gain = GAIN if kind == "min_" and name.endswith(GAIN) else ""
+    metric = name.removesuffix(gain)
+    known = (*MORE_IS_BETTER, *LESS_IS_BETTER) if gain else METRICS
+    if metric not in known:
+        whole = [f"{kind}{other}{gain}" for other in known] + [bound for bound in BOUNDS if bound.startswith(kind)]
+        message = f'no metric "{metric}" to bound; metrics are {" ".join(known)}'
+        report.error("FC104", message, place, suggestion=did_you_mean(key, whole))
+
+
 class _GateKeys:
     """In JSON Schema, bounds of metrics by name, and the two gates that are no bounds."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         number = {"type": "number"}
+        bounds = "|".join(METRICS)
+        gains = "|".join((*MORE_IS_BETTER, *LESS_IS_BETTER))
         return {
             "type": "object",
             "properties": {
@@ -152,8 +194,8 @@ class _GateKeys:
                 "max_latency_p99_ms": number | {"description": "How long the slowest of 100 predictions may take."},
             },
             "patternProperties": {
-                "^min_[a-z0-9_]+_gain_over_champion$": number | {"description": "How much better than the champion."},
-                "^(min|max)_[a-z0-9_]+$": number | {"description": "A bound of a metric, like min_auc: 0.65."},
+                f"^min_({gains})_gain_over_champion$": number | {"description": "How much better than the champion."},
+                f"^(min|max)_({bounds})$": number | {"description": "A bound of a metric, like min_auc: 0.65."},
             },
             "additionalProperties": False,
         }
@@ -224,9 +266,9 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     match = _WHEN.fullmatch(text.strip())
     if match is None:
         fail(info, "FC104", f'"{text}" is not METRIC OP VALUE [in DURATION]', node)
-    if match["metric"] not in METRICS:
-        message = f'no metric "{match["metric"]}"; metrics are {" ".join(METRICS)}'
-        fail(info, "FC104", message, node, did_you_mean(match["metric"], METRICS))
+    if match["metric"] not in ALERTED:
+        message = f'no metric "{match["metric"]}"; metrics are {" ".join(ALERTED)}'
+        fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
         fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
     timed = _is_timed(match["metric"])
@@ -246,8 +288,8 @@ def _read_when(node: object, info: ValidationInfo) -> str:
 
 def _condition_pattern() -> str:
     """Return the pattern of a condition: lengths of time are compared with such, all other metrics with numbers."""
-    timed = [metric for metric in METRICS if _is_timed(metric)]
-    others = [metric for metric in METRICS if not _is_timed(metric)]
+    timed = [metric for metric in ALERTED if _is_timed(metric)]
+    others = [metric for metric in ALERTED if not _is_timed(metric)]
     compared = r"\s+(<|<=|>|>=|=|!=)\s+"
     lengths = rf"({'|'.join(timed)}){compared}({_LENGTH.pattern}|{DURATION_PATTERN})"
     numbers = rf"({'|'.join(others)}){compared}({_AMOUNT.pattern})"
@@ -275,7 +317,7 @@ class AlertShape(Shape):
     what: ClassVar[str] = "alert"
     name: Name = Field(description="The alert's name.")
     when: Condition = Field(
-        description="METRIC OP VALUE [in DURATION], with METRIC one of: " + ", ".join(METRICS) + "."
+        description="METRIC OP VALUE [in DURATION], with METRIC one of: " + ", ".join(ALERTED) + "."
     )
     severity: AlertSeverity = Field(description="How bad it is.")
     notify: Some[Name] = Field(description="The notifiers to tell.")

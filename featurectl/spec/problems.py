@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
+from featurectl.spec.codes_models import MODELS, Code
 from featurectl.spec.place import Place
 
 Severity = Literal["error", "warning", "note"]  # a note is counted, and listed when asked for
@@ -34,13 +35,6 @@ class Problem:
     def sort_key(self) -> tuple[Place, str, str]:
         """Return what problems are ordered by: place, then code."""
         return (self.place, self.code, self.message)
-
-
-class Code(NamedTuple):
-    """What a code stands for: a title of a few words, and a paragraph on the cause and the way out."""
-
-    title: str
-    text: str
 
 
 def severity_of(code: str) -> Severity:
@@ -307,36 +301,6 @@ CODES: Final[Mapping[str, Code]] = {
         "The online store holds nothing of this version of the view: `featurectl push` fills it from the offline "
         "table.",
     ),
-    "FC512": Code(
-        "a model's artifact is gone or was changed",
-        "Artifacts are checked against the SHA-256 that was registered before anything parses them. Restore the file, "
-        "or train the model again.",
-    ),
-    "FC513": Code(
-        "an estimator can't be made or fitted",
-        "`trainer.estimator` is importable and takes `params`: a class with fit and predict, or `module:function`. A "
-        "`trainer.run` ends with 0 and leaves one model in FEATURECTL_OUT. Their library must be installed.",
-    ),
-    "FC514": Code(
-        "a model that runs code when it is loaded",
-        "A pickle and a Python function run code when they are loaded, so they must be allowed twice: by "
-        "`allow_pickle: true` in the model, and by --allow-pickle when it is used. LightGBM, XGBoost, CatBoost and "
-        "most of scikit-learn are kept as data and need neither; the message names types that are not known as data.",
-    ),
-    "FC515": Code(
-        "there is nothing to learn from",
-        "Rows whose label or time is null are left out of training; none were left, or the label is no bool and no "
-        "number.",
-    ),
-    "FC516": Code(
-        "a spine has a column of an output's name",
-        "Scores stand beside the spine's columns. Rename the column of the spine, or set `output: {name: ...}` in the "
-        "model.",
-    ),
-    "FC517": Code(
-        "a model's input is no number, bool or category",
-        "Give a text or a date that means a kind `type: category`, or derive a number from it.",
-    ),
     "FC518": Code(
         "a check of the data failed",
         "The rows that were read are not as `checks:` say, and nothing was written: the offline table and the online "
@@ -368,12 +332,7 @@ CODES: Final[Mapping[str, Code]] = {
         "What an entity had at an instant changed when rows were there that came later, so a training set would know "
         "more than a prediction. Each row of the result is made of rows that were available at its `available_at`.",
     ),
-    "FC524": Code(
-        "a model does not give the scores that it was trained with",
-        "Up to 100 training rows are kept with the scores that the model gave them, and are scored again before the "
-        "model serves. A difference above 1e-6 mostly means another version of a library, or a function whose code "
-        "has changed: install the versions that `models show` lists, or train the model again.",
-    ),
+    **MODELS,
     # Stores
     "FC601": Code(
         "the registry can't be reached",

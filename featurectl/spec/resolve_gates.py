@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from featurectl.nearest import did_you_mean
+from featurectl.spec.declared import Declared
+from featurectl.spec.definition import DerivedInput, Model
 from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
-from featurectl.spec.model_operations import CanaryShape, RobustnessShape
+from featurectl.spec.model_operations import BOUNDS, GAIN, CanaryShape, RobustnessShape
+from featurectl.spec.model_training import CATEGORY, ModelShape
+from featurectl.spec.node import Fields, Items, Scalar
 
-_GAIN: Final = "_gain_over_champion"
-_SIZE: Final = "max_model_size_mb"
-_LATENCY: Final = "max_latency_p99_ms"
+_SIZE, _LATENCY = BOUNDS
 
 
 def gates_of(found: dict[str, object] | None) -> Gates | None:
@@ -17,20 +18,40 @@ def gates_of(found: dict[str, object] | None) -> Gates | None:
     if found is None:
         return None
     bounds = {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
-    named = {key: bound for key, bound in bounds.items() if key not in (_SIZE, _LATENCY)}
-    gains = {key: bound for key, bound in named.items() if key.startswith("min_") and key.endswith(_GAIN)}
+    named = {key: bound for key, bound in bounds.items() if key not in BOUNDS}
+    gains = {key: bound for key, bound in named.items() if key.startswith("min_") and key.endswith(GAIN)}
     slices, robustness = found.get("slices", ()), found.get("robustness")
     assert isinstance(slices, tuple)
     assert isinstance(robustness, RobustnessShape | None)
     return Gates(
         least={key[4:]: bound for key, bound in named.items() if key.startswith("min_") and key not in gains},
         most={key[4:]: bound for key, bound in named.items() if key.startswith("max_")},
-        least_gain={key[4 : -len(_GAIN)]: bound for key, bound in gains.items()},
+        least_gain={key[4 : -len(GAIN)]: bound for key, bound in gains.items()},
         max_model_size_mb=bounds.get(_SIZE),
         max_latency_p99_ms=bounds.get(_LATENCY),
         robustness=_robustness(robustness),
         slices=slices,
     )
+
+
+def check_slices(model: Model, shape: ModelShape, declared: Declared) -> None:
+    """Report FC201 for slices of what is no input of the model, and FC104 for those of an input that is no category."""
+    gates = shape.fields.get("gates")
+    node = gates.get("slices") if isinstance(gates, Fields) else None
+    if model.gates is None or not isinstance(node, Items) or ("model", model.name) in declared.broken:
+        return
+    kinds = {item.name: None if isinstance(item, DerivedInput) else item.model_dtype for item in model.inputs}
+    categories = [name for name, kind in kinds.items() if kind == CATEGORY]
+    for item in node:
+        if not isinstance(item, Scalar) or item.text in categories:
+            continue
+        place, near = item.span.place, did_you_mean(item.text, categories)
+        if item.text in kinds:
+            note = f"categories: {', '.join(categories) or 'none'}"
+            declared.report.error("FC104", f'slices: "{item.text}" is no category', place, note=note)
+        else:
+            message = f'model "{model.name}" has no input "{item.text}"'
+            declared.report.error("FC201", message, place, suggestion=near)
 
 
 def _robustness(shape: RobustnessShape | None) -> Robustness | None:

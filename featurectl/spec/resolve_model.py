@@ -39,7 +39,7 @@ from featurectl.spec.model_view import DerivedShape
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
-from featurectl.spec.resolve_gates import canary_of, gates_of
+from featurectl.spec.resolve_gates import canary_of, check_slices, gates_of
 from featurectl.spec.resolve_view import check_join_keys
 from featurectl.spec.scope import Part
 from featurectl.spec.training_columns import check_columns, check_output
@@ -85,6 +85,7 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
     tell(declared.report, issues, inputs.places, shape.fields.head)
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
+    check_slices(typed, shape, declared)
     return typed
 
 
@@ -281,10 +282,8 @@ def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
 
 def _note_later(shape: ModelShape, declared: Declared) -> None:
     keys = shape.fields.keys
-    for key in ("gates", "canary"):
-        if key in keys:
-            word = "a canary is" if key == "canary" else "gates are"
-            declared.not_run(word, keys[key].place)
+    if "canary" in keys:
+        declared.not_run("a canary is", keys["canary"].place)
 
 
 def _validation_source(shape: TrainerShape | None, declared: Declared) -> Source | None:

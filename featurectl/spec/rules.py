@@ -47,6 +47,22 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the keys is there."""
+
+    keys: tuple[str, ...]
+
+    def check(self, fields: Fields, label: str, report: Report) -> None:
+        """Report FC107 for none, at the object."""
+        if not any(key in fields.nodes for key in self.keys):
+            report.error("FC107", f"{label} needs one of: {', '.join(self.keys)}", fields.head)
+
+    def json_schema(self) -> JsonSchema:
+        """Return that one of the keys is required."""
+        return {"anyOf": [{"required": [key]} for key in self.keys]}
+
+
+@dataclass(frozen=True, slots=True)
 class Apart:
     """Two keys are not there together."""
 

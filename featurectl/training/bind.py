@@ -10,6 +10,7 @@ from featurectl.errors import DataError
 from featurectl.offline.base import OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.registry.applied import not_applied, registered_view
+from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
 from featurectl.spec.definition_json import load_model, load_view
@@ -74,11 +75,18 @@ def bind_newest(state: State, offline: OfflineStore, names: Iterable[str]) -> di
 def bind_model_version(
     state: State, offline: OfflineStore, trained: ModelVersion, now: datetime
 ) -> dict[str, BoundView]:
-    """Return the view versions that a model version was trained on, as their tables were known at now."""
-    return {
+    """Return the view versions that a model version was trained on, as their tables were known at now.
+
+    Raises:
+        UsageError: one of them is registered no more.
+        DataError: FC525, they are not what it was trained on; FC510, one has no offline table.
+    """
+    views = {
         name: replace(bind_view(offline, registered_view(state, name, version)), known_at=now)
         for name, version in trained.view_versions.items()
     }
+    check_skew(trained, load_model(trained.definition), {name: bound.view for name, bound in views.items()})
+    return views
 
 
 def view_names(inputs: Iterable[ModelInput]) -> list[str]:

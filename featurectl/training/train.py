@@ -10,33 +10,42 @@ from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Final
 
+import polars as pl
+
 from featurectl.errors import DataError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.command import Workshop
 from featurectl.models.fit import Fitted, fit_model
+from featurectl.models.gates.base import Rival
+from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.golden import GOLDEN
+from featurectl.models.judged import JUDGED, JudgedRows, dump_judged
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
 from featurectl.registry.base import Registry
-from featurectl.registry.state import BoundFeature, ModelVersion, State
+from featurectl.registry.skew import input_fingerprint
+from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.spec.definition_json import dump_definition
+from featurectl.training.champion import Contender, Ring, current_champion, score_champion
 from featurectl.training.data import TrainingData
 from featurectl.training.join import BoundView
 from featurectl.training.manifest import library_versions
 
-CHAMPION = "champion"
 _READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Where a trained model goes, and what is said of it: when, by whom, from which commit ("" without one)."""
+    """Where a trained model goes, and what is said of it: when, by whom, from which commit ("" without one).
+
+    `ring` is where the champion is that it is compared with.
+    """
 
     registry: Registry
-    state: State
-    location: str
+    ring: Ring
     now: datetime
     who: str
     commit: str
@@ -71,15 +80,45 @@ def fit_version(data: TrainingData, workshop: Workshop, to: Registration) -> Tra
     return Trained(version=_version(data, fitted, to), fitted=fitted)
 
 
-def register(trained: Trained, model: Model, to: Registration) -> Trained:
-    """Return a fitted version once it is registered; the first of its model becomes champion.
+def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
+    """Return a fitted version once it is registered, with what its gates found.
 
-    Nothing is registered unless its files are written; files without a version are harmless.
+    A version that fails a gate is kept as rejected; the first one that passes becomes champion. Nothing is registered
+    unless its files are written; files without a version are harmless.
     """
-    version = _with_card(_stored(trained.version, trained.fitted, to.location), trained.fitted, model, to.location)
-    first = (model.name, CHAMPION) not in to.state.aliases
-    registered = to.registry.write_model_version(to.state.project, version, [CHAMPION] if first else [], to.who)
+    model, fitted, location, project = data.model, trained.fitted, to.ring.location, to.ring.state.project
+    judged = _judged_rows(data, fitted)
+    version = _stored(trained.version, fitted, judged, location)
+    results = measure_gates(
+        gates_asked(model.gates),
+        lambda: evidence_of_fitted(fitted, require_trainer(model).seed, _rival(version, judged, data, to)),
+    )
+    version = replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
+    version = _with_card(version, fitted, model, location)
+    has_champion = (model.name, CHAMPION) in to.registry.load_state(project).aliases
+    first = version.status == "registered" and not has_champion
+    registered = to.registry.write_model_version(project, version, [CHAMPION] if first else [], to.who)
     return replace(trained, version=registered)
+
+
+def _judged_rows(data: TrainingData, fitted: Fitted) -> JudgedRows:
+    spine, judged = (data.holdout or data.rows).spine, fitted.judged
+    plain = [column for column in spine.own if column.name not in spine.rows.columns]
+    return JudgedRows(
+        spine=pl.DataFrame([*spine.rows, *plain])[judged.places],
+        time=spine.time[judged.places],
+        inputs=judged.rows.select(item.name for item in fitted.form.inputs),
+        label=judged.label,
+    )
+
+
+def _rival(version: ModelVersion, judged: JudgedRows, data: TrainingData, to: Registration) -> Rival | None:
+    """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
+    model, champion = data.model, current_champion(to.ring.state, version.model)
+    if champion is None or not (model.gates and model.gates.least_gain):
+        return None
+    contender = Contender(model=model, view_versions=version.view_versions, views=data.rows.views)
+    return score_champion(champion, contender, judged, to.ring)
 
 
 def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: str) -> ModelVersion:
@@ -92,7 +131,7 @@ def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: st
     return replace(version, card=card.path, card_sha256=card.sha256)
 
 
-def _stored(version: ModelVersion, fitted: Fitted, location: str) -> ModelVersion:
+def _stored(version: ModelVersion, fitted: Fitted, judged: JudgedRows, location: str) -> ModelVersion:
     """Return a version with its files, once they are written."""
     native = write_artifact(location, version.model, fitted.format, fitted.content)
     golden = write_artifact(location, version.model, GOLDEN, fitted.golden)
@@ -106,6 +145,9 @@ def _stored(version: ModelVersion, fitted: Fitted, location: str) -> ModelVersio
         golden_sha256=golden.sha256,
         onnx_missing=fitted.onnx.missing,
     )
+    if len(judged.label):
+        rows = write_artifact(location, version.model, JUDGED, dump_judged(judged))
+        version = replace(version, judged=rows.path, judged_sha256=rows.sha256)
     if not fitted.onnx.content:
         return version
     onnx = write_artifact(location, version.model, ONNX, fitted.onnx.content)
@@ -114,6 +156,7 @@ def _stored(version: ModelVersion, fitted: Fitted, location: str) -> ModelVersio
 
 def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:
     """Return an input fixed to the version of the view that it reads."""
+    fingerprint = input_fingerprint(item, {name: bound.view for name, bound in views.items()})
     match item:
         case FeatureInput():
             bound = views[item.view]
@@ -128,12 +171,15 @@ def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature
                 feature=item.feature,
                 default=item.default,
                 categories=item.categories,
+                fingerprint=fingerprint,
             )
         case RequestInput():
-            return BoundFeature(name=item.name, dtype=item.dtype, model_dtype=item.model_dtype)
+            return BoundFeature(name=item.name, dtype=item.dtype, model_dtype=item.model_dtype, fingerprint=fingerprint)
         case DerivedInput():
             dtype = item.dtype or "float64"
-            return BoundFeature(name=item.name, dtype=dtype, model_dtype=dtype, default=item.default)
+            return BoundFeature(
+                name=item.name, dtype=dtype, model_dtype=dtype, default=item.default, fingerprint=fingerprint
+            )
 
 
 def _version(data: TrainingData, fitted: Fitted, to: Registration) -> ModelVersion:

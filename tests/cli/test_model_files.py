@@ -147,3 +147,18 @@ def test_a_pickle_put_in_place_of_a_model_is_not_loaded_though_both_would_allow_
     said = shop.run("score", "m", "--out", "x.csv", "--allow-pickle", code=1).err
     assert "is not the file that was registered" in said
     assert sys.modules["shop_rules"].LOADED == []
+
+
+def test_a_pickle_is_neither_compared_with_nor_promoted_without_the_flag(shop):
+    shop.make("shop_rules.Mean", allow="true")
+    text = (shop.root / "o.yaml").read_text()
+    (shop.root / "o.yaml").write_text(f"{text}    gates: {{min_accuracy_gain_over_champion: 0}}\n")
+    shop.run("apply", "--auto-approve")
+    shop.run("train", "m")
+    said = shop.run("train", "m", code=1).out
+    assert "not measured: champion v1: this model is a pickle, which runs code when it is loaded" in said
+    shop.run("train", "m", "--allow-pickle")
+    sys.modules["shop_rules"].LOADED.clear()
+    assert "allow it: --allow-pickle" in shop.run("models", "promote", "m@3", code=64).err
+    assert sys.modules["shop_rules"].LOADED == []
+    assert "m version 3 is the champion" in shop.run("models", "promote", "m@3", "--allow-pickle").out

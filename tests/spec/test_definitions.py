@@ -328,7 +328,7 @@ models:
       time: at
       label: {name: gone, entity: carrier, source: arrivals, op: count, horizon: 30d, expr: count = 0}
     features: [{delays: "*"}]
-    gates: {min_auc: 0.6, robustness: {noise: 0.1}, slices: [carrier]}
+    gates: {min_auc: 0.6, robustness: {noise: 0.1, max_auc_drop: 0.1}}
     canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}
     trainer: {run: python train.py, validation: {source: flights}}
 """
@@ -337,7 +337,7 @@ models:
     found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.not_in_this_version]
     assert found == [
         (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"),
-        (16, "gates are"), (17, "a canary is"),
+        (17, "a canary is"),
     ]  # fmt: skip
     assert {p.code for p in repo.not_in_this_version} == {"FC402"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
 from featurectl.spec.definition_json import dump_definition, load_model
 from featurectl.spec.load import load_repo
@@ -12,12 +14,13 @@ FILES = {
     "all.yaml": """
 entities: [{name: carrier, keys: {carrier: string}}]
 sources:
-  - {name: rows, path: rows.parquet, event_time: at, columns: {carrier: string, at: timestamp, x: float64, y: bool}}
-feature_views: [{name: v, entity: carrier, source: rows, features: [x]}]
+  - {name: rows, path: rows.parquet, event_time: at, columns: {carrier: string, at: timestamp, x: float64, kind: string}}
+  - {name: asks, path: asks.parquet, event_time: at, columns: {carrier: string, at: timestamp, y: bool}}
+feature_views: [{name: v, entity: carrier, source: rows, features: [x, kind]}]
 models:
   - name: late
-    spine: {source: rows, time: at, label: {name: y}}
-    features: [{v: [x]}, {feature: "v:x", as: kind, type: category}]
+    spine: {source: asks, time: at, label: {name: y}}
+    features: [{v: [x]}, {feature: "v:kind", as: kind, type: category}]
     gates:
       min_auc: 0.65
       max_auc: 0.95
@@ -55,3 +58,38 @@ def test_gates_and_canaries_are_read_and_kept_whole(tmp_path):
     assert model.canary == Canary(percent=5, for_us=parse_duration("30m"), min_requests=1000, success=two_hours)
     loaded = load_model(dump_definition(model))
     assert (loaded.gates, loaded.canary) == (model.gates, model.canary)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "message", "help_"),
+    [
+        ("min_auc: 0.65", "min_auk: 0.65", "FC104", 'no metric "auk" to bound', 'did you mean "min_auc"?'),
+        ("max_log_loss", "max_mape", "FC104", 'no metric "mape" to bound', ""),
+        ("min_auc_gain", "min_positive_rate_gain", "FC104", 'no metric "positive_rate" to bound', ""),
+        ("max_model_size_mb", "max_model_size_kb", "FC104", "no metric", 'did you mean "max_model_size_mb"?'),
+        ("slices: [kind]", "slices: [kin]", "FC201", 'model "late" has no input "kin"', 'did you mean "kind"?'),
+        ("slices: [kind]", "slices: [x]", "FC104", 'slices: "x" is no category', ""),
+        ("noise: 0.05, missing: 0.1, unseen: 0.2, ", "", "FC107", "needs one of: noise, missing, unseen", ""),
+        (", max_mean_shift: 0.1, max_auc_drop: 0.02", "", "FC107", "needs one of: max_mean_shift, max_auc_drop", ""),
+        ("missing: 0.1", "missing: 1.5", "FC104", '"missing" is above 0 and at most 1, not 1.5', ""),
+        ("noise: 0.05", "noise: 0", "FC104", '"noise" is above 0, not 0', ""),
+    ],
+)
+def test_a_gate_that_asks_for_what_nobody_can_measure_is_a_problem_with_a_place(
+    tmp_path, old, new, code, message, help_
+):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text.replace(old, new))
+    (problem,) = load_repo(tmp_path, lambda _: None).errors
+    assert problem.code == code
+    assert message in problem.message
+    assert help_ in problem.suggestion
+    assert problem.place.line > 10
+
+
+def test_slices_and_robustness_of_a_model_that_is_right_are_no_problem_and_gates_are_run(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    repo = load_repo(tmp_path, lambda _: None)
+    assert repo.errors == ()
+    assert [p.message for p in repo.not_in_this_version] == ["a canary is not in this version"]

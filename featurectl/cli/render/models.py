@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.units import format_bytes, format_count, format_instant, plural
@@ -16,17 +17,17 @@ def render_versions(versions: Sequence[ModelVersion], aliases: Aliases) -> str:
     """Return a table, a line per version."""
     head = ("model", "version", "alias", "metrics", "rows", "trained")
     rows = [
-        [v.model, str(v.version), names_of(v, aliases), _metrics(v), format_count(v.rows_train), _trained(v)]
+        [v.model, str(v.version), _standing(v, aliases), _metrics(v), format_count(v.rows_train), _trained(v)]
         for v in versions
     ]
     return "\n".join(render_table(head, rows))
 
 
 def render_version(version: ModelVersion, aliases: Aliases) -> str:
-    """Return all that a person asks of one version, inputs last."""
+    """Return all that a person asks of one version, inputs and gates last."""
     rows = f"{version.rows_train:,} {plural(version.rows_train, 'row')}"
     facts = [
-        ("model", f"{version.model} version {version.version} {names_of(version, aliases)}".rstrip()),
+        ("model", f"{version.model} version {version.version} {_standing(version, aliases)}".rstrip()),
         ("trained", f"{_trained(version)} on {rows}, validated on {version.rows_validation:,}"),
         ("label", version.label),
         ("metrics", _metrics(version)),
@@ -45,7 +46,8 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
     ]
     lines = render_table(("", ""), [list(fact) for fact in facts])[1:]
     inputs = [[item.name, item.model_dtype, _origin(item), _share(version, item.name)] for item in version.inputs]
-    return "\n".join([*lines, "", *render_table(("input", "type", "feature", "importance"), inputs)])
+    gates = ["", render_gates(version.gates)] if version.gates else []
+    return "\n".join([*lines, "", *render_table(("input", "type", "feature", "importance"), inputs), *gates])
 
 
 def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
@@ -55,6 +57,11 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
     described["created_at"] = version.created_at.isoformat()
     described["aliases"] = names_of(version, aliases).split()
     return described
+
+
+def _standing(version: ModelVersion, aliases: Aliases) -> str:
+    """Return the aliases of a version, or that it was rejected."""
+    return names_of(version, aliases) or ("rejected" if version.status == "rejected" else "")
 
 
 def names_of(version: ModelVersion, aliases: Aliases) -> str:

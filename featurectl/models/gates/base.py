@@ -1,0 +1,86 @@
+"""What gates look at, and what each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.models.golden import Golden
+from featurectl.models.runtimes.base import Matrix, Runtime, Scores
+from featurectl.registry.state import BoundFeature, GateResult
+
+ENOUGH_ROWS: Final = 100  # for a figure that somebody is turned away by
+ENOUGH_OF_A_CLASS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """The champion: its version, and its scores of the rows that a version is judged on.
+
+    `missing` says why it has no scores of them; "" where it has.
+    """
+
+    version: int
+    scores: Scores
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A version of a model and the rows that it is judged on.
+
+    `rows` are raw inputs, `matrix` is made of them, `scores` are the model's. `native` is the model by the library that
+    trained it, `serving` as `serve` runs it, `onnx_missing` why that is not ONNX ("" where it is). `size_bytes` is that
+    of its largest file. `champion` None: there is none.
+    """
+
+    inputs: Sequence[BoundFeature]
+    rows: pl.DataFrame
+    matrix: Matrix
+    label: npt.NDArray[Any]
+    scores: Scores
+    native: Runtime
+    serving: Runtime
+    onnx_missing: str
+    golden: Golden
+    size_bytes: int
+    seed: int
+    champion: Rival | None = None
+
+
+class Gate(Protocol):
+    """One thing that is asked of a version."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in results: its key in the language, where it has one."""
+
+    @property
+    def asked(self) -> str:
+        """What it asks, as text; two gates of one name that ask the same give the same answer."""
+
+    def measure(self, evidence: Evidence) -> GateResult:
+        """Return what is measured, and whether that is enough; None: there is nothing to measure it by."""
+
+
+def answer(gate: Gate, measured: str, passed: bool | None) -> GateResult:  # noqa: FBT001
+    """Return the result of a gate."""
+    return GateResult(name=gate.name, asked=gate.asked, measured=measured, passed=passed)
+
+
+def figure(value: float) -> str:
+    """Return a number as people read it.
+
+    >>> figure(0.65), figure(0.1234567), figure(12)
+    ('0.65', '0.123457', '12')
+    """
+    return f"{value:.6g}"
+
+
+def keeps(value: float, least: float | None, most: float | None) -> bool:
+    """Return whether a number keeps to its bounds; NaN keeps to none."""
+    return (least is None or value >= least) and (most is None or value <= most)

@@ -1,0 +1,71 @@
+"""What gates look at, of a model that was fitted just now or of a registered version."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from featurectl.models.artifact import read_artifact
+from featurectl.models.fit import Fitted
+from featurectl.models.gates.base import Evidence, Rival
+from featurectl.models.golden import Golden, load_golden
+from featurectl.models.judged import JudgedRows
+from featurectl.models.matrix import MatrixForm
+from featurectl.models.runtimes.base import ONNX
+from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.served import load_native, load_served
+from featurectl.registry.state import ModelVersion
+
+_NO_GOLDEN: Final = Golden(columns={}, scores=np.empty(0))
+
+
+def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evidence:
+    """Return the evidence of a model that was fitted in this process, whose code may run therefore."""
+    native = load_runtime(fitted.format, fitted.content, allow_pickle=True)
+    if fitted.onnx.content:
+        serving = load_runtime(ONNX, fitted.onnx.content, allow_pickle=False)
+    else:
+        serving = load_runtime(fitted.format, fitted.content, allow_pickle=True, threads=1)
+    return Evidence(
+        inputs=fitted.form.inputs,
+        rows=fitted.judged.rows,
+        matrix=fitted.judged.matrix,
+        label=fitted.judged.label,
+        scores=fitted.judged.scores,
+        native=native,
+        serving=serving,
+        onnx_missing=fitted.onnx.missing,
+        golden=load_golden(fitted.golden),
+        size_bytes=max(len(fitted.content), len(fitted.onnx.content)),
+        seed=seed,
+        champion=champion,
+    )
+
+
+def evidence_of_version(
+    version: ModelVersion, rows: JudgedRows, location: str, champion: Rival | None, *, allow_pickle: bool
+) -> Evidence:
+    """Return the evidence of a registered version on the rows that are kept beside it.
+
+    Raises:
+        As `load_served`.
+    """
+    native = load_native(version, location, allow_pickle=allow_pickle)
+    served = load_served(version, location, allow_pickle=allow_pickle)
+    matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
+    golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None
+    return Evidence(
+        inputs=version.inputs,
+        rows=rows.inputs,
+        matrix=matrix,
+        label=rows.label,
+        scores=native.predict(matrix) if len(matrix) else np.empty(0),
+        native=native,
+        serving=served.runtime,
+        onnx_missing="" if version.onnx else version.onnx_missing or "no ONNX form",
+        golden=golden or _NO_GOLDEN,
+        size_bytes=max(version.artifact_bytes, version.onnx_bytes),
+        seed=version.seed,
+        champion=champion,
+    )

@@ -1,0 +1,62 @@
+"""How long one row takes where the model serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from featurectl.models.gates.base import Evidence, answer, figure
+from featurectl.models.rows import RowEncoder
+from featurectl.registry.state import GateResult
+
+_WARM_UP: Final = 50
+_LEAST_CALLS, _MOST_CALLS = 200, 1_000
+_ENOUGH_S: Final = 2.0  # of timing, once there are the least calls
+Row = Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyGate:
+    """`max_latency_p99_ms`: encoding and scoring one golden row at a time as `serve` does, without reading features."""
+
+    most: float
+
+    @property
+    def name(self) -> str:
+        """The key of the language."""
+        return "max_latency_p99_ms"
+
+    @property
+    def asked(self) -> str:
+        """`at most 10`."""
+        return f"at most {figure(self.most)}"
+
+    def measure(self, evidence: Evidence) -> GateResult:
+        """Time 200 to 1,000 calls over the golden rows, after 50 that are not timed."""
+        count = len(evidence.golden.scores)
+        if not count:
+            return answer(self, "not measured: there are no golden rows", False)
+        columns = evidence.golden.columns
+        rows = [{name: [cells[i]] for name, cells in columns.items()} for i in range(count)]
+        seconds = _timed(evidence, rows)
+        slow = float(np.percentile(seconds, 99, method="higher")) * 1e3
+        return answer(self, f"{figure(round(slow, 3))} ({len(seconds):,} calls)", slow <= self.most)
+
+
+def _timed(evidence: Evidence, rows: Sequence[Row]) -> list[float]:
+    encoder, runtime = RowEncoder(evidence.inputs), evidence.serving
+    seconds: list[float] = []
+    begin = time.perf_counter()
+    for call in range(_WARM_UP + _MOST_CALLS):
+        before = time.perf_counter()
+        runtime.predict(encoder.encode(rows[call % len(rows)], 1))
+        after = time.perf_counter()
+        if call >= _WARM_UP:
+            seconds.append(after - before)
+        if len(seconds) >= _LEAST_CALLS and after - begin > _ENOUGH_S:
+            break
+    return seconds

@@ -1,0 +1,78 @@
+"""Bounds of metrics, and what a metric gains over the champion's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurectl.models.gates.base import Evidence, answer, figure, keeps
+from featurectl.models.metrics import measure
+from featurectl.registry.state import GateResult
+from featurectl.spec.definition_gates import LESS_IS_BETTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricGate:
+    """`min_METRIC` or `max_METRIC`: a bound of a metric on the validation rows. One too good gives away a leak."""
+
+    metric: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def name(self) -> str:
+        """`min_auc`."""
+        return f"{'min' if self.least is not None else 'max'}_{self.metric}"
+
+    @property
+    def asked(self) -> str:
+        """`at least 0.65`."""
+        return f"at least {figure(self.least)}" if self.least is not None else f"at most {figure(self.most or 0)}"
+
+    def measure(self, evidence: Evidence) -> GateResult:
+        """Measure the metric on all validation rows; what can't be measured is not reached."""
+        found = measure(evidence.label, evidence.scores)
+        if self.metric not in found:
+            return answer(self, f"not measured: {_measurable(found)}", False)
+        value = found[self.metric]
+        return answer(self, figure(value), keeps(value, self.least, self.most))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainGate:
+    """`min_METRIC_gain_over_champion`: how much better a metric is than the champion's, both on the same rows.
+
+    Of a metric that is better the smaller it is, the gain is by how much it is smaller. A negative bound is what a
+    version may be worse by.
+    """
+
+    metric: str
+    least: float
+
+    @property
+    def name(self) -> str:
+        """`min_auc_gain_over_champion`."""
+        return f"min_{self.metric}_gain_over_champion"
+
+    @property
+    def asked(self) -> str:
+        """`at least -0.002`."""
+        return f"at least {figure(self.least)}"
+
+    def measure(self, evidence: Evidence) -> GateResult:
+        """Measure both on the same rows."""
+        champion = evidence.champion
+        if champion is None:
+            return answer(self, "no champion", True)
+        if champion.missing:
+            return answer(self, f"not measured: champion v{champion.version}: {champion.missing}", False)
+        ours, theirs = measure(evidence.label, evidence.scores), measure(evidence.label, champion.scores)
+        if self.metric not in ours or self.metric not in theirs:
+            return answer(self, f"not measured: {_measurable(ours)}", False)
+        own, other = ours[self.metric], theirs[self.metric]
+        gain = round(other - own if self.metric in LESS_IS_BETTER else own - other, 6)
+        text = f"{figure(gain)} ({figure(own)}, champion v{champion.version} {figure(other)})"
+        return answer(self, text, keeps(gain, self.least, None))
+
+
+def _measurable(found: dict[str, float]) -> str:
+    return f"the validation rows give {', '.join(sorted(found))}" if found else "there are no validation rows"

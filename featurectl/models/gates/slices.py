@@ -1,0 +1,65 @@
+"""Whether a bound of a metric is kept in each value of a category."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure
+from featurectl.models.gates.metric import MetricGate
+from featurectl.models.metrics import measure
+from featurectl.registry.state import GateResult
+from featurectl.units import counted
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceGate:
+    """`slices.INPUT.min_METRIC`: a bound in each value of a category that has 100 validation rows; null is a value."""
+
+    column: str
+    bound: MetricGate
+
+    @property
+    def name(self) -> str:
+        """`slices.carrier.min_auc`."""
+        return f"slices.{self.column}.{self.bound.name}"
+
+    @property
+    def asked(self) -> str:
+        """`at least 0.65 in each value with 100 rows`."""
+        return f"{self.bound.asked} in each value with {ENOUGH_ROWS} rows"
+
+    def measure(self, evidence: Evidence) -> GateResult:
+        """Measure the metric in each value with enough rows, and tell the worst, or all that fail."""
+        if self.column not in evidence.rows.columns:
+            return answer(self, f"not measured: the version has no input {self.column}", False)
+        values = evidence.rows[self.column].cast(pl.String).fill_null("null")
+        counts = values.value_counts(sort=True, name="rows")
+        large = counts.filter(pl.col("rows") >= ENOUGH_ROWS)[self.column]
+        found: list[tuple[float, str]] = []
+        for value in large:
+            at = (values == value).to_numpy()
+            metric = self._of(evidence, at)
+            if metric is not None:
+                found.append((metric, f"{value} {figure(metric)} ({counted(int(at.sum()), 'row')})"))
+        found.sort(reverse=self.bound.most is not None)
+        left = counts.height - len(found)
+        note = f"; {counted(left, 'value')} with too few rows to tell" if left else ""
+        if not found:
+            return answer(self, note.removeprefix("; ") or "no rows", None)
+        failed = [text for metric, text in found if not self._keeps(metric)]
+        more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        shown = ", ".join(failed[:_SHOWN]) + more if failed else f"worst {found[0][1]}"
+        return answer(self, f"{shown} of {counted(len(found), 'value')}{note}", not failed)
+
+    def _of(self, evidence: Evidence, at: npt.NDArray[np.bool_]) -> float | None:
+        return measure(evidence.label[at], evidence.scores[at]).get(self.bound.metric)
+
+    def _keeps(self, metric: float) -> bool:
+        least, most = self.bound.least, self.bound.most
+        return (least is None or metric >= least) and (most is None or metric <= most)

@@ -1,0 +1,54 @@
+"""The rows that a version was judged on, kept beside it: so that it can be judged again, next to another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+JUDGED: Final = "parquet"
+_SPINE, _INPUT, _TIME, _LABEL = "spine:", "input:", "time", "label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRows:
+    """Rows of a spine with the instant of each, the raw inputs of the model that was judged, and the label as numbers.
+
+    `spine` holds the spine's columns in the language's types, and those that have none as they are.
+    """
+
+    spine: pl.DataFrame
+    time: pl.Series
+    inputs: pl.DataFrame
+    label: npt.NDArray[Any]
+
+
+def dump_judged(rows: JudgedRows) -> bytes:
+    """Return rows as Parquet; the same rows are the same bytes."""
+    columns = [pl.Series(_TIME, rows.time), pl.Series(_LABEL, np.asarray(rows.label))]
+    columns += [column.alias(_SPINE + column.name) for column in rows.spine]
+    columns += [column.alias(_INPUT + column.name) for column in rows.inputs]
+    out = BytesIO()
+    pl.DataFrame(columns).write_parquet(out, compression="zstd")
+    return out.getvalue()
+
+
+def load_judged(content: bytes) -> JudgedRows:
+    """Return the rows of a Parquet file that `dump_judged` made."""
+    frame = pl.read_parquet(BytesIO(content))
+    return JudgedRows(
+        spine=_named(frame, _SPINE),
+        time=frame[_TIME],
+        inputs=_named(frame, _INPUT),
+        label=frame[_LABEL].to_numpy(),
+    )
+
+
+def _named(frame: pl.DataFrame, prefix: str) -> pl.DataFrame:
+    names: Sequence[str] = [name for name in frame.columns if name.startswith(prefix)]
+    return frame.select(pl.col(name).alias(name.removeprefix(prefix)) for name in names)

@@ -1,0 +1,135 @@
+"""The champion of a model: another version takes over when it passes the gates, and the one before can come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurectl.errors import UsageError
+from featurectl.models.artifact import read_artifact
+from featurectl.models.gates.base import Evidence
+from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.evidence import evidence_of_version
+from featurectl.models.judged import load_judged
+from featurectl.registry.base import HistoryEntry, Registry
+from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
+from featurectl.spec.definition import Model
+from featurectl.spec.definition_json import load_model
+from featurectl.training.champion import Contender, Ring, current_champion, score_champion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """Who moves aliases, when, from which commit ("" without one)."""
+
+    who: str
+    commit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """What the gates found of a version that was to become champion; `before` is the champion of until then.
+
+    `is_moved` False: it is champion already, or `failed` says why it is not.
+    """
+
+    version: ModelVersion
+    before: int | None
+    gates: tuple[GateResult, ...]
+    is_moved: bool
+
+    @property
+    def failed(self) -> list[GateResult]:
+        """The gates that it does not pass."""
+        return failed_gates(self.gates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """Which version is champion now, and which one was before; `before` None: nothing was there to go back to."""
+
+    champion: int
+    before: int | None
+
+
+def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover: Mover) -> Promotion:
+    """Make a version the champion if it passes the gates that its model asks for now.
+
+    What was measured when it was trained stands, and is not measured again; the gain over the champion is, on the rows
+    that the version was judged on. A rejected version is turned away by what was found then.
+
+    Raises:
+        TryAgainError: the aliases have moved meanwhile.
+        UsageError: its file runs code and the command was not given --allow-pickle.
+        DataError: FC512, a file of it is gone or is another.
+    """
+    before = ring.state.aliases.get((version.model, CHAMPION))
+    if before == version.version:
+        return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
+    results = version.gates
+    if version.status != "rejected":
+        asked = gates_asked(_asked_model(version, ring.state).gates)
+        results = measure_gates(asked, lambda: _evidence(version, ring), version.gates)
+    if version.status == "rejected" or failed_gates(results):
+        return Promotion(version=version, before=before, gates=results, is_moved=False)
+    _move_champion(registry, version, ring.state, mover)
+    return Promotion(version=version, before=before, gates=results, is_moved=True)
+
+
+def roll_back(registry: Registry, state: State, model: str, mover: Mover) -> Rollback:
+    """Make the champion of before the last promotion champion again; a second time there is nothing to do.
+
+    Raises:
+        UsageError: the model has no champion.
+        TryAgainError: the aliases have moved meanwhile.
+    """
+    seen = _aliases(state, model)
+    if CHAMPION not in seen:
+        raise UsageError(f"model {model} has no champion", hint=f"featurectl train {model}")
+    back, now = seen.get(PREVIOUS), seen[CHAMPION]
+    if back is None:
+        return Rollback(champion=now, before=None)
+    entry = _entry(mover, "models rollback", f"{model} champion v{now} -> v{back}")
+    registry.write_aliases(state.project, model, {CHAMPION: back, PREVIOUS: None}, entry, seen)
+    return Rollback(champion=back, before=now)
+
+
+def _asked_model(version: ModelVersion, state: State) -> Model:
+    """Return the model as it is applied, whose gates count; as it was trained where it is applied no more."""
+    applied = state.current("model", version.model)
+    return load_model(version.definition if applied is None else applied.definition)
+
+
+def _evidence(version: ModelVersion, ring: Ring) -> Evidence:
+    if not version.judged:
+        raise UsageError(
+            f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
+            hint=f"featurectl train {version.model}",
+        )
+    rows = load_judged(read_artifact(ring.location, version.judged, version.judged_sha256))
+    champion, rival = current_champion(ring.state, version.model), None
+    if champion is not None:
+        model = load_model(version.definition)
+        contender = Contender(model=model, view_versions=version.view_versions, views={})
+        rival = score_champion(champion, contender, rows, ring)
+    return evidence_of_version(version, rows, ring.location, rival, allow_pickle=ring.allow_pickle)
+
+
+def _move_champion(registry: Registry, version: ModelVersion, state: State, mover: Mover) -> None:
+    seen = _aliases(state, version.model)
+    moves: dict[str, int | None] = {CHAMPION: version.version}
+    if seen.get(CHALLENGER) == version.version:
+        moves[CHALLENGER] = None
+    was = f"v{seen[CHAMPION]} -> " if CHAMPION in seen else "-> "
+    entry = _entry(mover, "models promote", f"{version.model} champion {was}v{version.version}")
+    registry.write_aliases(state.project, version.model, moves, entry, seen)
+
+
+def _aliases(state: State, model: str) -> Mapping[str, int]:
+    return {alias: version for (name, alias), version in state.aliases.items() if name == model}
+
+
+def _entry(mover: Mover, command: str, summary: str) -> HistoryEntry:
+    return HistoryEntry(serial=0, at=mover.at, who=mover.who, commit=mover.commit, command=command, summary=summary)

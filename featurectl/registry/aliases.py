@@ -1,0 +1,55 @@
+"""The aliases of models in a registry's database: which version a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from featurectl.errors import TryAgainError, UsageError
+from featurectl.registry import tables
+from featurectl.registry.state import CHAMPION, PREVIOUS
+
+_TABLE: Final = tables.aliases
+
+
+def move_aliases(
+    connection: Connection,
+    project: str,
+    model: str,
+    moves: Mapping[str, int | None],
+    seen: Mapping[str, int] | None = None,
+) -> None:
+    """Point aliases of a model at versions of it; None takes an alias away.
+
+    When the champion moves, the one before becomes `previous`, unless the moves say themselves what that is.
+
+    Raises:
+        UsageError: the model has no such version.
+        TryAgainError: `seen`, the aliases as they were read, are not those of now.
+    """
+    mine = (_TABLE.c.project == project, _TABLE.c.model == model)
+    rows = connection.execute(select(_TABLE.c.alias, _TABLE.c.version).where(*mine)).all()
+    now = {str(alias): int(version) for alias, version in rows}
+    if seen is not None and dict(seen) != now:
+        raise TryAgainError(
+            f"the aliases of model {model} have moved meanwhile", hint=f"featurectl models list {model}"
+        )
+    for version in moves.values():
+        _check_version(connection, project, model, version)
+    before = now.get(CHAMPION)
+    if before is not None and moves.get(CHAMPION, before) != before:
+        moves = {PREVIOUS: before, **moves}
+    connection.execute(delete(_TABLE).where(*mine, _TABLE.c.alias.in_(list(moves))))
+    kept = [(alias, version) for alias, version in moves.items() if version is not None]
+    for alias, version in kept:
+        row = {"project": project, "model": model, "alias": alias, "version": version}
+        connection.execute(insert(_TABLE).values(**row))
+
+
+def _check_version(connection: Connection, project: str, model: str, version: int | None) -> None:
+    table = tables.model_versions.c
+    found = select(table.version).where(table.project == project, table.model == model, table.version == version)
+    if version is not None and connection.execute(found).first() is None:
+        raise UsageError(f"model {model} has no version {version}")

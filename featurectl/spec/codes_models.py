@@ -1,0 +1,59 @@
+"""Codes of problems with models, FC512 and up: the part of the list of `spec.problems` that is about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Code(NamedTuple):
+    """What a code stands for: a title of a few words, and a paragraph on the cause and the way out."""
+
+    title: str
+    text: str
+
+
+MODELS: Final[Mapping[str, Code]] = {
+    "FC512": Code(
+        "a model's artifact is gone or was changed",
+        "Artifacts are checked against the SHA-256 that was registered before anything parses them. Restore the file, "
+        "or train the model again.",
+    ),
+    "FC513": Code(
+        "an estimator can't be made or fitted",
+        "`trainer.estimator` is importable and takes `params`: a class with fit and predict, or `module:function`. A "
+        "`trainer.run` ends with 0 and leaves one model in FEATURECTL_OUT. Their library must be installed.",
+    ),
+    "FC514": Code(
+        "a model that runs code when it is loaded",
+        "A pickle and a Python function run code when they are loaded, so they must be allowed twice: by "
+        "`allow_pickle: true` in the model, and by --allow-pickle when it is used. LightGBM, XGBoost, CatBoost and "
+        "most of scikit-learn are kept as data and need neither; the message names types that are not known as data.",
+    ),
+    "FC515": Code(
+        "there is nothing to learn from",
+        "Rows whose label or time is null are left out of training; none were left, or the label is no bool and no "
+        "number.",
+    ),
+    "FC516": Code(
+        "a spine has a column of an output's name",
+        "Scores stand beside the spine's columns. Rename the column of the spine, or set `output: {name: ...}` in the "
+        "model.",
+    ),
+    "FC517": Code(
+        "a model's input is no number, bool or category",
+        "Give a text or a date that means a kind `type: category`, or derive a number from it.",
+    ),
+    "FC524": Code(
+        "a model does not give the scores that it was trained with",
+        "Up to 100 training rows are kept with the scores that the model gave them, and are scored again before the "
+        "model serves. A difference above 1e-6 mostly means another version of a library, or a function whose code "
+        "has changed: install the versions that `models show` lists, or train the model again.",
+    ),
+    "FC525": Code(
+        "a model would be asked with other features than it was trained on",
+        "A model version is bound to the versions of the views that it was trained on, and to what their features "
+        "meant then. The message says which input comes from another version, or means something else by now, because "
+        "rows of the registry were edited or restored in part. Restore the registry, or train the model again.",
+    ),
+}

@@ -1,0 +1,97 @@
+"""The champion's scores of the rows that another version is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.errors import FeaturectlError
+from featurectl.models.gates.base import Rival
+from featurectl.models.judged import JudgedRows
+from featurectl.models.matrix import MatrixForm
+from featurectl.models.runtimes.base import Scores
+from featurectl.models.served import load_native
+from featurectl.offline.base import OfflineStore
+from featurectl.registry.applied import registered_view
+from featurectl.registry.skew import check_skew
+from featurectl.registry.state import CHAMPION, ModelVersion, State
+from featurectl.spec.definition import FeatureInput, Model, ModelInput
+from featurectl.spec.definition_json import load_model
+from featurectl.training.bind import bind_view
+from featurectl.training.join import BoundView, join_features
+from featurectl.training.spine import SpineRows
+
+_ORIGIN: Final = "of the validation rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Where a champion comes from and what its features are computed by; `allow_pickle` is what the command says."""
+
+    state: State
+    offline: OfflineStore
+    location: str
+    engine: Engine
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """The other version: its definition, and the views that its inputs were read from, where they are at hand."""
+
+    model: Model
+    view_versions: Mapping[str, int]
+    views: Mapping[str, BoundView]
+
+
+def current_champion(state: State, model: str) -> ModelVersion | None:
+    """Return the champion of a model, None without one."""
+    number = state.aliases.get((model, CHAMPION))
+    return None if number is None else state.model_version(model, number)
+
+
+def score_champion(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring: Ring) -> Rival:
+    """Return the champion with its scores of some rows, or why it has none of them.
+
+    Where its inputs are the contender's, so are their values. Else they are joined to the spine of these rows, from
+    the view versions that the champion was trained on.
+    """
+    try:
+        runtime = load_native(champion, ring.location, allow_pickle=ring.allow_pickle)
+        matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, contender, rows, ring))
+        scores: Scores = runtime.predict(matrix)
+    except (FeaturectlError, ValueError) as error:
+        why = error.message if isinstance(error, FeaturectlError) else str(error)
+        return Rival(version=champion.version, scores=rows.label[:0], missing=why)
+    return Rival(version=champion.version, scores=scores)
+
+
+def _inputs(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring: Ring) -> pl.DataFrame:
+    model = load_model(champion.definition)
+    if model.inputs == contender.model.inputs and champion.view_versions == contender.view_versions:
+        return rows.inputs
+    views = {name: _bound(name, number, contender, ring) for name, number in champion.view_versions.items()}
+    check_skew(champion, model, {name: bound.view for name, bound in views.items()})
+    spine = SpineRows(rows=rows.spine, own=rows.spine, time=rows.time, time_column=model.spine.time, origin=_ORIGIN)
+    return join_features(ring.engine, spine, bound_inputs(model, champion), views)
+
+
+def _bound(name: str, number: int, contender: Contender, ring: Ring) -> BoundView:
+    """Return a view of the champion: as the contender read it where that is the same version."""
+    at_hand = contender.views.get(name)
+    if at_hand is not None and at_hand.version == number:
+        return at_hand
+    return bind_view(ring.offline, registered_view(ring.state, name, number))
+
+
+def bound_inputs(model: Model, version: ModelVersion) -> list[ModelInput]:
+    """Return a model's inputs with the types that a version of it was trained with."""
+    trained = {item.name: item for item in version.inputs}
+    return [
+        replace(item, dtype=trained[item.name].dtype) if isinstance(item, FeatureInput) else item
+        for item in model.inputs
+    ]

@@ -1,0 +1,197 @@
+"""A better version takes over, a worse one and a leaky one do not, and the one before comes back."""
+
+import re
+
+import pytest
+
+from tests.cli.gated import GAIN, GOOD, POOR, Gated
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = Gated(tmp_path, capsys)
+    made.change()
+    return made
+
+
+def gate(result, name):
+    (found,) = [item for item in result["gates"] if item["name"] == name]
+    return found
+
+
+def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_not(shop):
+    first = shop.train(code=1, gates="min_auc: 0.8")
+    assert (first["status"], gate(first, "min_auc")["asked"]) == ("rejected", "at least 0.8")
+    assert shop.aliases() == {}
+    second = shop.train(features=GOOD)
+    assert (second["status"], gate(second, "min_auc")["passed"]) == ("registered", True)
+    assert shop.aliases() == {"champion": 2}
+    assert shop.history()[0] == "train: m v2, champion -> v2"
+    assert "train: m v1 (rejected)" in shop.history()
+
+
+def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
+    said = shop.run("train", "m").out
+    assert "rejected" not in said
+    shop.change(gates="min_auc: 0.99")
+    out = shop.run("train", "m", code=1).out
+    assert "min_auc  FAIL  at least 0.99  0." in out
+    assert out.endswith("rejected: it fails 1 gate; kept, and never champion.\n")
+    assert "m      2        rejected" in shop.run("models", "list").out
+    assert "min_auc             FAIL  at least 0.99" in shop.run("models", "show", "m@2").out
+
+
+def test_a_better_version_is_promoted_and_the_worse_one_refused_with_figures(shop):
+    shop.train()
+    shop.train(features=GOOD)
+    done = shop.result("models", "promote", "m@2")
+    assert (done["promoted"], done["before"]) == (True, 1)
+    gained = gate(done, "min_auc_gain_over_champion")
+    assert gained["passed"] is True
+    assert "champion v1 0." in gained["measured"]
+    assert shop.aliases() == {"champion": 2, "previous": 1}
+    assert shop.history()[0] == "models promote: m champion v1 -> v2"
+    said = shop.run("models", "promote", "m@1", code=1).out
+    assert re.search(
+        r"min_auc_gain_over_champion  FAIL  at least -0\.002 +-0\.\d+ \(0\.\d+, champion v2 0\.\d+\)\n", said
+    )
+    assert said.endswith("m version 1 fails a gate and is not promoted; the champion is version 2 still.\n")
+    assert shop.aliases() == {"champion": 2, "previous": 1}
+    assert len([line for line in shop.history() if line.startswith("models")]) == 1
+
+
+def test_a_worse_version_is_rejected_when_it_is_trained_and_can_not_be_promoted(shop):
+    shop.train(features=GOOD)
+    worse = shop.train(code=1, features=POOR)
+    lost = gate(worse, "min_auc_gain_over_champion")
+    assert (worse["status"], lost["passed"]) == ("rejected", False)
+    assert lost["measured"].startswith("-0.")
+    refused = shop.result("models", "promote", "m@2", code=1)
+    assert (refused["promoted"], refused["gates"]) == (False, worse["gates"])
+    assert "m version 2 was rejected when it was trained" in shop.run("models", "promote", "m@2", code=1).out
+    assert shop.aliases() == {"champion": 1}
+
+
+def test_the_gain_is_over_the_champion_of_now_and_not_of_the_day_of_training(shop):
+    shop.train(gates="")
+    shop.train(features=GOOD)
+    shop.change(gates=GAIN, features=POOR)
+    assert shop.result("models", "promote", "m@2")["promoted"]
+    shop.change(gates="")
+    third = shop.train()
+    assert third["status"] == "registered"
+    shop.change(gates=GAIN)
+    assert not shop.result("models", "promote", "m@3", code=1)["promoted"]
+    shop.run("models", "rollback", "m")
+    assert shop.result("models", "promote", "m@3")["promoted"]
+
+
+def test_a_gate_that_was_added_after_the_training_is_measured_at_the_promotion(shop):
+    shop.train()
+    shop.train(features=GOOD)
+    shop.change(gates="min_auc: 0.99, slices: [kind]", features=f"{GOOD}, {{feature: 'v:kind', type: category}}",
+                view="good, poor, kind")  # fmt: skip
+    refused = shop.run("models", "promote", "m@2", code=1)
+    assert re.search(r"min_auc +FAIL  at least 0\.99 +0\.", refused.out)
+    assert "not measured: the version has no input kind" in refused.out
+    shop.change(gates="min_auc: 0.6", features=GOOD)
+    assert gate(shop.result("models", "promote", "m@2"), "min_auc")["passed"] is True
+
+
+def test_a_leaky_version_is_caught_by_max_auc_and_by_its_feature_alone(shop):
+    leak = 'good, poor, {name: told, expr: "case when y then 1.0 else 0.0 end"}'
+    found = shop.train(code=1, view=leak, features=f'{GOOD}, {{feature: "v:told"}}', gates="max_auc: 0.95")
+    assert {item["name"] for item in found["gates"] if item["passed"] is False} == {"max_auc", "single_feature_auc"}
+    assert gate(found, "single_feature_auc")["measured"] == "told 1"
+    assert shop.aliases() == {}
+
+
+def test_a_rollback_undoes_one_promotion_and_says_what_it_did_when_repeated(shop):
+    shop.train(gates="")
+    for _ in range(2):
+        shop.train()
+    for number in (2, 3):
+        shop.run("models", "promote", f"m@{number}")
+    assert shop.aliases() == {"champion": 3, "previous": 2}
+    done = shop.run("models", "rollback", "m")
+    assert done.out == "m: the champion is version 2 again, in place of version 3.\n"
+    assert shop.history()[0] == "models rollback: m champion v3 -> v2"
+    serial = len(shop.history())
+    for _ in range(2):
+        assert shop.run("models", "rollback", "m").out == "m: nothing to undo; the champion is version 2 still.\n"
+    assert (shop.aliases(), len(shop.history())) == ({"champion": 2}, serial)
+
+
+def test_promoting_the_champion_changes_nothing(shop):
+    shop.train()
+    before = shop.history()
+    assert shop.run("models", "promote", "m@1").out == "m version 1 is the champion already.\n"
+    assert shop.history() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("promote", "m@9"), "model m has no version '9'"),
+        (("promote", "m"), "model m has no version 'challenger'"),
+        (("promote", "n@1"), "no model 'n' is applied"),
+        (("rollback", "n"), "no model 'n' is applied"),
+        (("rollback", "m@1"), "'m@1' is no model's name"),
+        (("diff", "m@1", "m@9"), "model m has no version '9'"),
+        (("list", "--uses", "x"), "no feature view 'x' is applied"),
+        (("list", "--uses", "v:x"), "view v has no feature 'x'"),
+        (("list", "--uses", "v@"), "--uses v@: not a view or a feature"),
+    ],
+)
+def test_a_name_that_nothing_has_is_wrong_usage(shop, words, said):
+    shop.train()
+    assert said in shop.run("models", *words, code=64).err
+
+
+def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
+    shop.train()
+    version = shop.train(features=GOOD)
+    (shop.root / "off" / version["judged"]).write_bytes(b"PAR1")
+    said = shop.run("models", "promote", "m@2", code=1).err
+    assert "is not the file that was registered" in said
+    assert shop.aliases() == {"champion": 1}
+
+
+def test_a_champion_whose_file_is_gone_is_not_beaten(shop):
+    first = shop.train()
+    shop.train(features=GOOD)
+    (shop.root / "off" / first["artifact"]).unlink()
+    done = shop.result("models", "promote", "m@2", code=1)
+    gained = gate(done, "min_auc_gain_over_champion")
+    assert gained["passed"] is False
+    assert gained["measured"].startswith("not measured: champion v1: model artifact ")
+
+
+def test_two_versions_are_compared(shop):
+    shop.train()
+    shop.train(features=f'{GOOD}, {{feature: "w:poor", as: other}}', gates="min_auc: 0.6")
+    document = shop.result("models", "diff", "m@1", "m@2")
+    assert document["differ"]["inputs"] == ["poor", "good", "other"]
+    assert document["a"]["inputs"] == {"poor": "float64 v@1:poor"}
+    assert document["b"]["inputs"] == {"good": "float64 v@1:good", "other": "float64 w@1:poor"}
+    assert document["differ"]["parameters"] == []
+    assert "auc" in document["differ"]["metrics"]
+    assert "~  auc" in shop.run("models", "diff", "m", "m@2").out
+    same = shop.result("models", "diff", "m@2", "m@2")
+    assert set(map(tuple, same["differ"].values())) == {()}
+
+
+def test_what_uses_a_view_or_a_feature_is_listed(shop):
+    shop.train()
+    shop.train(features='{feature: "v:twice"}, {feature: "w:poor"}')
+
+    def using(what):
+        return sorted(item["version"] for item in shop.result("models", "list", "--uses", what)["versions"])
+
+    assert using("v") == using("v@1") == [1, 2]
+    assert using("w") == using("w:poor") == using("v:twice") == [2]
+    assert using("v:good") == [2]  # which `twice` is made of
+    assert using("v:poor") == using("v@1:poor") == [1]
+    assert using("v@2") == []
+    assert shop.run("models", "list", "--uses", "v@2").out == "No model version uses v@2.\n"

@@ -1,0 +1,51 @@
+"""Two model versions drawn side by side, as text and as JSON."""
+
+import json
+from dataclasses import replace
+
+from featurectl.cli.render.diff_models import diff_json, render_diff
+from featurectl.registry.state import BoundFeature, GateResult
+from tests.cli.golden import assert_golden
+from tests.registry.test_contract import MODEL
+
+FIRST = replace(
+    MODEL,
+    version=1,
+    params={"estimator": "lightgbm.LGBMClassifier", "run": None, "seed": 7, "params": {"max_depth": 7, "rate": 0.1}},
+    rows_train=252_582,
+    rows_validation=84_194,
+    artifact_bytes=684_032,
+    gates=(
+        GateResult(name="min_auc", asked="at least 0.65", measured="0.7625"),
+        GateResult(name="single_feature_auc", asked="at most 0.99 for each input", measured="few rows", passed=None),
+    ),
+)
+SECOND = replace(
+    FIRST,
+    version=2,
+    status="rejected",
+    code_commit="",
+    inputs=(
+        replace(FIRST.inputs[0], view_version=2),
+        FIRST.inputs[1],
+        BoundFeature(name="distance", dtype="int64", model_dtype="int64"),
+    ),
+    view_versions={"delays": 2},
+    table_versions={"delays@2": 1},
+    params={**FIRST.params, "params": {"max_depth": 9, "leaves": 63}},
+    metrics={"auc": 0.6412, "log_loss": 0.5},
+    gates=(
+        GateResult(name="min_auc", asked="at least 0.65", measured="0.6412", passed=False),
+        GateResult(name="max_auc", asked="at most 0.95", measured="0.6412"),
+    ),
+)
+
+
+def test_two_versions_stand_side_by_side_and_marks_say_what_differs():
+    assert_golden("models_diff.txt", render_diff(FIRST, SECOND) + "\n")
+    assert_golden("models_diff.json", json.dumps(diff_json(FIRST, SECOND), indent=2) + "\n")
+
+
+def test_a_version_compared_with_itself_has_no_mark():
+    text = render_diff(FIRST, FIRST)
+    assert {line[:1] for line in text.splitlines() if line} == {" "}
