@@ -17,7 +17,10 @@ from featurectl.models.estimators import dump_estimator, fit_estimator, make_est
 from featurectl.models.golden import choose_rows, dump_golden
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import measure
-from featurectl.models.runtimes.base import FUNCTION, Matrix, Runtime, check_code_allowed
+from featurectl.models.runtimes.base import FUNCTION, RUNS_CODE, Matrix, Runtime, check_code_allowed
+from featurectl.models.runtimes.estimator import Estimator
+from featurectl.models.runtimes.estimator import Fitted as Loaded
+from featurectl.models.runtimes.function import Function
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
@@ -102,8 +105,7 @@ def fit_model(
     names = [item.name for item in form.inputs]
     fit_estimator(estimator, matrix[is_train], label[is_train], names, form.category_positions())
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
-    # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
-    native = load_runtime(kind, content, allow_pickle=allow_pickle)
+    native = _runtime(kind, content, estimator)
     seen = matrix[is_train]
     judged = Judged(
         rows=known.rows.filter(pl.Series(unseen)),
@@ -123,6 +125,16 @@ def fit_model(
         validation_from=cut,
         judged=judged,
     )
+
+
+def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
+    """Return what is kept, as it will be loaded, so that the metrics are those of it.
+
+    What would run code then is not loaded, for nobody gave leave to that here: it is measured as it was fitted.
+    """
+    if kind in RUNS_CODE:
+        return estimator if isinstance(estimator, Function) else Loaded(estimator)
+    return load_runtime(kind, content, allow_pickle=False)
 
 
 def _spread(seen: Matrix) -> Matrix:
