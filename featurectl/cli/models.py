@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from featurectl.cli import model_files
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 
@@ -45,3 +46,5 @@ def add_to(app: typer.Typer) -> None:
             state = workspace.state()
         version = choose_version(state, name, which or "champion")
         return Outcome(text=render_version(version, state.aliases), result=version_json(version, state.aliases))
+
+    model_files.add_to(group)
