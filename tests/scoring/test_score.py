@@ -189,3 +189,19 @@ def test_every_key_is_refused_where_keys_are_not_all(tmp_path, capsys, objects, 
     capsys.readouterr()
     assert main(["score", "m", "-C", str(tmp_path), "--all-keys", "--out", str(tmp_path / "a.csv"), "-q"]) == 64
     assert told in capsys.readouterr().err
+
+
+def test_a_table_of_postgresql_is_filled_and_filled_again(shop, tmp_path, postgres_url):
+    import sqlalchemy as sa
+
+    write_spine(tmp_path / "spine.parquet", 12_345)
+    shop("--spine", "spine.parquet", "--out", "expected.parquet")
+    for _ in range(2):
+        mark = "&" if "?" in postgres_url else "?"
+        shop("--spine", "spine.parquet", "--out", f"{postgres_url}{mark}table=scores")
+    engine = sa.create_engine(postgres_url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("select k, at, note, score, model_version from scores")).fetchall()
+    engine.dispose()
+    found = sorted((tuple(row) for row in rows), key=str)
+    assert found == sorted(pl.read_parquet("expected.parquet").rows(), key=str)
