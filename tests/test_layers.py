@@ -48,15 +48,15 @@ SERVING_NEVER = {"spec", "plan"}
 
 # A heavy library may be imported only by these files (prefixes of paths below featurectl/).
 HEAVY = {
-    "sqlalchemy": ["registry/", "sources/sql"],
+    "sqlalchemy": ["registry/", "sources/sql", "scoring/sql_table.py"],
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push/",
-        "materialize", "training", "scoring.py", "monitor/", "feature_tests/", "project.py", "serving/prediction_log.py",
+        "materialize", "training", "scoring/", "monitor/", "feature_tests/", "project.py", "serving/prediction_log.py",
     ],
-    "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring.py"],
+    "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring/"],
     "lightgbm": ["models/"],
     "sklearn": ["models/"],
     "xgboost": ["models/"],

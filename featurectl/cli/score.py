@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +14,12 @@ from featurectl.cli.training_set import SinceOption, SpineOption, UntilOption, i
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import counted
+
+if TYPE_CHECKING:
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ModelVersion
+    from featurectl.scoring.destination import Destination
+    from featurectl.scoring.job import Wanted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,54 +30,111 @@ def add_to(app: typer.Typer) -> None:
         call: Call,
         model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
         spine: SpineOption = None,
-        out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None,
+        all_keys: Annotated[bool, typer.Option("--all-keys", help="Score every key that the views know, now.")] = False,
+        out: Annotated[
+            str | None,
+            typer.Option(help="Where to write: NAME.parquet, .csv, .delta, a folder/, or a database's URL?table=NAME."),
+        ] = None,
         since: SinceOption = None,
         until: UntilOption = None,
+        restart: Annotated[bool, typer.Option("--restart", help="Don't continue a run that was killed.")] = False,
         allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
     ) -> Outcome:
         """Score the rows of a spine with a model version.
 
-        The features are of the versions that it was trained on, whatever the files say by now.
+        The features are of the versions that it was trained on, whatever the files say by now. A run that was killed
+        is continued when the same command is given again.
         """
-        from featurectl.cli.clocks import NaiveClocks
-        from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.models.served import load_native
-        from featurectl.open import open_workspace
-        from featurectl.registry.applied import choose_version
-        from featurectl.scoring import Scorer, score_spine, trained_model
-        from featurectl.training.bind import bind_model_version
-        from featurectl.training.choose import read_spine
-        from featurectl.training.formats import check_columns
-        from featurectl.training.output import check_output, write_table
-        from featurectl.training.spine import Cut, cut_spine
+        from featurectl.scoring.destination import open_destination
+        from featurectl.scoring.job import Wanted
+        from featurectl.training.spine import Cut
 
         if out is None:
             raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
-        check_output(out)
         cut = Cut(since=instant(since), until=instant(until))
+        if all_keys and (spine is not None or cut != Cut()):
+            raise UsageError("--all-keys scores every key, now: it takes no --spine, --since or --until")
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
-            state = workspace.state()
-            version = choose_version(state, name, which or "champion")
-            definition = trained_model(version)
-            scorer = Scorer(
+        to = open_destination(out, name)
+        to.check()
+        task = _Task(
+            model=name,
+            which=which or "champion",
+            wanted=Wanted(spine=spine, all_keys=all_keys, cut=cut),
+            to=to,
+            restart=restart,
+            allow_pickle=allow_pickle,
+        )
+        return _run(call, task)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What is asked for: a version of a model by its number or alias, rows, and where their scores go."""
+
+    model: str
+    which: str
+    wanted: Wanted
+    to: Destination
+    restart: bool
+    allow_pickle: bool
+
+
+def _run(call: Call, task: _Task) -> Outcome:
+    from featurectl.cli.clocks import NaiveClocks
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.spill import SpillRoom
+    from featurectl.models.served import check_still_allowed, load_native
+    from featurectl.open import open_workspace
+    from featurectl.registry.applied import choose_version
+    from featurectl.scoring.job import Job
+    from featurectl.scoring.kept import keep_scores
+    from featurectl.training.long_spine import Place
+    from featurectl.training.request import Stores
+
+    engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)
+    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        state, clocks = workspace.state(), NaiveClocks(call, workspace)
+        version = choose_version(state, task.model, task.which)
+        check_still_allowed(state, version)
+        runtime = load_native(version, workspace.offline_location(), allow_pickle=task.allow_pickle)
+        stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+        request = _request(call, workspace, task, version)
+        kept_below = workspace.root / ".featurectl" / "scores"
+        with SpillRoom(workspace.spill_folder()) as room, keep_scores(kept_below, request, clock) as kept:
+            if task.restart:
+                kept.clear()
+            job = Job(
                 version=version,
-                model=definition,
-                views=bind_model_version(state, workspace.offline(), version, workspace.now),
-                runtime=load_native(version, workspace.offline_location(), allow_pickle=allow_pickle),
+                runtime=runtime,
+                wanted=task.wanted,
+                engine=engine,
+                stores=stores,
+                place=Place(room=room, memory_bytes=engine.memory_bytes),
+                kept=kept,
+                progress=call.progress,
+                clock=clock,
             )
-            clocks = NaiveClocks(call, workspace)
-            call.progress.start("read the spine")
-            rows = cut_spine(read_spine(clocks.open, state, definition, spine), cut)
-            call.progress.done(f"spine {rows.origin}: {counted(rows.own.height, 'row')}")
-            clocks.tell()
-            check_columns(rows.own.schema, out)
-            call.progress.start("score")
-            scored = score_spine(PolarsEngine(call.memory_bytes()), scorer, rows)
-            call.progress.done(f"scored {counted(scored.height, 'row')}")
-            write_table(scored, out)
-        values = scored[scorer.output].to_numpy()
-        summary = f", {scorer.output} {values.min():.4f} .. {values.max():.4f}" if len(values) else ""
-        text = f"{out}: {counted(scored.height, 'row')} by {name} version {version.version}{summary}"
-        result = {"out": str(out), "rows": scored.height, "model": name, "version": version.version}
-        return Outcome(text=text, result=result)
+            scored, manifest = job.run(task.to)
+        clocks.tell()
+    rows = scored.frames.height
+    reach = "" if scored.least is None else f", {manifest['output']} {scored.least:.4f} .. {scored.greatest:.4f}"
+    text = f"{task.to.shown}: {counted(rows, 'row')} by {task.model} version {version.version}{reach}"
+    result = {"out": task.to.shown, "rows": rows, "model": task.model, "version": version.version}
+    return Outcome(text=text, result={**result, "manifest": manifest})
+
+
+def _request(call: Call, workspace: Workspace, task: _Task, version: ModelVersion) -> dict[str, object]:
+    """Return what two runs have to have in common for one to continue the other."""
+    from featurectl.training.manifest import library_versions
+
+    wanted = task.wanted
+    spine = None if wanted.spine is None else [wanted.spine, str(Path(wanted.spine).absolute())]
+    return {
+        "project": [workspace.project, workspace.environment.name],
+        "as_of": call.as_of,
+        "model": [version.model, version.version, version.artifact_sha256],
+        "spine": [spine, wanted.all_keys, wanted.cut.since, wanted.cut.until],
+        "out": task.to.shown,
+        "libraries": library_versions(),
+    }

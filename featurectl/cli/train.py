@@ -148,10 +148,9 @@ def _warn(call: Call, trained: Trained) -> None:
 
 
 def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome:
-    from featurectl.cli.render.gates import render_gates
+    from featurectl.cli.render.gates import render_rejection
     from featurectl.cli.render.models import version_json
     from featurectl.cli.render.retrained import comparison_json, render_comparison
-    from featurectl.models.gates.evaluate import failed_gates
     from featurectl.training.retrain import compare_versions
 
     version = trained.version
@@ -162,10 +161,8 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome
         f"{task.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
         f"{counted(version.rows_train, 'row')}, validated on {_judged_on(version)}\n{metrics}"
     )
-    failed = failed_gates(version.gates)
-    if failed:
-        count = counted(len(failed), "gate")
-        text += f"\n{render_gates(failed)}\nrejected: it fails {count}; kept, and never champion."
+    failed = version.status == "rejected"
+    text += render_rejection(version.gates)
     if was is None:
         return Outcome(text=text, result=result, exit_code=int(bool(failed)))
     found = compare_versions(was, version)

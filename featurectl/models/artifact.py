@@ -51,8 +51,11 @@ def read_artifact(location: str, path: str, sha256: str) -> bytes:
     """Return the bytes of an artifact, checked against its digest before anything parses them.
 
     Raises:
-        DataError: FC512, the file is gone or is not the one that was registered.
+        DataError: FC512, the file is gone, is not the one that was registered, or lies elsewhere than artifacts do.
     """
+    parts = Path(path).parts
+    if parts[:1] != ("models",) or ".." in parts:
+        raise DataError(f"model artifact {path} lies outside of `models`", code="FC512", hint=_WHERE)
     target = _folder(location) / path
     try:
         content = target.read_bytes()

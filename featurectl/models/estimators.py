@@ -59,14 +59,14 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
         raise DataError(
             f"estimator {name} can't be imported: {error}", code="FC513", hint=install_hint(module)
         ) from error
+    if not (hasattr(factory, "fit") and hasattr(factory, "predict")):  # before it is called: joblib.load would load
+        raise DataError(f"estimator {name} has no fit and predict", code="FC513")
     try:
         estimator = factory(**_own_params(module, params, seed))
         if not _SEEDS & set(params) and "random_state" in getattr(estimator, "get_params", dict)():
             estimator.set_params(random_state=seed)
     except (TypeError, ValueError) as error:
         raise DataError(f"estimator {name} does not take these params: {error}", code="FC513") from error
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-        raise DataError(f"estimator {name} has no fit and predict", code="FC513")
     return estimator  # type: ignore[no-any-return]
 
 

@@ -19,8 +19,10 @@ from featurectl.models.importance import Evidence, importance_of
 from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
-from featurectl.models.runtimes.base import FUNCTION, ONNX, Matrix, Runtime, check_code_allowed, classes_of
-from featurectl.models.runtimes.estimator import has_classes
+from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, Runtime, check_code_allowed, classes_of
+from featurectl.models.runtimes.estimator import Estimator, has_classes
+from featurectl.models.runtimes.estimator import Fitted as Loaded
+from featurectl.models.runtimes.function import Function
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.split import Examples, label_ends_before, split_by_time, split_examples
 from featurectl.models.warn import InputWarning, warn_of_inputs
@@ -50,14 +52,15 @@ class Judged:
 class Fitted:
     """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
 
-    `onnx` is the model once more, for serving, `golden` are rows that it was trained on with their scores, `judged`
-    those that the metrics are of. `task` is what was measured, `importance` the share of each input, `warnings` what
-    is odd in the rows that it was trained on.
+    `native` is the model as it is kept, `onnx` is it once more, for serving, `golden` are rows that it was trained on
+    with their scores, `judged` those that the metrics are of. `task` is what was measured, `importance` the share of
+    each input, `warnings` what is odd in the rows that it was trained on.
     """
 
     form: MatrixForm
     format: str
     content: bytes
+    native: Runtime
     onnx: Converted
     golden: bytes
     metrics: Mapping[str, float]
@@ -111,6 +114,7 @@ def fit_model(  # noqa: PLR0913
         form=form,
         format=made.format,
         content=made.content,
+        native=native,
         onnx=_onnx(made, lesson),
         golden=_golden(lesson, native),
         metrics=measure(truth, scores, task, classes_of(native, unseen) if task == "classes" else None),
@@ -138,7 +142,7 @@ def _make(lesson: Lesson, trainer: Trainer, workshop: Workshop | None, *, allow_
     categories = lesson.form.category_positions()
     fit_estimator(estimator, lesson.matrix[keep], lesson.label[keep], lesson.names, categories, stop=stop)
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
-    return MadeModel(format=kind, content=content, runtime=load_runtime(kind, content, allow_pickle=allow_pickle))
+    return MadeModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
 
 
 def _split_off(lesson: Lesson) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
@@ -164,6 +168,16 @@ def _onnx(made: MadeModel, lesson: Lesson) -> Converted:
         return Converted(content=made.content)
     positions = lesson.form.category_positions()
     return convert_model(made.format, made.content, made.runtime, _spread(lesson.matrix), positions)
+
+
+def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
+    """Return what is kept, as it will be loaded, so that the metrics are those of it.
+
+    What would run code then is not loaded, for nobody gave leave to that here: it is measured as it was fitted.
+    """
+    if kind in RUNS_CODE:
+        return estimator if isinstance(estimator, Function) else Loaded(estimator)
+    return load_runtime(kind, content, allow_pickle=False)
 
 
 def _spread(seen: Matrix) -> Matrix:

@@ -8,10 +8,10 @@ from featurectl.errors import DataError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.golden import load_golden
 from featurectl.models.rows import RowEncoder
-from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores, check_code_allowed
+from featurectl.models.runtimes.base import ONNX, RUNS_CODE, Matrix, Runtime, Scores, check_code_allowed
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.scores import worst_difference
-from featurectl.registry.state import ModelVersion
+from featurectl.registry.state import ModelVersion, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,26 @@ def load_native(version: ModelVersion, location: str, *, allow_pickle: bool, thr
     content = read_artifact(location, version.artifact, version.artifact_sha256)
     kind = version.artifact_format
     return load_runtime(kind, content, allow_pickle=allow_pickle, in_model=in_model, threads=threads)
+
+
+def check_still_allowed(state: State, version: ModelVersion) -> None:
+    """See that a version that runs code when it is loaded is of a model that may do so as it is applied now.
+
+    What the version itself says is not enough: it stands in the same row of the registry as the file's digest.
+
+    Raises:
+        DataError: FC514, the model is not applied, or does not say so.
+    """
+    if version.artifact_format not in RUNS_CODE:
+        return
+    applied = state.current("model", version.model)
+    if applied is None or applied.definition.get("allow_pickle") is not True:
+        raise DataError(
+            f"model {version.model} version {version.version} is {RUNS_CODE[version.artifact_format]}, which runs code "
+            "when it is loaded, and the model that is applied does not allow that",
+            code="FC514",
+            hint="set `allow_pickle: true` in the model and apply it",
+        )
 
 
 def check_golden(served: ServedRuntime, location: str) -> int:

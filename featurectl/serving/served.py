@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from featurectl.errors import FeaturectlError
-from featurectl.models.served import ServedRuntime, check_golden, load_served
+from featurectl.models.served import ServedRuntime, check_golden, check_still_allowed, load_served
 from featurectl.online.catalog import Catalog
 from featurectl.online.inputs import InputReader
 from featurectl.registry.applied import choose_version, not_applied
@@ -93,6 +93,8 @@ def build_served(
     """
 
     def load(version: ModelVersion) -> ServedModel:
+        if not version.onnx:
+            check_still_allowed(catalog.state, version)
         reader = catalog.model_reader(version)
         known = before.models.get((version.model, version.version)) if before else None
         if known and known.version == version:

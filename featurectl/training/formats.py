@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -31,11 +31,15 @@ _WIDER: Final[Mapping[type[pl.DataType], pl.DataType]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """Rows as frames of one schema, one after the other: as many of them as one pleases, read as often as one asks."""
+    """Rows as frames of one schema, one after the other: as many of them as one pleases, read as often as one asks.
+
+    `told` goes into the metadata of a Parquet file, and of that of a Delta table.
+    """
 
     schema: pl.Schema
     height: int
     read: Callable[[], Iterator[pl.DataFrame]]
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def frames_of(rows: pl.DataFrame) -> Frames:
@@ -112,7 +116,7 @@ def delta_frames(frames: Frames) -> Frames:
     """Return rows in the types of Delta, into which `check_columns` has seen that they fit."""
     types = {name: delta_dtype(dtype) for name, dtype in frames.schema.items()}
     schema = pl.Schema({name: dtype for name, dtype in types.items() if dtype is not None})
-    return Frames(schema=schema, height=frames.height, read=lambda: (frame.cast(schema) for frame in frames.read()))
+    return replace(frames, schema=schema, read=lambda: (frame.cast(schema) for frame in frames.read()))
 
 
 def write_parquet(frames: Frames, path: Path) -> None:
@@ -121,7 +125,14 @@ def write_parquet(frames: Frames, path: Path) -> None:
     Equal rows give equal bytes, however they are cut into frames and lie in memory.
     """
     source = register_io_source(lambda *_: _row_groups(frames), schema=frames.schema)
-    source.sink_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True)
+    source.sink_parquet(
+        path,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=_ROW_GROUP,
+        maintain_order=True,
+        metadata=dict(frames.told) or None,
+    )
 
 
 def _row_groups(frames: Frames) -> Iterator[pl.DataFrame]:

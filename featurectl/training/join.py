@@ -123,10 +123,11 @@ class BoundView:
         with self._there():
             return self._known(self.stored.read(bucket=bucket, version=self.table_version, columns=columns))
 
-    def blocks(self, rows: int) -> Iterator[pl.DataFrame]:
-        """Give all rows that count, about so many at a time, in any order."""
+    def blocks(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Give all rows that count, about so many at a time, in any order; `columns` are those that are needed."""
+        wanted = None if columns is None else [*columns, AVAILABLE_AT]
         with self._there():
-            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows))
+            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows, wanted))
 
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from featurectl.errors import DataError
@@ -18,7 +20,7 @@ from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.command import Workshop
 from featurectl.models.fit import Fitted, fit_model
-from featurectl.models.gates.base import Rival
+from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.golden import GOLDEN
@@ -33,6 +35,7 @@ from featurectl.training.champion import Contender, Ring, current_champion, scor
 from featurectl.training.data import TrainingData
 from featurectl.training.join import BoundView
 from featurectl.training.manifest import library_versions
+from featurectl.training.spine import SpineRows
 
 _READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
@@ -86,39 +89,51 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     A version that fails a gate is kept as rejected; the first one that passes becomes champion. Nothing is registered
     unless its files are written; files without a version are harmless.
     """
-    model, fitted, location, project = data.model, trained.fitted, to.ring.location, to.ring.state.project
-    judged = _judged_rows(data, fitted)
+    model, fitted, location = data.model, trained.fitted, to.ring.location
+    inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
+    judged = judged_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
     version = _stored(trained.version, fitted, judged, location)
-    results = measure_gates(
-        gates_asked(model.gates),
-        lambda: evidence_of_fitted(fitted, require_trainer(model).seed, _rival(version, judged, data, to)),
-    )
-    version = replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
-    version = _with_card(version, fitted, model, location)
-    has_champion = (model.name, CHAMPION) in to.registry.load_state(project).aliases
+    seed = require_trainer(model).seed
+
+    def look() -> Evidence:
+        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, to.ring))
+
+    version = _with_card(gated(version, model, look), fitted, model, location)
+    return replace(trained, version=write_version(version, to))
+
+
+def gated(version: ModelVersion, model: Model, look: Callable[[], Evidence]) -> ModelVersion:
+    """Return a version with what its gates found; `look` gives what there is to measure."""
+    results = measure_gates(gates_asked(model.gates), look)
+    return replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
+
+
+def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
+    """Return a version once it is registered; the first one that was not rejected becomes champion."""
+    project = to.ring.state.project
+    has_champion = (version.model, CHAMPION) in to.registry.load_state(project).aliases
     first = version.status == "registered" and not has_champion
-    registered = to.registry.write_model_version(project, version, [CHAMPION] if first else [], to.who)
-    return replace(trained, version=registered)
+    return to.registry.write_model_version(project, version, [CHAMPION] if first else [], to.who)
 
 
-def _judged_rows(data: TrainingData, fitted: Fitted) -> JudgedRows:
-    spine, judged = (data.holdout or data.rows).spine, fitted.judged
+def judged_rows(
+    spine: SpineRows, places: npt.NDArray[np.int64], inputs: pl.DataFrame, label: npt.NDArray[Any]
+) -> JudgedRows:
+    """Return the rows at some places of a spine, with the inputs and labels that were made of them."""
     plain = [column for column in spine.own if column.name not in spine.rows.columns]
-    return JudgedRows(
-        spine=pl.DataFrame([*spine.rows, *plain])[judged.places],
-        time=spine.time[judged.places],
-        inputs=judged.rows.select(item.name for item in fitted.form.inputs),
-        label=judged.label,
-    )
+    whole = pl.DataFrame([*spine.rows, *plain])
+    return JudgedRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label)
 
 
-def _rival(version: ModelVersion, judged: JudgedRows, data: TrainingData, to: Registration) -> Rival | None:
+def rival_of(
+    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, ring: Ring
+) -> Rival | None:
     """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
-    model, champion = data.model, current_champion(to.ring.state, version.model)
+    champion = current_champion(ring.state, version.model)
     if champion is None or not (model.gates and model.gates.least_gain):
         return None
-    contender = Contender(model=model, view_versions=version.view_versions, views=data.rows.views)
-    return score_champion(champion, contender, judged, to.ring)
+    contender = Contender(model=model, view_versions=version.view_versions, views=views)
+    return score_champion(champion, contender, judged, ring)
 
 
 def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: str) -> ModelVersion:

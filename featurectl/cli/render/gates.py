@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from featurectl.cli.render.table import render_table
 from featurectl.registry.state import GateResult
+from featurectl.units import counted
 
 _WORDS = {True: "pass", False: "FAIL", None: "-"}
 
@@ -14,3 +15,15 @@ def render_gates(gates: Sequence[GateResult]) -> str:
     """Return a table, a line per gate: what was asked and what was measured."""
     rows = [[item.name, _WORDS[item.passed], item.asked, item.measured] for item in gates]
     return "\n".join(render_table(("gate", "", "asked", "measured"), rows))
+
+
+def render_rejection(gates: Sequence[GateResult]) -> str:
+    """Return what is told below a version that fails gates, each with what was asked; nothing of one that fails none.
+
+    >>> render_rejection([GateResult(name="min_auc", asked="at least 0.5", measured="0.7")])
+    ''
+    """
+    failed = [item for item in gates if item.passed is False]
+    if not failed:
+        return ""
+    return f"\n{render_gates(failed)}\nrejected: it fails {counted(len(failed), 'gate')}; kept, and never champion."

@@ -12,7 +12,7 @@ from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.golden import Golden, load_golden
 from featurectl.models.judged import JudgedRows
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.runtimes.base import ONNX
+from featurectl.models.runtimes.base import ONNX, RUNS_CODE
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.served import load_native, load_served
 from featurectl.registry.state import ModelVersion
@@ -21,12 +21,14 @@ _NO_GOLDEN: Final = Golden(columns={}, scores=np.empty(0))
 
 
 def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evidence:
-    """Return the evidence of a model that was fitted in this process, whose code may run therefore."""
-    native = load_runtime(fitted.format, fitted.content, allow_pickle=True)
+    """Return the evidence of a model that was fitted in this process; what would run code is not loaded for it."""
+    native = fitted.native
     if fitted.onnx.content:
         serving = load_runtime(ONNX, fitted.onnx.content, allow_pickle=False)
+    elif fitted.format in RUNS_CODE:
+        serving = native
     else:
-        serving = load_runtime(fitted.format, fitted.content, allow_pickle=True, threads=1)
+        serving = load_runtime(fitted.format, fitted.content, allow_pickle=False, threads=1)
     return Evidence(
         inputs=fitted.form.inputs,
         rows=fitted.judged.rows,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from featurectl.errors import DataError
+from featurectl.errors import DataError, FeaturectlError
 from featurectl.models.runtimes.base import (
     CATBOOST,
     FUNCTION,
     LIGHTGBM,
     ONNX,
     PICKLE,
+    RUNS_CODE,
     SKOPS,
     XGBOOST,
     Runtime,
@@ -27,12 +28,21 @@ def load_runtime(kind: str, content: bytes, *, allow_pickle: bool, in_model: boo
 
     Raises:
         UsageError: it runs code and the command was not given --allow-pickle.
-        DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed.
+        DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed;
+            FC512, the bytes are of no such format.
     """
     check_code_allowed(kind, in_model=in_model, by_flag=allow_pickle)
     if kind not in _LOADERS:
         raise DataError(f"a model of format {kind!r} can't be read by this version", code="FC513")
-    return _LOADERS[kind](content, threads)
+    try:
+        return _LOADERS[kind](content, threads)
+    except FeaturectlError:
+        raise
+    except Exception as error:  # each library raises its own kinds
+        if kind in RUNS_CODE:
+            raise
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"a model can't be read as {kind}: {line[:200]}", code="FC512") from error
 
 
 def _lightgbm(content: bytes, threads: int) -> Runtime:

@@ -1,0 +1,67 @@
+"""A model as MLflow saves it: a folder whose `MLmodel` says which flavors of it there are. Only data is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from featurectl.errors import UsageError
+from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST
+from featurectl.spec.node import Fields, File
+from featurectl.spec.reader import read_nodes, read_text
+from featurectl.spec.report import Report
+
+_FLAVORS: Final[Mapping[str, str]] = {
+    "onnx": ONNX,
+    "lightgbm": LIGHTGBM,
+    "xgboost": XGBOOST,
+    "catboost": CATBOOST,
+    "sklearn": SKOPS,
+}
+_PICKLES: Final = (".pkl", ".pickle", ".joblib")
+
+
+def mlflow_file(folder: Path) -> tuple[Path, str]:
+    """Return the file of a saved model and its format; a pickle only where there is no data.
+
+    Nothing is imported and nothing run: a flavor `python_function` is the name of a module that would load the model.
+
+    Raises:
+        UsageError: it is no such folder, or has no flavor that can be read.
+    """
+    flavors = _flavors(folder)
+    found = [(name, node) for name, node in flavors.nodes.items() if name in _FLAVORS and isinstance(node, Fields)]
+    if not found:
+        told = ", ".join(flavors.nodes) or "none"
+        hint = "flavors: " + ", ".join(_FLAVORS)
+        raise UsageError(f"{folder}: no flavor of this MLflow model can be read (it has {told})", hint=hint)
+    files = [_file_of(folder, name, node) for name, node in found]
+    return next((pair for pair in files if pair[1] != PICKLE), files[0])
+
+
+def _flavors(folder: Path) -> Fields:
+    path = folder / "MLmodel"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint="a folder that mlflow.*.save_model wrote") from error
+    report = Report()
+    text = read_text("MLmodel", content, report)
+    node = None if text is None else read_nodes(File("MLmodel", text), report)
+    flavors = node.get("flavors") if isinstance(node, Fields) else None
+    if report.errors or not isinstance(flavors, Fields):
+        what = report.problems[0].message if report.problems else "it has no flavors"
+        raise UsageError(f"{path} can't be read: {what}")
+    return flavors
+
+
+def _file_of(folder: Path, name: str, flavor: Fields) -> tuple[Path, str]:
+    key = "pickled_model" if name == "sklearn" else "data"
+    told = flavor.text(key)
+    path = (folder / told).resolve()
+    if not told or not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise UsageError(f"{folder}: flavor {name} names no file of the folder as `{key}`")
+    if path.suffix.lower() in _PICKLES or (name == "sklearn" and flavor.text("serialization_format") != SKOPS):
+        return path, PICKLE
+    return path, _FLAVORS[name]

@@ -1,0 +1,138 @@
+"""Scores as a table of PostgreSQL or SQLite: all rows in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.training.formats import Frames
+
+_ROWS: Final = 10_000
+_TYPES: Final[Mapping[type[pl.DataType], type[sa.types.TypeEngine[Any]]]] = {
+    pl.Boolean: sa.Boolean, pl.Int8: sa.SmallInteger, pl.Int16: sa.SmallInteger, pl.Int32: sa.Integer,
+    pl.Int64: sa.BigInteger, pl.UInt8: sa.SmallInteger, pl.UInt16: sa.Integer, pl.UInt32: sa.BigInteger,
+    pl.Float32: sa.Double, pl.Float64: sa.Double, pl.String: sa.Text, pl.Categorical: sa.Text, pl.Enum: sa.Text,
+    pl.Binary: sa.LargeBinary, pl.Date: sa.Date, pl.Null: sa.Text,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlDestination:
+    """A table, with what it was made of in `TABLE_manifest`; `name` may be `SCHEMA.TABLE`."""
+
+    url: sa.URL
+    name: str
+
+    @property
+    def shown(self) -> str:
+        """The table with its URL, whose password is stars."""
+        return f"{self.name} of {self.url.render_as_string(hide_password=True)}"
+
+    def check(self) -> None:
+        """See that the database can be reached."""
+        with self._connected():
+            pass
+
+    def check_columns(self, schema: pl.Schema) -> None:
+        """See that a database can hold the columns, and that a table that is there has these and no others."""
+        for column, dtype in schema.items():
+            if _sql_type(dtype) is None:
+                hint = "write Parquet: --out NAME.parquet"
+                raise UsageError(f"--out {self.shown}: column {column!r} is {dtype}, which it can't hold", hint=hint)
+
+    def write(self, frames: Frames, manifest: Mapping[str, object]) -> None:
+        """Put the rows in the place of those of the table, and the manifest in that of the one beside it."""
+        rows = self._table(self.name, {name: _sql_type(dtype) for name, dtype in frames.schema.items()})
+        told = self._table(f"{self.name}_manifest", {"manifest": sa.Text()})
+        with self._connected() as connection:
+            _begin(connection)
+            for table in (rows, told):
+                self._prepare(connection, table)
+            for frame in frames.read():
+                for piece in frame.iter_slices(_ROWS):
+                    if piece.height:
+                        connection.execute(sa.insert(rows), piece.to_dicts())
+            document = json.dumps(manifest, default=str, ensure_ascii=False)
+            connection.execute(sa.insert(told), {"manifest": document})
+            connection.commit()
+
+    def _table(self, name: str, columns: Mapping[str, sa.types.TypeEngine[Any] | None]) -> sa.Table:
+        schema, _, bare = name.rpartition(".")
+        typed = [sa.Column(column, dtype) for column, dtype in columns.items() if dtype is not None]
+        return sa.Table(bare, sa.MetaData(), *typed, schema=schema or None)
+
+    def _prepare(self, connection: sa.Connection, table: sa.Table) -> None:
+        """Make a table, or empty the one that is there."""
+        inspector = sa.inspect(connection)
+        if not inspector.has_table(table.name, schema=table.schema):
+            table.create(connection)
+            return
+        have = {str(column["name"]) for column in inspector.get_columns(table.name, schema=table.schema)}
+        wanted = set(table.columns.keys())
+        if have != wanted:
+            others = ", ".join(sorted(have ^ wanted))
+            hint = "name another table, or drop this one"
+            raise UsageError(f"--out {self.shown}: table {table.name} is there with other columns: {others}", hint=hint)
+        connection.execute(sa.delete(table))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        try:
+            engine = sa.create_engine(self.url, poolclass=NullPool)
+            with engine.connect() as connection:
+                yield connection
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            hint = "pip install 'featurectl[postgres]'"
+            raise StoreError(f"--out {self.shown}: no driver: {error}", code="FC605", hint=hint) from error
+        except OperationalError as error:
+            raise StoreError(f"{self.shown} can't be written: {_first_line(error)}", code="FC605") from error
+        except SQLAlchemyError as error:
+            raise UsageError(f"{self.shown} can't be written: {_first_line(error)}") from error
+
+
+def open_table(out: str) -> SqlDestination:
+    """Return the table that a URL names: `postgresql://HOST/DB?table=NAME`, `sqlite:///FILE?table=NAME`.
+
+    Raises:
+        UsageError: it is no URL, or names no table.
+    """
+    try:
+        url = sa.make_url(out)
+    except (ArgumentError, ValueError) as error:
+        raise UsageError("--out is no database URL", hint="postgresql://HOST/DB?table=NAME") from error
+    name = url.query.get("table")
+    if not isinstance(name, str) or not name.strip("."):
+        raise UsageError(f"--out {url.render_as_string(hide_password=True)}: into which table?", hint="?table=scores")
+    return SqlDestination(url=url.difference_update_query(["table"]), name=name)
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin the transaction: SQLite's driver would begin it only behind the making of tables."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _sql_type(dtype: pl.DataType) -> sa.types.TypeEngine[Any] | None:
+    """Return the type of a database that holds every value of a type, or None."""
+    if isinstance(dtype, pl.Datetime):
+        return None if dtype.time_unit == "ns" else sa.DateTime(timezone=dtype.time_zone is not None)
+    if isinstance(dtype, pl.Decimal):
+        return sa.Numeric(dtype.precision, dtype.scale)
+    if isinstance(dtype, pl.UInt64):
+        return sa.Numeric(20, 0)
+    found = _TYPES.get(type(dtype))
+    return None if found is None else found()
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

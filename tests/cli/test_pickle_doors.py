@@ -1,0 +1,221 @@
+"""No door loads a pickle unless the model and the command both say so: train, import, score, serve, export, a registry
+whose row was changed, a file that was swapped."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import sqlite3
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from featurectl.cli.main import main
+from featurectl.serve import open_app
+from featurectl.serving.settings import ServeSettings
+from tests.cli.shop import PROJECT
+from tests.cli.test_model_files import PYTHON, Shop
+
+LIGHTGBM = ("lightgbm.LGBMClassifier", "{n_estimators: 3, num_threads: 1, verbose: -1, min_child_samples: 2}")
+
+
+class Bomb:
+    """Something whose pickle runs code."""
+
+    def __reduce__(self):
+        return (exec, ("import sys; sys.exploded = True",))
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    joblib.dump(Bomb(), buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def nothing_exploded():
+    yield
+    assert not hasattr(sys, "exploded")
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = [
+        f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{i * 1.1:.2f}" for i in range(40)
+    ]
+    (tmp_path / "s.csv").write_text("\n".join(["k,at,kind,qty,amount", *rows]) + "\n")
+    (tmp_path / "featurectl.yaml").write_text(PROJECT.replace("2026-01-08", "2026-01-20"))
+    (tmp_path / "shop_rules.py").write_text(PYTHON)
+    yield Shop(tmp_path, capsys)
+    sys.modules.pop("shop_rules", None)
+
+
+@pytest.fixture
+def trained(shop):
+    """A shop with a LightGBM, and a planted pickle among the artifacts."""
+    shop.make(*LIGHTGBM)
+    shop.run("train", "m")
+    (shop.root / "off" / "models" / "m" / "evil.pkl").write_bytes(bomb())
+    return shop
+
+
+def planted(name: str = "models/m/evil.pkl") -> dict[str, object]:
+    return {"artifact": name, "artifact_sha256": hashlib.sha256(bomb()).hexdigest(), "artifact_bytes": len(bomb())}
+
+
+def tamper(shop, **fields):
+    """Change the row of the model version in the registry."""
+    with sqlite3.connect(shop.root / "r.db") as database:
+        (text,) = database.execute("select document from model_versions").fetchone()
+        document = json.loads(text)
+        if fields.pop("says_so", False):
+            document["definition"]["allow_pickle"] = True
+        database.execute("update model_versions set document = ?", (json.dumps({**document, **fields}),))
+
+
+def served(shop, *, allow_pickle):
+    """Return the statuses of readiness and of a prediction."""
+    settings = ServeSettings(root=str(shop.root), allow_pickle=allow_pickle)
+    with TestClient(open_app(settings), raise_server_exceptions=False) as client:
+        asked = client.post("/v1/predict/m", json={"rows": [{"k": "k1"}]})
+        return client.get("/ready").status_code, asked.status_code
+
+
+FLAGS = pytest.mark.parametrize("flag", [False, True])
+
+
+@FLAGS
+@pytest.mark.parametrize("says_so", [False, True])
+def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_so, flag):
+    """The row can say what it likes: the model that is applied has to say it, too."""
+    words = ["--allow-pickle"] if flag else []
+    for kind in ("pkl", "py", "txt", "skops", "ubj", "cbm", "onnx", "joblib", ""):
+        tamper(trained, artifact_format=kind, says_so=says_so, onnx="", onnx_sha256="", **planted())
+        assert main(["score", "m", "--out", "x.csv", "-q", *words]) in {1, 64}
+        assert not (trained.root / "x.csv").exists()
+        ready, asked = served(trained, allow_pickle=flag)
+        assert ready == 503
+        assert asked in {500, 503}
+
+
+@FLAGS
+@pytest.mark.parametrize("part", ["onnx", "golden"])
+def test_a_pickle_as_the_other_files_of_a_version_is_not_loaded(trained, part, flag):
+    made = planted()
+    tamper(trained, **{part: made["artifact"], f"{part}_sha256": made["artifact_sha256"]})
+    assert served(trained, allow_pickle=flag)[0] == 503
+
+
+@FLAGS
+@pytest.mark.parametrize("name", ["/tmp/evil.pkl", "../evil.pkl", "models/../../evil.pkl"])
+def test_a_path_outside_of_the_artifacts_is_not_read(trained, name, flag):
+    (trained.root / "evil.pkl").write_bytes(bomb())
+    tamper(trained, onnx="", **planted(name))
+    said = trained.run("score", "m", "--out", "x.csv", *(["--allow-pickle"] if flag else []), code=1).err
+    assert "lies outside of `models`" in said
+
+
+def test_another_digest_is_told(trained):
+    tamper(trained, artifact_sha256="0" * 64)
+    assert "is not the file that was registered" in trained.run("score", "m", "--out", "x.csv", code=1).err
+
+
+@FLAGS
+def test_a_swapped_file_is_not_parsed(trained, flag):
+    shown = trained.shown()
+    for part in ("artifact", "onnx", "golden"):
+        (trained.root / "off" / shown[part]).write_bytes(bomb())
+    said = trained.run("score", "m", "--out", "x.csv", *(["--allow-pickle"] if flag else []), code=1).err
+    assert "is not the file that was registered" in said
+    assert served(trained, allow_pickle=flag)[0] == 503
+
+
+@pytest.mark.parametrize("estimator", ["joblib.load", "pickle.loads", "skops.io.load", "builtins.exec"])
+@pytest.mark.parametrize("allow", ["false", "true"])
+def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_it_is_called(shop, estimator, allow):
+    (shop.root / "evil.pkl").write_bytes(bomb())
+    key = {"joblib.load": "filename", "skops.io.load": "file"}.get(estimator, "source")
+    shop.make(estimator, f"{{{key}: evil.pkl}}", allow)
+    assert f"estimator {estimator} has no fit and predict" in shop.run("train", "m", code=1).err
+
+
+def test_training_loads_no_pickle_not_even_its_own(shop):
+    shop.make("shop_rules.Mean", allow="true")
+    shop.run("train", "m")
+    assert sys.modules["shop_rules"].LOADED == []
+
+
+@FLAGS
+def test_a_pickle_of_a_model_that_allowed_it_once_is_not_loaded_any_more(shop, flag):
+    shop.make("shop_rules.Mean", allow="true")
+    shop.run("train", "m")
+    (shop.root / "o.yaml").write_text((shop.root / "o.yaml").read_text().replace("allow_pickle: true", ""))
+    shop.run("apply", "--auto-approve")
+    said = shop.run("score", "m", "--out", "x.csv", *(["--allow-pickle"] if flag else []), code=1).err
+    assert "the model that is applied does not allow that" in said
+    assert served(shop, allow_pickle=flag)[0] == 503
+    assert sys.modules["shop_rules"].LOADED == []
+
+
+@pytest.mark.parametrize(("allow", "flag"), [("false", False), ("false", True), ("true", False)])
+@pytest.mark.parametrize("name", ["m.pkl", "m.pickle", "m.joblib"])
+def test_a_pickle_is_not_imported(shop, name, allow, flag):
+    shop.make(*LIGHTGBM, allow)
+    (shop.root / name).write_bytes(bomb())
+    said = shop.run(
+        "models",
+        "import",
+        "m",
+        "--file",
+        name,
+        *(["--allow-pickle"] if flag else []),
+        code=64 if allow == "true" else 1,
+    ).err
+    assert "this model is a pickle, which runs code when it is loaded" in said
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.skops", "m.ubj", "m.json", "m.cbm", "m.onnx"])
+def test_a_pickle_by_the_name_of_a_data_format_is_not_imported(shop, name):
+    shop.make(*LIGHTGBM, "true")
+    for content in (bomb(), pickle.dumps(Bomb())):
+        (shop.root / name).write_bytes(content)
+        said = shop.run("models", "import", "m", "--file", name, "--allow-pickle", code=64).err
+        assert "can't be read as" in said
+
+
+def test_a_pickle_is_exported_without_being_loaded(shop):
+    shop.make("shop_rules.Mean", allow="true")
+    shop.run("train", "m")
+    shop.run("models", "export", "m", "--out", "folder")
+    assert sys.modules["shop_rules"].LOADED == []
+    said = shop.run("models", "import", "m", "--file", "folder/model.pkl", code=64).err
+    assert "which runs code when it is loaded" in said
+    shop.run("models", "import", "m", "--file", "folder/model.pkl", "--allow-pickle", "--sample", "s")
+    assert sys.modules["shop_rules"].LOADED != []
+
+
+def test_kept_scores_that_are_a_pickle_are_not_loaded(trained, monkeypatch):
+    from featurectl.scoring.kept import KeptScores
+
+    whole = KeptScores.done
+
+    def done(self):
+        path = self._folder / "000000000000000-40.npy"
+        with path.open("wb") as file:
+            np.save(file, np.array([Bomb()], dtype=object), allow_pickle=True)
+        return whole(self)
+
+    monkeypatch.setattr(KeptScores, "done", done)
+    assert "holds no scores" in trained.run("score", "m", "--out", "x.csv", code=64).err
+
+
+def test_the_shop_of_these_tests_scores_and_serves_when_nobody_meddles(trained):
+    trained.run("score", "m", "--out", "x.csv")
+    assert served(trained, allow_pickle=False) == (200, 200)
