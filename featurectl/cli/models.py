@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from featurectl.cli import canary
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 
@@ -14,6 +15,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(help="Trained versions of models.", no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(group, name="models")
+    canary.add_to(group)
 
     @verb(group, "list")
     def list_(call: Call) -> Outcome:

@@ -280,10 +280,8 @@ def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
 
 def _note_later(shape: ModelShape, declared: Declared) -> None:
     keys = shape.fields.keys
-    for key in ("gates", "canary"):
-        if key in keys:
-            word = "a canary is" if key == "canary" else "gates are"
-            declared.not_run(word, keys[key].place)
+    if "gates" in keys:
+        declared.not_run("gates are", keys["gates"].place)
     if shape.trainer is not None and shape.trainer.run is not None:
         declared.not_run("a trainer's `run` is", shape.trainer.fields.keys["run"].place)
 

@@ -159,8 +159,6 @@ def test_a_label_over_a_horizon_that_can_not_be_computed_is_told_before_any_data
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
     ("gates are", "    trainer:", "    gates: {min_auc: 0.5}\n    trainer:"),
-    ("a canary is", "    trainer:",
-     "    canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}\n    trainer:"),
     ("a trainer's `run` is", "estimator: lightgbm.LGBMClassifier, params: {n_estimators: 2, min_child_samples: 2, verbose: -1}",
      "run: python train.py"),
     ("validation on another source is", "verbose: -1}", "verbose: -1}, validation: {source: asks}"),

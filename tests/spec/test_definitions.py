@@ -337,7 +337,7 @@ models:
     found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.not_in_this_version]
     assert found == [
         (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"),
-        (16, "gates are"), (17, "a canary is"), (18, "a trainer's `run` is"), (18, "validation on another source is"),
+        (16, "gates are"), (18, "a trainer's `run` is"), (18, "validation on another source is"),
     ]  # fmt: skip
     assert {p.code for p in repo.not_in_this_version} == {"FC402"}
 
