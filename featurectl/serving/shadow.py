@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from featurectl.serving.canary import Seat, ServedCanary
 from featurectl.serving.predict import Asked, score_rows
@@ -36,13 +38,39 @@ class _Job:
     at: datetime
 
 
+class _OneThread(Executor):
+    """Runs one function after the other in a thread that keeps no process from ending, however long one takes."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Run a function when those before it have come back."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+            self._thread.start()
+        future: Future[Any] = Future()
+        self._calls.put((future, lambda: function(*args, **named)))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, call = self._calls.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:  # noqa: BLE001 (whoever waits for the future is told)
+                    future.set_exception(error)
+
+
 class Shadow:
     """Scores requests once more, by the challengers of canaries in shadow mode."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_WAITING)
-        self._thread = ThreadPoolExecutor(1, "shadow")
+        self._thread = _OneThread()
         self._task: asyncio.Task[None] | None = None
 
     def offer(self, canary: ServedCanary, rows: Rows, entities: Sequence[int], at: datetime) -> None:
@@ -61,7 +89,6 @@ class Shadow:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:

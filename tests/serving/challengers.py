@@ -35,5 +35,9 @@ def shifted(matrix):
 
 def blocking(matrix):
     if len(matrix) < SERVED:
-        time.sleep(30.0)
+        time.sleep(3_600.0)
     return good(matrix)
+
+
+def gaps(matrix):
+    return np.where((matrix[:, 2] > 2.5) & (len(matrix) < SERVED), np.nan, good(matrix))

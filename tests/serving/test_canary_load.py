@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import httpx2
 import pytest
 
@@ -13,7 +11,6 @@ from tests.serving.trial import (
     NUMBER,
     USERS,
     Clients,
-    build_trial,
     canary,
     state_of,
     wait_for_end,
@@ -23,18 +20,6 @@ from tests.serving.trial import (
 
 OPTIONS = ("--allow-pickle", "--timeout", "20", "--store-timeout", "10", "--reload", "0.2", "--judge", "0.5")
 GOOD = NUMBER["good"]
-
-
-@pytest.fixture(scope="session")
-def trial(tmp_path_factory):
-    """The repository; not to be changed."""
-    return build_trial(tmp_path_factory.mktemp("trial") / "repo")
-
-
-@pytest.fixture
-def own_trial(trial, tmp_path):
-    """A copy of the repository."""
-    return shutil.copytree(trial, tmp_path / "repo")
 
 
 def ended_under_load(root, challenger, workers, limit_s=90.0):
@@ -180,6 +165,7 @@ def test_a_shadow_that_hangs_keeps_nobody_waiting(own_trial):
         assert (clients.broken, set(clients.statuses)) == ([], {200})
         assert clients.answered_by(GOOD) > USERS / 10
         canary(own_trial, "abort", "trial")
+        assert server.stop() == 0
 
 
 def _metrics(url):

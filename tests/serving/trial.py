@@ -21,7 +21,7 @@ from featurectl.open import open_workspace
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 USERS = 1_500
-VERSIONS = ("good", "better", "slow", "failing", "shifted", "blocking")  # numbered from 1
+VERSIONS = ("good", "better", "slow", "failing", "shifted", "blocking", "gaps")  # numbered from 1
 NUMBER = {name: number for number, name in enumerate(VERSIONS, 1)}
 ENVIRONMENTS = """
 project: trial
