@@ -52,7 +52,7 @@ def add_to(models: typer.Typer) -> None:
         model: Annotated[str, typer.Argument(help="A model that has or had a canary.")],
         judge: Annotated[bool, typer.Option("--judge", help="End it where that is due, as a server does.")] = False,
     ) -> Outcome:
-        """Show how the canary of a model does, or how its last one ended.
+        """Show how a model's canary does, or has ended.
 
         With --judge it exits 1 when the version is rolled back by this look.
         """
@@ -75,7 +75,10 @@ def add_to(models: typer.Typer) -> None:
 
     @verb(group, "promote")
     def promote(call: Call, model: Model) -> Outcome:
-        """Make the challenger the champion now, whatever its figures are."""
+        """Make the challenger the champion now.
+
+        Whatever its figures are; the version was registered and not rejected.
+        """
         return _end(call, model, "promoted")
 
     @verb(group, "abort")
