@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -13,13 +13,16 @@ import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told be
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from featurectl.canary import judge_now, log_folder, open_log, running_canaries
 from featurectl.errors import StoreError, UsageError
+from featurectl.monitor.canary.log import CanaryLog
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
+from featurectl.serving.canary import find_canaries
 from featurectl.serving.guard import Guard
 from featurectl.serving.metrics import Metrics, forget_metrics, forget_process, share_metrics
-from featurectl.serving.prediction_log import ParquetLog
+from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
 from featurectl.serving.served import Served, build_served
 from featurectl.serving.server import Server
@@ -43,6 +46,7 @@ class WorkspaceSource:
     def __init__(self, workspace: Workspace, *, allow_pickle: bool) -> None:
         self._workspace = workspace
         self._allow_pickle = allow_pickle
+        self._logs: dict[tuple[str, int], CanaryLog] = {}
 
     def serial(self) -> int:
         """Return the number of the registry's last change."""
@@ -52,7 +56,20 @@ class WorkspaceSource:
         """Return the project as it is registered now, its models loaded and proven."""
         self._state()
         location = self._workspace.offline_location()
-        return build_served(self._workspace.catalog(), location, before, allow_pickle=self._allow_pickle)
+        served = build_served(self._workspace.catalog(), location, before, allow_pickle=self._allow_pickle)
+        if log_folder(self._workspace):  # without a log nobody could judge
+            served.canaries = find_canaries(served, self._workspace.environment.name)
+        return served
+
+    def judge(self, failures: Mapping[str, str]) -> bool:
+        """Judge the running canaries, and return whether one has ended."""
+        runs = running_canaries(self._workspace, self._workspace.state())
+        logs = {(run.model, run.number): self._logs.get((run.model, run.number)) for run in runs}
+        self._logs = {
+            key: log or open_log(self._workspace, run) for (key, log), run in zip(logs.items(), runs, strict=True)
+        }
+        judged = [judge_now(self._workspace, run, self._logs[run.model, run.number], "serve", failures) for run in runs]
+        return any(one.run.state != "running" for one in judged)
 
     def _state(self) -> State:
         state = self._workspace.state()
@@ -80,7 +97,7 @@ def open_app(settings: ServeSettings) -> Guard:
     workspace, source = _opened(settings)
     store = workspace.async_reader(settings.store_timeout_s)
     now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
-    server = Server(settings, source, store, now, _log_of(workspace))
+    server = Server(settings, source, store, now, _log_of(workspace, settings.judge_s))
     return make_app(server, _keys())
 
 
@@ -117,13 +134,12 @@ def _keys() -> tuple[bytes, ...]:
     raise UsageError(f"{KEYS_VARIABLE} is set and holds no key", hint="unset it, or set it to KEY,KEY")
 
 
-def _log_of(workspace: Workspace) -> Callable[[Metrics], ParquetLog] | None:
+def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics], ParquetLog] | None:
     """Return what opens the prediction log of the environment; None where it has none."""
-    sample, environment = workspace.environment.prediction_sample, workspace.environment
-    if sample is None or sample <= 0:
+    folder, sample = log_folder(workspace), workspace.environment.prediction_sample
+    if folder is None or sample is None:
         return None
-    folder = f"{workspace.offline_location()}/{workspace.project}/predictions/{environment.name}"
-    return lambda metrics: ParquetLog(folder, sample, metrics)
+    return lambda metrics: ParquetLog(folder, sample, metrics, min(EVERY_S, judge_s))
 
 
 def run_server(settings: ServeSettings) -> None:

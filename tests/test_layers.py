@@ -39,6 +39,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
+    ["canary"],
     ["project", "clients", "serve"],
     ["cli"],
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurectl.cli import model_files
+from featurectl.cli import canary, model_files
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     _add_show(group)
     add_to_group(group)
     model_files.add_to(group)
+    canary.add_to(group)
 
 
 def _add_list(group: typer.Typer) -> None:

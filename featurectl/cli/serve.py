@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
         max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20,
         max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000,
         reload: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
+        judge: Annotated[float, typer.Option(help="Seconds between judgements of a running canary.")] = 10.0,
         allow_pickle: Annotated[
             bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
         ] = False,
@@ -42,7 +43,8 @@ def add_to(app: typer.Typer) -> None:
                 raise UsageError(f"{name} {value} is too few", hint="1 or more")
         if not 0 < port < 1 << 16:
             raise UsageError(f"--port {port} is no port", hint="1 to 65535")
-        for option, seconds in (("--timeout", timeout), ("--store-timeout", store_timeout), ("--reload", reload)):
+        lengths = {"--timeout": timeout, "--store-timeout": store_timeout, "--reload": reload, "--judge": judge}
+        for option, seconds in lengths.items():
             if not 0 < seconds < math.inf:
                 raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
         try:
@@ -63,6 +65,7 @@ def add_to(app: typer.Typer) -> None:
             max_body_bytes=max_body,
             max_rows=max_rows,
             reload_s=reload,
+            judge_s=judge,
             allow_pickle=allow_pickle,
             access_log=access_log,
         )

@@ -53,3 +53,10 @@ def _check_version(connection: Connection, project: str, model: str, version: in
     found = select(table.version).where(table.project == project, table.model == model, table.version == version)
     if version is not None and connection.execute(found).first() is None:
         raise UsageError(f"model {model} has no version {version}")
+
+
+def read_alias(connection: Connection, project: str, model: str, alias: str) -> int | None:
+    """Return the version that an alias points at, None when there is none of that name."""
+    same = (_TABLE.c.project == project, _TABLE.c.model == model, _TABLE.c.alias == alias)
+    found: int | None = connection.execute(select(_TABLE.c.version).where(*same)).scalar()
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,20 @@ class Registry(Protocol):
 
     def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
         """Point one alias of a model at one of its versions."""
+
+    def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
+        """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
+
+        `UsageError` when one of the model is running, or a version is not there or rejected; `TryAgainError` when the
+        champion is another by now.
+        """
+
+    def decide_canary(self, project: str, decided: CanaryRun, entry: HistoryEntry) -> bool:
+        """Write how a canary ended, once, and return whether it was this call that did; the others change nothing.
+
+        It takes `challenger` away, and points `champion` at its version when it is promoted; `TryAgainError` when the
+        champion is another by now than the one that it was compared with.
+        """
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""

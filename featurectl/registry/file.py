@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from featurectl.registry.base import Pin
-from featurectl.registry.rows import load_model_version, load_object
+from featurectl.registry.rows import load_canary, load_model_version, load_object
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
@@ -53,6 +53,7 @@ def _state(connection: sqlite3.Connection, project: str) -> State:
     objects = _rows(connection, "objects", project, "kind, name, version")
     models = _rows(connection, "model_versions", project, "model, version")
     aliases = _rows(connection, "aliases", project, "model, alias")
+    canaries = _rows(connection, "canaries", project, "model, number")
     return State(
         project=project,
         registry_id=str(connection.execute("select id from registry").fetchone()[0]),
@@ -60,6 +61,7 @@ def _state(connection: sqlite3.Connection, project: str) -> State:
         objects=tuple(load_object(row | {"current": bool(row["current"])}) for row in objects),
         model_versions=tuple(load_model_version(row["document"]) for row in models),
         aliases={(row["model"], row["alias"]): row["version"] for row in aliases},
+        canaries=tuple(load_canary(row["document"]) for row in canaries),
     )
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion
+from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
+from featurectl.spec.definition_gates import CanarySuccess
 from featurectl.units import format_iso, parse_instant
 
 Row = Mapping[str, Any]
@@ -79,6 +80,21 @@ def history_row(project: str, entry: HistoryEntry, serial: int) -> dict[str, obj
         "summary": entry.summary,
         "plan": entry.plan,
     }
+
+
+def canary_document(run: CanaryRun) -> str:
+    """Return a canary as JSON text."""
+    decided = format_iso(run.decided_at) if run.decided_at else None
+    return _dump(asdict(run) | {"started_at": format_iso(run.started_at), "decided_at": decided})
+
+
+def load_canary(document: str) -> CanaryRun:
+    """Return the canary of a JSON text."""
+    fields = json.loads(document)
+    started = parse_instant(fields["started_at"])
+    assert started is not None, f"no instant: {fields['started_at']}"
+    fields |= {"started_at": started, "success": CanarySuccess(**fields["success"])}
+    return CanaryRun(**(fields | {"decided_at": fields["decided_at"] and parse_instant(fields["decided_at"])}))
 
 
 def registered_entry(version: ModelVersion, aliases: Sequence[str], who: str) -> HistoryEntry:

@@ -17,6 +17,7 @@ from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.registry import tables
 from featurectl.registry.aliases import move_aliases
 from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
+from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
@@ -30,7 +31,7 @@ from featurectl.registry.rows import (
     object_row,
     registered_entry,
 )
-from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
 from featurectl.spec.environment import shown_location
 
 _POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
@@ -160,6 +161,32 @@ class SqlRegistry:
         """Point one alias of a model at one of its versions; see `write_aliases`."""
         self.write_aliases(project, model, {alias: version}, entry)
 
+    def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
+        """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
+
+        Raises:
+            UsageError: one of the model is running, or a version is not there or rejected.
+            TryAgainError: the champion is another by now.
+        """
+        with self._database.writing() as connection:
+            serial = _next_serial(connection, project)
+            run = insert_canary(connection, project, run)
+            _insert(connection, tables.history, [history_row(project, entry, serial)])
+        return run
+
+    def decide_canary(self, project: str, decided: CanaryRun, entry: HistoryEntry) -> bool:
+        """Write how a canary ended, once, and return whether it was this call that did; the others change nothing.
+
+        Raises:
+            TryAgainError: it is to be promoted, and the champion is another by now than it was compared with.
+        """
+        with self._database.writing() as connection:
+            if not end_canary(connection, project, decided):
+                return False
+            serial = _next_serial(connection, project)
+            _insert(connection, tables.history, [history_row(project, entry, serial)])
+        return True
+
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""
         with self._database.reading() as connection:
@@ -221,6 +248,7 @@ def _load_state(connection: Connection, project: str) -> State:
         objects=tuple(load_object(row) for row in rows(tables.objects)),
         model_versions=tuple(load_model_version(str(row["document"])) for row in rows(tables.model_versions)),
         aliases={(str(r["model"]), str(r["alias"])): int(str(r["version"])) for r in rows(tables.aliases)},
+        canaries=load_canaries(connection, project),
     )
 
 

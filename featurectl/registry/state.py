@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from featurectl.spec.definition_gates import CanarySuccess
 from featurectl.units import format_iso
 
 Kind = Literal["entity", "source", "feature_view", "model"]
@@ -18,6 +19,7 @@ Json = Mapping[str, object]
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
+CanaryState = Literal["running", "promoted", "rolled_back", "aborted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,30 @@ class ModelVersion:
     judged_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRun:
+    """A challenger that is or was tried beside the champion; `number` counts those of a model from 1.
+
+    `percent` of the entities are answered by the challenger, 0: none, it scores in the shadow. `environment` is the
+    one that serves it, whose prediction log it is judged by. `figures` and `reason` are those of its end.
+    """
+
+    model: str
+    number: int
+    champion: int
+    challenger: int
+    environment: str
+    percent: float
+    for_us: int
+    min_requests: int | None
+    success: CanarySuccess
+    started_at: datetime
+    state: CanaryState = "running"
+    decided_at: datetime | None = None
+    reason: str = ""
+    figures: Json = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again
 class State:
     """A project as the registry knows it. `serial` grows by one with each change of it."""
@@ -124,6 +150,7 @@ class State:
     objects: tuple[ObjectVersion, ...] = ()
     model_versions: tuple[ModelVersion, ...] = ()
     aliases: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (model, "champion") -> version
+    canaries: tuple[CanaryRun, ...] = ()  # by model and number
 
     def digest(self) -> str:
         """Return the SHA-256 of all but the registry's id, in hexadecimal.
@@ -132,6 +159,7 @@ class State:
         """
         rows = [*map(_encode, self.objects), *map(_encode, self.model_versions)]
         rows += [_encode([*key, version]) for key, version in self.aliases.items()]
+        rows += map(_encode, self.canaries)
         return hashlib.sha256(_encode([self.project, self.serial, *sorted(rows)]).encode()).hexdigest()
 
     def current(self, kind: Kind, name: str) -> ObjectVersion | None:
@@ -148,6 +176,10 @@ class State:
             if item.kind == "feature_view" and item.name == name and item.version == version:
                 return item
         return None
+
+    def running_canary(self, model: str) -> CanaryRun | None:
+        """Return the canary of a model that is under way, or None."""
+        return next((run for run in self.canaries if run.model == model and run.state == "running"), None)
 
     def model_version(self, model: str, version: int) -> ModelVersion | None:
         """Return one version of a model, or None."""

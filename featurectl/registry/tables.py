@@ -55,6 +55,17 @@ aliases = Table(
     Column("version", Integer, nullable=False),
 )
 
+# One row a canary of a model; `state` is "running" until it is decided, `document` is all of it, as JSON.
+canaries = Table(
+    "canaries",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
 # One row a change of a project; `serial` is the one that it made, `plan` the applied plan's JSON.
 history = Table(
     "history",

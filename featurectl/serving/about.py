@@ -47,7 +47,17 @@ async def models(request: Request) -> Response:
         loaded = sorted(number for model, number in served.models if model == name)
         first = next((m for (model, _), m in sorted(served.models.items()) if model == name), None)
         columns = first.reader.columns if first else []
-        told.append({"model": name, "versions": versions, "aliases": aliases, "loaded": loaded, "columns": columns})
+        one: dict[str, object] = {
+            "model": name,
+            "versions": versions,
+            "aliases": aliases,
+            "loaded": loaded,
+            "columns": columns,
+        }
+        canary = served.canaries.get(name)
+        run = canary.run if canary else None
+        one["canary"] = {"version": run.challenger, "percent": run.percent} if run else None
+        told.append(one)
     return answered({"models": told, "failures": served.failures, "server_name": server.name})
 
 

@@ -18,7 +18,7 @@ from featurectl.serving import about
 from featurectl.serving.features import read_features
 from featurectl.serving.flat import predict_flat
 from featurectl.serving.guard import Guard
-from featurectl.serving.predict import predict
+from featurectl.serving.predictions import predict
 from featurectl.serving.problems import Refused, problem
 from featurectl.serving.server import Server
 

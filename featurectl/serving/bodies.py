@@ -30,10 +30,13 @@ class FeaturesBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned": "return"}):
-    """`POST /v1/predict/{model}`: a row for each prediction, with its keys and request columns."""
+    """`POST /v1/predict/{model}`: a row for each prediction, with its keys and request columns.
+
+    Without a `version` the champion answers, and its challenger some of the rows while a canary runs.
+    """
 
     rows: Annotated[list[dict[str, Scalar]], msgspec.Meta(min_length=1)]
-    version: int | Name = "champion"
+    version: int | Name | msgspec.UnsetType = msgspec.UNSET
     time: Instant | None = None
     returned: list[Echo] = []
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.serving.bodies import FLAT, Scalar
-from featurectl.serving.predict import score_rows
 from featurectl.serving.problems import Refused
 from featurectl.serving.requests import answered, parsed
+from featurectl.serving.split import score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -30,31 +30,33 @@ async def predict_flat(request: Request) -> Response:
     lists = [name for name, value in body.items() if isinstance(value, list) and name != "features"]
     if lists:
         raise Refused(400, f"{lists[0]}: one value is expected, not a list")
-    model = await server.model(_name(server, body.get("model")), _version(body.get("model_version")))
     row: dict[str, Scalar] = {k: v for k, v in body.items() if k not in _OWN and not isinstance(v, list)}
+    name, version = _name(server, body.get("model")), _version(body.get("model_version"))
+    parts = await split_rows(server, name, version, [row])
+    model = parts[0].model
     unknown = [name for name in asked or [] if name not in model.reader.names]
     if unknown:
         hint = "features: " + ", ".join(model.reader.names)
         raise Refused(404, f"model {model.label} has no feature {unknown[0]!r}", hint=hint)
-    scored = await score_rows(server, model, [row], None)
+    (scored,) = await score_parts(server, parts, [row], None, begin)
     shown = model.reader.names if asked is None else asked
     answer: dict[str, object] = {"score": scored.scores[0]}
     answer |= {name: row[name] for name in model.reader.columns if name not in answer}
     answer["features"] = {name: scored.inputs[name][0] for name in shown}
     answer |= {"warnings": scored.warnings} if scored.warnings else {}
     answer |= {"model_id": model.label, "timestamp": scored.found.now}
-    server.log(scored, begin)
+    server.log(scored)
     return answered(answer | server.signature(begin))
 
 
-def _version(given: object) -> str:
-    """Return the version that is meant, the champion where none is named.
+def _version(given: object) -> str | None:
+    """Return the version that is named, None where none is.
 
     Raises:
         Refused: 400, it is neither a number nor a name.
     """
     if given is None:
-        return "champion"
+        return None
     if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
         raise Refused(400, f"model_version: {given!r} is no version")
     return str(given)

@@ -74,6 +74,12 @@ class Metrics:
             registry=own,
             multiprocess_mode="livemostrecent",
         )
+        self.canary = Counter(
+            "featurectl_canary_requests",
+            "Requests of a running canary, by side and what came of them.",
+            ["model", "version", "role", "result"],
+            registry=own,
+        )
         self.log_rows = Counter(
             "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
         )

@@ -64,7 +64,9 @@ def _features() -> dict[str, Any]:
 
 def _predictions() -> dict[str, Any]:
     row = _object(score=_NUMBER)
-    known = _object(model=_TEXT, version={"type": "integer"}, rows={"type": "array", "items": row}, **_SIGNED)
+    row["properties"]["version"] = {"type": "integer", "description": "While a canary runs, where rows differ in it."}
+    version = {"type": ["integer", "null"], "description": "null where the rows differ in it."}
+    known = _object(model=_TEXT, version=version, rows={"type": "array", "items": row}, **_SIGNED)
     known["properties"]["warnings"] = _WARNINGS
     return known
 

@@ -1,4 +1,4 @@
-"""`POST /v1/predict/{model}`: features, request columns and the model, a score a row."""
+"""Scores of rows: features, request columns and the model."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from featurectl.errors import DataError
 from featurectl.online.features import FeatureColumns, KeyRows
-from featurectl.serving.bodies import PREDICT, PredictBody, Scalar
-from featurectl.serving.features import statuses_of
+from featurectl.serving.bodies import Scalar
+from featurectl.serving.canary import Seat
 from featurectl.serving.missing import judge
 from featurectl.serving.problems import Refused, refusal
-from featurectl.serving.requests import answered, parsed
 from featurectl.serving.served import ServedModel
+from featurectl.units import counted
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -30,8 +28,25 @@ _QUICK: Final = ("onnx", "txt")  # formats that score a row in microseconds; oth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Rows to be scored as of an instant, of a request that began at `begin`.
+
+    `seat` is their part in a canary. `thread` is where they are scored; without one it is chosen by what it takes.
+    """
+
+    rows: Sequence[Mapping[str, Scalar]]
+    at: datetime | None
+    begin: float
+    seat: Seat | None = None
+    thread: Executor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """Rows with their scores: what was given, what was read, all inputs of the model, and warnings by row."""
+    """Rows with their scores: what was given, what was read, all inputs of the model, and warnings by row.
+
+    `latency_ms` is from the beginning of the request to the scores.
+    """
 
     model: ServedModel
     given: Mapping[str, Sequence[object]]
@@ -39,57 +54,53 @@ class Scored:
     inputs: Mapping[str, Sequence[object]]
     scores: Sequence[float]
     warnings: Sequence[str]
+    latency_ms: float
+    seat: Seat | None = None
 
 
-async def predict(request: Request) -> Response:
-    """Answer what a model says of some rows."""
-    server: Server = request.app.state.server
-    begin = time.perf_counter()
-    body = await parsed(request, PREDICT)
-    if len(body.rows) > server.settings.max_rows:
-        raise Refused(400, f"rows: {len(body.rows):,} rows; 1 to {server.settings.max_rows:,} are allowed")
-    model = await server.model(request.path_params["model"], str(body.version))
-    scored = await score_rows(server, model, body.rows, body.time)
-    answer: dict[str, object] = {"model": model.version.model, "version": model.version.version}
-    answer["rows"] = [_row(scored, row, body) for row in range(len(body.rows))]
-    answer |= {"warnings": scored.warnings} if scored.warnings else {}
-    answer["timestamp"] = scored.found.now
-    server.log(scored, begin)
-    return answered(answer | server.signature(begin))
-
-
-async def score_rows(
-    server: Server, model: ServedModel, rows: Sequence[Mapping[str, Scalar]], at: datetime | None
-) -> Scored:
+async def score_rows(server: Server, model: ServedModel, asked: Asked) -> Scored:
     """Return rows with their scores.
 
     Raises:
         Refused: 400 a row lacks a column or a value does not fit, 422 the model's `missing:` refuses it, 503.
     """
-    given = columns_of(rows, model.reader.columns)
-    asked = KeyRows(keys=given, count=len(rows), now=server.features.now(at))
+    given = columns_of(asked.rows, model.reader.columns)
+    rows = KeyRows(keys=given, count=len(asked.rows), now=server.features.now(asked.at))
     try:
-        scored = await _score(server, model, asked)
+        scored = await _score(server, model, asked, rows)
     except Refused as refused:
-        server.log_failure(model, asked, refused)
+        server.log_failure(model, asked, given, refused.detail, fault=refused.fault)
         raise
-    server.metrics.predictions.labels(model.version.model, str(model.version.version)).inc(len(rows))
+    server.metrics.predictions.labels(model.version.model, str(model.version.version)).inc(rows.count)
     return scored
 
 
-async def _score(server: Server, model: ServedModel, asked: KeyRows) -> Scored:
-    given, count = asked.keys, asked.count
-    found = await server.features.read(model.reader.features, asked)
+async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows) -> Scored:
+    given, count = rows.keys, rows.count
+    found = await server.features.read(model.reader.features, rows)
     warnings = judge(server, model, found)
     try:
         inputs = model.reader.complete(found, given)
     except DataError as error:
         raise refusal(error) from error
-    if count <= _INLINE_ROWS and model.runtime.format in _QUICK:
+    if asked.thread is None and count <= _INLINE_ROWS and model.runtime.format in _QUICK:
         scores = _scores(model, inputs, count)
     else:
-        scores = await asyncio.to_thread(_scores, model, inputs, count)
-    return Scored(model=model, given=given, found=found, inputs=inputs, scores=scores, warnings=warnings)
+        try:
+            scores = await asyncio.get_running_loop().run_in_executor(asked.thread, _scores, model, inputs, count)
+        except asyncio.CancelledError:  # the time of the request is over
+            server.log_failure(model, asked, given, f"{model.label} gave no score in time", fault=True)
+            raise
+    return Scored(
+        model=model,
+        given=given,
+        found=found,
+        inputs=inputs,
+        scores=scores,
+        warnings=warnings,
+        latency_ms=(time.perf_counter() - asked.begin) * 1e3,
+        seat=asked.seat,
+    )
 
 
 def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: int) -> list[float]:
@@ -101,11 +112,12 @@ def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: i
     try:
         scores: list[float] = model.runtime.predict(model.runtime.encoder.encode(inputs, count)).tolist()
     except Exception as error:
-        raise Refused(422, f"{model.label} has no score for these rows: {error}") from error
+        raise Refused(422, f"{model.label} has no score for these rows: {error}", fault=True) from error
     without = [row for row, score in enumerate(scores) if not math.isfinite(score)]
     if without:
         rejected = [{"row": row, "reason": "no_score"} for row in without]
-        raise Refused(422, f"{model.label} has no score for row {without[0]}: is an input null?", rejected=rejected)
+        told = f"{model.label} has no score for {counted(len(without), 'row')}: is an input null?"
+        raise Refused(422, told, fault=True, rejected=rejected)
     return scores
 
 
@@ -122,13 +134,3 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]], names: Sequence[str]) -> di
         lacking = [i for i, row in enumerate(rows) if name not in row]
         told = f"rows: {len(lacking):,} of {len(rows):,} have no {name!r}, first row {lacking[0]}"
         raise Refused(400, told, code="FC506", hint="every row has " + ", ".join(names)) from error
-
-
-def _row(scored: Scored, row: int, body: PredictBody) -> dict[str, object]:
-    told: dict[str, object] = {"score": scored.scores[row]}
-    for name in body.returned:
-        if name == "features":
-            told[name] = {key: values[row] for key, values in scored.inputs.items()}
-        else:
-            told[name] = statuses_of(scored.found, row)
-    return told

@@ -3,15 +3,17 @@
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
 A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
-failed), `error` (null when it did not), `given` (the row of one that failed, as JSON), `latency_ms` of its request,
-`server`; the keys and request columns as they were given, in their types, one named like a column above as
-`request.NAME`; `feature.NAME` for each input of the model
-and `status.NAME` for each that was read; `computed_at.VIEW@V`, the instant for which the values of a view are true.
-Columns of one model version have one type in every file.
+failed), `error` (null when it did not), `fault` (of one that failed: whether that is the model's), `given` (its row, as
+JSON), `latency_ms` of its request, `server` and `request` (a number of that process); `canary`, `role` (champion,
+challenger, shadow) and `entity` (a hash of its keys) of rows that a canary is judged by; the keys and request columns,
+as they were given, in their types, one named like a column above as `request.NAME`; `feature.NAME` for each input of
+the model and `status.NAME` for each that was read; `computed_at.VIEW@V`, the instant for which the values of a view are
+true. Columns of one model version have one type in every file.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import random
@@ -35,11 +37,27 @@ from featurectl.serving.served import ServedModel
 if TYPE_CHECKING:
     import polars as pl
 
+    from featurectl.serving.canary import Seat
     from featurectl.serving.predict import Scored
+    from featurectl.serving.server import Failed
 
+EVERY_S: Final = 10.0
 _ROWS_WAITING: Final = 100_000
 _ROWS_A_FILE: Final = 50_000
-_OWN: Final = ("logged_at", "time", "server", "score", "error", "given", "latency_ms")
+_OWN: Final = (
+    "logged_at",
+    "time",
+    "server",
+    "request",
+    "latency_ms",
+    "score",
+    "error",
+    "fault",
+    "given",
+    "canary",
+    "role",
+    "entity",
+)
 _HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
@@ -58,7 +76,7 @@ class ParquetLog:
     A file is written when so many rows have come or `every_s` seconds have gone, whole or not at all.
     """
 
-    def __init__(self, folder: str, sample: float, metrics: Metrics, every_s: float = 10.0) -> None:
+    def __init__(self, folder: str, sample: float, metrics: Metrics, every_s: float = EVERY_S) -> None:
         self._folder = folder
         self._sample = sample
         self._metrics = metrics
@@ -69,34 +87,35 @@ class ParquetLog:
         self._lock = threading.Lock()
         self._server = f"{socket.gethostname()}:{os.getpid()}"
         self._number = 0
+        self._requests = itertools.count(time.time_ns())  # of a process that is started again with the same number, too
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
 
-    def offer(self, scored: Scored, latency_ms: float) -> None:
+    def offer(self, scored: Scored) -> None:
         """Take the rows of a request that was answered, or leave them out; never waits."""
         count = len(scored.scores)
-        if self._is_taken(count):
-            self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored, latency_ms), count=count))
+        if self._is_taken(count, scored.seat):
+            self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored), count=count))
 
-    def offer_failure(
-        self, model: ServedModel, given: Mapping[str, Sequence[object]], asked: tuple[int, datetime, str]
-    ) -> None:
-        """Take the rows of a request that failed: how many there are, the instant asked for, and why it failed."""
-        count, at, error = asked
-        if self._is_taken(count):
-            columns: dict[str, Sequence[object]] = {**self._common(count, at), "error": [error] * count}
-            columns |= _readable(model, given)
+    def offer_failure(self, failed: Failed) -> None:
+        """Take the rows of a request that failed, or leave them out."""
+        count, given = failed.count, failed.given
+        if self._is_taken(count, failed.seat):
+            columns = self._common(count, failed.now, failed.latency_ms, failed.seat)
+            columns |= {"error": [failed.error] * count, "fault": [failed.fault] * count}
+            columns |= _readable(failed.model, given)
             rows = zip(*given.values(), strict=True)
             columns["given"] = [ENCODER.encode(dict(zip(given, row, strict=True))).decode() for row in rows]
-            self._queue.put(LoggedRows(model=model, columns=columns, count=count))
+            self._queue.put(LoggedRows(model=failed.model, columns=columns, count=count))
 
     def close(self) -> None:
         """Write what is there."""
         self._queue.put(None)
         self._thread.join()
 
-    def _is_taken(self, count: int) -> bool:
-        if self._random.random() >= self._sample:
+    def _is_taken(self, count: int, seat: Seat | None) -> bool:
+        """Return whether rows are kept: a share of them, and every one that a canary is judged by."""
+        if seat is None and self._random.random() >= self._sample:
             return False
         with self._lock:
             if self._waiting + count > _ROWS_WAITING:
@@ -105,13 +124,19 @@ class ParquetLog:
             self._waiting += count
         return True
 
-    def _common(self, count: int, at: datetime) -> dict[str, Sequence[object]]:
-        return {"logged_at": [datetime.now(UTC)] * count, "time": [at] * count, "server": [self._server] * count}
+    def _common(self, count: int, at: datetime, latency_ms: float, seat: Seat | None) -> dict[str, Sequence[object]]:
+        columns: dict[str, Sequence[object]] = {
+            "server": [self._server] * count,
+            "request": [next(self._requests)] * count,
+        }
+        columns |= {"logged_at": [datetime.now(UTC)] * count, "time": [at] * count, "latency_ms": [latency_ms] * count}
+        if seat is not None:
+            columns |= {"canary": [seat.canary] * count, "role": [seat.role] * count, "entity": seat.entities}
+        return columns
 
-    def _told(self, scored: Scored, latency_ms: float) -> dict[str, Sequence[object]]:
-        count = len(scored.scores)
-        columns = self._common(count, scored.found.now)
-        columns |= {"score": scored.scores, "latency_ms": [latency_ms] * count}
+    def _told(self, scored: Scored) -> dict[str, Sequence[object]]:
+        columns = self._common(len(scored.scores), scored.found.now, scored.latency_ms, scored.seat)
+        columns["score"] = scored.scores
         columns |= _readable(scored.model, scored.given)
         columns |= {f"feature.{name}": values for name, values in scored.inputs.items()}
         for name, column in scored.found.columns.items():
@@ -146,14 +171,10 @@ class ParquetLog:
             bound = rows.model.version
             by_model.setdefault((bound.model, bound.version), []).append(rows)
         for (model, version), some in by_model.items():
-            count = sum(rows.count for rows in some)
-            try:
-                self._write(f"{model}/v{version}", some)
-            except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
-                self._metrics.log_rows.labels("failed").inc(count)
-                sys.stderr.write(f"{count:,} predictions of {model}@{version} could not be logged: {error}\n")
-            else:
-                self._metrics.log_rows.labels("written").inc(count)
+            count = sum(rows.count for rows in some) try: self._write(f"{model}/v{version}", some) except BaseException
+            as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
+            self._metrics.log_rows.labels("failed").inc(count) sys.stderr.write(f"{count:,} predictions of
+            {model}@{version} could not be logged: {error}\n") else: self._metrics.log_rows.labels("written").inc(count)
 
     def _write(self, below: str, some: Sequence[LoggedRows]) -> None:
         import polars as pl
@@ -178,7 +199,9 @@ def log_schema(model: ServedModel) -> pl.Schema:
 
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
-    schema |= {"score": pl.Float64(), "error": pl.String(), "given": pl.String(), "latency_ms": pl.Float64()}
+    schema |= {"request": pl.Int64(), "latency_ms": pl.Float64()}
+    schema |= {"score": pl.Float64(), "error": pl.String(), "fault": pl.Boolean(), "given": pl.String()}
+    schema |= {"canary": pl.Int64(), "role": pl.String(), "entity": pl.Int64()}
     asked = {**reader.features.key_types, **reader.request}
     schema |= {_column(name): polars_dtype(dtype) for name, dtype in asked.items()}
     schema |= {f"feature.{item.name}": polars_dtype(item.dtype) for item in model.version.inputs}

@@ -21,14 +21,17 @@ TITLES = {
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
-    """A request that gets a problem for an answer."""
+    """A request that gets a problem for an answer; `fault`: by the fault of a model, not of the request."""
 
-    def __init__(self, status: int, detail: str, *, code: str = "", hint: str = "", **more: object) -> None:
+    def __init__(
+        self, status: int, detail: str, *, code: str = "", hint: str = "", fault: bool = False, **more: object
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.code = code
         self.hint = hint
+        self.fault = fault
         self.more = more
 
 

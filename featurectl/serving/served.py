@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError
 from featurectl.models.served import ServedRuntime, check_golden, check_still_allowed, load_served
@@ -12,6 +13,9 @@ from featurectl.online.catalog import Catalog
 from featurectl.online.inputs import InputReader
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.state import ModelVersion
+
+if TYPE_CHECKING:
+    from featurectl.serving.canary import ServedCanary
 
 ALIASES = ("champion", "challenger")
 
@@ -32,12 +36,16 @@ class ServedModel:
 
 @dataclass(slots=True, kw_only=True)
 class Served:
-    """A project as it is served: `models` by (name, version), `failures` by what could not be loaded, and why."""
+    """A project as it is served: `models` by (name, version), `failures` by what could not be loaded, and why.
+
+    `canaries` are those that run here, by model.
+    """
 
     catalog: Catalog
     load: Callable[[ModelVersion], ServedModel]
     models: dict[tuple[str, int], ServedModel] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    canaries: Mapping[str, ServedCanary] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def names(self) -> list[str]:

@@ -10,32 +10,47 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from featurectl.errors import FeaturectlError
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import learn_pushes
-from featurectl.online.features import FeatureReader, KeyRows, ReadView
+from featurectl.online.features import FeatureReader, ReadView
+from featurectl.serving.canary import Seat
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.predict import Scored
+from featurectl.serving.predict import Asked, Scored
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.reading import Features
 from featurectl.serving.served import Served, ServedModel
 from featurectl.serving.settings import ServeSettings
+from featurectl.serving.shadow import Shadow
 from featurectl.units import instant_us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Rows that could not be scored: what was given, as of when, why, and whether that is the model's `fault`."""
+
+    model: ServedModel
+    given: Mapping[str, Sequence[object]]
+    count: int
+    now: datetime
+    error: str
+    fault: bool
+    latency_ms: float
+    seat: Seat | None
 
 
 class PredictionLog(Protocol):
     """Where predictions are kept."""
 
-    def offer(self, scored: Scored, latency_ms: float) -> None:
+    def offer(self, scored: Scored) -> None:
         """Take rows that were scored, or leave them out; never waits."""
 
-    def offer_failure(
-        self, model: ServedModel, given: Mapping[str, Sequence[object]], asked: tuple[int, datetime, str]
-    ) -> None:
-        """Take rows that could not be scored: how many, the instant asked for, and why."""
+    def offer_failure(self, failed: Failed) -> None:
+        """Take rows that could not be scored."""
 
     def close(self) -> None:
         """Write what is there."""
@@ -53,6 +68,12 @@ class Source(Protocol):
 
     def load(self, before: Served | None) -> Served:
         """Return the project as it is registered now, its models loaded."""
+
+    def judge(self, failures: Mapping[str, str]) -> bool:
+        """Judge the running canaries, and return whether one has ended.
+
+        `failures` says of which versions this process could load none, and why: a challenger of them is rolled back.
+        """
 
 
 class Server:
@@ -75,12 +96,14 @@ class Server:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._source = source
         self._log = open_log(self.metrics) if open_log else None
+        self.shadow = Shadow(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._show_models()
 
     def start(self) -> None:
-        """Begin to follow the registry and the pushes."""
+        """Begin to follow the registry and the pushes, and to judge canaries."""
         loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(_forever(self._judge, self.settings.judge_s)))
         for follow in (self._follow_registry, self._follow_pushes):
             self._tasks.append(loop.create_task(_forever(follow, self.settings.reload_s)))
 
@@ -89,6 +112,7 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.shadow.stop()
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
         await self.features.store.close()
@@ -115,15 +139,34 @@ class Server:
         """Return what every answer ends with."""
         return {"latency_ms": round((time.perf_counter() - begin) * 1e3, 3), "server_name": self.name}
 
-    def log(self, scored: Scored, begin: float) -> None:
+    def log(self, scored: Scored) -> None:
         """Offer rows that were scored to the prediction log."""
+        self._count(scored.model, scored.seat, "answered")
         if self._log is not None:
-            self._log.offer(scored, (time.perf_counter() - begin) * 1e3)
+            self._log.offer(scored)
 
-    def log_failure(self, model: ServedModel, rows: KeyRows, refused: Refused) -> None:
-        """Offer rows that could not be scored to the prediction log."""
-        if self._log is not None:
-            self._log.offer_failure(model, rows.keys, (rows.count, rows.now, refused.detail))
+    def log_failure(
+        self, model: ServedModel, asked: Asked, given: Mapping[str, Sequence[object]], error: str, *, fault: bool
+    ) -> None:
+        """Offer rows that could not be scored to the prediction log; `fault`: it is the model's."""
+        self._count(model, asked.seat, "failed" if fault else "refused")
+        if self._log is None:
+            return
+        failed = Failed(
+            model=model,
+            given=given,
+            count=len(asked.rows),
+            now=self.features.now(asked.at),
+            error=error,
+            fault=fault,
+            latency_ms=(time.perf_counter() - asked.begin) * 1e3,
+            seat=asked.seat,
+        )
+        self._log.offer_failure(failed)
+
+    def _count(self, model: ServedModel, seat: Seat | None, result: str) -> None:
+        if seat is not None:
+            self.metrics.canary.labels(model.version.model, str(model.version.version), seat.role, result).inc()
 
     def stale_views(self, reader: FeatureReader, now: datetime) -> frozenset[str]:
         """Return the views of a reader that are older than their own SLA's `error_after`."""
@@ -174,6 +217,17 @@ class Server:
         self.behind = ""
         self.metrics.reloads.labels("done").inc()
         self._show_models()
+
+    async def _judge(self) -> None:
+        """Judge the canaries that run; when one has ended, serve what that means at once."""
+        served = self.served
+        if any(run.state == "running" for run in served.catalog.state.canaries):
+            try:
+                ended = await asyncio.to_thread(self._source.judge, served.failures)
+            except FeaturectlError as error:
+                sys.stderr.write(f"a canary can't be judged: {error.message}\n")
+            else:
+                await (self._follow_registry() if ended else asyncio.sleep(0))
 
     async def _follow_pushes(self) -> None:
         views, now = self.served.catalog.views(), self.features.now()

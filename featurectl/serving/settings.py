@@ -17,7 +17,8 @@ class ServeSettings:
 
     A request is answered within `timeout_s`, and the online store within `store_timeout_s` of it. A connection that
     has not sent its whole request `timeout_s` after it began is closed. `reload_s` is how often the registry is looked
-    at. `environ` has the API keys: none means that nobody is asked for one.
+    at, `judge_s` how often running canaries are judged. `environ` has the API keys: none means that nobody is asked for
+    one.
     """
 
     root: str
@@ -31,6 +32,7 @@ class ServeSettings:
     max_body_bytes: int = 1 << 20
     max_rows: int = 1_000
     reload_s: float = 2.0
+    judge_s: float = 10.0
     allow_pickle: bool = False
     access_log: bool = False
 

@@ -209,7 +209,9 @@ class CanarySuccessShape(Shape):
 
     what: ClassVar[str] = "success"
     latency_p99_ms: Number | None = Field(None, description="How long the slowest of 100 requests may take.")
-    error_rate_percent: Number | None = Field(None, description="The share of requests that may fail.")
+    error_rate_percent: Number | None = Field(
+        None, description="The share of requests that may fail, by the model's fault."
+    )
     freshness: Duration | None = Field(None, description="How old the features may be.")
     score_psi: Number | None = Field(None, description="How far scores may drift from the champion's, as PSI.")
 
@@ -218,10 +220,10 @@ class CanaryShape(Shape):
     """How a new version takes over."""
 
     what: ClassVar[str] = "canary"
-    percent: Number = Field(description="The share of requests that the new version answers.")
+    percent: Number = Field(description="The share of the entities that the new version answers; 0 is shadow mode.")
     for_: Duration = Field(alias="for", description="How long it must keep to `success`.")
     success: CanarySuccessShape = Field(description="What it must keep to; otherwise it is rolled back.")
-    min_requests: Whole | None = Field(None, description="How many requests it must have answered.")
+    min_requests: Whole | None = Field(None, description="How many requests it must have answered, 100 by default.")
 
 
 class ResourcesShape(Shape):

@@ -68,7 +68,6 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
     for feature in shape.features:
         _add(feature, inputs, declared)
     spine = _spine(shape, declared)
-    _note_later(shape, declared)
     judged_on = _validation_source(shape.trainer, declared)
     if spine is None:
         return None
@@ -278,12 +277,6 @@ def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
         for key, value in written.label.fields.nodes.items():
             if isinstance(value, Scalar):
                 inputs.places[("label", key)] = value
-
-
-def _note_later(shape: ModelShape, declared: Declared) -> None:
-    keys = shape.fields.keys
-    if "canary" in keys:
-        declared.not_run("a canary is", keys["canary"].place)
 
 
 def _validation_source(shape: TrainerShape | None, declared: Declared) -> Source | None:

@@ -158,8 +158,6 @@ def test_a_label_over_a_horizon_that_can_not_be_computed_is_told_before_any_data
 
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
-    ("a canary is", "    trainer:",
-     "    canary: {percent: 5, for: 30m, success: {latency_p99_ms: 100}}\n    trainer:"),
     ("pipelines are", "models:", "pipelines: [{name: p, stages: [{name: s, run: push}]}]\nmodels:"),
     ("alerts are", "models:", ALERTS := "alerts: [{name: a, when: psi > 0.2 in 5m, severity: info, notify: [ops]}]\n"
      "notifiers: [{name: ops, email: a@example.com}]\nmodels:"),

@@ -11,7 +11,8 @@ from featurectl.registry.base import Change, Pin
 from featurectl.registry.file import read_pins, read_state
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
-from tests.registry.test_contract import ENTRY, MODEL, VIEW
+from tests.registry.test_canaries import RUN
+from tests.registry.test_contract import AT, ENTRY, MODEL, VIEW
 
 PIN = Pin(view="delays", version=1, table_version=4, holder="late@1")
 
@@ -25,6 +26,10 @@ def written(tmp_path):
     for project, objects in (("flights", (replace(VIEW, name="b"), old, VIEW)), ("other", (VIEW,))):
         registry.write_change(registry.load_state(project), Change(write=objects), ENTRY)
         registry.write_model_version(project, MODEL, ["champion", "a"])
+        registry.write_model_version(project, MODEL, [])
+        run = registry.start_canary(project, RUN, ENTRY)
+        registry.decide_canary(project, replace(run, state="aborted", decided_at=AT, reason="no"), ENTRY)
+        registry.start_canary(project, RUN, ENTRY)
         registry.write_pins(project, [PIN, replace(PIN, table_version=2)])
     yield file, registry
     registry.close()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
+from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import MODEL, VIEW, write
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -27,6 +28,9 @@ OBJECTS = st.builds(
     current=st.booleans(),
 )
 MODELS = st.builds(replace, st.just(MODEL), model=NAMES, version=st.integers(1, 3), seed=st.integers(0, 2))
+CANARIES = st.builds(
+    replace, st.just(RUN), number=st.integers(1, 3), state=st.sampled_from(["running", "aborted"]), reason=NAMES
+)
 STATES = st.builds(
     State,
     project=NAMES,
@@ -35,6 +39,7 @@ STATES = st.builds(
     objects=st.lists(OBJECTS, max_size=4).map(tuple),
     model_versions=st.lists(MODELS, max_size=3).map(tuple),
     aliases=st.dictionaries(st.tuples(NAMES, NAMES), st.integers(1, 3), max_size=3),
+    canaries=st.lists(CANARIES, max_size=2).map(tuple),
 )
 
 
@@ -56,7 +61,7 @@ def said(value):
     if isinstance(value, list | tuple):
         return [said(item) for item in value]
     if isinstance(value, State):
-        rows = sorted(repr(said(row)) for row in (*value.objects, *value.model_versions))
+        rows = sorted(repr(said(row)) for row in (*value.objects, *value.model_versions, *value.canaries))
         return (value.project, value.serial, rows, sorted(value.aliases.items()))
     if isinstance(value, ObjectVersion | ModelVersion):
         return [said(getattr(value, field.name)) for field in fields(value)]

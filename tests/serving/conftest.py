@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from featurectl.serve import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.serving.clicks import build_clicks, write_clicks
+from tests.serving.trial import build_trial
 
 Open = Callable[..., TestClient]
 
@@ -27,6 +28,18 @@ def clicks(tmp_path_factory) -> Path:
 def own_clicks(clicks, tmp_path) -> Path:
     """A copy of the repository."""
     return shutil.copytree(clicks, tmp_path / "repo")
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory) -> Path:
+    """A repository with a model of several versions; not to be changed."""
+    return build_trial(tmp_path_factory.mktemp("trial") / "repo")
+
+
+@pytest.fixture
+def own_trial(trial, tmp_path) -> Path:
+    """A copy of that repository."""
+    return shutil.copytree(trial, tmp_path / "repo")
 
 
 @pytest.fixture

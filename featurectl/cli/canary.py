@@ -1,0 +1,111 @@
+"""`featurectl models canary`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.canary import Judged
+    from featurectl.open import Workspace
+
+Model = Annotated[str, typer.Argument(help="A model with a running canary.")]
+
+
+def add_to(models: typer.Typer) -> None:
+    """Add the group to that of the models."""
+    group = typer.Typer(help="Try a version beside the champion.", no_args_is_help=True, rich_markup_mode=None)
+    models.add_typer(group, name="canary")
+
+    @verb(group, "start")
+    def start(
+        call: Call,
+        model: Annotated[str, typer.Argument(help="MODEL@3, or MODEL@challenger.")],
+        percent: Annotated[
+            float | None, typer.Option(help="The share of the entities, in place of that of `canary:`; 0: shadow mode.")
+        ] = None,
+    ) -> Outcome:
+        """Let a version of a model answer a share of the entities.
+
+        How many, for how long and what it has to keep to are the model's `canary:` as it was applied. `featurectl
+        serve` takes it up by itself, promotes the version when all held to the end, and rolls it back as soon as
+        something does not.
+        """
+        from featurectl.canary import start_canary
+        from featurectl.cli.render.canary import render_started, run_json
+
+        name, _, which = model.partition("@")
+        if not which:
+            raise UsageError(f"{model}: which version?", hint=f"featurectl models canary start {name}@VERSION")
+        with _opened(call) as workspace:
+            run = start_canary(workspace, name, which, percent)
+        return Outcome(text=render_started(run), result={"canary": run_json(run)})
+
+    @verb(group, "status")
+    def status(
+        call: Call,
+        model: Annotated[str, typer.Argument(help="A model that has or had a canary.")],
+        judge: Annotated[bool, typer.Option("--judge", help="End it where that is due, as a server does.")] = False,
+    ) -> Outcome:
+        """Show how a model's canary does, or has ended.
+
+        With --judge it exits 1 when the version is rolled back by this look.
+        """
+        from featurectl.canary import judge_now, last_canary, look_at, open_log
+        from featurectl.cli.render.canary import render_ended, run_json
+        from featurectl.registry.applied import not_applied
+
+        with _opened(call) as workspace:
+            state = workspace.state()
+            run = last_canary(state, model)
+            if run is None and state.current("model", model) is None:
+                raise not_applied(state, "model", model)
+            if run is None:
+                return Outcome(text=f"Model {model} had no canary yet.", result={"canary": None})
+            if run.state != "running":
+                return Outcome(text=render_ended(run), result={"canary": run_json(run)})
+            log = open_log(workspace, run)
+            judged = judge_now(workspace, run, log, "models canary status") if judge else look_at(run, log)
+        return _told(judged)
+
+    @verb(group, "promote")
+    def promote(call: Call, model: Model) -> Outcome:
+        """Make the challenger the champion now.
+
+        Whatever its figures are; the version was registered and not rejected.
+        """
+        return _end(call, model, "promoted")
+
+    @verb(group, "abort")
+    def abort(call: Call, model: Model) -> Outcome:
+        """End a canary now: the champion answers everybody again."""
+        return _end(call, model, "aborted")
+
+
+def _opened(call: Call) -> Workspace:
+    from featurectl.open import open_workspace
+
+    return open_workspace(call.root(), call.env, None, "unread")
+
+
+def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
+    from featurectl.canary import end_canary, require_running
+
+    with _opened(call) as workspace:
+        run = require_running(workspace.state(), model)
+        judged = end_canary(workspace, run, to, f"models canary {call.command}")
+    if judged.run.state != to:
+        raise UsageError(f"the canary of model {model} was {judged.run.state.replace('_', ' ')}: {judged.run.reason}")
+    return _told(judged)
+
+
+def _told(judged: Judged) -> Outcome:
+    from featurectl.cli.render.canary import judged_json, render_judged
+
+    code = 1 if judged.run.state == "rolled_back" else 0
+    return Outcome(text=render_judged(judged), result={"canary": judged_json(judged)}, exit_code=code)

@@ -1,0 +1,1 @@
+"""Whether a challenger does as well as the champion beside which it is served."""

@@ -1,0 +1,84 @@
+"""Which version of a model answers an entity while a canary runs: the same in every process and machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+from featurectl.online.given import Read, reader_of
+from featurectl.registry.state import CanaryRun
+from featurectl.serving.bodies import ENCODER
+from featurectl.serving.served import Served, ServedModel
+
+Role = Literal["champion", "challenger", "shadow"]
+_HASHES: Final = 1 << 63  # what a signed integer of a Parquet column holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """The part that rows of a request have in a canary: of which one, on which side, the hash of each row's entity."""
+
+    canary: int
+    role: Role
+    entities: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)  # without slots: what is looked up for each row is kept
+class ServedCanary:
+    """A running canary with both versions ready to score."""
+
+    run: CanaryRun
+    champion: ServedModel
+    challenger: ServedModel
+
+    def entity(self, row: Mapping[str, object]) -> int:
+        """Return the hash of a row's entity: of its keys, in the types of the champion's views.
+
+        It depends on the keys, the model and the challenger's version alone: an entity keeps its version, and another
+        canary has other entities. A model without keys has its request columns in their place. A value that does not
+        fit its type is refused later.
+        """
+        values = [None if (value := row.get(name)) is None else read(value) for name, read in self._keys]
+        digest = hashlib.blake2b(ENCODER.encode(values), digest_size=8, key=self._salt).digest()
+        return int.from_bytes(digest) >> 1
+
+    def takes(self, entity: int) -> bool:
+        """Return whether the challenger answers an entity."""
+        return entity < self._bound
+
+    @cached_property
+    def only_challenger(self) -> frozenset[str]:
+        """The columns that the challenger asks of a row and the champion does not."""
+        return frozenset(self.challenger.reader.columns) - frozenset(self.champion.reader.columns)
+
+    @cached_property
+    def _keys(self) -> list[tuple[str, Read]]:
+        reader = self.champion.reader
+        types = reader.features.key_types or reader.request
+        return [(name, reader_of(types[name])) for name in sorted(types)]
+
+    @cached_property
+    def _salt(self) -> bytes:
+        return hashlib.blake2b(self.challenger.label.encode(), digest_size=16).digest()
+
+    @cached_property
+    def _bound(self) -> int:
+        return round(self.run.percent / 100 * _HASHES)
+
+
+def find_canaries(served: Served, environment: str) -> dict[str, ServedCanary]:
+    """Return the canaries of an environment by model, as far as both versions are loaded.
+
+    One whose champion is another by now is over, though nobody has written so yet.
+    """
+    found = {}
+    for run in served.catalog.state.canaries:
+        champion = served.models.get((run.model, run.champion))
+        challenger = served.models.get((run.model, run.challenger))
+        same = served.catalog.state.aliases.get((run.model, "champion")) == run.champion
+        if run.state == "running" and run.environment == environment and same and champion and challenger:
+            found[run.model] = ServedCanary(run=run, champion=champion, challenger=challenger)
+    return found

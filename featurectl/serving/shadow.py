@@ -1,0 +1,103 @@
+"""Shadow mode: the challenger scores what the champion has answered, beside the requests, and nobody sees it.
+
+One request is scored at a time, by a thread of its own: a challenger that is slow fills the queue, and what does not
+fit into it any more is left out and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from featurectl.serving.canary import Seat, ServedCanary
+from featurectl.serving.predict import Asked, score_rows
+from featurectl.serving.problems import Refused
+from featurectl.serving.split import Rows, tell_lacking
+
+if TYPE_CHECKING:
+    from featurectl.serving.server import Server
+
+_WAITING: Final = 256  # requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    canary: ServedCanary
+    rows: Rows
+    entities: Sequence[int]
+    at: datetime
+
+
+class _OneThread(Executor):
+    """Runs one function after the other in a thread that keeps no process from ending, however long one takes."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Run a function when those before it have come back."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+            self._thread.start()
+        future: Future[Any] = Future()
+        self._calls.put((future, lambda: function(*args, **named)))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, call = self._calls.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:  # noqa: BLE001 (whoever waits for the future is told)
+                    future.set_exception(error)
+
+
+class Shadow:
+    """Scores requests once more, by the challengers of canaries in shadow mode."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_WAITING)
+        self._thread = _OneThread()
+        self._task: asyncio.Task[None] | None = None
+
+    def offer(self, canary: ServedCanary, rows: Rows, entities: Sequence[int], at: datetime) -> None:
+        """Take a request that the champion has answered, or leave it out; never waits."""
+        try:
+            self._jobs.put_nowait(_Job(canary=canary, rows=rows, entities=entities, at=at))
+        except asyncio.QueueFull:
+            run = canary.run
+            self._server.metrics.canary.labels(run.model, str(run.challenger), "shadow", "dropped").inc()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Score no more; what waits is left out."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            seat = Seat(canary=job.canary.run.number, role="shadow", entities=job.entities)
+            asked = Asked(rows=job.rows, at=job.at, begin=time.perf_counter(), seat=seat, thread=self._thread)
+            try:
+                self._server.log(await score_rows(self._server, job.canary.challenger, asked))
+            except Refused as refused:
+                tell_lacking(self._server, job.canary, asked, refused)
+            except Exception:  # noqa: BLE001 (whatever a challenger does, the next request is scored)
+                traceback.print_exc(file=sys.stderr)
