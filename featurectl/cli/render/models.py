@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
 from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
@@ -11,13 +12,21 @@ from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.units import format_bytes, format_count, format_instant, plural
 
 Aliases = Mapping[tuple[str, str], int]
+_IN_A_LINE: Final = frozenset({"accuracy", "auc", "log_loss", "macro_f1", "mae", "positive_rate", "r2", "rmse"})
 
 
 def render_versions(versions: Sequence[ModelVersion], aliases: Aliases) -> str:
     """Return a table, a line per version."""
     head = ("model", "version", "alias", "metrics", "rows", "trained")
     rows = [
-        [v.model, str(v.version), _standing(v, aliases), _metrics(v), format_count(v.rows_train), _trained(v)]
+        [
+            v.model,
+            str(v.version),
+            _standing(v, aliases),
+            _metrics(v, _IN_A_LINE),
+            format_count(v.rows_train),
+            _trained(v),
+        ]
         for v in versions
     ]
     return "\n".join(render_table(head, rows))
@@ -70,8 +79,9 @@ def names_of(version: ModelVersion, aliases: Aliases) -> str:
     return " ".join(sorted(names))
 
 
-def _metrics(version: ModelVersion) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in sorted(version.metrics.items()))
+def _metrics(version: ModelVersion, only: Collection[str] | None = None) -> str:
+    chosen = [item for item in sorted(version.metrics.items()) if only is None or item[0] in only]
+    return "  ".join(f"{name} {value:.4f}" for name, value in chosen)
 
 
 def _trained(version: ModelVersion) -> str:
