@@ -134,7 +134,12 @@ def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) ->
         kept = KeptScores(folder)
         if kept.begun is None or kept.begun.begun_at < clock - KEPT_FOR:
             kept.clear()
-        yield kept
+        try:
+            yield kept
+        except BaseException:
+            if not kept.done():  # nothing to go on with
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
