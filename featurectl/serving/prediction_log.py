@@ -171,10 +171,14 @@ class ParquetLog:
             bound = rows.model.version
             by_model.setdefault((bound.model, bound.version), []).append(rows)
         for (model, version), some in by_model.items():
-            count = sum(rows.count for rows in some) try: self._write(f"{model}/v{version}", some) except BaseException
-            as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
-            self._metrics.log_rows.labels("failed").inc(count) sys.stderr.write(f"{count:,} predictions of
-            {model}@{version} could not be logged: {error}\n") else: self._metrics.log_rows.labels("written").inc(count)
+            count = sum(rows.count for rows in some)
+            try:
+                self._write(f"{model}/v{version}", some)
+            except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
+                self._metrics.log_rows.labels("failed").inc(count)
+                sys.stderr.write(f"{count:,} predictions of {model}@{version} could not be logged: {error}\n")
+            else:
+                self._metrics.log_rows.labels("written").inc(count)
 
     def _write(self, below: str, some: Sequence[LoggedRows]) -> None:
         import polars as pl
