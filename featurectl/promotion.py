@@ -68,14 +68,25 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
     before = ring.state.aliases.get((version.model, CHAMPION))
     if before == version.version:
         return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
-    results = version.gates
-    if version.status != "rejected":
-        asked = gates_asked(_asked_model(version, ring.state).gates)
-        results = measure_gates(asked, lambda: _evidence(version, ring), version.gates)
+    results = check_gates(version, ring)
     if version.status == "rejected" or failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
     _move_champion(registry, version, ring.state, mover)
     return Promotion(version=version, before=before, gates=results, is_moved=True)
+
+
+def check_gates(version: ModelVersion, ring: Ring) -> tuple[GateResult, ...]:
+    """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
+
+    What was measured when it was trained stands; of a rejected version nothing is measured anew.
+
+    Raises:
+        As `promote_version`.
+    """
+    if version.status == "rejected":
+        return version.gates
+    asked = gates_asked(_asked_model(version, ring.state).gates)
+    return measure_gates(asked, lambda: _evidence(version, ring), version.gates)
 
 
 def roll_back(registry: Registry, state: State, model: str, mover: Mover) -> Rollback:

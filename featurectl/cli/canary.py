@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,10 +10,12 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
+from featurectl.units import counted
 
 if TYPE_CHECKING:
     from featurectl.canary import Judged
     from featurectl.open import Workspace
+    from featurectl.registry.state import GateResult
 
 Model = Annotated[str, typer.Argument(help="A model with a running canary.")]
 
@@ -29,22 +32,30 @@ def add_to(models: typer.Typer) -> None:
         percent: Annotated[
             float | None, typer.Option(help="The share of the entities, in place of that of `canary:`; 0: shadow mode.")
         ] = None,
+        allow_pickle: Annotated[bool, typer.Option(help="Load models that run code, to measure their gates.")] = False,
     ) -> Outcome:
         """Let a version of a model answer a share of the entities.
 
+        It has to pass the gates against the champion of now, as for `models promote`; exit code 1 when it does not.
         How many, for how long and what it has to keep to are the model's `canary:` as it was applied. `featurectl
         serve` takes it up by itself, promotes the version when all held to the end, and rolls it back as soon as
         something does not.
         """
         from featurectl.canary import start_canary
         from featurectl.cli.render.canary import render_started, run_json
+        from featurectl.cli.render.gates import render_gates
 
         name, _, which = model.partition("@")
         if not which:
             raise UsageError(f"{model}: which version?", hint=f"featurectl models canary start {name}@VERSION")
         with _opened(call) as workspace:
+            gates = _gates(call, workspace, (name, which), allow_pickle=allow_pickle)
+            failed = [item for item in gates if item.passed is False]
+            if failed:
+                text = f"{render_gates(failed)}\n{model} fails {counted(len(failed), 'gate')}: no canary is begun."
+                return Outcome(text=text, result={"canary": None, "gates": [asdict(g) for g in gates]}, exit_code=1)
             run = start_canary(workspace, name, which, percent)
-        return Outcome(text=render_started(run), result={"canary": run_json(run)})
+        return Outcome(text=render_started(run), result={"canary": run_json(run), "gates": [asdict(g) for g in gates]})
 
     @verb(group, "status")
     def status(
@@ -85,6 +96,24 @@ def add_to(models: typer.Typer) -> None:
     def abort(call: Call, model: Model) -> Outcome:
         """End a canary now: the champion answers everybody again."""
         return _end(call, model, "aborted")
+
+
+def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickle: bool) -> tuple[GateResult, ...]:
+    """Return what the gates find of a version: a canary is no way around them."""
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.promotion import check_gates
+    from featurectl.registry.applied import choose_version
+    from featurectl.training.champion import Ring
+
+    ring = Ring(
+        state=workspace.state(),
+        offline=workspace.offline(),
+        location=workspace.offline_location(),
+        engine=PolarsEngine(call.memory_bytes()),
+        allow_pickle=allow_pickle,
+    )
+    version = choose_version(ring.state, *of)
+    return () if version.status == "rejected" else check_gates(version, ring)
 
 
 def _opened(call: Call) -> Workspace:

@@ -48,6 +48,19 @@ def test_a_canary_is_started_for_the_share_that_the_model_says_or_the_command(ro
     assert [item.percent for item in state_of(root).canaries] == [30, 0]
 
 
+def test_a_version_that_fails_a_gate_of_now_gets_no_canary(root, capsys):
+    path = root / "models.yaml"
+    path.write_text(path.read_text().replace("    canary:", "    gates: {max_model_size_mb: 0.000001}\n    canary:", 1))
+    run(root, "apply", "--auto-approve", "-q")
+    before = state_of(root)
+    capsys.readouterr()
+    assert main(["models", "canary", "start", "trial@2", "--allow-pickle", "-C", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "max_model_size_mb" in out
+    assert out.endswith("trial@2 fails 1 gate: no canary is begun.\n")
+    assert state_of(root) == before
+
+
 def test_the_canary_is_the_one_that_was_applied_not_the_one_of_the_file(root):
     path = root / "models.yaml"
     path.write_text(path.read_text().replace("percent: 30", "percent: 60"))
@@ -131,7 +144,7 @@ def test_the_status_tells_of_both_sides_and_of_the_end(root, capsys):
 def test_a_canary_is_promoted_by_hand_with_an_entry_of_the_history(root, capsys):
     canary(root, "start", f"trial@{BETTER}")
     canary(root, "promote", "trial")
-    assert state_of(root).aliases == {("trial", "champion"): BETTER}
+    assert state_of(root).aliases == {("trial", "champion"): BETTER, ("trial", "previous"): 1}
     capsys.readouterr()
     run(root, "history")
     lines = capsys.readouterr().out.splitlines()

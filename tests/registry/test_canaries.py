@@ -55,7 +55,7 @@ def test_a_canary_is_read_back_whole_and_its_version_is_the_challenger(two, open
 @pytest.mark.parametrize(
     "state,aliases",
     [
-        ("promoted", {("late", "champion"): 2}),
+        ("promoted", {("late", "champion"): 2, ("late", "previous"): 1}),
         ("rolled_back", {("late", "champion"): 1}),
         ("aborted", {("late", "champion"): 1}),
     ],
@@ -129,7 +129,7 @@ def test_a_champion_that_moved_meanwhile_is_not_replaced(two):
         two.decide_canary("flights", ended(run, "promoted"), MOVED)
     assert two.load_state("flights") == before
     assert two.decide_canary("flights", ended(run, "aborted"), MOVED)
-    assert two.load_state("flights").aliases == {("late", "champion"): 3}
+    assert two.load_state("flights").aliases == {("late", "champion"): 3, ("late", "previous"): 1}
 
 
 def test_a_challenger_that_is_another_version_by_now_stays_at_the_end(two):

@@ -218,5 +218,8 @@ def test_a_canary_whose_champion_is_another_by_now_is_aborted(start, own_trial):
         assert source.load(client.app._server.served).canaries == {}
         assert source.judge({})
     state = state_of(own_trial)
-    assert (state.canaries[-1].state, state.aliases) == ("aborted", {("trial", "champion"): NUMBER["shifted"]})
+    assert (state.canaries[-1].state, state.aliases) == (
+        "aborted",
+        {("trial", "champion"): NUMBER["shifted"], ("trial", "previous"): GOOD},
+    )
     assert state.canaries[-1].reason == "the champion is version 5 by now, not version 1"
