@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from featurectl.errors import DataError, FeaturectlError
+from featurectl.errors import DataError, UsageError
 from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.runtimes.base import (
     CATBOOST,
@@ -177,7 +177,7 @@ def _loaded(path: Path, kind: str, lesson: Lesson, command: str) -> MadeModel:
         content = _as_ubj(path) if path.suffix == ".json" else path.read_bytes()
         runtime = load_runtime(kind, content, allow_pickle=True)  # checked by whoever calls this
         scores = runtime.predict(few)
-    except FeaturectlError:
+    except UsageError:
         raise
     except Exception as error:  # each library raises its own kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from featurectl.spec.definition_gates import CanarySuccess
 from featurectl.units import format_iso
+
+if TYPE_CHECKING:  # a server loads no language
+    from featurectl.spec.definition_gates import CanarySuccess
 
 Kind = Literal["entity", "source", "feature_view", "model"]
 Json = Mapping[str, object]

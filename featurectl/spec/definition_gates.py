@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 # The metrics that a gate can name, as `models.metrics` measures them: what is more of them, better or worse.
-MORE_IS_BETTER: Final = ("auc", "accuracy", "r2")
-LESS_IS_BETTER: Final = ("log_loss", "mae", "rmse")
+MORE_IS_BETTER: Final = ("auc", "average_precision", "accuracy", "precision", "recall", "f1", "macro_f1", "r2")
+LESS_IS_BETTER: Final = ("log_loss", "brier", "mae", "rmse", "mape")
 METRICS: Final = (*MORE_IS_BETTER, *LESS_IS_BETTER, "positive_rate")
 
 

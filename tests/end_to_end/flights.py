@@ -107,10 +107,10 @@ def _reported_again(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def quicken_training(repository: Repository) -> None:
-    """Make the models small: what a test of the plumbing needs."""
+    """Make the models small, and ask nothing of them: what a test of the plumbing needs."""
     path = repository.root / "models" / "late_arrival.yaml"
     text = path.read_text().replace("n_estimators: 200", "n_estimators: 15").replace("num_threads: 2", "num_threads: 1")
-    path.write_text(text)
+    path.write_text("\n".join(line for line in text.splitlines() if "gates:" not in line) + "\n")
 
 
 def build(repository: Repository, *words: str) -> Repository:

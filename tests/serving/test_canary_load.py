@@ -53,7 +53,7 @@ def test_a_canary_with_good_figures_promotes_itself(own_trial, workers):
     assert [item["holds"] for item in ended.figures["criteria"]] == [True] * 4
     assert ended.figures["challenger"]["requests"] >= 300
     state = state_of(own_trial)
-    assert state.aliases == {("trial", "champion"): NUMBER["better"]}
+    assert state.aliases == {("trial", "champion"): NUMBER["better"], ("trial", "previous"): GOOD}
     assert set(clients.statuses) == {200}
     # Whoever was the challenger's stayed so; what the champion of before answered ended with the canary.
     assert clients.answered_by(NUMBER["better"]) >= 300
