@@ -45,7 +45,7 @@ def asks(draw: st.DrawFn) -> pl.DataFrame:
     return made.select(draw(st.permutations(made.columns)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(asks(), st.sampled_from(CUTS), st.sampled_from([(), ("--sample", "0.5", "--seed", "3")]))
 def test_training_sets_and_scores_have_the_columns_of_the_spine_as_they_are_in_its_file(shop, frame, cut, sample):
     spine, plain, out = (shop.root / f"{name}.parquet" for name in ("spine", "plain", "out"))

@@ -63,7 +63,7 @@ ROW = st.tuples(st.sampled_from("AB"), st.sampled_from([1.0, 2.0, 3.0, None]), s
 STEPS = st.lists(st.tuples(st.lists(ROW, max_size=4), st.integers(0, 12), st.booleans()), min_size=1, max_size=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(STEPS)
 def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
     """A file goes once all of its rows were taken."""
