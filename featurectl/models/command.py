@@ -118,7 +118,7 @@ def _run(command: str, environment: Mapping[str, str], workshop: Workshop) -> No
         process = subprocess.Popen(
             shlex.split(command),
             cwd=workshop.folder,
-            env={**os.environ, **_own_python(), **environment},
+            env={"PYTHONUNBUFFERED": "1", **os.environ, **_own_python(), **environment},  # what it says comes in order
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
