@@ -24,7 +24,12 @@ def add_to(models: typer.Typer) -> None:
     """Add the group to that of the models."""
     group = typer.Typer(help="Try a version beside the champion.", no_args_is_help=True, rich_markup_mode=None)
     models.add_typer(group, name="canary")
+    _add_start(group)
+    _add_status(group)
+    _add_ends(group)
 
+
+def _add_start(group: typer.Typer) -> None:
     @verb(group, "start")
     def start(
         call: Call,
@@ -57,6 +62,8 @@ def add_to(models: typer.Typer) -> None:
             run = start_canary(workspace, name, which, percent)
         return Outcome(text=render_started(run), result={"canary": run_json(run), "gates": [asdict(g) for g in gates]})
 
+
+def _add_status(group: typer.Typer) -> None:
     @verb(group, "status")
     def status(
         call: Call,
@@ -84,6 +91,8 @@ def add_to(models: typer.Typer) -> None:
             judged = judge_now(workspace, run, log, "models canary status") if judge else look_at(run, log)
         return _told(judged)
 
+
+def _add_ends(group: typer.Typer) -> None:
     @verb(group, "promote")
     def promote(call: Call, model: Model) -> Outcome:
         """Make the challenger the champion now.

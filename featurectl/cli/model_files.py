@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def add_to(group: typer.Typer) -> None:
     """Add the commands to the group `models`."""
+    _add_import(group)
+    _add_export(group)
 
+
+def _add_import(group: typer.Typer) -> None:
     @verb(group, "import", memory=True)
     def import_(
         call: Call,
@@ -71,6 +75,8 @@ def add_to(group: typer.Typer) -> None:
         told = f"{text}\n{metrics}".rstrip() + render_rejection(version.gates)
         return Outcome(text=told, result=version_json(version, {}), exit_code=int(version.status == "rejected"))
 
+
+def _add_export(group: typer.Typer) -> None:
     @verb(group, "export")
     def export(
         call: Call,
