@@ -20,10 +20,10 @@ demo: $(READY) ## set everything up and run the main job on real flights
 	$(BIN)/python -m benchmarks.demo
 
 test: $(READY) ## set everything up and pass every test, real Redis and PostgreSQL included
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not stress"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not stress"
 
 stress: $(READY) ## the long counts, of which make test runs a sample
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m stress
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m stress
 
 check: lint types layers test ## what CI runs
 
@@ -53,7 +53,7 @@ bench-serving: $(READY) ## the table of serving: reads, requests and predictions
 	$(BIN)/python -m benchmarks.serving benchmark-data/serving
 
 coverage: $(READY) ## branch coverage of the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not stress" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not stress" --cov --cov-report=term-missing:skip-covered
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

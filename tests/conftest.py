@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
 from tests.servers.tls import Certificates, tls_proxy
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
 settings.register_profile("no clocks", deadline=None)  # a busy machine is no failure
 settings.load_profile("no clocks")
 

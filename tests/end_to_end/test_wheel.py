@@ -75,7 +75,21 @@ def install(environment: Path, *packages: str) -> None:
     """Install packages at the versions of the repository's constraints."""
     python = str(environment / "bin" / "python")
     constraints = str(ROOT / "constraints.txt")
-    run([str(UV), "pip", "install", "--quiet", "--python", python, "--constraint", constraints, *packages], environment)
+    run(
+        [
+            str(UV),
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+            "--constraint",
+            constraints,
+            *packages,
+        ],
+        environment,
+    )
 
 
 def test_the_wheel_holds_the_template_s_data_and_is_under_10_megabytes(wheel):

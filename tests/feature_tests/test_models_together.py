@@ -63,14 +63,28 @@ def a_test(model, rows, spine, columns, name="t"):
     )
 
 
-@given(st.lists(st.tuples(ROWS, SPINES, st.sets(st.sampled_from(COLUMNS), min_size=1)), min_size=2, max_size=4))
-@settings(max_examples=50, deadline=None)
-def test_tests_that_run_together_find_what_each_finds_alone(model, drawn):
+def check_together(model, drawn):
     tests = [a_test(model, rows, spine, sorted(columns), str(n)) for n, (rows, spine, columns) in enumerate(drawn)]
     assert isinstance(join_tests(tests), ModelTest)
     engine = PolarsEngine(1)
     together = [result.cells for result in run_feature_tests(engine, tests)]
     assert together == [compare_cells(engine, test, TypedViews()) for test in tests]
+
+
+DRAWN = st.lists(st.tuples(ROWS, SPINES, st.sets(st.sampled_from(COLUMNS), min_size=1)), min_size=2, max_size=4)
+
+
+@given(DRAWN)
+@settings(max_examples=15, deadline=None)
+def test_tests_that_run_together_find_what_each_finds_alone(model, drawn):
+    check_together(model, drawn)
+
+
+@pytest.mark.stress
+@given(DRAWN)
+@settings(max_examples=200, deadline=None)
+def test_many_tests_that_run_together_find_what_each_finds_alone(model, drawn):
+    check_together(model, drawn)
 
 
 def test_tests_that_give_other_columns_of_select_do_not_disturb_each_other(model):

@@ -63,11 +63,8 @@ ROW = st.tuples(st.sampled_from("AB"), st.sampled_from([1.0, 2.0, 3.0, None]), s
 STEPS = st.lists(st.tuples(st.lists(ROW, max_size=4), st.integers(0, 12), st.booleans()), min_size=1, max_size=5)
 
 
-@settings(max_examples=12, deadline=None)
-@given(STEPS)
-def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
+def check_steps(root, every, steps):
     """A file goes once all of its rows were taken."""
-    root, every = tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("every")
     now = 0
     for number, (rows, wait, goes) in enumerate(steps):
         now += wait
@@ -80,3 +77,16 @@ def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_p
     _, whole = run(every, source=SOURCE, hour=200)
     assert stepwise.read().equals(whole.read())
     assert stepwise.coverage().dropped == whole.coverage().dropped
+
+
+@settings(max_examples=5, deadline=None)
+@given(STEPS)
+def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
+    check_steps(tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("every"), steps)
+
+
+@pytest.mark.stress
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_many_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
+    check_steps(tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("every"), steps)

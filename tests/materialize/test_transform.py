@@ -111,10 +111,11 @@ def some_rows(chance, hour, known):
 
 @pytest.mark.parametrize("clock", ["available_at", "event_time"])
 @pytest.mark.parametrize("lookback_h", [None, 6, 9])
-def test_any_sequence_of_runs_gives_the_table_of_one_run(clock, lookback_h, tmp_path):
+@pytest.mark.parametrize("sequences", [2, pytest.param(20, marks=pytest.mark.stress)])
+def test_any_sequence_of_runs_gives_the_table_of_one_run(sequences, clock, lookback_h, tmp_path):
     view = a_view(RECENT.replace("CLOCK", clock), lookback_h=lookback_h)
     appended = set()
-    for seed in range(6):
+    for seed in range(sequences):
         chance, root, hour = random.Random(seed), tmp_path / str(seed), 0.0
         root.mkdir()
         write_facts(root, a=1, b=2)
@@ -134,7 +135,7 @@ def test_any_sequence_of_runs_gives_the_table_of_one_run(clock, lookback_h, tmp_
             got, expected = table.read().sort(order), whole.read().sort(order)
             assert got.equals(expected), f"seed {seed}, step {step}, hour {hour}"
             assert table.coverage().watermark == whole.coverage().watermark
-    assert appended == ({"rebuild", "nothing"} if lookback_h is None else {"rebuild", "append", "nothing"})
+    assert appended - {"nothing"} == ({"rebuild"} if lookback_h is None else {"rebuild", "append"})
 
 
 def test_a_table_with_a_lookback_is_not_made_anew_without_the_rows_of_a_file_that_is_gone(tmp_path):

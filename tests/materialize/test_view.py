@@ -289,10 +289,7 @@ STEP = st.tuples(st.lists(ROW, max_size=4), st.integers(0, 4))
 VIEWS = st.sampled_from([LATEST, DELAY_ALONE, HOURS_ALONE])
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(STEP, VIEWS), min_size=1, max_size=5), VIEWS)
-def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
-    root = tmp_path_factory.mktemp("steps")
+def check_features(root, steps, last):
     for number, ((rows, wait), view) in enumerate(steps):
         write(root, f"{number}.parquet", *((c, d, e, a + number * 10) for c, d, e, a in rows))
         run(root, view=view, hour=number * 10 + wait * 4)
@@ -301,7 +298,23 @@ def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_fa
     assert stepwise.read().select(whole.read().columns).equals(whole.read())
 
 
-@settings(max_examples=25, deadline=None)
+CHANGING = st.lists(st.tuples(STEP, VIEWS), min_size=1, max_size=5)
+
+
+@settings(max_examples=8, deadline=None)
+@given(CHANGING, VIEWS)
+def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
+    check_features(tmp_path_factory.mktemp("steps"), steps, last)
+
+
+@pytest.mark.stress
+@settings(max_examples=100, deadline=None)
+@given(CHANGING, VIEWS)
+def test_many_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
+    check_features(tmp_path_factory.mktemp("steps"), steps, last)
+
+
+@settings(max_examples=12, deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=4))
 def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
     """Files appear in the order of their availability, as sources with `available_at` promise."""

@@ -275,7 +275,7 @@ def test_a_hanging_node_of_a_cluster_holds_up_nobody_who_asks_another_one():
     of = view({"n": "int64"}, {"id": "int64"})
 
     async def main(cluster):
-        async with reader_of(cluster.url, 0.5) as reader:
+        async with reader_of(cluster.url, 3.0) as reader:  # those of the other nodes need a small part of it
             await reader.fetch([ask(of, *range(COUNT))])
             with cluster.nodes[2].paused():
                 mine = [n for n in range(COUNT) if cluster.node_of(slot(n)) is not cluster.nodes[2]]
