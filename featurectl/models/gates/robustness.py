@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from featurectl.models.gates.base import Evidence, answer, figure, keeps
-from featurectl.models.metrics import measure
 from featurectl.models.rows import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature, GateResult
@@ -61,11 +60,10 @@ class RobustnessGate:
             shift = abs(float(scores.mean() - evidence.scores.mean()))
             parts, passed = [f"mean shift {figure(shift)}"], keeps(shift, None, self.most_shift)
         if self.most_drop is not None:
-            before, after = (measure(evidence.label, found).get("auc") for found in (evidence.scores, scores))
+            before, after = (evidence.metrics(found).get("auc") for found in (evidence.scores, scores))
             drop = None if before is None or after is None else round(before - after, 6)
-            parts.append(
-                "AUC not measured: the label has not two classes" if drop is None else f"AUC drop {figure(drop)}"
-            )
+            why = "the label has not two classes" if before is None else "a score is no finite number"
+            parts.append(f"AUC not measured: {why}" if drop is None else f"AUC drop {figure(drop)}")
             passed = passed and drop is not None and keeps(drop, None, self.most_drop)
         return answer(self, ", ".join(parts), passed)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure
 from featurectl.models.gates.metric import MetricGate
-from featurectl.models.metrics import measure
+from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
 from featurectl.units import counted
 
@@ -58,7 +58,8 @@ class SliceGate:
         return answer(self, f"{shown} of {counted(len(found), 'value')}{note}", not failed)
 
     def _of(self, evidence: Evidence, at: npt.NDArray[np.bool_]) -> float | None:
-        return measure(evidence.label[at], evidence.scores[at]).get(self.bound.metric)
+        classes = part_of(evidence.classes, at)
+        return measure(evidence.label[at], evidence.scores[at], evidence.task, classes).get(self.bound.metric)
 
     def _keeps(self, metric: float) -> bool:
         least, most = self.bound.least, self.bound.most

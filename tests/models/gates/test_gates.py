@@ -62,6 +62,59 @@ def test_a_metric_that_the_rows_do_not_give_is_not_reached():
     assert MetricGate(metric="auc", least=0.5).measure(none).measured == "not measured: there are no validation rows"
 
 
+def three(rows=1_200):
+    """Rows of three classes that x tells; of kind b there are the classes 0 and 1 alone."""
+    frame = made(rows)
+    of_b = pl.col("kind") == "b"
+    return frame.with_columns(
+        pl.when(of_b).then((pl.col("x") > 0).cast(pl.Int64)).otherwise((pl.col("x") > 0.4).cast(pl.Int64) * 2).alias("y")
+    )
+
+
+def test_a_model_of_several_classes_is_held_to_the_metrics_that_it_was_registered_with():
+    frame, inputs = three(), [number("x"), category("kind")]
+    model = fitted(frame, inputs)
+    good, bad = evidence_of_fitted(model, 7, None), looked(frame, [number("z")])
+    assert {"accuracy", "macro_f1", "log_loss"} == set(model.metrics)
+    for gate in (MetricGate(metric="macro_f1", least=0.6), MetricGate(metric="log_loss", most=0.6)):
+        found = gate.measure(good)
+        assert (found.measured, found.passed) == (f"{model.metrics[gate.metric]:.6g}", True)
+        assert gate.measure(bad).passed is False
+    assert "accuracy, log_loss, macro_f1" in MetricGate(metric="auc", least=0.5).measure(good).measured
+    champion = Rival(version=1, scores=bad.scores, classes=bad.classes)
+    for metric in ("macro_f1", "log_loss"):
+        assert GainGate(metric=metric, least=0.1).measure(replace(good, champion=champion)).passed is True
+    beaten = replace(bad, champion=Rival(version=1, scores=good.scores, classes=good.classes))
+    assert GainGate(metric="log_loss", least=0.0).measure(beaten).passed is False
+
+
+def test_a_slice_of_two_of_three_classes_is_measured_as_all_of_them_are():
+    frame = three(2_000)
+    gate = SliceGate(column="kind", bound=MetricGate(metric="macro_f1", least=0.6))
+    good = gate.measure(looked(frame, [number("x"), category("kind")]))
+    assert good.passed is True
+    assert good.measured.endswith("of 2 values")
+    assert gate.measure(looked(frame, [number("z"), category("kind")])).passed is False
+
+
+def test_a_number_that_happens_to_be_0_or_1_in_a_slice_or_in_all_validation_rows_is_a_number_still():
+    frame = made().with_columns(pl.when(pl.int_range(pl.len()) < 1_000).then(pl.col("x") * 3).otherwise("y").alias("y"))
+    seen = looked(frame, X, LINEAR)
+    assert MetricGate(metric="rmse", most=100).measure(seen).passed is True
+    assert MetricGate(metric="auc", least=0.1).measure(seen).passed is False
+    assert LeakageGate().measure(seen).passed is None
+
+
+def test_a_score_that_is_no_number_is_told():
+    seen = looked(made(400), X)
+    broken = replace(seen, scores=np.where(np.arange(len(seen.scores)) == 3, np.nan, seen.scores))
+    found = MetricGate(metric="auc", least=0.5).measure(broken)
+    assert (found.measured, found.passed) == ("not measured: a score is no finite number", False)
+    rival = Rival(version=4, scores=broken.scores)
+    gained = GainGate(metric="auc", least=0.0).measure(replace(seen, champion=rival))
+    assert gained.measured == "not measured: of champion v4 a score is no finite number"
+
+
 @pytest.mark.parametrize(("least", "passed"), [(-0.002, False), (-0.5, True)])
 def test_a_version_that_is_worse_than_the_champion_gains_less_than_nothing(least, passed):
     frame = made()
