@@ -110,10 +110,8 @@ def gated(version: ModelVersion, model: Model, look: Callable[[], Evidence]) -> 
 
 def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
     """Return a version once it is registered; the first one that was not rejected becomes champion."""
-    project = to.ring.state.project
-    has_champion = (version.model, CHAMPION) in to.registry.load_state(project).aliases
-    first = version.status == "registered" and not has_champion
-    return to.registry.write_model_version(project, version, [CHAMPION] if first else [], to.who)
+    claims = [CHAMPION] if version.status == "registered" else []
+    return to.registry.write_model_version(to.ring.state.project, version, [], to.who, claims)
 
 
 def judged_rows(

@@ -67,7 +67,10 @@ def three(rows=1_200):
     frame = made(rows)
     of_b = pl.col("kind") == "b"
     return frame.with_columns(
-        pl.when(of_b).then((pl.col("x") > 0).cast(pl.Int64)).otherwise((pl.col("x") > 0.4).cast(pl.Int64) * 2).alias("y")
+        pl.when(of_b)
+        .then((pl.col("x") > 0).cast(pl.Int64))
+        .otherwise((pl.col("x") > 0.4).cast(pl.Int64) * 2)
+        .alias("y")
     )
 
 
