@@ -173,8 +173,15 @@ def test_two_versions_are_compared(shop):
     shop.train(features=f'{GOOD}, {{feature: "w:poor", as: other}}', gates="min_auc: 0.6")
     document = shop.result("models", "diff", "m@1", "m@2")
     assert document["differ"]["inputs"] == ["poor", "good", "other"]
-    assert document["a"]["inputs"] == {"poor": "float64 v@1:poor"}
-    assert document["b"]["inputs"] == {"good": "float64 v@1:good", "other": "float64 w@1:poor"}
+    feature = {"type": "float64", "view_version": 1, "join": {"k": "k"}}
+    assert document["a"]["inputs"] == {"poor": {**feature, "view": "v", "feature": "poor"}}
+    assert document["b"]["inputs"] == {
+        "good": {**feature, "view": "v", "feature": "good"},
+        "other": {**feature, "view": "w", "feature": "poor"},
+    }
+    assert document["a"]["metrics"]["auc"] == pytest.approx(0.6, abs=0.2)
+    assert (document["a"]["about"]["rows"], document["a"]["parameters"]["n_estimators"]) == (400, 10)
+    assert document["differ"]["question"] == []
     assert document["differ"]["parameters"] == []
     assert "auc" in document["differ"]["metrics"]
     assert "~  auc" in shop.run("models", "diff", "m", "m@2").out
