@@ -26,6 +26,7 @@ def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_
     assert shop.aliases() == {}
     second = shop.train(features=GOOD)
     assert (second["status"], gate(second, "min_auc")["passed"]) == ("registered", True)
+    assert (first["aliases"], second["aliases"]) == ([], ["champion"])
     assert shop.aliases() == {"champion": 2}
     assert shop.history()[0] == "train: m v2, champion -> v2"
     assert "train: m v1 (rejected)" in shop.history()
@@ -34,11 +35,15 @@ def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_
 def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
     said = shop.run("train", "m").out
     assert "rejected" not in said
+    assert said.endswith("\nm version 1 is the champion.\n")
     shop.change(gates="min_auc: 0.99")
     out = shop.run("train", "m", code=1).out
     assert "min_auc  FAIL  at least 0.99  0." in out
     assert out.endswith("rejected: it fails 1 gate; kept, and never champion.\n")
     assert "m      2        rejected" in shop.run("models", "list").out
+    shop.change(gates="")
+    third = shop.run("train", "m").out
+    assert third.endswith("\nThe champion is version 1 still; featurectl models promote m@3 changes that.\n")
     assert "min_auc             FAIL  at least 0.99" in shop.run("models", "show", "m@2").out
 
 
@@ -130,9 +135,9 @@ def test_promoting_the_champion_changes_nothing(shop):
     assert shop.history() == before
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_a_name_that_nothing_has_is_wrong_usage(shop):
+    shop.train()
+    for words, said in (
         (("promote", "m@9"), "model m has no version '9'"),
         (("promote", "m"), "model m has no version 'challenger'"),
         (("promote", "n@1"), "no model 'n' is applied"),
@@ -142,11 +147,8 @@ def test_promoting_the_champion_changes_nothing(shop):
         (("list", "--uses", "x"), "no feature view 'x' is applied"),
         (("list", "--uses", "v:x"), "view v has no feature 'x'"),
         (("list", "--uses", "v@"), "--uses v@: not a view or a feature"),
-    ],
-)
-def test_a_name_that_nothing_has_is_wrong_usage(shop, words, said):
-    shop.train()
-    assert said in shop.run("models", *words, code=64).err
+    ):
+        assert said in shop.run("models", *words, code=64).err
 
 
 def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
