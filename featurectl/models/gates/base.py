@@ -85,10 +85,19 @@ def answer(gate: Gate, measured: str, passed: bool | None) -> GateResult:  # noq
 def figure(value: float) -> str:
     """Return a number as people read it.
 
-    >>> figure(0.65), figure(0.1234567), figure(12)
-    ('0.65', '0.123457', '12')
+    >>> figure(0.65), figure(0.1234567), figure(12), figure(1234567.89)
+    ('0.65', '0.123457', '12', '1234567.9')
     """
-    return f"{value:.6g}"
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
+
+
+def bound(value: float) -> str:
+    """Return a bound as it is written: two bounds have one text only where they are the same.
+
+    >>> bound(0.65), bound(10.0), bound(1234567.5), bound(-0.002)
+    ('0.65', '10', '1234567.5', '-0.002')
+    """
+    return repr(value).removesuffix(".0")
 
 
 def keeps(value: float, least: float | None, most: float | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurectl.models.gates.base import Evidence, answer, figure, keeps
+from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult
 from featurectl.spec.definition_gates import LESS_IS_BETTER
 
@@ -25,7 +25,7 @@ class MetricGate:
     @property
     def asked(self) -> str:
         """`at least 0.65`."""
-        return f"at least {figure(self.least)}" if self.least is not None else f"at most {figure(self.most or 0)}"
+        return f"at least {bound(self.least)}" if self.least is not None else f"at most {bound(self.most or 0)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Measure the metric on all validation rows; what can't be measured is not reached."""
@@ -55,7 +55,7 @@ class GainGate:
     @property
     def asked(self) -> str:
         """`at least -0.002`."""
-        return f"at least {figure(self.least)}"
+        return f"at least {bound(self.least)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Measure both on the same rows."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer, figure, keeps
+from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
 from featurectl.models.rows import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature, GateResult
@@ -40,8 +40,8 @@ class RobustnessGate:
     def asked(self) -> str:
         """`0.05: mean shift at most 0.1, AUC drop at most 0.02`."""
         bounds = (("mean shift", self.most_shift), ("AUC drop", self.most_drop))
-        parts = [f"{what} at most {figure(bound)}" for what, bound in bounds if bound is not None]
-        return f"{figure(self.amount)}: {', '.join(parts)}"
+        parts = [f"{what} at most {bound(most)}" for what, most in bounds if most is not None]
+        return f"{bound(self.amount)}: {', '.join(parts)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Score the disturbed validation rows and compare."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure
+from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure, keeps
 from featurectl.models.gates.metric import MetricGate
 from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
@@ -63,4 +63,4 @@ class SliceGate:
 
     def _keeps(self, metric: float) -> bool:
         least, most = self.bound.least, self.bound.most
-        return (least is None or metric >= least) and (most is None or metric <= most)
+        return keeps(metric, least, most)

@@ -302,6 +302,18 @@ def test_what_was_measured_is_not_measured_again_unless_something_else_is_asked(
         measure_gates(gain, nothing, before)
 
 
+def test_a_bound_that_was_moved_by_less_than_is_shown_of_a_figure_is_measured_again():
+    frame = made().with_columns((pl.col("x") * 2_000_000).alias("y"))
+    seen = looked(frame, [number("z")], LINEAR)
+    rmse = measure(seen.label, seen.scores)["rmse"]
+    passed = measure_gates(gates_asked(Gates(most={"rmse": rmse + 0.2})), lambda: seen)
+    assert failed_gates(passed) == []
+    stricter = measure_gates(gates_asked(Gates(most={"rmse": rmse - 0.2})), lambda: seen, passed)
+    (failed,) = failed_gates(stricter)
+    assert failed.asked == f"at most {rmse - 0.2!r}"
+    assert failed.measured == f"{rmse:.1f}"
+
+
 def test_a_metric_that_nobody_measures_is_an_error():
     with pytest.raises(DataError, match="no metric 'auk'") as caught:
         gates_asked(Gates(most={"auk": 1.0}))
