@@ -48,14 +48,15 @@ class SliceGate:
             if metric is not None:
                 found.append((metric, f"{value} {figure(metric)} ({counted(int(at.sum()), 'row')})"))
         found.sort(reverse=self.bound.most is not None)
-        left = counts.height - len(found)
-        note = f"; {counted(left, 'value')} with too few rows to tell" if left else ""
+        few, mute = counts.height - len(large), len(large) - len(found)
+        notes = [f"{counted(few, 'value')} with too few rows to tell"] if few else []
+        notes += [f"{counted(mute, 'value')} whose rows do not give {self.bound.metric}"] if mute else []
         if not found:
-            return answer(self, note.removeprefix("; ") or "no rows", None)
+            return answer(self, "; ".join(notes) or "no rows", None)
         failed = [text for metric, text in found if not self._keeps(metric)]
         more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         shown = ", ".join(failed[:_SHOWN]) + more if failed else f"worst {found[0][1]}"
-        return answer(self, f"{shown} of {counted(len(found), 'value')}{note}", not failed)
+        return answer(self, "; ".join([f"{shown} of {counted(len(found), 'value')}", *notes]), not failed)
 
     def _of(self, evidence: Evidence, at: npt.NDArray[np.bool_]) -> float | None:
         classes = part_of(evidence.classes, at)

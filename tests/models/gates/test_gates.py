@@ -266,6 +266,14 @@ def test_values_with_few_rows_are_told_and_turn_nobody_away():
     assert (short.passed, short.measured) == (None, "2 values with too few rows to tell")
 
 
+def test_a_value_whose_rows_are_all_of_one_class_is_told_apart_from_one_with_few_rows():
+    frame = made().with_columns(pl.when(pl.col("kind") == "b").then(pl.lit(value=False)).otherwise("y").alias("y"))
+    gate = SliceGate(column="kind", bound=MetricGate(metric="auc", least=0.6))
+    found = gate.measure(looked(frame, [number("x"), category("kind")]))
+    assert found.passed is True
+    assert found.measured.endswith("of 1 value; 1 value whose rows do not give auc")
+
+
 def test_gates_are_the_bounds_that_are_asked_and_those_that_are_asked_of_all():
     gates = Gates(
         least={"auc": 0.6},
