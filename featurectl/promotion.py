@@ -62,6 +62,7 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
 
     Raises:
         TryAgainError: the aliases have moved meanwhile.
+        StoreError: a table that the champion reads can't be read now.
         UsageError: its file runs code and the command was not given --allow-pickle.
         DataError: FC512, a file of it is gone or is another.
     """

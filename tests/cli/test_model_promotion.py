@@ -204,3 +204,17 @@ def test_what_uses_a_view_or_a_feature_is_listed(shop):
     assert using("v:poor") == using("v@1:poor") == [1]
     assert using("v@2") == []
     assert shop.run("models", "list", "--uses", "v@2").out == "No model version uses v@2.\n"
+
+
+def test_a_champion_whose_features_can_not_be_read_just_now_rejects_nobody(shop):
+    shop.train()
+    shop.change(features='{feature: "w:poor"}')
+    files = list((shop.root / "off" / "shop" / "v").rglob("*.parquet"))
+    whole = [file.read_bytes() for file in files]
+    for file in files:
+        file.write_bytes(b"PAR1")
+    assert "off/shop/v/v1 can't be read" in shop.run("train", "m", code=69).err
+    assert [item["version"] for item in shop.result("models", "list")["versions"]] == [1]
+    for file, content in zip(files, whole, strict=True):
+        file.write_bytes(content)
+    assert shop.train()["status"] == "registered"
