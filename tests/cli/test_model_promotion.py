@@ -1,6 +1,8 @@
 """A better version takes over, a worse one and a leaky one do not, and the one before comes back."""
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -158,6 +160,30 @@ def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
     said = shop.run("models", "promote", "m@2", code=1).err
     assert "is not the file that was registered" in said
     assert shop.aliases() == {"champion": 1}
+
+
+def test_a_version_that_could_not_be_served_does_not_take_over_though_no_gate_needs_its_files(shop):
+    shop.train(gates="")
+    version = shop.train()
+    for kind in ("artifact", "onnx", "golden"):
+        path = shop.root / "off" / version[kind]
+        content = path.read_bytes()
+        path.unlink()
+        assert "error[FC512]: model artifact " in shop.run("models", "promote", "m@2", code=1).err
+        path.write_bytes(content)
+    edit(2, '"view_version":1', '"view_version":2')
+    said = shop.run("models", "promote", "m@2", code=1).err
+    assert "error[FC525]: model m version 2 is not asked: input poor was trained on v@2, and v@1 is read" in said
+    assert shop.aliases() == {"champion": 1}
+    edit(2, '"view_version":2', '"view_version":1')
+    assert shop.result("models", "promote", "m@2")["promoted"]
+
+
+def edit(version, old, new):
+    """Change the row of a model version, as a restored backup or a person may."""
+    with closing(sqlite3.connect("r.db")) as connection, connection:
+        query = "update model_versions set document = replace(document, ?, ?) where version = ?"
+        assert connection.execute(query, [old, new, version]).rowcount == 1
 
 
 def test_a_champion_whose_file_is_gone_is_not_beaten(shop):
