@@ -9,6 +9,7 @@ from itertools import groupby
 from featurectl.fact import Fact, Facts, constant, duration, names, plain, written
 from featurectl.spec.definition import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
 from featurectl.spec.definition_gates import Canary, Gates
+from featurectl.units import format_duration
 
 
 def model_facts(model: Model) -> Facts:
@@ -48,6 +49,18 @@ def _label_facts(label: Label) -> dict[str, Fact]:
         "horizon": duration(label.horizon_us),
     }
     return {f"spine.label.{field}": fact for field, fact in facts.items()}
+
+
+def label_text(label: Label | None) -> str:
+    """Return what a label is, in a line: "is_late: arr_delay > 15"; "-" without one."""
+    if label is None:
+        return "-"
+    text = label.name if label.expression is None else f"{label.name}: {label.expression.text}"
+    if label.horizon_us is None or label.source is None:
+        return text
+    of = f" of {label.column}" if label.column else ""
+    where = f" where {label.where.text}" if label.where else ""
+    return f"{text} ({label.op}{of} over {label.source.name}{where} in the {format_duration(label.horizon_us)} after)"
 
 
 def input_fact(item: ModelInput) -> Fact:

@@ -16,6 +16,7 @@ from featurectl.registry.base import HistoryEntry, Registry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import load_model
+from featurectl.training.bind import bind_model_version
 from featurectl.training.champion import Contender, Ring, current_champion, score_champion
 
 
@@ -62,8 +63,9 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
 
     Raises:
         TryAgainError: the aliases have moved meanwhile.
+        StoreError: a table that the champion reads can't be read now.
         UsageError: its file runs code and the command was not given --allow-pickle.
-        DataError: FC512, a file of it is gone or is another.
+        DataError: FC512, a file of it is gone or is another; FC525, its features mean something else by now.
     """
     before = ring.state.aliases.get((version.model, CHAMPION))
     if before == version.version:
@@ -71,6 +73,7 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
     results = check_gates(version, ring)
     if version.status == "rejected" or failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
+    _check_usable(version, ring, mover.at)
     _move_champion(registry, version, ring.state, mover)
     return Promotion(version=version, before=before, gates=results, is_moved=True)
 
@@ -126,6 +129,15 @@ def _evidence(version: ModelVersion, ring: Ring) -> Evidence:
         contender = Contender(model=model, view_versions=version.view_versions, views={})
         rival = score_champion(champion, contender, rows, ring)
     return evidence_of_version(version, rows, ring.location, rival, allow_pickle=ring.allow_pickle)
+
+
+def _check_usable(version: ModelVersion, ring: Ring, at: datetime) -> None:
+    """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
+    files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
+    for path, sha256 in (*files, (version.golden, version.golden_sha256)):
+        if path:
+            read_artifact(ring.location, path, sha256)
+    bind_model_version(ring.state, ring.offline, version, at)
 
 
 def _move_champion(registry: Registry, version: ModelVersion, state: State, mover: Mover) -> None:

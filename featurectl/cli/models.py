@@ -61,7 +61,7 @@ def _add_show(group: typer.Typer) -> None:
 
         Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
         """
-        from featurectl.cli.render.models import render_version, version_json
+        from featurectl.cli.render.models import label_of, render_version, version_json
         from featurectl.open import open_workspace
         from featurectl.registry.applied import choose_version
 
@@ -71,7 +71,8 @@ def _add_show(group: typer.Typer) -> None:
             version = choose_version(state, name, which or "champion")
             if card:
                 return _card(version, workspace.offline_location())
-        return Outcome(text=render_version(version, state.aliases), result=version_json(version, state.aliases))
+        result = version_json(version, state.aliases) | {"label_definition": label_of(version)}
+        return Outcome(text=render_version(version, state.aliases), result=result)
 
 
 def _card(version: ModelVersion, location: str) -> Outcome:

@@ -15,6 +15,7 @@ from featurectl.errors import UsageError
 from featurectl.units import counted, format_count
 
 if TYPE_CHECKING:
+    from featurectl.cli.render.models import Aliases
     from featurectl.open import Workspace
     from featurectl.registry.state import ModelVersion, State
     from featurectl.training.data import TrainingData
@@ -86,8 +87,9 @@ def _run(call: Call, task: _Task) -> Outcome:
         call.progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
         if task.is_registered:
             trained = register(trained, data, to)
+        aliases = workspace.state().aliases
     _warn(call, trained)
-    return _outcome(trained, was, task)
+    return _outcome(trained, was, task, aliases)
 
 
 def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was: ModelVersion | None) -> TrainingData:
@@ -147,14 +149,14 @@ def _warn(call: Call, trained: Trained) -> None:
             sys.stderr.write(f"warning: input {warning.message}\n")
 
 
-def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome:
+def _outcome(trained: Trained, was: ModelVersion | None, task: _Task, aliases: Aliases) -> Outcome:
     from featurectl.cli.render.gates import render_rejection
-    from featurectl.cli.render.models import version_json
+    from featurectl.cli.render.models import render_standing, version_json
     from featurectl.cli.render.retrained import comparison_json, render_comparison
     from featurectl.training.retrain import compare_versions
 
     version = trained.version
-    result = version_json(version, {})
+    result = version_json(version, aliases)
     result["warnings"] = [asdict(warning) for warning in trained.fitted.warnings]
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
     text = (
@@ -162,7 +164,7 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task) -> Outcome
         f"{counted(version.rows_train, 'row')}, validated on {_judged_on(version)}\n{metrics}"
     )
     failed = version.status == "rejected"
-    text += render_rejection(version.gates)
+    text += render_rejection(version.gates) or f"\n{render_standing(version, aliases)}"
     if was is None:
         return Outcome(text=text, result=result, exit_code=int(bool(failed)))
     found = compare_versions(was, version)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from featurectl.facts_model import label_text
 from featurectl.models.fit import Fitted
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import BoundFeature, ModelVersion
-from featurectl.spec.definition import Label, Model
-from featurectl.units import counted, format_bytes, format_duration, format_instant
+from featurectl.spec.definition import Model
+from featurectl.units import counted, format_bytes, format_instant
 
 CARD: Final = "md"
 CHART: Final = "svg"
@@ -57,7 +58,7 @@ def _facts(parts: CardParts) -> list[list[str]]:
     facts = [
         ("owner", model.about.owner or "-"),
         ("tags", ", ".join(model.about.tags) or "-"),
-        ("label", _label(model.spine.label)),
+        ("label", label_text(model.spine.label)),
         ("estimator", str(version.params.get("estimator") or version.params.get("run"))),
         ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in given) or "-"),
         ("seed", str(version.seed)),
@@ -67,16 +68,6 @@ def _facts(parts: CardParts) -> list[list[str]]:
         ("for serving", version.onnx or f"the artifact: {version.onnx_missing}"),
     ]
     return [list(fact) for fact in facts]
-
-
-def _label(label: Label | None) -> str:
-    if label is None:
-        return "-"
-    text = label.name if label.expression is None else f"{label.name}: {label.expression.text}"
-    if label.horizon_us is None or label.source is None:
-        return text
-    of = f" of {label.column}" if label.column else ""
-    return f"{text} ({label.op}{of} over {label.source.name} in the {format_duration(label.horizon_us)} after)"
 
 
 def _data(parts: CardParts) -> str:

@@ -15,6 +15,11 @@ _CLASSES: Final = "macro_f1"  # a metric of several classes alone
 _TINY: Final = float(np.finfo(np.float64).eps)
 
 
+def part_of(classes: Classes | None, at: npt.NDArray[np.bool_]) -> Classes | None:
+    """Return the probabilities of some of the rows."""
+    return None if classes is None else Classes(labels=classes.labels, table=classes.table[at])
+
+
 def is_binary(label: npt.NDArray[Any]) -> bool:
     """Return whether a label has the two values 0 and 1 (or false and true) and no other."""
     return bool(np.isin(label, (0, 1)).all())

@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.errors import DataError
 from featurectl.spec.definition import Trainer
-from featurectl.units import counted
+from featurectl.units import counted, format_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +90,19 @@ def split_examples(examples: Examples, trainer: Trainer, model: str) -> Split:
             train=known.only(is_train & label_ends_before(known, cut)), judged=known.only(~is_train), judged_from=cut
         )
     if not split.train.rows.height:
-        message = (
-            f"model {model}: no rows to train on ({counted(examples.rows.height, 'row')}, "
-            f"{known.rows.height:,} with a label)"
-        )
-        raise DataError(message, code="FC515")
+        raise _nothing_to_learn(examples, known, trainer, model)
     return split
+
+
+def _nothing_to_learn(examples: Examples, known: Examples, trainer: Trainer, model: str) -> DataError:
+    """Return the error that no row is left to train on, with what became of them."""
+    drawn = f" in a sample of {trainer.sample:g}" if trainer.sample < 1 else ""
+    split = f"; the last {trainer.split_fraction:g} of these by time validate" if examples.holdout is None else ""
+    told = f"{counted(examples.rows.height, 'row')}, {known.rows.height:,} with a label{drawn}{split}"
+    hint = ""
+    if examples.horizon_us and known.rows.height:
+        hint = f"a label looks {format_duration(examples.horizon_us)} ahead, and must end before the validation begins"
+    return DataError(f"model {model}: no rows to train on ({told})", code="FC515", hint=hint)
 
 
 def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:

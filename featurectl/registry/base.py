@@ -86,9 +86,12 @@ class Registry(Protocol):
         """
 
     def write_model_version(
-        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = ""
+        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = "", claims: Sequence[str] = ()
     ) -> ModelVersion:
-        """Register a model version under the next number (the argument's number is ignored), moving `aliases`."""
+        """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
+
+        Of `claims` it gets those aliases that no version has when it is written.
+        """
 
     def write_aliases(
         self,

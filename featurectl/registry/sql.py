@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspe
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.registry import tables
-from featurectl.registry.aliases import move_aliases
+from featurectl.registry.aliases import move_aliases, read_alias
 from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
@@ -121,11 +121,13 @@ class SqlRegistry:
             return _load_state(connection, state.project)
 
     def write_model_version(
-        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = ""
+        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = "", claims: Sequence[str] = ()
     ) -> ModelVersion:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
 
-        `who` is what the history tells of it; when and from which commit the version says itself.
+        Of `claims` it gets those aliases that no version has when it is written: of two registrations at one instant
+        the first one gets them, for each holds the project's row. `who` is what the history tells of it; when and from
+        which commit the version says itself.
         """
         with self._database.writing() as connection:
             serial = _next_serial(connection, project)
@@ -134,8 +136,10 @@ class SqlRegistry:
             version = replace(version, version=(connection.execute(last).scalar() or 0) + 1)
             row = {"project": project, "model": version.model, "version": version.version}
             _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
-            move_aliases(connection, project, version.model, dict.fromkeys(aliases, version.version))
-            _insert(connection, tables.history, [history_row(project, registered_entry(version, aliases, who), serial)])
+            free = [name for name in claims if read_alias(connection, project, version.model, name) is None]
+            moved = [*aliases, *free]
+            move_aliases(connection, project, version.model, dict.fromkeys(moved, version.version))
+            _insert(connection, tables.history, [history_row(project, registered_entry(version, moved, who), serial)])
         return version
 
     def write_aliases(

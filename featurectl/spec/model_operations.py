@@ -1,26 +1,18 @@
-"""The language, as it is written: checks, gates, canaries, pipelines, alerts and notifiers."""
+"""The language, as it is written: checks, pipelines, alerts and notifiers."""
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
-from pydantic.config import JsonDict
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from featurectl.nearest import did_you_mean
-from featurectl.spec.definition_gates import LESS_IS_BETTER, METRICS, MORE_IS_BETTER
 from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.place import Place
-from featurectl.spec.report import Report
-from featurectl.spec.rules import AnyOf, GoesWith, JsonSchema, OneOf, Rule, When
+from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
 from featurectl.spec.values import (
     DURATION_PATTERN,
-    NAME_SCHEMA,
     AnyConstant,
     Duration,
     EnvironmentText,
@@ -35,10 +27,8 @@ from featurectl.spec.values import (
     one_of,
     read_int,
     read_items,
-    read_name,
     read_number,
     read_text,
-    report_of,
     words_schema,
 )
 from featurectl.units import parse_duration
@@ -52,8 +42,6 @@ _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
 _LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
 _TIMES: Final = ("freshness", "stream_lag")
-GAIN: Final = "_gain_over_champion"
-BOUNDS: Final = ("max_model_size_mb", "max_latency_p99_ms")  # of what is no metric
 
 
 def _read_pair(node: object, info: ValidationInfo) -> tuple[float, float]:
@@ -108,122 +96,6 @@ class CheckShape(Shape):
     severity: CheckSeverity = Field(
         "error", description="`error` (the default) keeps the last good table, `warn` only tells."
     )
-
-
-_SHARE: Final[JsonDict] = {"exclusiveMinimum": 0, "maximum": 1}
-
-
-class RobustnessShape(Shape):
-    """How much a model may suffer from disturbed inputs."""
-
-    what: ClassVar[str] = "robustness"
-    rules: ClassVar[tuple[Rule, ...]] = (
-        AnyOf(("noise", "missing", "unseen")),
-        AnyOf(("max_mean_shift", "max_auc_drop")),
-    )
-    noise: Number | None = Field(
-        None, description="Noise on numbers, in standard deviations.", json_schema_extra={"exclusiveMinimum": 0}
-    )
-    missing: Number | None = Field(None, description="The share of values made null.", json_schema_extra=_SHARE)
-    unseen: Number | None = Field(None, description="The share of categories made unseen.", json_schema_extra=_SHARE)
-    max_mean_shift: Number | None = Field(None, description="How far the mean score may move.")
-    max_auc_drop: Number | None = Field(None, description="How much AUC may fall.")
-
-    def check_keys(self, report: Report) -> None:
-        """Something is done and something is asked; shares are shares."""
-        Shape.check_keys(self, report)
-        for key, most in (("noise", math.inf), ("missing", 1.0), ("unseen", 1.0)):
-            amount = getattr(self, key)
-            if amount is not None and not 0 < amount <= most:
-                bound = "" if most == math.inf else " and at most 1"
-                report.error("FC104", f'"{key}" is above 0{bound}, not {amount:g}', self.fields.place(key))
-
-
-def _read_gates(node: object, info: ValidationInfo) -> dict[str, object]:
-    if not isinstance(node, Fields):
-        fail(info, "FC101", "expected a mapping", node)
-    found: dict[str, object] = {}
-    for key, value in node.nodes.items():
-        if key == "robustness":
-            found[key] = RobustnessShape.model_validate(value, context=info.context)
-        elif key == "slices":
-            found[key] = tuple(read_name(item, info) for item in read_items(value, info))
-        elif re.fullmatch(r"(min|max)_[a-z0-9_]+", key):
-            found[key] = read_number(value, info)
-            _check_metric(key, node.keys[key].place, report_of(info))
-        else:
-            note = "keys: min_METRIC, max_METRIC, min_METRIC_gain_over_champion, robustness, slices"
-            suggestion = did_you_mean(key, ["robustness", "slices"])
-            place = node.keys[key].place
-            report_of(info).error("FC102", f'unknown key "{key}" in gates', place, suggestion=suggestion, note=note)
-    return found
-
-
-def _check_metric(key: str, place: Place, report: Report) -> None:
-    """Report FC104 for a bound of a metric that nobody measures."""
-    if key in BOUNDS:
-        return
-    kind, name = key[:4], key[4:]
-    gain = GAIN if kind == "min_" and name.endswith(GAIN) else ""
-    metric = name.removesuffix(gain)
-    known = (*MORE_IS_BETTER, *LESS_IS_BETTER) if gain else METRICS
-    if metric not in known:
-        whole = [f"{kind}{other}{gain}" for other in known] + [bound for bound in BOUNDS if bound.startswith(kind)]
-        message = f'no metric "{metric}" to bound; metrics are {" ".join(known)}'
-        report.error("FC104", message, place, suggestion=did_you_mean(key, whole))
-
-
-class _GateKeys:
-    """In JSON Schema, bounds of metrics by name, and the two gates that are no bounds."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        number = {"type": "number"}
-        bounds = "|".join(METRICS)
-        gains = "|".join((*MORE_IS_BETTER, *LESS_IS_BETTER))
-        return {
-            "type": "object",
-            "properties": {
-                "robustness": handler(core_schema),
-                "slices": {
-                    "description": "Category columns: each of their values must pass the gates by itself.",
-                    "type": "array",
-                    "items": NAME_SCHEMA,
-                },
-                "max_model_size_mb": number | {"description": "How big the model's file may be."},
-                "max_latency_p99_ms": number | {"description": "How long the slowest of 100 predictions may take."},
-            },
-            "patternProperties": {
-                f"^min_({gains})_gain_over_champion$": number | {"description": "How much better than the champion."},
-                f"^(min|max)_({bounds})$": number | {"description": "A bound of a metric, like min_auc: 0.65."},
-            },
-            "additionalProperties": False,
-        }
-
-
-Gates = Annotated[dict[str, object], PlainValidator(_read_gates, json_schema_input_type=RobustnessShape), _GateKeys()]
-
-
-class CanarySuccessShape(Shape):
-    """What a canary must keep to."""
-
-    what: ClassVar[str] = "success"
-    latency_p99_ms: Number | None = Field(None, description="How long the slowest of 100 requests may take.")
-    error_rate_percent: Number | None = Field(
-        None, description="The share of requests that may fail, by the model's fault."
-    )
-    freshness: Duration | None = Field(None, description="How old the features may be.")
-    score_psi: Number | None = Field(None, description="How far scores may drift from the champion's, as PSI.")
-
-
-class CanaryShape(Shape):
-    """How a new version takes over."""
-
-    what: ClassVar[str] = "canary"
-    percent: Number = Field(description="The share of the entities that the new version answers; 0 is shadow mode.")
-    for_: Duration = Field(alias="for", description="How long it must keep to `success`.")
-    success: CanarySuccessShape = Field(description="What it must keep to; otherwise it is rolled back.")
-    min_requests: Whole | None = Field(None, description="How many requests it must have answered, 100 by default.")
 
 
 class ResourcesShape(Shape):

@@ -9,7 +9,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.dtypes import SCALARS
-from featurectl.spec.model_operations import CanaryShape, Gates
+from featurectl.spec.bounds import SEED, check_number
+from featurectl.spec.model_gates import CanaryShape, Gates
 from featurectl.spec.model_view import DerivedShape, Op
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.report import Report
@@ -265,7 +266,11 @@ class TrainerShape(Shape):
     params: PlainData | None = Field(
         None, description="What the estimator is made with.", examples=[{"early_stopping_rounds": 20}]
     )
-    seed: Whole = Field(0, description="Makes training repeatable; it reaches the estimator's random_state.")
+    seed: Whole = Field(
+        0,
+        description="Makes training repeatable; it reaches the estimator's random_state.",
+        json_schema_extra=SEED.schema(),
+    )
     sample: Number | None = Field(
         None,
         description="The share of rows to train on: above 0, at most 1.",
@@ -277,6 +282,8 @@ class TrainerShape(Shape):
         """An estimator, or a command."""
         Shape.check_keys(self, report)
         _check_share(self, "sample", report)
+        if self.seed:
+            check_number("seed", self.seed, SEED, self.fields.place("seed"), report)
 
 
 def _check_share(shape: Shape, key: str, report: Report) -> None:

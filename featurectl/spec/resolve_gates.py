@@ -6,7 +6,7 @@ from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import DerivedInput, Model
 from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
-from featurectl.spec.model_operations import BOUNDS, GAIN, CanaryShape, RobustnessShape
+from featurectl.spec.model_gates import BOUNDS, GAIN, CanaryShape, RobustnessShape
 from featurectl.spec.model_training import CATEGORY, ModelShape
 from featurectl.spec.node import Fields, Items, Scalar
 

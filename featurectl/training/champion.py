@@ -9,11 +9,11 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.errors import FeaturectlError
+from featurectl.errors import FeaturectlError, StoreError
 from featurectl.models.gates.base import Rival
 from featurectl.models.judged import JudgedRows
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.runtimes.base import Scores
+from featurectl.models.runtimes.base import Scores, classes_of
 from featurectl.models.served import load_native
 from featurectl.offline.base import OfflineStore
 from featurectl.registry.applied import registered_view
@@ -59,15 +59,21 @@ def score_champion(champion: ModelVersion, contender: Contender, rows: JudgedRow
 
     Where its inputs are the contender's, so are their values. Else they are joined to the spine of these rows, from
     the view versions that the champion was trained on.
+
+    Raises:
+        StoreError: a table can't be read now; that says nothing of either of them.
     """
     try:
         runtime = load_native(champion, ring.location, allow_pickle=ring.allow_pickle)
         matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, contender, rows, ring))
         scores: Scores = runtime.predict(matrix)
+        classes = classes_of(runtime, matrix)
+    except StoreError:
+        raise
     except (FeaturectlError, ValueError) as error:
         why = error.message if isinstance(error, FeaturectlError) else str(error)
         return Rival(version=champion.version, scores=rows.label[:0], missing=why)
-    return Rival(version=champion.version, scores=scores)
+    return Rival(version=champion.version, scores=scores, classes=classes)
 
 
 def _inputs(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring: Ring) -> pl.DataFrame:

@@ -19,9 +19,10 @@ from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.golden import GOLDEN, choose_rows, dump_golden, load_golden
 from featurectl.models.judged import JUDGED, JudgedRows, dump_judged
 from featurectl.models.matrix import MatrixForm, fit_form
-from featurectl.models.metrics import measure
+from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.rows import CATEGORY
-from featurectl.models.runtimes.base import ONNX, Matrix, Scores
+from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
+from featurectl.models.runtimes.estimator import has_classes
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import Model
@@ -35,7 +36,8 @@ from featurectl.training.training_set import TrainingSet
 class _Proof:
     """The form of the model's matrix, what it gives for rows of the sample, and what is known of them.
 
-    `places` are those of the rows with a label; `matrix`, `label` and `scores` are theirs.
+    `places` are those of the rows with a label; `matrix`, `label`, `scores` and `classes` (None unless it tells several
+    apart) are theirs.
     """
 
     form: MatrixForm
@@ -43,6 +45,8 @@ class _Proof:
     matrix: Matrix
     label: npt.NDArray[np.float64]
     scores: Scores
+    task: Task
+    classes: Classes | None
     golden: bytes
     onnx: Converted
     metrics: Mapping[str, float]
@@ -86,12 +90,14 @@ def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Rival
         matrix=proof.matrix,
         label=proof.label,
         scores=proof.scores,
+        task=proof.task,
         native=found.runtime,
         serving=load_runtime(ONNX, onnx, allow_pickle=False) if onnx else found.runtime,
         onnx_missing=proof.onnx.missing,
         golden=load_golden(proof.golden),
         size_bytes=max(len(found.content), len(onnx)),
         seed=0,
+        classes=proof.classes,
         champion=champion,
     )
 
@@ -132,6 +138,8 @@ def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
     places = choose_rows(len(matrix))
     columns = sample.values.select(item.name for item in form.inputs)[places].to_dict(as_series=False)
     known, label = _label(sample)
+    task = _task(found, matrix, label)
+    classes = classes_of(found.runtime, matrix[known]) if task == "classes" else None
     if found.format == ONNX:
         onnx = Converted(content=found.content)
     else:
@@ -143,10 +151,18 @@ def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
         matrix=matrix[known],
         label=label,
         scores=scores[known],
+        task=task,
+        classes=classes,
         golden=dump_golden(columns, _predicted(found, matrix[places])),
         onnx=onnx,
-        metrics=measure(label, scores[known]),
+        metrics=measure(label, scores[known], task, classes),
     )
+
+
+def _task(found: Foreign, matrix: Matrix, label: npt.NDArray[np.float64]) -> Task:
+    if has_classes(found.runtime, matrix[:1]):
+        return "classes"
+    return "binary" if is_binary(label) else "numbers"
 
 
 def _predicted(found: Foreign, matrix: Matrix) -> Scores:

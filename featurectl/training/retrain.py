@@ -9,7 +9,7 @@ from typing import Any
 
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
+from featurectl.errors import DataError, UsageError
 from featurectl.registry.state import ModelVersion
 from featurectl.spec.definition_json import load_model
 from featurectl.training.again import Manifest, check_same_spine, parse_manifest, pinned_request, read_same_target
@@ -37,8 +37,14 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, stores: Stores, room
     Rows that the spine's source has got since, after those that it had, are left out.
 
     Raises:
+        UsageError: it was trained elsewhere, and imported.
         DataError: FC520, something of it is gone or has changed; the message says what.
     """
+    if "imported" in trained.params:
+        raise UsageError(
+            f"{trained.model} version {trained.version} was {trained.params.get('estimator')}, not trained here",
+            hint="what it was trained on is not known; import its file again, or train a version of your own",
+        )
     model = load_model(trained.definition)
     manifest = _manifest_of(trained, trained.manifest)
     asked = replace(pinned_request(manifest, stores), model=model)

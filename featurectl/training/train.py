@@ -86,9 +86,11 @@ def fit_version(data: TrainingData, workshop: Workshop, to: Registration) -> Tra
 def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     """Return a fitted version once it is registered, with what its gates found.
 
-    A version that fails a gate is kept as rejected; the first one that passes becomes champion. Nothing is registered
-    unless its files are written; files without a version are harmless.
+    A version that fails a gate is kept as rejected; the first one that passes becomes champion. The champion that it
+    is compared with is the one of now: it may have moved while the model was fitted. Nothing is registered unless its
+    files are written; files without a version are harmless.
     """
+    ring = replace(to.ring, state=to.registry.load_state(to.ring.state.project))
     model, fitted, location = data.model, trained.fitted, to.ring.location
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
     judged = judged_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
@@ -96,7 +98,7 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     seed = require_trainer(model).seed
 
     def look() -> Evidence:
-        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, to.ring))
+        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, ring))
 
     version = _with_card(gated(version, model, look), fitted, model, location)
     return replace(trained, version=write_version(version, to))
@@ -110,10 +112,8 @@ def gated(version: ModelVersion, model: Model, look: Callable[[], Evidence]) -> 
 
 def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
     """Return a version once it is registered; the first one that was not rejected becomes champion."""
-    project = to.ring.state.project
-    has_champion = (version.model, CHAMPION) in to.registry.load_state(project).aliases
-    first = version.status == "registered" and not has_champion
-    return to.registry.write_model_version(project, version, [CHAMPION] if first else [], to.who)
+    claims = [CHAMPION] if version.status == "registered" else []
+    return to.registry.write_model_version(to.ring.state.project, version, [], to.who, claims)
 
 
 def judged_rows(

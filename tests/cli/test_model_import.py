@@ -213,6 +213,17 @@ def test_categories_that_training_found_come_with_the_export(shop):
     assert "input c is a category, and nobody knows the codes that it was trained on" in said
 
 
+def test_an_imported_version_is_not_trained_once_more(shop):
+    shop.make()
+    lightgbm_file(shop)
+    shop.run("models", "import", "m", "--file", "model.txt")
+    for more in ((), ("--register",)):
+        said = shop.run("train", "m", "--from-version", "1", *more, code=64).err
+        assert "m version 1 was imported from model.txt, not trained here" in said
+    with pytest.raises(AssertionError):
+        shop.version(2)
+
+
 def test_an_export_takes_no_folder_that_is_there(shop):
     shop.make()
     lightgbm_file(shop)

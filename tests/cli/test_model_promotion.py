@@ -1,6 +1,8 @@
 """A better version takes over, a worse one and a leaky one do not, and the one before comes back."""
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -26,6 +28,7 @@ def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_
     assert shop.aliases() == {}
     second = shop.train(features=GOOD)
     assert (second["status"], gate(second, "min_auc")["passed"]) == ("registered", True)
+    assert (first["aliases"], second["aliases"]) == ([], ["champion"])
     assert shop.aliases() == {"champion": 2}
     assert shop.history()[0] == "train: m v2, champion -> v2"
     assert "train: m v1 (rejected)" in shop.history()
@@ -34,11 +37,15 @@ def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_
 def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
     said = shop.run("train", "m").out
     assert "rejected" not in said
+    assert said.endswith("\nm version 1 is the champion.\n")
     shop.change(gates="min_auc: 0.99")
     out = shop.run("train", "m", code=1).out
     assert "min_auc  FAIL  at least 0.99  0." in out
     assert out.endswith("rejected: it fails 1 gate; kept, and never champion.\n")
     assert "m      2        rejected" in shop.run("models", "list").out
+    shop.change(gates="")
+    third = shop.run("train", "m").out
+    assert third.endswith("\nThe champion is version 1 still; featurectl models promote m@3 changes that.\n")
     assert "min_auc             FAIL  at least 0.99" in shop.run("models", "show", "m@2").out
 
 
@@ -130,9 +137,9 @@ def test_promoting_the_champion_changes_nothing(shop):
     assert shop.history() == before
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_a_name_that_nothing_has_is_wrong_usage(shop):
+    shop.train()
+    for words, said in (
         (("promote", "m@9"), "model m has no version '9'"),
         (("promote", "m"), "model m has no version 'challenger'"),
         (("promote", "n@1"), "no model 'n' is applied"),
@@ -142,11 +149,8 @@ def test_promoting_the_champion_changes_nothing(shop):
         (("list", "--uses", "x"), "no feature view 'x' is applied"),
         (("list", "--uses", "v:x"), "view v has no feature 'x'"),
         (("list", "--uses", "v@"), "--uses v@: not a view or a feature"),
-    ],
-)
-def test_a_name_that_nothing_has_is_wrong_usage(shop, words, said):
-    shop.train()
-    assert said in shop.run("models", *words, code=64).err
+    ):
+        assert said in shop.run("models", *words, code=64).err
 
 
 def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
@@ -156,6 +160,30 @@ def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
     said = shop.run("models", "promote", "m@2", code=1).err
     assert "is not the file that was registered" in said
     assert shop.aliases() == {"champion": 1}
+
+
+def test_a_version_that_could_not_be_served_does_not_take_over_though_no_gate_needs_its_files(shop):
+    shop.train(gates="")
+    version = shop.train()
+    for kind in ("artifact", "onnx", "golden"):
+        path = shop.root / "off" / version[kind]
+        content = path.read_bytes()
+        path.unlink()
+        assert "error[FC512]: model artifact " in shop.run("models", "promote", "m@2", code=1).err
+        path.write_bytes(content)
+    edit(2, '"view_version":1', '"view_version":2')
+    said = shop.run("models", "promote", "m@2", code=1).err
+    assert "error[FC525]: model m version 2 is not asked: input poor was trained on v@2, and v@1 is read" in said
+    assert shop.aliases() == {"champion": 1}
+    edit(2, '"view_version":2', '"view_version":1')
+    assert shop.result("models", "promote", "m@2")["promoted"]
+
+
+def edit(version, old, new):
+    """Change the row of a model version, as a restored backup or a person may."""
+    with closing(sqlite3.connect("r.db")) as connection, connection:
+        query = "update model_versions set document = replace(document, ?, ?) where version = ?"
+        assert connection.execute(query, [old, new, version]).rowcount == 1
 
 
 def test_a_champion_whose_file_is_gone_is_not_beaten(shop):
@@ -173,8 +201,15 @@ def test_two_versions_are_compared(shop):
     shop.train(features=f'{GOOD}, {{feature: "w:poor", as: other}}', gates="min_auc: 0.6")
     document = shop.result("models", "diff", "m@1", "m@2")
     assert document["differ"]["inputs"] == ["poor", "good", "other"]
-    assert document["a"]["inputs"] == {"poor": "float64 v@1:poor"}
-    assert document["b"]["inputs"] == {"good": "float64 v@1:good", "other": "float64 w@1:poor"}
+    feature = {"type": "float64", "view_version": 1, "join": {"k": "k"}}
+    assert document["a"]["inputs"] == {"poor": {**feature, "view": "v", "feature": "poor"}}
+    assert document["b"]["inputs"] == {
+        "good": {**feature, "view": "v", "feature": "good"},
+        "other": {**feature, "view": "w", "feature": "poor"},
+    }
+    assert document["a"]["metrics"]["auc"] == pytest.approx(0.6, abs=0.2)
+    assert (document["a"]["about"]["rows"], document["a"]["parameters"]["n_estimators"]) == (400, 10)
+    assert document["differ"]["question"] == []
     assert document["differ"]["parameters"] == []
     assert "auc" in document["differ"]["metrics"]
     assert "~  auc" in shop.run("models", "diff", "m", "m@2").out
@@ -195,3 +230,17 @@ def test_what_uses_a_view_or_a_feature_is_listed(shop):
     assert using("v:poor") == using("v@1:poor") == [1]
     assert using("v@2") == []
     assert shop.run("models", "list", "--uses", "v@2").out == "No model version uses v@2.\n"
+
+
+def test_a_champion_whose_features_can_not_be_read_just_now_rejects_nobody(shop):
+    shop.train()
+    shop.change(features='{feature: "w:poor"}')
+    files = list((shop.root / "off" / "shop" / "v").rglob("*.parquet"))
+    whole = [file.read_bytes() for file in files]
+    for file in files:
+        file.write_bytes(b"PAR1")
+    assert "off/shop/v/v1 can't be read" in shop.run("train", "m", code=69).err
+    assert [item["version"] for item in shop.result("models", "list")["versions"]] == [1]
+    for file, content in zip(files, whole, strict=True):
+        file.write_bytes(content)
+    assert shop.train()["status"] == "registered"

@@ -4,13 +4,35 @@ import json
 from dataclasses import replace
 
 from featurectl.cli.render.diff_models import diff_json, render_diff
+from featurectl.expressions.tree import Expression
 from featurectl.registry.state import BoundFeature, GateResult
+from featurectl.spec.definition import DerivedInput, FeatureInput, Label, Model, RequestInput, Source, Spine
+from featurectl.spec.definition_json import dump_definition
 from tests.cli.golden import assert_golden
 from tests.registry.test_contract import MODEL
+
+FLIGHTS = Source(name="flights", format="parquet", path="f.parquet", event_time="at")
+
+
+def asked(label, *inputs):
+    """The definition of a model with a label and more inputs than a delay and a category."""
+    x = FeatureInput(
+        name="x", view="delays", feature="count_1d", join={"a": "a", "z": "origin"}, dtype=None, model_dtype=None
+    )
+    c = RequestInput(name="c", dtype="string", model_dtype="category")
+    spine = Spine(source=FLIGHTS, time="at", label=Label(name="is_late", expression=Expression(label), dtype="bool"))
+    return dump_definition(Model(name="late", spine=spine, inputs=(x, c, *inputs), trainer=None))
+
+
+def derived(expression):
+    return DerivedInput(name="d", expression=Expression(expression), dtype="float64")
+
 
 FIRST = replace(
     MODEL,
     version=1,
+    definition=asked("arr_delay > 15", derived("x * 2")),
+    inputs=(*MODEL.inputs, BoundFeature(name="d", dtype="float64", model_dtype="float64")),
     params={"estimator": "lightgbm.LGBMClassifier", "run": None, "seed": 7, "params": {"max_depth": 7, "rate": 0.1}},
     rows_train=252_582,
     rows_validation=84_194,
@@ -25,9 +47,12 @@ SECOND = replace(
     version=2,
     status="rejected",
     code_commit="",
+    definition=asked(
+        "arr_delay > 30", derived("x * 3"), RequestInput(name="distance", dtype="int64", model_dtype="int64")
+    ),
     inputs=(
         replace(FIRST.inputs[0], view_version=2),
-        FIRST.inputs[1],
+        *FIRST.inputs[1:],
         BoundFeature(name="distance", dtype="int64", model_dtype="int64"),
     ),
     view_versions={"delays": 2},

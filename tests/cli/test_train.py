@@ -146,6 +146,21 @@ def test_a_trainers_command_is_run_in_the_repository_and_its_model_is_one_like_a
     assert len(shop.json("models", "list")["versions"]) == 2
 
 
+def test_a_version_is_compared_with_the_champion_of_when_it_is_registered(shop):
+    gated = ("    owner: ana", "    owner: ana\n    gates: {min_auc_gain_over_champion: -1}")
+    shop.make(gated=gated)
+    shop.run("train", "m")
+    shop.run("train", "m")
+    artifact = str(shop.root / "off" / shop.json("models", "show", "m@1")["artifact"])
+    script = "import os, shutil, sys\nfrom featurectl.cli.main import main\n"
+    script += f"shutil.copy({artifact!r}, os.path.join(os.environ['FEATURECTL_OUT'], 'model.txt'))\n"
+    (shop.root / "fit.py").write_text(script + "sys.exit(main(['models', 'promote', 'm@2', '-q']))\n")
+    run = json.dumps(shlex.join([sys.executable, "fit.py"]))
+    shop.make(LIGHTGBM.replace("estimator: lightgbm.LGBMClassifier", f"run: {run}"), gated=gated)
+    (found,) = [item for item in shop.json("train", "m")["gates"] if item["name"] == "min_auc_gain_over_champion"]
+    assert "champion v2" in found["measured"]
+
+
 def test_a_pickle_of_a_command_is_trained_only_with_both_leaves(shop):
     script = "import os, pathlib, joblib\nfrom sklearn.dummy import DummyClassifier\n"
     script += "import polars as pl\nrows = pl.read_parquet(os.environ['FEATURECTL_TRAINING_SET'])\n"

@@ -143,8 +143,18 @@ def test_an_estimator_that_can_not_be_made_is_named(trainer, message):
 def test_no_rows_with_a_label_is_an_error_with_numbers():
     data = examples(4)
     empty = Examples(rows=data.rows, label=pl.Series("y", [None] * 4, dtype=pl.Boolean), time=data.time)
-    with pytest.raises(DataError, match=r"model m: no rows to train on \(4 rows, 0 with a label\)"):
+    with pytest.raises(DataError, match=r"model m: no rows to train on \(4 rows, 0 with a label; the last "):
         fit_model(empty, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+
+
+def test_rows_that_a_sample_a_split_or_a_horizon_takes_away_are_told():
+    data = examples(40)
+    with pytest.raises(DataError, match=r"0 with a label in a sample of 1e-05; the last 0\.5 of these"):
+        fit_model(data, INPUTS, replace(LIGHTGBM, sample=1e-5, split_fraction=0.5), allow_pickle=False, model="m")
+    far = replace(data, horizon_us=1_000 * DAY_US)
+    with pytest.raises(DataError, match="40 with a label; the last") as caught:
+        fit_model(far, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
+    assert caught.value.hint == "a label looks 1000d ahead, and must end before the validation begins"
 
 
 def test_a_text_label_is_refused():

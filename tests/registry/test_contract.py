@@ -218,6 +218,18 @@ def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registr
     assert open_registry().load_state("flights").serial == 4
 
 
+def test_of_model_versions_registered_at_once_exactly_one_gets_the_alias_that_was_free(open_registry):
+    def register(registry, _):
+        return registry.write_model_version("flights", MODEL, [], "ana@host", ["champion"])
+
+    came = race(open_registry, 4, register)
+    state = open_registry().load_state("flights")
+    assert sorted(c.version for c in came) == [1, 2, 3, 4]
+    assert state.aliases == {("late", "champion"): 1}
+    told = [entry.summary for entry in reversed(open_registry().read_history("flights"))]
+    assert told == ["late v1, champion -> v1", "late v2", "late v3", "late v4"]
+
+
 def test_pins_are_kept_once_and_by_project(registry):
     pins = [
         Pin(view="delays", version=1, table_version=7, holder="a"),

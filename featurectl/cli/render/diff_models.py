@@ -3,51 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from featurectl.cli.render.table import render_table
+from featurectl.facts_model import input_fact, model_facts
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion
+from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput
+from featurectl.spec.definition_json import load_model
 from featurectl.units import format_bytes, format_count, format_instant
 
 _NONE: Final = "-"
-Facts = Mapping[str, str]
+_SPINE: Final = "spine."
+
+
+class _Said(NamedTuple):
+    """What a version says of itself: for JSON, for people, and what decides whether two say the same."""
+
+    value: object
+    text: str
+    meaning: object
+
+
+Facts = Mapping[str, _Said]
 Parts = Mapping[str, tuple[Facts, Facts]]
-
-
-def diff_versions(a: ModelVersion, b: ModelVersion) -> Parts:
-    """Return what two versions say of themselves, by part and name, as texts: those of the first, then the second."""
-    return {
-        "about": (_about(a), _about(b)),
-        "inputs": (_inputs(a), _inputs(b)),
-        "tables": (_tables(a), _tables(b)),
-        "parameters": (_params(a), _params(b)),
-        "metrics": (_metrics(a), _metrics(b)),
-        "gates": (_gates(a.gates), _gates(b.gates)),
-    }
 
 
 def render_diff(a: ModelVersion, b: ModelVersion) -> str:
     """Return the parts as tables; `~` marks what differs, `+` and `-` what one of them has alone."""
     lines: list[str] = []
-    for part, (left, right) in diff_versions(a, b).items():
+    for part, (left, right) in _parts(a, b).items():
         names = list(dict.fromkeys([*left, *right]))
         if names:
-            rows = [[_mark(left, right, name), name, left.get(name, _NONE), right.get(name, _NONE)] for name in names]
+            rows = [[_mark(left, right, name), name, _text(left, name), _text(right, name)] for name in names]
             lines += [*render_table((" ", part, _label(a), _label(b)), rows), ""]
     return "\n".join(lines[:-1])
 
 
 def diff_json(a: ModelVersion, b: ModelVersion) -> dict[str, object]:
     """Return the parts ready for JSON, with what differs apart."""
-    parts = diff_versions(a, b)
+    parts = _parts(a, b)
     differ = {
-        part: [name for name in {**left, **right} if left.get(name) != right.get(name)]
+        part: [name for name in {**left, **right} if _mark(left, right, name) != " "]
         for part, (left, right) in parts.items()
     }
     return {
-        "a": {"model": a.model, "version": a.version} | {part: dict(left) for part, (left, _) in parts.items()},
-        "b": {"model": b.model, "version": b.version} | {part: dict(right) for part, (_, right) in parts.items()},
+        "a": {"model": a.model, "version": a.version} | {part: _values(left) for part, (left, _) in parts.items()},
+        "b": {"model": b.model, "version": b.version} | {part: _values(right) for part, (_, right) in parts.items()},
         "differ": differ,
+    }
+
+
+def _parts(a: ModelVersion, b: ModelVersion) -> Parts:
+    of_a, of_b = _told(a), _told(b)
+    return {part: (facts, of_b[part]) for part, facts in of_a.items()}
+
+
+def _told(version: ModelVersion) -> dict[str, Facts]:
+    """Return what a version says of itself, by part and name."""
+    model = load_model(version.definition)
+    return {
+        "about": _about(version),
+        "question": _question(model),
+        "inputs": _inputs(version, model),
+        "tables": {name: _plain(number, f"v{number}") for name, number in sorted(version.table_versions.items())},
+        "parameters": _params(version),
+        "metrics": {name: _plain(value, f"{value:.6g}") for name, value in sorted(version.metrics.items())},
+        "gates": _gates(version.gates),
     }
 
 
@@ -57,47 +78,81 @@ def _label(version: ModelVersion) -> str:
 
 def _mark(left: Facts, right: Facts, name: str) -> str:
     if name in left and name in right:
-        return " " if left[name] == right[name] else "~"
+        return " " if left[name].meaning == right[name].meaning else "~"
     return "-" if name in left else "+"
+
+
+def _text(facts: Facts, name: str) -> str:
+    return facts[name].text if name in facts else _NONE
+
+
+def _values(facts: Facts) -> dict[str, object]:
+    return {name: said.value for name, said in facts.items()}
+
+
+def _plain(value: object, text: str) -> _Said:
+    return _Said(value, text, value)
 
 
 def _about(version: ModelVersion) -> Facts:
     return {
-        "status": version.status,
-        "trained": format_instant(version.created_at),
-        "commit": version.code_commit or _NONE,
-        "label": version.label,
-        "rows": format_count(version.rows_train),
-        "validation rows": format_count(version.rows_validation),
-        "size": format_bytes(version.artifact_bytes),
+        "status": _plain(version.status, version.status),
+        "trained": _plain(version.created_at.isoformat(), format_instant(version.created_at)),
+        "commit": _plain(version.code_commit or None, version.code_commit or _NONE),
+        "rows": _plain(version.rows_train, format_count(version.rows_train)),
+        "validation_rows": _plain(version.rows_validation, format_count(version.rows_validation)),
+        "bytes": _plain(version.artifact_bytes, format_bytes(version.artifact_bytes)),
     }
 
 
-def _inputs(version: ModelVersion) -> Facts:
-    return {item.name: _input(item) for item in version.inputs}
+def _question(model: Model) -> Facts:
+    """Return the moments at which the model is asked, and its label."""
+    return {
+        name.removeprefix(_SPINE): _Said(fact.text, fact.text, fact.value)
+        for name, fact in model_facts(model).items()
+        if name.startswith(_SPINE) and fact.text != _NONE
+    }
 
 
-def _input(item: BoundFeature) -> str:
-    origin = f" {item.view}@{item.view_version}:{item.feature}" if item.view else ""
-    default = "" if item.default is None else f" default {item.default}"
-    return f"{item.model_dtype}{origin}{default}"
+def _inputs(version: ModelVersion, model: Model) -> Facts:
+    defined = {item.name: item for item in model.inputs}
+    return {item.name: _input(item, defined.get(item.name)) for item in version.inputs}
 
 
-def _tables(version: ModelVersion) -> Facts:
-    return {name: f"v{number}" for name, number in sorted(version.table_versions.items())}
+def _input(item: BoundFeature, defined: ModelInput | None) -> _Said:
+    value: dict[str, object] = {"type": item.model_dtype}
+    text = item.model_dtype
+    if item.categories is not None:
+        value["categories"] = list(item.categories)
+        text += f" of {len(item.categories):,}"
+    if item.view:
+        value |= {"view": item.view, "view_version": item.view_version, "feature": item.feature}
+        text += f" {item.view}@{item.view_version}:{item.feature}"
+    if isinstance(defined, FeatureInput):
+        value["join"] = dict(defined.join)
+        text += "".join(f" {key}={column}" for key, column in defined.join.items() if key != column)
+    elif isinstance(defined, DerivedInput):
+        value["expr"] = defined.expression.text
+        text += f" = {defined.expression.text}"
+    if item.default is not None:
+        value["default"] = item.default
+        text += f" default {item.default}"
+    own = None if defined is None else input_fact(defined).value
+    return _Said(value, text, [own, item.dtype, {**value, "expr": None}])
 
 
 def _params(version: ModelVersion) -> Facts:
     own = version.params.get("params")
     flat = {name: value for name, value in version.params.items() if name != "params" and value is not None}
     flat |= own if isinstance(own, Mapping) else {}
-    return {name: str(value) for name, value in flat.items()}
-
-
-def _metrics(version: ModelVersion) -> Facts:
-    return {name: f"{value:.6g}" for name, value in sorted(version.metrics.items())}
+    return {name: _plain(value, str(value)) for name, value in flat.items()}
 
 
 def _gates(gates: Sequence[GateResult]) -> Facts:
     words = {True: "pass", False: "FAIL", None: "not measured"}
-    return {f"{item.name} {item.asked}": f"{words[item.passed]}: {item.measured}" for item in gates}
+    return {
+        f"{item.name} {item.asked}": _plain(
+            {"passed": item.passed, "measured": item.measured}, f"{words[item.passed]}: {item.measured}"
+        )
+        for item in gates
+    }

@@ -8,7 +8,9 @@ from typing import Final
 
 from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
-from featurectl.registry.state import BoundFeature, ModelVersion
+from featurectl.facts_model import label_text
+from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
+from featurectl.spec.definition_json import load_model
 from featurectl.units import format_bytes, format_count, format_instant, plural
 
 Aliases = Mapping[tuple[str, str], int]
@@ -38,7 +40,7 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
     facts = [
         ("model", f"{version.model} version {version.version} {_standing(version, aliases)}".rstrip()),
         ("trained", f"{_trained(version)} on {rows}, validated on {version.rows_validation:,}"),
-        ("label", version.label),
+        ("label", label_of(version)),
         ("metrics", _metrics(version)),
         ("trainer", str(version.params.get("estimator") or version.params.get("run"))),
         ("params", ", ".join(f"{k}={v}" for k, v in _params(version).items())),
@@ -66,6 +68,20 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
     described["created_at"] = version.created_at.isoformat()
     described["aliases"] = names_of(version, aliases).split()
     return described
+
+
+def label_of(version: ModelVersion) -> str:
+    """Return what the label of a version is, in a line."""
+    return label_text(load_model(version.definition).spine.label)
+
+
+def render_standing(version: ModelVersion, aliases: Aliases) -> str:
+    """Return whether a version that was registered just now is the champion, and what makes it that if it is not."""
+    champion = aliases.get((version.model, CHAMPION))
+    if champion == version.version:
+        return f"{version.model} version {version.version} is the champion."
+    now = "There is no champion" if champion is None else f"The champion is version {champion} still"
+    return f"{now}; featurectl models promote {version.model}@{version.version} changes that."
 
 
 def _standing(version: ModelVersion, aliases: Aliases) -> str:

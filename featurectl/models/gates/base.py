@@ -10,7 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.models.golden import Golden
-from featurectl.models.runtimes.base import Matrix, Runtime, Scores
+from featurectl.models.metrics import Task, measure
+from featurectl.models.runtimes.base import Classes, Matrix, Runtime, Scores
 from featurectl.registry.state import BoundFeature, GateResult
 
 ENOUGH_ROWS: Final = 100  # for a figure that somebody is turned away by
@@ -21,11 +22,13 @@ ENOUGH_OF_A_CLASS: Final = 10
 class Rival:
     """The champion: its version, and its scores of the rows that a version is judged on.
 
-    `missing` says why it has no scores of them; "" where it has.
+    `classes` are the probabilities of several classes, where it tells them. `missing` says why it has no scores of the
+    rows; "" where it has.
     """
 
     version: int
     scores: Scores
+    classes: Classes | None = None
     missing: str = ""
 
 
@@ -33,9 +36,10 @@ class Rival:
 class Evidence:
     """A version of a model and the rows that it is judged on.
 
-    `rows` are raw inputs, `matrix` is made of them, `scores` are the model's. `native` is the model by the library that
-    trained it, `serving` as `serve` runs it, `onnx_missing` why that is not ONNX ("" where it is). `size_bytes` is that
-    of its largest file. `champion` None: there is none.
+    `rows` are raw inputs, `matrix` is made of them, `scores` are the model's, and `classes` the probabilities of
+    several classes, where it tells them. `task` is what it was measured by when it was trained. `native` is the model
+    by the library that trained it, `serving` as `serve` runs it, `onnx_missing` why that is not ONNX ("" where it is).
+    `size_bytes` is that of its largest file. `champion` None: there is none.
     """
 
     inputs: Sequence[BoundFeature]
@@ -43,13 +47,19 @@ class Evidence:
     matrix: Matrix
     label: npt.NDArray[Any]
     scores: Scores
+    task: Task
     native: Runtime
     serving: Runtime
     onnx_missing: str
     golden: Golden
     size_bytes: int
     seed: int
+    classes: Classes | None = None
     champion: Rival | None = None
+
+    def metrics(self, scores: Scores, classes: Classes | None = None) -> dict[str, float]:
+        """Return the metrics of scores of the rows, by the model's task."""
+        return measure(self.label, scores, self.task, classes)
 
 
 class Gate(Protocol):
@@ -75,10 +85,19 @@ def answer(gate: Gate, measured: str, passed: bool | None) -> GateResult:  # noq
 def figure(value: float) -> str:
     """Return a number as people read it.
 
-    >>> figure(0.65), figure(0.1234567), figure(12)
-    ('0.65', '0.123457', '12')
+    >>> figure(0.65), figure(0.1234567), figure(12), figure(1234567.89)
+    ('0.65', '0.123457', '12', '1234567.9')
     """
-    return f"{value:.6g}"
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
+
+
+def bound(value: float) -> str:
+    """Return a bound as it is written: two bounds have one text only where they are the same.
+
+    >>> bound(0.65), bound(10.0), bound(1234567.5), bound(-0.002)
+    ('0.65', '10', '1234567.5', '-0.002')
+    """
+    return repr(value).removesuffix(".0")
 
 
 def keeps(value: float, least: float | None, most: float | None) -> bool:

@@ -12,7 +12,8 @@ from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.golden import Golden, load_golden
 from featurectl.models.judged import JudgedRows
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.runtimes.base import ONNX, RUNS_CODE
+from featurectl.models.metrics import task_of
+from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.served import load_native, load_served
 from featurectl.registry.state import ModelVersion
@@ -35,12 +36,14 @@ def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evi
         matrix=fitted.judged.matrix,
         label=fitted.judged.label,
         scores=fitted.judged.scores,
+        task=fitted.task,
         native=native,
         serving=serving,
         onnx_missing=fitted.onnx.missing,
         golden=load_golden(fitted.golden),
         size_bytes=max(len(fitted.content), len(fitted.onnx.content)),
         seed=seed,
+        classes=classes_of(native, fitted.judged.matrix) if fitted.task == "classes" else None,
         champion=champion,
     )
 
@@ -56,6 +59,7 @@ def evidence_of_version(
     native = load_native(version, location, allow_pickle=allow_pickle)
     served = load_served(version, location, allow_pickle=allow_pickle)
     matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
+    task = task_of(version.metrics)
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None
     return Evidence(
         inputs=version.inputs,
@@ -63,11 +67,13 @@ def evidence_of_version(
         matrix=matrix,
         label=rows.label,
         scores=native.predict(matrix) if len(matrix) else np.empty(0),
+        task=task,
         native=native,
         serving=served.runtime,
         onnx_missing="" if version.onnx else version.onnx_missing or "no ONNX form",
         golden=golden or _NO_GOLDEN,
         size_bytes=max(version.artifact_bytes, version.onnx_bytes),
         seed=version.seed,
+        classes=classes_of(native, matrix) if task == "classes" else None,
         champion=champion,
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer, figure
+from featurectl.models.gates.base import Evidence, answer, bound, figure
 from featurectl.models.rows import RowEncoder
 from featurectl.registry.state import GateResult
 
@@ -33,7 +33,7 @@ class LatencyGate:
     @property
     def asked(self) -> str:
         """`at most 10`."""
-        return f"at most {figure(self.most)}"
+        return f"at most {bound(self.most)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Time 200 to 1,000 calls over the golden rows, after 50 that are not timed."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurectl.models.gates.base import Evidence, answer, figure, keeps
-from featurectl.models.metrics import measure
+from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult
 from featurectl.spec.definition_gates import LESS_IS_BETTER
 
@@ -26,13 +25,13 @@ class MetricGate:
     @property
     def asked(self) -> str:
         """`at least 0.65`."""
-        return f"at least {figure(self.least)}" if self.least is not None else f"at most {figure(self.most or 0)}"
+        return f"at least {bound(self.least)}" if self.least is not None else f"at most {bound(self.most or 0)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Measure the metric on all validation rows; what can't be measured is not reached."""
-        found = measure(evidence.label, evidence.scores)
+        found = evidence.metrics(evidence.scores, evidence.classes)
         if self.metric not in found:
-            return answer(self, f"not measured: {_measurable(found)}", False)
+            return answer(self, f"not measured: {_measurable(evidence, found)}", False)
         value = found[self.metric]
         return answer(self, figure(value), keeps(value, self.least, self.most))
 
@@ -56,7 +55,7 @@ class GainGate:
     @property
     def asked(self) -> str:
         """`at least -0.002`."""
-        return f"at least {figure(self.least)}"
+        return f"at least {bound(self.least)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Measure both on the same rows."""
@@ -65,14 +64,19 @@ class GainGate:
             return answer(self, "no champion", True)
         if champion.missing:
             return answer(self, f"not measured: champion v{champion.version}: {champion.missing}", False)
-        ours, theirs = measure(evidence.label, evidence.scores), measure(evidence.label, champion.scores)
-        if self.metric not in ours or self.metric not in theirs:
-            return answer(self, f"not measured: {_measurable(ours)}", False)
+        ours = evidence.metrics(evidence.scores, evidence.classes)
+        theirs = evidence.metrics(champion.scores, champion.classes)
+        if self.metric not in ours:
+            return answer(self, f"not measured: {_measurable(evidence, ours)}", False)
+        if self.metric not in theirs:
+            return answer(self, f"not measured: of champion v{champion.version} {_measurable(evidence, theirs)}", False)
         own, other = ours[self.metric], theirs[self.metric]
         gain = round(other - own if self.metric in LESS_IS_BETTER else own - other, 6)
         text = f"{figure(gain)} ({figure(own)}, champion v{champion.version} {figure(other)})"
         return answer(self, text, keeps(gain, self.least, None))
 
 
-def _measurable(found: dict[str, float]) -> str:
-    return f"the validation rows give {', '.join(sorted(found))}" if found else "there are no validation rows"
+def _measurable(evidence: Evidence, found: dict[str, float]) -> str:
+    if not len(evidence.label):
+        return "there are no validation rows"
+    return f"the validation rows give {', '.join(sorted(found))}" if found else "a score is no finite number"

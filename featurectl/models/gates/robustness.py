@@ -8,8 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer, figure, keeps
-from featurectl.models.metrics import measure
+from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
 from featurectl.models.rows import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature, GateResult
@@ -41,8 +40,8 @@ class RobustnessGate:
     def asked(self) -> str:
         """`0.05: mean shift at most 0.1, AUC drop at most 0.02`."""
         bounds = (("mean shift", self.most_shift), ("AUC drop", self.most_drop))
-        parts = [f"{what} at most {figure(bound)}" for what, bound in bounds if bound is not None]
-        return f"{figure(self.amount)}: {', '.join(parts)}"
+        parts = [f"{what} at most {bound(most)}" for what, most in bounds if most is not None]
+        return f"{bound(self.amount)}: {', '.join(parts)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Score the disturbed validation rows and compare."""
@@ -61,11 +60,10 @@ class RobustnessGate:
             shift = abs(float(scores.mean() - evidence.scores.mean()))
             parts, passed = [f"mean shift {figure(shift)}"], keeps(shift, None, self.most_shift)
         if self.most_drop is not None:
-            before, after = (measure(evidence.label, found).get("auc") for found in (evidence.scores, scores))
+            before, after = (evidence.metrics(found).get("auc") for found in (evidence.scores, scores))
             drop = None if before is None or after is None else round(before - after, 6)
-            parts.append(
-                "AUC not measured: the label has not two classes" if drop is None else f"AUC drop {figure(drop)}"
-            )
+            why = "the label has not two classes" if before is None else "a score is no finite number"
+            parts.append(f"AUC not measured: {why}" if drop is None else f"AUC drop {figure(drop)}")
             passed = passed and drop is not None and keeps(drop, None, self.most_drop)
         return answer(self, ", ".join(parts), passed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.models.gates.base import Evidence, answer, figure
+from featurectl.models.gates.base import Evidence, answer, bound, figure
 from featurectl.registry.state import GateResult
 
 _MB: Final = 1_000_000
@@ -25,7 +25,7 @@ class SizeGate:
     @property
     def asked(self) -> str:
         """`at most 50`."""
-        return f"at most {figure(self.most)}"
+        return f"at most {bound(self.most)}"
 
     def measure(self, evidence: Evidence) -> GateResult:
         """Measure the file."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure
+from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure, keeps
 from featurectl.models.gates.metric import MetricGate
-from featurectl.models.metrics import measure
+from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
 from featurectl.units import counted
 
@@ -48,18 +48,20 @@ class SliceGate:
             if metric is not None:
                 found.append((metric, f"{value} {figure(metric)} ({counted(int(at.sum()), 'row')})"))
         found.sort(reverse=self.bound.most is not None)
-        left = counts.height - len(found)
-        note = f"; {counted(left, 'value')} with too few rows to tell" if left else ""
+        few, mute = counts.height - len(large), len(large) - len(found)
+        notes = [f"{counted(few, 'value')} with too few rows to tell"] if few else []
+        notes += [f"{counted(mute, 'value')} whose rows do not give {self.bound.metric}"] if mute else []
         if not found:
-            return answer(self, note.removeprefix("; ") or "no rows", None)
+            return answer(self, "; ".join(notes) or "no rows", None)
         failed = [text for metric, text in found if not self._keeps(metric)]
         more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         shown = ", ".join(failed[:_SHOWN]) + more if failed else f"worst {found[0][1]}"
-        return answer(self, f"{shown} of {counted(len(found), 'value')}{note}", not failed)
+        return answer(self, "; ".join([f"{shown} of {counted(len(found), 'value')}", *notes]), not failed)
 
     def _of(self, evidence: Evidence, at: npt.NDArray[np.bool_]) -> float | None:
-        return measure(evidence.label[at], evidence.scores[at]).get(self.bound.metric)
+        classes = part_of(evidence.classes, at)
+        return measure(evidence.label[at], evidence.scores[at], evidence.task, classes).get(self.bound.metric)
 
     def _keeps(self, metric: float) -> bool:
         least, most = self.bound.least, self.bound.most
-        return (least is None or metric >= least) and (most is None or metric <= most)
+        return keeps(metric, least, most)

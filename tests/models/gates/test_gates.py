@@ -62,6 +62,62 @@ def test_a_metric_that_the_rows_do_not_give_is_not_reached():
     assert MetricGate(metric="auc", least=0.5).measure(none).measured == "not measured: there are no validation rows"
 
 
+def three(rows=1_200):
+    """Rows of three classes that x tells; of kind b there are the classes 0 and 1 alone."""
+    frame = made(rows)
+    of_b = pl.col("kind") == "b"
+    return frame.with_columns(
+        pl.when(of_b)
+        .then((pl.col("x") > 0).cast(pl.Int64))
+        .otherwise((pl.col("x") > 0.4).cast(pl.Int64) * 2)
+        .alias("y")
+    )
+
+
+def test_a_model_of_several_classes_is_held_to_the_metrics_that_it_was_registered_with():
+    frame, inputs = three(), [number("x"), category("kind")]
+    model = fitted(frame, inputs)
+    good, bad = evidence_of_fitted(model, 7, None), looked(frame, [number("z")])
+    assert {"accuracy", "macro_f1", "log_loss"} == set(model.metrics)
+    for gate in (MetricGate(metric="macro_f1", least=0.6), MetricGate(metric="log_loss", most=0.6)):
+        found = gate.measure(good)
+        assert (found.measured, found.passed) == (f"{model.metrics[gate.metric]:.6g}", True)
+        assert gate.measure(bad).passed is False
+    assert "accuracy, log_loss, macro_f1" in MetricGate(metric="auc", least=0.5).measure(good).measured
+    champion = Rival(version=1, scores=bad.scores, classes=bad.classes)
+    for metric in ("macro_f1", "log_loss"):
+        assert GainGate(metric=metric, least=0.1).measure(replace(good, champion=champion)).passed is True
+    beaten = replace(bad, champion=Rival(version=1, scores=good.scores, classes=good.classes))
+    assert GainGate(metric="log_loss", least=0.0).measure(beaten).passed is False
+
+
+def test_a_slice_of_two_of_three_classes_is_measured_as_all_of_them_are():
+    frame = three(2_000)
+    gate = SliceGate(column="kind", bound=MetricGate(metric="macro_f1", least=0.6))
+    good = gate.measure(looked(frame, [number("x"), category("kind")]))
+    assert good.passed is True
+    assert good.measured.endswith("of 2 values")
+    assert gate.measure(looked(frame, [number("z"), category("kind")])).passed is False
+
+
+def test_a_number_that_happens_to_be_0_or_1_in_a_slice_or_in_all_validation_rows_is_a_number_still():
+    frame = made().with_columns(pl.when(pl.int_range(pl.len()) < 1_000).then(pl.col("x") * 3).otherwise("y").alias("y"))
+    seen = looked(frame, X, LINEAR)
+    assert MetricGate(metric="rmse", most=100).measure(seen).passed is True
+    assert MetricGate(metric="auc", least=0.1).measure(seen).passed is False
+    assert LeakageGate().measure(seen).passed is None
+
+
+def test_a_score_that_is_no_number_is_told():
+    seen = looked(made(400), X)
+    broken = replace(seen, scores=np.where(np.arange(len(seen.scores)) == 3, np.nan, seen.scores))
+    found = MetricGate(metric="auc", least=0.5).measure(broken)
+    assert (found.measured, found.passed) == ("not measured: a score is no finite number", False)
+    rival = Rival(version=4, scores=broken.scores)
+    gained = GainGate(metric="auc", least=0.0).measure(replace(seen, champion=rival))
+    assert gained.measured == "not measured: of champion v4 a score is no finite number"
+
+
 @pytest.mark.parametrize(("least", "passed"), [(-0.002, False), (-0.5, True)])
 def test_a_version_that_is_worse_than_the_champion_gains_less_than_nothing(least, passed):
     frame = made()
@@ -210,6 +266,14 @@ def test_values_with_few_rows_are_told_and_turn_nobody_away():
     assert (short.passed, short.measured) == (None, "2 values with too few rows to tell")
 
 
+def test_a_value_whose_rows_are_all_of_one_class_is_told_apart_from_one_with_few_rows():
+    frame = made().with_columns(pl.when(pl.col("kind") == "b").then(pl.lit(value=False)).otherwise("y").alias("y"))
+    gate = SliceGate(column="kind", bound=MetricGate(metric="auc", least=0.6))
+    found = gate.measure(looked(frame, [number("x"), category("kind")]))
+    assert found.passed is True
+    assert found.measured.endswith("of 1 value; 1 value whose rows do not give auc")
+
+
 def test_gates_are_the_bounds_that_are_asked_and_those_that_are_asked_of_all():
     gates = Gates(
         least={"auc": 0.6},
@@ -244,6 +308,18 @@ def test_what_was_measured_is_not_measured_again_unless_something_else_is_asked(
     before = measure_gates(gain, lambda: looked(made(), X))
     with pytest.raises(AssertionError):
         measure_gates(gain, nothing, before)
+
+
+def test_a_bound_that_was_moved_by_less_than_is_shown_of_a_figure_is_measured_again():
+    frame = made().with_columns((pl.col("x") * 2_000_000).alias("y"))
+    seen = looked(frame, [number("z")], LINEAR)
+    rmse = measure(seen.label, seen.scores)["rmse"]
+    passed = measure_gates(gates_asked(Gates(most={"rmse": rmse + 0.2})), lambda: seen)
+    assert failed_gates(passed) == []
+    stricter = measure_gates(gates_asked(Gates(most={"rmse": rmse - 0.2})), lambda: seen, passed)
+    (failed,) = failed_gates(stricter)
+    assert failed.asked == f"at most {rmse - 0.2!r}"
+    assert failed.measured == f"{rmse:.1f}"
 
 
 def test_a_metric_that_nobody_measures_is_an_error():
