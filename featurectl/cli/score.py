@@ -38,7 +38,9 @@ def add_to(app: typer.Typer) -> None:
         since: SinceOption = None,
         until: UntilOption = None,
         restart: Annotated[bool, typer.Option("--restart", help="Don't continue a run that was killed.")] = False,
-        allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load a model that runs code when it is loaded.")
+        ] = False,
     ) -> Outcome:
         """Score the rows of a spine with a model version.
 
@@ -84,7 +86,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import check_still_allowed, load_native
+    from featurectl.models.served import load_native
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
     from featurectl.scoring.job import Job
@@ -96,8 +98,8 @@ def _run(call: Call, task: _Task) -> Outcome:
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, clocks = workspace.state(), NaiveClocks(call, workspace)
         version = choose_version(state, task.model, task.which)
-        check_still_allowed(state, version)
-        runtime = load_native(version, workspace.offline_location(), allow_pickle=task.allow_pickle)
+        leave = workspace.leave(state, by_flag=task.allow_pickle)
+        runtime = load_native(version, workspace.offline_location(), leave)
         stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         request = _request(call, workspace, task, version)
         kept_below = workspace.root / ".featurectl" / "scores"

@@ -13,7 +13,8 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.errors import StoreError
 from featurectl.scoring.sql_table import SqlDestination
-from tests.scoring.shop import KEYS, OBJECTS, make_shop, one_by_one, write_spine
+from tests.model_shop import KEYS
+from tests.scoring.shop import OBJECTS, make_shop, one_by_one, write_spine
 
 SMALL = ("--memory", "512MiB")
 
