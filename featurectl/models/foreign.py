@@ -155,6 +155,7 @@ def _as_ubj(content: bytes) -> bytes:
         import xgboost
     except ImportError as error:
         raise not_installed("xgboost") from error
+    json.loads(content)  # XGBoost would end the process over a file that is cut off
     booster = xgboost.Booster()
     booster.load_model(bytearray(content))
     return bytes(booster.save_raw("ubj"))
