@@ -18,6 +18,7 @@ from featurectl.spec.load import load_repo
 from featurectl.spec.repo import Environment, Repo
 
 if TYPE_CHECKING:
+    from featurectl.models.leave import Leave
     from featurectl.offline.base import OfflineStore
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.online.catalog import Catalog
@@ -180,6 +181,13 @@ class Workspace:
             hint = f"featurectl materialize {view.name}"
             raise DataError(f"feature view {view.name}@{version} has no offline table", code="FC510", hint=hint)
         return coverage.columns
+
+    def leave(self, state: State, *, by_flag: bool) -> Leave:
+        """Return which models may run code when they are loaded, by these files, the registry and a command's flag."""
+        from featurectl.models.leave import leave_of
+
+        in_files = (name for name, model in self.repo.models.items() if model.allow_pickle)
+        return leave_of(in_files, state, by_flag=by_flag)
 
     def spill_folder(self) -> Path:
         """Return where rows may lie that do not fit into memory."""

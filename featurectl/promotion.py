@@ -128,7 +128,7 @@ def _evidence(version: ModelVersion, ring: Ring) -> Evidence:
         model = load_model(version.definition)
         contender = Contender(model=model, view_versions=version.view_versions, views={})
         rival = score_champion(champion, contender, rows, ring)
-    return evidence_of_version(version, rows, ring.location, rival, allow_pickle=ring.allow_pickle)
+    return evidence_of_version(version, rows, ring.location, rival, ring.leave)
 
 
 def _check_usable(version: ModelVersion, ring: Ring, at: datetime) -> None:

@@ -54,9 +54,8 @@ class WorkspaceSource:
 
     def load(self, before: Served | None) -> Served:
         """Return the project as it is registered now, its models loaded and proven."""
-        self._state()
-        location = self._workspace.offline_location()
-        served = build_served(self._workspace.catalog(), location, before, allow_pickle=self._allow_pickle)
+        leave = self._workspace.leave(self._state(), by_flag=self._allow_pickle)
+        served = build_served(self._workspace.catalog(), self._workspace.offline_location(), leave, before)
         if log_folder(self._workspace):  # without a log nobody could judge
             served.canaries = find_canaries(served, self._workspace.environment.name)
         return served

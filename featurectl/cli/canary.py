@@ -114,12 +114,13 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
     from featurectl.registry.applied import choose_version
     from featurectl.training.champion import Ring
 
+    state = workspace.state()
     ring = Ring(
-        state=workspace.state(),
+        state=state,
         offline=workspace.offline(),
         location=workspace.offline_location(),
         engine=PolarsEngine(call.memory_bytes()),
-        allow_pickle=allow_pickle,
+        leave=workspace.leave(state, by_flag=allow_pickle),
     )
     version = choose_version(ring.state, *of)
     return () if version.status == "rejected" else check_gates(version, ring)

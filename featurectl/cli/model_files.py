@@ -14,6 +14,7 @@ from featurectl.errors import UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
+    from featurectl.models.leave import Leave
     from featurectl.open import Workspace
     from featurectl.registry.state import State
     from featurectl.spec.definition import Model
@@ -39,7 +40,9 @@ def _add_import(group: typer.Typer) -> None:
         sample: Annotated[
             str | None, typer.Option(help="Rows to prove it on; the model's spine by default.", metavar="FILE|SOURCE")
         ] = None,
-        allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load a model that runs code when it is loaded.")
+        ] = False,
     ) -> Outcome:
         """Register a model that was trained elsewhere as a version.
 
@@ -49,7 +52,7 @@ def _add_import(group: typer.Typer) -> None:
         from featurectl.cli.render.gates import render_rejection
         from featurectl.cli.render.models import version_json
         from featurectl.models.export import exported_categories
-        from featurectl.models.foreign import Allowed, format_of_file, read_foreign
+        from featurectl.models.foreign import format_of_file, read_foreign
         from featurectl.models.mlflow import mlflow_file
         from featurectl.open import open_workspace
         from featurectl.training.bind import registered_model
@@ -61,11 +64,11 @@ def _add_import(group: typer.Typer) -> None:
         with open_workspace(call.root(), call.env, None, "if there") as workspace:
             state = workspace.state()
             definition = registered_model(state, model)
-            allowed = Allowed(in_model=definition.allow_pickle, by_flag=allow_pickle)
-            found = read_foreign(path, kind, allowed, len(definition.inputs))
+            leave = workspace.leave(state, by_flag=allow_pickle)
+            found = read_foreign(path, kind, leave, definition)
             exported = exported_categories(path) if mlflow is None else {}
             rows = _sample(call, workspace, state, (definition, sample))
-            to = _registration(call, workspace, state, allow_pickle=allow_pickle)
+            to = _registration(call, workspace, state, leave)
             version = import_model(definition, rows, found, exported, to)
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
         text = (
@@ -125,7 +128,7 @@ def _sample(call: Call, workspace: Workspace, state: State, of: tuple[Model, str
     return rows
 
 
-def _registration(call: Call, workspace: Workspace, state: State, *, allow_pickle: bool) -> Registration:
+def _registration(call: Call, workspace: Workspace, state: State, leave: Leave) -> Registration:
     from featurectl.apply import caller, git_commit
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.training.champion import Ring
@@ -136,7 +139,7 @@ def _registration(call: Call, workspace: Workspace, state: State, *, allow_pickl
         offline=workspace.offline(),
         location=workspace.offline_location(),
         engine=PolarsEngine(call.memory_bytes()),
-        allow_pickle=allow_pickle,
+        leave=leave,
     )
     return Registration(
         registry=workspace.registry(),

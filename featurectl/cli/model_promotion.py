@@ -69,12 +69,13 @@ def _add_promote(group: typer.Typer) -> None:
 
         name, _, which = model.partition("@")
         with open_workspace(call.root(), call.env, None, "unread") as workspace:
+            state = workspace.state()
             ring = Ring(
-                state=workspace.state(),
+                state=state,
                 offline=workspace.offline(),
                 location=workspace.offline_location(),
                 engine=PolarsEngine(call.memory_bytes()),
-                allow_pickle=allow_pickle,
+                leave=workspace.leave(state, by_flag=allow_pickle),
             )
             version = choose_version(ring.state, name, which or CHALLENGER)
             done = promote_version(workspace.registry(), version, ring, _mover(workspace.root))

@@ -38,7 +38,9 @@ def add_to(app: typer.Typer) -> None:
         since: SinceOption = None,
         until: UntilOption = None,
         restart: Annotated[bool, typer.Option("--restart", help="Don't continue a run that was killed.")] = False,
-        allow_pickle: Annotated[bool, typer.Option(help="Load a model that runs code when it is loaded.")] = False,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load a model that runs code when it is loaded.")
+        ] = False,
     ) -> Outcome:
         """Score the rows of a spine with a model version.
 
@@ -49,19 +51,17 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.scoring.job import Wanted
         from featurectl.training.spine import Cut
 
-        if out is None:
+        if not out:
             raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
         cut = Cut(since=instant(since), until=instant(until))
         if all_keys and (spine is not None or cut != Cut()):
             raise UsageError("--all-keys scores every key, now: it takes no --spine, --since or --until")
         name, _, which = model.partition("@")
-        to = open_destination(out, name)
-        to.check()
         task = _Task(
             model=name,
             which=which or "champion",
             wanted=Wanted(spine=spine, all_keys=all_keys, cut=cut),
-            to=to,
+            to=open_destination(out, name),
             restart=restart,
             allow_pickle=allow_pickle,
         )
@@ -84,11 +84,13 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import check_still_allowed, load_native
+    from featurectl.models.served import load_native
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
+    from featurectl.scoring.destination import FileDestination
     from featurectl.scoring.job import Job
     from featurectl.scoring.kept import keep_scores
+    from featurectl.training.apart import check_apart
     from featurectl.training.long_spine import Place
     from featurectl.training.request import Stores
 
@@ -96,8 +98,11 @@ def _run(call: Call, task: _Task) -> Outcome:
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, clocks = workspace.state(), NaiveClocks(call, workspace)
         version = choose_version(state, task.model, task.which)
-        check_still_allowed(state, version)
-        runtime = load_native(version, workspace.offline_location(), allow_pickle=task.allow_pickle)
+        if isinstance(task.to, FileDestination):
+            check_apart(task.to.path, task.wanted.spine, workspace.repo.sources.values(), workspace.root)
+        task.to.check()
+        leave = workspace.leave(state, by_flag=task.allow_pickle)
+        runtime = load_native(version, workspace.offline_location(), leave)
         stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         request = _request(call, workspace, task, version)
         kept_below = workspace.root / ".featurectl" / "scores"

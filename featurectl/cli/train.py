@@ -132,7 +132,7 @@ def _registration(call: Call, workspace: Workspace, state: State, task: _Task) -
         offline=workspace.offline(),
         location=workspace.offline_location(),
         engine=PolarsEngine(call.memory_bytes()),
-        allow_pickle=task.allow_pickle,
+        leave=workspace.leave(state, by_flag=task.allow_pickle),
     )
     return Registration(
         registry=workspace.registry(),

@@ -95,6 +95,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
     from featurectl.open import open_workspace
+    from featurectl.training.apart import check_apart
     from featurectl.training.formats import check_columns
     from featurectl.training.long_spine import Place
     from featurectl.training.made import make_training_set
@@ -107,6 +108,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         open_workspace(call.root(), call.env, None, "if there") as workspace,
         SpillRoom(workspace.spill_folder()) as room,
     ):
+        check_apart(task.out, task.request.spine, workspace.repo.sources.values(), workspace.root)
         clocks, state = NaiveClocks(call, workspace), workspace.state()
         if task.manifest is None:
             warn_unapplied(call, workspace, state)

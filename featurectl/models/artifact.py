@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,12 +36,7 @@ def write_artifact(location: str, model: str, kind: str, content: bytes) -> Arti
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
-            handle, name = tempfile.mkstemp(dir=target.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(target)
+            _write_whole(target, content)
     except OSError as error:
         raise StoreError(f"model artifact {path} can't be written: {error.strerror}", code="FC603") from error
     return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)
@@ -64,6 +59,18 @@ def read_artifact(location: str, path: str, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(f"model artifact {path} is not the file that was registered", code="FC512", hint=_WHERE)
     return content
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:  # to be read by whom the umask lets: servers run as another user
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _folder(location: str) -> Path:

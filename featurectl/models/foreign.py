@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from featurectl.errors import DataError, UsageError
+from featurectl.models.leave import Leave
 from featurectl.models.runtimes.base import (
     CATBOOST,
     LIGHTGBM,
@@ -24,6 +25,7 @@ from featurectl.models.runtimes.base import (
 )
 from featurectl.models.runtimes.estimator import Fitted
 from featurectl.models.runtimes.load import load_runtime
+from featurectl.spec.definition import Model
 
 FORMATS: Final[Mapping[str, str]] = {
     ".onnx": ONNX,
@@ -56,14 +58,6 @@ _NUMBERED: Final = re.compile(r"(Column_|f|column_|feature_)?\d+")  # names that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """Whether a model may run code when it is loaded: by its definition, and by the command."""
-
-    in_model: bool
-    by_flag: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
     """A model from a file, loaded.
 
@@ -93,21 +87,22 @@ def format_of_file(path: Path) -> str:
     return kind
 
 
-def read_foreign(path: Path, kind: str, allowed: Allowed, width: int) -> Foreign:
-    """Return the model of a file of a format, for a model of `width` inputs.
+def read_foreign(path: Path, kind: str, leave: Leave, model: Model) -> Foreign:
+    """Return the model of a file of a format, for a model of the files.
 
     Raises:
         DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed.
         UsageError: it runs code and the command was not given --allow-pickle; it can't be read, or is of another width.
     """
-    check_code_allowed(kind, in_model=allowed.in_model, by_flag=allowed.by_flag)  # before a byte of it is parsed
+    width = len(model.inputs)
+    check_code_allowed(kind, in_model=leave.has(model.name), by_flag=leave.by_flag)  # before a byte of it is parsed
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     try:
         kept = _kept(kind, content, width)
-        runtime = load_runtime(kind, kept, allow_pickle=allowed.by_flag, in_model=allowed.in_model)
+        runtime = load_runtime(kind, kept, allow_pickle=leave.by_flag, in_model=leave.has(model.name))
         found = Foreign(
             path=path,
             format=kind,
@@ -160,6 +155,7 @@ def _as_ubj(content: bytes) -> bytes:
         import xgboost
     except ImportError as error:
         raise not_installed("xgboost") from error
+    json.loads(content)  # XGBoost would end the process over a file that is cut off
     booster = xgboost.Booster()
     booster.load_model(bytearray(content))
     return bytes(booster.save_raw("ubj"))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from featurectl.errors import DataError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.golden import load_golden
+from featurectl.models.leave import Leave, check_leave
 from featurectl.models.rows import RowEncoder
-from featurectl.models.runtimes.base import ONNX, RUNS_CODE, Matrix, Runtime, Scores, check_code_allowed
+from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.scores import worst_difference
-from featurectl.registry.state import ModelVersion, State
+from featurectl.registry.state import ModelVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,10 @@ class ServedRuntime:
         return self.runtime.predict(matrix)
 
 
-def load_served(version: ModelVersion, location: str, *, allow_pickle: bool) -> ServedRuntime:
+def load_served(version: ModelVersion, location: str, leave: Leave) -> ServedRuntime:
     """Return a model version for requests: its ONNX file where it has one, else the native file on one thread.
 
-    `location` is the offline location; `allow_pickle` is what the command was given. ONNX is data and needs no leave,
-    whatever the native file is.
+    `location` is the offline location. ONNX is data and needs no leave, whatever the native file is.
 
     Raises:
         UsageError: the file runs code and the command was not given --allow-pickle.
@@ -43,41 +43,20 @@ def load_served(version: ModelVersion, location: str, *, allow_pickle: bool) -> 
         content = read_artifact(location, version.onnx, version.onnx_sha256)
         kind, runtime = ONNX, load_runtime(ONNX, content, allow_pickle=False)
     else:
-        kind, runtime = version.artifact_format, load_native(version, location, allow_pickle=allow_pickle, threads=1)
+        kind, runtime = version.artifact_format, load_native(version, location, leave, threads=1)
     return ServedRuntime(version=version, format=kind, runtime=runtime, encoder=RowEncoder(version.inputs))
 
 
-def load_native(version: ModelVersion, location: str, *, allow_pickle: bool, threads: int = 0) -> Runtime:
+def load_native(version: ModelVersion, location: str, leave: Leave, *, threads: int = 0) -> Runtime:
     """Return a model version by the library that trained it, on as many threads as that likes unless it is told.
 
     Raises:
         As `load_served`.
     """
-    in_model = version.definition.get("allow_pickle") is True
-    check_code_allowed(version.artifact_format, in_model=in_model, by_flag=allow_pickle)
+    check_leave(version, leave)
     content = read_artifact(location, version.artifact, version.artifact_sha256)
-    kind = version.artifact_format
-    return load_runtime(kind, content, allow_pickle=allow_pickle, in_model=in_model, threads=threads)
-
-
-def check_still_allowed(state: State, version: ModelVersion) -> None:
-    """See that a version that runs code when it is loaded is of a model that may do so as it is applied now.
-
-    What the version itself says is not enough: it stands in the same row of the registry as the file's digest.
-
-    Raises:
-        DataError: FC514, the model is not applied, or does not say so.
-    """
-    if version.artifact_format not in RUNS_CODE:
-        return
-    applied = state.current("model", version.model)
-    if applied is None or applied.definition.get("allow_pickle") is not True:
-        raise DataError(
-            f"model {version.model} version {version.version} is {RUNS_CODE[version.artifact_format]}, which runs code "
-            "when it is loaded, and the model that is applied does not allow that",
-            code="FC514",
-            hint="set `allow_pickle: true` in the model and apply it",
-        )
+    kind, in_model = version.artifact_format, leave.has(version.model)
+    return load_runtime(kind, content, allow_pickle=leave.by_flag, in_model=in_model, threads=threads)
 
 
 def check_golden(served: ServedRuntime, location: str) -> int:

@@ -48,9 +48,13 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDestination:
-    """A Parquet or CSV file or a Delta table, with `NAME.manifest.json` beside it."""
+    """A Parquet or CSV file or a Delta table, with `NAME.manifest.json` beside it.
+
+    `in_folder` says that its folder was named, which need not be there.
+    """
 
     path: Path
+    in_folder: bool = False
 
     @property
     def shown(self) -> str:
@@ -58,7 +62,12 @@ class FileDestination:
         return str(self.path)
 
     def check(self) -> None:
-        """See that it can be written."""
+        """See that it can be written; the folder that it is to be in is made."""
+        if self.in_folder:
+            try:
+                self.path.parent.mkdir(exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"--out {self.path.parent}: {error.strerror}") from error
         check_output(self.path)
 
     def check_columns(self, schema: pl.Schema) -> None:
@@ -86,13 +95,5 @@ def open_destination(out: str, model: str) -> Destination:
         raise UsageError(f"--out {scheme}://...: no database that scores can go into", hint=hint)
     path = Path(out)
     if out.endswith(os.sep) or (path.is_dir() and path.suffix.lower() not in FORMATS):
-        return FileDestination(path=_in_folder(path, model))
+        return FileDestination(path=path / f"{model}.parquet", in_folder=True)
     return FileDestination(path=path)
-
-
-def _in_folder(folder: Path, model: str) -> Path:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: {error.strerror}") from error
-    return folder / f"{model}.parquet"

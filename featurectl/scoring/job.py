@@ -14,7 +14,7 @@ from featurectl.registry.state import ModelVersion
 from featurectl.scoring.destination import Destination
 from featurectl.scoring.everyone import spine_of_everyone
 from featurectl.scoring.kept import Begun, KeptScores, rows_of
-from featurectl.scoring.run import Scored, check_names, describe_scores, score_spine
+from featurectl.scoring.run import Scored, check_names, describe_scores, output_schema, score_spine
 from featurectl.scoring.scorer import Scorer, trained_model
 from featurectl.training.bind import bind_model_version
 from featurectl.training.champion import bound_inputs
@@ -60,7 +60,7 @@ class Job:
         seen = self._seen()
         scorer = self._scorer(seen)
         check_names(scorer, seen.spine)
-        to.check_columns(seen.spine.schema)
+        to.check_columns(output_schema(scorer, seen.spine))
         self.progress.start(f"score by {self.version.model} version {self.version.version}")
         scored = score_spine(self.engine, scorer, seen.spine, self.kept, self.progress)
         self.progress.done(f"scored {counted(seen.spine.height, 'row')}")

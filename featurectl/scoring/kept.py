@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 
@@ -48,7 +48,11 @@ class KeptScores:
         self.begun = _read_begun(folder / _BEGUN)
 
     def begin(self, begun: Begun) -> None:
-        """Keep what the run saw; scores of another run are dropped."""
+        """Keep what the run saw; scores of another run are dropped.
+
+        Raises:
+            UsageError: it can't be written.
+        """
         self.clear()
         document = {
             "begun_at": format_iso(begun.begun_at),
@@ -57,7 +61,7 @@ class KeptScores:
             "rows": begun.rows,
             "spine": begun.spine,
         }
-        _write(self._folder / _BEGUN, json.dumps(document).encode())
+        _write(self._folder / _BEGUN, lambda file: file.write(json.dumps(document).encode()))
         self.begun = begun
 
     def done(self) -> list[Path]:
@@ -72,14 +76,14 @@ class KeptScores:
         return found
 
     def add(self, start: int, scores: Scores) -> Path:
-        """Write the scores of the rows from `start` on, whole or not at all, and return the file."""
+        """Write the scores of the rows from `start` on, whole or not at all, and return the file.
+
+        Raises:
+            UsageError: it can't be written.
+        """
         path = self._folder / f"{start:015}-{len(scores)}.npy"
-        beside = path.with_suffix(".part")
-        with beside.open("wb") as file:
-            np.save(file, scores, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        return beside.replace(path)
+        _write(path, lambda file: np.save(file, scores, allow_pickle=False))
+        return path
 
     def clear(self) -> None:
         """Drop what is there."""
@@ -181,10 +185,16 @@ def _read_begun(path: Path) -> Begun | None:
     return Begun(begun_at=begun_at, known_at=known_at, tables=tables, rows=rows, spine=spine)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, put: Callable[[IO[bytes]], object]) -> None:
     beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            put(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(
+            f"{path.parent}, where scores are kept, can't be written: {error.strerror or error}"
+        ) from error

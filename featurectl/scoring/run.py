@@ -52,6 +52,11 @@ def check_names(scorer: Scorer, spine: AnySpine) -> None:
             )
 
 
+def output_schema(scorer: Scorer, spine: AnySpine) -> pl.Schema:
+    """Return the columns of the output: those of the spine, the score, and the version of the model."""
+    return pl.Schema({**spine.schema, scorer.output: pl.Float64(), "model_version": pl.Int64()})
+
+
 def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScores, progress: Progress) -> Scored:
     """Return the spine's columns as they were, the score and `model_version`; a row per spine row, in its order.
 
@@ -114,8 +119,7 @@ def _frames(scorer: Scorer, spine: AnySpine, files: Sequence[Path]) -> Frames:
             yield spine.part(start, len(scores)).own.with_columns(score_columns(scorer, scores))
             start += len(scores)
 
-    schema = pl.Schema({**spine.schema, scorer.output: pl.Float64(), "model_version": pl.Int64()})
-    return Frames(schema=schema, height=spine.height, read=read, told=describe_version(scorer))
+    return Frames(schema=output_schema(scorer, spine), height=spine.height, read=read, told=describe_version(scorer))
 
 
 def describe_version(scorer: Scorer) -> dict[str, str]:

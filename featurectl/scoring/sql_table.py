@@ -48,11 +48,13 @@ class SqlDestination:
             if _sql_type(dtype) is None:
                 hint = "write Parquet: --out NAME.parquet"
                 raise UsageError(f"--out {self.shown}: column {column!r} is {dtype}, which it can't hold", hint=hint)
+        with self._connected() as connection:
+            for table in self._tables(schema):
+                self._is_there(connection, table)
 
     def write(self, frames: Frames, manifest: Mapping[str, object]) -> None:
         """Put the rows in the place of those of the table, and the manifest in that of the one beside it."""
-        rows = self._table(self.name, {name: _sql_type(dtype) for name, dtype in frames.schema.items()})
-        told = self._table(f"{self.name}_manifest", {"manifest": sa.Text()})
+        rows, told = self._tables(frames.schema)
         with self._connected() as connection:
             _begin(connection)
             for table in (rows, told):
@@ -65,24 +67,37 @@ class SqlDestination:
             connection.execute(sa.insert(told), {"manifest": document})
             connection.commit()
 
+    def _tables(self, schema: pl.Schema) -> tuple[sa.Table, sa.Table]:
+        rows = self._table(self.name, {name: _sql_type(dtype) for name, dtype in schema.items()})
+        return rows, self._table(f"{self.name}_manifest", {"manifest": sa.Text()})
+
     def _table(self, name: str, columns: Mapping[str, sa.types.TypeEngine[Any] | None]) -> sa.Table:
         schema, _, bare = name.rpartition(".")
         typed = [sa.Column(column, dtype) for column, dtype in columns.items() if dtype is not None]
         return sa.Table(bare, sa.MetaData(), *typed, schema=schema or None)
 
     def _prepare(self, connection: sa.Connection, table: sa.Table) -> None:
-        """Make a table, or empty the one that is there."""
-        inspector = sa.inspect(connection)
-        if not inspector.has_table(table.name, schema=table.schema):
+        """Make a table, or empty the one that is there, which others read, and do not write, until it is full again."""
+        if not self._is_there(connection, table):
             table.create(connection)
             return
+        if connection.dialect.name == "postgresql":
+            named = connection.dialect.identifier_preparer.format_table(table)
+            connection.execute(sa.text(f"LOCK TABLE {named} IN EXCLUSIVE MODE"))
+        connection.execute(sa.delete(table))
+
+    def _is_there(self, connection: sa.Connection, table: sa.Table) -> bool:
+        """Return whether there is a table; it has to have the same columns then."""
+        inspector = sa.inspect(connection)
+        if not inspector.has_table(table.name, schema=table.schema):
+            return False
         have = {str(column["name"]) for column in inspector.get_columns(table.name, schema=table.schema)}
         wanted = set(table.columns.keys())
         if have != wanted:
             others = ", ".join(sorted(have ^ wanted))
             hint = "name another table, or drop this one"
             raise UsageError(f"--out {self.shown}: table {table.name} is there with other columns: {others}", hint=hint)
-        connection.execute(sa.delete(table))
+        return True
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:

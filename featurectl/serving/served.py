@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError
-from featurectl.models.served import ServedRuntime, check_golden, check_still_allowed, load_served
+from featurectl.models.leave import Leave, check_leave
+from featurectl.models.served import ServedRuntime, check_golden, load_served
 from featurectl.online.catalog import Catalog
 from featurectl.online.inputs import InputReader
 from featurectl.registry.applied import choose_version, not_applied
@@ -89,9 +90,7 @@ class Served:
             return f"model {version.model} version {version.version} can't be loaded: {error!r}"
 
 
-def build_served(
-    catalog: Catalog, location: str, before: Served | None = None, *, allow_pickle: bool = False
-) -> Served:
+def build_served(catalog: Catalog, location: str, leave: Leave, before: Served | None = None) -> Served:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
 
     How the inputs of a model are read is looked up anew each time: a version whose features are others by now is not
@@ -102,12 +101,12 @@ def build_served(
 
     def load(version: ModelVersion) -> ServedModel:
         if not version.onnx:
-            check_still_allowed(catalog.state, version)
+            check_leave(version, leave)  # of one that is loaded, too
         reader = catalog.model_reader(version)
         known = before.models.get((version.model, version.version)) if before else None
         if known and known.version == version:
             return replace(known, reader=reader)
-        runtime = load_served(version, location, allow_pickle=allow_pickle)
+        runtime = load_served(version, location, leave)
         check_golden(runtime, location)
         return ServedModel(version=version, reader=reader, runtime=runtime)
 

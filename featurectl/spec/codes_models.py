@@ -27,8 +27,9 @@ MODELS: Final[Mapping[str, Code]] = {
     "FC514": Code(
         "a model that runs code when it is loaded",
         "A pickle and a Python function run code when they are loaded, so they must be allowed twice: by "
-        "`allow_pickle: true` in the model, and by --allow-pickle when it is used. LightGBM, XGBoost, CatBoost and "
-        "most of scikit-learn are kept as data and need neither; the message names types that are not known as data.",
+        "`allow_pickle: true` in the model, in the files and as it is applied, and by --allow-pickle when it is used. "
+        "LightGBM, XGBoost, CatBoost and most of scikit-learn are kept as data and need neither; the message names "
+        "types that are not known as data.",
     ),
     "FC515": Code(
         "there is nothing to learn from",

@@ -12,6 +12,7 @@ from featurectl.engines.base import Engine
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.models.gates.base import Rival
 from featurectl.models.judged import JudgedRows
+from featurectl.models.leave import Leave
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes.base import Scores, classes_of
 from featurectl.models.served import load_native
@@ -30,13 +31,13 @@ _ORIGIN: Final = "of the validation rows"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """Where a champion comes from and what its features are computed by; `allow_pickle` is what the command says."""
+    """Where a champion comes from, who may run code when it is loaded, and what its features are computed by."""
 
     state: State
     offline: OfflineStore
     location: str
     engine: Engine
-    allow_pickle: bool = False
+    leave: Leave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def score_champion(champion: ModelVersion, contender: Contender, rows: JudgedRow
         StoreError: a table can't be read now; that says nothing of either of them.
     """
     try:
-        runtime = load_native(champion, ring.location, allow_pickle=ring.allow_pickle)
+        runtime = load_native(champion, ring.location, ring.leave)
         matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, contender, rows, ring))
         scores: Scores = runtime.predict(matrix)
         classes = classes_of(runtime, matrix)

@@ -11,13 +11,11 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.errors import DataError, UsageError
-from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import Converted, convert_model
 from featurectl.models.fit import COMPARED
 from featurectl.models.foreign import LIBRARIES, Foreign, check_names
 from featurectl.models.gates.base import Evidence, Rival
-from featurectl.models.golden import GOLDEN, choose_rows, dump_golden, load_golden
-from featurectl.models.judged import JUDGED, JudgedRows, dump_judged
+from featurectl.models.golden import choose_rows, dump_golden, load_golden
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.rows import CATEGORY
@@ -28,6 +26,7 @@ from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import dump_definition
 from featurectl.training.manifest import library_versions
+from featurectl.training.stored import ModelFiles, store_files
 from featurectl.training.train import Registration, bind_input, gated, judged_rows, rival_of, write_version
 from featurectl.training.training_set import TrainingSet
 
@@ -73,7 +72,8 @@ def import_model(
     proof = _prove(form, sample, found)
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
     judged = judged_rows(sample.spine, proof.places, inputs, proof.label)
-    version = _stored(_version(model, sample, found, proof, to), found, (proof, judged), to.ring.location)
+    files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=proof.golden, judged=judged)
+    version = store_files(_version(model, sample, found, proof, to), files, to.ring.location)
 
     def look() -> Evidence:
         rival = rival_of(version, model, sample.views, judged, to.ring)
@@ -188,29 +188,6 @@ def _label(sample: TrainingSet) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.f
         label = pl.Series([None] * len(label), dtype=pl.Float64)
     known = label.is_not_null().to_numpy()
     return known, label.filter(pl.Series(known)).cast(pl.Float64).to_numpy()
-
-
-def _stored(version: ModelVersion, found: Foreign, proven: tuple[_Proof, JudgedRows], location: str) -> ModelVersion:
-    """Return a version with its files, once they are written."""
-    proof, judged = proven
-    native = write_artifact(location, version.model, found.format, found.content)
-    golden = write_artifact(location, version.model, GOLDEN, proof.golden)
-    version = replace(
-        version,
-        artifact=native.path,
-        artifact_bytes=native.size_bytes,
-        artifact_sha256=native.sha256,
-        golden=golden.path,
-        golden_sha256=golden.sha256,
-        onnx_missing=proof.onnx.missing,
-    )
-    if len(judged.label):
-        rows = write_artifact(location, version.model, JUDGED, dump_judged(judged))
-        version = replace(version, judged=rows.path, judged_sha256=rows.sha256)
-    if not proof.onnx.content:
-        return version
-    onnx = write_artifact(location, version.model, ONNX, proof.onnx.content)
-    return replace(version, onnx=onnx.path, onnx_bytes=onnx.size_bytes, onnx_sha256=onnx.sha256)
 
 
 def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, to: Registration) -> ModelVersion:

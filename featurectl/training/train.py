@@ -23,8 +23,7 @@ from featurectl.models.fit import Fitted, fit_model
 from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
-from featurectl.models.golden import GOLDEN
-from featurectl.models.judged import JUDGED, JudgedRows, dump_judged
+from featurectl.models.judged import JudgedRows
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
 from featurectl.registry.base import Registry
 from featurectl.registry.skew import input_fingerprint
@@ -36,6 +35,7 @@ from featurectl.training.data import TrainingData
 from featurectl.training.join import BoundView
 from featurectl.training.manifest import library_versions
 from featurectl.training.spine import SpineRows
+from featurectl.training.stored import ModelFiles, store_files
 
 _READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
@@ -94,7 +94,10 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     model, fitted, location = data.model, trained.fitted, to.ring.location
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
     judged = judged_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
-    version = _stored(trained.version, fitted, judged, location)
+    files = ModelFiles(
+        format=fitted.format, content=fitted.content, onnx=fitted.onnx, golden=fitted.golden, judged=judged
+    )
+    version = store_files(trained.version, files, location)
     seed = require_trainer(model).seed
 
     def look() -> Evidence:
@@ -144,29 +147,6 @@ def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: st
     text = render_card(CardParts(version=version, model=model, fitted=fitted, charts=names))
     card = write_artifact(location, version.model, CARD, text.encode())
     return replace(version, card=card.path, card_sha256=card.sha256)
-
-
-def _stored(version: ModelVersion, fitted: Fitted, judged: JudgedRows, location: str) -> ModelVersion:
-    """Return a version with its files, once they are written."""
-    native = write_artifact(location, version.model, fitted.format, fitted.content)
-    golden = write_artifact(location, version.model, GOLDEN, fitted.golden)
-    version = replace(
-        version,
-        artifact=native.path,
-        artifact_format=native.format,
-        artifact_bytes=native.size_bytes,
-        artifact_sha256=native.sha256,
-        golden=golden.path,
-        golden_sha256=golden.sha256,
-        onnx_missing=fitted.onnx.missing,
-    )
-    if len(judged.label):
-        rows = write_artifact(location, version.model, JUDGED, dump_judged(judged))
-        version = replace(version, judged=rows.path, judged_sha256=rows.sha256)
-    if not fitted.onnx.content:
-        return version
-    onnx = write_artifact(location, version.model, ONNX, fitted.onnx.content)
-    return replace(version, onnx=onnx.path, onnx_bytes=onnx.size_bytes, onnx_sha256=onnx.sha256)
 
 
 def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:

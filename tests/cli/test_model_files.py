@@ -8,24 +8,8 @@ import sys
 import polars as pl
 import pytest
 
-from featurectl.cli.main import main
-from featurectl.models.served import check_golden, load_served
-from featurectl.open import open_workspace
-from tests.cli.shop import PROJECT
+from tests.model_shop import LIGHTGBM, objects, open_shop
 
-OBJECTS = """
-entities: [{name: key, keys: {k: string}}]
-sources:
-  - {name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp, kind: string, qty: int64, amount: float64}}
-feature_views:
-  - {name: v, entity: key, source: s, features: [qty, kind, {name: half, expr: amount / 2}]}
-models:
-  - name: m
-    spine: {source: s, time: at, label: {name: big, expr: amount > 20}}
-    features: [{feature: "v:qty", as: q}, {feature: "v:half"}, {feature: "v:kind", as: c, type: category}]
-    trainer: {estimator: "ESTIMATOR", params: PARAMS, validation: {split: time, fraction: 0.25}}
-    allow_pickle: ALLOW
-"""
 PYTHON = """
 import numpy as np
 LOADED = []
@@ -41,7 +25,7 @@ class Mean:
         self.__dict__.update(state)
 """
 ESTIMATORS = [
-    ("lightgbm.LGBMClassifier", "{n_estimators: 5, num_threads: 1, verbose: -1, min_child_samples: 2}", "txt"),
+    (*LIGHTGBM, "txt"),
     ("xgboost.XGBClassifier", "{n_estimators: 5, n_jobs: 1}", "ubj"),
     ("catboost.CatBoostClassifier", "{iterations: 5, thread_count: 1}", "cbm"),
     ("sklearn.ensemble.HistGradientBoostingClassifier", "{max_iter: 5, min_samples_leaf: 2}", "skops"),
@@ -49,50 +33,14 @@ ESTIMATORS = [
     ("shop_rules.Mean", "{}", "pkl"),
 ]
 CODE = ESTIMATORS[4:]
-
-
-class Shop:
-    """A repository in the current folder with one model, trained."""
-
-    def __init__(self, root, capsys):
-        self.root, self.capsys = root, capsys
-
-    def make(self, estimator, params="{}", allow="false"):
-        words = (("ESTIMATOR", estimator), ("PARAMS", params), ("ALLOW", allow))
-        text = OBJECTS
-        for mark, word in words:
-            text = text.replace(mark, word)
-        (self.root / "o.yaml").write_text(text)
-        self.run("apply", "--auto-approve")
-        self.run("materialize")
-
-    def run(self, *words, code=0):
-        self.capsys.readouterr()
-        assert main([*words, "-q"]) == code
-        return self.capsys.readouterr()
-
-    def shown(self):
-        return json.loads(self.run("models", "show", "m", "-o", "json").out)["result"]
-
-    def served(self, *, allow_pickle):
-        with open_workspace(self.root, "dev", None, "unread") as workspace:
-            version = workspace.state().model_version("m", 1)
-            location = workspace.offline_location()
-        served = load_served(version, location, allow_pickle=allow_pickle)
-        return served, check_golden(served, location)
+MEAN = objects("shop_rules.Mean", "{}", "true")
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    rows = [
-        f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{i * 1.1:.2f}" for i in range(40)
-    ]
-    (tmp_path / "s.csv").write_text("\n".join(["k,at,kind,qty,amount", *rows]) + "\n")
-    (tmp_path / "featurectl.yaml").write_text(PROJECT.replace("2026-01-08", "2026-01-20"))
     (tmp_path / "shop_rules.py").write_text(PYTHON)
-    yield Shop(tmp_path, capsys)
+    with open_shop(tmp_path, monkeypatch, capsys) as shop:
+        yield shop
     sys.modules.pop("shop_rules", None)
 
 
@@ -100,7 +48,7 @@ def shop(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("estimator", "params", "kind"), ESTIMATORS)
 def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, params, kind):
     code = kind in {"py", "pkl"}
-    shop.make(estimator, params, "true" if code else "false")
+    shop.make(objects(estimator, params, "true" if code else "false"))
     shop.run("train", "m")
     shown = shop.shown()
     assert shown["artifact_format"] == kind
@@ -120,7 +68,7 @@ def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, param
 
 @pytest.mark.parametrize(("estimator", "params", "kind"), CODE)
 def test_a_model_that_runs_code_is_not_trained_unless_it_may(shop, estimator, params, kind):
-    shop.make(estimator, params, "false")
+    shop.make(objects(estimator, params))
     assert "error[FC514]: shop_rules" in shop.run("train", "m", code=1).err.replace(
         "this model is a Python function", "shop_rules"
     )
@@ -129,7 +77,7 @@ def test_a_model_that_runs_code_is_not_trained_unless_it_may(shop, estimator, pa
 
 @pytest.mark.parametrize(("estimator", "params", "kind"), CODE)
 def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, params, kind):
-    shop.make(estimator, params, "true")
+    shop.make(objects(estimator, params, "true"))
     shop.run("train", "m")
     sys.modules["shop_rules"].LOADED.clear()
     what = "a pickle" if kind == "pkl" else "a Python function"
@@ -139,7 +87,7 @@ def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, 
 
 
 def test_a_pickle_put_in_place_of_a_model_is_not_loaded_though_both_would_allow_one(shop):
-    shop.make("shop_rules.Mean", allow="true")
+    shop.make(MEAN)
     shop.run("train", "m")
     sys.modules["shop_rules"].LOADED.clear()
     path = shop.root / "off" / shop.shown()["artifact"]
@@ -150,7 +98,7 @@ def test_a_pickle_put_in_place_of_a_model_is_not_loaded_though_both_would_allow_
 
 
 def test_a_pickle_is_neither_compared_with_nor_promoted_without_the_flag(shop):
-    shop.make("shop_rules.Mean", allow="true")
+    shop.make(MEAN)
     text = (shop.root / "o.yaml").read_text()
     (shop.root / "o.yaml").write_text(f"{text}    gates: {{min_accuracy_gain_over_champion: 0}}\n")
     shop.run("apply", "--auto-approve")

@@ -11,76 +11,38 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.cli.main import main
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.served import check_golden, load_served
-from featurectl.open import open_workspace
-from tests.cli.shop import PROJECT
+from tests.model_shop import VIEWS, objects, open_shop
 
-OBJECTS = """
-entities: [{name: key, keys: {k: string}}]
-sources:
-  - {name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp, kind: string, qty: int64, amount: float64}}
-feature_views:
-  - {name: v, entity: key, source: s, features: [qty, kind, {name: half, expr: amount / 2}]}
+MODEL = f"""{VIEWS}
 models:
   - name: m
-    spine: {source: s, time: at, label: {name: big, expr: amount > 20}}
-    features: [{feature: "v:qty", as: q}, {feature: "v:half"}, {feature: "v:kind", as: c, type: category, categories: [a, b]}]
+    spine: {{source: s, time: at, label: {{name: big, expr: amount > 20}}}}
+    features: [{{feature: "v:qty", as: q}}, {{feature: "v:half"}}, {{feature: "v:kind", as: c, type: category, categories: [a, b]}}]
     allow_pickle: ALLOW
 """
+PLAIN, ALLOWED = MODEL.replace("ALLOW", "false"), MODEL.replace("ALLOW", "true")
 
 
-class Shop:
-    """A repository in the current folder with one model that is trained elsewhere."""
-
-    def __init__(self, root, capsys):
-        self.root, self.capsys = root, capsys
-
-    def make(self, objects=OBJECTS, allow="false"):
-        (self.root / "o.yaml").write_text(objects.replace("ALLOW", allow))
-        self.run("apply", "--auto-approve")
-        self.run("materialize")
-
-    def run(self, *words, code=0):
-        self.capsys.readouterr()
-        assert main([*words, "-q"]) == code
-        return self.capsys.readouterr()
-
-    def rows(self):
-        self.run("training-set", "m", "--out", "t.parquet")
-        rows = pl.read_parquet("t.parquet")
-        codes = rows["c"].replace_strict({"a": 0.0, "b": 1.0}, return_dtype=pl.Float32)
-        matrix = np.column_stack([rows["q"].cast(pl.Float32), rows["half"].cast(pl.Float32), codes]).astype(np.float32)
-        return matrix, rows["big"].cast(pl.Int64).to_numpy()
-
-    def version(self, number=1):
-        with open_workspace(self.root, "dev", None, "unread") as workspace:
-            version = workspace.state().model_version("m", number)
-            location = workspace.offline_location()
-        assert version is not None
-        return version, location
-
-    def golden(self, number=1, *, allow_pickle=False):
-        version, location = self.version(number)
-        return check_golden(load_served(version, location, allow_pickle=allow_pickle), location)
+def rows_of(shop):
+    """Return the model's matrix and labels, as somebody else would make them."""
+    shop.run("training-set", "m", "--out", "t.parquet")
+    rows = pl.read_parquet("t.parquet")
+    codes = rows["c"].replace_strict({"a": 0.0, "b": 1.0}, return_dtype=pl.Float32)
+    matrix = np.column_stack([rows["q"].cast(pl.Float32), rows["half"].cast(pl.Float32), codes]).astype(np.float32)
+    return matrix, rows["big"].cast(pl.Int64).to_numpy()
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    rows = [
-        f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{i * 1.1:.2f}" for i in range(40)
-    ]
-    (tmp_path / "s.csv").write_text("\n".join(["k,at,kind,qty,amount", *rows]) + "\n")
-    (tmp_path / "featurectl.yaml").write_text(PROJECT.replace("2026-01-08", "2026-01-20"))
-    return Shop(tmp_path, capsys)
+    with open_shop(tmp_path, monkeypatch, capsys) as shop:
+        yield shop
 
 
 def lightgbm_file(shop, path="model.txt", names=("q", "half", "c")):
     import lightgbm
 
-    matrix, label = shop.rows()
+    matrix, label = rows_of(shop)
     data = lightgbm.Dataset(matrix, label, feature_name=list(names) if names else "auto", categorical_feature=[2])
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "min_data_in_leaf": 2, "num_threads": 1}, data, 5)
     booster.save_model(path)
@@ -90,7 +52,7 @@ def lightgbm_file(shop, path="model.txt", names=("q", "half", "c")):
 def xgboost_file(shop, path):
     import xgboost
 
-    matrix, label = shop.rows()
+    matrix, label = rows_of(shop)
     model = xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(matrix, label)
     model.save_model(path)
     return model.predict_proba(matrix)[:, 1]
@@ -99,7 +61,7 @@ def xgboost_file(shop, path):
 def catboost_file(shop, path):
     import catboost
 
-    matrix, label = shop.rows()
+    matrix, label = rows_of(shop)
     model = catboost.CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False, thread_count=1)
     model.fit(matrix, label)
     model.save_model(path)
@@ -109,7 +71,7 @@ def catboost_file(shop, path):
 def forest(shop):
     from sklearn.ensemble import RandomForestClassifier
 
-    matrix, label = shop.rows()
+    matrix, label = rows_of(shop)
     return RandomForestClassifier(5, random_state=1).fit(matrix, label), matrix
 
 
@@ -143,7 +105,7 @@ def onnx_of_columns(shop, path):
     graph = helper.make_graph(nodes, "g", [value("q"), value("half"), value("c")], [value("answer")])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     (shop.root / path).write_bytes(made.SerializeToString())
-    matrix, _ = shop.rows()
+    matrix, _ = rows_of(shop)
     return 2 * matrix[:, 0] - matrix[:, 1] + matrix[:, 2]
 
 
@@ -162,7 +124,7 @@ MAKERS = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
-    shop.make()
+    shop.make(PLAIN)
     expected = MAKERS[name](shop, name)
     told = shop.run("models", "import", "m", "--file", name).out
     assert told.startswith(f"m version 1: 3 inputs, imported from {name}, proven on 40 rows\n")
@@ -171,14 +133,14 @@ def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     assert "auc" in version.metrics or name == "columns.onnx"
     shop.run("score", "m", "--out", "scores.parquet")
     np.testing.assert_allclose(pl.read_parquet("scores.parquet")["score"], expected, atol=1e-6)
-    assert shop.golden() == 40
+    assert shop.served()[1] == 40
     assert f"imported from {name}" in shop.run("models", "show", "m").out
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.json", "model.cbm", "model.skops", "maps.onnx"])
 def test_what_is_exported_can_be_imported_again(shop, name):
-    shop.make()
+    shop.make(PLAIN)
     MAKERS[name](shop, name)
     shop.run("models", "import", "m", "--file", name)
     files = json.loads(shop.run("models", "export", "m@1", "--out", "folder", "-o", "json").out)["result"]["files"]
@@ -194,15 +156,11 @@ def test_what_is_exported_can_be_imported_again(shop, name):
     assert again.artifact_sha256 == first.artifact_sha256
     assert again.golden_sha256 == first.golden_sha256
     for number in range(2, len(models) + 2):
-        assert shop.golden(number) == 40
+        assert shop.served(number)[1] == 40
 
 
 def test_categories_that_training_found_come_with_the_export(shop):
-    trained = OBJECTS.replace(", categories: [a, b]", "").replace(
-        "allow_pickle: ALLOW",
-        "trainer: {estimator: lightgbm.LGBMClassifier, params: {n_estimators: 3, verbose: -1, min_child_samples: 2}}",
-    )
-    shop.make(trained)
+    shop.make(objects())
     shop.run("train", "m")
     shop.run("models", "export", "m", "--out", "folder")
     assert shop.run("models", "import", "m", "--file", "folder/model.txt").out.startswith("m version 2")
@@ -225,7 +183,7 @@ def test_an_imported_version_is_not_trained_once_more(shop):
 
 
 def test_an_export_takes_no_folder_that_is_there(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     shop.run("models", "import", "m", "--file", "model.txt")
     (shop.root / "mine").mkdir()
@@ -235,13 +193,13 @@ def test_an_export_takes_no_folder_that_is_there(shop):
 
 
 def test_a_sample_proves_a_model_instead_of_its_spine(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     pl.DataFrame({"k": ["k1", "k2"], "at": [datetime(2026, 1, 9, tzinfo=UTC)] * 2}).write_parquet("few.parquet")
     told = shop.run("models", "import", "m", "--file", "model.txt", "--sample", "few.parquet").out
     assert told == "m version 1: 3 inputs, imported from model.txt, proven on 2 rows\n"
     assert shop.version()[0].metrics == {}
-    assert shop.golden() == 2
+    assert shop.served()[1] == 2
 
 
 @pytest.mark.parametrize(
@@ -252,14 +210,14 @@ def test_a_sample_proves_a_model_instead_of_its_spine(shop):
     ],
 )
 def test_inputs_of_other_names_are_refused(shop, names, told):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop, names=names)
     assert told in shop.run("models", "import", "m", "--file", "model.txt", code=64).err
     assert shop.run("models", "list").out.startswith("No model is trained yet")
 
 
 def test_inputs_without_names_are_taken_in_their_order(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop, names=None)
     shop.run("models", "import", "m", "--file", "model.txt")
 
@@ -267,22 +225,27 @@ def test_inputs_without_names_are_taken_in_their_order(shop):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.ubj", "model.cbm", "model.skops", "tensor.onnx", "columns.onnx"])
 def test_another_number_of_inputs_is_refused(shop, name):
-    shop.make()
+    shop.make(PLAIN)
     MAKERS[name](shop, name)
-    shop.make(OBJECTS.replace('{feature: "v:half"}, ', ""))
+    shop.make(PLAIN.replace('{feature: "v:half"}, ', ""))
     said = shop.run("models", "import", "m", "--file", name, code=64).err
     assert "takes 3 inputs, the model in the files has 2" in said
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name != "model.skops"] + ["model.skops"])
-def test_a_file_of_something_else_is_told(shop, name):
-    shop.make()
-    (shop.root / name).write_bytes(b"\x80\x04 this is something else")
-    assert f"{name} can't be read as " in shop.run("models", "import", "m", "--file", name, code=64).err
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_of_something_else_is_told_and_so_is_one_that_is_cut_off(shop):
+    shop.make(PLAIN)
+    for name, make in MAKERS.items():
+        make(shop, name)
+        whole = (shop.root / name).read_bytes()
+        for content in (b"\x80\x04 this is something else", whole[: len(whole) // 4]):
+            (shop.root / name).write_bytes(content)
+            assert f"{name} can't be read as " in shop.run("models", "import", "m", "--file", name, code=64).err
+    assert shop.run("models", "list").out.startswith("No model is trained yet")
 
 
 def test_other_mistakes_are_told(shop):
-    shop.make()
+    shop.make(PLAIN)
     run = shop.run
     assert "give --file FILE or --mlflow FOLDER" in run("models", "import", "m", code=64).err
     assert "what format is it?" in run("models", "import", "m", "--file", "m.bin", code=64).err
@@ -309,11 +272,11 @@ PYTHON = """flavors:
 
 
 def test_the_data_of_an_mlflow_folder_is_taken(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     mlflow_folder(shop, LIGHTGBM, {"model.lgb": (shop.root / "model.txt").read_bytes()})
     assert "imported from model.lgb" in shop.run("models", "import", "m", "--mlflow", "saved").out
-    assert shop.golden() == 40
+    assert shop.served()[1] == 40
 
 
 class Bomb:
@@ -326,7 +289,7 @@ class Bomb:
 @pytest.mark.parametrize("by_flag", [False, True])
 @pytest.mark.parametrize("allow", ["false", "true"])
 def test_a_pickle_of_an_mlflow_folder_needs_both_opt_ins(shop, allow, by_flag):
-    shop.make(allow=allow)
+    shop.make(MODEL.replace("ALLOW", allow))
     model, _ = forest(shop)
     both = by_flag and allow == "true"
     content = pickle.dumps(model) if both else pickle.dumps(Bomb())
@@ -336,12 +299,12 @@ def test_a_pickle_of_an_mlflow_folder_needs_both_opt_ins(shop, allow, by_flag):
     shop.run("models", "import", "m", "--mlflow", "saved", *flag, code=code)
     assert not hasattr(sys.modules["builtins"], "EXPLODED")
     if both:
-        assert shop.golden(allow_pickle=True) == 40
+        assert shop.served(allow_pickle=True)[1] == 40
 
 
 @pytest.mark.parametrize("flag", [[], ["--allow-pickle"]])
 def test_a_python_function_of_mlflow_is_never_taken(shop, flag):
-    shop.make(allow="true")
+    shop.make(ALLOWED)
     mlflow_folder(shop, PYTHON, {"python_model.pkl": pickle.dumps(Bomb())})
     said = shop.run("models", "import", "m", "--mlflow", "saved", *flag, code=64).err
     assert "no flavor of this MLflow model can be read (it has python_function)" in said
@@ -350,14 +313,14 @@ def test_a_python_function_of_mlflow_is_never_taken(shop, flag):
 
 @pytest.mark.parametrize("path", ["../model.txt", "/etc/passwd", "none.lgb"])
 def test_a_file_outside_of_an_mlflow_folder_is_not_read(shop, path):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     mlflow_folder(shop, LIGHTGBM.replace("data: model.lgb", f"data: {path}"), {})
     assert "names no file of the folder" in shop.run("models", "import", "m", "--mlflow", "saved", code=64).err
 
 
 def test_a_matrix_form_of_an_import_is_that_of_the_files(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     shop.run("models", "import", "m", "--file", "model.txt")
     assert MatrixForm(inputs=shop.version()[0].inputs).category_positions() == [2]

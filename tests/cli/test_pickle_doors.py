@@ -7,8 +7,10 @@ import hashlib
 import io
 import json
 import pickle
+import shutil
 import sqlite3
 import sys
+from contextlib import ExitStack
 
 import joblib
 import numpy as np
@@ -18,10 +20,8 @@ from starlette.testclient import TestClient
 from featurectl.cli.main import main
 from featurectl.serve import open_app
 from featurectl.serving.settings import ServeSettings
-from tests.cli.shop import PROJECT
-from tests.cli.test_model_files import PYTHON, Shop
-
-LIGHTGBM = ("lightgbm.LGBMClassifier", "{n_estimators: 3, num_threads: 1, verbose: -1, min_child_samples: 2}")
+from tests.cli.test_model_files import MEAN, PYTHON
+from tests.model_shop import Shop, objects, open_shop, write_files
 
 
 class Bomb:
@@ -43,25 +43,39 @@ def nothing_exploded():
     assert not hasattr(sys, "exploded")
 
 
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory):
+    """Folders of a shop with a LightGBM, of one whose LightGBM could be a pickle, and of one that is a pickle."""
+    made = {}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, text in {"plain": objects(), "allowed": objects(allow="true"), "pickle": MEAN}.items():
+            made[name] = tmp_path_factory.mktemp(name)
+            (made[name] / "shop_rules.py").write_text(PYTHON)
+            with open_shop(made[name], patched, None) as shop:
+                write_files(shop.root, text)
+                for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"]):
+                    assert main([*words, "-q"]) == 0
+            sys.modules.pop("shop_rules", None)
+    return made
+
+
 @pytest.fixture
-def shop(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    rows = [
-        f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{i * 1.1:.2f}" for i in range(40)
-    ]
-    (tmp_path / "s.csv").write_text("\n".join(["k,at,kind,qty,amount", *rows]) + "\n")
-    (tmp_path / "featurectl.yaml").write_text(PROJECT.replace("2026-01-08", "2026-01-20"))
-    (tmp_path / "shop_rules.py").write_text(PYTHON)
-    yield Shop(tmp_path, capsys)
+def open_(applied, tmp_path, monkeypatch, capsys):
+    """Return a copy of one of these shops."""
+    with ExitStack() as stack:
+
+        def copy(name) -> Shop:
+            shutil.copytree(applied[name], tmp_path, dirs_exist_ok=True)
+            return stack.enter_context(open_shop(tmp_path, monkeypatch, capsys))
+
+        yield copy
     sys.modules.pop("shop_rules", None)
 
 
 @pytest.fixture
-def trained(shop):
+def trained(open_):
     """A shop with a LightGBM, and a planted pickle among the artifacts."""
-    shop.make(*LIGHTGBM)
-    shop.run("train", "m")
+    shop = open_("plain")
     (shop.root / "off" / "models" / "m" / "evil.pkl").write_bytes(bomb())
     return shop
 
@@ -70,14 +84,18 @@ def planted(name: str = "models/m/evil.pkl") -> dict[str, object]:
     return {"artifact": name, "artifact_sha256": hashlib.sha256(bomb()).hexdigest(), "artifact_bytes": len(bomb())}
 
 
-def tamper(shop, **fields):
-    """Change the row of the model version in the registry."""
+def tamper(shop, number=1, **fields):
+    """Change the row of the model version in the registry; `says_so`: and that of the model, so that they agree."""
     with sqlite3.connect(shop.root / "r.db") as database:
-        (text,) = database.execute("select document from model_versions").fetchone()
+        (text,) = database.execute("select document from model_versions where version = ?", (number,)).fetchone()
         document = json.loads(text)
         if fields.pop("says_so", False):
             document["definition"]["allow_pickle"] = True
-        database.execute("update model_versions set document = ?", (json.dumps({**document, **fields}),))
+            (model,) = database.execute("select definition from objects where kind = 'model'").fetchone()
+            model = json.dumps({**json.loads(model), "allow_pickle": True})
+            database.execute("update objects set definition = ? where kind = 'model'", (model,))
+        text = json.dumps({**document, **fields})
+        database.execute("update model_versions set document = ? where version = ?", (text, number))
 
 
 def served(shop, *, allow_pickle):
@@ -94,7 +112,7 @@ FLAGS = pytest.mark.parametrize("flag", [False, True])
 @FLAGS
 @pytest.mark.parametrize("says_so", [False, True])
 def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_so, flag):
-    """The row can say what it likes: the model that is applied has to say it, too."""
+    """The rows can say what they like: the model in the files has to say it, too."""
     words = ["--allow-pickle"] if flag else []
     for kind in ("pkl", "py", "txt", "skops", "ubj", "cbm", "onnx", "joblib", ""):
         tamper(trained, artifact_format=kind, says_so=says_so, onnx="", onnx_sha256="", **planted())
@@ -103,6 +121,42 @@ def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_
         ready, asked = served(trained, allow_pickle=flag)
         assert ready == 503
         assert asked in {500, 503}
+
+
+@FLAGS
+@pytest.mark.parametrize("says_so", [False, True])
+def test_a_pickle_that_the_registry_calls_the_champion_is_not_compared_with(trained, says_so, flag):
+    words = ["--allow-pickle"] if flag else []
+    files = trained.root / "o.yaml"
+    files.write_text(f"{files.read_text()}    gates: {{min_accuracy_gain_over_champion: -1}}\n")
+    trained.run("apply", "--auto-approve")
+    trained.run("train", "m")
+    tamper(trained, 1, artifact_format="pkl", says_so=says_so, **planted())
+    trained.run("models", "promote", "m@2", *words, code=1)
+    said = trained.run("train", "m", *words, code=1).out
+    assert "not measured: champion v1: " in said
+    assert "which runs code when it is loaded" in said
+
+
+@FLAGS
+def test_a_pickle_that_the_registry_calls_the_challenger_is_not_promoted(trained, flag):
+    words = ["--allow-pickle"] if flag else []
+    trained.run("train", "m")
+    files = trained.root / "o.yaml"
+    files.write_text(f"{files.read_text()}    gates: {{max_latency_p99_ms: 1000}}\n")
+    trained.run("apply", "--auto-approve")
+    tamper(trained, 2, artifact_format="pkl", says_so=True, onnx="", onnx_sha256="", **planted())
+    said = trained.run("models", "promote", "m@2", *words, code=1).err
+    assert "error[FC514]: model m version 2 is a pickle, which runs code when it is loaded" in said
+    assert "and the model in the files does not allow that" in said
+
+
+@FLAGS
+def test_a_registry_that_allows_pickles_imports_none(trained, flag):
+    tamper(trained, says_so=True)
+    (trained.root / "m.pkl").write_bytes(bomb())
+    said = trained.run("models", "import", "m", "--file", "m.pkl", *(["--allow-pickle"] if flag else []), code=1).err
+    assert "error[FC514]" in said
 
 
 @FLAGS
@@ -139,35 +193,36 @@ def test_a_swapped_file_is_not_parsed(trained, flag):
 
 @pytest.mark.parametrize("estimator", ["joblib.load", "pickle.loads", "skops.io.load", "builtins.exec"])
 @pytest.mark.parametrize("allow", ["false", "true"])
-def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_it_is_called(shop, estimator, allow):
+def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_it_is_called(open_, estimator, allow):
+    shop = open_("plain")
     (shop.root / "evil.pkl").write_bytes(bomb())
     key = {"joblib.load": "filename", "skops.io.load": "file"}.get(estimator, "source")
-    shop.make(estimator, f"{{{key}: evil.pkl}}", allow)
+    (shop.root / "o.yaml").write_text(objects(estimator, f"{{{key}: evil.pkl}}", allow))
+    shop.run("apply", "--auto-approve")
     assert f"estimator {estimator} has no fit and predict" in shop.run("train", "m", code=1).err
 
 
-def test_training_loads_no_pickle_not_even_its_own(shop):
-    shop.make("shop_rules.Mean", allow="true")
+def test_training_loads_no_pickle_not_even_its_own(open_):
+    shop = open_("pickle")
     shop.run("train", "m")
     assert sys.modules["shop_rules"].LOADED == []
 
 
 @FLAGS
-def test_a_pickle_of_a_model_that_allowed_it_once_is_not_loaded_any_more(shop, flag):
-    shop.make("shop_rules.Mean", allow="true")
-    shop.run("train", "m")
+def test_a_pickle_of_a_model_that_allowed_it_once_is_not_loaded_any_more(open_, flag):
+    shop = open_("pickle")
     (shop.root / "o.yaml").write_text((shop.root / "o.yaml").read_text().replace("allow_pickle: true", ""))
     shop.run("apply", "--auto-approve")
     said = shop.run("score", "m", "--out", "x.csv", *(["--allow-pickle"] if flag else []), code=1).err
     assert "the model that is applied does not allow that" in said
     assert served(shop, allow_pickle=flag)[0] == 503
-    assert sys.modules["shop_rules"].LOADED == []
+    assert "shop_rules" not in sys.modules
 
 
 @pytest.mark.parametrize(("allow", "flag"), [("false", False), ("false", True), ("true", False)])
 @pytest.mark.parametrize("name", ["m.pkl", "m.pickle", "m.joblib"])
-def test_a_pickle_is_not_imported(shop, name, allow, flag):
-    shop.make(*LIGHTGBM, allow)
+def test_a_pickle_is_not_imported(open_, name, allow, flag):
+    shop = open_("allowed" if allow == "true" else "plain")
     (shop.root / name).write_bytes(bomb())
     said = shop.run(
         "models",
@@ -182,19 +237,18 @@ def test_a_pickle_is_not_imported(shop, name, allow, flag):
 
 
 @pytest.mark.parametrize("name", ["m.txt", "m.skops", "m.ubj", "m.json", "m.cbm", "m.onnx"])
-def test_a_pickle_by_the_name_of_a_data_format_is_not_imported(shop, name):
-    shop.make(*LIGHTGBM, "true")
+def test_a_pickle_by_the_name_of_a_data_format_is_not_imported(open_, name):
+    shop = open_("allowed")
     for content in (bomb(), pickle.dumps(Bomb())):
         (shop.root / name).write_bytes(content)
         said = shop.run("models", "import", "m", "--file", name, "--allow-pickle", code=64).err
         assert "can't be read as" in said
 
 
-def test_a_pickle_is_exported_without_being_loaded(shop):
-    shop.make("shop_rules.Mean", allow="true")
-    shop.run("train", "m")
+def test_a_pickle_is_exported_without_being_loaded(open_):
+    shop = open_("pickle")
     shop.run("models", "export", "m", "--out", "folder")
-    assert sys.modules["shop_rules"].LOADED == []
+    assert "shop_rules" not in sys.modules
     said = shop.run("models", "import", "m", "--file", "folder/model.pkl", code=64).err
     assert "which runs code when it is loaded" in said
     shop.run("models", "import", "m", "--file", "folder/model.pkl", "--allow-pickle", "--sample", "s")

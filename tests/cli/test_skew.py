@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.models.leave import Leave
 from featurectl.open import open_workspace
 from featurectl.serving.served import build_served
 from tests.cli.gated import GOOD, Gated
@@ -44,7 +45,7 @@ def edit_version(change):
 def served(before=None):
     """What a server would serve, and why it would not serve the rest."""
     with open_workspace(Path(), None, None, "unread") as workspace:
-        return build_served(workspace.catalog(), workspace.offline_location(), before)
+        return build_served(workspace.catalog(), workspace.offline_location(), Leave(), before)
 
 
 def refused(shop, why, code=1, before=None):

@@ -87,8 +87,8 @@ def formats(request, monkeypatch) -> list[str]:
     """Makes a server answer by the model's ONNX file, or by that of the library; gathers what it loads."""
     loaded = [request.param]
 
-    def load(version, location, **allowed):
-        found = load_served(version if request.param == "onnx" else replace(version, onnx=""), location, **allowed)
+    def load(version, location, leave):
+        found = load_served(version if request.param == "onnx" else replace(version, onnx=""), location, leave)
         loaded.append(found.format)
         return found
 

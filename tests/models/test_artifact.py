@@ -1,5 +1,7 @@
 """Artifacts are named by their digest and checked before anyone parses them."""
 
+import os
+
 import pytest
 
 from featurectl.errors import DataError, PlanError, StoreError
@@ -35,3 +37,23 @@ def test_a_location_that_can_not_be_written_is_a_store_error(tmp_path):
 def test_an_object_store_is_refused():
     with pytest.raises(PlanError, match="in an object store are not in this version"):
         write_artifact("s3://bucket", "m", "txt", b"tree")
+
+
+def test_an_artifact_can_be_read_by_whom_the_umask_lets(tmp_path):
+    """A server may run as another user than training did."""
+    before = os.umask(0o027)
+    try:
+        artifact = write_artifact(str(tmp_path), "m", "txt", b"model")
+    finally:
+        os.umask(before)
+    assert (tmp_path / artifact.path).stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_is_left_of_an_artifact_that_could_not_be_written(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("featurectl.models.artifact.os.fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        write_artifact(str(tmp_path), "m", "txt", b"model")
+    assert list((tmp_path / "models" / "m").iterdir()) == []

@@ -14,6 +14,7 @@ from featurectl.errors import DataError, UsageError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.golden import dump_golden
+from featurectl.models.leave import Leave
 from featurectl.models.served import check_golden, load_native, load_served
 from featurectl.registry.rows import load_model_version, model_document
 from featurectl.registry.state import BoundFeature, ModelVersion
@@ -21,6 +22,8 @@ from tests.models.estimators import LIGHTGBM, fitted, label_of, matrix_of
 from tests.models.test_runtimes import FIRST, Bomb
 
 INPUTS = tuple(BoundFeature(name=f"c{i}", dtype="float64", model_dtype="float64") for i in range(5))
+
+BOTH = Leave(by_flag=True, in_files=frozenset({"m"}), applied=frozenset({"m"}))
 
 
 def version_of(artifact, **more):
@@ -54,7 +57,7 @@ def version(trained, tmp_path):
 
 
 def test_onnx_serves_and_reproduces_the_golden_rows(version, tmp_path, trained):
-    served = load_served(version, str(tmp_path), allow_pickle=False)
+    served = load_served(version, str(tmp_path), Leave())
     assert served.format == "onnx"
     assert check_golden(served, str(tmp_path)) == 100
     one = {name: values[:1] for name, values in trained[3].items()}
@@ -62,7 +65,7 @@ def test_onnx_serves_and_reproduces_the_golden_rows(version, tmp_path, trained):
 
 
 def test_the_native_file_serves_where_there_is_no_onnx(version, tmp_path):
-    served = load_served(replace(version, onnx="", onnx_sha256=""), str(tmp_path), allow_pickle=False)
+    served = load_served(replace(version, onnx="", onnx_sha256=""), str(tmp_path), Leave())
     assert served.format == "txt"
     assert check_golden(served, str(tmp_path)) == 100
 
@@ -73,7 +76,7 @@ def test_a_version_of_before_there_were_golden_rows_has_none(version, tmp_path):
         del document[name]
     old = load_model_version(json.dumps(document))
     assert (old.onnx, old.onnx_missing, old.golden) == ("", "", "")
-    served = load_served(old, str(tmp_path), allow_pickle=False)
+    served = load_served(old, str(tmp_path), Leave())
     assert served.format == "txt"
     assert check_golden(served, str(tmp_path)) == 0
 
@@ -82,9 +85,7 @@ def test_a_golden_row_with_another_score_is_told(version, tmp_path, trained):
     scores = trained[4].copy()
     scores[41] += 2e-6
     golden = write_artifact(str(tmp_path), "m", "json", dump_golden(trained[3], scores))
-    served = load_served(
-        replace(version, golden=golden.path, golden_sha256=golden.sha256), str(tmp_path), allow_pickle=False
-    )
+    served = load_served(replace(version, golden=golden.path, golden_sha256=golden.sha256), str(tmp_path), Leave())
     with pytest.raises(
         DataError, match=r"model m version 3 by onnx gives .* for golden row 42 of 100, which had "
     ) as caught:
@@ -100,7 +101,7 @@ def test_a_golden_row_with_another_score_is_told(version, tmp_path, trained):
 def test_a_file_that_is_not_the_registered_one_is_refused_before_anything_parses_it(
     version, tmp_path, field, change, monkeypatch
 ):
-    served = load_served(version, str(tmp_path), allow_pickle=False)
+    served = load_served(version, str(tmp_path), Leave())
     path = tmp_path / getattr(version, field)
     if change == "gone":
         path.unlink()
@@ -110,8 +111,8 @@ def test_a_file_that_is_not_the_registered_one_is_refused_before_anything_parses
     monkeypatch.setattr("featurectl.models.served.load_runtime", None)
     monkeypatch.setattr("featurectl.models.served.load_golden", None)
     load = {
-        "artifact": lambda: load_native(version, str(tmp_path), allow_pickle=True),
-        "onnx": lambda: load_served(version, str(tmp_path), allow_pickle=True),
+        "artifact": lambda: load_native(version, str(tmp_path), BOTH),
+        "onnx": lambda: load_served(version, str(tmp_path), BOTH),
         "golden": lambda: check_golden(served, str(tmp_path)),
     }
     with pytest.raises(DataError) as caught:
@@ -127,13 +128,13 @@ def test_a_version_that_runs_code_needs_both_leaves(load, kind, definition, by_f
     content = pickle.dumps(Bomb()) if kind == "pkl" else FIRST.encode()
     version = version_of(write_artifact(str(tmp_path), "m", kind, content), definition=definition)
     with pytest.raises(error, match="which runs code when it is loaded"):
-        load(version, str(tmp_path), allow_pickle=by_flag)
+        load(version, str(tmp_path), replace(BOTH, by_flag=by_flag))
     assert not hasattr(sys, "exploded")
 
 
 def test_a_version_that_runs_code_serves_with_both(tmp_path):
     version = version_of(write_artifact(str(tmp_path), "m", "py", FIRST.encode()), definition={"allow_pickle": True})
-    served = load_served(version, str(tmp_path), allow_pickle=True)
+    served = load_served(version, str(tmp_path), BOTH)
     assert served.predict(np.array([[2.0]], dtype=np.float32)).tolist() == [2.0]
 
 

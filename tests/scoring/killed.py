@@ -1,17 +1,24 @@
-"""Runs `featurectl score` and kills it at a point that is named: `python -m tests.scoring.killed POINT NUMBER WORD ...`."""
+"""Runs `featurectl score` in a process of its own that dies at a point that is named."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import sys
+from collections.abc import Sequence
 from typing import Any
 
-from featurectl.cli.main import main
-from featurectl.scoring import destination, kept, run
+import lightgbm  # noqa: F401 (loaded once, before the processes are made)
 
-POINTS = ("range joined", "file half written", "file written", "output half written", "output written")
-RANGE = 100_000  # rows, the fewest that there are in one
+from featurectl.cli.main import main
+from featurectl.engines.polars import engine  # noqa: F401
+from featurectl.registry import sql  # noqa: F401
+from featurectl.scoring import destination, kept, run
+from featurectl.training import formats
+
+RANGE = 1_000  # rows; a whole run has them all in one
+RANGES = 3
+ROWS = 2_500
 
 
 def _die() -> None:
@@ -34,9 +41,24 @@ def _at(number: int, owner: Any, name: str, *, after: bool) -> None:
     setattr(owner, name, instead)
 
 
-def arrange(point: str, number: int) -> None:
-    """Have this process die at a point."""
+def killed(point: str, number: int, words: Sequence[str]) -> int | None:
+    """Return the exit code of a run that is to die at a point when it comes there for the `number`th time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=_run, args=(point, number, words))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _run(point: str, number: int, words: Sequence[str]) -> None:
+    _arrange(point, number)
+    raise SystemExit(main(words))
+
+
+def _arrange(point: str, number: int) -> None:
     run.range_rows = lambda *_: RANGE
+    formats._ROW_GROUP = RANGE
     match point:
         case "range joined":
             _at(number, kept.KeptScores, "add", after=False)
@@ -45,11 +67,6 @@ def arrange(point: str, number: int) -> None:
         case "file written":
             _at(number, kept.KeptScores, "add", after=True)
         case "output half written":
-            _at(number, kept.np, "load", after=True)
+            _at(RANGES + number, kept.np, "load", after=True)  # each is read once for its ends before
         case "output written":
             _at(1, destination, "write_with_manifest", after=True)
-
-
-if __name__ == "__main__":
-    arrange(sys.argv[1], int(sys.argv[2]))
-    sys.exit(main(sys.argv[3:]))

@@ -9,43 +9,14 @@ import numpy as np
 import polars as pl
 
 from featurectl.cli.main import main
+from tests.model_shop import KEYS, objects, write_files
 
-OBJECTS = """
-entities: [{name: key, keys: {k: string}}]
-sources:
-  - {name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp, kind: string, qty: int64, amount: float64}}
-feature_views:
-  - {name: v, entity: key, source: s, features: [qty, kind, {name: half, expr: amount / 2}]}
-models:
-  - name: m
-    spine: {source: s, time: at, label: {name: big, expr: amount > 20}}
-    features: [{feature: "v:qty", as: q}, {feature: "v:half"}, {feature: "v:kind", as: c, type: category}]
-    trainer:
-      estimator: lightgbm.LGBMClassifier
-      params: {n_estimators: 5, num_threads: 1, verbose: -1, min_child_samples: 2}
-      validation: {split: time, fraction: 0.25}
-"""
-PROJECT = """
-project: shop
-environments:
-  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: 2026-01-20T00:00:00Z}
-"""
-KEYS = 7
+OBJECTS = objects()
 
 
-def write_shop(root: Path, objects: str = OBJECTS) -> None:
-    """Write the repository's files."""
-    rows = [
-        f"k{i % KEYS},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{i * 1.1:.2f}" for i in range(40)
-    ]
-    (root / "s.csv").write_text("\n".join(["k,at,kind,qty,amount", *rows]) + "\n")
-    (root / "featurectl.yaml").write_text(PROJECT)
-    (root / "o.yaml").write_text(objects)
-
-
-def make_shop(root: Path, objects: str = OBJECTS) -> None:
+def make_shop(root: Path, text: str = OBJECTS) -> None:
     """Write the repository, apply it, fill its tables and train its model."""
-    write_shop(root, objects)
+    write_files(root, text)
     for words in (["apply", "--auto-approve"], ["materialize", "--no-online"], ["train", "m"]):
         assert main([*words, "-C", str(root), "-q"]) == 0
 

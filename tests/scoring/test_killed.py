@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,12 +16,14 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from tests.scoring.killed import POINTS, RANGE
+from tests.scoring.killed import RANGE, ROWS
+from tests.scoring.killed import killed as run_killed
 from tests.scoring.shop import make_shop, write_spine
 
 ROOT = Path(__file__).parents[2]
-ROWS = 250_000
-RANGES = 3
+DONE = {("range joined", 1): 0, ("range joined", 2): 1, ("file half written", 2): 1, ("file written", 1): 1,
+        ("file written", 2): 2, ("output half written", 2): 3, ("output half written", 3): 3, ("output written", 1): 3}  # fmt: skip
+MORE = {("range joined", 2), ("file written", 1), ("output half written", 2)}  # that differ little from the others
 
 
 @pytest.fixture(scope="module")
@@ -29,58 +32,63 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("shop")
     make_shop(root)
     write_spine(root / "spine.parquet", ROWS)
-    assert main(words(root, "expected.parquet")) == 0
+    for ending in ("parquet", "csv"):
+        assert main(words(root, f"expected.{ending}", "-q")) == 0
     return root
 
 
 def words(root, out, *more):
     where = out if "://" in out else str(root / out)
     spine = str(root / "spine.parquet")
-    return ["score", "m", "-C", str(root), "--spine", spine, "--out", where, "--memory", "512MiB", *more]
+    return ["score", "m", "-C", str(root), "--spine", spine, "--out", where, *more]
 
 
 def killed(root, point, number, out):
-    command = [sys.executable, "-m", "tests.scoring.killed", point, str(number), *words(root, out)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode
+    return run_killed(point, number, words(root, out))
 
 
 def kept_files(root):
     return sorted(file.name for file in (root / ".featurectl" / "scores").rglob("*.npy"))
 
 
+def parts_of(root, out):
+    """Return the files that were to become an output."""
+    return list(root.glob(f".{out}.*"))
+
+
 @pytest.mark.parametrize(
-    ("point", "number"), [*((point, 2) for point in POINTS), ("file written", 1), ("range joined", 1)]
+    ("point", "number"), [pytest.param(*at, marks=[pytest.mark.stress] if at in MORE else []) for at in DONE]
 )
-def test_a_run_that_is_killed_is_continued_and_makes_the_same_bytes(made, capsys, point, number):
-    out = f"{point.replace(' ', '-')}-{number}.parquet"
+@pytest.mark.parametrize("ending", ["parquet", pytest.param("csv", marks=pytest.mark.stress)])
+def test_a_run_that_is_killed_is_continued_and_makes_the_same_bytes(made, capsys, ending, point, number):
+    out, expected, done = f"{point.replace(' ', '-')}-{number}.{ending}", f"expected.{ending}", DONE[point, number]
+    (made / out).write_text("old")
     assert killed(made, point, number, out) == -signal.SIGKILL
-    assert (made / out).exists() == (point == "output written")
-    before = kept_files(made)
-    done = {"range joined": number - 1, "file half written": number - 1, "file written": number}.get(point, RANGES)
-    assert len(before) == done
+    assert ((made / out).read_bytes() == b"old") == (point != "output written")
+    assert bool(parts_of(made, out)) == (point == "output half written")
+    assert len(kept_files(made)) == done
     capsys.readouterr()
     assert main(words(made, out)) == 0
     told = capsys.readouterr().err
-    assert f"{min(done * RANGE, ROWS):,} of 250,000 rows are done" in told
-    assert (made / out).read_bytes() == (made / "expected.parquet").read_bytes()
+    assert f"{min(done * RANGE, ROWS):,} of 2,500 rows are done" in told
+    assert (made / out).read_bytes() == (made / expected).read_bytes()
     manifest = json.loads((made / f"{out}.manifest.json").read_text())
-    expected = json.loads((made / "expected.parquet.manifest.json").read_text())
-    assert {**manifest, "begun_at": 0} == {**expected, "begun_at": 0}
-    assert kept_files(made) == []
+    of_expected = json.loads((made / f"{expected}.manifest.json").read_text())
+    assert {**manifest, "begun_at": 0} == {**of_expected, "begun_at": 0}
+    assert kept_files(made) == parts_of(made, out) == []
 
 
-def test_a_killed_run_leaves_the_output_of_before(made):
-    (made / "old.csv").write_text("old")
-    assert killed(made, "output half written", 2, "old.csv") == -signal.SIGKILL
-    assert (made / "old.csv").read_text() == "old"
-    assert main(words(made, "old.csv", "--restart", "-q")) == 0
-    assert len((made / "old.csv").read_text().splitlines()) == ROWS + 1
-    assert [path.name for path in made.iterdir() if path.name.startswith(".old")] == []
+def test_a_killed_run_that_is_begun_anew_makes_the_same_bytes(made, capsys):
+    assert killed(made, "file written", 2, "anew.csv") == -signal.SIGKILL
+    capsys.readouterr()
+    assert main(words(made, "anew.csv", "--restart")) == 0
+    assert "rows are done" not in capsys.readouterr().err
+    assert (made / "anew.csv").read_bytes() == (made / "expected.csv").read_bytes()
 
 
 def test_a_killed_run_leaves_no_row_in_a_database(made):
     url = f"sqlite:///{made}/scores.db?table=scores"
-    assert killed(made, "output half written", RANGES + 2, url) == -signal.SIGKILL
+    assert killed(made, "output half written", 2, url) == -signal.SIGKILL
     with sqlite3.connect(made / "scores.db") as database:
         assert database.execute("select count(*) from sqlite_master").fetchone() == (0,)
     assert main(words(made, url, "-q")) == 0
@@ -103,10 +111,8 @@ def test_a_run_is_begun_anew_when_its_spine_has_changed(made, capsys):
     assert (made / "moved.parquet").read_bytes() == (made / "fresh.parquet").read_bytes()
 
 
-def test_a_continued_run_sees_the_tables_that_it_has_begun_with(tmp_path, capsys):
-    make_shop(tmp_path)
-    write_spine(tmp_path / "spine.parquet", ROWS)
-    assert main(words(tmp_path, "expected.parquet", "-q")) == 0
+def test_a_continued_run_sees_the_tables_that_it_has_begun_with(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     assert killed(tmp_path, "file written", 2, "out.parquet") == -signal.SIGKILL
     with (tmp_path / "s.csv").open("a") as file:
         file.write("k0,2026-01-01T00:30:00Z,b,6,900\n")
@@ -134,14 +140,17 @@ def test_two_processes_do_not_score_into_one_place_at_once(made, capsys):
     assert "TryAgainError: another process scores the same rows into x.parquet" in done.stderr
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(40, marks=pytest.mark.stress)])
-def test_a_run_that_is_killed_again_and_again_at_any_moment_makes_the_same_bytes(made, times):
-    draw, out = random.Random(times), "campaign.parquet"
-    command = [sys.executable, "-m", "featurectl", *words(made, out, "-q")]
-    for _ in range(times):
+@pytest.mark.stress
+def test_a_run_that_is_killed_again_and_again_at_any_moment_makes_the_same_bytes(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    write_spine(tmp_path / "spine.parquet", 250_000)
+    assert main(words(tmp_path, "expected.parquet", "-q")) == 0
+    draw, out = random.Random(40), "campaign.parquet"
+    command = [sys.executable, "-m", "featurectl", *words(tmp_path, out, "--memory", "512MiB", "-q")]
+    for _ in range(40):
         running = subprocess.Popen(command, cwd=ROOT)
         time.sleep(draw.uniform(0.3, 3.5))
         running.kill()
         running.wait()
-    assert main(words(made, out, "-q")) == 0
-    assert (made / out).read_bytes() == (made / "expected.parquet").read_bytes()
+    assert main(words(tmp_path, out, "-q")) == 0
+    assert (tmp_path / out).read_bytes() == (tmp_path / "expected.parquet").read_bytes()

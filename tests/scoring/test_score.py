@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,10 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.errors import StoreError
-from featurectl.scoring.sql_table import SqlDestination
-from tests.scoring.shop import KEYS, OBJECTS, make_shop, one_by_one, write_spine
+from featurectl.scoring.sql_table import SqlDestination, open_table
+from featurectl.training.formats import frames_of
+from tests.model_shop import KEYS
+from tests.scoring.shop import OBJECTS, make_shop, one_by_one, write_spine
 
 SMALL = ("--memory", "512MiB")
 
@@ -113,6 +118,15 @@ def test_a_table_with_other_columns_is_left_alone(shop, tmp_path):
         assert database.execute("select name from sqlite_master").fetchall() == [("scores",)]
 
 
+def test_a_table_with_other_columns_is_told_before_a_row_is_scored(shop, tmp_path, monkeypatch):
+    write_spine(tmp_path / "spine.parquet", 10)
+    with sqlite3.connect("scores.db") as database:
+        database.execute("create table scores (k text, at timestamp, note int)")  # all but those of the score
+    monkeypatch.setattr("featurectl.scoring.run.predict_rows", None)
+    said = shop("--spine", "spine.parquet", "--out", "sqlite:///scores.db?table=scores", code=64).err
+    assert "table scores is there with other columns: model_version, score" in said
+
+
 def test_a_table_is_filled_in_one_transaction(shop, tmp_path, monkeypatch):
     write_spine(tmp_path / "spine.parquet", 30_000)
     url = "sqlite:///scores.db?table=scores"
@@ -146,10 +160,51 @@ def test_no_password_of_a_database_is_shown_or_kept(shop, made, tmp_path):
         ("s3://bucket/scores.parquet", "no database that scores can go into"),
         ("postgresql://host/db", "into which table?"),
         ("scores.xlsx", "what format is it?"),
+        ("", "--out FILE is missing"),
     ],
 )
 def test_an_output_that_is_none_is_told_before_any_work(shop, out, told):
     assert told in shop("--out", out, code=64).err
+
+
+def test_an_unknown_model_makes_no_folder(made, tmp_path, capsys):
+    assert main(["score", "nosuch", "-C", str(made), "--out", f"{tmp_path}/new/"]) == 64
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["score", "training-set"])
+@pytest.mark.parametrize("link", [False, True])
+def test_no_output_takes_the_place_of_what_is_read(made, tmp_path, capsys, command, link):
+    spine, source = tmp_path / "spine.parquet", made / "s.csv"
+    write_spine(spine, 3)
+    for taken, told in ((spine, "is the spine"), (source, "is a file of source s")):
+        before, out = taken.read_bytes(), tmp_path / f"link{taken.suffix}" if link else taken
+        if link:
+            out.symlink_to(taken)
+        assert main([command, "m", "-C", str(made), "--spine", str(spine), "--out", str(out), "-q"]) == 64
+        assert told in capsys.readouterr().err
+        assert taken.read_bytes() == before
+
+
+def test_a_disk_that_is_full_is_told_and_what_is_scored_is_kept(shop, made, tmp_path, monkeypatch):
+    write_spine(tmp_path / "spine.parquet", 250_000)
+    whole, left = np.save, [2]
+
+    def save(file, scores, **more):
+        left[0] -= 1
+        if not left[0]:
+            raise OSError("50000 requested and 10000 written")  # as numpy says it
+        whole(file, scores, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("featurectl.scoring.kept.np.save", save)
+        patched.setattr("featurectl.scoring.run.range_rows", lambda *_: 100_000)
+        said = shop("--spine", "spine.parquet", "--out", "out.parquet", code=64).err
+    assert "where scores are kept, can't be written: 50000 requested and 10000 written" in said
+    (kept,) = (made / ".featurectl" / "scores").rglob("000000000000000-100000.npy")
+    assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name, "begun.json", "lock"]
+    shop("--spine", "spine.parquet", "--out", "out.parquet")
+    assert pl.read_parquet("out.parquet").height == 250_000
 
 
 def test_a_spine_with_a_column_of_an_output_is_refused(shop, tmp_path):
@@ -189,6 +244,37 @@ def test_every_key_is_refused_where_keys_are_not_all(tmp_path, capsys, objects, 
     capsys.readouterr()
     assert main(["score", "m", "-C", str(tmp_path), "--all-keys", "--out", str(tmp_path / "a.csv"), "-q"]) == 64
     assert told in capsys.readouterr().err
+
+
+def test_two_runs_into_one_table_of_postgresql_leave_the_rows_of_the_last(postgres_url):
+    """The second waits for the first, whose rows it could not see else, and would leave beside its own."""
+    import sqlalchemy as sa
+
+    to = open_table(f"{postgres_url}{'&' if '?' in postgres_url else '?'}table=scores")
+    of = lambda rows: frames_of(pl.DataFrame({"k": rows}, schema={"k": pl.Int64}))  # noqa: E731
+    to.write(of([]), {})
+    begun, go = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert go.wait(60)
+        yield pl.DataFrame({"k": [1, 1]})
+
+    engine = sa.create_engine(postgres_url)
+    waiting = sa.text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(2) as pool, engine.connect() as connection:
+        first = pool.submit(to.write, replace(of([1, 1]), read=slow), {"run": 1})
+        assert begun.wait(60)
+        second = pool.submit(to.write, of([2]), {"run": 2})
+        while not (connection.execute(waiting).scalar() or second.done()):
+            connection.rollback()
+        go.set()
+        first.result()
+        second.result()
+        connection.rollback()
+        assert connection.execute(sa.text("select k from scores")).fetchall() == [(2,)]
+        assert connection.execute(sa.text("select manifest from scores_manifest")).fetchall() == [('{"run": 2}',)]
+    engine.dispose()
 
 
 def test_a_table_of_postgresql_is_filled_and_filled_again(shop, tmp_path, postgres_url):

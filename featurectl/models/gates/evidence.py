@@ -11,6 +11,7 @@ from featurectl.models.fit import Fitted
 from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.golden import Golden, load_golden
 from featurectl.models.judged import JudgedRows
+from featurectl.models.leave import Leave
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.metrics import task_of
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
@@ -49,15 +50,15 @@ def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evi
 
 
 def evidence_of_version(
-    version: ModelVersion, rows: JudgedRows, location: str, champion: Rival | None, *, allow_pickle: bool
+    version: ModelVersion, rows: JudgedRows, location: str, champion: Rival | None, leave: Leave
 ) -> Evidence:
     """Return the evidence of a registered version on the rows that are kept beside it.
 
     Raises:
         As `load_served`.
     """
-    native = load_native(version, location, allow_pickle=allow_pickle)
-    served = load_served(version, location, allow_pickle=allow_pickle)
+    native = load_native(version, location, leave)
+    served = load_served(version, location, leave)
     matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
     task = task_of(version.metrics)
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None

@@ -18,6 +18,8 @@ class XGBoost:
             import xgboost
         except ImportError as error:
             raise not_installed("xgboost") from error
+        if content[:1] != b"{" or content[-1:] != b"}":  # it would end the process, as most files that are cut off
+            raise ValueError("it is cut off, or no UBJSON")
         self._booster = xgboost.Booster({"nthread": threads})
         self._booster.load_model(bytearray(content))
 

@@ -1,0 +1,57 @@
+"""Who may run code when it is loaded: the files of the repository, the registry and the command must all say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from featurectl.errors import DataError
+from featurectl.models.runtimes.base import RUNS_CODE, check_code_allowed
+from featurectl.registry.state import ModelVersion, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """The models that say `allow_pickle: true`, in the files and as they are applied, and what the command was given.
+
+    Whoever can write to the registry can make its rows agree with each other; the files and the command are not there.
+    """
+
+    by_flag: bool = False
+    in_files: frozenset[str] = frozenset()
+    applied: frozenset[str] = frozenset()
+
+    def has(self, model: str) -> bool:
+        """Return whether a model says so wherever it is defined."""
+        return model in self.in_files and model in self.applied
+
+
+def leave_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> Leave:
+    """Return what the models of the files that say so, those that are applied and a command allow."""
+    applied = (item for item in state.objects if item.kind == "model" and item.definition.get("allow_pickle") is True)
+    return Leave(
+        by_flag=by_flag,
+        in_files=frozenset(in_files),
+        applied=frozenset(item.name for item in applied if state.current("model", item.name) == item),
+    )
+
+
+def check_leave(version: ModelVersion, leave: Leave) -> None:
+    """See that a version whose file runs code may do so.
+
+    Raises:
+        DataError: FC514, the model does not say so: in the files, as it is applied, or as it was trained.
+        UsageError: the command was not given --allow-pickle.
+    """
+    kind = version.artifact_format
+    if kind not in RUNS_CODE:
+        return
+    for models, which in ((leave.applied, "that is applied"), (leave.in_files, "in the files")):
+        if version.model not in models:
+            raise DataError(
+                f"model {version.model} version {version.version} is {RUNS_CODE[kind]}, which runs code when it is "
+                f"loaded, and the model {which} does not allow that",
+                code="FC514",
+                hint="set `allow_pickle: true` in the model and apply it",
+            )
+    check_code_allowed(kind, in_model=version.definition.get("allow_pickle") is True, by_flag=leave.by_flag)
