@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,9 @@ from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.tally import ROWS, Tally
 from featurectl.registry.state import CanaryRun
 
-_NEEDED: Final = {"canary", *ROWS}
+_READ: Final = {"canary": pl.Int64(), **ROWS}
+_FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
+_CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
 
 
 class CanaryLog:
@@ -34,24 +37,25 @@ class CanaryLog:
         Raises:
             StoreError: FC603, a file can't be read.
         """
-        for file in self._files():
-            if file not in self._seen:
-                self._tally.add(self._read(file))
-                self._seen.add(file)
+        new = [file for file in self._files() if file not in self._seen]
+        for start in range(0, len(new), _FILES):
+            self._tally.add(self._read(some := new[start : start + _FILES]))
+            self._seen |= set(some)
         return self._tally.figures()
 
     def _files(self) -> list[Path]:
-        first = (self._run.started_at - timedelta(days=1)).strftime("%Y-%m-%d")  # of machines whose clocks differ
+        first = (self._run.started_at - _CLOCKS).strftime("%Y-%m-%d/%H%M%S")
         versions = (self._run.champion, self._run.challenger)
-        days = [day for version in versions for day in self._folder.glob(f"v{version}/????-??-??")]
-        return sorted(file for day in days if day.name >= first for file in day.glob("[!.]*.parquet"))
+        found = [file for version in versions for file in self._folder.glob(f"v{version}/????-??-??/[!.]*.parquet")]
+        return sorted(file for file in found if f"{file.parent.name}/{file.name}" >= first)
 
-    def _read(self, file: Path) -> pl.DataFrame:
-        """Return the rows of the canary: a prediction each."""
+    def _read(self, files: Sequence[Path]) -> pl.DataFrame:
+        """Return the rows of the canary: a prediction each. A file may be of a version that knew no canaries."""
+        rows = pl.scan_parquet(list(files), schema=_READ, missing_columns="insert", extra_columns="ignore")
         try:
-            if not pl.read_parquet_schema(file).keys() >= _NEEDED:  # of a version that knew no canaries
-                return pl.DataFrame(schema=ROWS)
-            frame = pl.read_parquet(file, columns=sorted(_NEEDED))
+            return rows.filter(pl.col("canary") == self._run.number).select(*ROWS).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise StoreError(f"the prediction log can't be read: {file.name}: {error}", code="FC603") from error
-        return frame.filter(pl.col("canary") == self._run.number).select(*ROWS)
+            if len(files) == 1:
+                told = f"the prediction log can't be read: {files[0].name}: {error}"
+                raise StoreError(told, code="FC603") from error
+            return pl.concat([self._read([file]) for file in files])  # which one it is

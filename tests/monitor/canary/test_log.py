@@ -64,8 +64,11 @@ def test_only_rows_of_this_canary_are_read_each_once(tmp_path):
     write(tmp_path, 2, "old.parquet", [row(7, "challenger")], "2026-11-01")
     write(tmp_path, 2, "before.parquet", [{"logged_at": AT, "score": 0.5}])
     assert requests() == (1, 1)
+    write(tmp_path, 2, "075959-a.parquet", [row(8, "challenger")])  # an hour and more before it began
+    write(tmp_path, 2, "080001-a.parquet", [row(9, "challenger")])  # by a clock that is late
+    assert requests() == (1, 2)
     (tmp_path / "v1" / DAY / "a.parquet").unlink()
-    assert requests() == (1, 1)
+    assert requests() == (1, 2)
 
 
 def test_a_file_that_can_t_be_read_is_an_error_with_its_name(tmp_path):
@@ -86,6 +89,20 @@ def test_a_file_that_can_t_be_read_keeps_none_from_being_counted_once(tmp_path):
     assert log.figures().champion.requests == 2
 
 
+def test_files_that_come_by_the_hundred_are_each_counted_once(tmp_path):
+    log = CanaryLog(tmp_path, RUN)
+    for count in (40, 90):
+        for number in range(count):
+            write(
+                tmp_path,
+                1 + number % 2,
+                f"{120000 + number}.parquet",
+                [row(number, ("champion", "challenger")[number % 2])],
+            )
+        figures = log.figures()
+        assert (figures.champion.requests, figures.challenger.requests) == (count / 2, count / 2)
+
+
 def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
     draw = random.Random(4)
     rows = {1: [], 2: []}
@@ -102,7 +119,7 @@ def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
     log = CanaryLog(tmp_path, RUN)
     for part in range(3):  # of a request all rows are in one file
         for version, some in rows.items():
-            write(tmp_path, version, f"{part}.parquet", [item for item in some if item["request"] % 3 == part])
+            write(tmp_path, version, f"{12 + part}0000.parquet", [item for item in some if item["request"] % 3 == part])
         figures = log.figures()
     for version, side in ((1, figures.champion), (2, figures.challenger)):
         requests = {item["request"]: item for item in rows[version]}
