@@ -6,8 +6,8 @@ canary: what it came to, after how many seconds, what was lost. CASE: share, goo
 """
 
 import json
+import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +21,8 @@ from benchmarks.canary.clients import Clients
 from benchmarks.canary.flights import CANARY, CHAMPION, MODEL, VERSIONS, build, rows_of, run, write_flights, write_model
 from benchmarks.pit.measure import ROOT
 from benchmarks.serving.processes import Running, started
+from featurectl.cli.render.canary import run_json
+from featurectl.open import open_workspace
 from tests.servers.redis import free_port, started_redis
 
 CASES = ("share", "late", "failing", "shifted", "good")  # the last one is another champion
@@ -38,6 +40,7 @@ def main() -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     cases = [case for case in CASES if case in sys.argv[2:] or not sys.argv[2:]]
     with started_redis() as online:
+        os.environ["ONLINE"] = online
         write_flights(folder)
         build(folder, online, tuple(VERSIONS))
         with serving(folder, online) as server:
@@ -101,8 +104,8 @@ def canary(case: str, folder: Path, online: str, clients: Clients) -> tuple[bool
     clients.rate = RATE
     start(folder, online, version)
     clients.begin()
-    wait_until(lambda: status(folder, online)["state"] != "running")
-    ended = status(folder, online)
+    wait_until(lambda: status(folder)["state"] != "running")
+    ended = status(folder)
     gone, stays = (CHAMPION, version) if ended["state"] == "promoted" else (version, CHAMPION)
     time.sleep(3)  # every process has looked at the registry
     decided = datetime.fromisoformat(ended["decided_at"])
@@ -126,9 +129,10 @@ def start(folder: Path, online: str, version: int, *more: str) -> None:
     run(folder, online, "models", "canary", "start", f"{MODEL}@{version}", "--allow-pickle", *more)
 
 
-def status(folder: Path, online: str) -> dict:
-    """Return the canary as `models canary status` tells it."""
-    return json.loads(run(folder, online, "models", "canary", "status", MODEL, "-o", "json"))["result"]["canary"]
+def status(folder: Path) -> dict:
+    """Return the newest canary, as `models canary status -o json` would: a process for each look would be more load."""
+    with open_workspace(folder, None, None, "unread") as workspace:
+        return run_json(max(workspace.state().canaries, key=lambda run: run.number))
 
 
 def columns_of(url: str) -> list[str]:
