@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from featurectl.apply import caller, git_commit
 from featurectl.errors import UsageError
 from featurectl.monitor.canary.decide import Judge, moved_champion
-from featurectl.monitor.canary.figures import Figures, measure
+from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import Verdict, judge_figures
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.base import HistoryEntry
@@ -68,7 +68,7 @@ def look_at(run: CanaryRun, log: CanaryLog) -> Judged:
     Raises:
         StoreError: the prediction log can't be read.
     """
-    figures = measure(run, log.read())
+    figures = log.figures()
     return Judged(run=run, figures=figures, verdict=judge_figures(run, figures, datetime.now(UTC)))
 
 

@@ -55,7 +55,7 @@ def ours(folder: Path, online: str, workers: int) -> Iterator[Running]:
     """`featurectl serve` over the repository."""
     port = free_port()
     command = [sys.executable, "-m", "featurectl", "serve", "-C", str(folder), "-q", "--port", str(port)]
-    with _started([*command, "--workers", str(workers)], port, {"ONLINE": online}, folder / "serve.log") as running:
+    with started([*command, "--workers", str(workers)], port, {"ONLINE": online}, folder / "serve.log") as running:
         yield running
 
 
@@ -65,12 +65,13 @@ def feast(python: str, repo: Path, workers: int) -> Iterator[Running]:
     port = free_port()
     program = [str(Path(python).with_name("feast")), "-c", str(repo), "serve", "--port", str(port)]
     options = ["--workers", str(workers), "--no-access-log", "--max-requests", "0"]
-    with _started([*program, *options], port, {}, repo / "serve.log") as running:
+    with started([*program, *options], port, {}, repo / "serve.log") as running:
         yield running
 
 
 @contextmanager
-def _started(command: Sequence[str], port: int, environ: Mapping[str, str], log: Path) -> Iterator[Running]:
+def started(command: Sequence[str], port: int, environ: Mapping[str, str], log: Path) -> Iterator[Running]:
+    """Start a server, wait until it answers, and end it afterwards."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environ})
     try:

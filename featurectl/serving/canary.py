@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
+from featurectl.online.features import FeatureColumns
 from featurectl.online.given import Read, reader_of
+from featurectl.online.pushes import Pushes
 from featurectl.registry.state import CanaryRun
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.served import Served, ServedModel
+from featurectl.units import instant_us
 
 Role = Literal["champion", "challenger", "shadow"]
 _HASHES: Final = 1 << 63  # what a signed integer of a Parquet column holds
+_NEVER: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +86,20 @@ def find_canaries(served: Served, environment: str) -> dict[str, ServedCanary]:
         if run.state == "running" and run.environment == environment and same and champion and challenger:
             found[run.model] = ServedCanary(run=run, champion=champion, challenger=challenger)
     return found
+
+
+def oldest_ages(found: FeatureColumns, pushes: Pushes) -> list[int | None]:
+    """Return the age of the oldest features of each row, in microseconds; None for a row of which nothing is known.
+
+    A push leaves rows alone that are as they were: features are as old as the last push of their view, when that is
+    later than their row. What a static source says is always true.
+    """
+    now, oldest = instant_us(found.now), [_NEVER] * found.count
+    for column in {id(column.computed_us): column for column in found.columns.values()}.values():  # one of each view
+        record = pushes.record(column.source)
+        if column.source.view.source.static or record is None:
+            continue
+        pushed = instant_us(record.computed_at)
+        known = [max(computed or pushed, pushed) for computed in column.computed_us]
+        oldest = [*map(min, oldest, known)]
+    return [None if us == _NEVER else now - us for us in oldest]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.errors import DataError
 from featurectl.online.features import FeatureColumns, KeyRows
 from featurectl.serving.bodies import Scalar
-from featurectl.serving.canary import Seat
+from featurectl.serving.canary import Seat, oldest_ages
 from featurectl.serving.missing import judge
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.served import ServedModel
@@ -45,7 +45,7 @@ class Asked:
 class Scored:
     """Rows with their scores: what was given, what was read, all inputs of the model, and warnings by row.
 
-    `latency_ms` is from the beginning of the request to the scores.
+    `latency_ms` is from the beginning of the request to the scores; `ages_us`, of rows of a canary, are `oldest_ages`.
     """
 
     model: ServedModel
@@ -56,6 +56,7 @@ class Scored:
     warnings: Sequence[str]
     latency_ms: float
     seat: Seat | None = None
+    ages_us: Sequence[int | None] = ()
 
 
 async def score_rows(server: Server, model: ServedModel, asked: Asked) -> Scored:
@@ -100,6 +101,7 @@ async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows
         warnings=warnings,
         latency_ms=(time.perf_counter() - asked.begin) * 1e3,
         seat=asked.seat,
+        ages_us=oldest_ages(found, server.features.pushes) if asked.seat else (),
     )
 
 

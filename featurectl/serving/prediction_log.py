@@ -28,7 +28,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.online.columns import instant_of
 from featurectl.online.given import reader_of
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.metrics import Metrics
@@ -57,7 +56,9 @@ _OWN: Final = (
     "canary",
     "role",
     "entity",
+    "age_us",
 )
+_COMPUTED: Final = "computed_at."  # a view: microseconds until they are written
 _HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
@@ -137,13 +138,15 @@ class ParquetLog:
     def _told(self, scored: Scored) -> dict[str, Sequence[object]]:
         columns = self._common(len(scored.scores), scored.found.now, scored.latency_ms, scored.seat)
         columns["score"] = scored.scores
+        if scored.ages_us:
+            columns["age_us"] = scored.ages_us
         columns |= _readable(scored.model, scored.given)
         columns |= {f"feature.{name}": values for name, values in scored.inputs.items()}
         for name, column in scored.found.columns.items():
             columns[f"status.{name}"] = column.statuses
-            field = f"computed_at.{column.source.field}"
+            field = f"{_COMPUTED}{column.source.field}"
             if field not in columns:
-                columns[field] = [instant_of(us) for us in column.computed_us]
+                columns[field] = column.computed_us
         return columns
 
     def _run(self) -> None:
@@ -183,16 +186,25 @@ class ParquetLog:
     def _write(self, below: str, some: Sequence[LoggedRows]) -> None:
         import polars as pl
 
-        schema = log_schema(some[0].model)
-        frames = []
-        for rows in some:
-            nulls = [None] * rows.count
-            frames.append(pl.DataFrame({n: rows.columns.get(n, nulls) for n in schema}, schema=schema, strict=False))
+        frame = pl.DataFrame([_series(some, name, dtype) for name, dtype in log_schema(some[0].model).items()])
         now = datetime.now(UTC)
         self._number += 1
         name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{self._number}.parquet"
         place = f"{self._folder.rstrip('/')}/{below}/{now:%Y-%m-%d}"
-        _write_whole(pl.concat(frames), place, name)
+        _write_whole(frame, place, name)
+
+
+def _series(some: Sequence[LoggedRows], name: str, dtype: pl.DataType) -> pl.Series:
+    """Return a column of the rows of some requests, null where a request has none.
+
+    All at once: a data frame for each request would take longer than the request.
+    """
+    import polars as pl
+
+    values = [value for rows in some for value in rows.columns.get(name) or itertools.repeat(None, rows.count)]
+    if name.startswith(_COMPUTED):
+        return pl.Series(name, values, dtype=pl.Int64()).cast(dtype)
+    return pl.Series(name, values, dtype=dtype, strict=False)
 
 
 def log_schema(model: ServedModel) -> pl.Schema:
@@ -205,12 +217,12 @@ def log_schema(model: ServedModel) -> pl.Schema:
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
     schema |= {"request": pl.Int64(), "latency_ms": pl.Float64()}
     schema |= {"score": pl.Float64(), "error": pl.String(), "fault": pl.Boolean(), "given": pl.String()}
-    schema |= {"canary": pl.Int64(), "role": pl.String(), "entity": pl.Int64()}
+    schema |= {"canary": pl.Int64(), "role": pl.String(), "entity": pl.Int64(), "age_us": pl.Int64()}
     asked = {**reader.features.key_types, **reader.request}
     schema |= {_column(name): polars_dtype(dtype) for name, dtype in asked.items()}
     schema |= {f"feature.{item.name}": polars_dtype(item.dtype) for item in model.version.inputs}
     schema |= {f"status.{name}": pl.String() for name in reader.features.names}
-    schema |= {f"computed_at.{view.field}": instant for view in reader.features.views}
+    schema |= {f"{_COMPUTED}{view.field}": instant for view in reader.features.views}
     return pl.Schema(schema)
 
 

@@ -98,12 +98,13 @@ class Server:
         self._log = open_log(self.metrics) if open_log else None
         self.shadow = Shadow(self)
         self._tasks: list[asyncio.Task[None]] = []
+        self._following = asyncio.Lock()
         self._show_models()
 
     def start(self) -> None:
         """Begin to follow the registry and the pushes, and to judge canaries."""
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(_forever(self._judge, self.settings.judge_s)))
+        self._tasks.append(loop.create_task(_forever(self._judge, self.settings.judge_s, self.settings.judge_s)))
         for follow in (self._follow_registry, self._follow_pushes):
             self._tasks.append(loop.create_task(_forever(follow, self.settings.reload_s)))
 
@@ -201,7 +202,14 @@ class Server:
         return age > most_us if age is not None else self.features.pushes.record(view) is None
 
     async def _follow_registry(self) -> None:
-        """Serve what was applied, trained or promoted since; requests under way end with what they began with."""
+        """Serve what was applied, trained or promoted since; requests under way end with what they began with.
+
+        One look after the other: of two at once, that which began first could end last.
+        """
+        async with self._following:
+            await self._look_at_registry()
+
+    async def _look_at_registry(self) -> None:
         try:
             if await asyncio.to_thread(self._source.serial) == self.served.catalog.state.serial:
                 self.behind = ""
@@ -247,7 +255,8 @@ class Server:
             sys.stderr.write(f"model {failure} is not served: {reason}\n")
 
 
-async def _forever(step: Callable[[], Awaitable[None]], every_s: float) -> None:
+async def _forever(step: Callable[[], Awaitable[None]], every_s: float, first_s: float = 0.0) -> None:
+    await asyncio.sleep(first_s)
     while True:
         try:
             await step()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from featurectl.canary import judge_now, open_log
+from featurectl.online.features import FeatureColumn, FeatureColumns
 from featurectl.open import open_workspace
 from featurectl.registry.base import HistoryEntry
 from featurectl.serve import WorkspaceSource
-from tests.serving.trial import CANARY, NUMBER, canary, state_of, write_model
+from featurectl.serving.canary import oldest_ages
+from featurectl.units import instant_us
+from tests.serving.trial import CANARY, NOW, NUMBER, canary, state_of, write_model
 
 GOOD, BETTER = NUMBER["good"], NUMBER["better"]
 
@@ -164,6 +168,49 @@ def test_the_models_of_a_server_tell_of_its_canary_and_a_server_without_a_log_ru
     assert predicted(other, rows_of(range(50))).json()["version"] == GOOD
 
 
+HOUR_US = 3_600 * 10**6
+
+
+@pytest.mark.parametrize(
+    "static,pushed_h,rows_h,ages_h",
+    [
+        (False, 1, [5, 1, None], [1, 1, 1]),  # a push that has left a row alone, and no row at all
+        (False, 3, [2, 3, None], [2, 3, 3]),  # a push that has come as far as one of the rows by now
+        (False, None, [5, 1, None], [None] * 3),
+        (True, 9, [9, 9, None], [None] * 3),
+    ],
+)
+def test_features_are_as_old_as_the_last_push_of_their_view(static, pushed_h, rows_h, ages_h):
+    def before(hours):
+        return None if hours is None else instant_us(NOW) - hours * HOUR_US
+
+    def column(source, hours):
+        return FeatureColumn(source, [], [], [], [], [before(some) for some in hours])
+
+    view, other = (SimpleNamespace(view=SimpleNamespace(source=SimpleNamespace(static=of))) for of in (static, False))
+    records = {id(view): pushed_h, id(other): 2}
+
+    def record(source):
+        hours = records[id(source)]
+        return None if hours is None else SimpleNamespace(computed_at=NOW - timedelta(hours=hours))
+
+    pushes = SimpleNamespace(record=record)
+    one = column(view, rows_h)
+    columns = {"a": one, "b": one._replace(values=[1, 2, 3])}
+    told = oldest_ages(FeatureColumns(columns=columns, count=3, now=NOW), pushes)
+    assert told == [None if hours is None else hours * HOUR_US for hours in ages_h]
+    columns["c"] = column(other, [2, 4, None])
+    told = oldest_ages(FeatureColumns(columns=columns, count=3, now=NOW), pushes)
+    assert told == [max(hours or 0, 2) * HOUR_US for hours in ages_h]
+
+
+def test_rows_of_a_canary_are_logged_with_the_age_of_their_features(start, own_trial):
+    client = start("better", 100, CANARY.replace(", score_psi: 0.25", ""))
+    assert predicted(client, rows_of(range(40)), time=(NOW + timedelta(hours=3)).isoformat()).status_code == 200
+    client.app._server._log.close()
+    assert set(logged(own_trial, BETTER)["age_us"]) == {3 * HOUR_US}
+
+
 def judge_of(root):
     workspace = open_workspace(root, "dev", None, "unread")
     return workspace, WorkspaceSource(workspace, allow_pickle=True)
@@ -201,7 +248,7 @@ def test_a_challenger_that_can_t_be_loaded_is_rolled_back_and_the_champion_answe
     assert predicted(client, rows_of(range(50))).json()["version"] == GOOD
     workspace, source = judge_of(own_trial)
     with workspace:
-        source.judge(client.app._server.served.failures)  # unless the server has judged by then
+        assert source.judge(client.app._server.served.failures)
         assert not source.judge({})
     ended = state_of(own_trial).canaries[-1]
     assert (ended.state, ended.reason.startswith("it can't be served: ")) == ("rolled_back", True)

@@ -57,6 +57,25 @@ def test_a_prediction_that_fails_is_there_with_its_error(served):
     assert row["user"] == request_rows(1)[0]["user"]
 
 
+def test_the_rows_of_all_requests_of_a_file_are_made_columns_together(served, monkeypatch):
+    """A data frame for each request took more of the processor than the request."""
+    root, client = served
+    made, series = [], prediction_log._series
+    monkeypatch.setattr(
+        prediction_log, "_series", lambda some, name, dtype: made.append(name) or series(some, name, dtype)
+    )
+    rows = request_rows(20)
+    for row in rows:
+        client.post("/v1/predict/click", json={"rows": [row, {**row, "hour": 7}]})
+        client.post("/v1/predict/click", json={"rows": [{**row, "hour": "noon"}]})
+    log_of(client).close()
+    assert sorted(made) == sorted(logged(root).columns)
+    for name in ("user", "price"):
+        assert logged(root)[name].to_list() == [row[name] for row in rows for _ in range(3)]
+    assert [hour == 7 for hour in logged(root)["hour"]][1::3] == [True] * 20
+    assert [error is None for error in logged(root)["error"]] == [True, True, False] * 20
+
+
 def test_nothing_is_logged_where_no_log_is_asked_for(clicks, client):
     client.post("/v1/predict/click", json={"rows": request_rows(1)})
     assert log_of(client) is None

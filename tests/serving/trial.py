@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
 
-import httpx2
 import polars as pl
 
+from benchmarks.canary.clients import Clients
 from featurectl.cli.main import main
 from featurectl.open import open_workspace
 
@@ -127,48 +123,7 @@ def wait_for_end(root: Path, limit_s: float = 90.0):
     return state_of(root).canaries[-1]
 
 
-@dataclass
-class Clients:
-    """Threads that ask for one user each time until they are stopped, and remember which versions answered whom."""
-
-    url: str
-    threads: int = 4
-    users: int = USERS
-    versions: dict[int, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    statuses: Counter[int] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _running: list[threading.Thread] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._running = [threading.Thread(target=self._ask, args=(n,)) for n in range(self.threads)]
-        for thread in self._running:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._running:
-            thread.join()
-
-    def _ask(self, number: int) -> None:
-        chance = random.Random(number)
-        with httpx2.Client(timeout=60) as client:
-            while not self._stop.is_set():
-                user = chance.randrange(self.users)
-                row = {"user": user, "price": round(chance.random() * 3, 2)}
-                try:
-                    answer = client.post(f"{self.url}/v1/predict/trial", json={"rows": [row]})
-                except httpx2.HTTPError as error:
-                    self.broken.append(repr(error))
-                    continue
-                with self._lock:
-                    self.statuses[answer.status_code] += 1
-                    if answer.status_code == 200:
-                        self.versions[user][answer.json()["version"]] += 1
-
-    def answered_by(self, version: int) -> int:
-        """Return how many requests a version has answered."""
-        with self._lock:
-            return sum(found[version] for found in self.versions.values())
+def clients_of(url: str) -> Clients:
+    """Clients that ask for one user each time, all of them in turn."""
+    chance = random.Random(5)
+    return Clients(url, "trial", [{"user": user, "price": round(chance.random() * 3, 2)} for user in range(USERS)], 4)

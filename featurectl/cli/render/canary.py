@@ -32,7 +32,7 @@ def render_judged(judged: Judged) -> str:
     """Return the figures of both sides, what was asked and what was measured, and what that means."""
     run, figures, verdict = judged.run, judged.figures, judged.verdict
     shadow = "shadow" if run.percent == 0 else "challenger"
-    head = ("", "version", "requests", "errors %", "p99 ms", "oldest feature", "entities scored")
+    head = ("", "version", "requests", "errors %", "p99 ms", "oldest feature", "scores compared")
     lines = [
         _head(run),
         "",

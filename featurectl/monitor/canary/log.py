@@ -1,7 +1,8 @@
-"""The prediction log of a canary: the rows of both versions that were written since it began."""
+"""The prediction log of a canary: what both versions have answered since it began."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -9,20 +10,17 @@ from typing import Final
 import polars as pl
 
 from featurectl.errors import StoreError
+from featurectl.monitor.canary.figures import Figures
+from featurectl.monitor.canary.tally import ROWS, Tally
 from featurectl.registry.state import CanaryRun
 
-_SCHEMA: Final = pl.Schema(
-    {
-        "role": pl.String(), "server": pl.String(), "request": pl.Int64(), "entity": pl.Int64(),
-        "logged_at": pl.Datetime("us", "UTC"), "score": pl.Float64(), "fault": pl.Boolean(),
-        "latency_ms": pl.Float64(), "age_us": pl.Int64(),
-    }
-)  # fmt: skip
-_NEEDED: Final = {"canary", *_SCHEMA} - {"age_us"}
+_READ: Final = {"canary": pl.Int64(), **ROWS}
+_FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
+_CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
 
 
 class CanaryLog:
-    """Reads what the log of a model has of one canary; a file that was read is not read again.
+    """Reads what the log of a model has of one canary, a file after the other, each once.
 
     `folder` is that of the model: `<offline>/<project>/predictions/<environment>/<model>`.
     """
@@ -31,35 +29,33 @@ class CanaryLog:
         self._folder = folder
         self._run = run
         self._seen: set[Path] = set()
-        self._rows = pl.DataFrame(schema=_SCHEMA)
+        self._tally = Tally(run)
 
-    def read(self) -> pl.DataFrame:
-        """Return all rows that are there by now: a prediction each, `age_us` that of its oldest feature.
+    def figures(self) -> Figures:
+        """Return the figures of all that is there by now.
 
         Raises:
             StoreError: FC603, a file can't be read.
         """
         new = [file for file in self._files() if file not in self._seen]
-        frames = [self._read(file) for file in new]
-        self._rows = pl.concat([self._rows, *frames], rechunk=True)
-        self._seen |= set(new)
-        return self._rows
+        for start in range(0, len(new), _FILES):
+            self._tally.add(self._read(some := new[start : start + _FILES]))
+            self._seen |= set(some)
+        return self._tally.figures()
 
     def _files(self) -> list[Path]:
-        first = (self._run.started_at - timedelta(days=1)).strftime("%Y-%m-%d")  # of machines whose clocks differ
+        first = (self._run.started_at - _CLOCKS).strftime("%Y-%m-%d/%H%M%S")
         versions = (self._run.champion, self._run.challenger)
-        days = [day for version in versions for day in self._folder.glob(f"v{version}/????-??-??")]
-        return sorted(file for day in days if day.name >= first for file in day.glob("[!.]*.parquet"))
+        found = [file for version in versions for file in self._folder.glob(f"v{version}/????-??-??/[!.]*.parquet")]
+        return sorted(file for file in found if f"{file.parent.name}/{file.name}" >= first)
 
-    def _read(self, file: Path) -> pl.DataFrame:
+    def _read(self, files: Sequence[Path]) -> pl.DataFrame:
+        """Return the rows of the canary: a prediction each. A file may be of a version that knew no canaries."""
+        rows = pl.scan_parquet(list(files), schema=_READ, missing_columns="insert", extra_columns="ignore")
         try:
-            names = pl.read_parquet_schema(file)
-            if not names.keys() >= _NEEDED:  # of a version that knew no canaries
-                return self._rows.clear()
-            computed = [name for name in names if name.startswith("computed_at.")]
-            frame = pl.read_parquet(file, columns=sorted(_NEEDED | {"time", *computed}))
+            return rows.filter(pl.col("canary") == self._run.number).select(*ROWS).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise StoreError(f"the prediction log can't be read: {file.name}: {error}", code="FC603") from error
-        oldest = pl.min_horizontal(computed) if computed else pl.lit(None, pl.Datetime("us", "UTC"))
-        own = frame.filter(pl.col("canary") == self._run.number)
-        return own.with_columns((pl.col("time") - oldest).dt.total_microseconds().alias("age_us")).select(*_SCHEMA)
+            if len(files) == 1:
+                told = f"the prediction log can't be read: {files[0].name}: {error}"
+                raise StoreError(told, code="FC603") from error
+            return pl.concat([self._read([file]) for file in files])  # which one it is

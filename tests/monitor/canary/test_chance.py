@@ -39,12 +39,17 @@ def test_shares_of_nothing_and_of_all(share, is_so):
 
 
 def naive_psi(champion, challenger):
-    """PSI by a loop over scores; a bin is a pair (bounds below it, bounds at or below it)."""
+    """PSI by a loop over scores; a bin is known by the bounds that are below it."""
     ordered = sorted(champion)
     edges = sorted({ordered[_nearest(i * (len(ordered) - 1) / 10)] for i in range(11)})
+    bounds = []
+    for edge in edges:
+        near = min((abs(edge - other) for other in edges if other != edge), default=0.0) / 20
+        near = max(near, 1e-9 * abs(edge), 5e-324 if edge else 2.3e-308)
+        bounds += [edge - near, edge + near]
 
     def binned(scores):
-        return Counter((sum(e < s for e in edges), sum(e <= s for e in edges)) for s in scores)
+        return Counter(sum(bound < s for bound in bounds) for s in scores)
 
     expected, found = binned(champion), binned(challenger)
     bins = expected.keys() | found.keys()
@@ -87,6 +92,17 @@ def test_scores_of_one_value_are_told_apart():
     for other in (0.4, 0.6):
         assert score_psi(pl.Series([0.5] * 500), pl.Series([other] * 500))[0] > 5
     assert score_psi(pl.Series([0.5] * 500), pl.Series([0.5] * 500))[0] == 0
+
+
+@pytest.mark.parametrize("away,far", [(1e-6, False), (0.001, False), (0.05, True)])
+def test_a_value_that_most_entities_share_may_differ_a_little(away, far):
+    """As of entities that nobody knows: without this, another rounding of their score is another world."""
+    draw = random.Random(2)
+    some = [draw.betavariate(2, 5) for _ in range(600)]
+    champion, challenger = pl.Series([*some[:300], *[0.25] * 700]), pl.Series([*some[300:], *[0.25 + away] * 700])
+    psi, chance = score_psi(champion, challenger)
+    assert is_far(psi, chance, 20, 0.2) is far
+    assert far or psi < 0.2
 
 
 def test_scores_of_two_values_in_other_shares_are_told_apart():

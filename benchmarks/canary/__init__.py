@@ -1,0 +1,1 @@
+"""Canaries on the flights under the load of clients: `python -m benchmarks.canary`."""
