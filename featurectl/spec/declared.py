@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from featurectl.nearest import nearest
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
@@ -34,6 +35,8 @@ class Declared:
     sources: dict[str, Source] = field(default_factory=dict)
     views: dict[str, FeatureView] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    notifiers: dict[str, Notifier] = field(default_factory=dict)
     names: dict[tuple[Kind, str], Place] = field(default_factory=dict)
     broken: set[tuple[Kind, str]] = field(default_factory=set)
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from featurectl.spec.reader import read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
 from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.spec.resolve_model import resolve_model
-from featurectl.spec.resolve_operations import check_alert, check_alert_names, check_notifier, check_pipeline
+from featurectl.spec.resolve_operations import check_alert_names, check_pipeline, resolve_alert, resolve_notifier
 from featurectl.spec.resolve_source import (
     SchemaReader,
     check_history,
@@ -116,6 +116,8 @@ def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest |
         views=declared.views,
         models=declared.models,
         tests=tests,
+        alerts=declared.alerts,
+        notifiers=declared.notifiers,
         others=others,
         problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
         not_in_this_version=tuple(sorted(declared.later, key=lambda p: p.sort_key())),
@@ -247,10 +249,8 @@ def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
     declared = resolve.declared
     for pipeline in _of(files, PipelineShape):
         check_pipeline(pipeline, declared)
-    for alert in _of(files, AlertShape):
-        check_alert(alert, declared)
+    resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
     for fields in files.wrong_alerts:
         check_alert_names(fields, declared)
-    for notifier in _of(files, NotifierShape):
-        check_notifier(notifier, declared)
+    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
     return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from featurectl.nearest import did_you_mean
+from featurectl.spec.definition_alerts import METRICS as ALERTED
+from featurectl.spec.definition_alerts import SEVERITIES, WAYS, Condition, Metric, Operator, Severity
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
@@ -33,11 +35,6 @@ from featurectl.spec.values import (
 )
 from featurectl.units import parse_duration
 
-_SEVERITIES: Final = ("info", "warning", "critical")
-ALERTED: Final = (
-    "freshness", "latency_p50", "latency_p95", "latency_p99", "error_rate", "store_errors", "psi", "js", "ks",
-    "wasserstein", "null_rate", "skew", "checks", "stream_lag", "pipeline_failures",
-)  # fmt: skip
 _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P<window>\S+))?")
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
 _LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
@@ -160,6 +157,33 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     return text
 
 
+def condition_of(text: str) -> Condition:
+    """Return what a valid condition says: times in microseconds, percents as shares of 1.
+
+    >>> condition_of("latency_p99 > 150ms in 5m")
+    Condition(metric='latency_p99', op='>', value=150000.0, window_us=300000000)
+    >>> condition_of("error_rate > 5%").value
+    0.05
+    """
+    match = _WHEN.fullmatch(text.strip())
+    assert match is not None
+    return Condition(
+        metric=cast("Metric", match["metric"]),
+        op=cast("Operator", match["op"]),
+        value=_amount(match["value"]),
+        window_us=parse_duration(match["window"]) if match["window"] else None,
+    )
+
+
+def _amount(text: str) -> float:
+    if _LENGTH.fullmatch(text):
+        return float(text.removesuffix("ms")) * 1000
+    length_us = parse_duration(text)
+    if length_us is not None:
+        return float(length_us)
+    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+
+
 def _condition_pattern() -> str:
     """Return the pattern of a condition: lengths of time are compared with such, all other metrics with numbers."""
     timed = [metric for metric in ALERTED if _is_timed(metric)]
@@ -170,7 +194,7 @@ def _condition_pattern() -> str:
     return rf"^\s*({lengths}|{numbers})(\s+in\s+{DURATION_PATTERN})?\s*$"
 
 
-Condition = Annotated[
+ConditionText = Annotated[
     str,
     PlainValidator(_read_when),
     WithJsonSchema(
@@ -182,7 +206,7 @@ Condition = Annotated[
         }
     ),
 ]
-AlertSeverity = Annotated[str, PlainValidator(one_of(*_SEVERITIES)), WithJsonSchema(words_schema(*_SEVERITIES))]
+AlertSeverity = Annotated[Severity, PlainValidator(one_of(*SEVERITIES)), WithJsonSchema(words_schema(*SEVERITIES))]
 
 
 class AlertShape(Shape):
@@ -190,7 +214,7 @@ class AlertShape(Shape):
 
     what: ClassVar[str] = "alert"
     name: Name = Field(description="The alert's name.")
-    when: Condition = Field(
+    when: ConditionText = Field(
         description="METRIC OP VALUE [in DURATION], with METRIC one of: " + ", ".join(ALERTED) + "."
     )
     severity: AlertSeverity = Field(description="How bad it is.")
@@ -201,14 +225,11 @@ class AlertShape(Shape):
     models: Listed[Text] = Field((), description='The models to watch, by name or pattern; "*" is all.')
 
 
-_WAYS: Final = ("slack", "pagerduty", "webhook", "email", "command")
-
-
 class NotifierShape(Shape):
     """How to tell: one way each. `${NAME}` may stand in the address."""
 
     what: ClassVar[str] = "notifier"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(_WAYS),)
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(WAYS),)
     name: Name = Field(description="The notifier's name; alerts and stages use it.")
     slack: EnvironmentText | None = Field(
         None, description="The URL of a Slack webhook.", examples=["${SLACK_WEBHOOK}"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from featurectl.spec.definition import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 
@@ -45,6 +46,8 @@ class Repo:
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     tests: Mapping[str, FeatureTest | ModelTest] = field(default_factory=dict)
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     problems: tuple[Problem, ...] = ()
     not_in_this_version: tuple[Problem, ...] = ()

@@ -7,7 +7,15 @@ from fnmatch import fnmatchcase
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, Kind
-from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape, StageShape, listed_names
+from featurectl.spec.definition_alerts import WAYS, Alert, Notifier
+from featurectl.spec.model_operations import (
+    AlertShape,
+    NotifierShape,
+    PipelineShape,
+    StageShape,
+    condition_of,
+    listed_names,
+)
 from featurectl.spec.node import Fields, Scalar
 from featurectl.spec.problems import Problem
 
@@ -78,10 +86,20 @@ def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Decl
     )
 
 
-def check_alert(shape: AlertShape, declared: Declared) -> None:
-    """Report unknown notifiers, views and models (`*` is a pattern); note it as not run."""
+def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
+    """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern). It is noted as not run."""
     declared.not_run("alerts are", shape.fields.head)
     check_alert_names(shape.fields, declared)
+    return Alert(
+        name=shape.name,
+        when=condition_of(shape.when),
+        severity=shape.severity,
+        notify=tuple(shape.notify),
+        for_us=shape.for_ or 0,
+        repeat_us=shape.repeat,
+        views=tuple(shape.views),
+        models=tuple(shape.models),
+    )
 
 
 def check_alert_names(fields: Fields, declared: Declared) -> None:
@@ -91,9 +109,11 @@ def check_alert_names(fields: Fields, declared: Declared) -> None:
     _check_names("model", listed_names(fields, "models"), declared)
 
 
-def check_notifier(shape: NotifierShape, declared: Declared) -> None:
-    """Note it as not run."""
+def resolve_notifier(shape: NotifierShape, declared: Declared) -> Notifier:
+    """Return a notifier. It is noted as not run."""
     declared.not_run("notifiers are", shape.fields.head)
+    way, address = next((way, text) for way in WAYS if (text := getattr(shape, way)) is not None)
+    return Notifier(name=shape.name, way=way, address=address)
 
 
 def _check_names(kind: Kind, nodes: Iterable[Scalar], declared: Declared) -> None:

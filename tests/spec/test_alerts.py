@@ -1,0 +1,52 @@
+"""What alerts and notifiers mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurectl.spec.definition_alerts import Alert, Condition, Notifier
+from featurectl.spec.load import load_repo
+from featurectl.spec.model_operations import condition_of
+from tests.spec.repository import write_repo
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("freshness > 24h", Condition(metric="freshness", op=">", value=24 * HOUR_US)),
+        ("latency_p95 >= 1.5ms", Condition(metric="latency_p95", op=">=", value=1500)),
+        ("latency_p99 > 2s in 1h", Condition(metric="latency_p99", op=">", value=2e6, window_us=HOUR_US)),
+        ("psi > 0.2", Condition(metric="psi", op=">", value=0.2)),
+        (" null_rate  <  5% ", Condition(metric="null_rate", op="<", value=0.05)),
+        ("checks != 0 in 1d", Condition(metric="checks", op="!=", value=0, window_us=24 * HOUR_US)),
+    ],
+)
+def test_a_condition_is_in_the_unit_of_its_metric(text, condition):
+    assert condition_of(text) == condition
+
+
+def test_alerts_and_notifiers_are_those_of_the_file(tmp_path):
+    text = """
+notifiers:
+  - {name: ops, slack: "${HOOK}"}
+  - {name: file, command: "tee -a told"}
+alerts:
+  - {name: old, when: freshness > 1d, severity: critical, notify: [ops, file], for: 1h, repeat: 6h, views: ["*"]}
+  - {name: far, when: psi > 0.2, severity: info, notify: [file]}
+"""
+    write_repo(tmp_path, {"alerts.yaml": text})
+    repo = load_repo(tmp_path, None)
+    assert repo.problems == ()
+    assert list(repo.notifiers.values()) == [
+        Notifier(name="ops", way="slack", address="${HOOK}"),
+        Notifier(name="file", way="command", address="tee -a told"),
+    ]
+    old = Condition(metric="freshness", op=">", value=24 * HOUR_US)
+    far = Condition(metric="psi", op=">", value=0.2)
+    assert list(repo.alerts.values()) == [
+        Alert(name="old", when=old, severity="critical", notify=("ops", "file"), for_us=HOUR_US,
+              repeat_us=6 * HOUR_US, views=("*",)),
+        Alert(name="far", when=far, severity="info", notify=("file",)),
+    ]  # fmt: skip
