@@ -17,6 +17,7 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.tree import Expression
 from featurectl.fact import Fact, Facts, constant, duration, names, plain, written
+from featurectl.facts_alerts import alert_facts, notifier_facts
 from featurectl.facts_model import model_facts, model_metadata
 from featurectl.spec.code import code_digest
 from featurectl.spec.definition import (
@@ -33,9 +34,10 @@ from featurectl.spec.definition import (
     Source,
     Transform,
 )
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.environment import has_password, shown_location
 
-Registrable = Entity | Source | FeatureView | Model
+Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
 
 _SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*.*?\*/)+""", re.DOTALL)
 
@@ -74,6 +76,8 @@ def data_facts(obj: Registrable) -> Facts:
             return united_facts(feature_facts(obj))
         case Model():
             return model_facts(obj)
+        case Alert() | Notifier():
+            return {}
 
 
 def united_facts(features: Mapping[str, Facts]) -> Facts:
@@ -90,6 +94,16 @@ def united_facts(features: Mapping[str, Facts]) -> Facts:
 
 def metadata_facts(obj: Registrable) -> Facts:
     """Return everything in an object that can't change a value."""
+    match obj:
+        case Alert():
+            return alert_facts(obj)
+        case Notifier():
+            return notifier_facts(obj)
+        case _:
+            return _described_facts(obj)
+
+
+def _described_facts(obj: Entity | Source | FeatureView | Model) -> Facts:
     facts = _about_facts(obj.about)
     match obj:
         case Entity():

@@ -11,7 +11,7 @@ from featurectl.errors import UsageError
 from featurectl.nearest import did_you_mean
 from featurectl.spec.definition import FeatureInput, FeatureView, Model
 
-Kind = Literal["entity", "source", "feature_view", "model"]
+Kind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

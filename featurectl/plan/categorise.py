@@ -16,15 +16,24 @@ from featurectl.plan.views import change_view, last_version
 from featurectl.plan.wanted import Wanted
 from featurectl.registry.state import Json, Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView
-from featurectl.spec.definition_json import load_entity, load_model, load_source, load_view
+from featurectl.spec.definition_json import (
+    load_alert,
+    load_entity,
+    load_model,
+    load_notifier,
+    load_source,
+    load_view,
+)
 
 _KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
-_OBJECTS: Final = ("entity", "source", "feature_view", "model")
+_OBJECTS: Final = ("entity", "source", "feature_view", "model", "alert", "notifier")
 _LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
     "entity": load_entity,
     "source": load_source,
     "feature_view": load_view,
     "model": load_model,
+    "alert": load_alert,
+    "notifier": load_notifier,
 }
 
 

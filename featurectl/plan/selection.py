@@ -12,6 +12,7 @@ from featurectl.plan.model import Change
 from featurectl.plan.wanted import kind_of, registrables
 from featurectl.registry.state import State
 from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.definition_json import load_model, load_untyped_view
 from featurectl.spec.repo import Repo
 
@@ -57,7 +58,8 @@ def candidates(repo: Repo, changes: Sequence[Change]) -> list[Candidate]:
 def _candidate(spec: Registrable, ref: Ref, repo: Repo, *, modified: bool) -> Candidate:
     place = repo.places.get((ref.kind, ref.name))
     entity = spec.entity.name if isinstance(spec, FeatureView) and spec.entity else ""
-    return Candidate(ref=ref, path=place.path if place else "", tags=spec.about.tags, entity=entity, modified=modified)
+    tags = () if isinstance(spec, Alert | Notifier) else spec.about.tags
+    return Candidate(ref=ref, path=place.path if place else "", tags=tags, entity=entity, modified=modified)
 
 
 def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph) -> None:

@@ -9,6 +9,7 @@ from featurectl.facts import Registrable
 from featurectl.fingerprint import Fingerprints, fingerprints
 from featurectl.registry.state import Json, Kind, ObjectVersion
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.definition_json import dump_definition
 from featurectl.spec.repo import Repo
 
@@ -37,13 +38,14 @@ class Wanted:
 
 
 def wanted_objects(repo: Repo) -> tuple[Wanted, ...]:
-    """Return every object of a repository that a registry keeps: entities, sources, views, models."""
+    """Return every object of a repository that a registry keeps, tests and pipelines left out."""
     return tuple(map(wanted_object, registrables(repo)))
 
 
 def registrables(repo: Repo) -> list[Registrable]:
     """Return what `wanted_objects` makes ready, in the same order."""
-    return [*repo.entities.values(), *repo.sources.values(), *repo.views.values(), *repo.models.values()]
+    data: list[Registrable] = [*repo.entities.values(), *repo.sources.values(), *repo.views.values()]
+    return [*data, *repo.models.values(), *repo.alerts.values(), *repo.notifiers.values()]
 
 
 def wanted_object(spec: Registrable) -> Wanted:
@@ -68,5 +70,9 @@ def kind_of(spec: Registrable) -> Kind:
             return "feature_view"
         case Model():
             return "model"
+        case Alert():
+            return "alert"
+        case Notifier():
+            return "notifier"
         case _:
             assert_never(spec)

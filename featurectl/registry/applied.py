@@ -13,6 +13,8 @@ _MANY: Final[Mapping[Kind, str]] = {
     "source": "sources",
     "feature_view": "views",
     "model": "models",
+    "alert": "alerts",
+    "notifier": "notifiers",
 }
 
 

@@ -15,7 +15,7 @@ from featurectl.units import format_iso
 if TYPE_CHECKING:  # a server loads no language
     from featurectl.spec.definition_gates import CanarySuccess
 
-Kind = Literal["entity", "source", "feature_view", "model"]
+Kind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]
 Json = Mapping[str, object]
 # Aliases: what is asked by default, what may take over, and the champion before, to which a rollback returns.
 CHAMPION: Final = "champion"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+from featurectl.units import SECOND_US, format_age, format_duration
 
 Severity = Literal["info", "warning", "critical"]
 Operator = Literal["<", "<=", ">", ">=", "=", "!="]
@@ -15,6 +18,10 @@ Metric = Literal[
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
+NOT_MEASURED: Final[tuple[Metric, ...]] = ("stream_lag", "pipeline_failures")
+_TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
+_SHARES: Final = ("error_rate", "null_rate", "skew")
+_VARIABLE: Final = re.compile(r"\$\{\w+(:-[^}]*)?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +63,58 @@ class Notifier:
     name: str
     way: Way
     address: str
+
+
+def is_timed(metric: str) -> bool:
+    """Return whether a metric is a length of time, in microseconds."""
+    return metric in _TIMED
+
+
+def format_measure(metric: str, value: float) -> str:
+    """Return a value of a metric as people read it.
+
+    >>> format_measure("latency_p99", 151_200.0), format_measure("freshness", 172_800e6), format_measure("skew", 0.052)
+    ('151.2 ms', '2 d', '5.2%')
+    >>> format_measure("psi", 0.2513), format_measure("checks", 2.0)
+    ('0.251', '2')
+    """
+    if is_timed(metric):
+        return f"{value / 1000:.4g} ms" if metric.startswith("latency") else format_age(round(value))
+    return f"{100 * value:.3g}%" if metric in _SHARES else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def format_condition(condition: Condition) -> str:
+    """Return a condition in the language's form.
+
+    >>> format_condition(Condition(metric="latency_p99", op=">", value=150_000.0, window_us=300 * SECOND_US))
+    'latency_p99 > 150ms in 5m'
+    >>> format_condition(Condition(metric="error_rate", op=">=", value=0.05))
+    'error_rate >= 5%'
+    """
+    value = condition.value
+    if is_timed(condition.metric):
+        whole = value >= SECOND_US and value % SECOND_US == 0
+        text = format_duration(round(value)) if whole else f"{value / 1000:.12g}ms"
+    else:
+        text = f"{100 * value:.12g}%" if condition.metric in _SHARES else f"{value:.12g}"
+    window = f" in {format_duration(condition.window_us)}" if condition.window_us else ""
+    return f"{condition.metric} {condition.op} {text}{window}"
+
+
+def shown_address(notifier: Notifier) -> str:
+    """Return an address for eyes: names of variables as they are written, and nothing that may be a secret.
+
+    >>> shown_address(Notifier(name="ops", way="slack", address="${HOOK}"))
+    '${HOOK}'
+    >>> shown_address(Notifier(name="ops", way="slack", address="https://hooks.slack.com/services/T0/B0/x"))
+    'https://hooks.slack.com/...'
+    >>> shown_address(Notifier(name="ops", way="pagerduty", address="${KEY:-0123456789}"))
+    '${KEY:-...}'
+    """
+    address = notifier.address
+    if notifier.way in ("email", "command"):
+        return address
+    if _VARIABLE.fullmatch(address):
+        return re.sub(r":-[^}]*", ":-...", address)
+    start = re.match(r"https?://[^/@?#]+(?=/|$)", address)
+    return f"{start[0]}/..." if start and notifier.way != "pagerduty" else "..."

@@ -23,6 +23,7 @@ from featurectl.spec.definition import (
     RequestInput,
     Source,
 )
+from featurectl.spec.definition_alerts import Alert, Notifier
 from featurectl.spec.typing_model import check_model
 from featurectl.spec.typing_source import check_source
 from featurectl.spec.typing_view import check_view
@@ -33,7 +34,7 @@ Reader = Callable[[object], object]
 _INPUTS: dict[str, type[ModelInput]] = {"feature": FeatureInput, "request": RequestInput, "derived": DerivedInput}
 
 
-def dump_definition(definition: Entity | Source | FeatureView | Model) -> dict[str, object]:
+def dump_definition(definition: Entity | Source | FeatureView | Model | Alert | Notifier) -> dict[str, object]:
     """Return a definition as JSON-ready data, from which `load_*` makes an equal one."""
     dumped = _dump(definition)
     assert isinstance(dumped, dict)
@@ -66,6 +67,16 @@ def load_model(json: Json) -> Model:
     """Return the model of a dumped definition, typed by the columns of its spine's source that it holds."""
     model = _load_object(Model, json)
     return check_model(model, model.spine.source.columns, None)[0]
+
+
+def load_alert(json: Json) -> Alert:
+    """Return the alert of a dumped definition."""
+    return _load_object(Alert, json)
+
+
+def load_notifier(json: Json) -> Notifier:
+    """Return the notifier of a dumped definition, its address with the names of variables."""
+    return _load_object(Notifier, json)
 
 
 def _dump(value: object) -> object:

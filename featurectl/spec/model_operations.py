@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.definition_alerts import METRICS as ALERTED
-from featurectl.spec.definition_alerts import SEVERITIES, WAYS, Condition, Metric, Operator, Severity
+from featurectl.spec.definition_alerts import SEVERITIES, WAYS, Condition, Metric, Operator, Severity, is_timed
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
@@ -38,7 +38,6 @@ from featurectl.units import parse_duration
 _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P<window>\S+))?")
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
 _LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
-_TIMES: Final = ("freshness", "stream_lag")
 
 
 def _read_pair(node: object, info: ValidationInfo) -> tuple[float, float]:
@@ -128,10 +127,6 @@ class PipelineShape(Shape):
     schedule: Text | None = Field(None, description="When it runs, in cron's five fields.", examples=["0 */6 * * *"])
 
 
-def _is_timed(metric: str) -> bool:
-    return metric in _TIMES or metric.startswith("latency")
-
-
 def _read_when(node: object, info: ValidationInfo) -> str:
     text = read_text(node, info)
     match = _WHEN.fullmatch(text.strip())
@@ -142,7 +137,7 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
         fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
-    timed = _is_timed(match["metric"])
+    timed = is_timed(match["metric"])
     if timed and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
         fail(
             info,
@@ -186,8 +181,8 @@ def _amount(text: str) -> float:
 
 def _condition_pattern() -> str:
     """Return the pattern of a condition: lengths of time are compared with such, all other metrics with numbers."""
-    timed = [metric for metric in ALERTED if _is_timed(metric)]
-    others = [metric for metric in ALERTED if not _is_timed(metric)]
+    timed = [metric for metric in ALERTED if is_timed(metric)]
+    others = [metric for metric in ALERTED if not is_timed(metric)]
     compared = r"\s+(<|<=|>|>=|=|!=)\s+"
     lengths = rf"({'|'.join(timed)}){compared}({_LENGTH.pattern}|{DURATION_PATTERN})"
     numbers = rf"({'|'.join(others)}){compared}({_AMOUNT.pattern})"

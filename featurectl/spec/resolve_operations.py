@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, Kind
-from featurectl.spec.definition_alerts import WAYS, Alert, Notifier
+from featurectl.spec.definition_alerts import NOT_MEASURED, WAYS, Alert, Notifier
 from featurectl.spec.model_operations import (
     AlertShape,
     NotifierShape,
@@ -87,12 +87,17 @@ def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Decl
 
 
 def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
-    """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern). It is noted as not run."""
-    declared.not_run("alerts are", shape.fields.head)
+    """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
+
+    One on a metric that nothing measures yet is noted as not run.
+    """
     check_alert_names(shape.fields, declared)
+    when = condition_of(shape.when)
+    if when.metric in NOT_MEASURED:
+        declared.not_run(f"alerts on {when.metric} are", shape.fields.head)
     return Alert(
         name=shape.name,
-        when=condition_of(shape.when),
+        when=when,
         severity=shape.severity,
         notify=tuple(shape.notify),
         for_us=shape.for_ or 0,
@@ -109,9 +114,8 @@ def check_alert_names(fields: Fields, declared: Declared) -> None:
     _check_names("model", listed_names(fields, "models"), declared)
 
 
-def resolve_notifier(shape: NotifierShape, declared: Declared) -> Notifier:
-    """Return a notifier. It is noted as not run."""
-    declared.not_run("notifiers are", shape.fields.head)
+def resolve_notifier(shape: NotifierShape) -> Notifier:
+    """Return a notifier."""
     way, address = next((way, text) for way in WAYS if (text := getattr(shape, way)) is not None)
     return Notifier(name=shape.name, way=way, address=address)
 

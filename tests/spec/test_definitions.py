@@ -315,7 +315,7 @@ tests:
 def test_parts_that_are_not_run_are_listed_with_their_place(tmp_path):
     text = """
 notifiers: [{name: ops, slack: "${URL}"}]
-alerts: [{name: a, when: psi > 0.2 in 5m, severity: info, notify: [ops]}]
+alerts: [{name: a, when: stream_lag > 5m, severity: info, notify: [ops]}]
 pipelines: [{name: p, stages: [{name: s, run: push}]}]
 sources:
   - {name: s, stream: {kafka: "${K}", topic: t}, columns: {at: timestamp, k: string}, event_time: at, delay: 1m}
@@ -336,7 +336,7 @@ models:
     assert repo.errors == ()
     found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.not_in_this_version]
     assert found == [
-        (2, "notifiers are"), (3, "alerts are"), (4, "pipelines are"), (6, "stream sources are"),
+        (3, "alerts on stream_lag are"), (4, "pipelines are"), (6, "stream sources are"),
     ]  # fmt: skip
     assert {p.code for p in repo.not_in_this_version} == {"FC402"}
 

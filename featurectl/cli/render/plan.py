@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
-_OBJECTS: Final = {"entity": "entity", "source": "source", "feature_view": "view", "model": "model"}
+_OBJECTS: Final = {
+    "entity": "entity",
+    "source": "source",
+    "feature_view": "view",
+    "model": "model",
+    "alert": "alert",
+    "notifier": "notifier",
+}
 _VERSIONED: Final = ("online_table", "feature_view")
 _DAY: Final = timedelta(days=1)
 _MOST_MISSING: Final = 10
@@ -28,7 +35,11 @@ def render_plan(plan: PlanJson) -> str:
     if not plan["changes"]:
         return "\n".join([*_missing_lines(plan), render_summary(plan)])
     lines = [_header(plan), ""]
-    widths = [max(len(c["name"]) for c in plan["changes"]), max(len(_kind(c)) for c in plan["changes"])]
+    widths = [
+        max(6, *(len(_OBJECTS[c["object"]]) for c in plan["changes"])),
+        max(len(c["name"]) for c in plan["changes"]),
+        max(len(_kind(c)) for c in plan["changes"]),
+    ]
     for change in plan["changes"]:
         lines += _change_lines(change, widths)
     lines += [*_missing_lines(plan), "", render_summary(plan)]
@@ -134,9 +145,8 @@ def _of_these(**counts: int) -> str:
 
 
 def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
-    head = (
-        f"  {_sign(change)} {_OBJECTS[change['object']]:<6} {change['name']:<{widths[0]}}  {_kind(change):<{widths[1]}}"
-    )
+    what = f"{_OBJECTS[change['object']]:<{widths[0]}} {change['name']:<{widths[1]}}"
+    head = f"  {_sign(change)} {what}  {_kind(change):<{widths[2]}}"
     reasons = change["reasons"]
     if change["blocked"]:
         detail = f"{change['blocked']}   ({change['code']}; {change['allow']})"
