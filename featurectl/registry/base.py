@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from featurectl.registry.alert_state import AlertLedger
 from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
 
 
@@ -131,6 +132,9 @@ class Registry(Protocol):
 
     def read_pins(self, project: str) -> Sequence[Pin]:
         """Return what is kept."""
+
+    def alerts(self, project: str, environment: str) -> AlertLedger:
+        """Return the alerts of a project's environment."""
 
     def close(self) -> None:
         """Give back connections."""

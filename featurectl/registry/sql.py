@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspe
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.registry import tables
+from featurectl.registry.alerts import SqlAlertLedger
 from featurectl.registry.aliases import move_aliases, read_alias
 from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
@@ -211,6 +212,10 @@ class SqlRegistry:
         """Return what is kept."""
         with self._database.reading() as connection:
             return () if connection is None else load_pins(connection, project)
+
+    def alerts(self, project: str, environment: str) -> SqlAlertLedger:
+        """Return the alerts of a project's environment."""
+        return SqlAlertLedger(self._database, project, environment, self._clock)
 
     def close(self) -> None:
         """Give back connections."""

@@ -4,5 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-KNOWN: Final = ("0001", "0002", "0003", "0004")  # the steps in migrations/versions, oldest first; a test compares them
+KNOWN: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+)  # the steps in migrations/versions, oldest first; a test compares them
 HEAD: Final = KNOWN[-1]

@@ -101,3 +101,39 @@ pins = Table(
     Column("table_version", Integer, primary_key=True),
     Column("holder", Text, primary_key=True),
 )
+
+# One row an alert and what it is about; `document` is its state, as JSON, `revision` grows with each write of it.
+alert_states = Table(
+    "alert_states",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("alert", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+# One row a message to a notifier, written with the state that causes it; `state` is "waiting" until it is sent.
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lease", Text, nullable=False),
+    Column("lease_until", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+# One row a silence, kept when it is over.
+silences = Table(
+    "silences",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)

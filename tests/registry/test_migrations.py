@@ -84,7 +84,7 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     found, step = rows_of(first)
     others = {name: [row for row in rows if row.get("project") == "other"] for name, rows in found.items()}
     assert {name: [r for r in rows if r not in others[name]] for name, rows in found.items()} == ROWS
-    assert step == "0004"
+    assert step == "0005"
     assert open_registry().load_state("flights") == before
     after = registry.write_change(before, Change(), replace(ENTRY, plan="{}"))
     assert after.serial == 3
@@ -105,7 +105,7 @@ def test_many_that_upgrade_at_once_leave_one_schema_and_all_rows(first, open_reg
     empty = State(project="other", registry_id="", serial=0)
     came = race(open_registry, 4, lambda registry, number: write(registry, empty, VIEW))
     assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]
-    assert rows_of(first)[1] == "0004"
+    assert rows_of(first)[1] == "0005"
     assert open_registry().load_state("flights").serial == 2
 
 
@@ -115,5 +115,5 @@ def test_a_version_that_knows_only_the_first_schema_refuses_an_upgraded_registry
     monkeypatch.setattr("featurectl.registry.database.HEAD", "0001")
     older = open_registry()
     for use in (lambda: older.load_state("flights"), lambda: write(older, state)):
-        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0004, this one knows 0001\)"):
+        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0005, this one knows 0001\)"):
             use()

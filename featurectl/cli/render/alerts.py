@@ -1,0 +1,160 @@
+"""Alerts as people read them, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from featurectl.alerts import Round
+from featurectl.cli.render.table import render_table
+from featurectl.monitor.alerts.deliver import Sent
+from featurectl.monitor.alerts.look import Looked
+from featurectl.registry.alert_state import Delivery, Silence
+from featurectl.spec.definition_alerts import format_measure
+from featurectl.units import counted, format_instant, format_iso, plural
+
+_HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
+_SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
+
+
+def render_round(found: Round, *, dry: bool) -> str:
+    """Return the table of `monitor check`, what was told below it, and its last line."""
+    if not found.alerts and not found.looked:
+        return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
+    lines = render_table(_HEAD, [_cells(item) for item in found.looked]) if found.looked else []
+    told = [
+        f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}" for i in found.looked for t in i.told
+    ]
+    told = told if dry else [_sent_line(sent) for sent in found.sent]
+    tried = {sent.delivery.id for sent in found.sent}
+    told += [_unsent_line(delivery) for delivery in found.unsent if delivery.id not in tried]
+    return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
+
+
+def round_lines(found: Round) -> Iterator[str]:
+    """Return what `monitor run` tells of a round: what has changed, and what was sent."""
+    for item in found.looked:
+        before, after = item.before, item.after
+        if (before.status, before.error) != (after.status, after.error):
+            state, cause = after.status, after.cause
+            error = f" (not seen: {after.error})" if after.error else ""
+            yield f"{after.alert} ({after.subject}): {state}{f', {cause}' if cause else ''}{error}"
+    for sent in found.sent:
+        yield _sent_line(sent)
+
+
+def round_json(found: Round) -> dict[str, object]:
+    """Return a round ready for JSON."""
+    deliveries = [sent.delivery for sent in found.sent]
+    tried = {delivery.id for delivery in deliveries}
+    deliveries += [delivery for delivery in found.unsent if delivery.id not in tried]
+    return {
+        "alerts": [_looked_json(item) for item in found.looked],
+        "deliveries": [_delivery_json(delivery) for delivery in deliveries],
+    }
+
+
+def render_silence(silence: Silence) -> str:
+    """Return what a new silence says."""
+    of = "" if silence.subject == "*" else f" ({silence.subject})"
+    end = f"earlier: featurectl monitor silence --end {silence.id}"
+    return f"Silence {silence.id} of {silence.alert}{of} until {format_instant(silence.until)}\n{end}"
+
+
+def render_silences(silences: Sequence[Silence]) -> str:
+    """Return the table of silences."""
+    if not silences:
+        return "Nothing is silenced."
+    rows = [[s.id, s.alert, s.subject, format_instant(s.until), s.who, s.reason or "-"] for s in silences]
+    return "\n".join(render_table(_SILENCES, rows))
+
+
+def silence_json(silence: Silence) -> dict[str, object]:
+    """Return a silence ready for JSON."""
+    return {
+        "id": silence.id,
+        "alert": silence.alert,
+        "subject": silence.subject,
+        "until": format_iso(silence.until),
+        "created_at": format_iso(silence.created_at),
+        "who": silence.who,
+        "reason": silence.reason,
+    }
+
+
+def _cells(item: Looked) -> list[str]:
+    after, value = item.after, item.observation.value
+    metric = after.condition.partition(" ")[0]
+    state = f"{after.status} (silenced)" if item.silence and after.status in ("pending", "firing") else after.status
+    cells = [
+        after.alert,
+        after.subject,
+        "not seen" if item.observation.error else state,
+        "-" if value is None else format_measure(metric, value),
+        after.condition or "-",
+        "-" if after.since is None else format_instant(after.since),
+    ]
+    cause = item.observation.error or (item.observation.cause if after.status in ("pending", "firing") else "")
+    return [*cells, cause] if cause else cells
+
+
+def _sent_line(sent: Sent) -> str:
+    delivery = sent.delivery
+    what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
+    if delivery.state == "sent":
+        return f"told {delivery.notifier}: {what}"
+    return _unsent_line(delivery)
+
+
+def _unsent_line(delivery: Delivery) -> str:
+    what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
+    ways = {"failed": "given up", "waiting": "waits to be sent again"}
+    way = ways.get(delivery.state, delivery.state) if delivery.attempts else "waits to be sent"
+    return f"not told {delivery.notifier}: {what}, {way}{f': {delivery.error}' if delivery.error else ''}"
+
+
+def _summary(found: Round) -> str:
+    firing = [item for item in found.looked if item.after.status == "firing"]
+    silenced = sum(item.silence is not None for item in firing)
+    pending = sum(item.after.status == "pending" for item in found.looked)
+    unseen = sum(bool(item.observation.error) for item in found.looked)
+    rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
+    told = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
+    many = counted(len(found.alerts), "alert")
+    of = f" of {many}, {len(found.looked)} {plural(len(found.looked), 'subject')}."
+    return ", ".join([told, *(text for text in rest if text)]) + of
+
+
+def _looked_json(item: Looked) -> dict[str, object]:
+    after = item.after
+    return {
+        "alert": after.alert,
+        "subject": after.subject,
+        "severity": after.severity,
+        "condition": after.condition,
+        "state": after.status,
+        "was": item.before.status,
+        "value": item.observation.value,
+        "cause": item.observation.cause or None,
+        "error": item.observation.error or None,
+        "since": _iso(after.since),
+        "incident": after.incident,
+        "silenced_until": _iso(item.silence.until) if item.silence else None,
+        "tells": [{"notifier": told.notifier, "kind": told.kind} for told in item.told],
+    }
+
+
+def _delivery_json(delivery: Delivery) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "key": delivery.message["key"],
+        "notifier": delivery.notifier,
+        "kind": delivery.kind,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "error": delivery.error or None,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else format_iso(instant)

@@ -1,0 +1,88 @@
+"""Send what waits in the outbox: each message by one sender at a time, in order, again until it is taken.
+
+A sender holds a lease on a message. One that dies between sending and marking has sent it; when its lease is over the
+message is sent once more, with the same key and the same ID.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from featurectl.errors import UsageError
+from featurectl.notifiers.base import Message, Notifier, NotSentError, load_message
+from featurectl.registry.alert_state import AlertLedger, Delivery
+
+LEASE_S: Final = 60.0  # longer than any notifier may take
+GIVE_UP: Final = timedelta(days=1)
+_FIRST_S: Final = 2.0
+_LONGEST_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """How one try ended; `unset` is the error of a variable that is not set."""
+
+    delivery: Delivery
+    unset: UsageError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverer:
+    """Sends the messages of a ledger. `open_notifier` returns the notifier of a name.
+
+    It raises `UsageError` where a variable of its address is not set, `NotSentError` where there is none of the name.
+    """
+
+    ledger: AlertLedger
+    open_notifier: Callable[[str], Notifier]
+    jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
+
+    def deliver(self) -> Iterator[Sent]:
+        """Send every message that is due, and yield how each try ended.
+
+        Raises:
+            StoreError: the registry can't be reached.
+        """
+        while (claimed := self.ledger.claim(LEASE_S)) is not None:
+            sent = self._try(claimed)
+            self.ledger.settle(sent.delivery)
+            yield sent
+
+    def _try(self, delivery: Delivery) -> Sent:
+        tried = replace(delivery, attempts=delivery.attempts + 1)
+        try:
+            self.open_notifier(delivery.notifier).send(_message(delivery))
+        except UsageError as error:
+            return Sent(delivery=self._waiting(tried, error.message, None), unset=error)
+        except NotSentError as error:
+            if error.again:
+                return Sent(delivery=self._waiting(tried, error.message, error.after_s))
+            return Sent(delivery=replace(tried, state="failed", error=error.message))
+        return Sent(delivery=replace(tried, state="sent", error=""))
+
+    def _waiting(self, delivery: Delivery, error: str, after_s: float | None) -> Delivery:
+        """Return a message that is to be tried again: after a time that doubles, or as long as the other side says."""
+        now = self.ledger.now()
+        if now - delivery.created_at >= GIVE_UP:
+            return replace(delivery, state="failed", error=f"{error}; given up after {delivery.attempts} tries")
+        wait_s = max(back_off_s(delivery.attempts, self.jitter()), after_s or 0.0)
+        return replace(delivery, due_at=now + timedelta(seconds=wait_s), error=error)
+
+
+def back_off_s(attempts: int, jitter: float) -> float:
+    """Return the seconds to wait after so many tries, drawn between half and all of a time that doubles.
+
+    >>> [back_off_s(n, 1.0) for n in (1, 2, 3, 20)], back_off_s(1, 0.0)
+    ([2.0, 4.0, 8.0, 600.0], 1.0)
+    """
+    longest = min(_FIRST_S * 2.0 ** min(attempts - 1, 30), _LONGEST_S)
+    return longest * (0.5 + 0.5 * jitter)
+
+
+def _message(delivery: Delivery) -> Message:
+    return load_message(delivery.message)

@@ -1,0 +1,123 @@
+"""Look once: observations move the states, and what follows is written with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from featurectl.errors import TryAgainError
+from featurectl.monitor.alerts.message import Place, Transition, deliveries_of
+from featurectl.monitor.alerts.observation import Observation, Observed, root_of
+from featurectl.monitor.alerts.step import Told, close, step
+from featurectl.registry.alert_state import AlertLedger, AlertState, Silence
+from featurectl.spec.definition_alerts import Alert
+
+_TRIES: Final = 20
+_GONE: Final = "it is no longer watched"
+_UNSEEN: Final = "nothing was measured of it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What came of one alert and subject: the state before and after, and who is told what."""
+
+    before: AlertState
+    after: AlertState
+    observation: Observation
+    told: Sequence[Told] = ()
+    silence: Silence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looker:
+    """Moves the states of a ledger at one instant; `dry`: nothing is written."""
+
+    ledger: AlertLedger
+    place: Place
+    now: datetime
+    dry: bool = False
+
+    def look(self, alerts: Mapping[str, Alert], observed: Mapping[str, Observed]) -> list[Looked]:
+        """Return what came of every observation, and of every state that nothing was observed of.
+
+        `observed` has an entry for each alert.
+
+        Raises:
+            StoreError: the registry can't be reached.
+            TryAgainError: others wrote a state again and again.
+        """
+        silences = self.ledger.load_silences()
+        states = {(state.alert, state.subject): state for state in self.ledger.load_states()}
+        seen = {(name, o.subject): o for name, found in observed.items() for o in found.observations}
+        unseen = [key for key, state in states.items() if key not in seen and _is_open(state)]
+        found = []
+        for key, observation in seen.items():
+            found.append(self._one(key, alerts[key[0]], observation, states.get(key), silences))
+        for key in unseen:
+            unknown = _unseen(key[1], observed.get(key[0]))
+            found.append(self._one(key, alerts.get(key[0]) if unknown else None, unknown, states[key], silences))
+        return found
+
+    def _one(
+        self,
+        key: tuple[str, str],
+        alert: Alert | None,
+        observation: Observation | None,
+        state: AlertState | None,
+        silences: Sequence[Silence],
+    ) -> Looked:
+        name, subject = key
+        for _ in range(_TRIES):
+            before = state or AlertState(alert=name, subject=subject)
+            looked = self._stepped(before, alert, observation, silences)
+            if self._is_written(looked):
+                return looked
+            states = {(s.alert, s.subject): s for s in self.ledger.load_states()}
+            state = states.get((name, subject))
+        raise TryAgainError(f"alert {name}: its state is written by others all the time", hint="run it again")
+
+    def _stepped(
+        self, before: AlertState, alert: Alert | None, observation: Observation | None, silences: Sequence[Silence]
+    ) -> Looked:
+        silence = next((s for s in silences if s.covers(before.alert, before.subject, self.now)), None)
+        if alert is None or observation is None:
+            after, told = close(before, self.now, _GONE, silenced=silence is not None)
+            observation = Observation(subject=before.subject, cause=_GONE)
+        else:
+            after, told = step(before, observation, alert, self.now, silenced=silence is not None)
+        return Looked(before=before, after=after, observation=observation, told=told, silence=silence)
+
+    def _is_written(self, looked: Looked) -> bool:
+        if self.dry or _lasting(looked.before) == _lasting(looked.after):
+            return True
+        before, after = looked.before, looked.after
+        transition = Transition(before=before, after=after, at=self.now, clock=self.ledger.now())
+        deliveries = deliveries_of(self.place, transition, looked.told)
+        return self.ledger.write_state(before, after, deliveries)
+
+
+def _is_open(state: AlertState) -> bool:
+    return state.status in ("pending", "firing") or bool(state.told) or bool(state.error)
+
+
+def _lasting(state: AlertState) -> AlertState:
+    """Return what is worth a write: while a condition does not hold, or goes on holding, the value alone is not."""
+    kept = replace(state, value=None, cause="")
+    return replace(kept, severity="info", condition="") if state.status in ("ok", "resolved") else kept
+
+
+def _unseen(subject: str, observed: Observed | None) -> Observation | None:
+    """Return what is known of a subject that was not observed; None: it is watched no more.
+
+    Of a feature nothing is known when its model could not be observed; when others of the model were, it is gone.
+    """
+    root = root_of(subject)
+    if observed is None or root not in observed.watched:
+        return None
+    of_root = [o for o in observed.observations if root_of(o.subject) == root]
+    failed = next((o for o in of_root if o.subject == root and (o.error or o.value is None)), None)
+    if failed is not None:
+        return replace(failed, subject=subject)
+    return None if of_root else Observation(subject=subject, cause=_UNSEEN)

@@ -1,0 +1,100 @@
+"""What is told of an alert, ready for a registry's outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from featurectl.monitor.alerts.step import Told
+from featurectl.notifiers.base import Message
+from featurectl.registry.alert_state import AlertState, Delivery
+from featurectl.spec.definition_alerts import format_measure
+from featurectl.units import format_iso
+
+_LOOK: Final[Mapping[str, str]] = {
+    "psi": "featurectl monitor drift {name}",
+    "js": "featurectl monitor drift {name}",
+    "ks": "featurectl monitor drift {name}",
+    "wasserstein": "featurectl monitor drift {name}",
+    "null_rate": "featurectl monitor drift {name}",
+    "skew": "featurectl verify {name}",
+    "freshness": "featurectl why {name}",
+    "checks": "featurectl why {name}",
+    "store_errors": "featurectl status",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose alerts these are."""
+
+    project: str
+    environment: str
+
+    def key(self, state: AlertState) -> str:
+        """Return what all messages of an incident have in common, and no other."""
+        return f"featurectl/{self.project}/{self.environment}/{state.alert}/{state.subject}/{state.incident}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A state before and after, at the alert's instant `at`; `clock` is the real one."""
+
+    before: AlertState
+    after: AlertState
+    at: datetime
+    clock: datetime
+
+
+def deliveries_of(place: Place, transition: Transition, told: Sequence[Told]) -> list[Delivery]:
+    """Return the messages that a transition causes, due at once."""
+    return [_delivery(place, transition, item) for item in told]
+
+
+def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
+    before, after = transition.before, transition.after
+    key = place.key(after)
+    number = f"{key}/{told.kind}/{before.revision + 1}/{told.notifier}"
+    metric = after.condition.partition(" ")[0]
+    since = after.since or before.since
+    message = Message(
+        id=number,
+        key=key,
+        kind=told.kind,
+        project=place.project,
+        environment=place.environment,
+        alert=after.alert,
+        subject=after.subject,
+        severity=after.severity,
+        condition=after.condition,
+        value="not known" if after.value is None else format_measure(metric, after.value),
+        measured=after.value,
+        cause=after.cause if not after.error else f"{after.cause} (not seen at the last look: {after.error})".strip(),
+        since=format_iso(since) if since else "",
+        at=format_iso(transition.at),
+        look=look_command(metric, after.subject, place.environment),
+    )
+    return Delivery(
+        id=number,
+        alert=after.alert,
+        subject=after.subject,
+        notifier=told.notifier,
+        kind=told.kind,
+        message=message.to_json(),
+        created_at=transition.clock,
+        due_at=transition.clock,
+    )
+
+
+def look_command(metric: str, subject: str, environment: str) -> str:
+    """Return the command that shows more of a subject.
+
+    >>> look_command("freshness", "view:delays@2", "prod")
+    'featurectl why delays --env prod'
+    >>> look_command("latency_p99", "model:late", "prod")
+    'featurectl models show late --env prod'
+    """
+    name = subject.split(":")[1].partition("@")[0] if ":" in subject else subject
+    return f"{_LOOK.get(metric, 'featurectl models show {name}').format(name=name)} --env {environment}"

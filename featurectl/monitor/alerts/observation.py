@@ -1,0 +1,76 @@
+"""What was observed of one subject of an alert, and whether the alert's condition holds."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final
+
+from featurectl.spec.definition_alerts import Condition, Operator
+
+_OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look at one subject: "view:NAME@V", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
+
+    `value` is in the metric's unit; None: there was nothing to measure, or it could not be (`error` says why; then
+    `unreachable` is whether a store is gone). `cause` says what stands behind the value.
+    """
+
+    subject: str
+    value: float | None = None
+    cause: str = ""
+    error: str = ""
+    unreachable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What was observed for one alert; `watched` are the subjects that it is about, whatever was found of them.
+
+    A feature's subject is below that of its model: it is watched when the model is.
+    """
+
+    observations: Sequence[Observation]
+    watched: frozenset[str] = field(default_factory=frozenset)
+
+
+def holds(condition: Condition, observation: Observation) -> bool | None:
+    """Return whether a condition holds; None when that is not known: nothing was, or could be, measured.
+
+    >>> condition = Condition(metric="psi", op=">", value=0.2)
+    >>> [holds(condition, Observation(subject="model:m", value=value)) for value in (0.3, 0.2, None)]
+    [True, False, None]
+    """
+    if observation.error or observation.value is None:
+        return None
+    return _OPERATORS[condition.op](observation.value, condition.value)
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a name is one of some names or patterns.
+
+    >>> matches("late_arrival", ["late_*"]), matches("late_arrival", ["*_departure"]), matches("late_arrival", [])
+    (True, False, False)
+    """
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def root_of(subject: str) -> str:
+    """Return what a subject belongs to: of a feature its model.
+
+    >>> root_of("model:late:origin:1"), root_of("view:delays@2")
+    ('model:late', 'view:delays@2')
+    """
+    return ":".join(subject.split(":", 2)[:2])

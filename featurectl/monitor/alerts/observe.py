@@ -1,0 +1,208 @@
+"""What an alert's condition is about, measured: an observation for each of its subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, assert_never
+
+from featurectl.errors import FeaturectlError, StoreError
+from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
+from featurectl.monitor.alerts.served import Requests, Window
+from featurectl.monitor.alerts.sources import FailedChecks, Measured
+from featurectl.spec.definition_alerts import Alert, Metric
+from featurectl.units import DAY_US, MINUTE_US
+
+WINDOWS_US: Final[Mapping[Metric, int]] = {  # of a condition without `in`
+    "latency_p50": 5 * MINUTE_US,
+    "latency_p95": 5 * MINUTE_US,
+    "latency_p99": 5 * MINUTE_US,
+    "error_rate": 5 * MINUTE_US,
+    "store_errors": 5 * MINUTE_US,
+    "psi": DAY_US,
+    "js": DAY_US,
+    "ks": DAY_US,
+    "wasserstein": DAY_US,
+    "null_rate": DAY_US,
+    "skew": DAY_US,
+    "checks": 30 * DAY_US,
+}
+_QUANTILES: Final = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """The age of a view version; `error` says why it could not be seen."""
+
+    view: str
+    version: int
+    age_us: int | None
+    error: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What an alert about it is about."""
+        return f"view:{self.view}@{self.version}"
+
+
+class World(Protocol):
+    """What can be looked at: the applied project in one environment, at one instant. All raise `FeaturectlError`."""
+
+    environment: str
+    now: datetime
+
+    def views(self) -> Sequence[tuple[str, int]]:
+        """Return every view version that is served."""
+
+    def readers(self) -> Mapping[str, frozenset[str]]:
+        """Return the views that each model reads."""
+
+    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
+        """Return how old view versions are."""
+
+    def behind(self, aged: Aged) -> str:
+        """Return why a view is as old as it is: which source stopped and when, or what was not run since."""
+
+    def requests(self, model: str, window: Window) -> Requests:
+        """Return the logged requests for a model."""
+
+    def drift(self, model: str, metric: str, window: Window) -> Sequence[Measured]:
+        """Return how far each feature that was served lies from the training."""
+
+    def skew(self, model: str, window: Window) -> Sequence[Measured]:
+        """Return the share of the served values of each feature that differ from the offline ones."""
+
+    def checks(self, since: datetime) -> Sequence[FailedChecks]:
+        """Return what the checks of each view version found at their last run."""
+
+
+def observe(alert: Alert, world: World) -> Observed:
+    """Return an observation of each subject of an alert; an error of one of them is an observation, too."""
+    match alert.when.metric:
+        case "freshness":
+            return _freshness(alert, world)
+        case "checks":
+            return _checks(alert, world)
+        case "latency_p50" | "latency_p95" | "latency_p99" | "error_rate":
+            return _of_models(_models(alert, world), lambda model: [_request(alert, world, model)])
+        case "store_errors":
+            return _store(alert, world)
+        case "psi" | "js" | "ks" | "wasserstein" | "null_rate" as metric:
+            window = _window(alert, world)
+            return _of_models(_models(alert, world), lambda m: _below(m, world.drift(m, metric, window)))
+        case "skew":
+            window = _window(alert, world)
+            return _of_models(_models(alert, world), lambda m: _below(m, world.skew(m, window)))
+        case "stream_lag" | "pipeline_failures":  # `apply` refuses them
+            return Observed(observations=())
+        case _:
+            assert_never(alert.when.metric)
+
+
+def _window(alert: Alert, world: World) -> Window:
+    length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
+    return Window(since=world.now - timedelta(microseconds=length_us), until=world.now)
+
+
+def _views(alert: Alert, world: World) -> list[tuple[str, int]]:
+    """Return the view versions of an alert: those that it names, and those that its models read."""
+    if not alert.views and not alert.models:
+        return list(world.views())
+    read = {view for model, views in world.readers().items() if matches(model, alert.models) for view in views}
+    return [pair for pair in world.views() if matches(pair[0], alert.views) or pair[0] in read]
+
+
+def _models(alert: Alert, world: World) -> list[str]:
+    """Return the models of an alert: those that it names, and those that read its views."""
+    readers = world.readers()
+    if not alert.views and not alert.models:
+        return list(readers)
+    return [
+        model
+        for model, views in readers.items()
+        if matches(model, alert.models) or any(matches(view, alert.views) for view in views)
+    ]
+
+
+def _freshness(alert: Alert, world: World) -> Observed:
+    aged = world.ages(_views(alert, world))
+    found = [_age(alert, world, item) for item in aged]
+    return Observed(observations=found, watched=frozenset(item.subject for item in aged))
+
+
+def _age(alert: Alert, world: World, aged: Aged) -> Observation:
+    value = None if aged.age_us is None else float(aged.age_us)
+    found = Observation(subject=aged.subject, value=value, error=aged.error)
+    return replace(found, cause=world.behind(aged)) if holds(alert.when, found) else found
+
+
+def _checks(alert: Alert, world: World) -> Observed:
+    window, watched = _window(alert, world), _views(alert, world)
+    subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
+    try:
+        found = {(item.view, item.version): item for item in world.checks(window.since)}
+    except FeaturectlError as error:
+        return Observed(
+            observations=[_failed(s, error) for s in subjects.values()], watched=frozenset(subjects.values())
+        )
+    observations = [
+        Observation(subject=subject, value=float(found[pair].count), cause=found[pair].cause)
+        for pair, subject in subjects.items()
+        if pair in found
+    ]
+    return Observed(observations=observations, watched=frozenset(subjects.values()))
+
+
+def _request(alert: Alert, world: World, model: str) -> Observation:
+    requests = world.requests(model, _window(alert, world))
+    if alert.when.metric == "error_rate":
+        value, last = requests.error_rate(), requests.last_error("fault")
+        cause = f"of {requests.count:,.0f} requests; the last: {last}" if last else f"of {requests.count:,.0f} requests"
+    else:
+        value = requests.latency_us(_QUANTILES[alert.when.metric])
+        cause = f"of {requests.count:,.0f} requests"
+    return Observation(subject=f"model:{model}", value=value, cause=cause)
+
+
+def _store(alert: Alert, world: World) -> Observed:
+    """Return the failures of the environment's store, whichever model asked it."""
+    subject, window = f"store:{world.environment}", _window(alert, world)
+    try:
+        every = [world.requests(model, window) for model in _models(alert, world)]
+    except FeaturectlError as error:
+        return Observed(observations=[_failed(subject, error)], watched=frozenset({subject}))
+    last = next((told for requests in every if (told := requests.last_error("store"))), "")
+    value = sum(requests.store_errors() for requests in every)
+    cause = f"of {sum(requests.count for requests in every):,.0f} requests"
+    observation = Observation(subject=subject, value=value, cause=f"{cause}; the last: {last}" if last else cause)
+    return Observed(observations=[observation], watched=frozenset({subject}))
+
+
+class _OfModel(Protocol):
+    def __call__(self, model: str, /) -> Iterable[Observation]: ...
+
+
+def _of_models(models: Sequence[str], look: _OfModel) -> Observed:
+    observations: list[Observation] = []
+    for model in models:
+        try:
+            observations += look(model)
+        except FeaturectlError as error:
+            observations.append(_failed(f"model:{model}", error))
+    return Observed(observations=observations, watched=frozenset(f"model:{model}" for model in models))
+
+
+def _below(model: str, measured: Iterable[Measured]) -> list[Observation]:
+    """Return an observation of each feature; of several versions that are served, the worst."""
+    worst: dict[str, Measured] = {}
+    for item in measured:
+        known = worst.get(item.feature)
+        if known is None or (item.value or 0.0) > (known.value or 0.0):
+            worst[item.feature] = item
+    subjects = {name: f"model:{model}:{name}" if name else f"model:{model}" for name in worst}
+    return [Observation(subject=subjects[name], value=item.value, cause=item.cause) for name, item in worst.items()]
+
+
+def _failed(subject: str, error: FeaturectlError) -> Observation:
+    return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))

@@ -1,0 +1,110 @@
+"""What the prediction log says of requests: latencies, errors, failures of the online store.
+
+A row of the log is a prediction; all rows of a request come together. What counts is `time`, the instant of the
+features, which moves with `--as-of` of a server. Rows that a canary is judged by are all there, of the others a share:
+each stands for as many as were left out. Shadow scores are no answers and do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from featurectl.errors import StoreError
+
+_ROWS: Final = pl.Schema(
+    {
+        "time": pl.Datetime("us", "UTC"), "server": pl.String(), "request": pl.Int64(), "latency_ms": pl.Float64(),
+        "fault": pl.Boolean(), "error": pl.String(), "canary": pl.Int64(), "role": pl.String(),
+    }
+)  # fmt: skip
+_CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
+_OF_STORE: Final = "online store"  # every error of an online store says so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The time that is looked at: after `since`, and not after `until`."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """The requests of a model in a window: `latency_ms`, `fault`, `store` (the store failed), `error`, `weight`."""
+
+    frame: pl.DataFrame
+
+    @property
+    def count(self) -> float:
+        """How many there were, those that were not kept too."""
+        return float(self.frame["weight"].sum())
+
+    def latency_us(self, quantile: float) -> float | None:
+        """Return the latency that a share of the requests has at most; None without requests."""
+        if self.frame.is_empty():
+            return None
+        ordered = self.frame.sort("latency_ms")
+        reached = ordered.filter(pl.col("weight").cum_sum() >= quantile * self.count * (1 - 1e-12))
+        return float(reached["latency_ms"][0]) * 1000
+
+    def error_rate(self) -> float | None:
+        """Return the share that failed by the model's fault; None without requests."""
+        return float(self.frame.filter("fault")["weight"].sum()) / self.count if self.count else None
+
+    def store_errors(self) -> float:
+        """Return how many failed because the online store did."""
+        return float(self.frame.filter("store")["weight"].sum())
+
+    def last_error(self, which: str) -> str:
+        """Return the newest error of those that `fault` or `store` is true of; "" without one."""
+        found = self.frame.filter(which).sort("time")["error"]
+        return str(found[-1]) if len(found) else ""
+
+
+def read_requests(folder: Path, model: str, window: Window, sample: float) -> Requests:
+    """Return the requests for a model, whichever version answered; `folder` is that of the environment's log.
+
+    A file that was written before the window holds nothing of it.
+
+    Raises:
+        StoreError: FC603, a file can't be read.
+    """
+    first = (window.since - _CLOCKS).strftime("%Y-%m-%d/%H%M%S")
+    found = (folder / model).glob("v*/????-??-??/[!.]*.parquet")
+    files = sorted(file for file in found if f"{file.parent.name}/{file.name}" >= first)
+    rows = _read(files, window)
+    alone = pl.col("role").is_null() | (pl.col("role") != "shadow")
+    weight = pl.when(pl.col("canary").is_null().any()).then(1 / sample).otherwise(1.0)
+    requests = (
+        rows.filter(alone)
+        .group_by("server", "request")
+        .agg(
+            pl.col("time").max(),
+            pl.col("latency_ms").max(),
+            (pl.col("fault").fill_null(value=False)).any(),
+            pl.col("error").drop_nulls().first(),
+            weight.alias("weight"),
+        )
+    )
+    failed = pl.col("error").fill_null("").str.contains(_OF_STORE, literal=True)
+    return Requests(frame=requests.with_columns((failed & ~pl.col("fault")).alias("store")))
+
+
+def _read(files: Sequence[Path], window: Window) -> pl.DataFrame:
+    if not files:
+        return pl.DataFrame(schema=_ROWS)
+    rows = pl.scan_parquet(list(files), schema=_ROWS, missing_columns="insert", extra_columns="ignore")
+    try:
+        return rows.filter(pl.col("time") > window.since, pl.col("time") <= window.until).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if len(files) == 1:
+            told = f"the prediction log can't be read: {files[0].name}: {error}"
+            raise StoreError(told, code="FC603") from error
+        return pl.concat([_read([file], window) for file in files])  # which one it is

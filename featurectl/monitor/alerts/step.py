@@ -1,0 +1,83 @@
+"""The state machine of an alert: ok, pending, firing, resolved. Pure.
+
+- *pending* as soon as the condition holds, *firing* once it has held for `for`; an incident begins there.
+- Firing, every notifier is told once, and again every `repeat`; a notifier that the alert has from now on is told too.
+- *resolved* when the condition no longer holds: who was told of the incident is told that, once.
+- What is not known (nothing was measured, or a store is gone) changes nothing: neither does it fire, nor resolve.
+- Silenced, the state moves as ever, and nobody is told; what is still so when the silence is over is told then. An
+  incident whose end nobody was told goes on when the condition holds again: for those who were told it never ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from featurectl.monitor.alerts.observation import Observation, holds
+from featurectl.registry.alert_state import AlertState, MessageKind
+from featurectl.spec.definition_alerts import Alert, format_condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A message to be sent: to whom, and of which kind."""
+
+    notifier: str
+    kind: MessageKind
+
+
+def step(
+    state: AlertState, observation: Observation, alert: Alert, now: datetime, *, silenced: bool = False
+) -> tuple[AlertState, Sequence[Told]]:
+    """Return the state after an observation at now, and the messages that follow."""
+    held = holds(alert.when, observation)
+    moved = state if held is None else _risen(state, alert, now) if held else _ended(state, now)
+    condition = format_condition(alert.when)
+    moved = replace(moved, error=observation.error, severity=alert.severity, condition=condition)
+    if not observation.error and observation.value is not None:
+        moved = replace(moved, value=observation.value, cause=observation.cause)
+    return (moved, ()) if silenced else _tell(moved, alert, now)
+
+
+def close(state: AlertState, now: datetime, cause: str, *, silenced: bool = False) -> tuple[AlertState, Sequence[Told]]:
+    """Return the state of what is watched no more, and the messages that follow: an incident ends."""
+    ended = replace(_ended(state, now), cause=cause, error="")
+    return (ended, ()) if silenced else _tell_end(ended)
+
+
+def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
+    """Return the state when the condition holds."""
+    if state.status not in ("pending", "firing"):
+        state = replace(state, status="pending", since=now, changed_at=now)
+    assert state.since is not None
+    if state.status == "pending" and now - state.since >= timedelta(microseconds=alert.for_us):
+        goes_on = state.incident > 0 and bool(state.told)  # nobody was told of its end
+        return replace(state, status="firing", changed_at=now, incident=state.incident + (not goes_on))
+    return state
+
+
+def _ended(state: AlertState, now: datetime) -> AlertState:
+    """Return the state once the condition no longer holds."""
+    if state.status == "pending":
+        return replace(state, status="resolved" if state.incident else "ok", since=None, changed_at=now)
+    return replace(state, status="resolved", since=None, changed_at=now) if state.status == "firing" else state
+
+
+def _tell(state: AlertState, alert: Alert, now: datetime) -> tuple[AlertState, Sequence[Told]]:
+    if state.status == "resolved":
+        return _tell_end(state)
+    if state.status != "firing":
+        return state, ()
+    new = [name for name in alert.notify if name not in state.told]
+    again = [name for name in alert.notify if name in state.told and _is_due(state.told[name], alert, now)]
+    told = [Told(notifier=name, kind="firing") for name in new] + [Told(notifier=name, kind="repeat") for name in again]
+    return replace(state, told={**state.told, **dict.fromkeys([*new, *again], now)}) if told else state, told
+
+
+def _tell_end(state: AlertState) -> tuple[AlertState, Sequence[Told]]:
+    return replace(state, told={}), [Told(notifier=name, kind="resolved") for name in state.told]
+
+
+def _is_due(last: datetime, alert: Alert, now: datetime) -> bool:
+    return alert.repeat_us is not None and now - last >= timedelta(microseconds=alert.repeat_us)

@@ -1,0 +1,1 @@
+"""Ways to tell somebody: Slack, PagerDuty, a webhook, e-mail, a command."""

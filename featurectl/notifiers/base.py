@@ -1,0 +1,82 @@
+"""What every notifier can do, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+from featurectl.errors import FeaturectlError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is told of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
+
+    `key` is the same for every message of the incident. `id` is that of this message, the same at every try.
+    """
+
+    id: str
+    key: str
+    kind: Literal["firing", "repeat", "resolved"]
+    project: str
+    environment: str
+    alert: str
+    subject: str
+    severity: Literal["info", "warning", "critical"]
+    condition: str
+    value: str
+    measured: float | None
+    cause: str
+    since: str
+    at: str
+    look: str
+
+    @property
+    def title(self) -> str:
+        """One line: "FIRING critical: stale (view:delays@1) in prod"."""
+        word = {"firing": "FIRING", "repeat": "STILL FIRING", "resolved": "RESOLVED"}[self.kind]
+        return f"{word} {self.severity}: {self.alert} ({self.subject}) in {self.environment}"
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The rest, as pairs of a name and a text."""
+        pairs = [
+            ("cause", self.cause),
+            ("value", self.value),
+            ("threshold", self.condition),
+            ("since", self.since),
+            ("environment", f"{self.environment} of {self.project}"),
+            ("look further", self.look),
+            ("key", self.key),
+        ]
+        return [(name, text) for name, text in pairs if text]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the message as JSON."""
+        return {"schema_version": 1, **asdict(self)}
+
+
+def load_message(json: Mapping[str, object]) -> Message:
+    """Return the message that `to_json` has made JSON of."""
+    return Message(**{key: value for key, value in json.items() if key != "schema_version"})  # type: ignore[arg-type]
+
+
+class NotSentError(FeaturectlError):
+    """A message was not taken. `again`: it may be later, not before `after_s` seconds where the other side says so."""
+
+    def __init__(self, message: str, *, again: bool, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.again = again
+        self.after_s = after_s
+
+
+class Notifier(Protocol):
+    """One way to one address."""
+
+    def send(self, message: Message) -> None:
+        """Send a message.
+
+        Raises:
+            NotSentError: it was not taken; the text holds nothing of the address.
+        """

@@ -1,0 +1,70 @@
+"""PagerDuty, by its Events API v2.
+
+Source: https://developer.pagerduty.com/docs/events-api-v2-overview
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final
+
+from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.http import post_json
+
+URL_VARIABLE: Final = "FEATURECTL_PAGERDUTY_URL"  # in place of the address below: a proxy, the service in Europe
+URL: Final = "https://events.pagerduty.com/v2/enqueue"
+_MOST_SUMMARY: Final = 1_024
+_MOST_KEY: Final = 255
+
+
+class PagerDutyNotifier:
+    """Triggers and resolves incidents of the service that a routing key belongs to."""
+
+    def __init__(self, routing_key: str, url: str = URL) -> None:
+        self._routing_key = routing_key
+        self._url = url
+
+    def send(self, message: Message) -> None:
+        """Send a message; PagerDuty joins those with one key to one incident.
+
+        Raises:
+            NotSentError: it was not taken.
+        """
+        answer = post_json("PagerDuty", self._url, pagerduty_event(message, self._routing_key))
+        try:
+            status = json.loads(answer).get("status")
+        except (ValueError, AttributeError):
+            status = None
+        if status != "success":
+            raise NotSentError(f"PagerDuty answered 2xx, and not with success: {answer[:200]}", again=True)
+
+
+def pagerduty_event(message: Message, routing_key: str) -> dict[str, object]:
+    """Return a message as an event: a resolved one has no payload."""
+    event: dict[str, object] = {"routing_key": routing_key, "dedup_key": dedup_key(message.key)}
+    if message.kind == "resolved":
+        return event | {"event_action": "resolve"}
+    payload = {
+        "summary": f"{message.title}: {message.cause}"[:_MOST_SUMMARY],
+        "source": f"{message.project}/{message.environment}/{message.subject}",
+        "severity": message.severity,
+        "timestamp": message.at,
+        "component": message.subject,
+        "group": message.project,
+        "class": message.alert,
+        "custom_details": dict(message.lines),
+    }
+    return event | {"event_action": "trigger", "client": "featurectl", "payload": payload}
+
+
+def dedup_key(key: str) -> str:
+    """Return a key that is no longer than PagerDuty allows, and still no other's.
+
+    >>> dedup_key("featurectl/shop/prod/old/view:spend@1/3"), len(dedup_key("k" * 300))
+    ('featurectl/shop/prod/old/view:spend@1/3', 255)
+    """
+    if len(key) <= _MOST_KEY:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{key[: _MOST_KEY - len(digest) - 1]}/{digest}"

@@ -1,0 +1,50 @@
+"""Slack, by an incoming webhook.
+
+Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.http import post_json
+
+_SIGNS: Final = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
+_MOST: Final = 2_900  # characters of a block; Slack takes 3,000
+
+
+class SlackNotifier:
+    """Posts to the URL of a webhook."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, message: Message) -> None:
+        """Send a message; one that is taken is answered "ok".
+
+        Raises:
+            NotSentError: it was not taken.
+        """
+        answer = post_json("Slack", self._url, slack_document(message))
+        if answer.strip() != "ok":
+            raise NotSentError("Slack answered 200, and not with ok: is the address that of a webhook?", again=False)
+
+
+def slack_document(message: Message) -> dict[str, object]:
+    """Return a message as Slack draws it; `text` is what notifications of devices show."""
+    sign = ":white_check_mark:" if message.kind == "resolved" else _SIGNS[message.severity]
+    title = f"{sign} *{_escaped(message.title)}*"
+    below = "\n".join(f"*{name}*: {_escaped(text)}" for name, text in message.lines)
+    texts = [title[:_MOST], below[:_MOST]]
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]
+    return {"text": _escaped(f"{message.title}: {message.cause}")[:_MOST], "blocks": blocks}
+
+
+def _escaped(text: str) -> str:
+    """Return a text whose characters mean nothing to Slack: no mention, no link.
+
+    >>> _escaped("<!channel> a & b")
+    '&lt;!channel&gt; a &amp; b'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

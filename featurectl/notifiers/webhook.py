@@ -1,0 +1,22 @@
+"""Any URL that takes JSON."""
+
+from __future__ import annotations
+
+from featurectl.notifiers.base import Message
+from featurectl.notifiers.http import post_json
+
+
+class WebhookNotifier:
+    """Posts the message as it is; a try again has the same `Idempotency-Key`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, message: Message) -> None:
+        """Send a message; any answer of 2xx takes it.
+
+        Raises:
+            NotSentError: it was not taken.
+        """
+        document = message.to_json() | {"title": message.title}
+        post_json("the webhook", self._url, document, {"idempotency-key": message.id})

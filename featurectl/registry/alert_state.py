@@ -1,0 +1,119 @@
+"""What a registry keeps of alerts: the state of each, what is to be told, and what is silenced. Pure data."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Literal, Protocol
+
+from featurectl.spec.definition_alerts import Severity
+
+Status = Literal["ok", "pending", "firing", "resolved"]
+MessageKind = Literal["firing", "repeat", "resolved"]
+DeliveryState = Literal["waiting", "sent", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """Where one alert stands with one subject.
+
+    `incident` is the number of the last one, `since` the instant from which the condition holds, `told` whom this
+    incident's message went to and when last. `severity` and `condition` are those of the alert at the last look,
+    `error` says why it could not be observed then ("": it could). `revision` grows with each write.
+    """
+
+    alert: str
+    subject: str
+    severity: Severity = "info"
+    condition: str = ""
+    status: Status = "ok"
+    incident: int = 0
+    since: datetime | None = None
+    changed_at: datetime | None = None
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    value: float | None = None
+    cause: str = ""
+    error: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message to one notifier, in the order of its `number`; `id` is the same in every registry and every try.
+
+    `message` is what is told, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now.
+    """
+
+    id: str
+    alert: str
+    subject: str
+    notifier: str
+    kind: MessageKind
+    message: Mapping[str, object]
+    created_at: datetime
+    due_at: datetime
+    state: DeliveryState = "waiting"
+    attempts: int = 0
+    error: str = ""
+    number: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Alerts and subjects of these patterns tell nobody until an instant."""
+
+    id: str
+    alert: str
+    until: datetime
+    who: str
+    created_at: datetime
+    subject: str = "*"
+    reason: str = ""
+
+    def covers(self, alert: str, subject: str, now: datetime) -> bool:
+        """Return whether it is about this alert and subject, and not over."""
+        return now < self.until and fnmatchcase(alert, self.alert) and fnmatchcase(subject, self.subject)
+
+
+def new_silence_id() -> str:
+    """Return an ID that no other silence has."""
+    return uuid.uuid4().hex[:8]
+
+
+class AlertLedger(Protocol):
+    """The states, messages and silences of a project's environment. `StoreError` when it can't be reached."""
+
+    def load_states(self) -> Sequence[AlertState]:
+        """Return every state, by alert and subject."""
+
+    def write_state(self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery]) -> bool:
+        """Write a state and the messages that it causes in one transaction, unless it is no longer as `before`.
+
+        Return whether it was written; the revision is counted here.
+        """
+
+    def load_deliveries(self, states: Sequence[DeliveryState] = ("waiting", "failed")) -> Sequence[Delivery]:
+        """Return the messages in these states, in their order."""
+
+    def claim(self, lease_s: float) -> Delivery | None:
+        """Return the next message that is due and nobody sends, leased to the caller; None when there is none.
+
+        Messages about one alert and subject go to a notifier one after the other.
+        """
+
+    def settle(self, delivery: Delivery) -> bool:
+        """Write how a try ended and give the lease back; False when it is another's by now, which changes nothing."""
+
+    def now(self) -> datetime:
+        """Return the time by which leases run."""
+
+    def load_silences(self) -> Sequence[Silence]:
+        """Return every silence, those that are over too, oldest first."""
+
+    def write_silence(self, silence: Silence) -> None:
+        """Write a silence, over one of its ID."""
