@@ -1,0 +1,181 @@
+"""The outbox against one local server: nothing is lost, a crash repeats at most once, two senders never do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from featurectl.errors import UsageError
+from featurectl.monitor.alerts.deliver import GIVE_UP, LEASE_S, Deliverer
+from featurectl.monitor.alerts.message import Place, Transition, deliveries_of
+from featurectl.monitor.alerts.step import Told
+from featurectl.notifiers.base import NotSentError
+from featurectl.notifiers.slack import SlackNotifier
+from featurectl.notifiers.webhook import WebhookNotifier
+from featurectl.registry.alert_state import AlertState
+from featurectl.registry.sql import SqlRegistry
+from tests.servers.hooks import running_hook
+
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PLACE = Place(project="shop", environment="prod")
+KILLED = """
+import os, signal, sys
+from featurectl.monitor.alerts.deliver import Deliverer
+from featurectl.notifiers.webhook import WebhookNotifier
+from featurectl.registry.sql import SqlRegistry
+
+class Dies:
+    def send(self, message):
+        WebhookNotifier(sys.argv[2]).send(message)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+ledger = SqlRegistry(sys.argv[1]).alerts("shop", "prod")
+list(Deliverer(ledger=ledger, open_notifier=lambda name: Dies()).deliver())
+"""
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A registry."""
+    return f"sqlite:///{tmp_path}/registry.db"
+
+
+def open_ledger(url, clock=None):
+    return SqlRegistry(url, clock=(lambda: clock[0]) if clock else None).alerts("shop", "prod")
+
+
+def tell(ledger, *subjects, notifiers=("ops",), kind="firing", clock=AT):
+    """Write a state for each subject, with its messages."""
+    states = {state.subject: state for state in ledger.load_states()}
+    for subject in subjects:
+        before = states.get(subject, AlertState(alert="stale", subject=subject))
+        after = replace(before, status="firing", incident=1, condition="freshness > 1d", value=1.8e11, since=AT)
+        told = [Told(notifier=name, kind=kind) for name in notifiers]
+        transition = Transition(before=before, after=after, at=AT, clock=clock)
+        assert ledger.write_state(before, after, deliveries_of(PLACE, transition, told))
+
+
+def deliver(ledger, notifier, jitter=1.0):
+    return list(Deliverer(ledger=ledger, open_notifier=lambda _: notifier, jitter=lambda: jitter).deliver())
+
+
+def test_a_sender_that_is_killed_before_it_marks_repeats_once_with_the_same_key(url):
+    clock = [datetime.now(UTC)]
+    ledger = open_ledger(url, clock)
+    tell(ledger, "view:a@1", "view:b@1")
+    with running_hook() as hook:
+        done = subprocess.run([sys.executable, "-c", KILLED, url, hook.url], timeout=60)
+        assert done.returncode == -signal.SIGKILL
+        assert len(hook.taken) == 1
+        assert [s.delivery.subject for s in deliver(ledger, WebhookNotifier(hook.url))] == ["view:b@1"]
+        clock[0] += timedelta(seconds=LEASE_S + 60)  # the dead one's lease is over
+        assert [s.delivery.state for s in deliver(ledger, WebhookNotifier(hook.url))] == ["sent"]
+        assert deliver(ledger, WebhookNotifier(hook.url)) == []
+    assert [d["subject"] for d in hook.taken] == ["view:a@1", "view:b@1", "view:a@1"]
+    assert hook.taken[0] == hook.taken[2]
+    assert hook.taken[0]["key"] == "featurectl/shop/prod/stale/view:a@1/1"
+    assert hook.headers[0]["idempotency-key"] == hook.headers[2]["idempotency-key"]
+
+
+def test_two_senders_at_once_send_each_message_once(url):
+    subjects = [f"view:v{number:02}@1" for number in range(20)]
+    tell(open_ledger(url), *subjects)
+    start = threading.Barrier(2)
+
+    def run():
+        start.wait()
+        deliver(open_ledger(url), WebhookNotifier(hook.url))
+
+    with running_hook() as hook:
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(d["subject"] for d in hook.taken) == subjects
+
+
+def test_a_server_that_limits_its_rate_is_asked_again_when_it_says_so_and_nothing_is_lost(url):
+    clock = [AT]
+    ledger = open_ledger(url, clock)
+    tell(ledger, "view:a@1")
+    tell(ledger, "view:a@1", kind="resolved")
+    with running_hook(lambda *_: (200, "ok", {})) as hook:
+        slack = SlackNotifier(hook.url)
+        hook.next += [(429, "rate_limited", {"Retry-After": "30"}), (500, "", {})]
+        (first,) = deliver(ledger, slack)
+        assert (first.delivery.state, first.delivery.error) == ("waiting", "Slack answered 429: rate_limited")
+        clock[0] += timedelta(seconds=29)
+        assert deliver(ledger, slack) == []
+        clock[0] += timedelta(seconds=1)
+        (second,) = deliver(ledger, slack)
+        assert (second.delivery.attempts, second.delivery.due_at) == (2, clock[0] + timedelta(seconds=4))
+        clock[0] += timedelta(seconds=4)
+        assert [s.delivery.kind for s in deliver(ledger, slack)] == ["firing", "resolved"]
+    assert hook.asked == 4
+
+
+def test_what_is_refused_for_good_is_told_and_does_not_hold_up_the_rest(url):
+    ledger = open_ledger(url)
+    tell(ledger, "view:a@1", notifiers=("gone", "ops"))
+    with running_hook() as hook:
+        notifiers = {"gone": SlackNotifier(f"{hook.url}/x"), "ops": WebhookNotifier(hook.url)}
+        hook.next.append((404, "no_service", {}))
+        sent = list(Deliverer(ledger=ledger, open_notifier=notifiers.__getitem__).deliver())
+    assert [(s.delivery.notifier, s.delivery.state) for s in sent] == [("gone", "failed"), ("ops", "sent")]
+    assert [(d.notifier, d.error) for d in ledger.load_deliveries()] == [("gone", "Slack answered 404: no_service")]
+    assert len(hook.taken) == 1
+
+
+class Refuses:
+    """A notifier that raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def send(self, message):
+        raise self.error
+
+
+def test_waits_double_up_to_ten_minutes_and_end_after_a_day(url):
+    clock, waits = [AT], []
+    ledger = open_ledger(url, clock)
+    tell(ledger, "view:a@1")
+    down = Refuses(NotSentError("down", again=True))
+    while (sent := deliver(ledger, down)[0].delivery).state == "waiting":
+        waits.append((sent.due_at - clock[0]).total_seconds())
+        clock[0] = sent.due_at
+    assert waits[:10] == [2, 4, 8, 16, 32, 64, 128, 256, 512, 600]
+    assert max(waits) == 600
+    assert clock[0] - AT >= GIVE_UP
+    assert sent.state == "failed"
+    assert sent.error == f"down; given up after {sent.attempts} tries"
+    assert deliver(ledger, down) == []
+
+
+def test_a_variable_that_is_not_set_is_named_and_the_message_waits(url):
+    ledger = open_ledger(url, [AT])
+    tell(ledger, "view:a@1")
+    error = UsageError("the environment variable HOOK is not set (notifier ops)")
+
+    def unset(_):
+        raise error
+
+    (sent,) = Deliverer(ledger=ledger, open_notifier=unset).deliver()
+    assert (sent.unset, sent.delivery.state, sent.delivery.error) == (error, "waiting", error.message)
+
+
+def test_the_jitter_is_drawn_anew_for_each_wait(url):
+    clock = [AT]
+    ledger = open_ledger(url, clock)
+    tell(ledger, *(f"view:{n}@1" for n in range(8)))
+    deliverer = Deliverer(ledger=ledger, open_notifier=lambda _: Refuses(NotSentError("down", again=True)))
+    waits = {(s.delivery.due_at - AT).total_seconds() for s in deliverer.deliver()}
+    assert len(waits) == 8
+    assert all(1 <= wait <= 2 for wait in waits)

@@ -1,0 +1,256 @@
+"""Alerts on a world of their own: observations, states and messages together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from featurectl.errors import DataError, StoreError
+from featurectl.monitor.alerts.look import Looker
+from featurectl.monitor.alerts.message import Place
+from featurectl.monitor.alerts.observe import Aged, observe
+from featurectl.monitor.alerts.served import Requests
+from featurectl.monitor.alerts.sources import FailedChecks, Measured
+from featurectl.registry.alert_state import Silence
+from featurectl.registry.sql import SqlRegistry
+from featurectl.spec.definition_alerts import Alert, Condition
+from featurectl.spec.model_operations import condition_of
+
+T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOUR_US = 3_600_000_000
+PLACE = Place(project="shop", environment="prod")
+
+
+@dataclass
+class Town:
+    """A world whose figures a test sets; an error in the place of figures is raised."""
+
+    environment: str = "prod"
+    now: datetime = T0
+    aged: dict = field(default_factory=lambda: {("spend", 1): HOUR_US, ("spend", 2): HOUR_US, ("visits", 1): HOUR_US})
+    logged: dict = field(default_factory=dict)
+    drifted: dict = field(default_factory=dict)
+    failed: object = ()
+    asked: list = field(default_factory=list)
+
+    def views(self):
+        return list(self.aged)
+
+    def readers(self):
+        return {"churn": frozenset({"visits"}), "late": frozenset({"spend"})}
+
+    def ages(self, views):
+        given = [(pair, self.aged[pair]) for pair in views]
+        return [
+            Aged(view=v, version=n, age_us=None, error=a) if isinstance(a, str) else Aged(view=v, version=n, age_us=a)
+            for (v, n), a in given
+        ]
+
+    def behind(self, aged):
+        return f"the source of {aged.view} stopped"
+
+    def requests(self, model, window):
+        self.asked.append((model, window.until - window.since))
+        return _given(self.logged.get(model, requests()))
+
+    def drift(self, model, metric, window):
+        return _given(self.drifted.get(model, []))
+
+    def skew(self, model, window):
+        return self.drift(model, "skew", window)
+
+    def checks(self, since):
+        return _given(self.failed)
+
+
+def _given(value):
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def requests(*rows):
+    schema = {
+        "time": pl.Datetime("us", "UTC"), "latency_ms": pl.Float64(), "fault": pl.Boolean(), "store": pl.Boolean(),
+        "error": pl.String(), "weight": pl.Float64(),
+    }  # fmt: skip
+    return Requests(frame=pl.DataFrame([(T0, *row, 1.0) for row in rows], schema, orient="row"))
+
+
+def alert(when, name="a", **more):
+    return Alert(name=name, when=condition_of(when), severity="critical", notify=("ops",), **more)
+
+
+def values(found):
+    return {o.subject: o.error or o.value for o in found.observations}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return SqlRegistry(f"sqlite:///{tmp_path}/r.db").alerts("shop", "prod")
+
+
+def look(ledger, town, *alerts, minutes=0, **more):
+    """Look at alerts so many minutes after T0; return state and messages by subject."""
+    town.now = T0 + timedelta(minutes=minutes)
+    named = {item.name: item for item in alerts}
+    observed = {name: observe(item, town) for name, item in named.items()}
+    looked = Looker(ledger=ledger, place=PLACE, now=town.now, **more).look(named, observed)
+    return {item.after.subject: (item.after.status, [t.kind for t in item.told]) for item in looked}
+
+
+def test_views_are_chosen_by_name_pattern_and_the_models_that_read_them():
+    def subjects(**more):
+        return sorted(values(observe(alert("freshness > 24h", **more), Town())))
+
+    every = ["view:spend@1", "view:spend@2", "view:visits@1"]
+    assert subjects() == subjects(views=("*",)) == every
+    assert subjects(views=("sp*",)) == every[:2]
+    assert subjects(models=("churn",)) == every[2:]
+    assert subjects(views=("spend",), models=("ch*",)) == every
+
+
+def test_models_are_chosen_by_name_pattern_and_the_views_that_they_read():
+    def subjects(**more):
+        town = Town()
+        observe(alert("latency_p95 > 1s in 10m", **more), town)
+        assert all(length == timedelta(minutes=10) for _, length in town.asked)
+        return [model for model, _ in town.asked]
+
+    assert subjects() == ["churn", "late"]
+    assert subjects(models=("late",)) == subjects(views=("spend",)) == ["late"]
+
+
+def test_the_cause_is_looked_for_only_where_the_condition_holds():
+    town = Town(aged={("spend", 1): 25 * HOUR_US, ("visits", 1): HOUR_US, ("lost", 1): "not pushed"})
+    found = {o.subject: (o.value, o.cause, o.error) for o in observe(alert("freshness > 24h"), town).observations}
+    assert found == {
+        "view:spend@1": (25.0 * HOUR_US, "the source of spend stopped", ""),
+        "view:visits@1": (1.0 * HOUR_US, "", ""),
+        "view:lost@1": (None, "", "not pushed"),
+    }
+
+
+def test_requests_are_measured_for_each_model_and_the_store_once():
+    rows = [(10.0, False, False, None), (30.0, True, False, "no score"), (20.0, False, True, "the online store")]
+    town = Town(logged={"late": requests(*rows), "churn": requests(rows[2])})
+    assert values(observe(alert("latency_p50 > 1ms"), town)) == {"model:churn": 20_000.0, "model:late": 20_000.0}
+    assert values(observe(alert("error_rate > 1%"), town)) == {"model:churn": 0.0, "model:late": pytest.approx(1 / 3)}
+    (store,) = observe(alert("store_errors > 1"), town).observations
+    assert (store.subject, store.value, store.cause) == ("store:prod", 2.0, "of 4 requests; the last: the online store")
+
+
+def test_an_error_of_one_subject_leaves_the_others_and_a_store_that_is_gone_is_told_apart():
+    gone, bad = StoreError("gone"), DataError("bad")
+    town = Town(drifted={"late": [Measured(feature="x", value=0.3, cause="c")], "churn": bad}, failed=gone)
+    assert values(observe(alert("psi > 0.2"), town)) == {"model:late:x": 0.3, "model:churn": "bad"}
+    found = observe(alert("checks > 0", views=("visits",)), town).observations
+    assert [(o.subject, o.error, o.unreachable) for o in found] == [("view:visits@1", "gone", True)]
+    (store,) = observe(alert("store_errors > 0"), Town(logged={"late": gone})).observations
+    assert (store.error, store.unreachable) == ("gone", True)
+
+
+def test_of_versions_that_are_served_together_the_worst_counts_and_the_score_is_the_models():
+    measured = [Measured(feature="x", value=v, cause=str(v)) for v in (0.1, 0.4, 0.2)]
+    town = Town(drifted={"late": [*measured, Measured(feature="", value=0.5, cause="")]})
+    assert values(observe(alert("skew > 1%", models=("late",)), town)) == {"model:late:x": 0.4, "model:late": 0.5}
+
+
+def test_checks_are_those_of_the_views_that_have_run():
+    town = Town(failed=[FailedChecks(view="spend", version=2, count=1, cause="orders: not_null"),
+                        FailedChecks(view="other", version=1, count=9, cause="")])  # fmt: skip
+    assert values(observe(alert("checks > 0"), town)) == {"view:spend@2": 1.0}
+
+
+def test_states_move_and_messages_are_written_with_them(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h", for_us=HOUR_US)
+    assert look(ledger, town, one) == {"view:spend@1": ("pending", [])}
+    assert look(ledger, town, one, minutes=60) == {"view:spend@1": ("firing", ["firing"])}
+    town.aged = {("spend", 1): HOUR_US}
+    assert look(ledger, town, one, minutes=61) == {"view:spend@1": ("resolved", ["resolved"])}
+    first, last = ledger.load_deliveries()
+    message = first.message
+    assert {key: message[key] for key in ("value", "condition", "cause", "since", "at", "look", "environment")} == {
+        "value": "25 h", "condition": "freshness > 1d", "cause": "the source of spend stopped",
+        "since": "2026-11-24T12:00:00Z", "at": "2026-11-24T13:00:00Z", "look": "featurectl why spend --env prod",
+        "environment": "prod",
+    }  # fmt: skip
+    assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1"
+    assert first.id != last.id
+    assert last.message["since"] == message["since"]
+
+
+def test_looking_alone_writes_nothing(ledger):
+    town = Town(aged={("spend", 1): 25 * HOUR_US})
+    assert look(ledger, town, alert("freshness > 24h"), dry=True) == {"view:spend@1": ("firing", ["firing"])}
+    assert (ledger.load_states(), ledger.load_deliveries()) == ([], [])
+
+
+def test_what_goes_on_as_it_was_writes_nothing(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US, ("visits", 1): 0}), alert("freshness > 24h")
+    look(ledger, town, one)
+    before = ledger.load_states()
+    town.aged = {("spend", 1): 26 * HOUR_US, ("visits", 1): 1}
+    look(ledger, town, one, minutes=1)
+    assert ledger.load_states() == before
+    assert [state.subject for state in before] == ["view:spend@1"]
+
+
+def test_what_is_no_longer_watched_is_resolved_and_what_was_not_seen_is_not(ledger):
+    drifted = [Measured(feature=name, value=0.3, cause="c") for name in ("x", "y")]
+    town, one = Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",))
+    look(ledger, town, one)
+    town.drifted = {"late": StoreError("gone")}
+    found = look(ledger, town, one, minutes=1)
+    assert found == {"model:late": ("ok", []), "model:late:x": ("firing", []), "model:late:y": ("firing", [])}
+    town.drifted = {"late": []}
+    assert look(ledger, town, one, minutes=2)["model:late:y"] == ("firing", [])
+    town.drifted = {"late": drifted[:1]}  # the new version has no y
+    found = look(ledger, town, one, minutes=3)
+    assert (found["model:late:x"], found["model:late:y"]) == (("firing", []), ("resolved", ["resolved"]))
+    assert look(ledger, town, minutes=4) == {"model:late:x": ("resolved", ["resolved"])}  # the alert itself is gone
+    last = ledger.load_deliveries()[-1].message
+    assert (last["severity"], last["condition"], last["cause"]) == ("critical", "psi > 0.2", "it is no longer watched")
+
+
+def test_a_silence_keeps_messages_back_until_it_is_over(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h")
+    until = T0 + timedelta(minutes=30)
+    ledger.write_silence(Silence(id="s", alert="?", subject="view:*", until=until, who="ana", created_at=T0))
+    assert look(ledger, town, one) == {"view:spend@1": ("firing", [])}
+    assert look(ledger, town, one, minutes=29) == {"view:spend@1": ("firing", [])}
+    assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("firing", ["firing"])}
+
+
+def test_monitors_that_look_at_once_cause_each_message_once(tmp_path):
+    url, start = f"sqlite:///{tmp_path}/r.db", threading.Barrier(3)
+    aged = {(f"v{number}", 1): 25 * HOUR_US for number in range(8)}
+
+    def run():
+        registry = SqlRegistry(url)
+        start.wait()
+        for minute in range(3):
+            look(registry.alerts("shop", "prod"), Town(aged=aged), alert("freshness > 24h"), minutes=minute)
+        registry.close()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = SqlRegistry(url).alerts("shop", "prod").load_deliveries()
+    assert sorted(d.subject for d in told) == sorted(f"view:v{n}@1" for n in range(8))
+
+
+@pytest.mark.parametrize(
+    "op,held", [("<", [1]), ("<=", [1, 2]), (">", [3]), (">=", [2, 3]), ("=", [2]), ("!=", [1, 3])]
+)
+def test_a_value_is_compared_as_the_condition_says(ledger, op, held):
+    town = Town(aged={(f"v{age}", 1): age for age in (1, 2, 3)})
+    one = replace(alert("freshness > 1d"), when=Condition(metric="freshness", op=op, value=2))
+    found = look(ledger, town, one)
+    assert [s for s, (status, _) in found.items() if status == "firing"] == [f"view:v{age}@1" for age in held]

@@ -1,0 +1,55 @@
+"""Commands that take a message on stdin."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+
+import pytest
+
+from featurectl.errors import UsageError
+from featurectl.notifiers.base import NotSentError, load_message
+from featurectl.notifiers.command import CommandNotifier
+from featurectl.notifiers.open import open_notifier
+from featurectl.spec.definition_alerts import Notifier
+from tests.notifiers.messages import MESSAGE
+
+
+def python(code):
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+
+
+def refused(notifier):
+    with pytest.raises(NotSentError) as caught:
+        notifier.send(MESSAGE)
+    return caught.value
+
+
+def test_a_command_reads_the_message_in_the_folder_of_the_repository(tmp_path):
+    notifier = CommandNotifier("tee -a 'told here.jsonl'", tmp_path)
+    notifier.send(MESSAGE)
+    notifier.send(MESSAGE)
+    first, second = (tmp_path / "told here.jsonl").read_text(encoding="utf-8").splitlines()
+    document = json.loads(first)
+    assert (first, document.pop("title")) == (second, MESSAGE.title)
+    assert load_message(document) == MESSAGE
+
+
+def test_a_command_that_fails_hangs_or_is_not_there_is_told(tmp_path):
+    failed = refused(CommandNotifier(python("import sys; sys.exit('no  route')"), tmp_path))
+    assert (failed.again, failed.message) == (True, "the command ended with exit code 1: no route")
+    slow = refused(CommandNotifier(python("import time; time.sleep(60)"), tmp_path, timeout_s=0.2))
+    assert (slow.again, slow.message) == (True, "the command took longer than 0.2 s")
+    gone = refused(CommandNotifier("no-such-command", tmp_path))
+    assert (gone.again, gone.message) == (False, "the command can't be run: No such file or directory")
+    for text in ("", "'open"):
+        assert refused(CommandNotifier(text, tmp_path)).again is False
+
+
+def test_a_value_of_a_variable_stays_one_word(tmp_path):
+    declared = Notifier(name="file", way="command", address="tee ${TARGET}")
+    open_notifier(declared, {"TARGET": "a b; touch c"}, tmp_path).send(MESSAGE)
+    assert [path.name for path in tmp_path.iterdir()] == ["a b; touch c"]
+    with pytest.raises(UsageError, match=r"the environment variable TARGET is not set \(notifier file\)"):
+        open_notifier(declared, {}, tmp_path).send(MESSAGE)

@@ -1,0 +1,126 @@
+"""Slack, PagerDuty and webhooks, against local servers that behave as they do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from featurectl.notifiers.base import NotSentError, load_message
+from featurectl.notifiers.pagerduty import PagerDutyNotifier
+from featurectl.notifiers.slack import SlackNotifier
+from featurectl.notifiers.webhook import WebhookNotifier
+from tests.notifiers.messages import KEY, MESSAGE
+from tests.servers.hooks import as_pagerduty, as_slack, running_hook
+from tests.servers.redis import free_port
+
+ROUTING_KEY = "0123456789abcdef0123456789abcdef"
+PATH = "/services/T0/B0/secret"
+
+
+def refused(notifier, message=MESSAGE):
+    with pytest.raises(NotSentError) as caught:
+        notifier.send(message)
+    assert "secret" not in caught.value.message
+    assert ROUTING_KEY not in caught.value.message
+    return caught.value
+
+
+def test_slack_shows_everything_and_reads_nothing_of_it_as_its_own():
+    with running_hook(as_slack) as hook:
+        SlackNotifier(f"{hook.url}{PATH}").send(MESSAGE)
+    (document,) = hook.taken
+    title, below = [block["text"]["text"] for block in document["blocks"]]
+    assert title == ":rotating_light: *FIRING critical: stale (view:spend@1) in prod*"
+    assert below.splitlines() == [
+        "*cause*: source orders stopped: &lt;nobody&gt; knows &amp; why ☃",
+        "*value*: 2 d",
+        "*threshold*: freshness &gt; 1d",
+        "*since*: 2026-11-24T12:00:00Z",
+        "*environment*: prod of shop",
+        "*look further*: featurectl why spend --env prod",
+        f"*key*: {KEY}",
+    ]
+    assert document["text"].startswith("FIRING critical: stale (view:spend@1) in prod: source orders stopped")
+
+
+def test_slack_takes_a_cause_of_any_length():
+    with running_hook(as_slack) as hook:
+        SlackNotifier(f"{hook.url}{PATH}").send(replace(MESSAGE, cause="x" * 10_000, kind="resolved"))
+    assert hook.taken[0]["blocks"][0]["text"]["text"].startswith(":white_check_mark: *RESOLVED critical: stale")
+
+
+@pytest.mark.parametrize(
+    "answer,again,after_s,told",
+    [
+        ((429, "rate_limited", {"Retry-After": "30"}), True, 30.0, "Slack answered 429: rate_limited"),
+        ((429, "", {}), True, None, "Slack answered 429"),
+        ((500, "rollup_error", {}), True, None, "Slack answered 500: rollup_error"),
+        ((400, "invalid_payload", {}), False, None, "Slack answered 400: invalid_payload"),
+        ((403, "action_prohibited", {}), False, None, "Slack answered 403: action_prohibited"),
+        ((410, "channel_is_archived", {}), False, None, "Slack answered 410: channel_is_archived"),
+        ((302, "", {"Location": "http://127.0.0.1:1/"}), False, None, "Slack answered 302"),
+        ((200, "<html>", {}), False, None, "Slack answered 200, and not with ok: is the address that of a webhook?"),
+    ],
+)
+def test_what_slack_refuses_is_tried_again_or_not_as_it_says(answer, again, after_s, told):
+    with running_hook(as_slack) as hook:
+        hook.next.append(answer)
+        error = refused(SlackNotifier(f"{hook.url}{PATH}"))
+    assert (error.again, error.after_s, error.message) == (again, after_s, told)
+    assert hook.taken == []
+
+
+def test_an_address_of_slack_that_is_gone_is_given_up():
+    with running_hook(as_slack) as hook:
+        error = refused(SlackNotifier(f"{hook.url}/services/secret"))
+    assert (error.again, error.message) == (False, "Slack answered 404: no_service")
+
+
+def test_a_server_that_is_not_there_is_tried_again_and_an_address_that_is_none_is_not():
+    error = refused(SlackNotifier(f"http://127.0.0.1:{free_port()}/secret"))
+    assert (error.again, error.message) == (True, "Slack can't be reached: Connection refused")
+    for address in ("file:///etc/secret", "secret", "", "http:///secret"):
+        error = refused(SlackNotifier(address))
+        assert (error.again, error.message) == (False, "Slack: its address is no http or https URL")
+
+
+def test_pagerduty_joins_the_messages_of_an_incident_by_their_key():
+    with running_hook(as_pagerduty) as hook:
+        for kind in ("firing", "repeat", "resolved"):
+            PagerDutyNotifier(ROUTING_KEY, hook.url).send(replace(MESSAGE, kind=kind))
+    assert [d["event_action"] for d in hook.taken] == ["trigger", "trigger", "resolve"]
+    assert {d["dedup_key"] for d in hook.taken} == {KEY}
+    payload = hook.taken[0]["payload"]
+    assert (payload["severity"], payload["source"]) == ("critical", "shop/prod/view:spend@1")
+    assert payload["custom_details"]["look further"] == "featurectl why spend --env prod"
+
+
+@pytest.mark.parametrize("severity", ["info", "warning", "critical"])
+def test_pagerduty_knows_every_severity_and_takes_texts_of_any_length(severity):
+    long = replace(MESSAGE, severity=severity, cause="x" * 3_000, key="k" * 400)
+    with running_hook(as_pagerduty) as hook:
+        PagerDutyNotifier(ROUTING_KEY, hook.url).send(long)
+    assert hook.taken[0]["payload"]["severity"] == severity
+
+
+def test_what_pagerduty_refuses_is_tried_again_or_not_as_it_says():
+    with running_hook(as_pagerduty) as hook:
+        error = refused(PagerDutyNotifier("short", hook.url))
+        assert error.again is False
+        assert "PagerDuty answered 400" in error.message
+        assert "'routing_key' is invalid" in error.message
+        hook.next += [(429, '{"status": "throttle exceeded"}', {}), (202, "no JSON", {}), (503, "", {})]
+        assert [refused(PagerDutyNotifier(ROUTING_KEY, hook.url)).again for _ in range(3)] == [True, True, True]
+
+
+def test_a_webhook_gets_the_whole_message_and_an_id_that_is_the_same_at_every_try():
+    with running_hook() as hook:
+        for _ in range(2):
+            WebhookNotifier(hook.url).send(MESSAGE)
+    document = hook.taken[0]
+    assert document.pop("title") == "FIRING critical: stale (view:spend@1) in prod"
+    assert load_message(document) == MESSAGE
+    assert [h["idempotency-key"] for h in hook.headers] == [MESSAGE.id] * 2
+    assert hook.headers[0]["content-type"] == "application/json"
+    assert hook.headers[0]["user-agent"].startswith("featurectl/")

@@ -1,0 +1,148 @@
+"""Alerts in every registry: states by compare-and-set, each message sent by one, silences."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from featurectl.registry.alert_state import AlertState, Delivery, Silence
+from tests.registry.test_contract import race
+
+AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
+STATE = AlertState(
+    alert="stale", subject="view:delays@1", severity="critical", condition="freshness > 1d", status="firing",
+    incident=3, since=AT, changed_at=AT, told={"ops": AT}, value=9e10, cause="source s stopped", error="naïve ☃",
+)  # fmt: skip
+NEW = AlertState(alert="stale", subject="view:delays@1")
+LEASE_S = 60.0
+
+
+def message(name, notifier="ops", subject=STATE.subject, **more):
+    return Delivery(
+        id=name, alert="stale", subject=subject, notifier=notifier, kind="firing", message={"key": "k", "☃": [1, None]},
+        created_at=AT, due_at=AT, **more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def clock():
+    """The time by which leases run, in a list."""
+    return [AT]
+
+
+@pytest.fixture
+def open_ledger(open_registry, clock):
+    """A function that opens the alerts of an environment."""
+    return lambda environment="prod": open_registry(lambda: clock[0]).alerts("flights", environment)
+
+
+@pytest.fixture
+def ledger(open_ledger):
+    """The alerts of an environment."""
+    return open_ledger()
+
+
+def test_a_registry_that_is_not_there_has_no_alerts_and_reading_makes_none(ledger, tmp_path):
+    assert (ledger.load_states(), ledger.load_deliveries(), ledger.load_silences()) == ([], [], [])
+    assert ledger.claim(LEASE_S) is None
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_state_and_its_messages_are_read_back_whole(ledger, open_ledger):
+    assert ledger.write_state(NEW, STATE, [message("b"), message("a", "pager")])
+    assert open_ledger().load_states() == [replace(STATE, revision=1)]
+    assert open_ledger().load_deliveries() == [message("b", number=1), message("a", "pager", number=2)]
+    assert open_ledger("dev").load_states() == []
+    assert open_ledger("dev").load_deliveries() == []
+
+
+def test_a_state_that_was_written_meanwhile_is_not_written_over_and_tells_nobody(ledger):
+    assert ledger.write_state(NEW, STATE, [message("a")])
+    assert not ledger.write_state(NEW, replace(STATE, status="resolved"), [message("b")])
+    (before,) = ledger.load_states()
+    assert ledger.write_state(before, replace(before, status="resolved"), [])
+    assert not ledger.write_state(before, replace(before, status="pending"), [message("c")])
+    assert [(s.status, s.revision) for s in ledger.load_states()] == [("resolved", 2)]
+    assert [d.id for d in ledger.load_deliveries()] == ["a"]
+
+
+def test_of_many_that_move_a_state_at_once_one_does(open_ledger, open_registry, clock):
+    def move(registry, number):
+        alerts = registry.alerts("flights", "prod")
+        return alerts.write_state(NEW, replace(STATE, cause=str(number)), [message(f"{number}")])
+
+    came = race(open_registry, 4, move)
+    assert sorted(came) == [False, False, False, True]
+    assert [d.id for d in open_ledger().load_deliveries()] == [str(came.index(True))]
+
+
+def test_a_claimed_message_is_nobody_elses_until_its_lease_is_over(ledger, open_ledger, clock):
+    ledger.write_state(NEW, STATE, [message("a")])
+    first, other = ledger.claim(LEASE_S), open_ledger()
+    assert first is not None
+    assert (first.id, first.lease_until) == ("a", AT + timedelta(seconds=60))
+    assert other.claim(LEASE_S) is None
+    clock[0] += timedelta(seconds=60)
+    second = other.claim(LEASE_S)
+    assert second is not None
+    assert second.id == "a"
+    assert not ledger.settle(replace(first, state="failed"))  # too late: it is the other's
+    assert other.settle(replace(second, state="sent", attempts=2))
+    assert [(d.state, d.attempts, d.lease) for d in ledger.load_deliveries(["sent"])] == [("sent", 2, "")]
+    assert other.claim(LEASE_S) is None
+    assert not other.settle(replace(second, state="failed"))
+
+
+def test_messages_about_one_subject_go_to_a_notifier_one_after_the_other(ledger):
+    sent = [message("a"), message("b"), message("c", "pager"), message("d", subject="view:spend@1")]
+    ledger.write_state(NEW, STATE, sent)
+    claimed = [ledger.claim(LEASE_S) for _ in range(4)]
+    assert [d.id for d in claimed if d] == ["a", "c", "d"]
+    ledger.settle(replace(claimed[0], state="sent"))
+    assert ledger.claim(LEASE_S).id == "b"
+
+
+def test_a_message_waits_until_it_is_due(ledger, clock):
+    ledger.write_state(NEW, STATE, [message("a"), message("b")])
+    ledger.settle(replace(ledger.claim(LEASE_S), due_at=AT + timedelta(seconds=5), error="429"))
+    assert ledger.claim(LEASE_S) is None  # not the one after it, either
+    clock[0] += timedelta(seconds=5)
+    assert (ledger.now(), ledger.claim(LEASE_S).id) == (clock[0], "a")
+
+
+def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open_registry, clock):
+    subjects = [f"view:v{number}@1" for number in range(12)]
+    open_ledger().write_state(NEW, STATE, [message(s, subject=s) for s in subjects])
+    barrier = threading.Barrier(4)
+
+    def send(registry, number):
+        alerts, found = registry.alerts("flights", "prod"), []
+        barrier.wait()
+        while (claimed := alerts.claim(LEASE_S)) is not None:
+            found.append(claimed.id)
+        return found
+
+    came = race(open_registry, 4, send)
+    assert sorted(name for some in came for name in some) == sorted(subjects)
+
+
+def test_silences_are_read_back_oldest_first_and_written_over(ledger, open_ledger):
+    one = Silence(id="b", alert="st*", until=AT + timedelta(hours=2), who="ana@host", created_at=AT, reason="☃")
+    two = replace(one, id="a", subject="view:delays@*", created_at=AT + timedelta(hours=1))
+    ledger.write_silence(two)
+    ledger.write_silence(one)
+    assert open_ledger().load_silences() == [one, two]
+    ledger.write_silence(replace(one, until=AT))
+    assert [s.until for s in ledger.load_silences()] == [AT, two.until]
+
+
+def test_a_silence_covers_its_patterns_until_its_end():
+    silence = Silence(id="a", alert="st*", subject="view:*@1", until=AT, who="", created_at=AT)
+    before = AT - timedelta(seconds=1)
+    assert silence.covers("stale", "view:delays@1", before)
+    assert not silence.covers("stale", "view:delays@1", AT)
+    assert not silence.covers("drift", "view:delays@1", before)
+    assert not silence.covers("stale", "view:delays@2", before)
