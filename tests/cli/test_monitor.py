@@ -1,0 +1,284 @@
+"""`featurectl monitor check`, `run` and `silence`, from files to messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.servers.hooks import running_hook
+
+ALERTS = """
+notifiers:
+  - {name: file, command: "tee -a told.jsonl"}
+  - {name: hook, webhook: "${HOOK_URL}"}
+alerts:
+  - name: stale
+    when: freshness > 24h
+    views: [spend]
+    severity: critical
+    notify: [file]
+    for: 1h
+    repeat: 6h
+"""
+FRESH = "2026-01-08T00:00:00Z"  # the last order became known at 2026-01-07 10:00
+STOPPED = "source orders stopped: its newest row was available 2026-01-07 10:00"
+STALE, AN_HOUR_ON, LATER = "2026-01-08T11:00:00Z", "2026-01-08T12:00:00Z", "2026-01-08T18:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = write_shop(tmp_path_factory.mktemp("shop"))
+    (root / "alerts.yaml").write_text(ALERTS)
+    apply_shop(root)
+    materialize_shop(root)
+    assert main(["push", "-C", str(root), "-q"]) == 0
+    return root
+
+
+@pytest.fixture
+def shop(made, tmp_path, monkeypatch, capsys):
+    """A function that runs a command on an applied repository and returns its exit code and what it printed."""
+    root = tmp_path / "shop"
+    shutil.copytree(made, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("HOOK_URL", raising=False)
+
+    def run(*words):
+        code = main(list(words))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    run.root = root
+    return run
+
+
+def rows(out):
+    return {row["alert"]: row for row in json.loads(out)["result"]["alerts"]}
+
+
+def change(shop, old, new):
+    path = shop.root / "alerts.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
+    assert shop("monitor", "check", "--as-of", FRESH)[0] == 0
+    code, out, _ = shop("monitor", "check", "--as-of", STALE)
+    assert (code, "pending" in out) == (0, True)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert code == 1
+    assert out.splitlines() == [
+        "alert  subject       state   value  threshold       since             cause",
+        f"stale  view:spend@1  firing  26 h   freshness > 1d  2026-01-08 11:00  {STOPPED}",
+        "",
+        "told file: stale (view:spend@1) firing",
+        "",
+        "1 firing of 1 alert, 1 subject.",
+    ]
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 1
+    assert shop("monitor", "check", "--as-of", LATER)[0] == 1
+    with (shop.root / "orders.csv").open("a") as orders:
+        orders.write("ana,2026-01-08,2026-01-08T18:10:00Z,2\n")
+    assert shop("materialize", "--as-of", "2026-01-08T18:20:00Z", "-q")[0] == 0
+    code, out, _ = shop("monitor", "check", "--as-of", "2026-01-08T18:30:00Z")
+    assert (code, "told file: stale (view:spend@1) resolved" in out) == (0, True)
+    told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
+    assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
+    assert {message["key"] for message in told} == {"featurectl/shop/dev/stale/view:spend@1/1"}
+    assert told[0]["look"] == "featurectl why spend --env dev"
+
+
+def test_looking_alone_tells_nobody_and_changes_nothing(shop):
+    shop("monitor", "check", "--as-of", STALE)
+    before = (shop.root / "r.db").read_bytes()
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON, "--dry-run")
+    assert (code, "would tell file: stale (view:spend@1) firing" in out) == (1, True)
+    assert (shop.root / "r.db").read_bytes() == before
+    assert not (shop.root / "told.jsonl").exists()
+
+
+def test_an_alert_that_only_informs_fails_nothing(shop):
+    change(shop, "severity: critical", "severity: info")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON, "-o", "json")
+    assert (code, rows(out)["stale"]["state"]) == (0, "firing")
+
+
+def test_what_is_applied_counts_not_what_the_files_say(shop):
+    change(shop, "freshness > 24h", "freshness > 30d")
+    shop("monitor", "check", "--as-of", STALE)
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 1
+    code, out, _ = shop("apply", "--auto-approve")
+    assert code == 0
+    assert "~ alert  stale  metadata  when: freshness > 1d -> freshness > 30d" in out
+    assert "After apply, materialize computes" not in out
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 0
+    assert "resolved" in (shop.root / "told.jsonl").read_text()
+    assert "1 changed" in shop("history")[1]
+
+
+def test_an_alert_that_the_files_leave_out_is_removed_like_any_object(shop):
+    text = (shop.root / "alerts.yaml").read_text()
+    (shop.root / "alerts.yaml").write_text(text[: text.index("alerts:")])
+    _, out, _ = shop("plan", "--detailed-exitcode")
+    assert "- alert  stale  BLOCKED  left out of the files   (FC401; --allow-remove stale)" in out
+    assert shop("apply", "--auto-approve", "--allow-remove", "stale")[0] == 0
+    assert "No alert is applied" in shop("monitor", "check")[1]
+
+
+def test_a_notifier_that_an_alert_uses_can_not_be_left_out(shop):
+    change(shop, '  - {name: file, command: "tee -a told.jsonl"}\n', "")
+    code, _, err = shop("validate")
+    assert (code, 'no notifier "file"' in err) == (1, True)
+
+
+def test_a_secret_in_an_address_is_in_no_plan(shop):
+    change(shop, '"${HOOK_URL}"', '"https://hooks.example.com/T0/hush"')
+    for form in ("text", "json", "markdown"):
+        code, out, _ = shop("plan", "-o", form)
+        assert (code, "hush" in out) == (0, False)
+    assert "https://hooks.example.com/..." in out
+
+
+def test_a_variable_that_is_not_set_is_named_when_it_is_needed_and_the_message_waits(shop, monkeypatch):
+    change(shop, "notify: [file]", "notify: [file, hook]")
+    shop("apply", "--auto-approve")
+    assert shop("monitor", "check", "--as-of", STALE)[0] == 0
+    code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "told file: stale" in out) == (64, True)
+    assert "the environment variable HOOK_URL is not set (notifier hook)" in err
+    assert b"${HOOK_URL}" in (shop.root / "r.db").read_bytes() or (shop.root / "r.db-wal").exists()
+    with running_hook() as hook:
+        monkeypatch.setenv("HOOK_URL", hook.url)
+        while not hook.taken:  # it waits two seconds at most, by the real clock
+            code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, len(hook.taken)) == (1, 1)
+
+
+def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(shop, monkeypatch):
+    change(shop, "notify: [file]", "notify: [hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    with running_hook() as hook:
+        hook.next.append((404, "no_service", {}))
+        monkeypatch.setenv("HOOK_URL", hook.url)
+        for _ in range(2):
+            code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+            assert code == 1
+            assert "not told hook: stale (view:spend@1) firing, given up: the webhook answered 404: no_service" in out
+            assert "notifier hook refused: the webhook answered 404: no_service" in err
+    assert hook.asked == 1
+
+
+def test_what_can_not_be_observed_is_an_error_and_resolves_nothing(shop):
+    shop("monitor", "check", "--as-of", STALE)
+    shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    (shop.root / "deep").rename(shop.root / "gone")
+    code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "not seen" in out) == (1, True)
+    assert "= affects stale (view:spend@1)" in err
+    shutil.rmtree(shop.root / "deep", ignore_errors=True)
+    (shop.root / "gone").rename(shop.root / "deep")
+    assert rows(shop("monitor", "check", "--as-of", AN_HOUR_ON, "-o", "json")[1])["stale"]["incident"] == 1
+    assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_registry_that_is_gone_is_no_answer(shop):
+    (shop.root / "r.db").unlink()
+    (shop.root / "r.db").mkdir()
+    assert shop("monitor", "check")[0] == 69
+
+
+def test_a_silence_is_kept_to_listed_and_ended(shop):
+    code, out, _ = shop(
+        "monitor", "silence", "st*", "--for", "2h", "--reason", "a move", "--as-of", STALE, "-o", "json"
+    )
+    silence = json.loads(out)["result"]["silence"]
+    assert (code, silence["until"], silence["reason"]) == (0, "2026-01-08T13:00:00Z", "a move")
+    shop("monitor", "check", "--as-of", STALE)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "firing (silenced)" in out, "1 firing (1 silenced) of 1 alert" in out) == (0, True, True)
+    code, out, _ = shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)
+    assert silence["id"] in out
+    assert shop("monitor", "silence", "--end", silence["id"], "--as-of", AN_HOUR_ON)[0] == 0
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "told file: stale (view:spend@1) firing" in out) == (1, True)
+    assert shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)[1] == "Nothing is silenced.\n"
+
+
+@pytest.mark.parametrize(
+    "words,told",
+    [
+        ((), "which alert?"),
+        (("stale", "--list"), "which alert?"),
+        (("stale",), "silence stale: for how long?"),
+        (("stale", "--for", "soon"), "--for 'soon' is no duration"),
+        (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
+        (("--end", "12"), "no silence '12' that is not over"),
+    ],
+)
+def test_a_silence_that_means_nothing_is_wrong_usage(shop, words, told):
+    code, _, err = shop("monitor", "silence", *words)
+    assert (code, told in err) == (64, True)
+
+
+def start(shop, url, *words):
+    command = [sys.executable, "-m", "featurectl", "monitor", *words, "--as-of", AN_HOUR_ON]
+    environ = {**os.environ, "HOOK_URL": url}
+    return subprocess.Popen(command, cwd=shop.root, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def test_a_daemon_that_is_killed_and_one_beside_it_lose_nothing_and_stop_when_told(shop):
+    """The first is killed while the message is under way; then a daemon and a cron job look at the same time."""
+    change(shop, "notify: [file]", "notify: [hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    killed = []
+
+    def kill_sender(document, path):
+        killed[0].kill()
+
+        return 200, "", {}
+
+    with running_hook(kill_sender) as hook:
+        killed.append(start(shop, hook.url, "run", "--every", "1s"))
+        assert killed[0].stderr.read().startswith(b"looking every 1s")
+        assert killed[0].wait(60) == -signal.SIGKILL
+        killed[0].stderr.close()
+        assert len(hook.taken) == 1
+        hook.judge = lambda *_: (200, "", {})
+        _let_leases_end(shop.root / "r.db")
+        daemon, cron = start(shop, hook.url, "run", "--every", "1s"), start(shop, hook.url, "check")
+        assert cron.wait(60) == 1
+        cron.stderr.close()
+        while len(hook.taken) < 2:
+            assert daemon.poll() is None
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.stderr.read().startswith(b"looking every 1s")
+        daemon.stderr.close()
+        assert daemon.wait(60) == 0
+    assert len(hook.taken) == 2
+    assert hook.taken[0] == hook.taken[1]  # with the same key: who took the first knows the second
+
+
+def _let_leases_end(registry):
+    with closing(sqlite3.connect(registry)) as connection, connection:
+        connection.execute("update deliveries set lease_until = '2026-01-01T00:00:00Z'")
+
+
+def test_wrong_usage_of_run_ends_it(shop, tmp_path):
+    assert shop("monitor", "run", "--every", "often")[0] == 64
+    assert shop("monitor", "run", "--env", "none")[0] == 64
