@@ -107,7 +107,7 @@ def test_the_options_of_a_blocked_plan_may_come_with_apply(repo, capsys):
 
 def test_a_saved_plan_with_parts_that_are_not_in_this_version_is_refused_by_their_names(repo, capsys):
     (repo / "alerts.yaml").write_text(
-        "alerts:\n  - {name: stale, when: freshness > 24h, severity: warning, notify: [ops]}\n"
+        "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\n"
         "notifiers:\n  - {name: ops, email: a@example.com}\n"
     )
     assert run(capsys, "plan", "--out", "p.json")[0] == 1
@@ -115,7 +115,7 @@ def test_a_saved_plan_with_parts_that_are_not_in_this_version_is_refused_by_thei
     code, out, err = run(capsys, "apply", "p.json")
     assert (code, out) == (1, "")
     assert err == (
-        "error[FC402]: alerts.yaml:2:12: alerts are not in this version (and 1 more)\n"
+        "error[FC402]: alerts.yaml:2:12: alerts on stream_lag are not in this version\n"
         "  = featurectl validate lists them\n"
     )
     assert not (repo / ".featurectl").exists()
