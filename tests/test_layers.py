@@ -40,7 +40,8 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["canary", "alerts"],
+    ["canary"],
+    ["alerts"],
     ["project", "clients", "serve"],
     ["cli"],
 ]
