@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -29,7 +29,7 @@ from featurectl.online.stored import online_view
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
 from featurectl.registry.applied import not_applied, served_views
-from featurectl.registry.state import State
+from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier, load_view
@@ -71,6 +71,10 @@ class WorkspaceWorld:
         models = [load_model(o.definition) for o in self._state.objects if o.kind == "model" and o.current]
         read = {model.name: (i.view for i in model.inputs if isinstance(i, FeatureInput)) for model in models}
         return {name: frozenset(views) for name, views in sorted(read.items())}
+
+    def champions(self) -> Collection[str]:
+        """Return the models that have a champion."""
+        return {model for model, alias in self._state.aliases if alias == CHAMPION}
 
     def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
         """Return how old view versions are."""

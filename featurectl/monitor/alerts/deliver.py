@@ -17,7 +17,7 @@ from featurectl.errors import UsageError
 from featurectl.notifiers.base import Message, Notifier, NotSentError, load_message
 from featurectl.registry.alert_state import AlertLedger, Delivery
 
-LEASE_S: Final = 60.0  # longer than any notifier may take
+LEASE_S: Final = 120.0  # longer than any notifier takes
 GIVE_UP: Final = timedelta(days=1)
 _FIRST_S: Final = 2.0
 _LONGEST_S: Final = 600.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, assert_never
@@ -58,6 +58,9 @@ class World(Protocol):
     def readers(self) -> Mapping[str, frozenset[str]]:
         """Return the views that each model reads."""
 
+    def champions(self) -> Collection[str]:
+        """Return the models that have a champion: the others are not served, and were compared with nothing."""
+
     def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
         """Return how old view versions are."""
 
@@ -90,10 +93,10 @@ def observe(alert: Alert, world: World) -> Observed:
             return _store(alert, world)
         case "psi" | "js" | "ks" | "wasserstein" | "null_rate" as metric:
             window = _window(alert, world)
-            return _of_models(_models(alert, world), lambda m: _below(m, world.drift(m, metric, window)))
+            return _of_models(_champions(alert, world), lambda m: _below(m, world.drift(m, metric, window)))
         case "skew":
             window = _window(alert, world)
-            return _of_models(_models(alert, world), lambda m: _below(m, world.skew(m, window)))
+            return _of_models(_champions(alert, world), lambda m: _below(m, world.skew(m, window)))
         case "stream_lag" | "pipeline_failures":  # `apply` refuses them
             return Observed(observations=())
         case _:
@@ -123,6 +126,11 @@ def _models(alert: Alert, world: World) -> list[str]:
         for model, views in readers.items()
         if matches(model, alert.models) or any(matches(view, alert.views) for view in views)
     ]
+
+
+def _champions(alert: Alert, world: World) -> list[str]:
+    champions = world.champions()
+    return [model for model in _models(alert, world) if model in champions]
 
 
 def _freshness(alert: Alert, world: World) -> Observed:

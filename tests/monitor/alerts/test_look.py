@@ -35,6 +35,7 @@ class Town:
     logged: dict = field(default_factory=dict)
     drifted: dict = field(default_factory=dict)
     failed: object = ()
+    trained: tuple = ("churn", "late")
     asked: list = field(default_factory=list)
 
     def views(self):
@@ -42,6 +43,9 @@ class Town:
 
     def readers(self):
         return {"churn": frozenset({"visits"}), "late": frozenset({"spend"})}
+
+    def champions(self):
+        return self.trained
 
     def ages(self, views):
         given = [(pair, self.aged[pair]) for pair in views]
@@ -158,6 +162,13 @@ def test_of_versions_that_are_served_together_the_worst_counts_and_the_score_is_
     measured = [Measured(feature="x", value=v, cause=str(v)) for v in (0.1, 0.4, 0.2)]
     town = Town(drifted={"late": [*measured, Measured(feature="", value=0.5, cause="")]})
     assert values(observe(alert("skew > 1%", models=("late",)), town)) == {"model:late:x": 0.4, "model:late": 0.5}
+
+
+def test_a_model_without_a_champion_has_nothing_to_compare():
+    town = Town(drifted={"late": [Measured(feature="x", value=0.3, cause="")]}, trained=("late",))
+    assert (
+        values(observe(alert("psi > 0.2"), town)) == values(observe(alert("skew > 1%"), town)) == {"model:late:x": 0.3}
+    )
 
 
 def test_checks_are_those_of_the_views_that_have_run():
