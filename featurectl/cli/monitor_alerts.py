@@ -130,6 +130,8 @@ def _add_silence(group: typer.Typer) -> None:
         asked = [alert is not None, list_, end is not None]
         if sum(asked) != 1:
             raise UsageError("which alert?", hint="featurectl monitor silence ALERT --for 2h, or --list, or --end ID")
+        if alert is None and (for_ is not None or reason or subject != "*"):
+            raise UsageError("--for, --subject and --reason are of a new silence", hint="name an alert")
         if list_:
             return _listed(call)
         if end is not None:

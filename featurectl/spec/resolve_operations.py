@@ -114,10 +114,12 @@ def check_alert_names(fields: Fields, declared: Declared) -> None:
     _check_names("model", listed_names(fields, "models"), declared)
 
 
-def resolve_notifier(shape: NotifierShape) -> Notifier:
-    """Return a notifier."""
-    way, address = next((way, text) for way in WAYS if (text := getattr(shape, way)) is not None)
-    return Notifier(name=shape.name, way=way, address=address)
+def resolve_notifier(shape: NotifierShape) -> Notifier | None:
+    """Return a notifier; None where it has no way, which is reported by its shape."""
+    ways = [
+        Notifier(name=shape.name, way=way, address=text) for way in WAYS if (text := getattr(shape, way)) is not None
+    ]
+    return ways[0] if ways else None
 
 
 def _check_names(kind: Kind, nodes: Iterable[Scalar], declared: Declared) -> None:

@@ -225,6 +225,7 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
         ((), "which alert?"),
         (("stale", "--list"), "which alert?"),
         (("stale",), "silence stale: for how long?"),
+        (("--list", "--for", "2h"), "--for, --subject and --reason are of a new silence"),
         (("stale", "--for", "soon"), "--for 'soon' is no duration"),
         (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
         (("--end", "12"), "no silence '12' that is not over"),
