@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 import obstore
@@ -41,6 +42,20 @@ class BucketFiles:
             obstore.put(self._store, path, content)
         except (BaseError, OSError) as error:
             raise _failure(path, "written", error) from error
+
+    def upload(self, path: str, file: Path) -> None:
+        """Write an object that has the bytes of a file here, whatever their number."""
+        try:
+            obstore.put(self._store, path, file)
+        except (BaseError, OSError) as error:
+            raise _failure(path, "written", error) from error
+
+    def names(self) -> frozenset[str]:
+        """Return the paths of all objects."""
+        try:
+            return frozenset(item["path"] for some in obstore.list(self._store) for item in some)
+        except (BaseError, OSError) as error:
+            raise _failure("the bucket", "listed", error) from error
 
 
 def _open(url: str) -> ObjectStore:

@@ -27,7 +27,7 @@ from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles, is_own, may_be_there
+from featurectl.offline.files import BUCKET, RunFiles, is_own, those_there
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.refusals import refusal_of
 from featurectl.offline.rows import FrameRows
@@ -189,7 +189,7 @@ class ViewTable:
         )
         with self._failures("cleaned up"):
             # The log goes on naming files that were removed; nothing is committed where none of them is there.
-            listed = [path for path in vacuum(dry_run=True) if may_be_there(self.location, path)]
+            listed = those_there(self.location, vacuum(dry_run=True))
             if listed:
                 vacuum(dry_run=False)
             return len(listed)

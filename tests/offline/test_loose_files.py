@@ -125,6 +125,6 @@ def test_a_place_that_can_not_be_opened_is_told(monkeypatch):
 
 def test_an_object_store_without_its_library_is_wrong_usage(monkeypatch):
     monkeypatch.setitem(sys.modules, "featurectl.offline.bucket", None)
-    with pytest.raises(UsageError, match="need the package obstore") as caught:
+    with pytest.raises(UsageError, match="needs the package obstore") as caught:
         open_loose("s3://bucket/x")
     assert caught.value.hint == "pip install 'featurectl[cloud]'"
