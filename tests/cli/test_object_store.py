@@ -7,8 +7,11 @@ import obstore
 import polars as pl
 import pytest
 from obstore.store import from_url
+from starlette.testclient import TestClient
 
 from featurectl.models.artifact import read_artifact
+from featurectl.serve import open_app
+from featurectl.serving.settings import ServeSettings
 from tests.model_shop import Shop, objects, open_shop, write_files
 from tests.servers.redis import free_port
 from tests.serving.process import running
@@ -98,6 +101,21 @@ def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made
     logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
     assert logged["k"].to_list() == [row["k"] for row in rows]
     assert logged["score"].to_list() == [row["score"] for row in answer.json()["rows"]]
+
+
+def test_a_server_that_could_not_reach_its_models_serves_them_once_it_can(made, s3, monkeypatch):
+    """Nobody asks a server that is not ready, so it has to try by itself."""
+    right = s3.environ["AWS_SECRET_ACCESS_KEY"]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    app = open_app(ServeSettings(root=str(made[0]), reload_s=0.02))
+    with TestClient(app) as client:
+        said = client.get("/ready")
+        assert said.status_code == 503
+        assert "(SignatureDoesNotMatch)" in said.text
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", right)
+        while client.get("/ready").status_code != 200:
+            pass
+        assert client.post("/v1/predict/m", json={"rows": [{"k": "k1"}]}).status_code == 200
 
 
 def test_an_object_that_was_swapped_is_not_loaded(shop):
