@@ -11,6 +11,7 @@ from hypothesis import settings
 from tests.servers.cluster import Cluster, started_cluster
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
+from tests.servers.s3 import S3Server, running_s3
 from tests.servers.tls import Certificates, tls_proxy
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
@@ -70,3 +71,18 @@ def redis_cluster() -> Iterator[Cluster]:
 def redis_cluster_url(redis_cluster: Cluster) -> str:
     """The URL of a Redis Cluster of this test process."""
     return redis_cluster.url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 of this test process; tests keep apart by their locations in its bucket."""
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """That S3, in the environment of this test alone."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return s3_server

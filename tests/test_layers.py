@@ -55,6 +55,7 @@ HEAVY = {
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
     "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
+    "obstore": ["offline/bucket.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push/",
         "materialize", "training", "scoring/", "monitor/", "feature_tests/", "project.py", "serving/prediction_log.py",

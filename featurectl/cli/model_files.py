@@ -50,7 +50,7 @@ def _add_import(group: typer.Typer) -> None:
         golden rows, and measure it where they have a label.
         """
         from featurectl.cli.render.gates import render_rejection
-        from featurectl.cli.render.models import version_json
+        from featurectl.cli.render.models import render_standing, version_json
         from featurectl.models.export import exported_categories
         from featurectl.models.foreign import format_of_file, read_foreign
         from featurectl.models.mlflow import mlflow_file
@@ -70,13 +70,15 @@ def _add_import(group: typer.Typer) -> None:
             rows = _sample(call, workspace, state, (definition, sample))
             to = _registration(call, workspace, state, leave)
             version = import_model(definition, rows, found, exported, to)
+            aliases = workspace.state().aliases
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
         text = (
             f"{model} version {version.version}: {counted(len(version.inputs), 'input')}, imported from {path.name}, "
             f"proven on {counted(rows.rows.height, 'row')}"
         )
-        told = f"{text}\n{metrics}".rstrip() + render_rejection(version.gates)
-        return Outcome(text=told, result=version_json(version, {}), exit_code=int(version.status == "rejected"))
+        told = f"{text}\n{metrics}".rstrip()
+        told += render_rejection(version.gates) or f"\n{render_standing(version, aliases)}"
+        return Outcome(text=told, result=version_json(version, aliases), exit_code=int(version.status == "rejected"))
 
 
 def _add_export(group: typer.Typer) -> None:

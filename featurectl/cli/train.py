@@ -68,6 +68,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.unapplied import warn_unapplied
+    from featurectl.models.artifact import check_artifacts
     from featurectl.models.command import Workshop
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
@@ -76,6 +77,8 @@ def _run(call: Call, task: _Task) -> Outcome:
     with open_workspace(call.root(), call.env, None, "if there") as workspace:
         state = workspace.state()
         warn_unapplied(call, workspace, state)
+        if task.is_registered:
+            check_artifacts(workspace.offline_location())
         was = None if task.from_version is None else choose_version(state, task.model, str(task.from_version))
         data = _read_data(call, workspace, state, task, was)
         trainer, to = require_trainer(data.model), _registration(call, workspace, state, task)

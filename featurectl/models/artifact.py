@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Final
 
-from featurectl.errors import DataError, PlanError, StoreError
+from featurectl.errors import DataError, StoreError
+from featurectl.offline.loose import open_loose
 
 _WHERE: Final = "it lies below the `offline` location of the environment"
 
@@ -24,6 +23,16 @@ class Artifact:
     sha256: str
 
 
+def check_artifacts(location: str) -> None:
+    """See that there is a place for artifacts that answers: nobody fits a model for an hour that can't be kept.
+
+    Raises:
+        UsageError: it is an object store, and the library for it is not installed.
+        StoreError: FC603, the offline location can't be read.
+    """
+    open_loose(location).read("models/none")
+
+
 def write_artifact(location: str, model: str, kind: str, content: bytes) -> Artifact:
     """Write an artifact whole or not at all and return where it is; equal bytes are written once.
 
@@ -32,13 +41,12 @@ def write_artifact(location: str, model: str, kind: str, content: bytes) -> Arti
     """
     digest = hashlib.sha256(content).hexdigest()
     path = f"models/{model}/{digest}.{kind}"
-    target = _folder(location) / path
+    files = open_loose(location)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
-            _write_whole(target, content)
-    except OSError as error:
-        raise StoreError(f"model artifact {path} can't be written: {error.strerror}", code="FC603") from error
+        if files.read(path) != content:
+            files.write(path, content)
+    except StoreError as error:
+        raise _of_artifact(error) from error
     return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)
 
 
@@ -47,37 +55,22 @@ def read_artifact(location: str, path: str, sha256: str) -> bytes:
 
     Raises:
         DataError: FC512, the file is gone, is not the one that was registered, or lies elsewhere than artifacts do.
+        StoreError: FC603, the offline location can't be read.
     """
-    parts = Path(path).parts
+    parts = PurePosixPath(path).parts
     if parts[:1] != ("models",) or ".." in parts:
         raise DataError(f"model artifact {path} lies outside of `models`", code="FC512", hint=_WHERE)
-    target = _folder(location) / path
+    files = open_loose(location)
     try:
-        content = target.read_bytes()
-    except OSError as error:
-        raise DataError(f"model artifact {path} can't be read: {error.strerror}", code="FC512") from error
+        content = files.read(path)
+    except StoreError as error:
+        raise _of_artifact(error) from error
+    if content is None:
+        raise DataError(f"model artifact {path} is gone", code="FC512", hint=_WHERE)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(f"model artifact {path} is not the file that was registered", code="FC512", hint=_WHERE)
     return content
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:  # to be read by whom the umask lets: servers run as another user
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _folder(location: str) -> Path:
-    if "://" in location:
-        raise PlanError(
-            "model artifacts in an object store are not in this version",
-            code="FC402",
-            hint="use a folder as `offline`",
-        )
-    return Path(location)
+def _of_artifact(error: StoreError) -> StoreError:
+    return StoreError(f"model artifact {error.message}", code=error.code, hint=error.hint or _WHERE)

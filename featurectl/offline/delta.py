@@ -27,8 +27,9 @@ from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles, is_own, may_be_there
+from featurectl.offline.files import BUCKET, RunFiles, is_own, those_there
 from featurectl.offline.order import choose_buckets, ordered
+from featurectl.offline.refusals import refusal_of
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.spec.environment import shown_location
@@ -188,7 +189,7 @@ class ViewTable:
         )
         with self._failures("cleaned up"):
             # The log goes on naming files that were removed; nothing is committed where none of them is there.
-            listed = [path for path in vacuum(dry_run=True) if may_be_there(self.location, path)]
+            listed = those_there(self.location, vacuum(dry_run=True))
             if listed:
                 vacuum(dry_run=False)
             return len(listed)
@@ -358,8 +359,7 @@ class ViewTable:
         except CommitFailedError as error:
             raise self._written() from error
         except (DeltaError, PolarsError, OSError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            reason = lines[0].replace(self.location, self.shown)
+            reason = refusal_of(error).replace(self.location, self.shown)
             raise StoreError(f"the offline table {self.shown} can't be {done}: {reason}", code="FC603") from error
 
 

@@ -23,6 +23,8 @@ from polars.io.plugins import register_io_source
 
 from featurectl.engines.base import Rows
 from featurectl.engines.polars.timestamps import within_datetime
+from featurectl.errors import StoreError
+from featurectl.offline.loose import open_bucket
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
@@ -136,14 +138,17 @@ def is_own(path: str) -> bool:
     return _OWN.fullmatch(path) is not None
 
 
-def may_be_there(location: str, path: str) -> bool:
-    """Return whether a file of a table is there; True in an object store, which is not asked."""
-    return "://" in location or (Path(location) / path).exists()
+def those_there(location: str, paths: Sequence[str]) -> list[str]:
+    """Return which of some files of a table are there."""
+    if "://" not in location:
+        return [path for path in paths if (Path(location) / path).exists()]
+    there = open_bucket(location).names() if paths else frozenset()
+    return [path for path in paths if path in there]
 
 
 def _put(file: _File, first: list[pl.DataFrame], others: _Counted) -> AddAction:
     """Write a file, and return what the log says of it."""
-    size = _write_whole(first, others, Path(file.url)) if file.local else _write_away(first, others, file.url)
+    size = _write_whole(first, others, Path(file.url)) if file.local else _write_away(first, others, file)
     return _action(file, others.ends(), size)
 
 
@@ -174,14 +179,15 @@ def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], pat
     return path.stat().st_size
 
 
-def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], url: str) -> int:
-    """Write a file into an object store, and return its size: that of the same bytes here, for the store tells none."""
+def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], file: _File) -> int:
+    """Write a file into an object store, and return its size: the log must say it to the byte."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         _write(frames, others, str(path))
-        pl.scan_parquet(path, glob=False).sink_parquet(
-            url, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True
-        )
+        try:
+            open_bucket(file.location).upload(file.path, path)
+        except StoreError as error:
+            raise OSError(error.message) from error  # to be told of the table
         return path.stat().st_size
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from featurectl.errors import FeaturectlError
+from featurectl.errors import FeaturectlError, StoreError
 from featurectl.models.leave import Leave, check_leave
 from featurectl.models.served import ServedRuntime, check_golden, load_served
 from featurectl.online.catalog import Catalog
@@ -39,13 +39,15 @@ class ServedModel:
 class Served:
     """A project as it is served: `models` by (name, version), `failures` by what could not be loaded, and why.
 
-    `canaries` are those that run here, by model.
+    `unreached` are the versions whose files could not be reached: they may be by now. `canaries` are those that run
+    here, by model.
     """
 
     catalog: Catalog
     load: Callable[[ModelVersion], ServedModel]
     models: dict[tuple[str, int], ServedModel] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    unreached: set[tuple[str, int]] = field(default_factory=set)
     canaries: Mapping[str, ServedCanary] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -82,12 +84,23 @@ class Served:
 
     def try_load(self, version: ModelVersion) -> ServedModel | str:
         """Return a version loaded and proven, or why it can't be served."""
+        place = (version.model, version.version)
+        self.unreached.discard(place)
         try:
             return self.load(version)
         except FeaturectlError as error:
+            if isinstance(error, StoreError):
+                self.unreached.add(place)
             return error.message
         except Exception as error:  # noqa: BLE001 (libraries and models run code of their own: others are served)
             return f"model {version.model} version {version.version} can't be loaded: {error!r}"
+
+    def reach_again(self) -> bool:
+        """Try to load what could not be reached, and return whether anything was."""
+        with self._lock:
+            again = sorted(self.unreached)
+        found = [self.fetch(model, str(number)) for model, number in again]
+        return any(isinstance(one, ServedModel) for one in found)
 
 
 def build_served(catalog: Catalog, location: str, leave: Leave, before: Served | None = None) -> Served:

@@ -213,6 +213,8 @@ class Server:
         try:
             if await asyncio.to_thread(self._source.serial) == self.served.catalog.state.serial:
                 self.behind = ""
+                if await asyncio.to_thread(self.served.reach_again):
+                    self._show_models()
                 return
             self.served = await asyncio.to_thread(self._source.load, self.served)
         except Exception as error:  # noqa: BLE001 (whatever fails, what is served goes on being served)

@@ -343,8 +343,8 @@ CODES: Final[Mapping[str, Code]] = {
         "The store of `online:` does not answer, is full, or refuses writes.",
     ),
     "FC603": Code(
-        "the offline store can't be written",
-        "The folder or bucket of `offline:` can't be written, or is full.",
+        "the offline store can't be read or written",
+        "The folder or bucket of `offline:` does not answer, is not there, refuses the user, or is full.",
     ),
     "FC604": Code(
         "the registry was made by a newer version",

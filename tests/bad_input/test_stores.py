@@ -209,7 +209,7 @@ def test_a_model_artifact_that_was_changed_or_is_gone_is_not_loaded(live):
     assert said.startswith(f"error[FC512]: model artifact {name} is not the file that was registered\n")
     artifact.unlink()
     said = live.fails(1, "score", "pays", "--out", "x.csv")
-    assert said.startswith(f"error[FC512]: model artifact {name} can't be read: No such file or directory\n")
+    assert said.startswith(f"error[FC512]: model artifact {name} is gone\n")
 
 
 def test_an_artifact_that_can_not_be_written_registers_no_version(live):

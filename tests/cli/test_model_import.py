@@ -126,8 +126,8 @@ MAKERS = {
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     shop.make(PLAIN)
     expected = MAKERS[name](shop, name)
-    told = shop.run("models", "import", "m", "--file", name).out
-    assert told.startswith(f"m version 1: 3 inputs, imported from {name}, proven on 40 rows\n")
+    result = json.loads(shop.run("models", "import", "m", "--file", name, "-o", "json").out)["result"]
+    assert (result["version"], result["aliases"]) == (1, ["champion"])
     version, _ = shop.version()
     assert version.rows_validation == 40
     assert "auc" in version.metrics or name == "columns.onnx"
@@ -172,7 +172,7 @@ def test_categories_that_training_found_come_with_the_export(shop):
 
 
 def test_an_imported_version_is_not_trained_once_more(shop):
-    shop.make()
+    shop.make(PLAIN)
     lightgbm_file(shop)
     shop.run("models", "import", "m", "--file", "model.txt")
     for more in ((), ("--register",)):
@@ -197,7 +197,7 @@ def test_a_sample_proves_a_model_instead_of_its_spine(shop):
     lightgbm_file(shop)
     pl.DataFrame({"k": ["k1", "k2"], "at": [datetime(2026, 1, 9, tzinfo=UTC)] * 2}).write_parquet("few.parquet")
     told = shop.run("models", "import", "m", "--file", "model.txt", "--sample", "few.parquet").out
-    assert told == "m version 1: 3 inputs, imported from model.txt, proven on 2 rows\n"
+    assert told == "m version 1: 3 inputs, imported from model.txt, proven on 2 rows\nm version 1 is the champion.\n"
     assert shop.version()[0].metrics == {}
     assert shop.served()[1] == 2
 

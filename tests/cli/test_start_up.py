@@ -14,7 +14,7 @@ from featurectl.cli.app import build_app
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     "polars", "numpy", "sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "pyarrow", "pandas", "lightgbm",
-    "sklearn", "yaml", "msgpack", "rich", "pydantic",
+    "sklearn", "yaml", "msgpack", "rich", "pydantic", "obstore",
 }  # fmt: skip
 OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
 OF_REPOSITORIES = {"featurectl.spec.load", "featurectl.open", "featurectl.plan.build", "featurectl.apply"}

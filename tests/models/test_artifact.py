@@ -4,8 +4,14 @@ import os
 
 import pytest
 
-from featurectl.errors import DataError, PlanError, StoreError
+from featurectl.errors import DataError, StoreError
 from featurectl.models.artifact import read_artifact, write_artifact
+from featurectl.offline.loose import open_loose
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def location(request, tmp_path):
+    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3").location()
 
 
 def test_equal_bytes_are_one_file(tmp_path):
@@ -16,27 +22,48 @@ def test_equal_bytes_are_one_file(tmp_path):
     assert read_artifact(str(tmp_path), first.path, first.sha256) == b"tree"
 
 
-def test_a_changed_file_is_refused(tmp_path):
-    made = write_artifact(str(tmp_path), "m", "txt", b"tree")
-    (tmp_path / made.path).write_bytes(b"other")
+def test_an_artifact_is_read_where_it_was_written(location):
+    made = write_artifact(location, "m", "txt", b"tree")
+    assert made.path == f"models/m/{made.sha256}.txt"
+    assert read_artifact(location, made.path, made.sha256) == b"tree"
+
+
+def test_a_changed_file_is_refused(location):
+    made = write_artifact(location, "m", "txt", b"tree")
+    open_loose(location).write(made.path, b"other")
     with pytest.raises(DataError, match="not the file that was registered"):
-        read_artifact(str(tmp_path), made.path, made.sha256)
+        read_artifact(location, made.path, made.sha256)
 
 
-def test_a_file_that_is_gone_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"models/m/x\.txt can't be read"):
-        read_artifact(str(tmp_path), "models/m/x.txt", "0")
+def test_a_changed_file_is_mended_when_the_same_is_written_again(location):
+    made = write_artifact(location, "m", "txt", b"tree")
+    open_loose(location).write(made.path, b"tre")
+    assert write_artifact(location, "m", "txt", b"tree") == made
+    assert read_artifact(location, made.path, made.sha256) == b"tree"
+
+
+def test_a_file_that_is_gone_is_named(location):
+    with pytest.raises(DataError, match=r"models/m/x\.txt is gone") as caught:
+        read_artifact(location, "models/m/x.txt", "0")
+    assert caught.value.code == "FC512"
+
+
+@pytest.mark.parametrize("path", ["models/../m.txt", "../models/m.txt", "m.txt", "/models/m.txt"])
+def test_nothing_is_read_outside_of_models(location, path):
+    with pytest.raises(DataError, match="lies outside of `models`"):
+        read_artifact(location, path, "0")
+
+
+def test_an_object_store_that_refuses_is_a_store_error(s3, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StoreError, match=r"^model artifact models/m/\w+\.txt can't be read: .*SignatureDoesNotMatch"):
+        write_artifact(s3.location(), "m", "txt", b"tree")
 
 
 def test_a_location_that_can_not_be_written_is_a_store_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be written"):
         write_artifact(str(tmp_path / "file"), "m", "txt", b"tree")
-
-
-def test_an_object_store_is_refused():
-    with pytest.raises(PlanError, match="in an object store are not in this version"):
-        write_artifact("s3://bucket", "m", "txt", b"tree")
 
 
 def test_an_artifact_can_be_read_by_whom_the_umask_lets(tmp_path):
@@ -53,7 +80,7 @@ def test_nothing_is_left_of_an_artifact_that_could_not_be_written(tmp_path, monk
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("featurectl.models.artifact.os.fsync", full)
+    monkeypatch.setattr("featurectl.offline.folder.os.fsync", full)
     with pytest.raises(StoreError, match="No space left on device"):
         write_artifact(str(tmp_path), "m", "txt", b"model")
     assert list((tmp_path / "models" / "m").iterdir()) == []

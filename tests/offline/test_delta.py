@@ -22,6 +22,12 @@ def open_table(root, **sizes):
     return DeltaStore(str(root), "flights", **sizes).table("delays", 1, KEYS)
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path):
+    """Where tables are: a folder, and a real S3."""
+    return tmp_path if request.param == "folder" else request.getfixturevalue("s3").location()
+
+
 def files_of(root):
     return sorted((root / "flights" / "delays" / "v1").rglob("*.parquet"))
 
@@ -38,15 +44,15 @@ def test_a_table_that_was_never_written_is_empty(tmp_path):
     assert caught.value.code == "FC510"
 
 
-def test_rows_come_back_sorted_with_their_types(tmp_path):
+def test_rows_come_back_sorted_with_their_types(place):
     rows = table_rows(50)
-    assert open_table(tmp_path).append(FrameRows(rows, KEYS), EMPTY) == 0
-    assert_frame_equal(open_table(tmp_path).read(), as_table(rows))
+    assert open_table(place).append(FrameRows(rows, KEYS), EMPTY) == 0
+    assert_frame_equal(open_table(place).read(), as_table(rows))
 
 
-def test_appends_are_merged_and_older_versions_stay_readable(tmp_path):
+def test_appends_are_merged_and_older_versions_stay_readable(place):
     first, second = table_rows(50), table_rows(30, start=20)
-    table = open_table(tmp_path)
+    table = open_table(place)
     assert [table.append(FrameRows(first, KEYS), EMPTY), table.append(FrameRows(second, KEYS), EMPTY)] == [0, 1]
     assert_frame_equal(table.read(), as_table(first, second))
     assert_frame_equal(table.read(version=0), as_table(first))
@@ -55,7 +61,7 @@ def test_appends_are_merged_and_older_versions_stay_readable(tmp_path):
     assert_frame_equal(table.read(version=1), as_table(first, second))
 
 
-def test_coverage_travels_with_the_rows(tmp_path):
+def test_coverage_travels_with_the_rows(place):
     coverage = Coverage(
         parts={"data/a.parquet": "12:7", "data/ä.parquet": ""},
         held=("data/a.parquet",),
@@ -66,20 +72,20 @@ def test_coverage_travels_with_the_rows(tmp_path):
         inputs={"delay": "float64"},
         columns={"delay": "float64", "id": "int64"},
     )
-    table = open_table(tmp_path)
+    table = open_table(place)
     table.append(FrameRows(table_rows(5), KEYS), coverage)
-    assert open_table(tmp_path).coverage() == coverage
+    assert open_table(place).coverage() == coverage
     table.append(FrameRows(table_rows(0), KEYS), Coverage(parts={"b": "1"}))
-    assert open_table(tmp_path).coverage() == Coverage(parts={"b": "1"})
+    assert open_table(place).coverage() == Coverage(parts={"b": "1"})
     assert table.version() == 1
     assert table.statistics().rows == 5
     table.append(FrameRows(table_rows(2, start=70), KEYS), Coverage())
     assert [table.statistics(version).rows for version in (None, 2, 1)] == [7, 7, 5]
 
 
-def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):
+def test_a_table_of_buckets_finds_each_key_in_its_own(place):
     rows = table_rows(100)
-    table = open_table(tmp_path, rows_per_bucket=20)
+    table = open_table(place, rows_per_bucket=20)
     table.append(FrameRows(rows, KEYS), EMPTY)
     assert table.buckets() == 8
     parts = [table.read(bucket=bucket) for bucket in range(8)]
@@ -92,8 +98,8 @@ def test_a_table_of_buckets_finds_each_key_in_its_own(tmp_path):
     assert sum(table.read(bucket=bucket).height for bucket in range(8)) == 160
 
 
-def test_the_number_of_buckets_changes_only_by_a_rewrite(tmp_path):
-    table = open_table(tmp_path, rows_per_bucket=10)
+def test_the_number_of_buckets_changes_only_by_a_rewrite(place):
+    table = open_table(place, rows_per_bucket=10)
     table.append(FrameRows(table_rows(5), KEYS), EMPTY)
     table.append(FrameRows(table_rows(100), KEYS), EMPTY)
     assert table.buckets() == 1
@@ -102,8 +108,8 @@ def test_the_number_of_buckets_changes_only_by_a_rewrite(tmp_path):
     assert table.buckets(version=0) == 1
 
 
-def test_an_overfull_bucket_is_compacted_and_no_row_changes(tmp_path):
-    table = open_table(tmp_path, files_per_bucket=3)
+def test_an_overfull_bucket_is_compacted_and_no_row_changes(place):
+    table = open_table(place, files_per_bucket=3)
     frames = [table_rows(10, start=100 * i) for i in range(6)]
     files = []
     for i, frame in enumerate(frames):
@@ -171,8 +177,8 @@ def test_rows_come_in_any_number_of_buckets_of_which_no_more_is_read_than_holds_
     assert_frame_equal(table.of(1, 2), as_table(rows.filter(bucket_of(rows.select(*KEYS), 2) == 1)))
 
 
-def test_a_table_has_outgrown_its_buckets_once_they_are_several_times_too_large(tmp_path):
-    table = open_table(tmp_path, rows_per_bucket=20)
+def test_a_table_has_outgrown_its_buckets_once_they_are_several_times_too_large(place):
+    table = open_table(place, rows_per_bucket=20)
     assert not table.takes(FrameRows(table_rows(1), KEYS))
     table.append(FrameRows(table_rows(30), KEYS), EMPTY)
     assert table.buckets() == 2
@@ -181,8 +187,8 @@ def test_a_table_has_outgrown_its_buckets_once_they_are_several_times_too_large(
     assert not table.takes(FrameRows(table_rows(1, late=pl.col("delay") > 1), KEYS))
 
 
-def test_no_feature_of_delta_is_used_that_old_readers_lack(tmp_path):
-    table = open_table(tmp_path, rows_per_bucket=5, files_per_bucket=1)
+def test_no_feature_of_delta_is_used_that_old_readers_lack(place):
+    table = open_table(place, rows_per_bucket=5, files_per_bucket=1)
     for i in range(3):
         table.append(FrameRows(table_rows(20, start=i), KEYS), EMPTY)
     table.replace(FrameRows(table_rows(20, fare=pl.lit(1.5).cast(pl.Decimal(10, 2))), KEYS), EMPTY)
@@ -190,8 +196,8 @@ def test_no_feature_of_delta_is_used_that_old_readers_lack(tmp_path):
     assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
 
 
-def test_a_new_column_comes_by_a_rewrite(tmp_path):
-    table = open_table(tmp_path)
+def test_a_new_column_comes_by_a_rewrite(place):
+    table = open_table(place)
     table.append(FrameRows(table_rows(10), KEYS), EMPTY)
     wider = table_rows(10, late=pl.col("delay") > 1)
     with pytest.raises(
@@ -202,8 +208,8 @@ def test_a_new_column_comes_by_a_rewrite(tmp_path):
     assert_frame_equal(table.read(), as_table(wider))
 
 
-def test_a_column_of_another_type_is_refused_and_nothing_is_written(tmp_path):
-    table = open_table(tmp_path)
+def test_a_column_of_another_type_is_refused_and_nothing_is_written(place):
+    table = open_table(place)
     table.append(FrameRows(table_rows(10), KEYS), EMPTY)
     with pytest.raises(DataError, match=r"column 'delay' .* is Float64, in the new rows it is String") as caught:
         table.append(FrameRows(table_rows(10, delay=pl.lit("x")), KEYS), EMPTY)
@@ -220,17 +226,17 @@ def test_a_view_without_keys_has_one_bucket(tmp_path):
     assert_frame_equal(table.read(bucket=0), rows.sort("event_time", "available_at", "tie_order"))
 
 
-def test_the_instant_of_static_rows_survives(tmp_path):
+def test_the_instant_of_static_rows_survives(place):
     always = pl.lit(datetime(1, 1, 1, tzinfo=UTC)).cast(INSTANT)
     rows = table_rows(5, event_time=always, available_at=always)
-    table = open_table(tmp_path)
+    table = open_table(place)
     table.append(FrameRows(rows, KEYS), EMPTY)
     assert table.read()["event_time"].unique().to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
 
 
-def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(tmp_path):
-    open_table(tmp_path).append(FrameRows(table_rows(10), KEYS), EMPTY)
-    one, other = open_table(tmp_path), open_table(tmp_path)
+def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(place):
+    open_table(place).append(FrameRows(table_rows(10), KEYS), EMPTY)
+    one, other = open_table(place), open_table(place)
     assert one.coverage() == other.coverage() == EMPTY
     one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
@@ -241,9 +247,9 @@ def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(tmp_path):
     assert one.read().height == 16
 
 
-def test_a_run_does_not_replace_rows_that_it_has_not_seen(tmp_path):
-    open_table(tmp_path).append(FrameRows(table_rows(10), KEYS), EMPTY)
-    one, other = open_table(tmp_path), open_table(tmp_path)
+def test_a_run_does_not_replace_rows_that_it_has_not_seen(place):
+    open_table(place).append(FrameRows(table_rows(10), KEYS), EMPTY)
+    one, other = open_table(place), open_table(place)
     assert one.coverage() == other.coverage() == EMPTY
     one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
@@ -253,8 +259,8 @@ def test_a_run_does_not_replace_rows_that_it_has_not_seen(tmp_path):
     assert one.read().height == 3
 
 
-def test_two_first_runs_do_not_add_the_same_rows_twice(tmp_path):
-    one, other = open_table(tmp_path), open_table(tmp_path)
+def test_two_first_runs_do_not_add_the_same_rows_twice(place):
+    one, other = open_table(place), open_table(place)
     assert one.coverage() is other.coverage() is None
     one.append(FrameRows(table_rows(10), KEYS), EMPTY)
     with pytest.raises(TryAgainError):
@@ -273,8 +279,8 @@ def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
 
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["ours", "of another tool"])
-def test_columns_alone_are_read_in_the_order_of_all(tmp_path, compacted):
-    table = open_table(tmp_path)
+def test_columns_alone_are_read_in_the_order_of_all(place, compacted):
+    table = open_table(place)
     some = [*KEYS, "event_time"]
     for start in (0, 40, 20):
         table.append(FrameRows(table_rows(10, start=start), KEYS), EMPTY)
@@ -286,8 +292,8 @@ def test_columns_alone_are_read_in_the_order_of_all(tmp_path, compacted):
         assert_frame_equal(table.read(columns=some).select(some), table.read(version=2).select(some))
 
 
-def test_a_commit_of_another_tool_hides_no_coverage(tmp_path):
-    table = open_table(tmp_path)
+def test_a_commit_of_another_tool_hides_no_coverage(place):
+    table = open_table(place)
     coverage = Coverage(parts={"a": "1"}, now=from_us(5))
     table.append(FrameRows(table_rows(10), KEYS), EMPTY)
     table.append(FrameRows(table_rows(10, start=40), KEYS), coverage)
@@ -297,8 +303,8 @@ def test_a_commit_of_another_tool_hides_no_coverage(tmp_path):
     assert_frame_equal(table.read(), as_table(table_rows(10), table_rows(10, start=40)))
 
 
-def test_a_delta_table_of_someone_else_is_refused(tmp_path):
-    table = open_table(tmp_path)
+def test_a_delta_table_of_someone_else_is_refused(place):
+    table = open_table(place)
     table_rows(3).write_delta(table.location)
     with pytest.raises(StoreError, match="was not written by featurectl"):
         table.coverage()
@@ -326,8 +332,8 @@ def test_a_missing_data_file_and_a_broken_log_are_store_errors(tmp_path):
         open_table(tmp_path).append(FrameRows(table_rows(3), KEYS), EMPTY)
 
 
-def test_a_handle_sees_what_others_write_after_it_has_looked(tmp_path):
-    table, other = open_table(tmp_path), open_table(tmp_path)
+def test_a_handle_sees_what_others_write_after_it_has_looked(place):
+    table, other = open_table(place), open_table(place)
     assert table.version() is None
     for number, rows in enumerate((3, 6, 9)):
         other.append(FrameRows(table_rows(3), KEYS), replace(EMPTY, parts={"a": str(number)}))

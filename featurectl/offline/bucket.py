@@ -1,0 +1,69 @@
+"""Loose files in an object store: S3, Google Cloud Storage, Azure, and what speaks like one of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+
+from featurectl.errors import StoreError
+from featurectl.offline.refusals import refusal_of
+
+_NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
+
+
+class BucketFiles:
+    """`LooseFiles` below a URL; an object appears when it is whole.
+
+    Credentials and the endpoint come from the environment, by the names that Delta tables use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = _open(url)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of an object, or None when there is none."""
+        try:
+            return bytes(obstore.get(self._store, path).bytes())
+        except FileNotFoundError as error:
+            if not _NO_BUCKET.search(str(error)):
+                return None
+            raise _failure(path, "read", error) from error
+        except (BaseError, OSError) as error:
+            raise _failure(path, "read", error) from error
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object, in parts where it is large."""
+        try:
+            obstore.put(self._store, path, content)
+        except (BaseError, OSError) as error:
+            raise _failure(path, "written", error) from error
+
+    def upload(self, path: str, file: Path) -> None:
+        """Write an object that has the bytes of a file here, whatever their number."""
+        try:
+            obstore.put(self._store, path, file)
+        except (BaseError, OSError) as error:
+            raise _failure(path, "written", error) from error
+
+    def names(self) -> frozenset[str]:
+        """Return the paths of all objects."""
+        try:
+            return frozenset(item["path"] for some in obstore.list(self._store) for item in some)
+        except (BaseError, OSError) as error:
+            raise _failure("the bucket", "listed", error) from error
+
+
+def _open(url: str) -> ObjectStore:
+    try:
+        return from_url(url.rstrip("/"))
+    except (BaseError, ValueError) as error:
+        raise StoreError(f"the object store of `offline` can't be opened: {refusal_of(error)}", code="FC603") from error
+
+
+def _failure(path: str, done: str, error: Exception) -> StoreError:
+    return StoreError(f"{path} can't be {done}: {refusal_of(error)}", code="FC603")

@@ -1,0 +1,49 @@
+"""Loose files in a folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from featurectl.errors import StoreError
+
+_NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+class FolderFiles:
+    """`LooseFiles` below a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file, or None when there is none."""
+        try:
+            return (self._folder / path).read_bytes()
+        except _NONE_THERE:
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} can't be read: {error.strerror}", code="FC603") from error
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file beside its place, then move it there."""
+        target = self._folder / path
+        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _write_synced(part, content)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} can't be written: {error.strerror}", code="FC603") from error
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:  # to be read by whom the umask lets: servers run as another user
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

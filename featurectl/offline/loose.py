@@ -1,0 +1,56 @@
+"""What every place for loose files can do: files of the offline location that are no tables, by their path below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from featurectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.offline.bucket import BucketFiles
+
+
+class LooseFiles(Protocol):
+    """Files that are there whole or not at all; who reads one at the moment never sees half of another."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file, or None when there is none.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be read.
+        """
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file in place of one that may be there.
+
+        Raises:
+            StoreError: FC603, the place can't be reached, is full or refuses to be written.
+        """
+
+
+def open_loose(location: str) -> LooseFiles:
+    """Return the files below an offline location: a folder, or an object store by URL.
+
+    Raises:
+        As `open_bucket`.
+    """
+    if "://" in location:
+        return open_bucket(location)
+    from featurectl.offline.folder import FolderFiles
+
+    return FolderFiles(location)
+
+
+def open_bucket(url: str) -> BucketFiles:
+    """Return the files below the URL of a place in an object store.
+
+    Raises:
+        UsageError: the library for it is not installed.
+        StoreError: FC603, the environment does not say enough to open it.
+    """
+    try:
+        from featurectl.offline.bucket import BucketFiles
+    except ModuleNotFoundError as error:
+        hint = "pip install 'featurectl[cloud]'"
+        raise UsageError("an offline store in an object store needs the package obstore", hint=hint) from error
+    return BucketFiles(url)

@@ -1,0 +1,171 @@
+"""A project whose offline store is a real S3: every command that keeps or reads a model, and what it says when refused."""
+
+from __future__ import annotations
+
+import httpx2
+import obstore
+import polars as pl
+import pytest
+from obstore.store import from_url
+from starlette.testclient import TestClient
+
+from featurectl.models.artifact import read_artifact
+from featurectl.serve import open_app
+from featurectl.serving.settings import ServeSettings
+from tests.model_shop import Shop, objects, open_shop, write_files
+from tests.servers.redis import free_port
+from tests.serving.process import running
+
+OFFLINE = "offline: off"
+LOGGED = "prediction_log: {sample: 1.0}"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, s3_server):
+    """The project's folder and its location, applied, materialized and trained; not to be changed."""
+    root, location = tmp_path_factory.mktemp("shop"), s3_server.location()
+    write_files(root, objects())
+    file = root / "featurectl.yaml"
+    file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}, {LOGGED}"))
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in s3_server.environ.items():
+            patched.setenv(name, value)
+        patched.chdir(root)
+        shop = Shop(root, _Silent())
+        for words in (("apply", "--auto-approve"), ("materialize",), ("train", "m"), ("train", "m")):
+            shop.run(*words)
+    return root, location
+
+
+class _Silent:
+    """Stands for `capsys`, which no fixture of a module can have."""
+
+    def readouterr(self) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def shop(made, s3, monkeypatch, capsys):
+    with open_shop(made[0], monkeypatch, capsys) as opened:
+        yield opened
+
+
+def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made, s3):
+    root, location = made
+    kinds = {item["path"].split("/")[0] for some in obstore.list(from_url(location)) for item in some}
+    assert kinds == {"models", "shop"}
+    assert {path.name for path in root.iterdir() if path.is_dir()} <= {".featurectl", "__pycache__"}
+
+
+def test_a_model_in_a_bucket_is_listed_shown_promoted_and_scored(shop):
+    assert "champion" in shop.run("models", "list").out
+    assert shop.run("models", "show", "m", "--card").out.startswith("# m\n")
+    shop.run("models", "promote", "m@2")
+    shop.run("models", "rollback", "m")
+    shop.run("score", "m", "--out", "scores.parquet")
+    shop.run("training-set", "m", "--out", "rows.parquet")
+    assert pl.read_parquet("scores.parquet").height == pl.read_parquet("rows.parquet").height == 40
+    assert "the same bytes" in shop.run("train", "m", "--from-version", "1").out
+
+
+def test_a_model_is_exported_from_a_bucket_and_imported_into_it(shop):
+    shop.run("models", "export", "m", "--out", "exported")
+    version, location = shop.version()
+    exported = (shop.root / "exported" / "model.txt").read_bytes()
+    assert exported == read_artifact(location, version.artifact, version.artifact_sha256)
+    shop.run("models", "import", "m", "--file", "exported/model.txt")
+    imported, _ = shop.version(3)
+    assert read_artifact(location, imported.artifact, imported.artifact_sha256) == exported
+
+
+def test_every_file_of_a_version_is_named_by_its_digest(shop):
+    version, location = shop.version()
+    for path, sha256 in (
+        (version.artifact, version.artifact_sha256),
+        (version.onnx, version.onnx_sha256),
+        (version.golden, version.golden_sha256),
+        (version.judged, version.judged_sha256),
+        (version.card, version.card_sha256),
+    ):
+        assert path.startswith(f"models/m/{sha256}.")
+        assert read_artifact(location, path, sha256)
+
+
+def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made, s3):
+    root, location = made
+    rows = [{"k": f"k{number}"} for number in range(5)]
+    with running(root, environ=s3.environ) as server:
+        answer = httpx2.post(f"{server.url}/v1/predict/m", json={"rows": rows}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert server.stop() == 0
+    logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
+    assert logged["k"].to_list() == [row["k"] for row in rows]
+    assert logged["score"].to_list() == [row["score"] for row in answer.json()["rows"]]
+
+
+def test_a_server_that_could_not_reach_its_models_serves_them_once_it_can(made, s3, monkeypatch):
+    """Nobody asks a server that is not ready, so it has to try by itself."""
+    right = s3.environ["AWS_SECRET_ACCESS_KEY"]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    app = open_app(ServeSettings(root=str(made[0]), reload_s=0.02))
+    with TestClient(app) as client:
+        said = client.get("/ready")
+        assert said.status_code == 503
+        assert "(SignatureDoesNotMatch)" in said.text
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", right)
+        while client.get("/ready").status_code != 200:
+            pass
+        assert client.post("/v1/predict/m", json={"rows": [{"k": "k1"}]}).status_code == 200
+
+
+def test_an_object_that_was_swapped_is_not_loaded(shop):
+    version, location = shop.version()
+    whole = read_artifact(location, version.artifact, version.artifact_sha256)
+    obstore.put(from_url(location), version.artifact, whole + b"\n")
+    said = shop.run("score", "m", "--out", "swapped.csv", code=1).err
+    assert f"error[FC512]: model artifact {version.artifact} is not the file that was registered" in said
+    obstore.delete(from_url(location), version.artifact)
+    said = shop.run("models", "promote", "m@2", code=1).err
+    assert f"error[FC512]: model artifact {version.artifact} is gone" in said
+    obstore.put(from_url(location), version.artifact, whole)
+    shop.run("score", "m", "--out", "whole.parquet")
+
+
+READERS = [
+    ("train", "m"),
+    ("score", "m", "--out", "refused.parquet"),
+    ("training-set", "m", "--out", "refused.parquet"),
+    ("materialize",),
+    ("models", "show", "m", "--card"),
+    ("models", "export", "m", "--out", "refused"),
+    ("models", "promote", "m@2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", READERS, ids=" ".join)
+def test_a_wrong_key_ends_a_command_with_what_the_store_says(shop, monkeypatch, words):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    said = shop.run(*words, code=69).err
+    assert "error[FC603]: " in said
+    assert "(SignatureDoesNotMatch)" in said
+    assert "Traceback" not in said
+    assert not (shop.root / "refused.parquet").exists()
+    assert not (shop.root / "refused").exists()
+
+
+def test_a_server_that_is_gone_ends_a_command(shop, monkeypatch):
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert f"no answer from {endpoint}" in shop.run("models", "show", "m", "--card", code=69).err
+
+
+def test_a_model_is_not_fitted_for_a_place_that_is_not_there(made, shop, monkeypatch):
+    monkeypatch.setattr("featurectl.training.train.fit_model", None)
+    file = shop.root / "featurectl.yaml"
+    before = file.read_text()
+    file.write_text(before.replace(made[1], "s3://no-such-bucket/x"))
+    try:
+        for words in READERS:
+            assert "does not exist (NoSuchBucket)" in shop.run(*words, code=69).err
+    finally:
+        file.write_text(before)

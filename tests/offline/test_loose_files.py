@@ -1,0 +1,130 @@
+"""The contract of loose files, for a folder and for a real S3; and what a bucket alone can do wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.offline.loose import open_loose
+from tests.servers.redis import free_port
+from tests.servers.s3 import BUCKET
+
+PATH = "models/m/0a.txt"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def location(request, tmp_path):
+    if request.param == "folder":
+        return str(tmp_path / "offline")
+    return request.getfixturevalue("s3").location()
+
+
+@pytest.fixture
+def files(location):
+    return open_loose(location)
+
+
+def test_what_was_written_is_read(files, location):
+    assert files.read(PATH) is None
+    files.write(PATH, b"tree\0\xff")
+    assert files.read(PATH) == b"tree\0\xff"
+    assert open_loose(location + "/").read(PATH) == b"tree\0\xff"
+    assert files.read("models/m/other.txt") is None
+
+
+def test_nothing_is_read_where_files_lie_below_or_above(files):
+    files.write(PATH, b"tree")
+    assert files.read("models/m") is None
+    assert files.read(f"{PATH}/below") is None
+
+
+def test_an_empty_file_is_there(files):
+    files.write(PATH, b"")
+    assert files.read(PATH) == b""
+
+
+def test_a_file_takes_the_place_of_another(files):
+    files.write(PATH, b"a longer one")
+    files.write(PATH, b"short")
+    assert files.read(PATH) == b"short"
+
+
+def test_a_name_may_have_any_characters(files):
+    files.write("models/größe m%20+x=1/ä é#?.txt", b"x")
+    assert files.read("models/größe m%20+x=1/ä é#?.txt") == b"x"
+    assert files.read("models/größe m +x=1/ä é#?.txt") is None
+
+
+def test_a_file_of_many_parts_is_whole(files):
+    content = os.urandom(1 << 20) * 12
+    files.write(PATH, content)
+    assert files.read(PATH) == content
+
+
+def test_a_reader_never_sees_half_of_a_file(files, location):
+    whole = [bytes([letter]) * 300_000 for letter in b"ab"]
+    files.write(PATH, whole[0])
+    ends = threading.Event()
+
+    def write():
+        try:
+            other = open_loose(location)
+            for content in whole * 10:
+                other.write(PATH, content)
+        finally:
+            ends.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = set()
+    while not ends.is_set():
+        seen.add(files.read(PATH))
+    writer.join()
+    assert seen <= set(whole)
+
+
+def test_a_bucket_that_is_not_there_is_told(s3):
+    files = open_loose("s3://no-such-bucket/x")
+    for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
+        with pytest.raises(StoreError, match=r"0a\.txt can't be .*: .*does not exist \(NoSuchBucket\)") as caught:
+            ask()
+        assert caught.value.code == "FC603"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId")]
+)
+def test_wrong_credentials_are_told(s3, monkeypatch, name, said):
+    monkeypatch.setenv(name, "wrong")
+    files = open_loose(f"s3://{BUCKET}/x")
+    for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
+        with pytest.raises(StoreError, match=said) as caught:
+            ask()
+        assert "\n" not in caught.value.message
+
+
+def test_a_server_that_does_not_answer_is_named(s3, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    with pytest.raises(StoreError, match=rf"can't be read: no answer from http://127\.0\.0\.1:{port}$"):
+        open_loose(f"s3://{BUCKET}/x").read(PATH)
+
+
+def test_a_place_that_can_not_be_opened_is_told(monkeypatch):
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StoreError, match=r"the object store of `offline` can't be opened: .*Account must be specified"):
+        open_loose("az://container/x")
+    with pytest.raises(StoreError, match="the object store of `offline` can't be opened: "):
+        open_loose("ftp://host/x")
+
+
+def test_an_object_store_without_its_library_is_wrong_usage(monkeypatch):
+    monkeypatch.setitem(sys.modules, "featurectl.offline.bucket", None)
+    with pytest.raises(UsageError, match="needs the package obstore") as caught:
+        open_loose("s3://bucket/x")
+    assert caught.value.hint == "pip install 'featurectl[cloud]'"
