@@ -1,0 +1,14 @@
+"""`featurectl monitor`: what happens to features and models while they are served."""
+
+from __future__ import annotations
+
+import typer
+
+from featurectl.cli import monitor_drift
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Watch features and models.", no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group, name="monitor")
+    monitor_drift.add_to(group)
