@@ -14,7 +14,7 @@ import polars as pl
 from featurectl.models.profile.bins import Bins, Floats, choose_edges
 
 Counts = npt.NDArray[np.int64]
-_CHUNK: Final = 1 << 15  # values that stay in the cache of a core
+_CHUNK: Final = 1 << 16  # values that stay in the cache of a core
 _CAST: Final = 1 << 18  # values that are made numbers at once
 _TYPE: Final = pl.Float64()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import statistics
@@ -52,7 +53,7 @@ def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, 
     whole, parts = (NumberTally(told.edges, told.centre) for _ in range(2))
     whole.add(rows)
     bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         parts.add(rows[start:end])
     once, merged = whole.numbers(), parts.numbers()
     assert once.counts.tolist() == merged.counts.tolist()
