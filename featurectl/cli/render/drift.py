@@ -15,6 +15,7 @@ from featurectl.units import counted, plural
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
 _SHADES: Final = " ▁▂▃▄▅▆▇█"
 _CELLS: Final = 10
+_MOST: Final = 5  # columns that the last line names
 _WORDS: Final[dict[Metric, str]] = {"null_rate": "nulls"}
 
 
@@ -53,7 +54,8 @@ def verdict(told: Told) -> str:
     rest = f"; {few} {plural(few, 'has', 'have')} too few rows" if few else ""
     if not far:
         return f"None of {judged} drifts{rest}."
-    each = ", ".join(f"{_name(row)} ({reason(row, told.limits)})" for row in far)
+    each = ", ".join(f"{_name(row)} ({reason(row, told.limits)})" for row in far[:_MOST])
+    each += f" and {len(far) - _MOST} more" if len(far) > _MOST else ""
     return f"{len(far)} of {judged} {plural(len(far), 'drifts', 'drift')}{rest}: {each}."
 
 
