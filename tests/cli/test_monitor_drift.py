@@ -105,6 +105,18 @@ def test_features_of_a_file_are_joined_at_its_instants(drift, tmp_path):
     assert rows["feature", "half"]["broken"] == ["psi", "null_rate"]
 
 
+def test_ranges_of_a_spine_give_the_distances_of_all_at_once(drift, tmp_path, monkeypatch):
+    write_spine(tmp_path / "late.parquet", NOW, 500)
+    whole = rows_of(drift("--batch", "late.parquet", "-o", "json", code=1))
+    monkeypatch.setattr("featurectl.monitor.drift.batch.range_rows", lambda *_: 70)
+    ranges = rows_of(drift("--batch", "late.parquet", "-o", "json", code=1))
+    assert whole.keys() == ranges.keys()
+    for key, row in whole.items():
+        moved = row.pop("wasserstein"), ranges[key].pop("wasserstein")
+        assert row == ranges[key]
+        assert moved[0] == pytest.approx(moved[1])
+
+
 def test_what_was_served_is_compared_and_the_score_too(drift):
     rows = rows_of(drift("--env", "logged", "-o", "json", code=1))
     assert {key: row["state"] for key, row in rows.items()} == {
