@@ -49,14 +49,15 @@ def number_distances(before: Numbers, after: Numbers) -> Distances:
     shares = [np.cumsum(item.counts)[:-1] / item.known for item in (before, after)]
     ks = float(np.abs(shares[0] - shares[1]).max(initial=0.0))
     moved = wasserstein(before, after)
-    with np.errstate(over="ignore"):
-        width = np.diff(before.edges) * np.sqrt(shares[0] * (1 - shares[0]))[:-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = float((np.diff(before.edges) * np.sqrt(shares[0] * (1 - shares[0]))[:-1]).sum())
+    usual = None if moved is None or not math.isfinite(width) else _NORMAL_MEAN * spread * width
     return replace(
         grouped,
         ks=ks,
         ks_chance=_KS_MEAN * spread,
         wasserstein=moved,
-        wasserstein_chance=None if moved is None else _NORMAL_MEAN * spread * float(width.sum()),
+        wasserstein_chance=usual,
     )
 
 

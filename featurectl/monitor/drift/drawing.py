@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from featurectl.models.profile.categories import Categories
 from featurectl.models.profile.numbers import Numbers
@@ -26,6 +28,9 @@ class Drawing:
     after: Sequence[float]
 
 
+_NOTHING: Final = Drawing(labels=(), before=(), after=())
+
+
 def draw_columns(before: Values, after: Values) -> Drawing:
     """Return the bars of two columns that were counted alike; none where neither has values."""
     if isinstance(before, Numbers):
@@ -38,14 +43,16 @@ def draw_columns(before: Values, after: Values) -> Drawing:
 def _of_numbers(before: Numbers, after: Numbers) -> Drawing:
     met = [item for item in (before, after) if item.known and len(item.edges)]
     if not met:
-        return Drawing(labels=(), before=(), after=())
+        return _NOTHING
     low = min(_quantile(item, _ENDS[0]) for item in met)
     high = max(_quantile(item, _ENDS[1]) for item in met)
+    if high - low == math.inf:  # further than a float tells
+        return _NOTHING
     bounds = np.linspace(low, high, BARS + 1)[1:-1] if high > low else np.empty(0)
     return Drawing(labels=(f"{low:.4g}", f"{high:.4g}"), before=_shares(before, bounds), after=_shares(after, bounds))
 
 
-def _shares(of: Numbers, bounds: np.typing.NDArray[np.float64]) -> list[float]:
+def _shares(of: Numbers, bounds: npt.NDArray[np.float64]) -> list[float]:
     """Return the share of values in each bar; within a bin they are taken to lie evenly."""
     if not of.known or not len(of.edges):
         return [0.0] * (len(bounds) + 1)
@@ -60,7 +67,7 @@ def _quantile(of: Numbers, share: float) -> float:
     return float(edges[min(int(np.searchsorted(below, share)), len(edges) - 1)])
 
 
-def _line(of: Numbers) -> tuple[np.typing.NDArray[np.float64], np.typing.NDArray[np.float64]]:
+def _line(of: Numbers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return points of the cumulative distribution, from the least finite value to the greatest."""
     below = np.cumsum(of.counts) / of.known
     low, high = min(of.least, float(of.edges[0])), max(of.greatest, float(of.edges[-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.cli.render.drift import Told, drift_json, render_drift
+from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
 from featurectl.models.profile.numbers import NumberTally, profile_numbers
+from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
+from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
+from featurectl.monitor.drift.limits import Limits
+from featurectl.registry.state import BoundFeature
 from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive
 
@@ -108,6 +115,21 @@ def test_infinite_values_have_no_wasserstein_distance():
     found = number_distances(*counted([1.0, 2.0, 3.0], [1.0, math.inf]))
     assert found.wasserstein is None
     assert found.ks == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "values", [[-1.7e308, 0.0, 1.7e308], [1e308, 1.7e308], [5e-324, 0.0], [math.inf], [None], [-math.inf, 1.0]]
+)
+def test_numbers_at_the_ends_of_what_a_float_tells_are_compared_and_drawn(values):
+    inputs = [BoundFeature(name="x", dtype="float64", model_dtype="float64")]
+    before = take_profile(inputs, pl.DataFrame({"x": values * 100}, schema={"x": pl.Float64}), np.full(200, 0.5))
+    tally = ProfileTally(before)
+    tally.add(pl.DataFrame({"x": [*values * 50, 1.5]}, schema={"x": pl.Float64}), pl.Series([0.5] * 200))
+    rows = compare_profiles(("m", 1), load_profile(dump_profile(before)), tally.profile())
+    told = Told(model="m", version=1, where="of s", rows=rows, limits=Limits())
+    json.dumps(drift_json(told), allow_nan=False)
+    assert "drift" in render_drift(told)
+    assert "</html>" in render_page(told)
 
 
 def test_groups_are_of_a_tenth_and_a_value_of_many_rows_is_alone():
