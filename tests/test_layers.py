@@ -60,7 +60,7 @@ HEAVY = {
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push/",
         "materialize", "training", "scoring/", "monitor/", "feature_tests/", "project.py", "serving/prediction_log.py",
     ],
-    "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring/"],
+    "numpy": ["pit/", "engines/", "online/", "models/", "training", "scoring/", "monitor/drift/"],
     "lightgbm": ["models/"],
     "sklearn": ["models/"],
     "xgboost": ["models/"],

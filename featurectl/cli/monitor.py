@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from featurectl.cli import monitor_alerts
+from featurectl.cli import monitor_alerts, monitor_drift
 
 
 def add_to(app: typer.Typer) -> None:
@@ -12,3 +12,4 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(help="Watch what is applied, and tell.", no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(group, name="monitor")
     monitor_alerts.add_to(group)
+    monitor_drift.add_to(group)

@@ -19,6 +19,7 @@ from featurectl.models.importance import Evidence, importance_of
 from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
+from featurectl.models.profile.profile import Profile, take_profile
 from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, Runtime, check_code_allowed, classes_of
 from featurectl.models.runtimes.estimator import Estimator, has_classes
 from featurectl.models.runtimes.estimator import Fitted as Loaded
@@ -54,7 +55,8 @@ class Fitted:
 
     `native` is the model as it is kept, `onnx` is it once more, for serving, `golden` are rows that it was trained on
     with their scores, `judged` those that the metrics are of. `task` is what was measured, `importance` the share of
-    each input, `warnings` what is odd in the rows that it was trained on.
+    each input, `warnings` what is odd in the rows that it was trained on. `profile` is of the inputs of these rows,
+    and of the scores of the validation rows, which are like those to come; without such, of these rows too.
     """
 
     form: MatrixForm
@@ -73,6 +75,7 @@ class Fitted:
     task: Task
     importance: Mapping[str, float]
     warnings: tuple[InputWarning, ...]
+    profile: Profile
 
 
 def fit_model(  # noqa: PLR0913
@@ -127,6 +130,7 @@ def fit_model(  # noqa: PLR0913
         task=task,
         importance=importance_of(native, lesson.names, evidence),
         warnings=warn_of_inputs(form.inputs, train.rows),
+        profile=take_profile(form.inputs, train.rows, scores if len(scores) else native.predict(lesson.matrix)),
     )
 
 

@@ -80,7 +80,8 @@ class ModelVersion:
     `onnx` and `golden`: the model for serving ("" where there is none, and `onnx_missing` says why) and rows that it
     was trained on with their scores. Versions of before there were these have neither. `gates` is what was measured
     when it was registered; `importance` the share of each input in its work; `card` its model card (markdown), beside
-    the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none).
+    the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none);
+    `profile` what its inputs and scores were like ("": none, as of one that was imported).
     """
 
     model: str
@@ -116,6 +117,8 @@ class ModelVersion:
     manifest: Json = field(default_factory=dict)
     judged: str = ""
     judged_sha256: str = ""
+    profile: str = ""
+    profile_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScore
         check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
     progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
-    for start, rows in _joined(engine, scorer, spine, starts):
+    for start, rows in joined_ranges(engine, scorer, spine, starts):
         done.append(kept.add(start, predict_rows(scorer, rows)))
         progress.advance(start + rows.height, spine.height, "rows")
         give_back()
@@ -93,7 +93,7 @@ def range_rows(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
     return max(min(fit, wanted) // CHUNK_ROWS, 1) * CHUNK_ROWS
 
 
-def _joined(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range) -> Iterator[tuple[int, pl.DataFrame]]:
+def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range) -> Iterator[tuple[int, pl.DataFrame]]:
     """Give each range's start and inputs, the next one on its way."""
 
     def join(start: int) -> pl.DataFrame:

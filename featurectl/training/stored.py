@@ -8,19 +8,24 @@ from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.golden import GOLDEN
 from featurectl.models.judged import JUDGED, JudgedRows, dump_judged
+from featurectl.models.profile.profile import PROFILE, Profile, dump_profile
 from featurectl.models.runtimes.base import ONNX
 from featurectl.registry.state import ModelVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """A model in the format of its library and as ONNX, its golden rows, and the rows that it was judged on."""
+    """A model in the format of its library and as ONNX, its golden rows, and the rows that it was judged on.
+
+    `profile` is None for a model that was trained elsewhere: nobody here has seen on what.
+    """
 
     format: str
     content: bytes
     onnx: Converted
     golden: bytes
     judged: JudgedRows
+    profile: Profile | None = None
 
 
 def store_files(version: ModelVersion, files: ModelFiles, location: str) -> ModelVersion:
@@ -44,6 +49,9 @@ def store_files(version: ModelVersion, files: ModelFiles, location: str) -> Mode
     if len(files.judged.label):
         rows = write_artifact(location, version.model, JUDGED, dump_judged(files.judged))
         version = replace(version, judged=rows.path, judged_sha256=rows.sha256)
+    if files.profile is not None:
+        profile = write_artifact(location, version.model, PROFILE, dump_profile(files.profile))
+        version = replace(version, profile=profile.path, profile_sha256=profile.sha256)
     if not files.onnx.content:
         return version
     onnx = write_artifact(location, version.model, ONNX, files.onnx.content)

@@ -95,7 +95,12 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
     judged = judged_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
     files = ModelFiles(
-        format=fitted.format, content=fitted.content, onnx=fitted.onnx, golden=fitted.golden, judged=judged
+        format=fitted.format,
+        content=fitted.content,
+        onnx=fitted.onnx,
+        golden=fitted.golden,
+        judged=judged,
+        profile=fitted.profile,
     )
     version = store_files(trained.version, files, location)
     seed = require_trainer(model).seed

@@ -52,6 +52,7 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("onnx sha256", version.onnx_sha256 or "-"),
         ("card", version.card or "-"),
         ("golden rows", version.golden or "-"),
+        ("profile", _profile(version)),
         ("commit", version.code_commit or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
@@ -114,6 +115,11 @@ def _onnx(version: ModelVersion) -> str:
     if version.onnx:
         return f"{version.onnx} ({format_bytes(version.onnx_bytes)})"
     return f"none: {version.onnx_missing}" if version.onnx_missing else "-"
+
+
+def _profile(version: ModelVersion) -> str:
+    """Return where the profile is that `monitor drift` compares with, or why there is none."""
+    return version.profile or ("none: it was imported" if "imported" in version.params else "none")
 
 
 def _origin(item: BoundFeature) -> str:

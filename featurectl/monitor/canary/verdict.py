@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.monitor.canary.chance import is_beyond, is_far
 from featurectl.monitor.canary.figures import Figures
+from featurectl.monitor.chance import is_beyond, is_far
 from featurectl.registry.state import CanaryRun, CanaryState
 from featurectl.units import counted, format_duration
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.monitor.canary.chance import DOUBT, is_beyond, is_far, score_psi
+from featurectl.monitor.canary.chance import score_psi
+from featurectl.monitor.chance import DOUBT, is_beyond, is_far
 
 
 def naive_is_beyond(count, of, share):

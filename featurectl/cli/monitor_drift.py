@@ -1,0 +1,171 @@
+"""`featurectl monitor drift`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.training_set import instant
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+from featurectl.units import format_instant
+
+if TYPE_CHECKING:
+    from featurectl.cli.render.drift import Told
+    from featurectl.models.profile.profile import Profile
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ModelVersion
+
+_MIN_ROWS: Final = 100
+_LAST: Final = timedelta(days=1)
+_TICK: Final = timedelta(microseconds=1)
+
+
+def add_to(group: typer.Typer) -> None:
+    """Add the command to the group `monitor`."""
+
+    @verb(group, "drift", as_of=True, memory=True)
+    def drift(
+        call: Call,
+        model: Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")],
+        served: Annotated[
+            bool, typer.Option("--served", help="What was served, by the prediction log: default.")
+        ] = False,
+        batch: Annotated[
+            str | None, typer.Option(help="Or the features of these rows, joined now.", metavar="FILE|SOURCE")
+        ] = None,
+        since: Annotated[
+            str | None,
+            typer.Option(help="Only rows from this instant on; of served ones a day before --until.", metavar="TIME"),
+        ] = None,
+        until: Annotated[
+            str | None, typer.Option(help="Only rows before this instant; of served ones now.", metavar="TIME")
+        ] = None,
+        limit: Annotated[
+            list[str] | None,
+            typer.Option(
+                help="METRIC=NUMBER or FEATURE:METRIC=NUMBER, again for others; metrics are psi, js, ks, wasserstein, "
+                "null_rate and outside. Default: psi=0.2 null_rate=0.1.",
+                metavar="LIMIT",
+            ),
+        ] = None,
+        min_rows: Annotated[int, typer.Option(help="Below so many rows nothing is judged.")] = _MIN_ROWS,
+        html: Annotated[
+            Path | None, typer.Option(help="Write the distributions as a page, too.", metavar="FILE")
+        ] = None,
+        allow_pickle: Annotated[
+            bool, typer.Option("--allow-pickle", help="Load a model that runs code, to score the rows of --batch.")
+        ] = False,
+    ) -> Outcome:
+        """Compare features and scores with those that a model was trained on.
+
+        Exits 1 when one is beyond its limit by more than chance gives in so many rows.
+        """
+        if served and batch is not None:
+            raise UsageError("--served or --batch: which of them?", hint="served is the default")
+        window = (instant(since), instant(until))
+        name, _, which = model.partition("@")
+        task = _Task(
+            model=name, which=which or "champion", batch=batch, since=window[0], until=window[1],
+            limits=tuple(limit or ()), min_rows=min_rows, html=html, allow_pickle=allow_pickle,
+        )  # fmt: skip
+        return _run(call, task)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What is asked for: a version of a model by its number or alias, rows, limits, and where a page goes."""
+
+    model: str
+    which: str
+    batch: str | None
+    since: datetime | None
+    until: datetime | None
+    limits: tuple[str, ...]
+    min_rows: int
+    html: Path | None
+    allow_pickle: bool
+
+
+def _run(call: Call, task: _Task) -> Outcome:
+    from featurectl.cli.render.drift import Told, drift_json, render_drift
+    from featurectl.monitor.drift.compare import compare_profiles
+    from featurectl.monitor.drift.limits import parse_limits
+    from featurectl.monitor.drift.reference import load_reference
+    from featurectl.open import open_workspace
+    from featurectl.registry.applied import choose_version
+
+    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        version = choose_version(workspace.state(), task.model, task.which)
+        reference = load_reference(version, workspace.offline_location())
+        limits = parse_limits(task.limits, task.min_rows, [column.name for column in reference.columns])
+        if task.batch is None:
+            window, where = _served(workspace, task, version, reference)
+        else:
+            window, where = _batch(call, workspace, task, version, reference)
+        rows = compare_profiles((version.model, version.version), reference, window, limits)
+    told = Told(model=version.model, version=version.version, where=where, rows=rows, limits=limits)
+    if task.html is not None:
+        _write_page(task.html, told)
+    broken = any(row.state == "drift" for row in rows)
+    return Outcome(text=render_drift(told), result=drift_json(told), exit_code=1 if broken else 0)
+
+
+def _served(workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile) -> tuple[Profile, str]:
+    from featurectl.monitor.drift.served import read_window
+
+    until = task.until or workspace.now + _TICK  # what is served at now counts
+    since = task.since or until - _LAST
+    if since >= until:
+        raise UsageError(
+            "--since is not before --until", hint="--since 2026-11-23T00:00:00Z --until 2026-11-24T00:00:00Z"
+        )
+    found = read_window(workspace, version, reference, (since, until))
+    return found, f"served from {format_instant(since)} to {format_instant(until)}"
+
+
+def _batch(
+    call: Call, workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile
+) -> tuple[Profile, str]:
+    from featurectl.cli.clocks import NaiveClocks
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.spill import SpillRoom
+    from featurectl.models.served import load_native
+    from featurectl.monitor.drift.batch import Batch
+    from featurectl.training.long_spine import Place
+    from featurectl.training.request import Stores
+    from featurectl.training.spine import Cut
+
+    assert task.batch is not None
+    state, clocks, engine = workspace.state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    leave = workspace.leave(state, by_flag=task.allow_pickle)
+    runtime = load_native(version, workspace.offline_location(), leave)
+    with SpillRoom(workspace.spill_folder()) as room:
+        batch = Batch(
+            version=version,
+            runtime=runtime,
+            spine=task.batch,
+            cut=Cut(since=task.since, until=task.until),
+            engine=engine,
+            stores=Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now),
+            place=Place(room=room, memory_bytes=engine.memory_bytes),
+            progress=call.progress,
+        )
+        found = batch.read_window(reference)
+    clocks.tell()
+    ends = [(word, end) for word, end in (("from", task.since), ("to", task.until)) if end is not None]
+    return found, " ".join([f"of {task.batch}", *(f"{word} {format_instant(end)}" for word, end in ends)])
+
+
+def _write_page(path: Path, told: Told) -> None:
+    from featurectl.cli.render.drift_page import render_page
+
+    try:
+        path.write_text(render_page(told), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--html {path}: {error.strerror}") from error

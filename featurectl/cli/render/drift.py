@@ -1,0 +1,155 @@
+"""Drift as people read it, and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from featurectl.cli.render.table import render_table
+from featurectl.monitor.drift.compare import DriftRow
+from featurectl.monitor.drift.limits import Limits, Metric
+from featurectl.units import counted, plural
+
+_HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
+_SHADES: Final = " ▁▂▃▄▅▆▇█"
+_CELLS: Final = 10
+_MOST: Final = 5  # columns that the last line names
+_WORDS: Final[dict[Metric, str]] = {"null_rate": "nulls"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What was compared: `where` says which rows, `rows` what was found, the worst first."""
+
+    model: str
+    version: int
+    where: str
+    rows: Sequence[DriftRow]
+    limits: Limits
+
+
+def render_drift(told: Told) -> str:
+    """Return the table of drift, the worst first, and what to make of it."""
+    lines = render_table(_HEAD, [_cells(row) for row in told.rows])
+    return "\n".join([title(told), "", *lines, "", verdict(told)])
+
+
+def title(told: Told) -> str:
+    """Return what is compared with what, in a line."""
+    then = max((row.n_reference for row in told.rows), default=0)
+    now = max((row.n for row in told.rows), default=0)
+    what = f"{told.model} version {told.version}"
+    return f"{what}: {counted(now, 'row')} {told.where}, next to the {counted(then, 'row')} that it was trained on"
+
+
+def verdict(told: Told) -> str:
+    """Return how many columns drift, and which of their metrics."""
+    few = sum(row.state == "too few rows" for row in told.rows)
+    far = [row for row in told.rows if row.state == "drift"]
+    judged = len(told.rows) - few
+    if not judged:
+        return f"Too few rows to judge: {told.limits.min_rows:,} are needed."
+    rest = f"; {few} {plural(few, 'has', 'have')} too few rows" if few else ""
+    if not far:
+        return f"None of {judged} drifts{rest}."
+    each = ", ".join(f"{_name(row)} ({reason(row, told.limits)})" for row in far[:_MOST])
+    each += f" and {len(far) - _MOST} more" if len(far) > _MOST else ""
+    return f"{len(far)} of {judged} {plural(len(far), 'drifts', 'drift')}{rest}: {each}."
+
+
+def reason(row: DriftRow, limits: Limits) -> str:
+    """Return which metrics of a row are beyond their limits."""
+    values: dict[Metric, float | None] = {
+        "psi": row.psi,
+        "js": row.js,
+        "ks": row.ks,
+        "wasserstein": row.wasserstein,
+        "null_rate": row.null_rate - row.null_rate_reference,
+        "outside": row.outside,
+    }
+    found = []
+    for metric in row.broken:
+        sign = "+" if metric == "null_rate" and (values[metric] or 0) > 0 else ""
+        limit = limits.of(row.feature, metric)
+        found.append(f"{_WORDS.get(metric, metric)} {sign}{_short(values[metric])}, limit {limit:g}")
+    return ", ".join(found)
+
+
+def drift_json(told: Told) -> dict[str, object]:
+    """Return what was found ready for JSON."""
+    return {
+        "model": told.model,
+        "version": told.version,
+        "where": told.where,
+        "min_rows": told.limits.min_rows,
+        "drifted": sum(row.state == "drift" for row in told.rows),
+        "rows": [_row_json(row) for row in told.rows],
+    }
+
+
+def _row_json(row: DriftRow) -> dict[str, object]:
+    return {
+        "feature": row.feature,
+        "kind": row.kind,
+        "state": row.state,
+        "broken": list(row.broken),
+        "n": row.n,
+        "n_reference": row.n_reference,
+        "psi": row.psi,
+        "js": row.js,
+        "ks": row.ks,
+        "wasserstein": row.wasserstein,
+        "chance": dict(row.chance),
+        "null_rate": row.null_rate,
+        "null_rate_reference": row.null_rate_reference,
+        "outside": row.outside,
+        "note": row.note or None,
+    }
+
+
+def _cells(row: DriftRow) -> list[str]:
+    drawn = row.drawing
+    cells = [
+        _name(row),
+        row.state,
+        _short(row.psi),
+        _short(row.chance.get("psi")),
+        _short(row.js),
+        _short(row.ks),
+        _short(row.wasserstein),
+        f"{row.null_rate_reference:.1%} -> {row.null_rate:.1%}",
+        f"{row.outside:.1%}",
+        sparks(drawn.before, drawn.after),
+        sparks(drawn.after, drawn.before),
+    ]
+    return [*cells, row.note] if row.note else cells
+
+
+def _name(row: DriftRow) -> str:
+    return row.feature if row.kind == "feature" else f"({row.feature})"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def sparks(shares: Sequence[float], others: Sequence[float]) -> str:
+    """Return shares as a line of bars, as high as both distributions together have them.
+
+    >>> sparks([0.5, 0.25, 0.0], [0.0, 1.0, 0.0])
+    '▄▂·'
+    """
+    own, other = (_gathered(side) for side in (shares, others))
+    top = max([*own, *other], default=0.0)
+    if not top:
+        return ""
+    marks = [_SHADES[math.ceil(share / top * 8 - 1e-9)] for share in own]
+    return "".join("·" if mark == " " else mark for mark in marks)
+
+
+def _gathered(shares: Sequence[float]) -> list[float]:
+    """Return shares in no more than ten cells."""
+    size = math.ceil(len(shares) / _CELLS) or 1
+    return [sum(shares[start : start + size]) for start in range(0, len(shares), size)]

@@ -1,0 +1,110 @@
+"""The profile of a model version: its inputs as it was trained on them, and its scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+from featurectl.models.profile.categories import (
+    Categories,
+    CategoryTally,
+    categories_json,
+    load_categories,
+    profile_categories,
+)
+from featurectl.models.profile.numbers import Numbers, NumberTally, load_numbers, numbers_json, profile_numbers
+from featurectl.models.rows import CATEGORY
+from featurectl.models.runtimes.base import Scores
+from featurectl.registry.state import BoundFeature
+
+PROFILE: Final = "profile.json"
+SCORE: Final = "score"
+_VERSION: Final = 1
+_AT_ONCE: Final = 2  # columns
+Kind = Literal["feature", "score"]
+Values = Numbers | Categories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """An input of a model, or its score: a name may be both."""
+
+    name: str
+    kind: Kind
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Columns of a model in the order of its inputs, the score last."""
+
+    columns: Sequence[Column]
+
+
+def take_profile(inputs: Sequence[BoundFeature], rows: pl.DataFrame, scores: Scores) -> Profile:
+    """Return the profile of the rows that a model was trained on, and of scores."""
+
+    def profiled(item: BoundFeature) -> Column:
+        take = profile_categories if item.model_dtype == CATEGORY else profile_numbers
+        return Column(name=item.name, kind="feature", values=take(rows[item.name]))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        columns = list(pool.map(profiled, inputs))
+    score = profile_numbers(pl.Series(SCORE, scores, dtype=pl.Float64))
+    return Profile(columns=[*columns, Column(name=SCORE, kind=SCORE, values=score)])
+
+
+class ProfileTally:
+    """Counts other rows by the bins and the categories of a profile, a batch after the other."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._columns = profile.columns
+        self._tallies = [_tally_of(column.values) for column in profile.columns]
+
+    def add(self, rows: pl.DataFrame, score: pl.Series) -> None:
+        """Take more rows: a column per input, and the scores, which may be fewer."""
+        given = [rows[column.name] if column.kind != SCORE else score for column in self._columns]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda pair: pair[0].add(pair[1]), zip(self._tallies, given, strict=True)))
+
+    def profile(self) -> Profile:
+        """Return what has been counted so far."""
+        return Profile(columns=list(self._counted()))
+
+    def _counted(self) -> Iterator[Column]:
+        for column, tally in zip(self._columns, self._tallies, strict=True):
+            values = tally.numbers() if isinstance(tally, NumberTally) else tally.categories()
+            yield Column(name=column.name, kind=column.kind, values=values)
+
+
+def _tally_of(values: Values) -> NumberTally | CategoryTally:
+    if isinstance(values, Numbers):
+        return NumberTally(values.edges, values.centre, values.counts)
+    return CategoryTally(values.counts)
+
+
+def dump_profile(profile: Profile) -> bytes:
+    """Return a profile as JSON; the same rows are the same bytes."""
+    columns = [{"name": c.name, "kind": c.kind, **_told(c.values)} for c in profile.columns]
+    document = {"schema_version": _VERSION, "columns": columns}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def load_profile(content: bytes) -> Profile:
+    """Return the profile of a JSON text."""
+    document = json.loads(content)
+    return Profile(columns=[_load(column) for column in document["columns"]])
+
+
+def _told(values: Values) -> Mapping[str, object]:
+    return numbers_json(values) if isinstance(values, Numbers) else categories_json(values)
+
+
+def _load(told: Mapping[str, object]) -> Column:
+    values = load_categories(told) if "categories" in told else load_numbers(told)
+    return Column(name=str(told["name"]), kind="score" if told["kind"] == SCORE else "feature", values=values)

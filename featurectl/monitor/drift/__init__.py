@@ -1,0 +1,1 @@
+"""How far the features and the scores of a model have moved since it was trained."""

@@ -1,0 +1,189 @@
+"""What a window's features and scores are like, next to those that the model was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from featurectl.models.profile.numbers import Numbers
+from featurectl.models.profile.profile import Column, Kind, Profile, Values
+from featurectl.monitor.chance import SIGMAS, is_beyond, most_by_chance
+from featurectl.monitor.drift.distances import (
+    Distances,
+    category_distances,
+    divergence_of_psi,
+    number_distances,
+)
+from featurectl.monitor.drift.drawing import Drawing, draw_columns
+from featurectl.monitor.drift.limits import Limits, Metric
+from featurectl.units import counted
+
+State = Literal["drift", "ok", "too few rows"]
+_KS_MOST: Final = 2.2  # times the spread: by chance alone beyond it in 1e-4 of all cases
+_WASSERSTEIN_MOST: Final = 3.0  # times its mean by chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftRow:
+    """A feature of a model, or its score (`kind` says which), in a window and when it was trained.
+
+    `n` and `n_reference` are rows, with nulls; distances are None without values on either side, and for what has none
+    (see `Distances`). `outside` is the share of values below the least or above the greatest one of the training, or of
+    categories that none of its frequent ones is. `enough` is False where there are too few rows to judge; `broken`
+    names the metrics that are beyond their limits, and chance.
+    """
+
+    model: str
+    version: int
+    feature: str
+    kind: Kind
+    n: int
+    n_reference: int
+    psi: float | None = None
+    js: float | None = None
+    ks: float | None = None
+    wasserstein: float | None = None
+    chance: Mapping[str, float]
+    null_rate: float
+    null_rate_reference: float
+    outside: float
+    enough: bool
+    note: str = ""
+    broken: tuple[Metric, ...] = ()
+    drawing: Drawing
+
+    @property
+    def state(self) -> State:
+        """Whether it has drifted."""
+        return "too few rows" if not self.enough else "drift" if self.broken else "ok"
+
+
+def compare_profiles(
+    of: tuple[str, int], reference: Profile, window: Profile, limits: Limits | None = None
+) -> Sequence[DriftRow]:
+    """Return a row for each column, the worst first; `of` is the model and its version.
+
+    Both profiles have the same columns in the same bins.
+    """
+    pairs = zip(reference.columns, window.columns, strict=True)
+    rows = [_compare(of, before, after.values, limits or Limits()) for before, after in pairs]
+    return sorted(rows, key=_order)
+
+
+def _order(row: DriftRow) -> tuple[int, float]:
+    return ("drift", "ok", "too few rows").index(row.state), -(row.psi or 0.0)
+
+
+def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits) -> DriftRow:
+    before = column.values
+    valued = min(before.known, after.known)
+    found = _distances(before, after) if valued else None
+    enough = min(before.rows, after.rows) >= limits.min_rows
+    broken: list[Metric] = []
+    if enough and found is not None and valued >= limits.min_rows:
+        broken += _broken(column.name, found, (before, after), limits)
+    if enough and _nulls_beyond(column.name, before, after, limits):
+        broken.append("null_rate")
+    return DriftRow(
+        model=of[0],
+        version=of[1],
+        feature=column.name,
+        kind=column.kind,
+        n=after.rows,
+        n_reference=before.rows,
+        psi=found.psi if found else None,
+        js=found.js if found else None,
+        ks=found.ks if found else None,
+        wasserstein=found.wasserstein if found else None,
+        chance=_chance(found),
+        null_rate=_null_rate(after),
+        null_rate_reference=_null_rate(before),
+        outside=_outside(after) / after.known if after.known else 0.0,
+        enough=enough,
+        note=_note(before, after, limits),
+        broken=tuple(broken),
+        drawing=draw_columns(before, after),
+    )
+
+
+def _distances(before: Values, after: Values) -> Distances:
+    if isinstance(before, Numbers):
+        assert isinstance(after, Numbers)
+        return number_distances(before, after)
+    assert not isinstance(after, Numbers)
+    return category_distances(before, after)
+
+
+def _broken(feature: str, found: Distances, sides: tuple[Values, Values], limits: Limits) -> list[Metric]:
+    """Return the distances that are beyond their limits by more than chance gives."""
+    before, after = sides
+    far: list[Metric] = []
+    for metric, value in _beyond_chance(found, math.sqrt(1 / before.known + 1 / after.known)).items():
+        limit = limits.of(feature, metric)
+        if limit is not None and value > limit:
+            far.append(metric)
+    limit = limits.of(feature, "outside")
+    if limit is not None and is_beyond(_outside(after), after.known, limit):
+        far.append("outside")
+    return far
+
+
+def _beyond_chance(found: Distances, spread: float) -> Mapping[Metric, float]:
+    """Return each distance less what chance alone hardly ever gives."""
+    most = most_by_chance(found.psi_chance, found.degrees)
+    left: dict[Metric, float] = {
+        "psi": found.psi - most,
+        "js": math.sqrt(max(found.js**2 - divergence_of_psi(most), 0.0)),
+    }
+    if found.ks is not None:
+        left["ks"] = found.ks - _KS_MOST * spread
+    if found.wasserstein is not None:
+        left["wasserstein"] = found.wasserstein - _WASSERSTEIN_MOST * (found.wasserstein_chance or 0.0)
+    return left
+
+
+def _nulls_beyond(feature: str, before: Values, after: Values, limits: Limits) -> bool:
+    """Return whether the share of nulls has changed by more than a limit and chance."""
+    limit = limits.of(feature, "null_rate")
+    if limit is None:
+        return False
+    pooled = (before.nulls + after.nulls) / (before.rows + after.rows)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / before.rows + 1 / after.rows))
+    return abs(_null_rate(after) - _null_rate(before)) > limit + SIGMAS * spread
+
+
+def _null_rate(values: Values) -> float:
+    return values.nulls / values.rows if values.rows else 0.0
+
+
+def _outside(values: Values) -> int:
+    return values.outside if isinstance(values, Numbers) else values.others
+
+
+def _chance(found: Distances | None) -> dict[str, float]:
+    if found is None:
+        return {}
+    every = {
+        "psi": found.psi_chance,
+        "js": found.js_chance,
+        "ks": found.ks_chance,
+        "wasserstein": found.wasserstein_chance,
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _note(before: Values, after: Values, limits: Limits) -> str:
+    """Return what a reader has to know of a row beside its numbers; "" for nothing."""
+    least = limits.min_rows
+    if before.rows < least:
+        return f"{counted(before.rows, 'row')} when it was trained, {least:,} are needed"
+    if after.rows < least:
+        return f"{counted(after.rows, 'row')}, {least:,} are needed"
+    if before.known < least:
+        return f"{counted(before.known, 'value')} when it was trained: nulls alone are judged"
+    if after.known < least:
+        return f"{counted(after.known, 'value')}: nulls alone are judged"
+    infinite = isinstance(before, Numbers) and isinstance(after, Numbers) and (before.infinite or after.infinite)
+    return "infinite values: no Wasserstein distance" if infinite else ""

@@ -1,0 +1,99 @@
+"""Columns of numbers in bins, against searches and sums that are made the plain way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import statistics
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurectl.models.profile.bins import FINE, Bins, choose_edges
+from featurectl.models.profile.numbers import NumberTally, load_numbers, numbers_json, profile_numbers
+from tests.models.profile.columns import COLUMNS
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+ANY = st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float))
+
+
+@given(st.lists(FLOATS, max_size=300), st.lists(st.floats(allow_nan=False), max_size=300))
+def test_a_bin_is_that_of_a_search(edges, values):
+    edges = np.unique(np.array(edges, dtype=np.float64))
+    given_values = np.array([*values, *edges], dtype=np.float64)
+    found = Bins(edges).locate(given_values)
+    assert found.tolist() == [sum(edge < value for edge in edges.tolist()) for value in given_values.tolist()]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_bins_of_a_distribution_are_those_of_a_search(name):
+    values = COLUMNS[name](np.random.default_rng(1), 20_000)
+    edges = choose_edges(values)
+    assert Bins(edges).locate(values).tolist() == edges.searchsorted(values).tolist()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_bin_holds_little_unless_it_is_one_value(name):
+    values = COLUMNS[name](np.random.default_rng(1), 150_000)
+    edges = choose_edges(values)
+    places = edges.searchsorted(values)
+    for place in range(len(edges) + 1):
+        inside = values[places == place]
+        assert len(inside) < len(values) * 1.5 / FINE or inside.min() == inside.max()
+
+
+@given(st.lists(ANY, max_size=60), st.lists(ANY, max_size=200), st.lists(st.integers(0, 200), max_size=5))
+def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, cuts):
+    told = profile_numbers(pl.Series(reference, dtype=pl.Float64))
+    rows = pl.Series(window, dtype=pl.Float64)
+    whole, parts = (NumberTally(told.edges, told.centre) for _ in range(2))
+    whole.add(rows)
+    bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    for start, end in itertools.pairwise(bounds):
+        parts.add(rows[start:end])
+    once, merged = whole.numbers(), parts.numbers()
+    assert once.counts.tolist() == merged.counts.tolist()
+    assert (once.nulls, once.infinite, once.least, once.greatest) == (
+        merged.nulls, merged.infinite, merged.least, merged.greatest,
+    )  # fmt: skip
+    scale = sum(abs(v) for v in window if v is not None and math.isfinite(v)) + abs(told.centre) * len(window)
+    if math.isfinite(scale):
+        assert np.allclose(once.sums, merged.sums, rtol=0, atol=1e-9 * scale + 1e-300)
+
+
+@given(st.lists(ANY, min_size=1, max_size=80))
+def test_counts_nulls_and_ends_are_those_of_a_loop(values):
+    told = profile_numbers(pl.Series(values, dtype=pl.Float64))
+    known = [v for v in values if v is not None and not math.isnan(v)]
+    finite = [v for v in known if math.isfinite(v)]
+    assert (told.rows, told.nulls, told.known) == (len(values), len(values) - len(known), len(known))
+    assert told.infinite == len(known) - len(finite)
+    assert (told.least, told.greatest) == (min(finite, default=math.inf), max(finite, default=-math.inf))
+    assert told.outside == (told.infinite if finite else 0)
+
+
+def test_mean_and_deviation_are_those_of_the_finite_values():
+    values = [1_700_000_000_000_000 + n * n for n in range(1000)]
+    told = profile_numbers(pl.Series([*values, None, math.inf, math.nan], dtype=pl.Float64))
+    assert told.mean == pytest.approx(statistics.fmean(values), rel=1e-15)
+    assert told.stddev == pytest.approx(statistics.pstdev(map(float, values)), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Int64, pl.Float64, pl.Decimal(9, 2)])
+def test_every_type_of_a_number_is_counted(dtype):
+    told = profile_numbers(pl.Series([0, 1, 1, None]).cast(dtype))
+    assert (told.nulls, told.mean) == (1, pytest.approx(2 / 3))
+
+
+@given(st.lists(ANY, max_size=40))
+def test_a_column_is_read_back_from_json(values):
+    told = profile_numbers(pl.Series(values, dtype=pl.Float64))
+    read = load_numbers(json.loads(json.dumps(numbers_json(told), allow_nan=False)))
+    assert read.edges.tolist() == told.edges.tolist()
+    assert read.counts.tolist() == told.counts.tolist()
+    assert np.where(np.isfinite(told.sums), told.sums, 0).tolist() == np.nan_to_num(read.sums, nan=0).tolist()
+    assert (read.nulls, read.least, read.greatest) == (told.nulls, told.least, told.greatest)
