@@ -25,6 +25,8 @@ COMMANDS: Final = (  # in the order of the help, which is the order of the main 
     "get",
     "serve",
     "status",
+    "monitor",
+    "why",
     "schema",
     "explain",
     "unlock",

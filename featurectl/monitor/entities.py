@@ -65,10 +65,11 @@ def _newest_rows(table: OfflineTable, version: int, keys: Sequence[str], until: 
 
 
 def _newest_of(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    last = pl.col(AVAILABLE_AT).filter(pl.col(EVENT_TIME) == pl.col(EVENT_TIME).max()).max()
-    asked = [last.alias(AVAILABLE_AT), pl.col(EVENT_TIME).max()]
-    newest = rows.group_by(keys).agg(asked) if keys else rows.select(asked).drop_nulls()
-    return newest.select([*keys, EVENT_TIME, AVAILABLE_AT])
+    asked = [pl.col(EVENT_TIME).max(), pl.col(AVAILABLE_AT).max()]
+    if not keys:
+        return rows.filter(pl.col(EVENT_TIME) == pl.col(EVENT_TIME).max()).select(asked).drop_nulls()
+    last = rows.lazy().group_by(keys).agg(pl.col(EVENT_TIME).max())
+    return rows.lazy().join(last, on=[*keys, EVENT_TIME], how="semi").group_by(keys).agg(asked).collect()
 
 
 def _older(clock: str, now: datetime, bound_us: int | None) -> pl.Expr:
