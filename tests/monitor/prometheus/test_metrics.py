@@ -134,37 +134,32 @@ def get(endpoint, path="/metrics"):
 
 
 def test_an_endpoint_gives_the_last_look_and_fails_while_none_succeeds():
-    looked, turns = threading.Semaphore(0), iter([b"one 1\n", b"two 2\n", StoreError("gone"), b"four 4\n"])
-    go, told = threading.Semaphore(0), []
+    turns, told = [b"one 1\n"], []
 
     def look():
-        turn = next(turns)
-        if turn != b"one 1\n":
-            assert go.acquire(timeout=30)
-        looked.release()
-        if isinstance(turn, Exception):
-            raise turn
-        return turn
+        if isinstance(turns[-1], Exception):
+            raise turns[-1]
+        return turns[-1]
 
     endpoint = Endpoint(look, ("127.0.0.1", 0), told.append)
-    thread = threading.Thread(target=endpoint.follow, args=(0.001,))
+    thread = threading.Thread(target=endpoint.follow, args=(0.01,))
     thread.start()
-    text = "text/plain; version=0.0.4; charset=utf-8"
-    assert get(endpoint) == (200, text, b"one 1\n")
-    assert get(endpoint, "/other")[0] == 404
-    seen = []
-    for wanted in ((200, text, b"two 2\n"), (503, "text/plain; charset=utf-8", b"gone\n"), (200, text, b"four 4\n")):
-        before = get(endpoint)
-        go.release()
-        assert looked.acquire(timeout=30)
-        while (found := get(endpoint)) == before:
-            pass
-        seen.append((found, wanted))
-        if wanted[2] == b"four 4\n":
-            endpoint.close()
-    go.release()
-    thread.join(30)
-    assert [found for found, _ in seen] == [wanted for _, wanted in seen]
-    assert told == ["gone"]
+    try:
+        assert get(endpoint, "/other")[0] == 404
+        for turn, code, body in (
+            (b"one 1\n", 200, b"one 1\n"),
+            (StoreError("gone"), 503, b"gone\n"),
+            (b"two 2\n", 200, b"two 2\n"),
+        ):
+            turns.append(turn)
+            while (found := get(endpoint))[2] != body:
+                assert thread.is_alive()
+            plain = "text/plain; version=0.0.4; charset=utf-8" if code == 200 else "text/plain; charset=utf-8"
+            assert found == (code, plain, body)
+    finally:
+        endpoint.close()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert set(told) == {"gone"}
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics", timeout=5)
