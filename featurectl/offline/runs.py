@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -88,6 +89,8 @@ def write_run(location: str, project: str, record: RunRecord, *, forget: bool = 
     """
     if not keeps_runs(location):
         return
+    if not Path(location).is_dir():  # a disk that is not there is not to look as if it were
+        raise FileNotFoundError(errno.ENOENT, "the offline folder is not there")
     runs = _folder(location, project, record.environment)
     folder = runs / f"{record.now:%Y-%m-%d}"
     fresh = not folder.is_dir()

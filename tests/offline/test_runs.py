@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,3 +93,9 @@ def test_records_of_ninety_days_ago_go_when_a_day_begins(tmp_path):
 def test_an_object_store_keeps_none(tmp_path):
     write_run("s3://bucket/folder", "shop", RUN)
     assert read_runs("s3://bucket/folder", "shop", "dev", NOW) == []
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match="the offline folder is not there"):
+        write_run(str(tmp_path / "disk"), "shop", RUN)
+    assert list(tmp_path.iterdir()) == []
