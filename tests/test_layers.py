@@ -75,7 +75,7 @@ HEAVY = {
     "msgspec": ["serving/"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/", "serve.py"],
-    "prometheus_client": ["serving/"],
+    "prometheus_client": ["serving/", "monitor/prometheus/metrics.py"],
     "yaml": ["spec/"],
     "pydantic": ["spec/"],
     "rich": ["cli/"],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -128,12 +127,13 @@ def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]
 
 
 def _text(label: str, words: Sequence[str], answer: Answer, *, offline: bool) -> str:
+    from featurectl.cli.render.feature_values import shown_value
     from featurectl.cli.render.table import render_table
 
     rows = []
     for name, found in answer.values.items():
         status = f"{found.status} (default)" if found.defaulted else found.status
-        rows.append([name, _shown(found.value), status])
+        rows.append([name, shown_value(found.value), status])
     event = "-" if answer.event_time is None else format_instant(answer.event_time)
     age = "-" if answer.age_us is None else format_age(answer.age_us)
     computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
@@ -142,6 +142,8 @@ def _text(label: str, words: Sequence[str], answer: Answer, *, offline: bool) ->
 
 
 def _json(bound: BoundView, words: Sequence[str], answer: Answer, *, offline: bool) -> dict[str, object]:
+    from featurectl.cli.render.feature_values import plain_value
+
     instants = {
         "event_time": answer.event_time,
         "available_at": answer.available_at,
@@ -157,29 +159,7 @@ def _json(bound: BoundView, words: Sequence[str], answer: Answer, *, offline: bo
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
         "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,
         "features": {
-            name: {"value": _plain(found.value), "status": found.status, "defaulted": found.defaulted}
+            name: {"value": plain_value(found.value), "status": found.status, "defaulted": found.defaulted}
             for name, found in answer.values.items()
         },
     }
-
-
-def _plain(value: object) -> object:
-    """Return a value as JSON has it: instants and dates in ISO 8601, decimals as text."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return format_iso(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no NaN and no infinity
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_shown(item) for item in value) + "]"
-    plain = _plain(value)
-    if plain is None:
-        return "null"
-    return str(plain).lower() if isinstance(plain, bool) else str(plain)

@@ -11,6 +11,7 @@ import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.push import fails_for_all, push_applied
+from featurectl.cli.recorded import Became, record_run
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
@@ -121,6 +122,9 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
     except FeaturectlError as caught:
         error = caught
     seconds = time.perf_counter() - begin
+    done = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
+    became = Became(action=done[0], rows=done[1], checks=done[2], seconds=seconds, error=error)
+    record_run(work.call, work.workspace, item, became)
     return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
 
 

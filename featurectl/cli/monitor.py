@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from featurectl.cli import monitor_alerts, monitor_drift
+from featurectl.cli import monitor_alerts, monitor_drift, monitor_prometheus
 
 
 def add_to(app: typer.Typer) -> None:
@@ -13,3 +13,4 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="monitor")
     monitor_alerts.add_to(group)
     monitor_drift.add_to(group)
+    monitor_prometheus.add_to(group)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
+from featurectl.cli.recorded import Became, record_run
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, StoreError, UsageError
@@ -56,7 +58,6 @@ def add_to(app: typer.Typer) -> None:
             return remove_rows(call, remove, dry_run=dry_run)
         from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
-        from featurectl.training.bind import bind_view
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.state()
@@ -69,8 +70,7 @@ def add_to(app: typer.Typer) -> None:
             failures: list[Failure] = []
             for item in chosen:
                 try:
-                    bound = bind_view(workspace.offline(), item)
-                    made = plan_applied(workspace, bound) if dry_run else push_applied(workspace, bound, call.progress)
+                    made = _plan(workspace, item) if dry_run else _push(call, workspace, item)
                 except FeaturectlError as error:
                     failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
                     if fails_for_all(error):
@@ -94,6 +94,31 @@ def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersio
     if offline := [item.name for item in chosen if named and item not in online]:
         raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
     return online
+
+
+def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
+    """Return what was pushed of a view version; what became of it is on record, also when it fails."""
+    from featurectl.training.bind import bind_view
+
+    begin = time.perf_counter()
+
+    def record(action: str, rows: int, error: FeaturectlError | None) -> None:
+        seconds = time.perf_counter() - begin
+        record_run(call, workspace, item, Became(action=action, rows=rows, seconds=seconds, error=error))
+
+    try:
+        made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress)
+    except FeaturectlError as error:
+        record("", 0, error)
+        raise
+    record("push", made.rows_sent, None)
+    return made
+
+
+def _plan(workspace: Workspace, item: ObjectVersion) -> PushPlan:
+    from featurectl.training.bind import bind_view
+
+    return plan_applied(workspace, bind_view(workspace.offline(), item))
 
 
 def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | None = None) -> PushResult:

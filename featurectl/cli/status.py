@@ -2,55 +2,126 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
 from featurectl.units import format_iso
 
 if TYPE_CHECKING:
-    from featurectl.registry.state import ObjectVersion
+    from featurectl.monitor.freshness import FreshnessRow
+    from featurectl.open import Workspace
+
+_EVERY_S: Final = 10.0
+_CLEAR: Final = "\x1b[H\x1b[2J\x1b[3J"  # of a terminal: to the first place, and nothing on it
+_BACK: Final = timedelta(days=30)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
 
     @verb(app, "status", as_of=True)
-    def status(call: Call) -> Outcome:
+    def status(
+        call: Call,
+        seconds: Annotated[
+            float | None, typer.Argument(help="With --watch: seconds between two looks; 10 by default.")
+        ] = None,
+        watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+        checks: Annotated[
+            bool, typer.Option("--checks", help="Show the checks of the data and what they came to in 30 days.")
+        ] = False,
+    ) -> Outcome:
         """Show how old sources and views are against their SLAs.
 
-        Exits 1 when one is past `error_after`, or can't be seen.
+        The age of a source is from its newest available_at to now, that of a view from the newest row behind the
+        values that it serves. -v adds the ages of the newest event and of the last computation, and how many entities
+        of a state view have values older than its ttl, or known for longer than error_after.
+
+        Exits 1 when one is past `error_after`, or can't be seen; with --checks when one of severity error failed the
+        last time. --watch draws a terminal anew, and writes elsewhere when something else than an age has changed.
         """
-        from featurectl.cli.render.status import render_status, status_json
-        from featurectl.monitor.status import ServedView, check_source, check_views
-        from featurectl.online.stored import online_view
-        from featurectl.open import open_workspace
-        from featurectl.spec.definition_json import load_source, load_view
-        from featurectl.training.bind import view_table
-
-        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
-            state = workspace.state()
-            served = []
-            for item in sorted((o for o in state.objects if o.kind == "feature_view" and o.current), key=_order):
-                view = load_view(item.definition)
-                where = online_view(view, item.version, workspace.project, workspace.environment.name)
-                table = view_table(workspace.offline(), view, item.version)
-                online = where if view.online else None
-                served.append(ServedView(view=view, version=item.version, table=table, online=online))
-            call.progress.start("look at the stores")
-            rows = check_views(served, workspace.online, workspace.now)
-            sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
-            watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
-            rows += [check_source(source, workspace.source, workspace.now) for source in watched]
-            call.progress.done("")
-            now = workspace.now
-        broken = any(row.verdict in ("STALE", "ERROR") for row in rows)
-        text = render_status(rows, now) if rows else "Nothing is applied yet: featurectl apply"
-        result = {"now": format_iso(now), "rows": [status_json(row) for row in rows]}
-        return Outcome(text=text, result=result, exit_code=1 if broken else 0)
+        every = _checked(call, seconds, watch=watch)
+        show = _show_checks if checks else _show_rows
+        if watch:
+            _watch(call, every, show)
+        return _look(call, show)[0]
 
 
-def _order(item: ObjectVersion) -> tuple[str, int]:
-    return item.name, item.version
+def _checked(call: Call, seconds: float | None, *, watch: bool) -> float:
+    if seconds is not None and not watch:
+        raise UsageError(f"{seconds:g} seconds, and no --watch", hint="featurectl status --watch 5")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"--watch {seconds:g} is no length of time", hint="above 0")
+    if watch and call.output != "text":
+        raise UsageError(f"--watch has no output {call.output!r}: it does not end", hint="leave --watch out")
+    return _EVERY_S if seconds is None else seconds
+
+
+Shown = tuple[Outcome, object]  # what is shown, and what of it is a change when it differs
+Show = Callable[[Call, "Workspace"], Shown]
+
+
+def _look(call: Call, show: Show) -> Shown:
+    from featurectl.open import open_workspace
+
+    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        return show(call, workspace)
+
+
+def _show_rows(call: Call, workspace: Workspace) -> Shown:
+    from featurectl.cli.looked import look
+    from featurectl.cli.render.status import render_ages, render_status, status_json
+
+    call.progress.start("look at the stores")
+    told = call.verbose or call.output == "json"
+    rows, now = look(workspace, workspace.state(), entities=told), workspace.now
+    call.progress.done("")
+    broken = any(row.verdict in ("STALE", "ERROR") for row in rows)
+    text = render_status(rows, now) if rows else "Nothing is applied yet: featurectl apply"
+    if rows and call.verbose:
+        text += f"\n\n{render_ages(rows, now)}"
+    result = {"now": format_iso(now), "rows": [status_json(row, now) for row in rows]}
+    return Outcome(text=text, result=result, exit_code=1 if broken else 0), [_without_ages(row) for row in rows]
+
+
+def _without_ages(row: FreshnessRow) -> object:
+    """Return what of a row is not the time that goes by."""
+    counts = (row.rows, row.online_keys, row.entities, row.stale_entities)
+    clocks = (row.last_event, row.last_available, row.computed_at)
+    return row.kind, row.label, row.verdict, counts, clocks, row.error, row.note
+
+
+def _show_checks(call: Call, workspace: Workspace) -> Shown:
+    from featurectl.cli.looked import check_results, recorded_runs
+    from featurectl.cli.render.checks import check_json, render_checks
+    from featurectl.offline.runs import keeps_runs
+
+    found = check_results(workspace, workspace.state(), recorded_runs(workspace, _BACK))
+    failed = any(history.failing and history.severity == "error" for history in found)
+    text = render_checks(found, call)
+    if not keeps_runs(workspace.offline_location()):
+        text += "\nAn offline store in an object store keeps no records of runs."
+    result = {"now": format_iso(workspace.now), "checks": [check_json(history) for history in found]}
+    return Outcome(text=text, result=result, exit_code=1 if failed else 0), text
+
+
+def _watch(call: Call, every_s: float, show: Show) -> None:
+    """Show it again and again; ends by an interrupt, or by an error of the command line."""
+    terminal, before = sys.stdout.isatty(), None
+    while True:
+        shown, seen = _look(call, show)
+        if terminal:
+            sys.stdout.write(f"{_CLEAR}{shown.text}\n")
+        elif seen != before:
+            sys.stdout.write(f"{shown.text}\n" if before is None else f"\n{shown.text}\n")
+        before = seen
+        sys.stdout.flush()
+        time.sleep(every_s)

@@ -10,6 +10,7 @@ import polars as pl
 from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
+from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
@@ -18,7 +19,6 @@ from featurectl.materialize.view import (
     left_out_of,
     made_of,
     new_id,
-    refuse_failed,
     typed_view,
 )
 from featurectl.offline.base import Coverage

@@ -22,6 +22,7 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Given, Looked, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
+from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import Run
@@ -32,7 +33,6 @@ from featurectl.materialize.view import (
     made_of,
     new_id,
     nothing_new,
-    refuse_failed,
     table_begin,
     write_rows,
 )

@@ -13,7 +13,7 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
+from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
@@ -31,7 +31,6 @@ from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.typing import type_source, type_view
-from featurectl.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +180,6 @@ def made_of(run: Run, prepared: Prepared, covered: Coverage, done: tuple[str, in
         dropped=prepared.dropped,
         checks=prepared.checks,
     )
-
-
-def refuse_failed(checks: Sequence[CheckResult]) -> None:
-    """Raise FC518 when a check of severity `error` has failed."""
-    failed = [check for check in checks if check.severity == "error" and not check.passed]
-    if failed:
-        more = f" (and {counted(len(failed) - 1, 'other check')} failed)" * (len(failed) > 1)
-        hint = "; ".join(check.told for check in failed[1:]) or "nothing was written; the table is as it was"
-        raise DataError(f"{failed[0].told}{more}", code="FC518", hint=hint)
 
 
 def write_rows(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:

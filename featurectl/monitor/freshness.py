@@ -15,9 +15,11 @@ Verdict = Literal["OK", "WARN", "STALE", "ERROR"]
 class FreshnessRow:
     """One source or view: its newest event, its age, the verdict, and what stands behind it.
 
-    `age_us` is None where there is no clock (static sources) or nothing could be seen (`error` says why);
-    `over_us` is how far the age is past the bound that it broke. `note` says what else there is to know of a row:
-    why something that belongs to it is not shown.
+    Three clocks: `last_event`, the newest event; `last_available`, the newest availability, whose age `age_us` is the
+    one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
+    seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
+    entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
+    not counted). `note` says what else there is to know of a row: why something that belongs to it is not shown.
     """
 
     kind: Literal["view", "source"]
@@ -25,14 +27,27 @@ class FreshnessRow:
     verdict: Verdict
     freshness: Freshness | None = None
     last_event: datetime | None = None
+    last_available: datetime | None = None
     age_us: int | None = None
     over_us: int = 0
     version: int | None = None
     rows: int | None = None
     online_keys: int | None = None
     computed_at: datetime | None = None
+    entities: int | None = None
+    stale_entities: int | None = None
     error: str = ""
     note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The object as people write it: a view with its version."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+    @property
+    def stale_share(self) -> float | None:
+        """The share of the entities that are stale; None where they were not counted, or there are none."""
+        return self.stale_entities / self.entities if self.entities and self.stale_entities is not None else None
 
 
 def judge_age(age_us: int | None, freshness: Freshness | None) -> tuple[Verdict, int]:

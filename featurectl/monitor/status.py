@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurectl.engines.polars.prepare import newest_row
 from featurectl.errors import DataError, FeaturectlError
+from featurectl.monitor.entities import count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import OnlineStore, OnlineView
@@ -26,9 +27,14 @@ class ServedView:
     online: OnlineView | None
 
 
-def check_views(served: Sequence[ServedView], store: Callable[[], OnlineStore], now: datetime) -> list[FreshnessRow]:
-    """Return a row per view: its age is now - the source watermark behind the values that it serves."""
-    return [_check_view(item, store, now) for item in served]
+def check_views(
+    served: Sequence[ServedView], store: Callable[[], OnlineStore], now: datetime, *, entities: bool = False
+) -> list[FreshnessRow]:
+    """Return a row per view: its age is now - the source watermark behind the values that it serves.
+
+    With `entities` those that are stale are counted (`monitor/entities.py`), which reads the clocks of all rows.
+    """
+    return [_check_view(item, store, now, entities=entities) for item in served]
 
 
 def check_source(source: Source, reader: Callable[[Source], SourceReader], now: datetime) -> FreshnessRow:
@@ -52,14 +58,16 @@ def check_source(source: Source, reader: Callable[[Source], SourceReader], now: 
         verdict=verdict,
         freshness=source.freshness,
         last_event=event,
+        last_available=available,
         age_us=age,
         over_us=over,
     )
 
 
-def _check_view(item: ServedView, store: Callable[[], OnlineStore], now: datetime) -> FreshnessRow:
+def _check_view(item: ServedView, store: Callable[[], OnlineStore], now: datetime, *, entities: bool) -> FreshnessRow:
     try:
-        served = _look(item, store)
+        served = look_at_served(item, store)
+        counted = count_stale(item.view, item.table, served.computed_at, now) if entities else None
     except FeaturectlError as error:
         return _failed(item, error.message)
     later = served.computed_at is not None and served.computed_at > now
@@ -76,18 +84,21 @@ def _check_view(item: ServedView, store: Callable[[], OnlineStore], now: datetim
         verdict=verdict,
         freshness=item.view.freshness,
         last_event=None if ahead else served.newest_event,
+        last_available=served.watermark,
         age_us=age,
         over_us=over,
         version=item.version,
         rows=served.rows,
         online_keys=None if later else served.entities,
         computed_at=None if later else served.computed_at,
+        entities=None if counted is None else counted.entities,
+        stale_entities=None if counted is None else counted.stale,
         note=", ".join(note for note in notes if note),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Served:
+class Served:
     """What stands behind the values of a view: of the last push, without an online store of its table."""
 
     rows: int
@@ -97,7 +108,7 @@ class _Served:
     computed_at: datetime | None
 
 
-def _look(item: ServedView, store: Callable[[], OnlineStore]) -> _Served:
+def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served:
     """Return what stands behind the values that a view serves.
 
     Raises:
@@ -110,7 +121,7 @@ def _look(item: ServedView, store: Callable[[], OnlineStore]) -> _Served:
     if item.online is not None and record is None:
         raise DataError("not pushed to the online store yet", code="FC511")
     behind = coverage if record is None else record
-    return _Served(
+    return Served(
         rows=item.table.statistics().rows,
         entities=None if record is None else record.entities,
         newest_event=behind.newest_event,

@@ -61,13 +61,32 @@ def read_offline(
     Raises:
         DataError: FC510, the view has no offline table; FC504, a time is none that can be told.
     """
+    wanted, rows = read_entity(view, table, entity)
+    return stored_row(engine, view, rows, wanted, now)
+
+
+def read_entity(
+    view: FeatureView, table: OfflineTable, entity: Mapping[str, KeyValue]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the keys of one entity in their types, and all its rows in a table, in order.
+
+    Raises:
+        DataError: FC510, the view has no offline table.
+    """
     if table.version() is None:
         raise never_materialized(view.name)
     keys = view.key_types
     wanted = pl.DataFrame([pl.Series(name, [entity[name]]).cast(polars_dtype(t)) for name, t in keys.items()])
     parts = (table.read(bucket=bucket) for bucket in range(table.buckets()))
     rows = [part.join(wanted, on=view.keys, how="semi", maintain_order="left") if keys else part for part in parts]
-    found = values_at(engine, view, pl.concat([rows[0], *(r for r in rows[1:] if r.height)]), wanted, now)
+    return wanted, pl.concat([rows[0], *(r for r in rows[1:] if r.height)])
+
+
+def stored_row(
+    engine: Engine, view: FeatureView, rows: pl.DataFrame, entity: pl.DataFrame, now: datetime
+) -> OnlineRow | None:
+    """Return what a push at now would store for an entity of which these are all rows; None: nothing."""
+    found = values_at(engine, view, rows, entity, now)
     if found.is_empty():
         return None
     try:

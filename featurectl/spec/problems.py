@@ -233,6 +233,12 @@ CODES: Final[Mapping[str, Code]] = {
         "the column says when the row arrived, declare it as `available_at`: training sets then see only what could "
         "have been known.",
     ),
+    "FC353": Code(
+        "a refresh that can't meet the SLA",
+        "The online values of a view are computed once in a `refresh`, so before the next time they are that old: "
+        "with a shorter `error_after` (or `warn_after`) the SLA breaks although all goes as planned. Compute "
+        "them more often, or promise less.",
+    ),
     # Plan
     "FC401": Code(
         "the plan is blocked",

@@ -35,6 +35,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> Fea
     source = sources[0]
     _check_kind(shape, source, declared)
     _check_retention(shape, declared)
+    _check_refresh(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
     if source is None:
         return None
@@ -102,6 +103,18 @@ def _check_retention(shape: FeatureViewShape, declared: Declared) -> None:
     if shape.retention is not None and shape.retention < longest:
         message = f"its answers look back {format_duration(longest)}: a table can't be kept for less"
         declared.report.error("FC104", message, shape.fields.place("retention"))
+
+
+def _check_refresh(shape: FeatureViewShape, declared: Declared) -> None:
+    """Warn of a `refresh` after which values are older than the view may be: once, of the graver bound."""
+    if shape.refresh is None or shape.freshness is None:
+        return
+    for name, bound in (("error_after", shape.freshness.error_after), ("warn_after", shape.freshness.warn_after)):
+        if bound is not None and shape.refresh > bound:
+            message = f"refresh {format_duration(shape.refresh)} can't meet {name} {format_duration(bound)}"
+            note = f"values are up to {format_duration(shape.refresh)} old before they are computed again"
+            declared.report.warning("FC353", message, shape.fields.place("refresh"), note=note)
+            return
 
 
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:

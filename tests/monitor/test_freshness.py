@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.cli.render.status import render_status, status_json
+from featurectl.cli.render.status import render_ages, render_status, status_json
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.spec.definition import Freshness
 from featurectl.units import HOUR_US, MINUTE_US
@@ -81,6 +81,29 @@ def test_status_is_drawn_as_the_reference_draws_it():
 
 
 def test_json_has_ages_in_seconds_and_the_error():
-    stale, error = status_json(rows()[1]), status_json(rows()[4])
+    stale, error = (status_json(rows()[number], NOW) for number in (1, 4))
     assert (stale["age_seconds"], stale["over_seconds"]) == (35_880.0, 14_280.0)
+    assert (stale["event_age_seconds"], stale["computed_age_seconds"]) == (35_880.0, 35_400.0)
     assert (error["state"], error["error"]) == ("ERROR", "file not found: data/orders.parquet")
+
+
+AGES = """\
+view             newest event  newest available  computed  stale entities
+spend            1 h           30 m              10 m      3 of 8 (37.5%)
+none             -             -                 -         0 of 0
+orders (source)  1 h           30 m              -         -"""
+
+
+def test_three_ages_are_drawn_with_the_share_of_stale_entities():
+    clocks = {"last_event": datetime(2026, 11, 24, 12, 0, tzinfo=UTC)}
+    clocks["last_available"] = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+    computed = datetime(2026, 11, 24, 12, 50, tzinfo=UTC)
+    shown = [
+        FreshnessRow(
+            kind="view", name="spend", verdict="OK", computed_at=computed, entities=8, stale_entities=3, **clocks
+        ),
+        FreshnessRow(kind="view", name="none", verdict="OK", entities=0, stale_entities=0),
+        FreshnessRow(kind="source", name="orders", verdict="OK", **clocks),
+    ]
+    assert render_ages(shown, NOW) == AGES
+    assert [status_json(row, NOW)["stale_share"] for row in shown] == [0.375, None, None]

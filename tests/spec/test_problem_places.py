@@ -105,6 +105,7 @@ CASES = [
     ("FC313", "sources:\n  - {name: s, sql: {url: «'postgresql://ana:secret@host/db'», query: select 1}, event_time: at, delay: 1m}\n", ""),
     ("FC351", "sources:\n  - {name: «s», path: a.csv}\n", ""),
     ("FC352", "sources:\n  - {name: s, path: a.csv, event_time: «at», columns: {at: timestamp, ingested_at: timestamp}}\n", ""),
+    ("FC353", STATE + "    features: [distance]\n    refresh: «6h»\n    freshness: {warn_after: 1h}\n", ""),
 ]  # fmt: skip
 
 

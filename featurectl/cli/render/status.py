@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from featurectl.cli.render.table import render_table
-from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.freshness import FreshnessRow, age_at
 from featurectl.units import format_age, format_count, format_instant, format_iso
 
 _HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
+_AGES = ("view", "newest event", "newest available", "computed", "stale entities")
 
 
 def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
@@ -21,7 +22,12 @@ def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
     return "\n".join([*lines, "", ", ".join(ends) + "."])
 
 
-def status_json(row: FreshnessRow) -> dict[str, object]:
+def render_ages(rows: Sequence[FreshnessRow], now: datetime) -> str:
+    """Return the three ages of each row, and the share of its entities that are stale."""
+    return "\n".join(render_table(_AGES, [_ages(row, now) for row in rows]))
+
+
+def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:
     """Return a row ready for JSON: ages in seconds, instants in ISO 8601."""
     bound = row.freshness
     return {
@@ -30,20 +36,26 @@ def status_json(row: FreshnessRow) -> dict[str, object]:
         "state": row.verdict,
         "version": row.version,
         "last_event": _iso(row.last_event),
+        "last_available": _iso(row.last_available),
         "age_seconds": _seconds(row.age_us),
+        "event_age_seconds": _seconds(age_at(now, row.last_event)),
+        "computed_age_seconds": _seconds(age_at(now, row.computed_at)),
         "over_seconds": _seconds(row.over_us),
         "warn_after_seconds": _seconds(bound.warn_after_us) if bound else None,
         "error_after_seconds": _seconds(bound.error_after_us) if bound else None,
         "rows": row.rows,
         "online_keys": row.online_keys,
         "computed_at": _iso(row.computed_at),
+        "entities": row.entities,
+        "stale_entities": row.stale_entities,
+        "stale_share": row.stale_share,
         "error": row.error or None,
         "note": row.note or None,
     }
 
 
 def _cells(row: FreshnessRow, now: datetime) -> list[str]:
-    name = row.name if row.kind == "view" else f"{row.name} (source)"
+    name = _named(row)
     bound = row.freshness
     sla = "-" if bound is None else f"{_length(bound.warn_after_us)} / {_length(bound.error_after_us)}"
     if row.error:
@@ -61,6 +73,22 @@ def _cells(row: FreshnessRow, now: datetime) -> list[str]:
     ]
     behind = [f"+{format_age(row.over_us)} over" if row.over_us else "", row.note]
     return [*cells, ", ".join(text for text in behind if text)] if any(behind) else cells
+
+
+def _ages(row: FreshnessRow, now: datetime) -> list[str]:
+    clocks = (row.last_event, row.last_available, row.computed_at)
+    return [_named(row), *(_length(age_at(now, clock)) for clock in clocks), _stale(row)]
+
+
+def _stale(row: FreshnessRow) -> str:
+    if row.stale_entities is None or row.entities is None:
+        return "-"
+    share = f" ({row.stale_share:.1%})" if row.stale_share is not None else ""
+    return f"{format_count(row.stale_entities)} of {format_count(row.entities)}{share}"
+
+
+def _named(row: FreshnessRow) -> str:
+    return row.name if row.kind == "view" else f"{row.name} (source)"
 
 
 def _length(length_us: int | None) -> str:

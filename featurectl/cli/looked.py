@@ -1,0 +1,65 @@
+"""Look at the sources and views of a workspace: what `status`, `monitor export` and `why` begin with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from featurectl.monitor.checks import CheckHistory
+    from featurectl.monitor.freshness import FreshnessRow
+    from featurectl.monitor.status import ServedView
+    from featurectl.offline.runs import RunRecord
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ObjectVersion, State
+
+
+def current_views(state: State) -> list[ObjectVersion]:
+    """Return the applied view versions, by name and version."""
+    views = (o for o in state.objects if o.kind == "feature_view" and o.current)
+    return sorted(views, key=lambda o: (o.name, o.version))
+
+
+def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
+    """Return a view version with its table and its place in the online store."""
+    from featurectl.monitor.status import ServedView
+    from featurectl.online.stored import online_view
+    from featurectl.spec.definition_json import load_view
+    from featurectl.training.bind import view_table
+
+    view = load_view(item.definition)
+    where = online_view(view, item.version, workspace.project, workspace.environment.name)
+    table = view_table(workspace.offline(), view, item.version)
+    return ServedView(view=view, version=item.version, table=table, online=where if view.online else None)
+
+
+def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:
+    """Return a row for each applied view, then for each source that has an SLA; with `entities` they are counted."""
+    from featurectl.monitor.status import check_source, check_views
+    from featurectl.spec.definition_json import load_source
+
+    served = [served_view(workspace, item) for item in current_views(state)]
+    rows = check_views(served, workspace.online, workspace.now, entities=entities)
+    sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
+    watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
+    return rows + [check_source(source, workspace.source, workspace.now) for source in watched]
+
+
+def recorded_runs(workspace: Workspace, back: timedelta) -> Sequence[RunRecord]:
+    """Return the records of runs as of so long before now and later, none of later than now."""
+    from featurectl.offline.runs import read_runs
+
+    environment = workspace.environment.name
+    found = read_runs(workspace.offline_location(), workspace.project, environment, workspace.now - back)
+    return [run for run in found if run.now <= workspace.now]
+
+
+def check_results(workspace: Workspace, state: State, runs: Sequence[RunRecord]) -> list[CheckHistory]:
+    """Return every applied check with what it came to in some runs."""
+    from featurectl.monitor.checks import check_histories, declared_checks
+    from featurectl.spec.definition_json import load_view
+
+    views = [load_view(item.definition) for item in current_views(state)]
+    return check_histories(declared_checks(views), runs, workspace.now)

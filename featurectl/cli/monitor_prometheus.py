@@ -1,0 +1,165 @@
+"""`featurectl monitor export` and `monitor rules`: for Prometheus and Grafana."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.errors import UsageError
+from featurectl.units import counted
+
+if TYPE_CHECKING:
+    from featurectl.monitor.prometheus.rules import Rule, Rules
+
+_BACK: Final = timedelta(days=30)
+_PORTS: Final = 1 << 16
+
+
+def add_to(group: typer.Typer) -> None:
+    """Add the commands to the group."""
+    _add_export(group)
+    _add_rules(group)
+
+
+def _add_export(group: typer.Typer) -> None:
+    @verb(group, "export", as_of=True)
+    def export(
+        call: Call,
+        textfile: Annotated[
+            Path | None, typer.Option(help="Look once and write the metrics there, whole.", metavar="FILE")
+        ] = None,
+        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="The port to listen on.")] = 9464,
+        every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 60.0,
+    ) -> Outcome:
+        """Give Prometheus what status shows.
+
+        Answers GET /metrics until it is ended; the stores are looked at every so many seconds, not with each scrape.
+        When they can't be, the answer is 503. --textfile is for the textfile collector of node_exporter, and cron.
+        """
+        if not 0 < every < math.inf:
+            raise UsageError(f"--every {every:g} is no length of time", hint="above 0")
+        if not 0 < port < _PORTS:
+            raise UsageError(f"--port {port} is no port", hint="1 to 65535")
+        if textfile is not None:
+            _write_whole(textfile, _look(call).decode(), "--textfile")
+            return Outcome(text=f"Wrote {textfile}", result={"textfile": str(textfile)})
+        _serve(call, (host, port), every)
+        return Outcome(result={"served": f"http://{host}:{port}/metrics"})
+
+
+def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
+    _need_client()
+    from featurectl.monitor.prometheus.endpoint import Endpoint
+
+    host, port = address
+    try:
+        endpoint = Endpoint(lambda: _look(call), address, lambda why: call.progress.done(f"warning: {why}"))
+    except OSError as error:
+        raise UsageError(f"{host}:{port} can't be listened on: {error.strerror}") from error
+    call.progress.done(f"http://{host}:{port}/metrics")
+    endpoint.follow(every_s)
+
+
+def _look(call: Call) -> bytes:
+    """Return the metrics of the environment now."""
+    _need_client()
+    from featurectl.cli.looked import check_results, look, recorded_runs
+    from featurectl.monitor.prometheus.metrics import Looked, metrics_text
+    from featurectl.open import open_workspace
+
+    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        state, runs = workspace.state(), recorded_runs(workspace, _BACK)
+        looked = Looked(
+            project=workspace.project,
+            environment=workspace.environment.name,
+            now=workspace.now,
+            at=datetime.now(UTC),
+            rows=look(workspace, state, entities=True),
+            runs=runs,
+            checks=check_results(workspace, state, runs),
+        )
+    return metrics_text(looked)
+
+
+def _need_client() -> None:
+    try:
+        from featurectl.monitor.prometheus import metrics  # noqa: F401 (whether it can be)
+    except ModuleNotFoundError as error:
+        hint = "pip install 'featurectl[serve]'"
+        raise UsageError(f"monitor export needs the package {error.name}", hint=hint) from error
+
+
+def _add_rules(group: typer.Typer) -> None:
+    @verb(group, "rules")
+    def rules(
+        call: Call,
+        out: Annotated[Path | None, typer.Option(help="Where to write the rules.", metavar="FILE")] = None,
+        grafana: Annotated[
+            Path | None, typer.Option(help="Where to write a Grafana dashboard, too.", metavar="FILE")
+        ] = None,
+    ) -> Outcome:
+        """Render alert rules for Prometheus, from the files.
+
+        A rule for each SLA and for each declared alert that a metric can tell; a comment says of each other one why
+        not. Ages are those of `monitor export`, latencies and errors those of `serve`.
+        """
+        from featurectl.monitor.prometheus.grafana import render_dashboard
+        from featurectl.monitor.prometheus.rules import rules_of
+        from featurectl.monitor.prometheus.rules_yaml import render_rules
+        from featurectl.open import environment_of, load_checked
+
+        repo = load_checked(call.root(), "unread")
+        environment = environment_of(repo, call.env).name
+        made = rules_of(repo, environment)
+        text = render_rules(made)
+        if out is not None:
+            _write_whole(out, text, "--out")
+        if grafana is not None:
+            _write_whole(grafana, render_dashboard(repo.project, environment), "--grafana")
+        return Outcome(text=text if out is None else _wrote(made, out), result=_rules_json(made, out, grafana))
+
+
+def _wrote(made: Rules, out: Path) -> str:
+    left = len(made.not_rendered)
+    others = f"; {counted(left, 'alert')} that no metric tells: see its comments" if left else ""
+    return f"Wrote {counted(len(made.slas) + len(made.alerts), 'rule')} to {out}{others}"
+
+
+def _rules_json(made: Rules, out: Path | None, grafana: Path | None) -> dict[str, object]:
+    return {
+        "out": None if out is None else str(out),
+        "grafana": None if grafana is None else str(grafana),
+        "rules": [_rule_json(rule) for rule in (*made.slas, *made.alerts)],
+        "not_rendered": [{"alert": item.alert, "why": item.why} for item in made.not_rendered],
+    }
+
+
+def _rule_json(rule: Rule) -> dict[str, object]:
+    return {
+        "alert": rule.alert,
+        "expr": rule.expr,
+        "for_seconds": rule.for_us / 1_000_000,
+        "labels": dict(rule.labels),
+        "annotations": dict(rule.annotations),
+    }
+
+
+def _write_whole(path: Path, text: str, option: str) -> None:
+    """Write a file that is there whole or as it was before."""
+    part = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise UsageError(f"{option} {path} can't be written: {error.strerror}") from error

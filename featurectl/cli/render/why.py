@@ -1,0 +1,230 @@
+"""The page of `why`, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from featurectl.cli.render.feature_values import plain_value, shown_value
+from featurectl.cli.render.status import status_json
+from featurectl.cli.render.table import render_table
+from featurectl.cli.render.visible import in_one_line
+from featurectl.monitor.freshness import age_at
+from featurectl.monitor.value_history import Changed, EntityHistory
+from featurectl.monitor.why import Chain, Link
+from featurectl.offline.runs import RunRecord
+from featurectl.online.read import Answer
+from featurectl.units import format_age, format_count, format_instant, format_iso
+
+_LINKS: Final = ("link", "newest event", "newest available", "age", "computed", "table", "state")
+_RUNS: Final = ("as of", "run", "did", "rows", "ended")
+_VALUES: Final = ("feature", "online", "status", "offline now")
+_CHANGES: Final = ("known", "event", "changes")
+_KINDS: Final = {"source": "source", "table": "offline table", "online": "online store"}
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What there is of an entity: None for what can't be read, and `error` says why."""
+
+    words: tuple[str, ...]
+    history: EntityHistory | None
+    online: Answer | None
+    error: str
+
+
+def render_why(chain: Chain, cause: str, environment: str, values: Values | None) -> str:
+    """Return the page: what is wrong, the chain, models, runs, failed checks, and an entity's values."""
+    parts = [_head(chain, cause, environment), _links(chain), _models(chain), _runs(chain), _checks(chain)]
+    if values is not None:
+        parts += [_entity(values), _changes(values)]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def why_json(chain: Chain, cause: str, values: Values | None) -> dict[str, object]:
+    """Return the same ready for JSON, with all runs on record."""
+    links = [*chain.sources, chain.table, *([chain.online] if chain.online else [])]
+    return {
+        "now": format_iso(chain.now),
+        "cause": cause or None,
+        "status": status_json(chain.row, chain.now),
+        "links": [_link_json(link, chain.now) for link in links],
+        "models": list(chain.models),
+        "runs": [_run_json(run) for run in chain.runs],
+        "failed_checks": [{"of": h.of, "check": h.label, "severity": h.severity} for h in chain.checks if h.failing],
+        "entity": None if values is None else _entity_json(values),
+    }
+
+
+def _head(chain: Chain, cause: str, environment: str) -> list[str]:
+    row, age = chain.row, "" if chain.row.age_us is None else f", {format_age(chain.row.age_us)} old"
+    wrong = in_one_line(cause) if cause else "nothing is wrong"
+    return [
+        f"{row.label} in {environment} as of {format_instant(chain.now)}: {row.verdict}{age}{_sla(chain)}",
+        f"cause: {wrong}" if cause else wrong,
+    ]
+
+
+def _sla(chain: Chain) -> str:
+    bound = chain.row.freshness
+    if bound is None:
+        return ""
+    lengths = ("-" if us is None else format_age(us) for us in (bound.warn_after_us, bound.error_after_us))
+    return f" (SLA {' / '.join(lengths)})"
+
+
+def _links(chain: Chain) -> list[str]:
+    links = [*chain.sources, chain.table, *([chain.online] if chain.online else [])]
+    return render_table(_LINKS, [_link(link, chain.now) for link in links])
+
+
+def _link(link: Link, now: datetime) -> list[str]:
+    name = f"{_KINDS[link.kind]} {link.name}"
+    if link.error:
+        return [name, "-", "-", "-", "-", "-", f"ERROR: {link.error}"]
+    age = age_at(now, link.newest_available)
+    version = "-" if link.version is None else f"v{link.version}"
+    clocks = [_instant(link.newest_event), _instant(link.newest_available)]
+    return [name, *clocks, "-" if age is None else format_age(age), _instant(link.computed_at), version,
+            link.verdict or "-"]  # fmt: skip
+
+
+def _models(chain: Chain) -> list[str]:
+    return [f"models: {', '.join(chain.models) if chain.models else 'none is trained on it'}"]
+
+
+def _runs(chain: Chain) -> list[str]:
+    """Return the last runs, the newest first, and the last that failed where none of these has."""
+    if not chain.runs:
+        return ["runs: none is on record in 30 days"]
+    shown = list(reversed(chain.runs[-_SHOWN:]))
+    before = [run for run in chain.runs[:-_SHOWN] if not run.done]
+    failed = before[-1:] if all(run.done for run in shown) else []
+    return render_table(_RUNS, [_run(run) for run in [*shown, *failed]])
+
+
+def _run(run: RunRecord) -> list[str]:
+    cells = [format_instant(run.now), run.command, run.action or "failed", format_count(run.rows)]
+    cells.append(format_instant(run.at))
+    code = f"{run.error_code}: " if run.error_code else ""
+    return cells if run.done else [*cells, f"{code}{run.error}"]
+
+
+def _checks(chain: Chain) -> list[str]:
+    failing = [history for history in chain.checks if history.failing]
+    return [f"failed check of {h.of}: {h.label} ({h.severity})" for h in failing]
+
+
+def _entity(values: Values) -> list[str]:
+    title = " ".join(values.words)
+    if values.history is None:
+        return [f"{title}: {values.error}"]
+    online, now = values.online, values.history.now
+    told = f"online: {values.error}" if values.error else f"offline: {_clocks(now)}"
+    if online is not None:
+        told = f"online: {_clocks(online)}, computed {_instant(online.computed_at)}; {told}"
+    rows = []
+    for name, found in now.values.items():
+        there = None if online is None else online.values[name]
+        shown = ["-", "-"] if there is None else [shown_value(there.value), there.status]
+        rows.append([name, *shown, f"{shown_value(found.value)} {found.status}"])
+    return [title, told, *render_table(_VALUES, rows)]
+
+
+def _clocks(answer: Answer) -> str:
+    return f"event {_instant(answer.event_time)}, available {_instant(answer.available_at)}"
+
+
+def _changes(values: Values) -> list[str]:
+    """Return what changed with each of the last rows, the newest first."""
+    if values.history is None or not values.history.changes:
+        return []
+    before, rows = values.history.before, []
+    for change in values.history.changes:
+        rows.append([_instant(change.at), _instant(change.event_time), _changed(before, change.values)])
+        before = change.values
+    return render_table(_CHANGES, rows[::-1])
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    parts = [
+        f"{name} {_short(before.get(name))} -> {_short(value)}"
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    return ", ".join(parts) or "no feature changed"
+
+
+def _short(value: object) -> str:
+    """Return a value with six digits: enough to see how it moved."""
+    return f"{value:.6g}" if isinstance(value, float) else shown_value(value)
+
+
+def _instant(instant: datetime | None) -> str:
+    return "-" if instant is None else format_instant(instant)
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else format_iso(instant)
+
+
+def _link_json(link: Link, now: datetime) -> dict[str, object]:
+    age = age_at(now, link.newest_available)
+    return {
+        "kind": link.kind,
+        "name": link.name,
+        "newest_event": _iso(link.newest_event),
+        "newest_available": _iso(link.newest_available),
+        "age_seconds": None if age is None else age / 1_000_000,
+        "computed_at": _iso(link.computed_at),
+        "table_version": link.version,
+        "state": link.verdict or None,
+        "error": link.error or None,
+    }
+
+
+def _run_json(run: RunRecord) -> dict[str, object]:
+    return {
+        "at": format_iso(run.at),
+        "now": format_iso(run.now),
+        "command": run.command,
+        "action": run.action or None,
+        "rows": run.rows,
+        "seconds": run.seconds,
+        "error": {"code": run.error_code, "message": run.error} if not run.done else None,
+    }
+
+
+def _entity_json(values: Values) -> dict[str, object]:
+    history = values.history
+    return {
+        "entity": dict(word.split("=", 1) for word in values.words),
+        "error": values.error or None,
+        "online": None if values.online is None else _answer_json(values.online),
+        "offline": None if history is None else _answer_json(history.now),
+        "changes": [] if history is None else _changes_json(history.changes),
+    }
+
+
+def _answer_json(answer: Answer) -> dict[str, object]:
+    return {
+        "event_time": _iso(answer.event_time),
+        "available_at": _iso(answer.available_at),
+        "computed_at": _iso(answer.computed_at),
+        "features": {n: {"value": plain_value(v.value), "status": v.status} for n, v in answer.values.items()},
+    }
+
+
+def _changes_json(changes: Sequence[Changed]) -> list[dict[str, object]]:
+    return [
+        {
+            "known": format_iso(change.at),
+            "event_time": _iso(change.event_time),
+            "available_at": _iso(change.available_at),
+            "values": {name: plain_value(value) for name, value in change.values.items()},
+        }
+        for change in changes
+    ]

@@ -1,0 +1,101 @@
+"""`featurectl why`: one page on a view, for whoever is on call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from featurectl.cli.call import Call, Outcome
+from featurectl.cli.get import parse_entity, split_version
+from featurectl.cli.verb import verb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featurectl.cli.render.why import Values
+    from featurectl.monitor.why import Chain
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ObjectVersion, State
+
+_BACK: Final = timedelta(days=30)
+_CHANGES: Final = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "why", as_of=True)
+    def why(
+        call: Call,
+        view: Annotated[str, typer.Argument(help="VIEW, or VIEW@2 for one of its versions.")],
+        key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of an entity.")] = None,
+    ) -> Outcome:
+        """Show why a view's values are as they are: one page from its sources to what is served.
+
+        First what is wrong, if anything is. Then each link of the chain with its clocks and version, the models that
+        read the view, its last runs and the checks that failed. With the keys of an entity: its value online and from
+        the offline table now, and how it came to that. Exits 1 when something is wrong.
+        """
+        from featurectl.cli.render.why import render_why, why_json
+        from featurectl.monitor.why import cause_of
+        from featurectl.open import open_workspace
+        from featurectl.registry.applied import registered_view
+
+        name, number = split_version(view)
+        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+            state = workspace.state()
+            item = registered_view(state, name, number)
+            words = list(key or [])
+            entity = _parsed(item, words)
+            call.progress.start("look at the stores")
+            chain = _chain(workspace, state, item)
+            values = _values(workspace, item, words) if entity else None
+            call.progress.done("")
+            environment = workspace.environment.name
+        cause = cause_of(chain)
+        text = render_why(chain, cause, environment, values)
+        return Outcome(text=text, result=why_json(chain, cause, values), exit_code=1 if cause else 0)
+
+
+def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
+    """Return whether an entity is asked for; its words are looked at before anything is read."""
+    from featurectl.spec.definition_json import load_untyped_view
+
+    if words:
+        parse_entity(load_untyped_view(item.definition).key_types, words)
+    return bool(words)
+
+
+def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
+    from featurectl.cli.looked import check_results, recorded_runs, served_view
+    from featurectl.monitor.why import Records, look_at_chain
+
+    runs = recorded_runs(workspace, _BACK)
+    records = Records(state=state, runs=runs, checks=check_results(workspace, state, runs))
+    return look_at_chain(served_view(workspace, item), workspace.source, workspace.online, records, workspace.now)
+
+
+def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> Values:
+    """Return what there is of an entity: its history, and its online value where that can be read."""
+    from featurectl.cli.render.why import Values
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.errors import FeaturectlError
+    from featurectl.monitor.value_history import Asked, read_history
+    from featurectl.online.stored import online_view
+    from featurectl.project import read_online
+    from featurectl.training.bind import bind_view
+
+    history, online, told = None, None, ""
+    try:
+        bound = bind_view(workspace.offline(), item)
+        entity = parse_entity(bound.view.key_types, words)
+        where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
+        asked = Asked(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
+        history = read_history(PolarsEngine(), asked, _CHANGES)
+        if bound.view.online:
+            online = read_online(workspace, bound, [list(entity.values())])[0]
+    except FeaturectlError as error:
+        told = error.message
+    return Values(words=tuple(words), history=history, online=online, error=told)

@@ -1,0 +1,1 @@
+"""What Prometheus can know: metrics of status, alert rules, a dashboard."""

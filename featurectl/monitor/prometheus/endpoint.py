@@ -1,0 +1,82 @@
+"""An endpoint that Prometheus scrapes: what the last look found, however often it is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from featurectl.errors import FeaturectlError
+from featurectl.monitor.prometheus.metrics import CONTENT_TYPE
+
+_OK: Final = 200
+_UNAVAILABLE: Final = 503
+_NOT_FOUND: Final = 404
+
+
+class Endpoint:
+    """Answers GET /metrics with the text of the last look; with 503 after one that failed, so that the scrape fails.
+
+    `look` is called in the thread that runs `follow`, every so many seconds; `told` learns why a look failed.
+    """
+
+    def __init__(self, look: Callable[[], bytes], address: tuple[str, int], told: Callable[[str], None]) -> None:
+        """Look once, and listen.
+
+        Raises:
+            FeaturectlError: the first look fails.
+            OSError: the address can't be listened on.
+        """
+        self._look = look
+        self._told = told
+        self._stop = threading.Event()
+        self._answer = _OK, look()
+        self._server = ThreadingHTTPServer(address, _handler(lambda: self._answer))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._server.server_port
+
+    def follow(self, every_s: float) -> None:
+        """Answer, and look again every so many seconds, until `close` is called or an exception comes."""
+        self._thread.start()
+        try:
+            while not self._stop.wait(every_s):
+                self._answer = self._looked()
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def close(self) -> None:
+        """Let `follow` end."""
+        self._stop.set()
+
+    def _looked(self) -> tuple[int, bytes]:
+        try:
+            return _OK, self._look()
+        except FeaturectlError as error:
+            self._told(error.message)
+            return _UNAVAILABLE, f"{error.message}\n".encode()
+
+
+def _handler(answer: Callable[[], tuple[int, bytes]]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10  # of a client that says nothing
+
+        def do_GET(self) -> None:  # the library's name
+            known = self.path.partition("?")[0] == "/metrics"
+            code, body = answer() if known else (_NOT_FOUND, b"/metrics\n")
+            self.send_response(code)
+            self.send_header("content-type", CONTENT_TYPE if code == _OK else "text/plain; charset=utf-8")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
+            """Say nothing of a request."""
+
+    return Handler

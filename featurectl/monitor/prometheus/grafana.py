@@ -1,0 +1,111 @@
+"""A dashboard for Grafana: freshness, runs and checks of an environment, and its servers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from featurectl.monitor.prometheus.names import PREDICT, PREFIX
+
+_SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_WIDTH: Final = 24
+_HEIGHT: Final = 8
+_SCHEMA: Final = 39
+_COLUMNS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Panel:
+    """A panel: its queries by legend, and their unit."""
+
+    title: str
+    unit: str
+    queries: tuple[tuple[str, str], ...]
+    kind: str = "timeseries"
+
+
+def render_dashboard(project: str, environment: str) -> str:
+    """Return the JSON of the dashboard; the data source is a variable of it."""
+    panels = [_drawn(number, panel) for number, panel in enumerate(_panels(project, environment))]
+    document = {
+        "title": f"featurectl: {project} in {environment}",
+        "uid": f"featurectl-{project}-{environment}"[:40],
+        "tags": ["featurectl"],
+        "schemaVersion": _SCHEMA,
+        "editable": True,
+        "refresh": "1m",
+        "time": {"from": "now-24h", "to": "now"},
+        "templating": {"list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data"}]},
+        "panels": panels,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _panels(project: str, environment: str) -> list[_Panel]:
+    where = f"project={json.dumps(project)}, environment={json.dumps(environment)}"
+    named = "{{kind}} {{name}} {{version}}"
+    bucket = f"sum by (le) (rate(featurectl_http_request_duration_seconds_bucket{{{PREDICT}}}[5m]))"
+    every = f"sum(rate(featurectl_http_requests_total{{{PREDICT}}}[5m]))"
+    failed = f'(sum(rate(featurectl_http_requests_total{{{PREDICT}, status=~"5.."}}[5m])) or vector(0))'
+    age, bound = f"{PREFIX}age_seconds{{{where}}}", f"{PREFIX}error_after_seconds{{{where}}}"
+    stale, entities = f"{PREFIX}stale_entities{{{where}}}", f"{PREFIX}entities{{{where}}}"
+    return [
+        _Panel(
+            title="Stale or not seen",
+            unit="short",
+            kind="stat",
+            queries=((f'sum({PREFIX}state{{{where}, state=~"STALE|ERROR"}})', "objects"),),
+        ),
+        _Panel(
+            title="Failed: last runs, checks",
+            unit="short",
+            kind="stat",
+            queries=(
+                (f"sum(featurectl_last_run_failed{{{where}}})", "runs"),
+                (f"sum(featurectl_check_failed{{{where}}})", "checks"),
+            ),
+        ),
+        _Panel(title="Age", unit="s", queries=((age, named),)),
+        _Panel(title="Age as a share of error_after", unit="percentunit", queries=((f"{age} / {bound}", named),)),
+        _Panel(title="Stale entities", unit="percentunit", queries=((f"{stale} / {entities}", named),)),
+        _Panel(
+            title="Duration of the last run",
+            unit="s",
+            queries=((f"featurectl_last_run_duration_seconds{{{where}}}", "{{command}} {{view}}@{{version}}"),),
+        ),
+        _Panel(
+            title="Latency of predictions",
+            unit="s",
+            queries=tuple((f"histogram_quantile({q}, {bucket})", f"p{q[2:]:0<2}") for q in ("0.5", "0.95", "0.99")),
+        ),
+        _Panel(title="Predictions that failed", unit="percentunit", queries=((f"{failed} / {every}", "5xx"),)),
+        _Panel(
+            title="Predictions a second",
+            unit="reqps",
+            queries=(("sum by (model, version) (rate(featurectl_predictions_total[5m]))", "{{model}}@{{version}}"),),
+        ),
+        _Panel(
+            title="Errors of the online store a second",
+            unit="reqps",
+            queries=(("sum(rate(featurectl_online_store_errors_total[5m]))", "errors"),),
+        ),
+    ]
+
+
+def _drawn(number: int, panel: _Panel) -> dict[str, object]:
+    row, column = divmod(number, _COLUMNS)
+    width = _WIDTH // _COLUMNS
+    targets = [
+        {"refId": chr(ord("A") + n), "datasource": _SOURCE, "expr": expr, "legendFormat": legend}
+        for n, (expr, legend) in enumerate(panel.queries)
+    ]
+    return {
+        "id": number + 1,
+        "type": panel.kind,
+        "title": panel.title,
+        "datasource": _SOURCE,
+        "gridPos": {"x": column * width, "y": row * _HEIGHT, "w": width, "h": _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": targets,
+    }

@@ -1,0 +1,119 @@
+"""Rows of status, runs and checks as metrics, in the names and base units of Prometheus.
+
+A metric of a row that has no such number is left out: it is no zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, get_args
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from featurectl.monitor.checks import CheckHistory
+from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
+from featurectl.monitor.prometheus.names import PREFIX
+from featurectl.offline.runs import RunRecord
+from featurectl.units import SECOND_US
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_WHERE: Final = ("project", "environment")
+_ROW: Final = (*_WHERE, "kind", "name", "version")
+_RUN: Final = (*_WHERE, "view", "version", "command")
+_CHECK: Final = (*_WHERE, "of", "check", "severity")
+_NUMBERS: Final = {
+    "age_seconds": "The age that is judged: of the newest row of a source, or behind a view's values.",
+    "event_age_seconds": "From the newest event to now.",
+    "computed_age_seconds": "From the instant of the values that a view serves to now.",
+    "warn_after_seconds": "The age past which a row is WARN.",
+    "error_after_seconds": "The age past which a row is STALE.",
+    "rows": "Rows of a view's offline table.",
+    "online_keys": "Entities of a view in the online store.",
+    "entities": "Entities of a state view that are served.",
+    "stale_entities": "Entities of a state view whose values are older than ttl, or known for longer than error_after.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look at an environment found: as of `now`, by the clock at `at`. `runs` are sorted, the newest last."""
+
+    project: str
+    environment: str
+    now: datetime
+    at: datetime
+    rows: Sequence[FreshnessRow]
+    runs: Sequence[RunRecord] = ()
+    checks: Sequence[CheckHistory] = ()
+
+
+def metrics_text(looked: Looked) -> bytes:
+    """Return the metrics of a look, in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    where = (looked.project, looked.environment)
+    _add_rows(registry, where, looked)
+    _add_runs(registry, where, looked.runs)
+    _add_checks(registry, where, looked.checks)
+    seen = Gauge(
+        f"{PREFIX}timestamp_seconds", "When the stores were looked at, by the clock.", _WHERE, registry=registry
+    )
+    seen.labels(*where).set(looked.at.timestamp())
+    return generate_latest(registry)
+
+
+def _add_rows(registry: CollectorRegistry, where: tuple[str, str], looked: Looked) -> None:
+    gauges = {name: Gauge(PREFIX + name, told, _ROW, registry=registry) for name, told in _NUMBERS.items()}
+    states = Gauge(f"{PREFIX}state", "1 for the state that a row is in.", (*_ROW, "state"), registry=registry)
+    for row in looked.rows:
+        labels = (*where, row.kind, row.name, "" if row.version is None else str(row.version))
+        for name, value in _numbers(row, looked.now).items():
+            if value is not None:
+                gauges[name].labels(*labels).set(value)
+        for verdict in get_args(Verdict):
+            states.labels(*labels, verdict).set(row.verdict == verdict)
+
+
+def _numbers(row: FreshnessRow, now: datetime) -> dict[str, float | None]:
+    bound = row.freshness
+    return {
+        "age_seconds": _seconds(row.age_us),
+        "event_age_seconds": _seconds(age_at(now, row.last_event)),
+        "computed_age_seconds": _seconds(age_at(now, row.computed_at)),
+        "warn_after_seconds": _seconds(bound.warn_after_us) if bound else None,
+        "error_after_seconds": _seconds(bound.error_after_us) if bound else None,
+        "rows": row.rows,
+        "online_keys": row.online_keys,
+        "entities": row.entities,
+        "stale_entities": row.stale_entities,
+    }
+
+
+def _add_runs(registry: CollectorRegistry, where: tuple[str, str], runs: Iterable[RunRecord]) -> None:
+    """Add the last run of each view version by each command."""
+    last = {(run.view, str(run.version), run.command): run for run in runs}
+    told = {
+        "timestamp_seconds": "When the last run ended, by the clock.",
+        "duration_seconds": "How long the last run took.",
+        "failed": "1 when the last run failed.",
+        "rows": "Rows that the last run wrote, or sent.",
+    }
+    gauges = {name: Gauge(f"featurectl_last_run_{name}", text, _RUN, registry=registry) for name, text in told.items()}
+    for key, run in last.items():
+        values = (run.at.timestamp(), run.seconds, not run.done, run.rows)
+        for gauge, value in zip(gauges.values(), values, strict=True):
+            gauge.labels(*where, *key).set(value)
+
+
+def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Iterable[CheckHistory]) -> None:
+    gauge = Gauge(
+        "featurectl_check_failed", "1 for a check of the data that failed the last time.", _CHECK, registry=registry
+    )
+    for history in checks:
+        if history.last is not None:
+            gauge.labels(*where, history.of, history.label, history.severity).set(history.failing)
+
+
+def _seconds(length_us: int | None) -> float | None:
+    return None if length_us is None else length_us / SECOND_US

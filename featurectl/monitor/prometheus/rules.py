@@ -1,0 +1,235 @@
+"""Alert rules for Prometheus: from the SLAs, and from those of the declared alerts that its metrics can tell.
+
+Ages come from `monitor export`, latencies and errors from the `/metrics` of `serve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final
+
+from featurectl.monitor.prometheus.names import PREDICT, PREFIX
+from featurectl.spec.definition import FeatureView, Freshness
+from featurectl.spec.definition_alerts import Alert, Metric
+from featurectl.spec.repo import Repo
+from featurectl.spec.transformed import transform_sources
+from featurectl.units import MINUTE_US, SECOND_US, format_duration
+
+LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
+_WINDOW_US: Final = 5 * MINUTE_US
+_UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
+_QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
+_MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
+_WHY_NOT: Final[Mapping[Metric, str]] = {
+    "psi": _MEASURED,
+    "js": _MEASURED,
+    "ks": _MEASURED,
+    "wasserstein": _MEASURED,
+    "skew": _MEASURED,
+    "null_rate": "the metrics of a server do not tell features apart",
+    "stream_lag": "no metric says it yet",
+    "pipeline_failures": "no metric says it yet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule: it fires while `expr` gives a result, once it has for `for_us`."""
+
+    alert: str
+    expr: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    for_us: int = 0
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRendered:
+    """A declared alert that no metric can tell, and why."""
+
+    alert: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules of a project in an environment: those of SLAs, those of alerts, and the alerts that have none."""
+
+    project: str
+    environment: str
+    slas: tuple[Rule, ...] = ()
+    alerts: tuple[Rule, ...] = ()
+    not_rendered: tuple[NotRendered, ...] = field(default=())
+
+
+def rules_of(repo: Repo, environment: str) -> Rules:
+    """Return the rules of a repository for one of its environments."""
+    where = {"project": repo.project, "environment": environment}
+    made: list[Rule] = []
+    left: list[NotRendered] = []
+    for alert in sorted(repo.alerts.values(), key=lambda a: a.name):
+        why = _why_not(alert)
+        if why:
+            left.append(NotRendered(alert=alert.name, why=f"{alert.when.metric}: {why}"))
+        else:
+            made.append(_of_alert(alert, repo, where))
+    return Rules(
+        project=repo.project,
+        environment=environment,
+        slas=tuple(_of_slas(repo, where)),
+        alerts=tuple(made),
+        not_rendered=tuple(left),
+    )
+
+
+def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[Rule]:
+    owners = {("view", view.name): view.about.owner for view in repo.views.values()}
+    slas = [("view", view.name, view.freshness) for view in repo.views.values()]
+    slas += [("source", source.name, source.freshness) for source in repo.sources.values()]
+    for kind, name, freshness in sorted(slas, key=lambda sla: (sla[0] != "view", sla[1])):
+        if freshness is not None:
+            yield from _of_sla({**where, "kind": kind, "name": name}, freshness, owners.get((kind, name), ""))
+    if any(freshness for _, _, freshness in slas):
+        yield from _of_sight(where)
+
+
+def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable[Rule]:
+    bounds = (
+        ("FeaturectlStale", "critical", "error_after", freshness.error_after_us),
+        ("FeaturectlLate", "warning", "warn_after", freshness.warn_after_us),
+    )
+    what = "feature view" if of["kind"] == "view" else "source"
+    for alert, severity, key, bound_us in bounds:
+        if bound_us is None:
+            continue
+        told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
+        hint = f"featurectl why {of['name']}" if of["kind"] == "view" else "featurectl status"
+        yield Rule(
+            alert=alert,
+            expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}",
+            labels={"severity": severity, "kind": of["kind"], "name": of["name"]} | ({"owner": owner} if owner else {}),
+            annotations={"summary": told, "description": f"{hint} --env {of['environment']}"},
+        )
+
+
+def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
+    """Give the rules of a row, and of an environment, that nobody can see."""
+    yield Rule(
+        alert="FeaturectlError",
+        expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
+        for_us=_WINDOW_US,
+        labels={"severity": "critical"},
+        annotations={
+            "summary": "{{ $labels.kind }} {{ $labels.name }} can't be looked at",
+            "description": f"featurectl status --env {where['environment']}",
+        },
+    )
+    stamp = f"{PREFIX}timestamp_seconds{_matching(where)}"
+    yield Rule(
+        alert="FeaturectlUnseen",
+        expr=f"time() - {stamp} > {_seconds(_UNSEEN_US)} or absent({stamp})",
+        for_us=_WINDOW_US,
+        labels={"severity": "critical"},
+        annotations={
+            "summary": f"nobody looks at the freshness of {where['project']} in {where['environment']}",
+            "description": f"featurectl monitor export --env {where['environment']}",
+        },
+    )
+
+
+def _why_not(alert: Alert) -> str:
+    """Return why an alert has no rule; "" when it has one."""
+    metric = alert.when.metric
+    if metric in _QUANTILES and alert.when.value / SECOND_US > LONGEST_S:
+        return f"requests are counted in classes up to {LONGEST_S} s"
+    return _WHY_NOT.get(metric, "")
+
+
+def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
+    comments = [f"{alert.name}: {_condition(alert)}"]
+    metric = alert.when.metric
+    if metric not in ("freshness", "checks"):
+        comments.append("of all servers that are scraped: their metrics name no project")
+        if alert.models:
+            comments.append(f"of all models together, not only of {', '.join(alert.models)}")
+    if alert.repeat_us is not None:
+        comments.append(f"repeat {format_duration(alert.repeat_us)}: repeat_interval of Alertmanager")
+    return Rule(
+        alert=f"featurectl_{alert.name}",
+        expr=_expression(alert, repo, where),
+        for_us=alert.for_us,
+        labels={"severity": alert.severity, "notify": ",".join(alert.notify)},
+        annotations={"summary": f"{alert.name}: {metric} is {_value(metric)}, alert when {_condition(alert)}"},
+        comments=tuple(comments),
+    )
+
+
+def _value(metric: Metric) -> str:
+    if metric == "freshness" or metric in _QUANTILES:
+        return "{{ $value | humanizeDuration }}"
+    return "{{ $value | humanizePercentage }}" if metric == "error_rate" else "{{ $value }}"
+
+
+def _condition(alert: Alert) -> str:
+    when = alert.when
+    timed = when.metric == "freshness" or when.metric in _QUANTILES
+    value = format_duration(int(when.value)) if timed else f"{when.value:.15g}"
+    window = f" in {format_duration(when.window_us)}" if when.window_us else ""
+    return f"{when.metric} {when.op} {value}{window}"
+
+
+def _expression(alert: Alert, repo: Repo, where: Mapping[str, str]) -> str:
+    when = alert.when
+    op = "==" if when.op == "=" else when.op
+    window = format_duration(when.window_us or _WINDOW_US)
+    if when.metric == "freshness":
+        of = _matching({**where, "kind": "view"}, name=_chosen(alert, repo))
+        return f"{PREFIX}age_seconds{of} {op} {_seconds(when.value)}"
+    if when.metric == "checks":
+        of = _matching(where, of=_checked(alert, repo))
+        return f"sum(featurectl_check_failed{of}) {op} {when.value:.15g}"
+    if when.metric in _QUANTILES:
+        rate = f"sum by (le) (rate(featurectl_http_request_duration_seconds_bucket{{{PREDICT}}}[{window}]))"
+        return f"histogram_quantile({_QUANTILES[when.metric]}, {rate}) {op} {_seconds(when.value)}"
+    if when.metric == "error_rate":
+        every = f"sum(rate(featurectl_http_requests_total{{{PREDICT}}}[{window}]))"
+        failed = f'sum(rate(featurectl_http_requests_total{{{PREDICT}, status=~"5.."}}[{window}]))'
+        return f"({failed} or vector(0)) / {every} {op} {when.value:.15g}"
+    assert when.metric == "store_errors", when.metric
+    return f"sum(increase(featurectl_online_store_errors_total[{window}])) {op} {when.value:.15g}"
+
+
+def _chosen(alert: Alert, repo: Repo) -> Sequence[str] | None:
+    """Return the views that an alert is about, by its patterns; None: all there are."""
+    if not alert.views or "*" in alert.views:
+        return None
+    return [name for name in sorted(repo.views) if any(fnmatchcase(name, pattern) for pattern in alert.views)]
+
+
+def _checked(alert: Alert, repo: Repo) -> Sequence[str] | None:
+    names = _chosen(alert, repo)
+    return None if names is None else sorted({of for name in names for of in _checks_of(repo.views[name])})
+
+
+def _checks_of(view: FeatureView) -> list[str]:
+    return [f"feature view {view.name}", *(f"source {source.name}" for source in transform_sources(view))]
+
+
+def _matching(equal: Mapping[str, str], **among: Sequence[str] | None) -> str:
+    parts = [f"{name}={_quoted(value)}" for name, value in equal.items()]
+    for name, values in among.items():
+        if values is not None:
+            parts.append(f"{name}=~{_quoted('|'.join(values))}")
+    return "{" + ", ".join(parts) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _seconds(length_us: float) -> str:
+    return f"{length_us / SECOND_US:.15g}"

@@ -1,0 +1,245 @@
+"""Why the values of a view are as old as they are: the chain from its sources to what is served, and what broke."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from featurectl.errors import FeaturectlError
+from featurectl.monitor.checks import CheckHistory
+from featurectl.monitor.freshness import FreshnessRow, age_at
+from featurectl.monitor.status import ServedView, check_source, check_views
+from featurectl.offline.base import Coverage
+from featurectl.offline.runs import RunRecord
+from featurectl.online.base import OnlineStore
+from featurectl.registry.state import State
+from featurectl.sources.base import SourceReader
+from featurectl.spec.definition import Source
+from featurectl.spec.transformed import transform_sources
+from featurectl.units import format_age, format_instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link of the chain: the clocks of what it holds, and when that was computed; `error`: it can't be seen."""
+
+    kind: Literal["source", "table", "online"]
+    name: str
+    newest_event: datetime | None = None
+    newest_available: datetime | None = None
+    computed_at: datetime | None = None
+    version: int | None = None  # of the offline table, which the store's values were made of, too
+    verdict: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """All that there is to know of a view version at `now`, but its values.
+
+    `row` is that of `status`. `read` is what the table has read of each source, by name. `runs` are those of this
+    version, the newest last; `checks` those of the view and its sources; `models` the trained versions that read it.
+    """
+
+    now: datetime
+    row: FreshnessRow
+    sources: tuple[Link, ...]
+    table: Link
+    online: Link | None
+    read: dict[str, datetime]
+    runs: tuple[RunRecord, ...] = ()
+    checks: tuple[CheckHistory, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is on record of runs and of checks, and what is registered."""
+
+    state: State
+    runs: Sequence[RunRecord] = ()
+    checks: Sequence[CheckHistory] = ()
+
+
+def look_at_chain(
+    item: ServedView,
+    reader: Callable[[Source], SourceReader],
+    store: Callable[[], OnlineStore],
+    records: Records,
+    now: datetime,
+) -> Chain:
+    """Return the chain of a view version; what can't be seen of it says why."""
+    (row,) = check_views([item], store, now)
+    sources = [_source_link(source, reader, now) for source in transform_sources(item.view)]
+    coverage, table = _table_link(item)
+    named = {f"feature view {item.view.name}", *(f"source {source.name}" for source in sources)}
+    return Chain(
+        now=now,
+        row=row,
+        sources=tuple(sources),
+        table=table,
+        online=None if item.online is None else _online_link(item, store),
+        read=_read(coverage, sources),
+        runs=tuple(run for run in records.runs if (run.view, run.version) == (item.view.name, item.version)),
+        checks=tuple(history for history in records.checks if history.of in named),
+        models=tuple(_models(records.state, item)),
+    )
+
+
+def cause_of(chain: Chain) -> str:
+    """Return in one sentence what is wrong first, on the way from the sources to what is served; "": nothing is.
+
+    A source that can't be read; a run that failed, and none has succeeded since; a link that is missing; and where
+    the view's age, or a source's, breaks its SLA: the first link that is behind the one before it, else the source
+    that has had nothing new.
+    """
+    return next((cause for find in _CAUSES if (cause := find(chain))), "")
+
+
+def _unreadable(chain: Chain) -> str:
+    return next((f"source {link.name} can't be read: {link.error}" for link in chain.sources if link.error), "")
+
+
+def _failing(chain: Chain) -> str:
+    """Tell of what failed the last time it was tried, and since when it has: the table first, then the store."""
+    table = [run for run in chain.runs if run.command == "materialize"]
+    online = [run for run in chain.runs if run.command == "push" or run.action]
+    return _failed([(run, run.done or bool(run.action)) for run in table]) or _failed([(r, r.done) for r in online])
+
+
+def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> str:
+    """Tell of the runs at the end that have failed; the second of a pair is whether one was done."""
+    last_done = max((number for number, (_, done) in enumerate(runs) if done), default=-1)
+    failed = [run for run, _ in runs[last_done + 1 :]]
+    if not failed:
+        return ""
+    times = f" ({len(failed)} times)" if len(failed) > 1 else ""
+    code = f"{failed[-1].error_code}: " if failed[-1].error_code else ""
+    return f"{failed[-1].command} has failed since {format_instant(failed[0].now)}{times}: {code}{failed[-1].error}"
+
+
+def _missing(chain: Chain) -> str:
+    return f"{chain.row.label}: {chain.row.error}" if chain.row.error else ""
+
+
+def _table_behind(chain: Chain) -> str:
+    for link in chain.sources if _is_late(chain) else ():
+        read, newest = chain.read.get(link.name), link.newest_available
+        if newest is not None and (read is None or newest > read):
+            until = "no rows" if read is None else f"those until {format_instant(read)}"
+            return (
+                f"the offline table is behind: source {link.name} has rows that became available until "
+                f"{format_instant(newest)}, the table {until}: featurectl materialize {chain.row.name}"
+            )
+    return ""
+
+
+def _online_behind(chain: Chain) -> str:
+    if chain.online is None or not _is_late(chain):
+        return ""
+    has, serves = chain.table.newest_available, chain.online.newest_available
+    if has is None or (serves is not None and min(has, chain.now) <= serves):
+        return ""
+    until = "nothing" if serves is None else f"values of those until {format_instant(serves)}"
+    return (
+        f"the online store is behind: the offline table has rows that became available until {format_instant(has)}, "
+        f"the store {until}: featurectl push {chain.row.name}"
+    )
+
+
+def _stopped(chain: Chain) -> str:
+    """Tell of the source whose newest row is the oldest, among those with a clock."""
+    late = [link for link in chain.sources if link.newest_available is not None]
+    late = late if _is_late(chain) else [link for link in late if link.verdict in ("WARN", "STALE")]
+    if not late:
+        return ""
+    oldest = min(late, key=lambda link: link.newest_available or chain.now)
+    assert oldest.newest_available is not None
+    age = age_at(chain.now, oldest.newest_available) or 0
+    since = format_instant(oldest.newest_available)
+    return f"source {oldest.name} has had nothing new for {format_age(age)}: its newest row became available {since}"
+
+
+def _unchecked(chain: Chain) -> str:
+    for history in chain.checks:
+        if history.failing and history.last is not None:
+            result = history.last.result
+            of_rows = f"{result.failed:,} of {result.rows:,} rows"
+            return f'check "{history.label}" of {history.of} failed {format_instant(history.last.now)}: {of_rows}'
+    return ""
+
+
+_CAUSES = (_unreadable, _failing, _missing, _table_behind, _online_behind, _stopped, _unchecked)
+
+
+def _is_late(chain: Chain) -> bool:
+    return chain.row.verdict in ("WARN", "STALE")
+
+
+def _source_link(source: Source, reader: Callable[[Source], SourceReader], now: datetime) -> Link:
+    row = check_source(source, reader, now)
+    return Link(
+        kind="source",
+        name=source.name,
+        newest_event=row.last_event,
+        newest_available=row.last_available,
+        verdict=row.verdict,
+        error=row.error,
+    )
+
+
+def _table_link(item: ServedView) -> tuple[Coverage | None, Link]:
+    label = f"{item.view.name}@{item.version}"
+    try:
+        coverage = item.table.coverage()
+        if coverage is None:
+            return None, Link(kind="table", name=label, error="not materialized yet")
+        version = item.table.version()
+    except FeaturectlError as error:
+        return None, Link(kind="table", name=label, error=error.message)
+    link = Link(
+        kind="table",
+        name=label,
+        newest_event=coverage.newest_event,
+        newest_available=coverage.watermark,
+        computed_at=coverage.now,
+        version=version,
+    )
+    return coverage, link
+
+
+def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> Link:
+    label = f"{item.view.name}@{item.version}"
+    assert item.online is not None
+    try:
+        record = store().read_push_record(item.online)
+    except FeaturectlError as error:
+        return Link(kind="online", name=label, error=error.message)
+    if record is None:
+        return Link(kind="online", name=label, error="not pushed yet")
+    return Link(
+        kind="online",
+        name=label,
+        newest_event=record.newest_event,
+        newest_available=record.watermark,
+        computed_at=record.computed_at,
+        version=record.table_version,
+    )
+
+
+def _read(coverage: Coverage | None, sources: Sequence[Link]) -> dict[str, datetime]:
+    """Return up to which availability each source was read."""
+    if coverage is None or coverage.watermark is None:
+        return {}
+    return {link.name: coverage.watermarks.get(link.name, coverage.watermark) for link in sources}
+
+
+def _models(state: State, item: ServedView) -> list[str]:
+    """Return the model versions that read a view version, with their aliases; those that have one first."""
+    bound = [m for m in state.model_versions if m.view_versions.get(item.view.name) == item.version]
+    named = [(m, sorted(alias for (name, alias), n in state.aliases.items() if (name, n) == (m.model, m.version)))
+             for m in bound]  # fmt: skip
+    ordered = sorted(named, key=lambda pair: (not pair[1], pair[0].model, -pair[0].version))
+    return [f"{m.model}@{m.version}" + (f" ({', '.join(names)})" if names else "") for m, names in ordered]

@@ -1,0 +1,116 @@
+"""What `materialize` and `push` leave on record, and what `status --checks` makes of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.offline.runs import read_runs
+from tests.cli.golden import assert_golden
+from tests.cli.shop import PROJECT
+
+OBJECTS = """
+entities: [{name: key, keys: {k: string}}]
+sources:
+  - name: rows
+    path: rows.csv
+    event_time: at
+    columns: {k: string, at: timestamp, v: float64}
+    checks: [{column: v, between: [0, 10], severity: warn}, {column: k, not_null: true}]
+feature_views:
+  - name: values
+    entity: key
+    source: rows
+    features: [v]
+    checks: [{row_count: [1, 3]}]
+"""
+FIRST = "k,at,v\na,2026-01-01T00:00:00Z,1\nb,2026-01-02T00:00:00Z,2\n"
+SINCE = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"featurectl.yaml": PROJECT, "o.yaml": OBJECTS, "rows.csv": FIRST}.items():
+        (tmp_path / name).write_text(text)
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    return tmp_path
+
+
+def runs():
+    return list(read_runs("off", "shop", "dev", SINCE))
+
+
+def run(*words, day):
+    return main([*words, "-q", "--as-of", f"2026-01-{day:02}T00:00:00Z"])
+
+
+def grow(rows):
+    with Path("rows.csv").open("a") as file:
+        file.write(rows)
+
+
+def test_each_run_leaves_a_record_failed_ones_too(shop, capsys):
+    assert run("materialize", day=3) == 0
+    grow("c,2026-01-03T10:00:00Z,much\n")
+    assert run("materialize", day=4) == 1
+    assert run("push", day=5) == 0
+    assert run("push", "--dry-run", day=5) == 0
+    assert [(r.command, r.label, r.action, r.rows, r.error_code, r.now.day, len(r.checks)) for r in runs()] == [
+        ("materialize", "values@1", "rebuild", 2, "", 3, 3),
+        ("materialize", "values@1", "", 0, "FC504", 4, 0),
+        ("push", "values@1", "push", 0, "", 5, 0),
+    ]
+    assert "column 'v' has 1 value" in runs()[1].error
+
+
+def test_checks_have_a_history_with_the_run_that_one_of_them_failed(shop, capsys):
+    assert run("materialize", day=3) == 0
+    grow("c,2026-01-03T10:00:00Z,77\n")
+    assert run("materialize", day=4) == 0  # v is only warned of
+    grow("".join(f"d,2026-01-04T10:00:0{n}Z,1\n" for n in range(4)))
+    assert run("materialize", day=5) == 1
+    capsys.readouterr()
+    assert main(["status", "--checks", "-v", "--as-of", "2026-01-06"]) == 1
+    assert_golden("status_checks.txt", capsys.readouterr().out)
+    assert main(["status", "--checks", "--as-of", "2026-01-04T12:00:00Z", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["result"]["checks"]
+    assert [(c["of"], c["check"], c["passed"], [r["passed"] for r in c["results"]]) for c in found] == [
+        ("feature view values", "row_count at least 1 and at most 3", True, [True, True]),
+        ("source rows", "v between 0 and 10", False, [True, False]),
+        ("source rows", "k not_null", True, [True, True]),
+    ]
+    assert main(["status", "--checks", "-q", "--as-of", "2026-06-01"]) == 0  # nothing in 30 days
+    assert "3 with no result on record" in capsys.readouterr().out
+
+
+def test_a_check_that_is_gone_is_not_told(shop, capsys):
+    grow("c,2026-01-03T10:00:00Z,\n" * 3)
+    assert run("materialize", day=4) == 1
+    Path("o.yaml").write_text(OBJECTS.replace("    checks: [{row_count: [1, 3]}]\n", ""))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["status", "--checks", "-q", "--as-of", "2026-01-06"]) == 0
+    assert "row_count" not in capsys.readouterr().out
+
+
+def test_a_record_that_cannot_be_written_is_a_warning_and_the_run_is_done(shop, capsys):
+    (shop / "off" / "shop").mkdir(parents=True)
+    (shop / "off" / "shop" / "runs").write_text("in the way")
+    assert main(["materialize", "--as-of", "2026-01-03"]) == 0
+    told = capsys.readouterr()
+    assert "1 of 1 table changed" in told.out
+    assert "warning: the record of values@1 can't be written: " in told.err
+    assert runs() == []
+
+
+def test_the_clock_of_a_record_is_the_real_one(shop):
+    before = datetime.now(UTC)
+    assert run("materialize", day=3) == 0
+    (record,) = runs()
+    assert before <= record.at <= datetime.now(UTC) + timedelta(seconds=1)
+    assert record.now == datetime(2026, 1, 3, tzinfo=UTC)

@@ -1,0 +1,82 @@
+"""`status --watch`: a terminal is drawn anew, a pipe gets a block for each change, Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from featurectl.cli import status
+from featurectl.cli.main import main
+from tests.cli.shop import apply_shop, materialize_shop, write_shop
+
+CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_shop(tmp_path))
+    apply_shop(tmp_path)
+    materialize_shop(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """A function that watches while steps are done, one between two looks, then Ctrl-C comes; what it waited for."""
+    waited = []
+
+    def watch(*steps, words=("--watch", "3")):
+        rest = iter(steps)
+
+        def sleep(seconds):
+            waited.append(seconds)
+            step = next(rest, None)
+            if step is None:
+                raise KeyboardInterrupt
+            step()
+
+        monkeypatch.setattr(status.time, "sleep", sleep)
+        return main(["status", "-q", *words]), waited
+
+    return watch
+
+
+def test_a_pipe_gets_a_block_for_each_change(shop, looks, capsys):
+    def push():
+        assert main(["push", "-q", "-o", "json", "spend"]) == 0
+        json.loads("{" + capsys.readouterr().out.partition("{")[2])
+
+    code, waited = looks(lambda: None, lambda: None, capsys.readouterr, push)
+    told = capsys.readouterr()
+    assert (code, waited) == (130, [3.0] * 5)
+    assert told.out.startswith("\nview ")  # what was there before the push was read away
+    assert told.out.count("view ") == 1
+    assert "not pushed to the online store yet" in told.out  # of the other view
+    assert "interrupted" in told.err
+
+
+def test_time_that_goes_by_is_no_change(shop, looks, capsys):
+    assert looks(lambda: None, lambda: None)[0] == 130
+    assert capsys.readouterr().out.count("view ") == 1
+
+
+def test_a_terminal_is_drawn_anew_each_time(shop, looks, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert looks(lambda: None, words=("--watch",)) == (130, [10.0, 10.0])
+    assert capsys.readouterr().out.count(CLEAR) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["5"], "5 seconds, and no --watch"),
+        (["--watch", "0"], "--watch 0 is no length of time"),
+        (["--watch", "inf"], "--watch inf is no length of time"),
+        (["--watch", "-o", "json"], "--watch has no output 'json'"),
+    ],
+)
+def test_what_cannot_be_watched_is_wrong_usage(shop, capsys, words, told):
+    assert main(["status", *words]) == 64
+    assert told in "".join(capsys.readouterr())

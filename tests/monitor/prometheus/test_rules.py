@@ -1,0 +1,144 @@
+"""Alert rules and the dashboard, held to golden files that promtool has checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from featurectl.cli.main import main
+from featurectl.monitor.prometheus.grafana import render_dashboard
+from featurectl.monitor.prometheus.rules import rules_of
+from featurectl.monitor.prometheus.rules_yaml import render_rules
+from featurectl.spec.load import load_repo
+
+GOLDEN = Path(__file__).parent / "golden"
+PROJECT = "project: shop\nenvironments: {prod: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"
+OBJECTS = """
+entities: [{name: customer, keys: {customer: string}}]
+sources:
+  - name: orders
+    path: orders.csv
+    event_time: at
+    columns: {customer: string, at: timestamp, amount: float64}
+    freshness: {warn_after: 30m, error_after: 2h}
+    checks: [{column: amount, not_null: true}]
+  - {name: visits, path: visits.csv, event_time: at, columns: {customer: string, at: timestamp, page: string}}
+feature_views:
+  - {name: last_order, entity: customer, source: orders, features: [amount], freshness: {error_after: 6h}, owner: ana}
+  - {name: last_visit, entity: customer, source: visits, features: [page], freshness: {warn_after: 1d}}
+  - {name: unbounded, entity: customer, source: visits, features: [page]}
+"""
+ALERTS = """
+alerts:
+  - {name: stale, when: freshness > 24h, views: ["*"], severity: warning, notify: [ops]}
+  - {name: stale_some, when: freshness > 90m, views: ["last_*"], for: 10m, severity: info, notify: [ops, boss]}
+  - {name: slow, when: latency_p99 > 150ms in 5m, severity: critical, notify: [ops], repeat: 1h}
+  - {name: slow_half, when: latency_p50 >= 20ms, severity: info, notify: [ops]}
+  - {name: too_slow, when: latency_p95 > 5000ms in 5m, severity: critical, notify: [ops]}
+  - {name: failing, when: error_rate > 5% in 10m, for: 5m, severity: critical, notify: [ops]}
+  - {name: store_down, when: store_errors > 10 in 5m, severity: critical, notify: [ops]}
+  - {name: bad_data, when: checks > 0, severity: warning, notify: [ops]}
+  - {name: bad_orders, when: checks != 0, views: [last_order], severity: warning, notify: [ops]}
+  - {name: drift, when: psi > 0.2, for: 1h, severity: warning, notify: [ops]}
+  - {name: skewed, when: skew > 1%, severity: warning, notify: [ops]}
+  - {name: empty, when: null_rate > 10%, severity: warning, notify: [ops]}
+notifiers: [{name: ops, email: ops@example.com}, {name: boss, email: boss@example.com}]
+"""
+
+
+def write(folder, alerts=ALERTS, objects=OBJECTS):
+    (folder / "featurectl.yaml").write_text(PROJECT)
+    (folder / "objects.yaml").write_text(objects)
+    if alerts:
+        (folder / "alerts.yaml").write_text(alerts)
+    return folder
+
+
+def assert_golden(name, text):
+    if os.environ.get("GOLDEN") == "write":
+        (GOLDEN / name).write_text(text)
+    assert (GOLDEN / name).read_text() == text, f"GOLDEN=write writes {name} again"
+
+
+def test_rules_are_those_that_promtool_has_checked(tmp_path):
+    repo = load_repo(write(tmp_path), None)
+    assert repo.errors == ()
+    assert_golden("shop.rules.yaml", render_rules(rules_of(repo, "prod")))
+
+
+def test_a_repository_without_slas_and_alerts_has_no_rules(tmp_path):
+    objects = OBJECTS.replace(", freshness: {error_after: 6h}", "").replace(", freshness: {warn_after: 1d}", "")
+    objects = objects.replace("    freshness: {warn_after: 30m, error_after: 2h}\n", "")
+    assert_golden("none.rules.yaml", render_rules(rules_of(load_repo(write(tmp_path, "", objects), None), "prod")))
+
+
+def test_every_alert_is_a_rule_or_says_why_it_is_none(tmp_path):
+    repo = load_repo(write(tmp_path), None)
+    made = rules_of(repo, "prod")
+    rendered = {rule.alert.removeprefix("featurectl_") for rule in made.alerts}
+    left = {item.alert for item in made.not_rendered}
+    assert rendered | left == repo.alerts.keys()
+    assert left == {"drift", "skewed", "empty", "too_slow"}
+
+
+def test_the_file_means_what_the_rules_say(tmp_path):
+    made = rules_of(load_repo(write(tmp_path), None), "prod")
+    groups = yaml.safe_load(render_rules(made))["groups"]
+    read = [rule for group in groups for rule in group["rules"]]
+    wanted = [*made.slas, *made.alerts]
+    assert [(r["alert"], r["expr"], r["labels"], r["annotations"]) for r in read] == [
+        (w.alert, w.expr, dict(w.labels), dict(w.annotations)) for w in wanted
+    ]
+
+
+def test_an_owner_of_any_characters_stays_one_text(tmp_path):
+    owner = 'it\'s \\"a\\" team: #1 \\u0007'
+    made = rules_of(load_repo(write(tmp_path, "", OBJECTS.replace("owner: ana", f'owner: "{owner}"')), None), "prod")
+    rules = yaml.safe_load(render_rules(made))["groups"][0]["rules"]
+    assert {rule["labels"].get("owner") for rule in rules} == {None, 'it\'s "a" team: #1 \x07'}
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are():
+    text = render_dashboard("shop", "prod")
+    assert_golden("dashboard.json", text)
+    panels = json.loads(text)["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+    assert len(places) == len(panels)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(write(tmp_path))
+    return tmp_path
+
+
+def test_the_command_prints_rules_or_writes_them_whole(shop, capsys):
+    assert main(["monitor", "rules"]) == 0
+    assert capsys.readouterr().out == (GOLDEN / "shop.rules.yaml").read_text()
+    assert main(["monitor", "rules", "--out", "rules.yaml", "--grafana", "board.json"]) == 0
+    told = capsys.readouterr().out
+    assert told == "Wrote 14 rules to rules.yaml; 4 alerts that no metric tells: see its comments\n"
+    assert (shop / "rules.yaml").read_text() == (GOLDEN / "shop.rules.yaml").read_text()
+    assert (shop / "board.json").read_text() == (GOLDEN / "dashboard.json").read_text()
+    assert not list(shop.glob(".*.part"))
+
+
+def test_the_command_in_json(shop, capsys):
+    assert main(["monitor", "rules", "-o", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert len(result["rules"]) == 14
+    assert result["not_rendered"][0] == {
+        "alert": "drift",
+        "why": "psi: featurectl monitor measures it: no metric of a server does",
+    }
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/rules.yaml", "objects.yaml/rules.yaml", "."])
+def test_a_file_that_cannot_be_written_is_wrong_usage(shop, capsys, place):
+    assert main(["monitor", "rules", "--out", place]) == 64
+    assert capsys.readouterr().err.startswith(f"error: --out {place} can't be written: ")

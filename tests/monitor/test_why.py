@@ -1,0 +1,237 @@
+"""What `why` says is wrong first, and the page that it prints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.monitor.checks import CheckHistory, CheckResultAt
+from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.why import Chain, Link, cause_of
+from featurectl.offline.runs import CheckRecord, RunRecord
+from featurectl.spec.definition import Freshness
+from featurectl.units import HOUR_US
+from tests.cli.golden import assert_golden
+from tests.cli.shop import PROJECT
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+
+
+def hours(number):
+    return NOW - timedelta(hours=number)
+
+
+FRESH = Chain(
+    now=NOW,
+    row=FreshnessRow(
+        kind="view", name="spend", verdict="OK", freshness=Freshness(error_after_us=6 * HOUR_US), version=2
+    ),
+    sources=(Link(kind="source", name="orders", newest_available=hours(1), verdict="OK"),),
+    table=Link(kind="table", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
+    online=Link(kind="online", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
+    read={"orders": hours(1)},
+)
+STALE = replace(FRESH, row=replace(FRESH.row, verdict="STALE", age_us=48 * HOUR_US))
+RUN = RunRecord(
+    at=NOW, now=hours(3), environment="dev", command="materialize", view="spend", version=2, action="append", rows=1,
+    seconds=0.1,
+)  # fmt: skip
+FAILED = replace(RUN, now=hours(2), action="", error_code="FC504", error="column 'v' is wrong")
+UNPUSHED = replace(RUN, now=hours(2), error_code="FC602", error="gone")
+PUSHED = replace(RUN, now=hours(1), command="push", action="push")
+NEVER = Link(kind="source", name="orders", verdict="ERROR", error="no file matches orders.csv")
+
+
+def chain(base=STALE, source=1, table=1, online=1, **others):
+    """A chain whose links have rows of so many hours ago."""
+    return replace(
+        base,
+        sources=(replace(base.sources[0], newest_available=hours(source)),),
+        table=replace(base.table, newest_available=hours(table)),
+        online=replace(base.online, newest_available=hours(online)),
+        read={"orders": hours(table)},
+        **others,
+    )
+
+
+CHECKED = CheckRecord(
+    source_or_view="source orders", check="a unique", severity="error", failed=2, rows=9, passed=False
+)
+HISTORY = CheckHistory(
+    of="source orders",
+    label="a unique",
+    severity="error",
+    results=(CheckResultAt(now=hours(5), view="spend", version=2, result=CHECKED),),
+)
+TABLE_BEHIND = (
+    "the offline table is behind: source orders has rows that became available until 2026-01-10 11:00, the table "
+    "those until 2026-01-08 12:00: featurectl materialize spend"
+)
+STORE_BEHIND = (
+    "the online store is behind: the offline table has rows that became available until 2026-01-10 11:00, the "
+    "store values of those until 2026-01-08 12:00: featurectl push spend"
+)
+CASES = {
+    "nothing is wrong": (FRESH, ""),
+    "an older row is no fault while the SLA holds": (chain(FRESH, source=1, table=2, online=3), ""),
+    "a source that stopped": (
+        chain(source=48, table=48, online=48),
+        "source orders has had nothing new for 2 d: its newest row became available 2026-01-08 12:00",
+    ),
+    "a table that is behind": (
+        chain(source=1, table=48, online=48),
+        TABLE_BEHIND,
+    ),
+    "a store that is behind": (
+        chain(source=1, table=1, online=48),
+        STORE_BEHIND,
+    ),
+    "a source that is gone": (replace(STALE, sources=(NEVER,)), "source orders can't be read: no file matches orders.csv"),
+    "runs that fail": (
+        chain(source=1, table=48, runs=(RUN, FAILED, replace(FAILED, now=hours(1)))),
+        "materialize has failed since 2026-01-10 10:00 (2 times): FC504: column 'v' is wrong",
+    ),
+    "a run that has failed and was done since": (chain(FRESH, runs=(FAILED, replace(RUN, now=hours(1)))), ""),
+    "a push that fails": (chain(FRESH, runs=(UNPUSHED,)), "materialize has failed since 2026-01-10 10:00: FC602: gone"),
+    "a push that made up for it": (chain(FRESH, runs=(UNPUSHED, PUSHED)), ""),
+    "a table that fails while what there is is pushed": (
+        chain(FRESH, runs=(FAILED, PUSHED)),
+        "materialize has failed since 2026-01-10 10:00: FC504: column 'v' is wrong",
+    ),
+    "a table that is not there": (
+        replace(STALE, row=replace(STALE.row, verdict="ERROR", error="not materialized yet")),
+        "spend@2: not materialized yet",
+    ),
+    "a source that is late itself": (
+        chain(replace(FRESH, sources=(replace(FRESH.sources[0], verdict="WARN"),)), source=5, table=5, online=5),
+        "source orders has had nothing new for 5 h: its newest row became available 2026-01-10 07:00",
+    ),
+    "a check that failed": (
+        chain(FRESH, checks=(HISTORY,)),
+        'check "a unique" of source orders failed 2026-01-10 07:00: 2 of 9 rows',
+    ),
+    "a view that is offline only": (
+        replace(chain(source=1, table=1), online=None),
+        "source orders has had nothing new for 1 h: its newest row became available 2026-01-10 11:00",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_first_link_that_is_wrong_is_the_cause(name):
+    given, cause = CASES[name]
+    assert cause_of(given) == cause
+
+
+OBJECTS = """
+entities: [{name: customer, keys: {customer: string}}]
+sources:
+  - name: orders
+    path: orders.csv
+    event_time: at
+    available_at: known
+    columns: {customer: string, at: timestamp, known: timestamp, amount: float64}
+    checks: [{column: amount, between: [0, 100], severity: warn}]
+feature_views:
+  - name: spend
+    entity: customer
+    source: orders
+    freshness: {warn_after: 6h, error_after: 1d}
+    aggregates: [{column: amount, op: sum, windows: [7d]}]
+  - {name: last_order, entity: customer, source: orders, ttl: 2d, features: [amount]}
+  - {name: total, source: orders, online: false, aggregates: [{op: count, windows: [7d]}]}
+"""
+ORDERS = """customer,at,known,amount
+ana,2026-01-01T10:00:00Z,2026-01-01T10:05:00Z,1.25
+ana,2026-01-02T10:00:00Z,2026-01-02T12:00:00Z,2.5
+ben,2026-01-02T11:00:00Z,2026-01-02T11:05:00Z,400
+"""
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"featurectl.yaml": PROJECT, "o.yaml": OBJECTS, "orders.csv": ORDERS}.items():
+        (tmp_path / name).write_text(text)
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert main(["materialize", "-q", "--as-of", "2026-01-02T13:00:00Z"]) == 0
+    return tmp_path
+
+
+@pytest.fixture
+def why(shop, capsys):
+    """A function that returns the exit code and the page of `why`, without the real clock."""
+
+    def ask(*words, as_of):
+        capsys.readouterr()
+        code = main(["why", "-q", *words, "--as-of", as_of])
+        told = capsys.readouterr()
+        lines = [
+            line if " materialize  " not in line else line[: line.rindex("  20")] for line in told.out.splitlines()
+        ]
+        return code, "\n".join(lines) + "\n" + told.err
+
+    return ask
+
+
+def test_the_page_of_a_view_that_stopped_for_48_hours(why):
+    code, page = why("spend", "customer=ana", as_of="2026-01-04T12:00:00Z")
+    assert code == 1
+    assert_golden("why_stopped.txt", page)
+
+
+def test_a_state_that_has_expired_online_says_so(why):
+    code, page = why("last_order", "customer=ana", as_of="2026-01-04T12:00:00Z")
+    assert code == 1  # a check failed
+    assert "amount   null    EXPIRED  null EXPIRED" in page
+    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
+
+
+def test_a_view_without_a_key_and_offline_only(why):
+    code, page = why("total", as_of="2026-01-02T14:00:00Z")
+    assert "online store" not in page
+    assert code == 1
+    assert 'cause: check "amount between 0 and 100" of source orders failed' in page
+
+
+def test_what_a_person_gets_wrong_is_told(shop, capsys):
+    for words, told in {
+        ("nope",): "no feature view 'nope' is applied",
+        ("spend@x",): "'spend@x' names no version",
+        ("spend", "client=ana"): "no key 'client'",
+        ("spend@7",): "no feature view 'spend@7' is applied",
+    }.items():
+        assert main(["why", *words]) == 64
+        assert told in capsys.readouterr().err
+
+
+def test_the_page_in_json_has_all_runs_and_the_values_history(shop, capsys):
+    Path("orders.csv").write_text(ORDERS + "ana,2026-01-03T10:00:00Z,2026-01-03T10:01:00Z,much\n")
+    assert main(["materialize", "-q", "--as-of", "2026-01-03T13:00:00Z"]) == 1
+    capsys.readouterr()
+    assert main(["why", "spend", "customer=ana", "-o", "json", "--as-of", "2026-01-03T14:00:00Z"]) == 1
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["cause"].startswith("source orders can't be read: ")
+    assert [(run["command"], run["action"], bool(run["error"])) for run in result["runs"]] == [
+        ("materialize", "rebuild", False),
+        ("materialize", None, True),
+    ]
+    assert [(c["known"], c["values"]) for c in result["entity"]["changes"]] == [
+        ("2026-01-01T10:05:00Z", {"amount_sum_7d": 1.25}),
+        ("2026-01-02T12:00:00Z", {"amount_sum_7d": 3.75}),
+    ]
+    assert result["entity"]["online"]["features"] == {"amount_sum_7d": {"value": 3.75, "status": "PRESENT"}}
+
+
+def test_a_store_that_is_gone_leaves_the_rest_of_the_page(shop, capsys):
+    featurectl = Path("featurectl.yaml")
+    featurectl.write_text(featurectl.read_text().replace("sqlite:///on.db", "redis://127.0.0.1:1/0"))
+    assert main(["why", "last_order", "customer=ana", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 1
+    page = capsys.readouterr().out
+    assert "online store last_order@1   -" in page
+    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
