@@ -25,6 +25,7 @@ COMMANDS: Final = (  # in the order of the help, which is the order of the main 
     "get",
     "serve",
     "status",
+    "verify",
     "schema",
     "explain",
     "unlock",
