@@ -10,6 +10,7 @@ from typing import Final, get_args
 import polars as pl
 
 from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.errors import DataError
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.rows import (
     known_at_once,
@@ -20,11 +21,10 @@ from featurectl.monitor.verify.rows import (
 )
 from featurectl.monitor.verify.served import Asking, Change, Served
 from featurectl.offline.base import Coverage
-from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, Closed
+from featurectl.pit.questions import AVAILABLE_AT, Closed
 from featurectl.training.join import BoundView
 from featurectl.units import format_duration, format_instant
 
-_THERE: Final = "\x00there"
 _PICKS: Final = ("first", "last", "first_n", "last_n")
 _VERSIONS_BACK: Final = 5
 _PUSHES_BACK: Final = 3
@@ -101,7 +101,7 @@ def _expiries(served: Served) -> Iterator[Hypothesis]:
 def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
     view, changes = served.bound.view, list[tuple[str, Change]]()
     for number, coverage in _earlier(served, known):
-        changes.append((f"in the table after its version {number}", _late_after(served.bound, number, coverage)))
+        changes.append((f"in the table after its version {number}", _as_before(served.bound, number, coverage)))
     if view.delay_us is None:
         changes.append(("known after a later event", without_overtaken(view.keys)))
         for name, us in (("refresh", view.refresh_us), ("lateness", view.source.lateness_us)):
@@ -113,24 +113,27 @@ def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
 
 
 def _earlier(served: Served, known: Known) -> list[tuple[int, Coverage]]:
-    """Return versions of the table before the one that is asked, of the same rebuild, in as many buckets."""
-    here = next((c for n, c in known.history if n == served.bound.table_version), None)
-    if here is None:
-        return []
-    same = [(n, c) for n, c in known.history if n < served.bound.table_version and c.rebuild_id == here.rebuild_id]
-    return same[-_VERSIONS_BACK:][::-1]
+    """Return versions of the table before the one that is asked, the newest first."""
+    before = [(number, coverage) for number, coverage in known.history if number < served.bound.table_version]
+    return before[-_VERSIONS_BACK:][::-1]
 
 
-def _late_after(bound: BoundView, number: int, coverage: Coverage) -> Change:
-    """Leave out rows that came into the table after a version though they were to be known by then."""
+def _as_before(bound: BoundView, number: int, coverage: Coverage) -> Change:
+    """Put the rows of a version in place of those that its run could have known: what came into the table late is out.
+
+    Rows that became available only after that run stay.
+    """
     before, until = replace(bound, table_version=number, pinned=True), coverage.now
-    order = [*bound.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
+    buckets = bound.stored.buckets(bound.table_version)
 
     def change(rows: pl.DataFrame, bucket: int) -> pl.DataFrame:
-        there = before.read(bucket).select(order).unique().with_columns(pl.lit(value=True).alias(_THERE))
-        marked = rows.join(there, on=order, how="left", nulls_equal=True, maintain_order="left")
-        in_time = pl.col(AVAILABLE_AT) <= until
-        return marked.filter(pl.col(_THERE).fill_null(value=False) | ~in_time).drop(_THERE)
+        had = before.stored.buckets(number)
+        same = range(bucket, had, buckets) if had > buckets else [bucket % had]
+        there = pl.concat(before.read(one) for one in same)
+        if there.schema != rows.schema:
+            raise DataError(f"version {number} of the table has other columns")
+        later = rows.filter(pl.col(AVAILABLE_AT) > until) if until is not None else rows.clear()
+        return pl.concat([there, later])
 
     return change
 
