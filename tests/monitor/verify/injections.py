@@ -23,7 +23,7 @@ import redis
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 HEADER = 24  # bytes of a row before its values
-HOME = "shop/dev"
+HOME = "verified/dev"
 Order = tuple[datetime, datetime, int]  # when it happened, when it was known, its amount
 Values = dict[str, object]
 

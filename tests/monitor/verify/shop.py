@@ -18,7 +18,7 @@ from tests.monitor.verify.injections import DAY, HOUR, NOW
 
 USERS = 40
 PROJECT = """
-project: shop
+project: verified
 environments:
   dev: {registry: "sqlite:///r.db", offline: off, online: "${ONLINE:-sqlite:///on.db}", now: "2026-01-08T00:00:00Z",
         prediction_log: {sample: 1.0}}
@@ -133,4 +133,4 @@ def serve_rows(root: Path, rows: list[dict], **body: object) -> None:
 
 def log_folder(root: Path) -> Path:
     """Return where the predictions are."""
-    return root / "off" / "shop" / "predictions" / "dev" / "buy"
+    return root / "off" / "verified" / "predictions" / "dev" / "buy"

@@ -151,7 +151,7 @@ def test_what_can_not_be_replayed_is_counted_and_told(shop, capsys):
 
 
 def test_a_view_whose_table_is_gone_leaves_the_others_to_be_replayed(shop, capsys):
-    shutil.rmtree(shop / "off" / "shop" / "profile")
+    shutil.rmtree(shop / "off" / "verified" / "profile")
     code, result = verified(shop, capsys)
     report = result["models"][0]
     assert code == 0
