@@ -42,7 +42,10 @@ def render_views(views: Sequence[ViewSkew]) -> str:
     skews = [skew for view in views for skew in view.features]
     compared, differ = sum(s.compared for s in skews), sum(view.differences for view in views)
     entities, of = sum(view.entities for view in views), sum(view.of for view in views)
-    blocks.append([f"{format_count(entities)} of {counted(of, 'online row')} compared: {_verdict(differ, compared)}"])
+    rows_there = counted(of, "online row")
+    blocks.append(
+        [f"{counted(entities, 'entity', 'entities')} compared, {rows_there} there: {_verdict(differ, compared)}"]
+    )
     return _joined(blocks)
 
 

@@ -33,10 +33,10 @@ def differing(served: pl.Series, computed: pl.Series, *, tolerance: float) -> pl
     exact = served.ne_missing(other) | lost
     if tolerance <= 0 or not served.dtype.is_float():
         return exact
-    near = (served - other).abs() <= tolerance * pl.DataFrame(
-        [served.abs().alias("a"), other.abs().alias("b")]
-    ).max_horizontal()
-    return exact & ~near.fill_null(value=False)
+    both = pl.DataFrame([served.alias("served"), other.alias("other")])
+    size = pl.max_horizontal(pl.col("served").abs(), pl.col("other").abs())
+    near = ((pl.col("served") - pl.col("other")).abs() <= tolerance * size) & size.is_finite()
+    return exact & ~both.select(near.fill_null(value=False)).to_series()
 
 
 def compare(served: pl.DataFrame, computed: pl.DataFrame, loose: Collection[str], tolerance: float) -> pl.DataFrame:

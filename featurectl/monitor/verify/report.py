@@ -81,7 +81,8 @@ class VerifyReport:
 class ViewSkew:
     """What a comparison of a view version's rows in the online store with its offline table found.
 
-    `entities` were compared, of `of` in the store. `features` counts values as `FeatureSkew` does (`model` is ""), and
+    `entities` of the table were compared, those among them that an event view has no row of, too; `of` rows are in the
+    store. `features` counts values as `FeatureSkew` does (`model` is ""), and
     `missing` and `unexpected` rows, by cause, beside them. `note` says why nothing, or not all, was compared.
     """
 
