@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from featurectl.errors import FeaturectlError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from featurectl.monitor.verify.log import How
+    from featurectl.monitor.verify.logged import Chosen
     from featurectl.monitor.verify.report import VerifyReport, ViewSkew
     from featurectl.open import Workspace
 
@@ -52,15 +54,19 @@ def add_to(app: typer.Typer) -> None:
         share = _share(sample, store=store)
         if everything and (not store or sample is not None):
             raise UsageError("--all goes with --store, instead of --sample")
-        if store and (since or until):
-            raise UsageError("--since and --until choose rows of the prediction log", hint="leave out --store")
+        if store and (since or until or call.as_of):
+            told = "--since, --until and --as-of choose rows of the prediction log"
+            raise UsageError(told, hint="--store compares with the tables as of the last push")
+        if until and call.as_of:
+            raise UsageError("--until, and --as-of", hint="one of them says where the rows end")
         how = _how(call, tolerance)
         with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
             if store:
                 count = None if everything else int(share) if sample else _ENTITIES
                 return _verify_stores(workspace, list(names or ()), count, how)
-            chosen = names or _logged_models(workspace)
-            reports = _replays(workspace, chosen, (since, until, share if sample else 1.0), how)
+            chosen = names or _logged_models(workspace, None)
+            reports = _replays(workspace, chosen, _cut(call, since, until, share), how)
+            _logged_models(workspace, names)  # a model without a log is no model without differences
         return _log_outcome(reports)
 
 
@@ -95,34 +101,50 @@ def _share(text: str | None, *, store: bool) -> float:
     return share
 
 
-def _logged_models(workspace: Workspace) -> list[str]:
-    """Return the models that have a log.
+def _cut(call: Call, since: str | None, until: str | None, share: float) -> Chosen:
+    from featurectl.monitor.verify.logged import Chosen
+
+    end, now = instant(until), call.instant()
+    if now is not None:
+        end = now + timedelta(microseconds=1)
+    begin = instant(since)
+    if begin is not None and end is not None and begin >= end:
+        raise UsageError("--since is not before the end: no row can be between them")
+    return Chosen(since=begin, until=end, sample=share)
+
+
+def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
+    """Return the models that have a log; those that were named must have one.
 
     Raises:
-        UsageError: none has.
+        UsageError: one has none, or there is none.
     """
     from featurectl.monitor.verify.logged import log_location, log_versions
 
     state, environment = workspace.state(), workspace.environment
     folder = log_location(workspace.offline_location(), workspace.project, environment.name)
-    applied = sorted(o.name for o in state.objects if o.kind == "model" and o.current)
-    found = [name for name in applied if log_versions(folder / name)]
-    if not found:
-        told = f"environment {environment.name} has no prediction log yet"
+    asked = names or sorted(o.name for o in state.objects if o.kind == "model" and o.current)
+    found = [name for name in asked if log_versions(folder / name)]
+    if found and not names:
+        return found
+    without = [name for name in asked if name not in found]
+    if without or not asked:
+        of = f" of model {without[0]}" if names else ""
         sample = environment.prediction_sample
         off = sample is None or sample <= 0
         hint = "prediction_log: {sample: 0.01} in featurectl.yaml lets `serve` write one" if off else "featurectl serve"
+        told = f"environment {environment.name} has no prediction log{of} yet"
         raise UsageError(told, hint=f"{hint}; --store compares the online store itself")
     return found
 
 
-def _replays(
-    workspace: Workspace, models: list[str], cut: tuple[str | None, str | None, float], how: How
-) -> dict[str, VerifyReport]:
+def _replays(workspace: Workspace, models: list[str], cut: Chosen, how: How) -> dict[str, VerifyReport]:
     from featurectl.monitor.verify.log import verify_log
 
-    since, until, share = instant(cut[0]), instant(cut[1]), cut[2]
-    return {model: verify_log(workspace, model, since, until, share, how=how) for model in dict.fromkeys(models)}
+    return {
+        model: verify_log(workspace, model, cut.since, cut.until, cut.sample, how=how)
+        for model in dict.fromkeys(models)
+    }
 
 
 def _log_outcome(reports: dict[str, VerifyReport]) -> Outcome:

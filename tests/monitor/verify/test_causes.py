@@ -173,6 +173,10 @@ def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
     assert none["models"][0]["rows"] == 0
     _, every = verified(shop, capsys, "buy", "--since", NOW.isoformat(), "--until", (NOW + HOUR).isoformat())
     assert every["models"][0]["replayed"] == 150
+    _, before = verified(shop, capsys, "--as-of", (NOW - HOUR).isoformat())
+    assert before["models"][0]["rows"] == 0
+    _, now = verified(shop, capsys, "--as-of", NOW.isoformat())
+    assert now["models"][0]["rows"] == 150
 
 
 @pytest.mark.parametrize(
@@ -185,6 +189,9 @@ def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
         ["--store", "--sample", "0.5"],
         ["--store", "--all", "--sample", "5"],
         ["--store", "--since", "2026-01-01T00:00:00Z"],
+        ["--store", "--as-of", "2026-01-01T00:00:00Z"],
+        ["--until", "2026-01-01T00:00:00Z", "--as-of", "2026-01-01T00:00:00Z"],
+        ["--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"],
         ["--store", "nothing"],
         ["--tolerance", "-1"],
         ["--since", "yesterday"],
@@ -194,3 +201,10 @@ def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
 def test_what_can_not_be_asked_is_refused(built, capsys, words):
     assert main(["verify", "-C", str(built), "-q", *words]) == 64
     assert "error" in capsys.readouterr().err
+
+
+def test_a_model_without_a_log_is_not_called_right(shop, capsys):
+    shutil.rmtree(log_folder(shop))
+    for words in ([], ["buy"]):
+        assert main(["verify", "-C", str(shop), "-q", *words]) == 64
+        assert "no prediction log" in capsys.readouterr().err
