@@ -26,6 +26,7 @@ COMMANDS: Final = (  # in the order of the help, which is the order of the main 
     "serve",
     "status",
     "monitor",
+    "verify",
     "why",
     "schema",
     "explain",

@@ -81,6 +81,9 @@ class OfflineTable(Protocol):
     def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Give some columns (None: all) of all rows of a version, about so many rows at a time, in any order."""
 
+    def history(self) -> Sequence[tuple[int, Coverage]]:
+        """Return the versions that a run wrote with what each had read by then, the oldest first."""
+
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
 

@@ -169,6 +169,13 @@ class ViewTable:
                 scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names)
                 yield from read_batches(scan, rows)
 
+    def history(self) -> list[tuple[int, Coverage]]:
+        """Return the versions that a run wrote with what each had read by then, the oldest first."""
+        table = self._open()
+        with self._failures("read"):
+            entries = [] if table is None else [e for e in table.history() if _METADATA in e]
+        return [(entry["version"], load_commit(entry[_METADATA]).coverage) for entry in reversed(entries)]
+
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -160,6 +160,14 @@ class OnlineStore(RowReader, Protocol):
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity (key values in the entity's order), None where there is none."""
+
+    def walk(
+        self, view: OnlineView, wanted: Callable[[bytes], bool] = lambda _: True
+    ) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+        """Yield the packed keys and rows of all entities of a view version, or of `wanted` keys, some at a time.
+
+        A row that is there all the while comes at least once; one that others write meanwhile may come twice or never.
+        """
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version, at the cost of one look-up.

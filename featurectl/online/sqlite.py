@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
 
 _WAIT_S = 10.0
 _REMOVE_ROWS = 20_000
+_WALK_ROWS = 5_000
+_BELOW: bytes | int = -1  # every key
 MANY_KEYS = 8  # from so many on one statement looks for several
 _KEYS_AT_ONCE = 512
 _HINTS = {
@@ -74,6 +76,7 @@ delete from rows where view = ?1 and entity in (select entity from rows where vi
 """
 
 _LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
+_WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
 _REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, ?, ?) <= ?"
 
 
@@ -137,11 +140,10 @@ class SqliteStore:
         from featurectl.online.frame import encode_keys
 
         kept, number = set(encode_keys(view, entities)), self._prepare(view)[0][0]
-        last: bytes | int = -1  # below every key
-        removed = 0
-        while page := self._entities_after(number, last):
-            last = page[-1]
-            removed += self._remove_until(number, [key for key in page if key not in kept], until)
+        last, removed = _BELOW, 0
+        while page := self._page(_LISTED, number, last, _REMOVE_ROWS):
+            last = page[-1][0]
+            removed += self._remove_until(number, [key for (key,) in page if key not in kept], until)
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -172,6 +174,15 @@ class SqliteStore:
             self._look()
             return [self._shared(project, env, name) for name in names]
 
+    def walk(
+        self, view: OnlineView, wanted: Callable[[bytes], bool] = lambda _: True
+    ) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+        """Yield the packed keys and rows of a view version in the order of the keys, 5,000 at a time."""
+        number, last = self._looked_up(view), _BELOW
+        while page := self._page(_WALKED, number, last, _WALK_ROWS):
+            last = page[-1][0]
+            yield [(key, row) for key, row in page if wanted(key)]
+
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
         with self._errors():
@@ -197,9 +208,7 @@ class SqliteStore:
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 20,000 in a transaction."""
-        with self._errors():
-            self._look()
-            number = self._number(view)
+        number = self._looked_up(view)
         with self._transaction() as connection:
             connection.execute("update views set push_record = null where id = ?", (number,))
         while self._remove_rows(number):
@@ -311,10 +320,14 @@ class SqliteStore:
             self._schemas[number, schema_id] = parse_schema(document)
         return self._schemas[number, schema_id]
 
-    def _entities_after(self, number: int, last: bytes | int) -> list[bytes]:
+    def _looked_up(self, view: OnlineView) -> int:
         with self._errors():
-            found = self._connection.execute(_LISTED, (number, last, _REMOVE_ROWS))
-            return [row[0] for row in found]
+            self._look()
+            return self._number(view)
+
+    def _page(self, query: str, number: int, last: bytes | int, rows: int) -> list[tuple[bytes, ...]]:
+        with self._errors():
+            return self._connection.execute(query, (number, last, rows)).fetchall()
 
     def _remove_until(self, number: int, keys: Sequence[bytes], until: datetime) -> int:
         first, end = NEWER_BYTES["computed"]

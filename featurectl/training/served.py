@@ -53,8 +53,16 @@ def served_asof(view: FeatureView, time: pl.Series) -> pl.Series:
 
 def answer_as_served(engine: Engine, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
     """Return the view's stored features as the online store would have had them at each row of the spine."""
+    return answer_pushed(engine, table, spine, time, refreshed_at(table.view, spine[time]))
+
+
+def answer_pushed(engine: Engine, table: Table, spine: pl.DataFrame, time: str, pushed: pl.Series) -> pl.DataFrame:
+    """Return the view's stored features as a store has them at each row of the spine that was pushed last at `pushed`.
+
+    The values are those of the push; the ttl of a state is judged at the row's own time.
+    """
     view = table.view
-    asked = spine.with_columns(refreshed_at(view, spine[time]).alias(time))
+    asked = spine.with_columns(pushed.alias(time))
     if view.kind == "event" or view.ttl_us is None or not view.features:
         return engine.answer(table, asked, time)
     values = engine.answer(_with_clocks(table), asked, time)

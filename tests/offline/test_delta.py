@@ -44,6 +44,10 @@ def test_a_table_that_was_never_written_is_empty(tmp_path):
     assert caught.value.code == "FC510"
 
 
+def test_a_table_that_was_never_written_has_no_history(place):
+    assert open_table(place).history() == []
+
+
 def test_rows_come_back_sorted_with_their_types(place):
     rows = table_rows(50)
     assert open_table(place).append(FrameRows(rows, KEYS), EMPTY) == 0
@@ -81,6 +85,7 @@ def test_coverage_travels_with_the_rows(place):
     assert table.statistics().rows == 5
     table.append(FrameRows(table_rows(2, start=70), KEYS), Coverage())
     assert [table.statistics(version).rows for version in (None, 2, 1)] == [7, 7, 5]
+    assert table.history() == [(0, coverage), (1, Coverage(parts={"b": "1"})), (2, Coverage())]
 
 
 def test_a_table_of_buckets_finds_each_key_in_its_own(place):
@@ -300,6 +305,7 @@ def test_a_commit_of_another_tool_hides_no_coverage(place):
     DeltaTable(table.location).optimize.compact()
     assert table.version() == 2
     assert table.coverage() == coverage
+    assert table.history() == [(0, EMPTY), (1, coverage)]
     assert_frame_equal(table.read(), as_table(table_rows(10), table_rows(10, start=40)))
 
 

@@ -175,6 +175,21 @@ def test_more_entities_than_a_page_are_let_go(store, monkeypatch):
     assert [values_of(store, of, n) for n in (0, 1, 93, 94)] == [(0,), None, None, (94,)]
 
 
+def test_a_walk_meets_every_row_of_a_view_version_and_none_of_another(store, monkeypatch):
+    monkeypatch.setattr("featurectl.online.sqlite._WALK_ROWS", 2)
+    of = view({"n": "int64"})
+    keys = [[f"k{i}"] for i in range(7)]
+    store.write(of, frame(of, keys, [[i] for i in range(7)]))
+    store.write(replace(of, version=2), frame(of, [["other"]], [[9]]))
+    packed = [pack_key(key, ["string"]) for key in keys]
+    (found,) = store.fetch([Ask(project=of.project, env=of.env, fields=("spend@1",), keys=packed)])
+    rows = {key: row for key, (row,) in zip(packed, found, strict=True)}
+    assert dict(pair for page in store.walk(of) for pair in page) == rows
+    some = packed[2:4]
+    assert {pair[0] for page in store.walk(of, some.__contains__) for pair in page} == set(some)
+    assert [pair for page in store.walk(replace(of, version=3)) for pair in page] == []
+
+
 def test_writing_again_changes_nothing(store):
     of = view({"n": "int64"})
     rows = frame(of, [["a"], ["b"]], [[1], [2]])

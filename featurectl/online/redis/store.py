@@ -115,6 +115,16 @@ class RedisStore:
         """Return some of what all entities share, by name."""
         return cast("list[bytes | None]", self._ask("HMGET", f"{project}/{env}", *names)) if names else []
 
+    def walk(
+        self, view: OnlineView, wanted: Callable[[bytes], bool] = lambda _: True
+    ) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+        """Yield the packed keys and rows of a view version by a scan, about 1,000 keys of the environment at a time."""
+        begin = len(prefix_of(view))
+        for keys in self._pages(view):
+            asked = [key for key in keys if wanted(key[begin:-1])]
+            rows = cast("list[bytes | None]", self._send([("HGET", key, field_of(view)) for key in asked]))
+            yield [(key[begin:-1], row) for key, row in zip(asked, rows, strict=True) if row is not None]
+
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
         return int(self._get(view, f"count/{field_of(view)}") or 0)

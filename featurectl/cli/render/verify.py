@@ -1,0 +1,131 @@
+"""Differences between online and offline, as people read them, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from featurectl.cli.render.table import render_table
+from featurectl.cli.render.visible import in_one_line
+from featurectl.monitor.verify.report import FeatureSkew, VerifyReport, ViewSkew
+from featurectl.units import counted, format_count, plural
+
+_LOG_HEAD = ("model", "feature", "view", "compared", "differ", "share", "cause")
+_STORE_HEAD = ("view", "feature", "compared", "differ", "share", "cause")
+
+
+def render_reports(reports: Mapping[str, VerifyReport]) -> str:
+    """Return the replays of some models as a table, what differs with an example, and what was left out."""
+    skews = [skew for report in reports.values() for skew in report.features]
+    rows = [[f"{s.model}@{s.version}", s.feature, s.view, *_cells(s)] for s in skews]
+    lines = render_table(_LOG_HEAD, rows) if rows else []
+    blocks = [lines, list(_examples(skews))]
+    blocks.append([line for report in reports.values() for line in _left_out(report)])
+    replayed, total = sum(r.replayed for r in reports.values()), sum(r.rows for r in reports.values())
+    compared, differ = sum(s.compared for s in skews), sum(s.mismatched for s in skews)
+    last = f"{format_count(replayed)} of {counted(total, 'row')} replayed: "
+    blocks.append([last + _verdict(differ, compared)])
+    return _joined(blocks)
+
+
+def render_views(views: Sequence[ViewSkew]) -> str:
+    """Return the comparisons of some views as a table, what differs with an example, and how much was looked at."""
+    rows = []
+    for view in views:
+        label = f"{view.view}@{view.version}"
+        rows += [[label, s.feature, *_cells(s)] for s in view.features]
+        for what, causes in (("(rows missing)", view.missing), ("(rows unexpected)", view.unexpected)):
+            if count := sum(causes.values()):
+                rows.append([label, what, format_count(view.entities), format_count(count), "", _causes(causes, {})])
+    blocks = [render_table(_STORE_HEAD, rows) if rows else []]
+    blocks.append([line for view in views for line in (*_examples(view.features), *_row_example(view))])
+    blocks.append([f"{view.view}@{view.version}: {view.note}" for view in views if view.note])
+    skews = [skew for view in views for skew in view.features]
+    compared, differ = sum(s.compared for s in skews), sum(view.differences for view in views)
+    entities, of = sum(view.entities for view in views), sum(view.of for view in views)
+    rows_there = counted(of, "online row")
+    blocks.append(
+        [f"{counted(entities, 'entity', 'entities')} compared, {rows_there} there: {_verdict(differ, compared)}"]
+    )
+    return _joined(blocks)
+
+
+def report_json(report: VerifyReport) -> dict[str, object]:
+    """Return the replay of a model ready for JSON."""
+    return {
+        "rows": report.rows,
+        "replayed": report.replayed,
+        "features": [{"model_version": skew.version, **_skew_json(skew)} for skew in report.features],
+        "left_out": dict(report.left_out),
+        "notes": list(report.notes),
+    }
+
+
+def view_json(view: ViewSkew) -> dict[str, object]:
+    """Return the comparison of a view ready for JSON."""
+    return {
+        "view": view.view,
+        "version": view.version,
+        "entities": view.entities,
+        "online_rows": view.of,
+        "features": [_skew_json(skew) for skew in view.features],
+        "missing": dict(view.missing),
+        "unexpected": dict(view.unexpected),
+        "note": view.note or None,
+        "example": view.example or None,
+    }
+
+
+def _skew_json(skew: FeatureSkew) -> dict[str, object]:
+    return {
+        "feature": skew.feature,
+        "view": skew.view,
+        "compared": skew.compared,
+        "mismatched": skew.mismatched,
+        "share": skew.share,
+        "causes": dict(skew.causes),
+        "told": dict(skew.told),
+        "example": skew.example or None,
+    }
+
+
+def _cells(skew: FeatureSkew) -> list[str]:
+    share = f"{skew.share:.2%}" if skew.mismatched else "-" if not skew.compared else "0"
+    return [format_count(skew.compared), format_count(skew.mismatched), share, _causes(skew.causes, skew.told)]
+
+
+def _causes(causes: Mapping[str, int], told: Mapping[str, str]) -> str:
+    """Return causes with their counts, most of them first.
+
+    >>> _causes({"late row": 2, "tie": 1}, {"late row": "known after a later event"})
+    'late row 2 (known after a later event), tie 1'
+    """
+    return ", ".join(
+        f"{cause} {format_count(count)}" + (f" ({told[cause]})" if cause in told else "")
+        for cause, count in causes.items()
+    )
+
+
+def _examples(skews: Sequence[FeatureSkew]) -> Iterator[str]:
+    for skew in skews:
+        if skew.mismatched and skew.example:
+            yield in_one_line(f"  {skew.feature}: {skew.example}")
+
+
+def _row_example(view: ViewSkew) -> list[str]:
+    return [in_one_line(f"  {view.view}@{view.version}: {view.example}")] if view.example else []
+
+
+def _left_out(report: VerifyReport) -> Iterator[str]:
+    for reason, count in report.left_out.items():
+        yield in_one_line(f"{counted(count, 'row')} {plural(count, 'was', 'were')} not replayed: {reason}")
+    yield from map(in_one_line, report.notes)
+
+
+def _verdict(differ: int, compared: int) -> str:
+    if not compared and not differ:
+        return "nothing was compared."
+    return f"{format_count(differ)} of {counted(compared, 'value')} {plural(differ, 'differs', 'differ')}."
+
+
+def _joined(blocks: Sequence[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(block) for block in blocks if block)

@@ -1,0 +1,164 @@
+"""What may have happened to values that differ: each hypothesis says how the offline table would have to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, get_args
+
+import polars as pl
+
+from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.errors import DataError
+from featurectl.monitor.verify.report import Cause
+from featurectl.monitor.verify.rows import (
+    known_at_once,
+    ties_reversed,
+    without_later_than,
+    without_overtaken,
+    without_winners,
+)
+from featurectl.monitor.verify.served import Asking, Change, Served
+from featurectl.offline.base import Coverage
+from featurectl.pit.questions import AVAILABLE_AT, Closed
+from featurectl.training.join import BoundView
+from featurectl.units import format_duration, format_instant
+
+_PICKS: Final = ("first", "last", "first_n", "last_n")
+_VERSIONS_BACK: Final = 5
+_PUSHES_BACK: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """A cause, what more there is to tell of it, and how to ask; `expired`: of rows that were told to be, alone."""
+
+    cause: Cause
+    told: str
+    asking: Asking
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known around a view version: its other versions, its table's history, instants of pushes, in order."""
+
+    others: Sequence[BoundView] = ()
+    history: Sequence[tuple[int, Coverage]] = ()
+    pushes: Sequence[datetime] = ()
+
+
+def hypotheses(served: Served, known: Known) -> Iterator[Hypothesis]:
+    """Yield what may explain values that differ, the likelier before the others; not a shifted clock."""
+    yield from _versions(served, known)
+    yield from _boundaries(served)
+    yield from _ties(served)
+    yield from _expiries(served)
+    yield from _late_rows(served, known)
+    yield from _stale_pushes(served, known)
+
+
+def _versions(served: Served, known: Known) -> Iterator[Hypothesis]:
+    for other in known.others:
+        if dict(other.view.key_types) == dict(served.bound.view.key_types):
+            bound = replace(other, view=replace(other.view, ttl_us=None)) if served.stored else other
+            yield Hypothesis(cause="version", told=other.label, asking=Asking(bound=bound))
+
+
+def _boundaries(served: Served) -> Iterator[Hypothesis]:
+    view = served.bound.view
+    if view.kind != "event":
+        before = (served.at.to_physical() - 1).cast(INSTANT)
+        yield Hypothesis(cause="boundary", told="event_time < t", asking=Asking(at=before))
+        return
+    for closed in get_args(Closed):
+        if closed != view.closed:
+            bound = replace(served.bound, view=replace(view, closed=closed))
+            yield Hypothesis(cause="boundary", told=f"closed: {closed}", asking=Asking(bound=bound))
+    if view.hop_us is not None:
+        bound = replace(served.bound, view=replace(view, hop_us=None))
+        yield Hypothesis(cause="boundary", told="without hop", asking=Asking(bound=bound))
+
+
+def _ties(served: Served) -> Iterator[Hypothesis]:
+    view = served.bound.view
+    if view.kind != "event":
+        yield Hypothesis(cause="tie", told="", asking=Asking(change=without_winners(view.keys)))
+    elif any(f.op in _PICKS for f in view.features):
+        yield Hypothesis(cause="tie", told="", asking=Asking(change=ties_reversed(view.keys)))
+
+
+def _expiries(served: Served) -> Iterator[Hypothesis]:
+    view = served.bound.view
+    if view.kind == "event" or view.ttl_us is None:
+        return
+    unlimited = replace(served.bound, view=replace(view, ttl_us=None))
+    yield Hypothesis(cause="expiry", told="a row older than its ttl", asking=Asking(bound=unlimited))
+    yield Hypothesis(cause="expiry", told="expired before its ttl", asking=Asking(blank=True), expired=True)
+
+
+def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
+    view, changes = served.bound.view, list[tuple[str, Change]]()
+    for number, coverage in _earlier(served, known):
+        changes.append((f"in the table after its version {number}", _as_before(served.bound, number, coverage)))
+    if view.delay_us is None:
+        changes.append(("known after a later event", without_overtaken(view.keys)))
+        for name, us in (("refresh", view.refresh_us), ("lateness", view.source.lateness_us)):
+            if us is not None:
+                changes.append((f"known later than {name} {format_duration(us)}", without_later_than(us)))
+        changes.append(("counted before they were known", known_at_once))
+    for told, change in changes:
+        yield Hypothesis(cause="late row", told=told, asking=Asking(change=change))
+
+
+def _earlier(served: Served, known: Known) -> list[tuple[int, Coverage]]:
+    """Return versions of the table before the one that is asked, the newest first."""
+    before = [(number, coverage) for number, coverage in known.history if number < served.bound.table_version]
+    return before[-_VERSIONS_BACK:][::-1]
+
+
+def _as_before(bound: BoundView, number: int, coverage: Coverage) -> Change:
+    """Put the rows of a version in place of those that its run could have known: what came into the table late is out.
+
+    Rows that became available only after that run stay.
+    """
+    before, until = replace(bound, table_version=number, pinned=True), coverage.now
+    buckets = bound.stored.buckets(bound.table_version)
+
+    def change(rows: pl.DataFrame, bucket: int) -> pl.DataFrame:
+        had = before.stored.buckets(number)
+        same = range(bucket, had, buckets) if had > buckets else [bucket % had]
+        there = pl.concat(before.read(one) for one in same)
+        if there.schema != rows.schema:
+            raise DataError(f"version {number} of the table has other columns")
+        later = rows.filter(pl.col(AVAILABLE_AT) > until) if until is not None else rows.clear()
+        return pl.concat([there, later])
+
+    return change
+
+
+def _stale_pushes(served: Served, known: Known) -> Iterator[Hypothesis]:
+    """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
+    row_own = served.pushed
+    if (row_own.is_not_null() & (row_own != served.at)).any():
+        own = pl.DataFrame([row_own.alias("own"), served.at.alias("at")]).select(
+            pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")
+        )
+        yield Hypothesis(cause="stale push", told="the push that the row names", asking=Asking(pushed=own.to_series()))
+    instants = pl.Series("push", sorted(set(known.pushes)), dtype=INSTANT)
+    for back in range(1, _PUSHES_BACK + 1):
+        place = pl.Series(instants.search_sorted(served.at, side="left"), dtype=pl.Int64) - back
+        if not len(instants) or not (place >= 0).any():
+            return
+        found = instants.gather(place.clip(0))
+        earlier = pl.DataFrame([place.alias("place"), found.alias("push"), served.at.alias("at")]).select(
+            pl.when(pl.col("place") >= 0).then("push").otherwise("at")
+        )
+        told = f"{back} push{'es' if back > 1 else ''} before" + _one(found)
+        yield Hypothesis(cause="stale push", told=told, asking=Asking(pushed=earlier.to_series()))
+
+
+def _one(instants: pl.Series) -> str:
+    first = instants[0]
+    return f", of {format_instant(first)}" if isinstance(first, datetime) and instants.n_unique() == 1 else ""

@@ -1,0 +1,99 @@
+"""Why values differ: each hypothesis is computed for the rows that differ, and the one that explains most goes first.
+
+A hypothesis explains a row when it gives every value of the view that was served in it, those that are right included:
+a value that is right by chance under one hypothesis is rarely so with all values beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.errors import DataError, StoreError
+from featurectl.monitor.verify.alternatives import Hypothesis, Known, hypotheses
+from featurectl.monitor.verify.equal import differing
+from featurectl.monitor.verify.report import Cause
+from featurectl.monitor.verify.served import Asking, Served, computed
+from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """The cause of each value that differs, null for one that does not; and what more there is to tell of a cause."""
+
+    causes: pl.DataFrame
+    told: dict[str, str]
+
+
+def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+    """Return the causes of the values that differ; `served` are rows in each of which at least one does."""
+    tried = [(h, _explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
+    shift_us = find_shift(engine, served, tolerance)
+    if shift_us is not None:
+        hypothesis = Hypothesis(cause="shifted clock", told=shift_told(shift_us), asking=shifted(served, shift_us))
+        tried.append((hypothesis, _explains(engine, served, wrong, hypothesis, tolerance)))
+    row_causes, told = _choose(tried, served.height)
+    causes = wrong.select(
+        pl.when(pl.col(name)).then(pl.coalesce(row_causes, pl.lit(None, pl.String))).alias(name)
+        for name in wrong.columns
+    )
+    return Explained(causes=_left(engine, served, wrong, causes), told=told)
+
+
+def _explains(
+    engine: Engine, served: Served, wrong: pl.DataFrame, hypothesis: Hypothesis, tolerance: float
+) -> pl.Series | None:
+    """Return which rows a hypothesis explains; None where it can't be computed."""
+    try:
+        found = computed(engine, served, hypothesis.asking)
+    except (DataError, StoreError):  # of a version whose table or files are gone
+        return None
+    differ = served.wrong(found, tolerance)
+    if not differ.width:
+        return None
+    elsewhere = [name for name in wrong.columns if name not in differ.columns]
+    clear = ~differ.select(pl.any_horizontal(pl.all())).to_series()
+    if elsewhere:
+        clear &= ~wrong.select(pl.any_horizontal(elsewhere)).to_series()
+    return clear & served.expired if hypothesis.expired else clear
+
+
+def _choose(tried: list[tuple[Hypothesis, pl.Series | None]], rows: int) -> tuple[pl.Series, dict[str, str]]:
+    """Return the cause of each row by the hypothesis that explains most of what is left, again and again."""
+    left = pl.repeat(value=True, n=rows, eager=True)
+    causes: pl.Series = pl.repeat(None, rows, dtype=pl.String, eager=True)
+    told: dict[str, str] = {}
+    while True:
+        counts = [0 if right is None else (right & left).sum() for _, right in tried]
+        most = max(counts, default=0)
+        if not most:
+            return causes, told
+        hypothesis, right = tried[counts.index(most)]
+        assert right is not None
+        chosen = right & left
+        causes = pl.select(pl.when(chosen).then(pl.lit(hypothesis.cause)).otherwise(causes)).to_series()
+        left &= ~right
+        if hypothesis.told:
+            told.setdefault(hypothesis.cause, hypothesis.told)
+
+
+def _left(engine: Engine, served: Served, wrong: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
+    """Name what no row's hypothesis explains: a default on one side only, else a value that is corrupted."""
+    corrupted: Cause = "corrupted value"
+    if served.stored:
+        return causes.select(
+            pl.when(wrong[name]).then(pl.col(name).fill_null(corrupted)).alias(name) for name in causes.columns
+        )
+    default: Cause = "default"
+    plain = computed(engine, served, Asking(plain=True))
+    blank = computed(engine, served, Asking(blank=True))
+    columns = []
+    for name in causes.columns:
+        value = served.values[name]
+        lacks = value.is_null() & plain[name].is_null()
+        is_default = ~differing(value, blank[name], tolerance=0.0) & value.is_not_null()
+        cause = pl.when(lacks | is_default).then(pl.lit(default)).otherwise(pl.lit(corrupted))
+        columns.append(pl.when(wrong[name]).then(pl.coalesce(causes[name], cause)).alias(name))
+    return pl.DataFrame([pl.select(column).to_series() for column in columns])

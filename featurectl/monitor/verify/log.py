@@ -1,0 +1,201 @@
+"""Replay of the prediction log: what was served against what the offline tables give at the same instants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.errors import DataError, UsageError
+from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.causes import explain
+from featurectl.monitor.verify.equal import TOLERANCE
+from featurectl.monitor.verify.logged import ERROR, Chosen, log_location, log_versions, read_log
+from featurectl.monitor.verify.replay import Group, group_inputs, log_columns, served_rows
+from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
+from featurectl.monitor.verify.served import Served, computed
+from featurectl.monitor.verify.surroundings import Stores, in_order, read_record, surroundings
+from featurectl.monitor.verify.tally import Tally, show_difference, tallies
+from featurectl.online.base import PushRecord
+from featurectl.progress import Progress, Silent
+from featurectl.registry.applied import not_applied, registered_view
+from featurectl.registry.state import ModelVersion, State
+from featurectl.spec.definition import DerivedInput, Model, RequestInput
+from featurectl.spec.definition_json import load_model
+from featurectl.training.bind import bind_view
+from featurectl.training.join import BoundView
+
+_STALE: Cause = "stale push"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a comparison is made: the relative tolerance of sums and means, by which engine, and who is told."""
+
+    tolerance: float = TOLERANCE
+    engine: Engine = field(default_factory=PolarsEngine)
+    progress: Progress = field(default_factory=Silent)
+
+
+def verify_log(  # noqa: PLR0913
+    workspace: Stores,
+    model: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sample: float = 1.0,
+    *,
+    how: How | None = None,
+) -> VerifyReport:
+    """Return what was served of a model against the offline tables: rows of the log with `since` <= time < `until`.
+
+    `sample` is the share of requests that are replayed. Every version of the model that has a log is.
+
+    Raises:
+        UsageError: there is no such model, or the log is in an object store.
+        StoreError: the log, a table or the registry can't be read.
+    """
+    how, state = how or How(), workspace.state()
+    if state.current("model", model) is None:
+        raise not_applied(state, "model", model)
+    chosen = Chosen(since=since, until=until, sample=sample)
+    folder = log_location(workspace.offline_location(), workspace.project, workspace.environment.name) / model
+    replays, notes = [], list[str]()
+    for number in log_versions(folder):
+        version = state.model_version(model, number)
+        if version is None:
+            notes.append(f"{model}@{number} has a log and is registered no more: not replayed")
+            continue
+        replay = _Replay(workspace, state, version, how)
+        how.progress.start(f"replay {model}@{number}")
+        for log in read_log(folder / f"v{number}", replay.columns, chosen):
+            replay.add(log)
+            how.progress.advance(replay.rows, None, "rows")
+        how.progress.done(f"replayed {model}@{number}: {replay.rows:,} rows")
+        replays.append(replay)
+    left_out = sum((replay.left_out for replay in replays), Counter[str]())
+    return VerifyReport(
+        rows=sum(replay.rows for replay in replays),
+        replayed=sum(replay.replayed for replay in replays),
+        features=[skew for replay in replays for skew in replay.skews()],
+        left_out=dict(left_out.most_common()),
+        notes=[*notes, *dict.fromkeys(note for replay in replays if replay.rows for note in replay.notes)],
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Part:
+    """A group of inputs with the table that answers it, what is known around it, and what was found."""
+
+    group: Group
+    bound: BoundView
+    known: Known
+    record: PushRecord | None
+    tallies: dict[str, Tally]
+
+
+class _Replay:
+    """Replays the log of one model version, a batch at a time."""
+
+    def __init__(self, stores: Stores, state: State, version: ModelVersion, how: How) -> None:
+        self._version, self._how = version, how
+        self.rows = self.replayed = 0
+        self.left_out = Counter[str]()
+        model = load_model(version.definition)
+        self.notes = _not_compared(model)
+        groups = group_inputs(model.inputs, version.view_versions)
+        self.columns = log_columns(groups)
+        self._parts: list[_Part] = []
+        self._gone: list[tuple[Group, str]] = []
+        for group in groups:
+            try:
+                self._parts.append(_part(stores, state, group))
+            except (DataError, UsageError) as error:
+                self._gone.append((group, error.message))
+
+    def add(self, log: pl.DataFrame) -> None:
+        """Compare a batch of the log."""
+        self.rows += log.height
+        failed = log[ERROR].is_not_null()
+        if count := int(failed.sum()):
+            self.left_out["the request failed"] += count
+            log = log.filter(~failed)
+        reached = pl.repeat(value=False, n=log.height, eager=True)
+        for group, why in self._gone:
+            self.left_out[f"{group.label}: {why}"] += log.height
+        for part in self._parts:
+            lacking = [name for name in part.group.names if f"feature.{name}" not in log.columns]
+            if lacking:
+                self.left_out[f"{part.group.label}: the log has no column feature.{lacking[0]}"] += log.height
+                continue
+            served, reasons = served_rows(part.group, part.bound, log, part.known)
+            for why, count in reasons.drop_nulls().value_counts().iter_rows():
+                self.left_out[f"{part.group.label}: {why}"] += count
+            reached |= reasons.is_null()
+            if served.height:
+                self._compare(part, served)
+        self.replayed += int(reached.sum())
+
+    def skews(self) -> list[FeatureSkew]:
+        """Return what was found of each input, in the model's order."""
+        found = {name: tally for part in self._parts for name, tally in part.tallies.items()}
+        named = [found[item.name] for item in self._version.inputs if item.name in found]
+        return [tally.skew(self._version.model, self._version.version) for tally in named]
+
+    def _compare(self, part: _Part, served: Served) -> None:
+        engine, tolerance = self._how.engine, self._how.tolerance
+        offline = computed(engine, served)
+        wrong = served.wrong(offline, tolerance)
+        pushes = in_order([*part.known.pushes, *served.pushed.unique()])
+        overdue = _overdue(served, part.record)
+        differs = wrong.select(pl.any_horizontal(pl.all())).to_series()
+        if differs.any():
+            places = differs.arg_true()
+            some, known = served.some(places), replace(part.known, pushes=pushes)
+            explained = explain(engine, some, wrong[places], known, tolerance)
+            for name, tally in part.tallies.items():
+                tally.count(explained.causes[name])
+                tally.told = explained.told | tally.told
+                if not tally.example and wrong[name].any():
+                    tally.example = show_difference(served, offline, name, int(wrong[name].arg_true()[0]))
+        for name, tally in part.tallies.items():
+            tally.compared += served.height
+            if late := int((overdue & ~wrong[name]).sum()):
+                tally.causes[_STALE] += late
+                tally.told.setdefault(_STALE, "read later than `refresh` allows, though a later push was there")
+
+
+def _part(stores: Stores, state: State, group: Group) -> _Part:
+    bound = bind_view(stores.offline(), registered_view(state, group.view, group.version))
+    bound.asked(set(group.names.values()))  # it has all that they need
+    record = read_record(stores, bound)
+    known = surroundings(stores, state, bound, record)
+    return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(list(group.names), group.label))
+
+
+def _overdue(served: Served, record: PushRecord | None) -> pl.Series:
+    """Return which rows of an event view were read from an older push than they were to be.
+
+    More than `refresh` had gone since, and a later push was there by then: of the store's record, or of other rows.
+    """
+    view = served.bound.view
+    if view.kind != "event" or view.refresh_us is None:
+        return pl.repeat(value=False, n=served.height, eager=True)
+    later = in_order([*served.pushed.unique(), None if record is None else record.computed_at])
+    instants = pl.Series("push", later, dtype=served.pushed.dtype)
+    newest = pl.Series(instants.search_sorted(served.read_at, side="right"), dtype=pl.Int64) - 1
+    there = pl.DataFrame([instants.gather(newest.clip(0)).alias("push"), newest.alias("place")])
+    age_us = served.read_at.to_physical() - served.pushed.to_physical()
+    return (there["place"] >= 0) & (there["push"] > served.pushed) & (age_us > view.refresh_us)
+
+
+def _not_compared(model: Model) -> list[str]:
+    """Return what of a model's inputs no table knows."""
+    notes = []
+    for kind, what in ((RequestInput, "request columns"), (DerivedInput, "inputs derived in the model")):
+        if names := [item.name for item in model.inputs if isinstance(item, kind)]:
+            notes.append(f"{what} have no offline table, so they are not compared: {', '.join(names)}")
+    return notes

@@ -1,0 +1,144 @@
+"""The rows of a prediction log as questions to the offline tables: a group for each view version, join and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.polars.types import polars_dtype
+from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.logged import TIME, key_column
+from featurectl.monitor.verify.served import Served
+from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
+from featurectl.training.join import BoundView
+from featurectl.units import instant_us
+
+_NEVER: Final = "the view had never been pushed"
+_BEFORE: Final = "asked as of an instant before the push that answered"
+_GONE: Final = "the table was rebuilt since, and begins later"
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Inputs of one view version under one join, with at most one default a feature; `names` maps them to features."""
+
+    view: str
+    version: int
+    join: Mapping[str, str]
+    names: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`view@version`."""
+        return f"{self.view}@{self.version}"
+
+    def takes(self, item: FeatureInput) -> bool:
+        """Return whether an input can be answered with the others: no other default of its feature is among them."""
+        if (item.view, dict(item.join)) != (self.view, dict(self.join)):
+            return False
+        return item.feature not in self.names.values() or self.defaults.get(item.feature) == item.default
+
+    def add(self, item: FeatureInput) -> None:
+        """Take an input."""
+        self.names[item.name] = item.feature
+        if item.default is not None:
+            self.defaults[item.feature] = item.default
+
+
+def group_inputs(inputs: Sequence[ModelInput], versions: Mapping[str, int]) -> list[Group]:
+    """Return the feature inputs of a model in groups."""
+    groups: list[Group] = []
+    for item in inputs:
+        if isinstance(item, FeatureInput):
+            group = next((g for g in groups if g.takes(item)), None)
+            if group is None:
+                group = Group(view=item.view, version=versions[item.view], join=item.join)
+                groups.append(group)
+            group.add(item)
+    return groups
+
+
+def log_columns(groups: Sequence[Group]) -> list[str]:
+    """Return the columns of the log that replaying some groups needs."""
+    keys = [name for group in groups for name in group.join.values()]
+    columns = [*keys, *(f"request.{name}" for name in keys)]
+    for group in groups:
+        columns += [f"{kind}.{name}" for name in group.names for kind in ("feature", "status")]
+        columns.append(f"computed_at.{group.label}")
+    return list(dict.fromkeys(columns))
+
+
+def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known) -> tuple[Served, pl.Series]:
+    """Return the rows of a log that can be replayed for a group, and for each row why it can't be, null where it can.
+
+    Rows of requests that failed are to be left out before.
+    """
+    place = f"computed_at.{group.label}"
+    absent = pl.Series(place, [None] * log.height, dtype=INSTANT)
+    pushed = log[place] if place in log.columns else absent
+    at = log[TIME] if bound.view.kind != "event" else pushed
+    reasons = _reasons(group, bound, log, pushed, known)
+    kept = reasons.is_null()
+    keys = [
+        key_column(log, group.join[key]).cast(polars_dtype(dtype)).alias(key)
+        for key, dtype in bound.view.key_types.items()
+    ]
+    statuses = [f"status.{name}" for name in group.names]
+    whole = Served(
+        bound=bound,
+        names=group.names,
+        defaults=group.defaults,
+        keys=pl.DataFrame(keys),
+        at=at,
+        read_at=log[TIME],
+        pushed=pushed,
+        expired=log.select(pl.any_horizontal(pl.col(statuses) == "EXPIRED").fill_null(value=False)).to_series(),
+        values=log.select(pl.col(f"feature.{name}").alias(name) for name in group.names),
+    )
+    return whole.some(kept), reasons
+
+
+def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Series, known: Known) -> pl.Series:
+    """Return why a row can't be replayed, null where it can."""
+    frame = log.select(TIME, *(f"status.{name}" for name in group.names)).with_columns(pushed.alias("pushed"))
+    found = pl.all_horizontal(pl.col(f"status.{name}") == "NOT_FOUND" for name in group.names)
+    later = pl.col("pushed") > pl.col(TIME)
+    before = later if bound.view.kind == "event" else later & found
+    never = pl.col("pushed").is_null() & (bound.view.kind == "event")
+    reason = pl.when(never).then(pl.lit(_NEVER)).when(before.fill_null(value=False)).then(pl.lit(_BEFORE))
+    begin = _moved_begin(bound, known)
+    if begin is not None:
+        rebuilt_us, since_us, reach_us = begin
+        instant = pl.col("pushed" if bound.view.kind == "event" else TIME).to_physical()
+        from_before = (
+            instant < rebuilt_us if bound.view.kind == "event" else pl.col("pushed").to_physical() < rebuilt_us
+        )
+        reaches = pl.lit(value=True) if reach_us is None else instant - reach_us < since_us
+        reason = reason.when(from_before & reaches).then(pl.lit(_GONE))
+    return frame.select(reason.otherwise(pl.lit(None, pl.String)).alias("reason")).to_series()
+
+
+def _moved_begin(bound: BoundView, known: Known) -> tuple[int, int, int | None] | None:
+    """Return when the table was rebuilt to begin later, where it begins, and how far back a row's answer looks."""
+    here = next((c for n, c in known.history if n == bound.table_version), None)
+    if here is None or here.since is None:
+        return None
+    others = [c for _, c in known.history if c.rebuild_id != here.rebuild_id]
+    if not others or all(c.since is not None and c.since >= here.since for c in others):
+        return None
+    first = next(c.now for _, c in known.history if c.rebuild_id == here.rebuild_id)
+    return (instant_us(first) if first else 0), instant_us(here.since), reach_us(bound.view)
+
+
+def reach_us(view: FeatureView) -> int | None:
+    """Return how far before an instant rows may lie that count then; None: there is no end."""
+    if view.kind != "event":
+        return view.ttl_us
+    reaches = [None if f.window_us is None else f.window_us + f.offset_us for f in view.features]
+    known = [us for us in reaches if us is not None]
+    return None if len(known) < len(reaches) else max(known, default=0) + (view.hop_us or 0)

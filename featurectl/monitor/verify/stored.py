@@ -1,0 +1,91 @@
+"""Rows of an online store as frames, and those that can't be read told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.polars.types import polars_dtype
+from featurectl.errors import StoreError
+from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView
+from featurectl.online.codec import row_schema_id, unpack_row
+from featurectl.online.schema import RowSchema, parse_schema
+
+MISSING, UNREADABLE, THERE = "missing", "unreadable", "there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRows:
+    """What a store has of some entities: a `state` each, the values (null without a row), the row's clocks."""
+
+    state: pl.Series
+    values: pl.DataFrame
+    computed_at: pl.Series
+    newest: pl.Series  # the latest of all its clocks
+
+
+class RowDecoder:
+    """Reads the rows of one view version; the schemas that they were written with are fetched once."""
+
+    def __init__(self, store: OnlineStore, where: OnlineView) -> None:
+        self._store, self._where = store, where
+        self._schemas: dict[int, RowSchema] = {}
+
+    def fetch(self, keys: Sequence[bytes]) -> StoredRows:
+        """Return what the store has under some packed keys.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        where = self._where
+        field = f"{where.view}@{where.version}"
+        ask = Ask(project=where.project, env=where.env, fields=(field,), keys=keys)
+        (found,) = self._store.fetch([ask])
+        rows = [self._unpacked(data) for (data,) in found]
+        states = [
+            MISSING if data is None else THERE if row else UNREADABLE for (data,), row in zip(found, rows, strict=True)
+        ]
+        values = [
+            pl.Series(name, [row.values.get(name) if row else None for row in rows], polars_dtype(dtype), strict=False)
+            for name, dtype in where.features.items()
+        ]
+        return StoredRows(
+            state=pl.Series("state", states, pl.String),
+            values=pl.DataFrame(values),
+            computed_at=pl.Series("computed", [row.computed_at if row else None for row in rows], INSTANT),
+            newest=pl.Series("newest", [_newest(row) if row else None for row in rows], INSTANT),
+        )
+
+    def is_later(self, data: bytes, than: datetime) -> bool:
+        """Return whether a packed row was computed, or became true or known, after an instant."""
+        row = self._unpacked(data)
+        return row is not None and _newest(row) > than
+
+    def _unpacked(self, data: bytes | None) -> OnlineRow | None:
+        """Return a row; None where there is none, or what is there is none of this view."""
+        if data is None:
+            return None
+        try:
+            number = row_schema_id(data)
+            schema = self._schema(number)
+            return None if schema is None else unpack_row(data, schema, self._where.meanings)
+        except (StoreError, AssertionError, ValueError, ArithmeticError):  # bytes that nobody has written as a row
+            return None
+
+    def _schema(self, number: int) -> RowSchema | None:
+        if number not in self._schemas:
+            where = self._where
+            name = f"schema/{where.view}@{where.version}/{number}"
+            (document,) = self._store.fetch_shared(where.project, where.env, [name])
+            if document is None:
+                return None
+            self._schemas[number] = parse_schema(document.decode())
+        return self._schemas[number]
+
+
+def _newest(row: OnlineRow) -> datetime:
+    return max(t for t in (row.computed_at, row.event_time, row.available_at) if t is not None)

@@ -1,0 +1,82 @@
+"""What is known around a view version: its other versions, the history of its table, when it was pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from featurectl.errors import FeaturectlError
+from featurectl.monitor.verify.alternatives import Known
+from featurectl.offline.base import OfflineStore
+from featurectl.online.base import OnlineStore, PushRecord
+from featurectl.online.stored import online_view
+from featurectl.registry.state import State
+from featurectl.spec.repo import Environment
+from featurectl.training.bind import bind_view
+from featurectl.training.join import BoundView
+
+
+class Stores(Protocol):
+    """What a comparison looks at: a workspace has it."""
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+
+    @property
+    def environment(self) -> Environment:
+        """The environment whose log, tables and online store are meant."""
+
+    @property
+    def clock(self) -> datetime | None:
+        """The real time, where that is what now means."""
+
+    def state(self) -> State:
+        """Return the project as the registry knows it now."""
+
+    def offline(self) -> OfflineStore:
+        """Return the environment's offline store."""
+
+    def offline_location(self) -> str:
+        """Return the folder or URL of the offline store."""
+
+    def online(self) -> OnlineStore:
+        """Return the environment's online store."""
+
+
+def surroundings(stores: Stores, state: State, bound: BoundView, record: PushRecord | None) -> Known:
+    """Return what is known around a view version; a run that materializes may push as of its own instant, too."""
+    history = bound.stored.history()
+    runs = [coverage.now for number, coverage in history if number <= bound.table_version]
+    pushed = [*runs, None if record is None else record.computed_at]
+    others = [
+        other
+        for item in state.objects
+        if item.kind == "feature_view" and item.name == bound.view.name and item.version != bound.version
+        for other in _bound(stores, state, item.version, item.name)
+    ]
+    return Known(others=others, history=history, pushes=in_order(pushed))
+
+
+def read_record(stores: Stores, bound: BoundView) -> PushRecord | None:
+    """Return the record of the last push of a view version; None where there is none, or no store answers."""
+    where = online_view(bound.view, bound.version, stores.project, stores.environment.name)
+    try:
+        return stores.online().read_push_record(where)
+    except FeaturectlError:
+        return None
+
+
+def in_order(instants: Iterable[datetime | None]) -> tuple[datetime, ...]:
+    """Return instants in order, each once."""
+    return tuple(sorted({instant for instant in instants if instant is not None}))
+
+
+def _bound(stores: Stores, state: State, version: int, name: str) -> list[BoundView]:
+    """Return another version of a view; nothing where it has no table."""
+    registered = state.view(name, version)
+    try:
+        return [] if registered is None else [bind_view(stores.offline(), registered)]
+    except FeaturectlError:
+        return []

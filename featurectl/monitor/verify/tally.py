@@ -1,0 +1,65 @@
+"""Counts of what was compared and what differs, value by value, as rows come in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from featurectl.monitor.verify.report import FeatureSkew
+from featurectl.monitor.verify.served import Served
+from featurectl.units import format_iso
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What was found of one value by now."""
+
+    name: str
+    view: str
+    compared: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    told: dict[str, str] = field(default_factory=dict)
+    example: str = ""
+
+    def count(self, causes: pl.Series) -> None:
+        """Count the causes of values that differ; null is one that does not."""
+        self.causes.update(dict(causes.drop_nulls().value_counts().iter_rows()))
+
+    def skew(self, model: str = "", version: int = 0) -> FeatureSkew:
+        """Return the counts."""
+        mismatched = self.causes.total()
+        return FeatureSkew(
+            model=model,
+            version=version,
+            feature=self.name,
+            view=self.view,
+            compared=self.compared,
+            mismatched=mismatched,
+            causes=dict(self.causes.most_common()),
+            told={cause: text for cause, text in self.told.items() if cause in self.causes},
+            example=self.example,
+        )
+
+
+def tallies(names: list[str], view: str) -> dict[str, Tally]:
+    """Return a tally for each value of a view version."""
+    return {name: Tally(name=name, view=view) for name in names}
+
+
+def show_difference(served: Served, computed: pl.DataFrame, name: str, row: int) -> str:
+    """Return a value that differs in words: whose, when, what was served and what the table gives."""
+    keys = [f"{key}={_shown(served.keys[key][row])}" for key in served.keys.columns]
+    at = f"at {_shown(served.at[row])}"
+    values = f"served {_shown(served.values[name][row])}, offline {_shown(computed[name][row])}"
+    return f"{' '.join([*keys, at])}: {values}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, pl.Series):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if isinstance(value, datetime):
+        return format_iso(value)
+    return "null" if value is None else str(value)
