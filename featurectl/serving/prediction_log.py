@@ -59,6 +59,7 @@ _OWN: Final = (
     "age_us",
 )
 _COMPUTED: Final = "computed_at."  # a view: microseconds until they are written
+_NUMBERS: Final = itertools.count(1)  # of the files of this process, whichever log writes them
 _HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
@@ -87,7 +88,6 @@ class ParquetLog:
         self._waiting = 0
         self._lock = threading.Lock()
         self._server = f"{socket.gethostname()}:{os.getpid()}"
-        self._number = 0
         self._requests = itertools.count(time.time_ns())  # of a process that is started again with the same number, too
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
@@ -188,8 +188,7 @@ class ParquetLog:
 
         frame = pl.DataFrame([_series(some, name, dtype) for name, dtype in log_schema(some[0].model).items()])
         now = datetime.now(UTC)
-        self._number += 1
-        name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{self._number}.parquet"
+        name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{next(_NUMBERS)}.parquet"
         place = f"{self._folder.rstrip('/')}/{below}/{now:%Y-%m-%d}"
         _write_whole(frame, place, name)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
-from featurectl.errors import PlanError
+from featurectl.offline.runs import CheckRecord, read_runs
 
-_DRIFT: Final = "featurectl.monitor.drift.served"
-_SKEW: Final = "featurectl.monitor.verify.log"
-_RUNS: Final = "featurectl.offline.runs"
+if TYPE_CHECKING:
+    from featurectl.monitor.drift.compare import DriftRow
+    from featurectl.monitor.drift.served import Logged
+    from featurectl.monitor.verify.report import FeatureSkew
+    from featurectl.monitor.verify.surroundings import Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +35,18 @@ class FailedChecks:
     cause: str
 
 
-def drift_of(workspace: object, model: str, metric: str, since: datetime, until: datetime) -> list[Measured]:
+def drift_of(workspace: Logged, model: str, metric: str, since: datetime, until: datetime) -> list[Measured]:
     """Return how far each feature that was served lies from the champion's training, by one metric.
 
     Raises:
-        FeaturectlError: it can't be measured; `PlanError` where this version does not.
+        FeaturectlError: it can't be measured.
     """
-    rows = _function(_DRIFT, "served_drift", "drift")(workspace, model, since, until)
-    return [_drifted(row, metric) for row in rows]
+    from featurectl.monitor.drift.served import served_drift
+
+    return [_drifted(row, metric) for row in served_drift(workspace, model, since, until)]
 
 
-def _drifted(row: Any, metric: str) -> Measured:
+def _drifted(row: DriftRow, metric: str) -> Measured:
     feature = "" if row.kind == "score" else row.feature
     name = f"feature {feature}" if feature else "the score"
     told = f"{name} of {row.model}@{row.version}, {row.n:,} served against {row.n_reference:,} of the training"
@@ -55,17 +57,18 @@ def _drifted(row: Any, metric: str) -> Measured:
     return Measured(feature=feature, value=getattr(row, metric), cause=f"{told}. {row.note}".removesuffix(". "))
 
 
-def skew_of(workspace: object, model: str, since: datetime, until: datetime) -> list[Measured]:
+def skew_of(workspace: Stores, model: str, since: datetime, until: datetime) -> list[Measured]:
     """Return the share of the served values of each feature that are not those of the offline tables.
 
     Raises:
-        FeaturectlError: it can't be measured; `PlanError` where this version does not.
+        FeaturectlError: it can't be measured.
     """
-    report = _function(_SKEW, "verify_log", "skew")(workspace, model, since, until)
-    return [_skewed(row) for row in report.features]
+    from featurectl.monitor.verify.log import verify_log
+
+    return [_skewed(row) for row in verify_log(workspace, model, since, until).features]
 
 
-def _skewed(row: Any) -> Measured:
+def _skewed(row: FeatureSkew) -> Measured:
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(row.causes.items(), key=lambda c: -c[1]))
     told = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {row.compared:,} values differ"
     value = row.mismatched / row.compared if row.compared else None
@@ -76,26 +79,18 @@ def failed_checks(location: str, project: str, environment: str, since: datetime
     """Return the checks of each view version that has run, by the last record of each check by now.
 
     Raises:
-        FeaturectlError: the records can't be read; `PlanError` where this version keeps none.
+        FeaturectlError: the records can't be read.
     """
-    runs: Sequence[Any] = _function(_RUNS, "read_runs", "checks")(location, project, environment, since)
-    last: dict[tuple[str, int], dict[tuple[str, str], Any]] = {}
-    for run in sorted((run for run in runs if run.at <= now), key=lambda run: run.at):
+    last: dict[tuple[str, int], dict[tuple[str, str], CheckRecord]] = {}
+    for run in read_runs(location, project, environment, since):
+        if run.now > now:
+            continue
         checks = last.setdefault((run.view, run.version), {})
         checks |= {(check.source_or_view, check.check): check for check in run.checks}
     return [_failed(view, version, list(checks.values())) for (view, version), checks in sorted(last.items())]
 
 
-def _failed(view: str, version: int, checks: Sequence[Any]) -> FailedChecks:
+def _failed(view: str, version: int, checks: Sequence[CheckRecord]) -> FailedChecks:
     failed = [check for check in checks if not check.passed]
     told = [f"{c.source_or_view}: {c.check} ({c.severity}; {c.failed:,} of {c.rows:,} rows)" for c in failed]
     return FailedChecks(view=view, version=version, count=len(failed), cause="; ".join(told))
-
-
-def _function(module: str, name: str, what: str) -> Any:
-    try:
-        return getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
-        raise PlanError(f"{what} is not measured in this version", code="FC402") from None

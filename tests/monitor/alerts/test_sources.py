@@ -8,11 +8,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from featurectl.errors import PlanError
 from featurectl.monitor.alerts import sources
+from featurectl.offline.runs import CheckRecord, RunRecord, write_run
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SINCE = AT - timedelta(days=1)
+CLOCK = datetime(2030, 1, 1, tzinfo=UTC)  # of runs whose now is another
 
 
 @pytest.fixture
@@ -64,29 +65,26 @@ def test_skew_is_the_share_of_values_that_differ_with_its_causes(provide):
     assert found[0].cause == "feature origin of late@2: 10 of 200 values differ: late row 8, expiry 2"
 
 
-def test_checks_count_by_their_last_run_by_now(provide):
-    def check(name, *, passed, source="orders"):
-        return SimpleNamespace(
-            source_or_view=source, check=name, severity="error", failed=0 if passed else 3, rows=90, passed=passed
-        )
+def test_checks_count_by_their_last_run_by_now(tmp_path):
+    def keep(hour, view, *checks, version=1):
+        made = [
+            CheckRecord(
+                source_or_view="orders", check=name, severity="error", failed=0 if ok else 3, rows=90, passed=ok
+            )
+            for name, ok in checks
+        ]
+        now = AT + timedelta(hours=hour)
+        record = RunRecord(
+            at=CLOCK - timedelta(hours=hour), now=now, environment="prod", command="materialize", view=view,
+            version=version, action="append", rows=90, seconds=1.0, checks=tuple(made),
+        )  # fmt: skip
+        write_run(str(tmp_path), "shop", record)
 
-    runs = [
-        SimpleNamespace(at=AT - timedelta(hours=1), view="spend", version=1, checks=(check("b", passed=False),)),
-        SimpleNamespace(
-            at=AT - timedelta(hours=2), view="spend", version=1,
-            checks=(check("a", passed=False), check("b", passed=True), check("c", passed=False)),
-        ),
-        SimpleNamespace(at=AT - timedelta(minutes=9), view="spend", version=1, checks=(check("c", passed=True),)),
-        SimpleNamespace(at=AT + timedelta(hours=1), view="spend", version=1, checks=(check("a", passed=True),)),
-        SimpleNamespace(at=AT, view="quiet", version=2, checks=(check("a", passed=True),)),
-    ]  # fmt: skip
-    provide("featurectl.offline.runs", "read_runs", lambda *_: runs)
-    quiet, spend = sources.failed_checks("off", "shop", "prod", SINCE, AT)
+    keep(-2, "spend", ("a", False), ("b", True), ("c", False))
+    keep(-1, "spend", ("b", False))
+    keep(-0.1, "spend", ("c", True))
+    keep(1, "spend", ("a", True))
+    keep(0, "quiet", ("a", True), version=2)
+    quiet, spend = sources.failed_checks(str(tmp_path), "shop", "prod", SINCE, AT)
     assert (quiet.view, quiet.version, quiet.count, quiet.cause) == ("quiet", 2, 0, "")
     assert (spend.count, spend.cause) == (2, "orders: a (error; 3 of 90 rows); orders: b (error; 3 of 90 rows)")
-
-
-def test_a_part_that_is_not_there_is_said_and_one_that_is_broken_is_not_hidden(monkeypatch):
-    monkeypatch.setitem(sys.modules, "featurectl.monitor.drift.served", None)
-    with pytest.raises(PlanError, match="drift is not measured in this version"):
-        sources.drift_of("here", "late", "psi", SINCE, AT)
