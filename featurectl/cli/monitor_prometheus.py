@@ -13,7 +13,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.errors import CheckFailedError, UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def _look(call: Call) -> bytes:
 
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, runs = workspace.state(), recorded_runs(workspace, _BACK)
+        if not state.objects:  # a registry that was lost is not to look as if all were well
+            where = f"project {workspace.project} in {workspace.environment.name}"
+            raise CheckFailedError(f"nothing is applied of {where}", hint="featurectl apply")
         looked = Looked(
             project=workspace.project,
             environment=workspace.environment.name,

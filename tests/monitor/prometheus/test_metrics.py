@@ -109,6 +109,13 @@ def test_a_textfile_is_written_whole_and_holds_what_status_shows(shop, capsys):
     assert [path.name for path in shop.glob(".shop*")] == []
 
 
+def test_an_environment_of_which_nothing_is_applied_gives_no_metrics(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(write_shop(tmp_path))
+    assert main(["monitor", "export", "--textfile", "shop.prom"]) == 1
+    assert "error: nothing is applied of project shop in dev" in capsys.readouterr().err
+    assert not (tmp_path / "shop.prom").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
