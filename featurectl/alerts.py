@@ -14,28 +14,27 @@ from typing import Final
 from featurectl.apply import caller
 from featurectl.canary import log_folder
 from featurectl.errors import FeaturectlError, StoreError, UsageError
+from featurectl.health import recorded_runs, served_view
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
 from featurectl.monitor.alerts.look import Looked, Looker
 from featurectl.monitor.alerts.message import Place
 from featurectl.monitor.alerts.observation import matches
-from featurectl.monitor.alerts.observe import Aged, observe
+from featurectl.monitor.alerts.observe import WINDOWS_US, Aged, observe
 from featurectl.monitor.alerts.served import Requests, Window, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.status import ServedView, check_source, check_views
+from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.notifiers.base import Notifier, NotSentError
 from featurectl.notifiers.open import open_notifier
-from featurectl.online.stored import online_view
+from featurectl.offline.runs import RunRecord
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
-from featurectl.spec.definition_json import load_alert, load_model, load_notifier, load_view
-from featurectl.spec.transformed import transform_sources
-from featurectl.training.bind import view_table
-from featurectl.units import format_instant
+from featurectl.spec.definition_json import load_alert, load_model, load_notifier
 
 _LEAST_WAIT_S: Final = 0.5
 
@@ -81,29 +80,12 @@ class WorkspaceWorld:
         return [_aged(self._row(pair)) for pair in views]
 
     def behind(self, aged: Aged) -> str:
-        """Return why a view is as old as it is: which source stopped and when, or what was not run since."""
-        served, row = self._served[aged.view, aged.version], self._row((aged.view, aged.version))
-        if aged.age_us is None:
-            return ""
-        watermark = self.now - timedelta(microseconds=aged.age_us)
-        stopped, newer = [], []
-        for source in transform_sources(served.view):
-            found = self._source(source)
-            if found.error or found.age_us is None:
-                stopped += [f"source {source.name}: {found.error}"] if found.error else []
-                continue
-            newest = self.now - timedelta(microseconds=found.age_us)
-            told = f"its newest row was available {format_instant(newest)}"
-            if newest <= watermark:
-                stopped.append(f"source {source.name} stopped: {told}")
-            else:
-                newer.append(f"source {source.name} goes on ({told})")
-        last = (
-            ""
-            if row.computed_at is None
-            else f"; the view was last brought up to date {format_instant(row.computed_at)}"
-        )
-        return "; ".join(stopped) or f"{'; '.join(newer) or 'nothing new'}{last}"
+        """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
+        served = self._served[aged.view, aged.version]
+        records = Records(state=self._state, runs=self._runs)
+        chain = look_at_chain(served, self._source, self._workspace.online, records, self.now)
+        late = chain if chain.row.verdict == "ERROR" else replace(chain, row=replace(chain.row, verdict="STALE"))
+        return cause_of(late)  # an alert may ask for more than the SLA does
 
     def requests(self, model: str, window: Window) -> Requests:
         """Return the logged requests for a model.
@@ -141,12 +123,12 @@ class WorkspaceWorld:
     def _served(self) -> Mapping[tuple[str, int], ServedView]:
         found = {}
         for item in served_views(self._state):
-            view = load_view(item.definition)
-            where = online_view(view, item.version, self._workspace.project, self.environment)
-            table = view_table(self._workspace.offline(), view, item.version)
-            online = where if view.online else None
-            found[item.name, item.version] = ServedView(view=view, version=item.version, table=table, online=online)
+            found[item.name, item.version] = served_view(self._workspace, item)
         return found
+
+    @cached_property
+    def _runs(self) -> Sequence[RunRecord]:
+        return recorded_runs(self._workspace, timedelta(microseconds=WINDOWS_US["checks"]))
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
         if pair not in self._rows:

@@ -40,7 +40,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["canary"],
+    ["canary", "health"],
     ["alerts"],
     ["project", "clients", "serve"],
     ["cli"],

@@ -72,7 +72,7 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 def _look(call: Call) -> bytes:
     """Return the metrics of the environment now."""
     _need_client()
-    from featurectl.cli.looked import check_results, look, recorded_runs
+    from featurectl.health import check_results, look, recorded_runs
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
 

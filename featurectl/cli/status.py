@@ -77,8 +77,8 @@ def _look(call: Call, show: Show) -> Shown:
 
 
 def _show_rows(call: Call, workspace: Workspace) -> Shown:
-    from featurectl.cli.looked import look
     from featurectl.cli.render.status import render_ages, render_status, status_json
+    from featurectl.health import look
 
     call.progress.start("look at the stores")
     told = call.verbose or call.output == "json"
@@ -100,8 +100,8 @@ def _without_ages(row: FreshnessRow) -> object:
 
 
 def _show_checks(call: Call, workspace: Workspace) -> Shown:
-    from featurectl.cli.looked import check_results, recorded_runs
     from featurectl.cli.render.checks import check_json, render_checks
+    from featurectl.health import check_results, recorded_runs
     from featurectl.offline.runs import keeps_runs
 
     found = check_results(workspace, workspace.state(), recorded_runs(workspace, _BACK))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -69,12 +70,14 @@ def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
 
 
 def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
-    from featurectl.cli.looked import check_results, recorded_runs, served_view
+    from featurectl.health import check_results, recorded_runs, served_view
+    from featurectl.monitor.status import check_source
     from featurectl.monitor.why import Records, look_at_chain
 
     runs = recorded_runs(workspace, _BACK)
     records = Records(state=state, runs=runs, checks=check_results(workspace, state, runs))
-    return look_at_chain(served_view(workspace, item), workspace.source, workspace.online, records, workspace.now)
+    look = partial(check_source, reader=workspace.source, now=workspace.now)
+    return look_at_chain(served_view(workspace, item), look, workspace.online, records, workspace.now)
 
 
 def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> Values:

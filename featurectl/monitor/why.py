@@ -10,12 +10,11 @@ from typing import Literal
 from featurectl.errors import FeaturectlError
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, age_at
-from featurectl.monitor.status import ServedView, check_source, check_views
+from featurectl.monitor.status import ServedView, check_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
 from featurectl.online.base import OnlineStore
 from featurectl.registry.state import State
-from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import Source
 from featurectl.spec.transformed import transform_sources
 from featurectl.units import format_age, format_instant
@@ -65,14 +64,14 @@ class Records:
 
 def look_at_chain(
     item: ServedView,
-    reader: Callable[[Source], SourceReader],
+    look: Callable[[Source], FreshnessRow],
     store: Callable[[], OnlineStore],
     records: Records,
     now: datetime,
 ) -> Chain:
-    """Return the chain of a view version; what can't be seen of it says why."""
+    """Return the chain of a view version; what can't be seen of it says why. `look` gives the row of a source."""
     (row,) = check_views([item], store, now)
-    sources = [_source_link(source, reader, now) for source in transform_sources(item.view)]
+    sources = [_source_link(source, look) for source in transform_sources(item.view)]
     coverage, table = _table_link(item)
     named = {f"feature view {item.view.name}", *(f"source {source.name}" for source in sources)}
     return Chain(
@@ -178,8 +177,8 @@ def _is_late(chain: Chain) -> bool:
     return chain.row.verdict in ("WARN", "STALE")
 
 
-def _source_link(source: Source, reader: Callable[[Source], SourceReader], now: datetime) -> Link:
-    row = check_source(source, reader, now)
+def _source_link(source: Source, look: Callable[[Source], FreshnessRow]) -> Link:
+    row = look(source)
     return Link(
         kind="source",
         name=source.name,

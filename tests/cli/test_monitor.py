@@ -31,7 +31,7 @@ alerts:
     repeat: 6h
 """
 FRESH = "2026-01-08T00:00:00Z"  # the last order became known at 2026-01-07 10:00
-STOPPED = "source orders stopped: its newest row was available 2026-01-07 10:00"
+STOPPED = "source orders has had nothing new for 26 h: its newest row became available 2026-01-07 10:00"
 STALE, AN_HOUR_ON, LATER = "2026-01-08T11:00:00Z", "2026-01-08T12:00:00Z", "2026-01-08T18:00:00Z"
 
 
