@@ -89,6 +89,7 @@ def _look(call: Call) -> bytes:
             rows=look(workspace, state, entities=True),
             runs=runs,
             checks=check_results(workspace, state, runs),
+            alerts=workspace.registry().alerts(workspace.project, workspace.environment.name).load_states(),
         )
     return metrics_text(looked)
 

@@ -58,7 +58,9 @@ def test_somebody_is_told_at_the_declared_time_with_the_cause_and_told_when_it_i
     [first] = told(stopped)
     assert (first["kind"], first["alert"], first["severity"]) == ("firing", "stale", "critical")
     assert (first["subject"], first["condition"]) == ("view:carrier_arrivals@1", "freshness > 1d")
-    assert first["cause"].startswith("the offline table is behind: source arrivals has rows that became available until")
+    assert first["cause"].startswith(
+        "the offline table is behind: source arrivals has rows that became available until"
+    )
     assert first["cause"].endswith(": featurectl materialize carrier_arrivals")
     assert first["look"].startswith("featurectl why carrier_arrivals")
 

@@ -18,6 +18,7 @@ from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
 from featurectl.monitor.prometheus.metrics import Looked, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
+from featurectl.registry.alert_state import AlertState
 from featurectl.spec.definition import Freshness
 from featurectl.units import HOUR_US
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
@@ -55,6 +56,10 @@ LOOKED = Looked(
             results=(CheckResultAt(now=NOW, view="spend", version=2, result=CHECK),),
         ),
         CheckHistory(of="source s", label="never run", severity="error"),
+    ),
+    alerts=(
+        AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing", incident=1),
+        AlertState(alert="drift", subject="model:late:a", severity="warning", status="pending"),
     ),
 )
 
