@@ -30,7 +30,7 @@ from tests.end_to_end.checks import (
 )
 from tests.end_to_end.compare import Compared
 from tests.end_to_end.flights import TIME, Repository, build, write_flights
-from tests.end_to_end.increments import add_files, blank_rows, files_below, late_rows, split_sources
+from tests.end_to_end.increments import add_files, blank_rows, tables_below, late_rows, split_sources
 from tests.end_to_end.perturb import differing_cells, perturb_sources
 from tests.end_to_end.served import SERVED, add_environment, online_rows, scores_by_hand, write_requests
 
@@ -136,12 +136,12 @@ def second_run_lines(year: Repository, root: Path) -> Iterator[Line]:
     copy = year.copy(root)
     for path in (copy.root / "data").glob("*.parquet"):
         blank_rows(path)
-    before = files_below(copy.root / ".featurectl" / "offline")
+    before = tables_below(copy.root / ".featurectl" / "offline")
     begin = time.perf_counter()
     made = copy.run("materialize")["views"]
     seconds = time.perf_counter() - begin
     read, written = sum(v["rows_read"] for v in made), sum(v["rows_written"] for v in made)
-    same = files_below(copy.root / ".featurectl" / "offline") == before
+    same = tables_below(copy.root / ".featurectl" / "offline") == before
     yield (
         "second materialize, sources blanked",
         f"{read} rows read, {written} written, no file touched: {same}, {seconds:.2f} s",
@@ -150,7 +150,7 @@ def second_run_lines(year: Repository, root: Path) -> Iterator[Line]:
     later = (NOW + timedelta(hours=1)).isoformat()
     made = copy.run("materialize", "--as-of", later)["views"]
     sent = sum(v["online_rows_sent"] for v in made)
-    same = files_below(copy.root / ".featurectl" / "offline") == before
+    same = tables_below(copy.root / ".featurectl" / "offline") == before
     yield (
         "the same an hour later: only pushes",
         f"{sent:,} online rows sent, no file touched: {same}",

@@ -84,7 +84,11 @@ def test_what_differs_from_the_registry_is_chosen_by_state(tmp_path):
         ("zz*", "--select 'zz*' chooses nothing", "there are: "),
         ("", "--select '' can't be read", "write one of: name, na*"),
         ("+", "--select '+' can't be read", "write one of: name, na*"),
-        ("kind:view", "--select 'kind:view': no kind 'view'", "kind: entity, feature_view, model, source"),
+        (
+            "kind:view",
+            "--select 'kind:view': no kind 'view'",
+            "kind: alert, entity, feature_view, model, notifier, source",
+        ),
         ("state:new", "--select 'state:new': no state 'new'", "state: modified"),
         ("owner:x", "--select 'owner:x' can't be read", "write one of: name, na*"),
         ("tag:", "--select 'tag:' can't be read", "write one of: name, na*"),

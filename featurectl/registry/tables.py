@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text
 
 METADATA: Final = MetaData()
 
@@ -126,6 +126,7 @@ deliveries = Table(
     Column("lease", Text, nullable=False),
     Column("lease_until", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Index("deliveries_by_state", "project", "environment", "state"),
 )
 
 # One row a silence, kept when it is over.

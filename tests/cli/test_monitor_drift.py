@@ -251,7 +251,7 @@ def test_a_profile_that_is_another_or_gone_is_refused(own, capsys):
     file.write_bytes(file.read_bytes().replace(b'"nulls":0', b'"nulls":1'))
     assert "error[FC512]" in run_in(own, capsys, "monitor", "drift", "m", "--batch", "s", code=1).err
     file.unlink()
-    with open_workspace(own, "logged", None, "unread") as workspace, pytest.raises(DataError, match="can't be read"):
+    with open_workspace(own, "logged", None, "unread") as workspace, pytest.raises(DataError, match="is gone"):
         served_drift(workspace, "m", NOW, NOW)
 
 

@@ -41,12 +41,12 @@ def late_rows(repository: Repository, since: datetime, hours: int) -> int:
     return sum(counts)
 
 
-def files_below(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return the size and the time of change of every file below a folder."""
+def tables_below(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return the size and the time of change of every file of an offline location but the records of runs."""
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and "runs" not in path.relative_to(folder).parts
     }
 
 

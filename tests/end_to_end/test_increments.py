@@ -8,7 +8,7 @@ import pytest
 from featurectl.open import open_workspace
 from tests.end_to_end.declared import read_views
 from tests.end_to_end.flights import SOURCES, SPINE, quicken_training, write_some_flights
-from tests.end_to_end.increments import add_files, blank_rows, files_below, late_rows, split_sources
+from tests.end_to_end.increments import add_files, blank_rows, tables_below, late_rows, split_sources
 from tests.end_to_end.served import read_online
 
 NOW = datetime(2014, 1, 1, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def online_values(repository, at):
 
 def test_a_second_run_reads_no_row_and_writes_no_table_version(flights, tmp_path):
     copy = flights.copy(tmp_path / "flights")
-    before = files_below(copy.root / ".featurectl" / "offline")
+    before = tables_below(copy.root / ".featurectl" / "offline")
     for name in [*SOURCES, "planes", "airports"]:
         stamp = flights.data(name).stat().st_mtime_ns
         assert copy.data(name).stat().st_mtime_ns == stamp
@@ -46,19 +46,19 @@ def test_a_second_run_reads_no_row_and_writes_no_table_version(flights, tmp_path
         ("nothing", 0, 0, 0)
     }
     assert {v["online_rows_sent"] for v in made} == {0}
-    assert files_below(copy.root / ".featurectl" / "offline") == before
+    assert tables_below(copy.root / ".featurectl" / "offline") == before
     # The rows are really gone: a run that reads them fails, and leaves the tables as they were.
     code, document, _ = copy.call("materialize", "--full")
     assert (code, document["result"]["error"]["code"]) == (1, "FC502")
-    assert files_below(copy.root / ".featurectl" / "offline") == before
+    assert tables_below(copy.root / ".featurectl" / "offline") == before
 
 
 def test_a_later_run_without_new_rows_pushes_the_windows_that_time_has_moved(flights, tmp_path):
     copy = flights.copy(tmp_path / "flights")
-    before = files_below(copy.root / ".featurectl" / "offline")
+    before = tables_below(copy.root / ".featurectl" / "offline")
     later = NOW + timedelta(days=4)  # windows of 28 days lose what happened up to 8 December
     pushed = {v["view"]: v["online_rows_sent"] for v in copy.run("materialize", "--as-of", later.isoformat())["views"]}
-    assert files_below(copy.root / ".featurectl" / "offline") == before
+    assert tables_below(copy.root / ".featurectl" / "offline") == before
     # Only these have a row in a window between the two instants: those of 28 days and of a lifetime.
     assert {view for view, sent in pushed.items() if sent} == {
         "route_arrivals", "flight_arrivals", "plane_arrivals", "plane_departures"
