@@ -38,7 +38,7 @@ class CommandNotifier:
                 words, input=given.encode(), cwd=self._folder, capture_output=True, timeout=self._timeout_s, check=False
             )
         except subprocess.TimeoutExpired:
-            raise NotSentError(f"the command took longer than {self._timeout_s:g} s", again=True) from None
+            raise NotSentError(f"the command took longer than {self._timeout_s:g} s", again=True, down=True) from None
         except (OSError, ValueError, IndexError) as error:
             told = getattr(error, "strerror", None) or str(error)
             raise NotSentError(f"the command can't be run: {told}", again=False) from None

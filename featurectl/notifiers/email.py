@@ -84,9 +84,8 @@ class EmailNotifier:
             raise _refused(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             told = getattr(error, "strerror", None) or type(error).__name__
-            raise NotSentError(
-                f"the mail server can't be used: {told}", again=not isinstance(error, ValueError)
-            ) from None
+            again = not isinstance(error, ValueError)
+            raise NotSentError(f"the mail server can't be used: {told}", again=again, down=again) from None
 
     def _connected(self) -> smtplib.SMTP:
         server = self._server

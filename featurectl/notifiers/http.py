@@ -59,7 +59,8 @@ def post_json(what: str, url: str, document: Mapping[str, object], headers: Mapp
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         told = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
-        raise NotSentError(f"{what} can't be reached: {told}", again=not isinstance(error, ValueError)) from None
+        again = not isinstance(error, ValueError)
+        raise NotSentError(f"{what} can't be reached: {told}", again=again, down=again) from None
 
 
 def _split(what: str, url: str) -> SplitResult:

@@ -40,6 +40,8 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_told(tmp_path):
     failed = refused(CommandNotifier(python("import sys; sys.exit('no  route')"), tmp_path))
     assert (failed.again, failed.message) == (True, "the command ended with exit code 1: no route")
     slow = refused(CommandNotifier(python("import time; time.sleep(60)"), tmp_path, timeout_s=0.2))
+    assert slow.down
+    assert not failed.down
     assert (slow.again, slow.message) == (True, "the command took longer than 0.2 s")
     gone = refused(CommandNotifier("no-such-command", tmp_path))
     assert (gone.again, gone.message) == (False, "the command can't be run: No such file or directory")
