@@ -188,9 +188,9 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
     """
     state = workspace.state()
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
-    observed = {name: observe(alert, world) for name, alert in alerts.items()}
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
-    looked = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry).look(alerts, observed)
+    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, known=ledger.load_states())
+    looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
     tried = {item.delivery.id for item in sent}
