@@ -25,7 +25,7 @@ _LONGEST_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """How one try ended; `unset` is the error of a variable that is not set, `down` whether nobody answered."""
+    """How one try ended; `unset` is the error of a variable that is not set, `down` whether to try no more now."""
 
     delivery: Delivery
     unset: UsageError | None = None
@@ -66,7 +66,7 @@ class Deliverer:
         try:
             self.open_notifier(delivery.notifier).send(_message(delivery))
         except UsageError as error:
-            return Sent(delivery=self._waiting(tried, error.message, None), unset=error)
+            return Sent(delivery=self._waiting(tried, error.message, None), unset=error, down=True)
         except NotSentError as error:
             if error.again:
                 return Sent(delivery=self._waiting(tried, error.message, error.after_s), down=error.down)

@@ -161,13 +161,13 @@ def test_waits_double_up_to_ten_minutes_and_end_after_a_day(url):
 
 def test_a_variable_that_is_not_set_is_named_and_the_message_waits(url):
     ledger = open_ledger(url, [AT])
-    tell(ledger, "view:a@1")
+    tell(ledger, "view:a@1", "view:b@1")
     error = UsageError("the environment variable HOOK is not set (notifier ops)")
 
     def unset(_):
         raise error
 
-    (sent,) = Deliverer(ledger=ledger, open_notifier=unset).deliver()
+    (sent,) = Deliverer(ledger=ledger, open_notifier=unset).deliver()  # told once, for all of its messages
     assert (sent.unset, sent.delivery.state, sent.delivery.error) == (error, "waiting", error.message)
 
 
