@@ -16,6 +16,7 @@ from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.prometheus.names import PREFIX
 from featurectl.offline.runs import RunRecord
+from featurectl.registry.alert_state import AlertState
 from featurectl.units import SECOND_US
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,6 +24,7 @@ _WHERE: Final = ("project", "environment")
 _ROW: Final = (*_WHERE, "kind", "name", "version")
 _RUN: Final = (*_WHERE, "view", "version", "command")
 _CHECK: Final = (*_WHERE, "of", "check", "severity")
+_ALERT: Final = (*_WHERE, "alert", "subject", "severity")
 _NUMBERS: Final = {
     "age_seconds": "The age that is judged: of the newest row of a source, or behind a view's values.",
     "event_age_seconds": "From the newest event to now.",
@@ -47,6 +49,7 @@ class Looked:
     rows: Sequence[FreshnessRow]
     runs: Sequence[RunRecord] = ()
     checks: Sequence[CheckHistory] = ()
+    alerts: Sequence[AlertState] = ()
 
 
 def metrics_text(looked: Looked) -> bytes:
@@ -56,6 +59,7 @@ def metrics_text(looked: Looked) -> bytes:
     _add_rows(registry, where, looked)
     _add_runs(registry, where, looked.runs)
     _add_checks(registry, where, looked.checks)
+    _add_alerts(registry, where, looked.alerts)
     seen = Gauge(
         f"{PREFIX}timestamp_seconds", "When the stores were looked at, by the clock.", _WHERE, registry=registry
     )
@@ -113,6 +117,14 @@ def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Ite
     for history in checks:
         if history.last is not None:
             gauge.labels(*where, history.of, history.label, history.severity).set(history.failing)
+
+
+def _add_alerts(registry: CollectorRegistry, where: tuple[str, str], alerts: Iterable[AlertState]) -> None:
+    gauge = Gauge(
+        "featurectl_alert_firing", "1 for an alert that fired when a monitor last looked.", _ALERT, registry=registry
+    )
+    for state in alerts:
+        gauge.labels(*where, state.alert, state.subject, state.severity).set(state.status == "firing")
 
 
 def _seconds(length_us: int | None) -> float | None:

@@ -18,6 +18,7 @@ from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
 from featurectl.monitor.prometheus.metrics import Looked, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
+from featurectl.registry.alert_state import AlertState
 from featurectl.spec.definition import Freshness
 from featurectl.units import HOUR_US
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
@@ -55,6 +56,10 @@ LOOKED = Looked(
             results=(CheckResultAt(now=NOW, view="spend", version=2, result=CHECK),),
         ),
         CheckHistory(of="source s", label="never run", severity="error"),
+    ),
+    alerts=(
+        AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
+        AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),
     ),
 )
 
@@ -121,6 +126,7 @@ def test_an_environment_of_which_nothing_is_applied_gives_no_metrics(tmp_path, m
     [
         (["--every", "0"], "--every 0 is no length of time"),
         (["--every", "nan"], "--every nan is no length of time"),
+        (["--every", "1e300"], "--every 1e+300 is no length of time"),
         (["--port", "70000"], "--port 70000 is no port"),
         (["--textfile", "no/such/m.prom"], "--textfile no/such/m.prom can't be written"),
         (["--host", "192.0.2.1"], "192.0.2.1:9464 can't be listened on"),
