@@ -156,25 +156,31 @@ def ledger_of(workspace: Workspace) -> AlertLedger:
     return workspace.registry().alerts(workspace.project, workspace.environment.name)
 
 
-def look_once(workspace: Workspace, *, dry: bool = False) -> Round:
+def _never() -> bool:
+    return False
+
+
+def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], bool] = _never) -> Round:
     """Look at every applied alert, write what follows, and send what is due; `dry`: write and send nothing.
+
+    Once `stopped` says so, no other message is begun.
 
     Raises:
         StoreError: the registry can't be reached.
     """
     state = workspace.state()
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
-    observed = {name: observe(alert, world) for name, alert in alerts.items()}
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
-    looked = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry).look(alerts, observed)
-    sent = () if dry else list(deliverer_of(workspace, state).deliver())
+    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, known=ledger.load_states())
+    looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
+    sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
     tried = {item.delivery.id for item in sent}
     unsent = [d for d in ledger.load_deliveries() if d.id in tried or d.id.startswith(tuple(firing))]
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
 
 
-def deliverer_of(workspace: Workspace, state: State) -> Deliverer:
+def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]) -> Deliverer:
     """Return what sends the messages of the environment, to the notifiers that are applied."""
 
     def opened(name: str) -> Notifier:
@@ -183,7 +189,7 @@ def deliverer_of(workspace: Workspace, state: State) -> Deliverer:
             raise NotSentError(f"notifier {name} is no longer applied", again=False)
         return open_notifier(load_notifier(found.definition), workspace.environ, workspace.root)
 
-    return Deliverer(ledger=ledger_of(workspace), open_notifier=opened)
+    return Deliverer(ledger=ledger_of(workspace), open_notifier=opened, stopped=stopped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +228,9 @@ class Watch:
         """Look, or only send; return in how many seconds the next message is due."""
         with self.open_workspace() as workspace:
             if is_look:
-                self.tell(look_once(workspace))
+                self.tell(look_once(workspace, stopped=self.stop.is_set))
             else:
-                sent = list(deliverer_of(workspace, workspace.state()).deliver())
+                sent = list(deliverer_of(workspace, workspace.state(), self.stop.is_set).deliver())
                 self.tell(Round(alerts={}, looked=(), sent=sent))
             ledger = ledger_of(workspace)
             waiting = ledger.load_deliveries(["waiting"])

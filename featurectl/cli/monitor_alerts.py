@@ -148,7 +148,10 @@ def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) ->
 
     with _opened(call) as workspace:
         now = workspace.now
-        until = now + timedelta(microseconds=for_us)
+        try:
+            until = now + timedelta(microseconds=for_us)
+        except OverflowError:
+            raise UsageError("--for ends after the last year that there is", hint="--for 2h") from None
         asked = Silence(id="", alert=alert, subject=subject, until=until, who="", created_at=now, reason=reason)
         written = silence(workspace, asked)
     return Outcome(text=render_silence(written), result={"silence": silence_json(written)})

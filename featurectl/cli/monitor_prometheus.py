@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
+_LONGEST_S: Final = 86_400.0
 _PORTS: Final = 1 << 16
 
 
@@ -45,8 +45,8 @@ def _add_export(group: typer.Typer) -> None:
         Answers GET /metrics until it is ended; the stores are looked at every so many seconds, not with each scrape.
         When they can't be, the answer is 503. --textfile is for the textfile collector of node_exporter, and cron.
         """
-        if not 0 < every < math.inf:
-            raise UsageError(f"--every {every:g} is no length of time", hint="above 0")
+        if not 0 < every <= _LONGEST_S:
+            raise UsageError(f"--every {every:g} is no length of time", hint="above 0, and at most a day")
         if not 0 < port < _PORTS:
             raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         if textfile is not None:

@@ -63,11 +63,15 @@ def load_message(json: Mapping[str, object]) -> Message:
 
 
 class NotSentError(FeaturectlError):
-    """A message was not taken. `again`: it may be later, not before `after_s` seconds where the other side says so."""
+    """A message was not taken. `again`: it may be later, not before `after_s` seconds where the other side says so.
 
-    def __init__(self, message: str, *, again: bool, after_s: float | None = None) -> None:
+    `down`: nobody answered; another message would only wait as long.
+    """
+
+    def __init__(self, message: str, *, again: bool, after_s: float | None = None, down: bool = False) -> None:
         super().__init__(message)
         self.again = again
+        self.down = down
         self.after_s = after_s
 
 

@@ -7,11 +7,13 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from featurectl.notifiers.base import Message, NotSentError
 
 TIMEOUT_S: Final = 30.0
+_MOST_BYTES: Final = 2_000  # of what a command says
 
 
 class CommandNotifier:
@@ -33,16 +35,31 @@ class CommandNotifier:
         """
         given = json.dumps(message.to_json() | {"title": message.title}, ensure_ascii=False) + "\n"
         try:
-            words = [self._expand(word) for word in shlex.split(self._command)]
-            done = subprocess.run(  # noqa: S603 (the user's own)
-                words, input=given.encode(), cwd=self._folder, capture_output=True, timeout=self._timeout_s, check=False
-            )
+            code, said = self._run(given.encode())
         except subprocess.TimeoutExpired:
-            raise NotSentError(f"the command took longer than {self._timeout_s:g} s", again=True) from None
+            raise NotSentError(f"the command took longer than {self._timeout_s:g} s", again=True, down=True) from None
         except (OSError, ValueError, IndexError) as error:
             told = getattr(error, "strerror", None) or str(error)
             raise NotSentError(f"the command can't be run: {told}", again=False) from None
-        if done.returncode != 0:
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
-            told = f"the command ended with exit code {done.returncode}{': ' if said else ''}{said}"
+        if code != 0:
+            told = f"the command ended with exit code {code}{': ' if said else ''}{said}"
             raise NotSentError(told, again=True)
+
+    def _run(self, given: bytes) -> tuple[int, str]:
+        """Run the command; return its exit code and what it said on stderr, without values of variables.
+
+        What it says goes to a file: what it left running in the background is not waited for.
+        """
+        declared = shlex.split(self._command)
+        words = [self._expand(word) for word in declared]
+        with TemporaryFile() as errors:
+            done = subprocess.run(  # noqa: S603 (the user's own)
+                words, input=given, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=errors, timeout=self._timeout_s,
+                check=False,
+            )  # fmt: skip
+            errors.seek(0)
+            said = errors.read(_MOST_BYTES).decode("utf-8", "replace")
+        filled = [(word, name) for word, name in zip(words, declared, strict=True) if word != name and word]
+        for word, name in sorted(filled, key=lambda pair: -len(pair[0])):
+            said = said.replace(word, name)
+        return done.returncode, " ".join(said.split())[:200]

@@ -84,9 +84,8 @@ class EmailNotifier:
             raise _refused(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             told = getattr(error, "strerror", None) or type(error).__name__
-            raise NotSentError(
-                f"the mail server can't be used: {told}", again=not isinstance(error, ValueError)
-            ) from None
+            again = not isinstance(error, ValueError)
+            raise NotSentError(f"the mail server can't be used: {told}", again=again, down=again) from None
 
     def _connected(self) -> smtplib.SMTP:
         server = self._server
@@ -110,14 +109,18 @@ class EmailNotifier:
 def mail_of(message: Message, address: str, sender: str) -> EmailMessage:
     """Return a message as a mail; its ID is the same at every try."""
     mail = EmailMessage()
-    mail["Subject"] = f"[featurectl] {message.title}".replace("\n", " ")
+    mail["Subject"] = _one_line(f"[featurectl] {message.title}")
     mail["From"] = sender
     mail["To"] = address
     mail["Message-ID"] = _mail_id(message.id)
     mail["References"] = _mail_id(message.key)
-    mail["X-Featurectl-Key"] = message.key
+    mail["X-Featurectl-Key"] = _one_line(message.key)
     mail.set_content("\n".join(f"{name}: {text}" for name, text in message.lines) + "\n")
     return mail
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _mail_id(text: str) -> str:

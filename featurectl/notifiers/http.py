@@ -6,14 +6,17 @@ Nothing of the address comes into an error: it may be a secret.
 from __future__ import annotations
 
 import json
+import math
+import re
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from featurectl import __version__
 from featurectl.notifiers.base import NotSentError
@@ -21,6 +24,8 @@ from featurectl.notifiers.base import NotSentError
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
 _AGAIN: Final = (408, 425, 429)
+_WORD: Final = 7  # a part of an address that is longer may be a secret of its own
+_LONGEST_S: Final = 86_400.0  # that another side may ask to wait
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -36,31 +41,51 @@ _OPENER: Final = urllib.request.build_opener(_NoRedirect)
 
 
 def post_json(what: str, url: str, document: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
-    """Send a document and return the text of the answer, which was 2xx.
+    """Send a document and return the text of the answer, which was 2xx; a user in the address logs in.
 
     Raises:
         NotSentError: it was not; `again` unless the answer was another 4xx, a redirect, or the address is none.
     """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise NotSentError(f"{what}: its address is no http or https URL", again=False)
+    parts = _split(what, url)
+    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     body = json.dumps(document, ensure_ascii=False, default=str).encode()
-    own = {"content-type": "application/json", "user-agent": f"featurectl/{__version__}"}
+    own = {"content-type": "application/json", "user-agent": f"featurectl/{__version__}", **_login(parts)}
     try:
-        request = urllib.request.Request(url, body, {**own, **(headers or {})}, method="POST")  # noqa: S310 (checked above)
+        request = urllib.request.Request(address, body, {**own, **(headers or {})}, method="POST")  # noqa: S310 (checked above)
         with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
             return str(answer.read(_MOST_BYTES).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
-        raise _refused(what, error) from None
+        raise _refused(what, error, parts) from None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         told = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
-        raise NotSentError(f"{what} can't be reached: {told}", again=not isinstance(error, ValueError)) from None
+        again = not isinstance(error, ValueError)
+        raise NotSentError(f"{what} can't be reached: {told}", again=again, down=again) from None
 
 
-def _refused(what: str, error: urllib.error.HTTPError) -> NotSentError:
+def _split(what: str, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        known = False
+    if not known:
+        raise NotSentError(f"{what}: its address is no http or https URL", again=False)
+    return parts
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
+
+
+def _refused(what: str, error: urllib.error.HTTPError, parts: SplitResult) -> NotSentError:
     with error:
         try:
-            text = " ".join(error.read(_MOST_BYTES).decode("utf-8", "replace").split())[:200]
+            answer = error.read(_MOST_BYTES).decode("utf-8", "replace")
+            text = " ".join(_without(answer, parts).split())[:200]
         except (OSError, HTTPException):
             text = ""
     again = error.code in _AGAIN or error.code >= 500
@@ -68,17 +93,34 @@ def _refused(what: str, error: urllib.error.HTTPError) -> NotSentError:
     return NotSentError(f"{what} answered {error.code}{': ' if text else ''}{text}", again=again, after_s=after_s)
 
 
+def _without(text: str, parts: SplitResult) -> str:
+    """Return an answer without what it repeats of the address, as servers do that know no such path.
+
+    >>> _without("Cannot POST /services/T0/hush", urlsplit("https://hooks.test/services/T0/hush"))
+    'Cannot POST ...'
+    """
+    secrets = {part for part in (parts.path, parts.query, parts.password or "") if len(part) > 1}
+    words = {word for part in secrets for word in (part, unquote(part), *re.split("[/&=]", part)) if len(word) > _WORD}
+    for secret in sorted(secrets | words, key=len, reverse=True):
+        text = text.replace(secret, "...")
+    return text
+
+
 def _seconds(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After, which is a number or a date; None when it is neither.
+    """Return the seconds of a Retry-After, a number or a date, at most a day; None when it is neither.
 
     >>> _seconds("30"), _seconds("soon"), _seconds("Thu, 01 Jan 1970 00:00:00 GMT")
     (30.0, None, 0.0)
+    >>> _seconds("9" * 400), _seconds("1.2.3"), _seconds("nan")
+    (86400.0, None, None)
     """
     if text is None:
         return None
-    if text.strip().isdigit():
-        return float(text)
     try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+        asked_s = float(text)
+    except ValueError:
+        try:
+            asked_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return None if math.isnan(asked_s) else min(max(asked_s, 0.0), _LONGEST_S)

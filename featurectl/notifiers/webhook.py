@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from featurectl.notifiers.base import Message
 from featurectl.notifiers.http import post_json
 
@@ -19,4 +21,5 @@ class WebhookNotifier:
             NotSentError: it was not taken.
         """
         document = message.to_json() | {"title": message.title}
-        post_json("the webhook", self._url, document, {"idempotency-key": message.id})
+        key = quote(message.id, safe="/:@ ")  # a header holds no other letters
+        post_json("the webhook", self._url, document, {"idempotency-key": key})

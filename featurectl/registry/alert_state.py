@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -100,10 +100,10 @@ class AlertLedger(Protocol):
     def load_deliveries(self, states: Sequence[DeliveryState] = ("waiting", "failed")) -> Sequence[Delivery]:
         """Return the messages in these states, in their order."""
 
-    def claim(self, lease_s: float) -> Delivery | None:
+    def claim(self, lease_s: float, without: Collection[str] = ()) -> Delivery | None:
         """Return the next message that is due and nobody sends, leased to the caller; None when there is none.
 
-        Messages about one alert and subject go to a notifier one after the other.
+        Messages about one alert and subject go to a notifier one after the other. Those to notifiers in `without` stay.
         """
 
     def settle(self, delivery: Delivery) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -58,16 +58,16 @@ class SqlAlertLedger:
         order = [_DELIVERIES.c.number, _DELIVERIES.c.id]
         return [_load_delivery(row) for row in self._read(_DELIVERIES, order, _DELIVERIES.c.state.in_(states))]
 
-    def claim(self, lease_s: float) -> Delivery | None:
+    def claim(self, lease_s: float, without: Collection[str] = ()) -> Delivery | None:
         """Return the next message that is due and nobody sends, leased to the caller; None when there is none."""
-        if not self.load_deliveries(["waiting"]):
+        if not self._does_any_wait():
             return None
         with self._database.writing() as connection:
             now, lease = self._time(connection), uuid.uuid4().hex
             until = now + timedelta(seconds=lease_s)
             for candidate in _first_of_each(self._waiting(connection)):
                 free = candidate.lease_until is None or candidate.lease_until <= now
-                if candidate.due_at <= now and free:
+                if candidate.due_at <= now and free and candidate.notifier not in without:
                     claimed = replace(candidate, lease=lease, lease_until=until)
                     if self._update(connection, claimed, candidate.lease):
                         return claimed
@@ -119,10 +119,18 @@ class SqlAlertLedger:
         own = [table.c[name] == value for name, value in self._key.items()]
         return [dict(row) for row in connection.execute(select(table).where(*own, *where).order_by(*order)).mappings()]
 
-    def _waiting(self, connection: Connection) -> list[Delivery]:
+    def _does_any_wait(self) -> bool:
+        own = [_DELIVERIES.c[name] == value for name, value in self._key.items()]
+        asked = select(_DELIVERIES.c.id).where(*own, _DELIVERIES.c.state == "waiting").limit(1)
+        with self._database.reading() as connection:
+            if connection is None or not inspect(connection).has_table(_DELIVERIES.name):
+                return False
+            return connection.execute(asked).first() is not None
+
+    def _waiting(self, connection: Connection) -> Iterator[Delivery]:
         order = [_DELIVERIES.c.number, _DELIVERIES.c.id]
         rows = self._rows(connection, _DELIVERIES, order, _DELIVERIES.c.state == "waiting")
-        return [_load_delivery(row) for row in rows]
+        return (_load_delivery(row) for row in rows)
 
     def _insert(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
         own = [_DELIVERIES.c[name] == value for name, value in self._key.items()]
@@ -151,12 +159,14 @@ class SqlAlertLedger:
         return connection.execute(change.returning(_DELIVERIES.c.id)).first() is not None
 
 
-def _first_of_each(waiting: Sequence[Delivery]) -> list[Delivery]:
-    """Return the first message of each alert, subject and notifier."""
-    first: dict[tuple[str, str, str], Delivery] = {}
+def _first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
+    """Give the first message of each alert, subject and notifier."""
+    seen = set()
     for delivery in waiting:
-        first.setdefault((delivery.alert, delivery.subject, delivery.notifier), delivery)
-    return list(first.values())
+        of = (delivery.alert, delivery.subject, delivery.notifier)
+        if of not in seen:
+            seen.add(of)
+            yield delivery
 
 
 def _dump(value: AlertState | Delivery | Silence) -> str:

@@ -229,6 +229,10 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
         (("stale", "--for", "soon"), "--for 'soon' is no duration"),
         (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
         (("--end", "12"), "no silence '12' that is not over"),
+        (
+            ("stale", "--for", "36500d", "--as-of", "9990-01-01T00:00:00Z"),
+            "--for ends after the last year that there is",
+        ),
     ],
 )
 def test_a_silence_that_means_nothing_is_wrong_usage(shop, words, told):

@@ -40,6 +40,8 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_told(tmp_path):
     failed = refused(CommandNotifier(python("import sys; sys.exit('no  route')"), tmp_path))
     assert (failed.again, failed.message) == (True, "the command ended with exit code 1: no route")
     slow = refused(CommandNotifier(python("import time; time.sleep(60)"), tmp_path, timeout_s=0.2))
+    assert slow.down
+    assert not failed.down
     assert (slow.again, slow.message) == (True, "the command took longer than 0.2 s")
     gone = refused(CommandNotifier("no-such-command", tmp_path))
     assert (gone.again, gone.message) == (False, "the command can't be run: No such file or directory")
@@ -53,3 +55,15 @@ def test_a_value_of_a_variable_stays_one_word(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a b; touch c"]
     with pytest.raises(UsageError, match=r"the environment variable TARGET is not set \(notifier file\)"):
         open_notifier(declared, {}, tmp_path).send(MESSAGE)
+
+
+def test_a_command_that_leaves_something_running_has_told_all_the_same(tmp_path):
+    left = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(5)'])"
+    CommandNotifier(python(left), tmp_path, timeout_s=4).send(MESSAGE)
+
+
+def test_an_error_of_a_command_names_the_variable_and_not_its_value(tmp_path):
+    code = "import sys; sys.exit('no host in ' + sys.argv[1])"
+    declared = Notifier(name="hook", way="command", address=f"{python(code)} ${{URL}}")
+    error = refused(open_notifier(declared, {"URL": "https://hooks.test/hush"}, tmp_path))
+    assert error.message == "the command ended with exit code 1: no host in ${URL}"

@@ -83,3 +83,12 @@ def test_what_the_server_refuses_for_good_is_given_up_and_for_now_is_not():
 def test_a_url_that_is_none_of_a_mail_server_is_named_without_what_it_holds(url):
     with pytest.raises(UsageError, match=r"^FEATURECTL_SMTP_URL is no SMTP URL$"):
         smtp_server(url, "")
+
+
+def test_a_subject_of_several_lines_adds_no_header():
+    odd = "model:m:a\r\nBcc: eve@shop.test\rX: y\n"
+    with running_mail() as server:
+        notifier(f"smtp://127.0.0.1:{server.port}").send(replace(MESSAGE, subject=odd, key=f"k/{odd}/1"))
+    mail = email.message_from_bytes(server.mails[0], policy=email.policy.default)
+    assert (mail["bcc"], mail["x"]) == (None, None)
+    assert "(model:m:a Bcc: eve@shop.test X: y )" in mail["subject"]

@@ -79,10 +79,31 @@ def test_an_address_of_slack_that_is_gone_is_given_up():
 
 def test_a_server_that_is_not_there_is_tried_again_and_an_address_that_is_none_is_not():
     error = refused(SlackNotifier(f"http://127.0.0.1:{free_port()}/secret"))
-    assert (error.again, error.message) == (True, "Slack can't be reached: Connection refused")
-    for address in ("file:///etc/secret", "secret", "", "http:///secret"):
+    assert (error.again, error.down, error.message) == (True, True, "Slack can't be reached: Connection refused")
+    for address in ("file:///etc/secret", "secret", "", "http:///secret", "http://[secret"):
         error = refused(SlackNotifier(address))
         assert (error.again, error.message) == (False, "Slack: its address is no http or https URL")
+
+
+@pytest.mark.parametrize("path", ["/services/T0/B0/xsecretx", "/hook?token=xsecretx", "/a/xsecretx?b=c"])
+def test_a_server_that_repeats_the_path_it_does_not_know_puts_no_secret_into_the_error(path):
+    with running_hook(lambda document, asked: (404, f"Cannot POST {asked} xsecretx", {})) as hook:
+        error = refused(SlackNotifier(f"{hook.url}{path}"))
+    assert error.message.startswith("Slack answered 404: Cannot POST ...")
+
+
+def test_a_user_in_an_address_logs_in():
+    with running_hook() as hook:
+        WebhookNotifier(hook.url.replace("http://", "http://ana:hush%3A1@")).send(MESSAGE)
+    assert hook.headers[0]["authorization"] == "Basic YW5hOmh1c2g6MQ=="
+    assert "@" not in hook.headers[0]["host"]
+
+
+@pytest.mark.parametrize("asked", ["9" * 400, "99999999999", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_server_that_asks_to_wait_for_ever_is_asked_again_after_a_day(asked):
+    with running_hook(as_slack) as hook:
+        hook.next.append((429, "", {"Retry-After": asked}))
+        assert refused(SlackNotifier(f"{hook.url}{PATH}")).after_s == 86_400.0
 
 
 def test_pagerduty_joins_the_messages_of_an_incident_by_their_key():
@@ -124,3 +145,11 @@ def test_a_webhook_gets_the_whole_message_and_an_id_that_is_the_same_at_every_tr
     assert [h["idempotency-key"] for h in hook.headers] == [MESSAGE.id] * 2
     assert hook.headers[0]["content-type"] == "application/json"
     assert hook.headers[0]["user-agent"].startswith("featurectl/")
+
+
+def test_a_webhook_gets_a_message_about_a_feature_of_any_letters():
+    with running_hook() as hook:
+        WebhookNotifier(hook.url).send(
+            replace(MESSAGE, id="featurectl/shop/prod/drift/model:m:☃\r\nx: y/1/firing/1/ops")
+        )
+    assert hook.headers[0]["idempotency-key"].startswith("featurectl/shop/prod/drift/model:m:%E2%98%83%0D%0Ax: y/1")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from featurectl.alerts import Round
+from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.monitor.alerts.deliver import Sent
 from featurectl.monitor.alerts.look import Looked
@@ -134,7 +135,7 @@ def _looked_json(item: Looked) -> dict[str, object]:
         "condition": after.condition,
         "state": after.status,
         "was": item.before.status,
-        "value": item.observation.value,
+        "value": plain_value(item.observation.value),
         "cause": item.observation.cause or None,
         "error": item.observation.error or None,
         "since": _iso(after.since),

@@ -25,10 +25,11 @@ _LONGEST_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """How one try ended; `unset` is the error of a variable that is not set."""
+    """How one try ended; `unset` is the error of a variable that is not set, `down` whether to try no more now."""
 
     delivery: Delivery
     unset: UsageError | None = None
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +37,28 @@ class Deliverer:
     """Sends the messages of a ledger. `open_notifier` returns the notifier of a name.
 
     It raises `UsageError` where a variable of its address is not set, `NotSentError` where there is none of the name.
+    Once `stopped` says so, no other message is begun.
     """
 
     ledger: AlertLedger
     open_notifier: Callable[[str], Notifier]
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
+    stopped: Callable[[], bool] = field(default=lambda: False)
 
     def deliver(self) -> Iterator[Sent]:
         """Send every message that is due, and yield how each try ended.
 
+        Of a notifier that does not answer the other messages wait until the next time: they hold up nobody else's.
+
         Raises:
             StoreError: the registry can't be reached.
         """
-        while (claimed := self.ledger.claim(LEASE_S)) is not None:
+        down: set[str] = set()
+        while not self.stopped() and (claimed := self.ledger.claim(LEASE_S, down)) is not None:
             sent = self._try(claimed)
             self.ledger.settle(sent.delivery)
+            if sent.down:
+                down.add(claimed.notifier)
             yield sent
 
     def _try(self, delivery: Delivery) -> Sent:
@@ -58,10 +66,10 @@ class Deliverer:
         try:
             self.open_notifier(delivery.notifier).send(_message(delivery))
         except UsageError as error:
-            return Sent(delivery=self._waiting(tried, error.message, None), unset=error)
+            return Sent(delivery=self._waiting(tried, error.message, None), unset=error, down=True)
         except NotSentError as error:
             if error.again:
-                return Sent(delivery=self._waiting(tried, error.message, error.after_s))
+                return Sent(delivery=self._waiting(tried, error.message, error.after_s), down=error.down)
             return Sent(delivery=replace(tried, state="failed", error=error.message))
         return Sent(delivery=replace(tried, state="sent", error=""))
 

@@ -32,12 +32,17 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looker:
-    """Moves the states of a ledger at one instant; `dry`: nothing is written."""
+    """Moves the states of a ledger at one instant; `dry`: nothing is written.
+
+    `known` are the states from before anything was observed (None: as they are when it looks). One that another has
+    moved since, at a later instant, stays: what was observed is older than what the other saw.
+    """
 
     ledger: AlertLedger
     place: Place
     now: datetime
     dry: bool = False
+    known: Sequence[AlertState] | None = None
 
     def look(self, alerts: Mapping[str, Alert], observed: Mapping[str, Observed]) -> list[Looked]:
         """Return what came of every observation, and of every state that nothing was observed of.
@@ -49,7 +54,8 @@ class Looker:
             TryAgainError: others wrote a state again and again.
         """
         silences = self.ledger.load_silences()
-        states = {(state.alert, state.subject): state for state in self.ledger.load_states()}
+        known = self.ledger.load_states() if self.known is None else self.known
+        states = {(state.alert, state.subject): state for state in known}
         seen = {(name, o.subject): o for name, found in observed.items() for o in found.observations}
         unseen = [key for key, state in states.items() if key not in seen and _is_open(state)]
         found = []
@@ -76,6 +82,8 @@ class Looker:
                 return looked
             states = {(s.alert, s.subject): s for s in self.ledger.load_states()}
             state = states.get((name, subject))
+            if state is not None and state.changed_at is not None and state.changed_at > self.now:
+                return Looked(before=state, after=state, observation=observation or Observation(subject=subject))
         raise TryAgainError(f"alert {name}: its state is written by others all the time", hint="run it again")
 
     def _stepped(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +71,7 @@ def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
         severity=after.severity,
         condition=after.condition,
         value="not known" if after.value is None else format_measure(metric, after.value),
-        measured=after.value,
+        measured=after.value if after.value is not None and math.isfinite(after.value) else None,  # JSON has no other
         cause=after.cause if not after.error else f"{after.cause} (not seen at the last look: {after.error})".strip(),
         since=format_iso(since) if since else "",
         at=format_iso(transition.at),

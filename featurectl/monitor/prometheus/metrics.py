@@ -121,10 +121,7 @@ def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Ite
 
 def _add_alerts(registry: CollectorRegistry, where: tuple[str, str], alerts: Iterable[AlertState]) -> None:
     gauge = Gauge(
-        "featurectl_alert_firing",
-        "1 while an alert fires, at a monitor's last look.",
-        _ALERT,
-        registry=registry,
+        "featurectl_alert_firing", "1 for an alert that fired when a monitor last looked.", _ALERT, registry=registry
     )
     for state in alerts:
         gauge.labels(*where, state.alert, state.subject, state.severity).set(state.status == "firing")

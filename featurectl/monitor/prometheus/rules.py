@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from featurectl.monitor.prometheus.names import PREDICT, PREFIX
-from featurectl.spec.definition import FeatureView, Freshness
+from featurectl.spec.definition import FeatureInput, FeatureView, Freshness
 from featurectl.spec.definition_alerts import Alert, Metric
 from featurectl.spec.repo import Repo
 from featurectl.spec.transformed import transform_sources
@@ -110,9 +110,15 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable
         yield Rule(
             alert=alert,
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}",
-            labels={"severity": severity, "kind": of["kind"], "name": of["name"]} | ({"owner": owner} if owner else {}),
+            labels={"severity": severity, "kind": of["kind"], "name": of["name"]}
+            | ({"owner": _literal(owner)} if owner else {}),
             annotations={"summary": told, "description": f"{hint} --env {of['environment']}"},
         )
+
+
+def _literal(text: str) -> str:
+    """Return a text of which Prometheus, that fills templates in labels, makes this text again."""
+    return text.replace("{{", '{{ "{{" }}')
 
 
 def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
@@ -153,8 +159,8 @@ def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
     metric = alert.when.metric
     if metric not in ("freshness", "checks"):
         comments.append("of all servers that are scraped: their metrics name no project")
-        if alert.models:
-            comments.append(f"of all models together, not only of {', '.join(alert.models)}")
+        if of := ", ".join((*alert.models, *(f"readers of {view}" for view in alert.views if view != "*"))):
+            comments.append(f"of all models together, not only of {of}")
     if alert.repeat_us is not None:
         comments.append(f"repeat {format_duration(alert.repeat_us)}: repeat_interval of Alertmanager")
     return Rule(
@@ -203,10 +209,16 @@ def _expression(alert: Alert, repo: Repo, where: Mapping[str, str]) -> str:
 
 
 def _chosen(alert: Alert, repo: Repo) -> Sequence[str] | None:
-    """Return the views that an alert is about, by its patterns; None: all there are."""
-    if not alert.views or "*" in alert.views:
+    """Return the views that an alert is about, by its patterns, and those that its models read; None: all there are."""
+    if not (alert.views or alert.models) or "*" in alert.views:
         return None
-    return [name for name in sorted(repo.views) if any(fnmatchcase(name, pattern) for pattern in alert.views)]
+    models = [model for model in repo.models.values() if _matches(model.name, alert.models)]
+    read = {item.view for model in models for item in model.inputs if isinstance(item, FeatureInput)}
+    return [name for name in sorted(repo.views) if name in read or _matches(name, alert.views)]
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _checked(alert: Alert, repo: Repo) -> Sequence[str] | None:

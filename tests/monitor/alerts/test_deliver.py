@@ -161,13 +161,13 @@ def test_waits_double_up_to_ten_minutes_and_end_after_a_day(url):
 
 def test_a_variable_that_is_not_set_is_named_and_the_message_waits(url):
     ledger = open_ledger(url, [AT])
-    tell(ledger, "view:a@1")
+    tell(ledger, "view:a@1", "view:b@1")
     error = UsageError("the environment variable HOOK is not set (notifier ops)")
 
     def unset(_):
         raise error
 
-    (sent,) = Deliverer(ledger=ledger, open_notifier=unset).deliver()
+    (sent,) = Deliverer(ledger=ledger, open_notifier=unset).deliver()  # told once, for all of its messages
     assert (sent.unset, sent.delivery.state, sent.delivery.error) == (error, "waiting", error.message)
 
 
@@ -179,3 +179,37 @@ def test_the_jitter_is_drawn_anew_for_each_wait(url):
     waits = {(s.delivery.due_at - AT).total_seconds() for s in deliverer.deliver()}
     assert len(waits) == 8
     assert all(1 <= wait <= 2 for wait in waits)
+
+
+def test_a_notifier_that_does_not_answer_is_waited_for_once_and_holds_up_no_other(url):
+    ledger = open_ledger(url, [AT])
+    tell(ledger, *(f"view:{n}@1" for n in range(4)), notifiers=("hangs", "pager"))
+    tried = []
+
+    class Hangs:
+        def send(self, message):
+            tried.append(message.subject)
+            raise NotSentError("took longer than 30 s", again=True, down=True)
+
+    with running_hook() as hook:
+        notifiers = {"hangs": Hangs(), "pager": WebhookNotifier(hook.url)}
+        deliverer = Deliverer(ledger=ledger, open_notifier=notifiers.__getitem__)
+        assert len(list(deliverer.deliver())) == 5
+        assert len(hook.taken) == 4
+        assert tried == ["view:0@1"]
+        list(deliverer.deliver())
+    assert tried == ["view:0@1", "view:1@1"]  # the first waits longer
+    assert len(ledger.load_deliveries(["waiting"])) == 4
+
+
+def test_one_that_is_told_to_end_finishes_its_message_and_leaves_the_others_to_the_next(url):
+    ledger, stopped = open_ledger(url, [AT]), []
+    tell(ledger, "view:a@1", "view:b@1")
+
+    class Stops:
+        def send(self, message):
+            stopped.append(message.subject)
+
+    deliverer = Deliverer(ledger=ledger, open_notifier=lambda _: Stops(), stopped=lambda: bool(stopped))
+    assert [s.delivery.state for s in deliverer.deliver()] == ["sent"]
+    assert [(d.subject, d.lease) for d in ledger.load_deliveries(["waiting"])] == [("view:b@1", "")]

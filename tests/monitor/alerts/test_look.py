@@ -257,6 +257,28 @@ def test_monitors_that_look_at_once_cause_each_message_once(tmp_path):
     assert sorted(d.subject for d in told) == sorted(f"view:v{n}@1" for n in range(8))
 
 
+def test_a_look_that_took_long_does_not_undo_what_another_saw_later(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h")
+    nothing = ledger.load_states()
+    assert look(ledger, town, one, minutes=2) == {"view:spend@1": ("firing", ["firing"])}
+    firing = ledger.load_states()
+    town.aged = {("spend", 1): 0}
+    assert look(ledger, town, one, minutes=3) == {"view:spend@1": ("resolved", ["resolved"])}
+    town.aged = {("spend", 1): 25 * HOUR_US}  # as it was seen before that
+    assert look(ledger, town, one, minutes=1, known=nothing) == {"view:spend@1": ("resolved", [])}
+    look(ledger, town, one, minutes=1, known=firing)
+    assert [(s.status, s.incident) for s in ledger.load_states()] == [("resolved", 1)]
+    assert look(ledger, town, one, minutes=4, known=nothing) == {"view:spend@1": ("firing", ["firing"])}
+    assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved", "firing"]
+
+
+def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):
+    drifted = [Measured(feature="x", value=float("inf"), cause="c")]
+    look(ledger, Town(drifted={"late": drifted}), alert("wasserstein > 1", models=("late",)))
+    (told,) = ledger.load_deliveries()
+    assert (told.message["measured"], told.message["value"]) == (None, "inf")
+
+
 @pytest.mark.parametrize(
     "op,held", [("<", [1]), ("<=", [1, 2]), (">", [3]), (">=", [2, 3]), ("=", [2]), ("!=", [1, 3])]
 )

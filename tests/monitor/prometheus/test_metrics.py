@@ -58,8 +58,8 @@ LOOKED = Looked(
         CheckHistory(of="source s", label="never run", severity="error"),
     ),
     alerts=(
-        AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing", incident=1),
-        AlertState(alert="drift", subject="model:late:a", severity="warning", status="pending"),
+        AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
+        AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),
     ),
 )
 
@@ -126,6 +126,7 @@ def test_an_environment_of_which_nothing_is_applied_gives_no_metrics(tmp_path, m
     [
         (["--every", "0"], "--every 0 is no length of time"),
         (["--every", "nan"], "--every nan is no length of time"),
+        (["--every", "1e300"], "--every 1e+300 is no length of time"),
         (["--port", "70000"], "--port 70000 is no port"),
         (["--textfile", "no/such/m.prom"], "--textfile no/such/m.prom can't be written"),
         (["--host", "192.0.2.1"], "192.0.2.1:9464 can't be listened on"),

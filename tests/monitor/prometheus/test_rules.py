@@ -102,6 +102,37 @@ def test_an_owner_of_any_characters_stays_one_text(tmp_path):
     assert {rule["labels"].get("owner") for rule in rules} == {None, 'it\'s "a" team: #1 \x07'}
 
 
+def test_an_owner_is_no_template(tmp_path):
+    objects = OBJECTS.replace("owner: ana", "owner: 'team {{ $x'")
+    made = rules_of(load_repo(write(tmp_path, "", objects), None), "prod")
+    assert made.slas[0].labels["owner"] == 'team {{ "{{" }} $x'
+
+
+def test_an_alert_of_a_model_is_about_the_views_that_it_reads(tmp_path):
+    model = """
+models:
+  - name: churn
+    spine: {source: visits, time: at, label: {name: bought, expr: page = 'thanks'}}
+    features: [{feature: "last_order:amount"}]
+    trainer: {estimator: "a.b:C", validation: {split: time, fraction: 0.25}}
+"""
+    alerts = """
+alerts:
+  - {name: old, when: freshness > 1h, models: [churn], severity: info, notify: [ops]}
+  - {name: both, when: freshness > 1h, models: ["ch*"], views: [last_visit], severity: info, notify: [ops]}
+  - {name: bad, when: checks > 0, models: [churn], severity: info, notify: [ops]}
+  - {name: slow, when: latency_p99 > 1s, views: [last_order], severity: info, notify: [ops]}
+notifiers: [{name: ops, email: ops@example.com}]
+"""
+    repo = load_repo(write(tmp_path, alerts, OBJECTS + model), None)
+    assert repo.errors == ()
+    rules = {rule.alert.removeprefix("featurectl_"): rule for rule in rules_of(repo, "prod").alerts}
+    assert 'name=~"last_order"' in rules["old"].expr
+    assert 'name=~"last_order|last_visit"' in rules["both"].expr
+    assert 'of=~"feature view last_order|source orders"' in rules["bad"].expr
+    assert "of all models together, not only of readers of last_order" in rules["slow"].comments
+
+
 def test_the_dashboard_asks_for_metrics_that_there_are():
     text = render_dashboard("shop", "prod")
     assert_golden("dashboard.json", text)
