@@ -50,9 +50,10 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 def recorded_runs(workspace: Workspace, back: timedelta) -> Sequence[RunRecord]:
     """Return the records of runs as of so long before now and later, none of later than now."""
     from featurectl.offline.runs import read_runs
+    from featurectl.units import moved_by
 
     environment = workspace.environment.name
-    found = read_runs(workspace.offline_location(), workspace.project, environment, workspace.now - back)
+    found = read_runs(workspace.offline_location(), workspace.project, environment, moved_by(workspace.now, -back))
     return [run for run in found if run.now <= workspace.now]
 
 
