@@ -36,11 +36,15 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
 
 
 def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:
-    """Return a row for each applied view, then for each source that has an SLA; with `entities` they are counted."""
+    """Return a row for each view version that is kept up, then for each source that has an SLA.
+
+    Those are the newest of every view, and older ones that a model version reads. With `entities` they are counted.
+    """
     from featurectl.monitor.status import check_source, check_views
+    from featurectl.registry.applied import served_views
     from featurectl.spec.definition_json import load_source
 
-    served = [served_view(workspace, item) for item in current_views(state)]
+    served = [served_view(workspace, item) for item in served_views(state)]
     rows = check_views(served, workspace.online, workspace.now, entities=entities)
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
@@ -50,9 +54,10 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 def recorded_runs(workspace: Workspace, back: timedelta) -> Sequence[RunRecord]:
     """Return the records of runs as of so long before now and later, none of later than now."""
     from featurectl.offline.runs import read_runs
+    from featurectl.units import moved_by
 
     environment = workspace.environment.name
-    found = read_runs(workspace.offline_location(), workspace.project, environment, workspace.now - back)
+    found = read_runs(workspace.offline_location(), workspace.project, environment, moved_by(workspace.now, -back))
     return [run for run in found if run.now <= workspace.now]
 
 

@@ -16,6 +16,8 @@ HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 WEEK_US: Final = 7 * DAY_US
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 MAX_DURATION_US: Final = 36_500 * DAY_US
 
 _UNITS: Final = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": WEEK_US}
@@ -82,6 +84,18 @@ def from_us(microseconds: int) -> datetime:
     '1970-01-01T00:00:01+00:00'
     """
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def moved_by(instant: datetime, by: timedelta) -> datetime:
+    """Return an instant so much later; beyond the years of `datetime` the last, or first, instant of them.
+
+    >>> moved_by(datetime(1, 1, 2, tzinfo=UTC), timedelta(days=-30)).isoformat()
+    '0001-01-01T00:00:00+00:00'
+    """
+    try:
+        return instant + by
+    except OverflowError:
+        return _LAST if by > timedelta() else _FIRST
 
 
 def format_instant(instant: datetime) -> str:

@@ -13,7 +13,7 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import instant
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
-from featurectl.units import format_instant
+from featurectl.units import format_instant, moved_by
 
 if TYPE_CHECKING:
     from featurectl.cli.render.drift import Told
@@ -119,8 +119,8 @@ def _run(call: Call, task: _Task) -> Outcome:
 def _served(workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile) -> tuple[Profile, str]:
     from featurectl.monitor.drift.served import read_window
 
-    until = task.until or workspace.now + _TICK  # what is served at now counts
-    since = task.since or until - _LAST
+    until = task.until or moved_by(workspace.now, _TICK)  # what is served at now counts
+    since = task.since or moved_by(until, -_LAST)
     if since >= until:
         raise UsageError(
             "--since is not before --until", hint="--since 2026-11-23T00:00:00Z --until 2026-11-24T00:00:00Z"

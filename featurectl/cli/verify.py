@@ -12,6 +12,7 @@ from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.training_set import SinceOption, UntilOption, instant
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, StoreError, UsageError
+from featurectl.units import moved_by
 
 if TYPE_CHECKING:
     from featurectl.monitor.verify.log import How
@@ -106,7 +107,7 @@ def _cut(call: Call, since: str | None, until: str | None, share: float) -> Chos
 
     end, now = instant(until), call.instant()
     if now is not None:
-        end = now + timedelta(microseconds=1)
+        end = moved_by(now, timedelta(microseconds=1))
     begin = instant(since)
     if begin is not None and end is not None and begin >= end:
         raise UsageError("--since is not before the end: no row can be between them")

@@ -12,6 +12,7 @@ import polars as pl
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.spec.definition import FeatureView
+from featurectl.units import moved_by
 
 _ROWS: Final = 1_000_000
 
@@ -73,4 +74,4 @@ def _newest_of(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 
 def _older(clock: str, now: datetime, bound_us: int | None) -> pl.Expr:
-    return pl.lit(value=False) if bound_us is None else pl.col(clock) < now - timedelta(microseconds=bound_us)
+    return pl.lit(value=False) if bound_us is None else pl.col(clock) < moved_by(now, -timedelta(microseconds=bound_us))

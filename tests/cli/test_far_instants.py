@@ -41,3 +41,18 @@ def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, m
                  ["get", "st", "k=b", "--offline"], ["training-set", "m", "--out", "o.parquet"]):  # fmt: skip
         assert main([*argv, "-q"]) in (0, 1), argv
     assert pl.read_parquet("o.parquet").select("ts", "y").rows() == [(near, None), (far, None if far > near else 1)]
+
+
+@pytest.mark.parametrize("now", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_what_looks_back_or_ahead_of_now_ends_at_the_first_and_last_instant(tmp_path, monkeypatch, now):
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text.replace("source: e, features: [v]", "source: e, ttl: 1d, features: [v]"))
+    (tmp_path / "f.yaml").write_text((tmp_path / "f.yaml").read_text().replace("ZONE", "UTC"))
+    near = datetime(2024, 1, 1)
+    pl.DataFrame({"k": ["a"], "ts": [near], "av": [near], "v": [1]}).write_parquet("1.parquet")
+    for argv in (["apply", "--auto-approve"], ["materialize"]):
+        assert main([*argv, "-q"]) == 0, argv
+    for argv in (["status", "-v"], ["status", "--checks"], ["why", "st"], ["why", "ev", "k=a"]):
+        assert main([*argv, "-q", "--as-of", now]) in (0, 1), argv
+    assert main(["verify", "m", "-q", "--as-of", now]) == 64  # there is no log yet

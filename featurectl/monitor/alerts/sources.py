@@ -54,7 +54,12 @@ def _drifted(row: DriftRow, metric: str) -> Measured:
         return Measured(feature=feature, value=None, cause=f"{told}: too few")
     if metric == "null_rate":
         told += f": {100 * row.null_rate:.3g}% null against {100 * row.null_rate_reference:.3g}%"
-    return Measured(feature=feature, value=getattr(row, metric), cause=f"{told}. {row.note}".removesuffix(". "))
+        return Measured(feature=feature, value=row.null_rate, cause=f"{told}. {row.note}".removesuffix(". "))
+    far = getattr(row, metric)
+    beyond = next((left for name, left in row.beyond.items() if name == metric), None)
+    if beyond is not None:  # few rows are apart by chance: that is no reason to wake anybody
+        told += f": {metric} {far:.3g}, of which {far - beyond:.3g} may be chance"
+    return Measured(feature=feature, value=beyond, cause=f"{told}. {row.note}".removesuffix(". "))
 
 
 def skew_of(workspace: Stores, model: str, since: datetime, until: datetime) -> list[Measured]:

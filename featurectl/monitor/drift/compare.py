@@ -30,7 +30,8 @@ class DriftRow:
     """A feature of a model, or its score (`kind` says which), in a window and when it was trained.
 
     `n` and `n_reference` are rows, with nulls; distances are None without values on either side, and for what has none
-    (see `Distances`). `outside` is the share of values below the least or above the greatest one of the training, or of
+    (see `Distances`). `beyond` are distances less what chance alone hardly ever gives, where there are enough values
+    to judge. `outside` is the share of values below the least or above the greatest one of the training, or of
     categories that none of its frequent ones is. `enough` is False where there are too few rows to judge; `broken`
     names the metrics that are beyond their limits, and chance.
     """
@@ -46,6 +47,7 @@ class DriftRow:
     ks: float | None = None
     wasserstein: float | None = None
     chance: Mapping[str, float]
+    beyond: Mapping[Metric, float]
     null_rate: float
     null_rate_reference: float
     outside: float
@@ -81,9 +83,11 @@ def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits)
     valued = min(before.known, after.known)
     found = _distances(before, after) if valued else None
     enough = min(before.rows, after.rows) >= limits.min_rows
+    beyond: Mapping[Metric, float] = {}
     broken: list[Metric] = []
     if enough and found is not None and valued >= limits.min_rows:
-        broken += _broken(column.name, found, (before, after), limits)
+        beyond = _beyond_chance(found, math.sqrt(1 / before.known + 1 / after.known))
+        broken += _broken(column.name, beyond, after, limits)
     if enough and _nulls_beyond(column.name, before, after, limits):
         broken.append("null_rate")
     return DriftRow(
@@ -98,6 +102,7 @@ def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits)
         ks=found.ks if found else None,
         wasserstein=found.wasserstein if found else None,
         chance=_chance(found),
+        beyond=beyond,
         null_rate=_null_rate(after),
         null_rate_reference=_null_rate(before),
         outside=_outside(after) / after.known if after.known else 0.0,
@@ -116,11 +121,10 @@ def _distances(before: Values, after: Values) -> Distances:
     return category_distances(before, after)
 
 
-def _broken(feature: str, found: Distances, sides: tuple[Values, Values], limits: Limits) -> list[Metric]:
+def _broken(feature: str, beyond: Mapping[Metric, float], after: Values, limits: Limits) -> list[Metric]:
     """Return the distances that are beyond their limits by more than chance gives."""
-    before, after = sides
     far: list[Metric] = []
-    for metric, value in _beyond_chance(found, math.sqrt(1 / before.known + 1 / after.known)).items():
+    for metric, value in beyond.items():
         limit = limits.of(feature, metric)
         if limit is not None and value > limit:
             far.append(metric)
@@ -141,7 +145,7 @@ def _beyond_chance(found: Distances, spread: float) -> Mapping[Metric, float]:
         left["ks"] = found.ks - _KS_MOST * spread
     if found.wasserstein is not None:
         left["wasserstein"] = found.wasserstein - _WASSERSTEIN_MOST * (found.wasserstein_chance or 0.0)
-    return left
+    return {metric: max(value, 0.0) for metric, value in left.items()}
 
 
 def _nulls_beyond(feature: str, before: Values, after: Values, limits: Limits) -> bool:

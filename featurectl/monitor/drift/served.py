@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +17,7 @@ from featurectl.monitor.drift.reference import load_reference
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion, State
 from featurectl.spec.repo import Environment
+from featurectl.units import moved_by
 
 _FILES: Final = 16  # read together
 _CLOCKS: Final = timedelta(days=1)  # that a file may be older or newer than the instants in it
@@ -92,16 +93,8 @@ def _files(folder: Path, window: tuple[datetime, datetime] | None) -> list[Path]
     found = sorted(folder.glob("????-??-??/[!.]*.parquet"))
     if window is None:
         return found
-    first, last = (moved.date().isoformat() for moved in _moved(window))
+    first, last = (moved_by(window[0], -_CLOCKS).date().isoformat(), moved_by(window[1], _CLOCKS).date().isoformat())
     return [file for file in found if first <= file.parent.name <= last]
-
-
-def _moved(window: tuple[datetime, datetime]) -> Iterator[datetime]:
-    for instant, by in zip(window, (-_CLOCKS, _CLOCKS), strict=True):
-        try:
-            yield instant + by
-        except OverflowError:
-            yield instant
 
 
 def _read(files: Sequence[Path], version: ModelVersion, window: tuple[datetime, datetime]) -> pl.DataFrame:

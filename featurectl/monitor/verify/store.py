@@ -203,7 +203,8 @@ class _Comparison:
         )
         self._missing.update(first.to_list())
         if not self._example:
-            self._example = f"no row of {_entity(served.keys.filter(missing).row(0, named=True))}"
+            place = int(missing.arg_true()[0])
+            self._example = f"no row of {_entity({name: served.keys[name][place] for name in served.keys.columns})}"
 
     def _find_unexpected(self, wanted: Callable[[bytes], bool]) -> None:
         """Count rows of entities that the table has no row of; a scan may give one twice."""

@@ -132,6 +132,18 @@ def test_numbers_at_the_ends_of_what_a_float_tells_are_compared_and_drawn(values
     assert "</html>" in render_page(told)
 
 
+@pytest.mark.parametrize(("size", "nulls", "beyond"), [(120, 0, 0.0), (120, 100, None), (120, 40, None)])
+def test_few_values_have_a_distance_but_none_beyond_chance(size, nulls, beyond):
+    chance = np.random.default_rng(3)
+    inputs = [BoundFeature(name="x", dtype="float64", model_dtype="float64", view="v", view_version=1, feature="x")]
+    reference = take_profile(inputs, pl.DataFrame({"x": chance.normal(size=600)}), chance.normal(size=600))
+    tally = ProfileTally(reference)
+    values = [None] * nulls + chance.normal(size=size - nulls).tolist()
+    tally.add(pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64)}), pl.Series("score", [], dtype=pl.Float64))
+    row = next(r for r in compare_profiles(("m", 1), reference, tally.profile()) if r.kind == "feature")
+    assert (row.enough, (row.psi or 0) > 0, row.beyond.get("psi")) == (True, True, beyond)
+
+
 def test_groups_are_of_a_tenth_and_a_value_of_many_rows_is_alone():
     counts = np.array([0, 4, 4, 4, 4, 40, 4, 4, 4, 16, 16, 0])
     assert group_starts(counts) == [0, 4, 5, 6, 9, 10, 11]

@@ -1,0 +1,30 @@
+"""Versions of a view that a model still reads are looked at beside the newest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from featurectl.cli.looked import look
+from featurectl.cli.main import main
+from featurectl.open import open_workspace
+from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.plan.states import trained
+
+
+def test_an_older_version_that_a_model_reads_is_looked_at_and_one_that_none_reads_is_not(tmp_path, monkeypatch):
+    root = write_shop(tmp_path)
+    apply_shop(root)
+    materialize_shop(root)
+    monkeypatch.chdir(root)
+    assert main(["push", "-q"]) == 0
+    file = root / "views.yaml"
+    file.write_text(file.read_text().replace("orders\n    aggregates", "orders\n    where: amount > 2\n    aggregates"))
+    assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
+    with open_workspace(root, None, None, "unread") as workspace:
+        state = workspace.state()
+        bound = replace(state, model_versions=(trained("m", 1, "spend", 1),))
+        seen = [
+            {row.version: row.error for row in look(workspace, given, entities=False) if row.name == "spend"}
+            for given in (state, bound)
+        ]
+    assert seen == [{2: "not materialized yet"}, {1: "", 2: "not materialized yet"}]
