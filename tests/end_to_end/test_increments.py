@@ -8,7 +8,7 @@ import pytest
 from featurectl.open import open_workspace
 from tests.end_to_end.declared import read_views
 from tests.end_to_end.flights import SOURCES, SPINE, quicken_training, write_some_flights
-from tests.end_to_end.increments import add_files, blank_rows, tables_below, late_rows, split_sources
+from tests.end_to_end.increments import add_files, blank_rows, late_rows, split_sources, tables_below
 from tests.end_to_end.served import read_online
 
 NOW = datetime(2014, 1, 1, 12, tzinfo=UTC)
