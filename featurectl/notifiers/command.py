@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Final
 from featurectl.notifiers.base import Message, NotSentError
 
 TIMEOUT_S: Final = 30.0
+_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
+_SHORT: Final = 3
 _MOST_BYTES: Final = 2_000  # of what a command says
 
 
@@ -50,8 +53,7 @@ class CommandNotifier:
 
         What it says goes to a file: what it left running in the background is not waited for.
         """
-        declared = shlex.split(self._command)
-        words = [self._expand(word) for word in declared]
+        words = [self._expand(word) for word in shlex.split(self._command)]
         with TemporaryFile() as errors:
             done = subprocess.run(  # noqa: S603 (the user's own)
                 words, input=given, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=errors, timeout=self._timeout_s,
@@ -59,7 +61,12 @@ class CommandNotifier:
             )  # fmt: skip
             errors.seek(0)
             said = errors.read(_MOST_BYTES).decode("utf-8", "replace")
-        filled = [(word, name) for word, name in zip(words, declared, strict=True) if word != name and word]
-        for word, name in sorted(filled, key=lambda pair: -len(pair[0])):
-            said = said.replace(word, name)
-        return done.returncode, " ".join(said.split())[:200]
+        return done.returncode, " ".join(self._unfilled(said).split())[:200]
+
+    def _unfilled(self, text: str) -> str:
+        """Return a text with names of variables in place of their values, but for values that may be any word."""
+        names = {self._expand(name): name for name in _VARIABLE.findall(self._command)}
+        for value in sorted(names, key=len, reverse=True):
+            if len(value) > _SHORT:
+                text = text.replace(value, names[value])
+        return text

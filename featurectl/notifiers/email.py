@@ -11,6 +11,7 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -107,11 +108,12 @@ class EmailNotifier:
 
 
 def mail_of(message: Message, address: str, sender: str) -> EmailMessage:
-    """Return a message as a mail; its ID is the same at every try."""
+    """Return a message as a mail, of the instant that the alert was looked at; its ID is the same at every try."""
     mail = EmailMessage()
     mail["Subject"] = _one_line(f"[featurectl] {message.title}")
     mail["From"] = sender
     mail["To"] = address
+    mail["Date"] = datetime.fromisoformat(message.at)
     mail["Message-ID"] = _mail_id(message.id)
     mail["References"] = _mail_id(message.key)
     mail["X-Featurectl-Key"] = _one_line(message.key)

@@ -63,7 +63,7 @@ def test_a_command_that_leaves_something_running_has_told_all_the_same(tmp_path)
 
 
 def test_an_error_of_a_command_names_the_variable_and_not_its_value(tmp_path):
-    code = "import sys; sys.exit('no host in ' + sys.argv[1])"
-    declared = Notifier(name="hook", way="command", address=f"{python(code)} ${{URL}}")
+    code = "import sys; sys.exit('no host in ' + sys.argv[1][2:] + ' at ' + sys.argv[2])"
+    declared = Notifier(name="hook", way="command", address=f"{python(code)} -u${{URL}} ${{TRY:-1}}")
     error = refused(open_notifier(declared, {"URL": "https://hooks.test/hush"}, tmp_path))
-    assert error.message == "the command ended with exit code 1: no host in ${URL}"
+    assert error.message == "the command ended with exit code 1: no host in ${URL} at 1"

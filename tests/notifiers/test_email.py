@@ -37,6 +37,7 @@ def test_a_mail_tells_everything_and_those_of_an_incident_are_one_thread():
     first, again, resolved = [email.message_from_bytes(text, policy=email.policy.default) for text in server.mails]
     assert first["subject"] == "[featurectl] FIRING critical: stale (view:spend@1) in prod"
     assert (first["from"], first["to"], first["x-featurectl-key"]) == (FROM, "ops@shop.test", KEY)
+    assert first["date"] == "Tue, 24 Nov 2026 12:30:00 +0000"
     assert first.get_content().splitlines()[:3] == [
         "cause: source orders stopped: <nobody> knows & why ☃",
         "value: 2 d",
