@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from featurectl.cli.looked import look
-
 from featurectl.cli.main import main
+from featurectl.health import look
 from featurectl.open import open_workspace
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.plan.states import trained
