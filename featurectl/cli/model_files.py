@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.registration import registration
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.models.leave import Leave
     from featurectl.open import Workspace
     from featurectl.registry.state import State
     from featurectl.spec.definition import Model
-    from featurectl.training.train import Registration
     from featurectl.training.training_set import TrainingSet
 
 
@@ -68,7 +66,7 @@ def _add_import(group: typer.Typer) -> None:
             found = read_foreign(path, kind, leave, definition)
             exported = exported_categories(path) if mlflow is None else {}
             rows = _sample(call, workspace, state, (definition, sample))
-            to = _registration(call, workspace, state, leave)
+            to = registration(call, workspace, state, leave)
             version = import_model(definition, rows, found, exported, to)
             aliases = workspace.state().aliases
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
@@ -128,25 +126,3 @@ def _sample(call: Call, workspace: Workspace, state: State, of: tuple[Model, str
     call.progress.done(f"sample: {counted(rows.rows.height, 'row')} of {spine.origin}")
     clocks.tell()
     return rows
-
-
-def _registration(call: Call, workspace: Workspace, state: State, leave: Leave) -> Registration:
-    from featurectl.apply import caller, git_commit
-    from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.training.champion import Ring
-    from featurectl.training.train import Registration
-
-    ring = Ring(
-        state=state,
-        offline=workspace.offline(),
-        location=workspace.offline_location(),
-        engine=PolarsEngine(call.memory_bytes()),
-        leave=leave,
-    )
-    return Registration(
-        registry=workspace.registry(),
-        ring=ring,
-        now=datetime.now(UTC),
-        who=caller(),
-        commit=git_commit(workspace.root),
-    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.registration import registration
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 from featurectl.units import counted, format_count
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featurectl.open import Workspace
     from featurectl.registry.state import ModelVersion, State
     from featurectl.training.data import TrainingData
-    from featurectl.training.train import Registration, Trained
+    from featurectl.training.train import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,8 @@ def _run(call: Call, task: _Task) -> Outcome:
             check_artifacts(workspace.offline_location())
         was = None if task.from_version is None else choose_version(state, task.model, str(task.from_version))
         data = _read_data(call, workspace, state, task, was)
-        trainer, to = require_trainer(data.model), _registration(call, workspace, state, task)
+        trainer = require_trainer(data.model)
+        to = registration(call, workspace, state, workspace.leave(state, by_flag=task.allow_pickle))
         call.progress.start(f"fit {trainer.estimator or trainer.run}")
         workshop = Workshop(
             folder=workspace.root, tell=sys.stderr.write, manifest=data.manifest, allow_pickle=task.allow_pickle
@@ -122,28 +123,6 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     call.progress.done(f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}")
     clocks.tell()
     return data
-
-
-def _registration(call: Call, workspace: Workspace, state: State, task: _Task) -> Registration:
-    from featurectl.apply import caller, git_commit
-    from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.training.champion import Ring
-    from featurectl.training.train import Registration
-
-    ring = Ring(
-        state=state,
-        offline=workspace.offline(),
-        location=workspace.offline_location(),
-        engine=PolarsEngine(call.memory_bytes()),
-        leave=workspace.leave(state, by_flag=task.allow_pickle),
-    )
-    return Registration(
-        registry=workspace.registry(),
-        ring=ring,
-        now=datetime.now(UTC),
-        who=caller(),
-        commit=git_commit(workspace.root),
-    )
 
 
 def _warn(call: Call, trained: Trained) -> None:

@@ -1,0 +1,36 @@
+"""Where a version is registered by a command, and by whom: what `train` and `models import` end with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurectl.cli.call import Call
+    from featurectl.models.leave import Leave
+    from featurectl.open import Workspace
+    from featurectl.registry.state import State
+    from featurectl.training.train import Registration
+
+
+def registration(call: Call, workspace: Workspace, state: State, leave: Leave) -> Registration:
+    """Return the workspace's registry with what gates are measured by; the instant is that of the clock."""
+    from featurectl.apply import caller, git_commit
+    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.training.champion import Ring
+    from featurectl.training.train import Registration
+
+    ring = Ring(
+        state=state,
+        offline=workspace.offline(),
+        location=workspace.offline_location(),
+        engine=PolarsEngine(call.memory_bytes()),
+        leave=leave,
+    )
+    return Registration(
+        registry=workspace.registry(),
+        ring=ring,
+        now=datetime.now(UTC),
+        who=caller(),
+        commit=git_commit(workspace.root),
+    )
