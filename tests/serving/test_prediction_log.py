@@ -105,16 +105,16 @@ def test_a_log_that_can_t_be_written_is_told_and_predictions_go_on(served, capsy
     assert 'featurectl_prediction_log_rows_total{result="failed"} 4.0' in client.get("/metrics").text
 
 
-def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
+def test_a_panic_of_the_library_that_writes_ends_no_log(own_clicks, opened, monkeypatch):
     class PanicError(BaseException):
         pass
 
     def panic(*_):
         raise PanicError
 
-    root, client = served
+    run(own_clicks, "push", "--env", "logged")
+    client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=0.05)
     log, write = log_of(client), ParquetLog._write
-    log._every_s = 0.0
     monkeypatch.setattr(ParquetLog, "_write", panic)
     client.post("/v1/predict/click", json={"rows": request_rows(2)})
     while 'featurectl_prediction_log_rows_total{result="failed"} 2.0' not in client.get("/metrics").text:
@@ -122,7 +122,7 @@ def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
     monkeypatch.setattr(ParquetLog, "_write", write)
     client.post("/v1/predict/click", json={"rows": request_rows(3)})
     log.close()
-    assert logged(root).height == 3
+    assert logged(own_clicks).height == 3
 
 
 def test_columns_that_are_named_like_those_of_the_log_stand_beside_them(tmp_path, opened):
