@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import polars as pl
 import pytest
 
+from featurectl.errors import StoreError
 from featurectl.serving import prediction_log
 from featurectl.serving.prediction_log import ParquetLog
 from tests.serving.clicks import FILES, NOW, build_clicks, request_rows, run, write_clicks
@@ -55,6 +57,27 @@ def test_a_prediction_that_fails_is_there_with_its_error(served):
     row = logged(root).row(0, named=True)
     assert (row["score"], row["error"]) == (None, answer.json()["detail"])
     assert row["user"] == request_rows(1)[0]["user"]
+
+
+def test_by_whose_fault_a_prediction_failed_is_logged_and_counted(served):
+    root, client = served
+    post = functools.partial(client.post, "/v1/predict/click")
+    assert post(json={"rows": request_rows(2)}).status_code == 200
+    assert post(json={"rows": [{**request_rows(1)[0], "hour": "noon"}]}).status_code == 400
+
+    async def fail(asks):
+        raise StoreError("it is gone", code="FC602")
+
+    client.app._server.features.store.fetch = fail
+    assert post(json={"rows": request_rows(1)}).status_code == 503
+    log_of(client).close()
+    found = logged(root).select("error", "fault", "store_failed").rows()
+    assert found[:2] == [(None, None, None)] * 2
+    assert [row[1:] for row in found[2:]] == [(False, False), (False, True)]
+    told = client.get("/metrics").text
+    for result in ("answered", "refused", "store"):
+        assert f'featurectl_prediction_requests_total{{model="click",result="{result}"}} 1.0\n' in told
+    assert 'featurectl_prediction_request_duration_seconds_count{model="click"} 3.0\n' in told
 
 
 def test_the_rows_of_all_requests_of_a_file_are_made_columns_together(served, monkeypatch):

@@ -20,11 +20,12 @@ from featurectl.errors import StoreError
 _ROWS: Final = pl.Schema(
     {
         "time": pl.Datetime("us", "UTC"), "server": pl.String(), "request": pl.Int64(), "latency_ms": pl.Float64(),
-        "fault": pl.Boolean(), "error": pl.String(), "canary": pl.Int64(), "role": pl.String(),
+        "fault": pl.Boolean(), "store_failed": pl.Boolean(), "error": pl.String(),
+        "canary": pl.Int64(), "role": pl.String(),
     }
 )  # fmt: skip
 _CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
-_OF_STORE: Final = "online store"  # every error of an online store says so
+_OF_STORE: Final = "online store"  # said by every error of one, in files without the column `store_failed`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +90,13 @@ def read_requests(folder: Path, model: str, window: Window, sample: float) -> Re
             pl.col("time").max(),
             pl.col("latency_ms").max(),
             (pl.col("fault").fill_null(value=False)).any(),
+            pl.col("store_failed").any(ignore_nulls=False),
             pl.col("error").drop_nulls().first(),
             weight.alias("weight"),
         )
     )
-    failed = pl.col("error").fill_null("").str.contains(_OF_STORE, literal=True)
-    return Requests(frame=requests.with_columns((failed & ~pl.col("fault")).alias("store")))
+    said = pl.col("error").fill_null("").str.contains(_OF_STORE, literal=True) & ~pl.col("fault")
+    return Requests(frame=requests.with_columns(pl.col("store_failed").fill_null(said).alias("store")))
 
 
 def _read(files: Sequence[Path], window: Window) -> pl.DataFrame:

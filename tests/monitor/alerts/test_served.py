@@ -15,7 +15,7 @@ WINDOW = Window(since=AT - timedelta(minutes=5), until=AT)
 STORE = "the online store redis://host can't be reached"
 
 
-def write(folder, rows, version=1, at=AT, number=1, columns=()):
+def write(folder, rows, version=1, at=AT, number=1, columns=(), schema=None):
     """Write a file of the log; a row is (seconds before AT, request, latency, more)."""
     frame = pl.DataFrame(
         [
@@ -24,7 +24,7 @@ def write(folder, rows, version=1, at=AT, number=1, columns=()):
             for ago, request, latency, more in rows
         ],
         schema_overrides={"fault": pl.Boolean(), "error": pl.String(), "canary": pl.Int64(), "role": pl.String(),
-                          "time": pl.Datetime("us", "UTC")},
+                          "time": pl.Datetime("us", "UTC")} | (schema or {}),
     )  # fmt: skip
     place = folder / "late" / f"v{version}" / f"{at:%Y-%m-%d}"
     place.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,19 @@ def test_errors_are_those_of_the_model_and_those_of_the_store(tmp_path):
     found = read_requests(tmp_path, "late", WINDOW, 0.5)
     assert (found.count, found.error_rate(), found.store_errors()) == (8.0, 0.25, 2.0)
     assert (found.last_error("fault"), found.last_error("store")) == ("late@1 has no score", STORE)
+
+
+def test_what_the_log_says_of_the_store_counts_more_than_the_words_of_an_error(tmp_path):
+    schema = {"store_failed": pl.Boolean()}
+    rows = [
+        (3, 1, 1, {"error": "refused for reasons of its own", "fault": False, "store_failed": True}),
+        (2, 2, 1, {"error": f"no column {STORE!r}", "fault": False, "store_failed": False}),
+    ]
+    write(tmp_path, rows, schema=schema)
+    write(tmp_path, [(1, 3, 1, {"store_failed": None})], number=2, schema=schema)
+    write(tmp_path, [(1, 4, 1, {"error": STORE, "fault": False})], number=3)  # of a server of before
+    found = read_requests(tmp_path, "late", WINDOW, 1.0)
+    assert (found.count, found.store_errors(), found.frame["store"].null_count()) == (4.0, 2.0, 0)
 
 
 def test_a_sample_stands_for_what_was_left_out_and_rows_of_a_canary_for_themselves(tmp_path):
