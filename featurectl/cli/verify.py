@@ -120,12 +120,11 @@ def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
     Raises:
         UsageError: one has none, or there is none.
     """
-    from featurectl.monitor.verify.logged import log_location, log_versions
+    from featurectl.monitor.prediction_log import open_log
 
     state, environment = workspace.state(), workspace.environment
-    folder = log_location(workspace.offline_location(), workspace.project, environment.name)
     asked = names or sorted(o.name for o in state.objects if o.kind == "model" and o.current)
-    found = [name for name in asked if log_versions(folder / name)]
+    found = [name for name in asked if open_log(workspace, name).versions()]
     if found and not names:
         return found
     without = [name for name in asked if name not in found]

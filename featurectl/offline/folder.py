@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,32 @@ class FolderFiles:
                 part.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{path} can't be written: {error.strerror}", code="FC603") from error
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the folders in a folder."""
+        return sorted(entry.name for entry in self._entries(path) if entry.is_dir())
+
+    def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
+        """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
+        found: list[tuple[str, int]] = []
+        for entry in self._entries(path):
+            below = f"{path}/{entry.name}"
+            if entry.is_dir():
+                if f"{below}/" >= after or after.startswith(f"{below}/"):
+                    found += self.listed(below, after)
+            elif below > after:
+                with suppress(FileNotFoundError):  # one that was moved away meanwhile
+                    found.append((below, entry.stat().st_size))
+        return sorted(found)
+
+    def _entries(self, path: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._folder / path) as entries:
+                return list(entries)
+        except _NONE_THERE:
+            return []
+        except OSError as error:
+            raise StoreError(f"{path} can't be listed: {error.strerror}", code="FC603") from error
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from featurectl.errors import UsageError
@@ -25,6 +26,22 @@ class LooseFiles(Protocol):
 
         Raises:
             StoreError: FC603, the place can't be reached, is full or refuses to be written.
+        """
+
+    def folders(self, path: str) -> Sequence[str]:
+        """Return the names of the folders in a folder, by name; "" is the place itself.
+
+        Raises:
+            As `read`.
+        """
+
+    def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:
+        """Return the paths of all files below a folder and their sizes in bytes, by path.
+
+        Those alone whose path comes after `after`: what lies before is not looked at.
+
+        Raises:
+            As `read`.
         """
 
 
