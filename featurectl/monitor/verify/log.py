@@ -29,6 +29,7 @@ from featurectl.spec.definition import DerivedInput, Model, RequestInput
 from featurectl.spec.definition_json import load_model
 from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
+from featurectl.units import counted
 
 _STALE: Cause = "stale push"
 
@@ -76,7 +77,7 @@ def verify_log(  # noqa: PLR0913
         for log in read_log(files, replay.columns, chosen):
             replay.add(log)
             how.progress.advance(replay.rows, None, "rows")
-        how.progress.done(f"replayed {model}@{number}: {replay.rows:,} rows")
+        how.progress.done(f"replayed {model}@{number}: {counted(replay.rows, 'row')}")
         replays.append(replay)
     left_out = sum((replay.left_out for replay in replays), Counter[str]())
     return VerifyReport(

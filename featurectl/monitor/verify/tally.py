@@ -62,4 +62,6 @@ def _shown(value: object) -> str:
         return "[" + ", ".join(_shown(item) for item in value) + "]"
     if isinstance(value, datetime):
         return format_iso(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "null" if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import polars as pl
 import pytest
@@ -78,3 +79,17 @@ def test_the_rows_of_each_fault_are_the_ones_that_it_leaves():
     assert without_winners(["k"])(TABLE, 0)["tie_order"].to_list() == [5, 1, 2, 1, 1]
     turned = ties_reversed(["k"])(TABLE.with_columns(number=pl.Series([1, 2, 3, 4, 5, 6])), 0)
     assert turned["number"].to_list() == [1, 2, 4, 3, 5, 6]
+
+
+def test_values_of_a_type_that_can_not_be_the_other_differ_unless_both_are_null():
+    served = {
+        "flag": pl.Series([True, None, False]),
+        "number": pl.Series([1, None, 2]),
+        "list": pl.Series([[1], None, [2]]),
+        "text": pl.Series(["a", None, "b"]),
+        "day": pl.Series([date(2026, 1, 1), None, date(2026, 1, 2)]),
+    }
+    for name, other in (("flag", "text"), ("number", "list"), ("list", "text"), ("text", "list"), ("day", "text")):
+        for one, two in ((name, other), (other, name)):
+            found = differing(served[one], served[two], tolerance=0.0).to_list()
+            assert found == [True, False, True], (one, two)
