@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from featurectl.monitor.verify.equal import differing, loose_features
 from featurectl.monitor.verify.rows import ties_reversed, without_later_than, without_overtaken, without_winners
+from featurectl.monitor.verify.tally import shown_value
 from tests.online.views import event_view, latest, state_view, window
 
 HOUR_US = 3_600_000_000
@@ -93,3 +95,17 @@ def test_values_of_a_type_that_can_not_be_the_other_differ_unless_both_are_null(
         for one, two in ((name, other), (other, name)):
             found = differing(served[one], served[two], tolerance=0.0).to_list()
             assert found == [True, False, True], (one, two)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (True, "true"),
+        (None, "null"),
+        ([True, None], "[true, null]"),
+        (datetime(2026, 1, 8, tzinfo=UTC), "2026-01-08T00:00:00Z"),
+        (Decimal("1.50"), "1.50"),
+    ],
+)
+def test_values_that_differ_are_told_as_files_have_them(value, told):
+    assert shown_value(pl.Series([value])[0]) == told
