@@ -24,7 +24,7 @@ from featurectl.spec.repo import Environment
 from featurectl.units import moved_by
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
-_BYTES: Final = 8 << 20  # and no more of them, beyond the first, as a batch is held in memory
+_BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory
 _CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
 _VERSION: Final = re.compile(r"v(\d+)")
 _FILE: Final = re.compile(r"\d{4}-\d\d-\d\d/[^./][^/]*\.parquet")
