@@ -26,7 +26,7 @@ from featurectl.units import moved_by
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
 _BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory
 _CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
-_VERSION: Final = re.compile(r"v(\d+)")
+_VERSION: Final = re.compile(r"v([1-9]\d*)")
 _FILE: Final = re.compile(r"\d{4}-\d\d-\d\d/[^./][^/]*\.parquet")
 
 Choose = Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -107,7 +107,8 @@ def _stamp(instant: datetime) -> str:
 
 def predictions_folder(workspace: Keeping) -> str:
     """Return where the predictions of the environment are, or would be."""
-    return f"{workspace.offline_location()}/{workspace.project}/predictions/{workspace.environment.name}"
+    place = workspace.offline_location().rstrip("/")
+    return f"{place}/{workspace.project}/predictions/{workspace.environment.name}"
 
 
 def open_log(workspace: Keeping, model: str) -> PredictionLog:

@@ -36,7 +36,7 @@ def made(tmp_path_factory, s3_server):
     root, location = tmp_path_factory.mktemp("shop"), s3_server.location()
     write_files(root, objects())
     file = root / "featurectl.yaml"
-    file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}, {LOGGED}"))
+    file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}/, {LOGGED}"))
     with pytest.MonkeyPatch.context() as patched:
         for name, value in s3_server.environ.items():
             patched.setenv(name, value)
