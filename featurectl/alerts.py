@@ -8,11 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from featurectl.apply import caller
-from featurectl.canary import log_folder
 from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.health import recorded_runs, served_view
 from featurectl.monitor.alerts import sources
@@ -23,6 +21,7 @@ from featurectl.monitor.alerts.observation import matches
 from featurectl.monitor.alerts.observe import WINDOWS_US, Aged, observe
 from featurectl.monitor.alerts.served import Requests, Window, read_requests
 from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.prediction_log import open_log, require_sample
 from featurectl.monitor.status import ServedView, check_source, check_views
 from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.notifiers.base import Notifier, NotSentError
@@ -91,19 +90,13 @@ class WorkspaceWorld:
         """Return the logged requests for a model.
 
         Raises:
-            UsageError: the environment keeps no predictions, or keeps them in an object store.
+            UsageError: the environment keeps no predictions.
             StoreError: they can't be read.
         """
-        folder, sample = log_folder(self._workspace), self._workspace.environment.prediction_sample
-        if folder is None or not sample:
-            told = f"environment {self.environment} has no prediction log, which this is measured by"
-            raise UsageError(told, hint="prediction_log: {sample: 0.01} in featurectl.yaml")
-        if "://" in folder:
-            raise UsageError(
-                f"the prediction log of environment {self.environment} is in an object store, not a folder"
-            )
+        sample = require_sample(self._workspace.environment, "which this is measured by")
         if (model, window) not in self._requests:
-            self._requests[model, window] = read_requests(Path(folder), model, window, sample)
+            log, moved = open_log(self._workspace, model), self._workspace.clock is None
+            self._requests[model, window] = read_requests(log, window, sample, moved=moved)
         return self._requests[model, window]
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:

@@ -51,6 +51,14 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure(path, "written", error) from error
 
+    def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
+        """Return the paths and sizes of the objects below a path, a thousand a request."""
+        try:
+            pages = list(obstore.list(self._store, path, offset=after or None, chunk_size=1000))
+        except (BaseError, OSError) as error:
+            raise _failure(path, "listed", error) from error
+        return sorted((item["path"], item["size"]) for page in pages for item in page)
+
     def names(self) -> frozenset[str]:
         """Return the paths of all objects."""
         try:
@@ -61,9 +69,9 @@ class BucketFiles:
     def folders(self, path: str) -> Sequence[str]:
         """Return what stands between a path and the next slash, in the paths of all objects below it."""
         try:
-            found = obstore.list_with_delimiter(self._store, f"{path}/")["common_prefixes"]
+            found = obstore.list_with_delimiter(self._store, path or None)["common_prefixes"]
         except (BaseError, OSError) as error:
-            raise _failure(path, "listed", error) from error
+            raise _failure(path or "the bucket", "listed", error) from error
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found)
 
     def marks(self, folder: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,11 +48,11 @@ class FolderFiles:
 
     def folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders right below a path."""
-        return sorted(entry.name for entry in self._listed(path) if entry.is_dir())
+        return sorted(entry.name for entry in self._entries(path) if entry.is_dir())
 
     def marks(self, folder: str) -> Mapping[str, str]:
         """Return the paths of the files right in a folder; those that are being written are none."""
-        found = (entry for entry in self._listed(folder) if not entry.name.endswith(_PART))
+        found = (entry for entry in self._entries(folder) if not entry.name.endswith(_PART))
         return {f"{folder}/{entry.name}": mark for entry in found if (mark := _mark(entry))}
 
     def remove(self, folder: str) -> None:
@@ -63,7 +64,20 @@ class FolderFiles:
         except OSError as error:
             raise StoreError(f"{folder} can't be removed: {error.strerror}", code="FC603") from error
 
-    def _listed(self, path: str) -> list[os.DirEntry[str]]:
+    def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
+        """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
+        found: list[tuple[str, int]] = []
+        for entry in self._entries(path):
+            below = f"{path}/{entry.name}"
+            if entry.is_dir():
+                if f"{below}/" >= after or after.startswith(f"{below}/"):
+                    found += self.listed(below, after)
+            elif below > after:
+                with suppress(FileNotFoundError):  # one that was moved away meanwhile
+                    found.append((below, entry.stat().st_size))
+        return sorted(found)
+
+    def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self._folder / path) as entries:
                 return list(entries)

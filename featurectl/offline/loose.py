@@ -49,6 +49,15 @@ class LooseFiles(Protocol):
             StoreError: FC603, the place can't be reached or refuses to be written.
         """
 
+    def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:
+        """Return the paths of all files below a folder and their sizes in bytes, by path.
+
+        Those alone whose path comes after `after`: what lies before is not looked at.
+
+        Raises:
+            As `read`.
+        """
+
 
 def open_loose(location: str) -> LooseFiles:
     """Return the files below an offline location: a folder, or an object store by URL.

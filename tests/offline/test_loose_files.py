@@ -87,6 +87,20 @@ def test_a_reader_never_sees_half_of_a_file(files, location):
     assert seen <= set(whole)
 
 
+def test_folders_and_files_are_listed_by_name(files):
+    paths = ["log/v1/2026-01-01/a.x", "log/v1/2026-01-02/a.x", "log/v1/2026-01-02/b.x", "log/v10/a.x", "other"]
+    for path in reversed(paths):
+        files.write(path, path.encode())
+    assert files.folders("") == ["log"]
+    assert files.folders("log") == ["v1", "v10"]
+    assert files.folders("nothing") == files.folders("other") == []
+    assert files.listed("log") == [(path, len(path)) for path in paths[:4]]
+    assert [path for path, _ in files.listed("log/v1")] == paths[:3]
+    assert files.listed("nothing") == []
+    for after, count in (("2026-01-02", 2), ("2026-01-02/a.x", 1), ("2026-01-02/aa", 1), ("", 3), ("2026-01-03", 0)):
+        assert len(files.listed("log/v1", f"log/v1/{after}")) == count
+
+
 def test_a_bucket_that_is_not_there_is_told(s3):
     files = open_loose("s3://no-such-bucket/x")
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
