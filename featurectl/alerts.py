@@ -36,6 +36,7 @@ from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier
 
+KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 _LEAST_WAIT_S: Final = 0.5
 
 
@@ -171,12 +172,15 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
     state = workspace.state()
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
-    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, known=ledger.load_states())
+    known = ledger.load_states()
+    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
     tried = {item.delivery.id for item in sent}
     unsent = [d for d in ledger.load_deliveries() if d.id in tried or d.id.startswith(tuple(firing))]
+    if not dry:
+        ledger.forget(KEPT, [delivery.id for delivery in unsent])
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
 
 
@@ -189,7 +193,7 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
             raise NotSentError(f"notifier {name} is no longer applied", again=False)
         return open_notifier(load_notifier(found.definition), workspace.environ, workspace.root)
 
-    return Deliverer(ledger=ledger_of(workspace), open_notifier=opened, stopped=stopped)
+    return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,14 +233,11 @@ class Watch:
         with self.open_workspace() as workspace:
             if is_look:
                 self.tell(look_once(workspace, stopped=self.stop.is_set))
-            else:
-                sent = list(deliverer_of(workspace, workspace.state(), self.stop.is_set).deliver())
-                self.tell(Round(alerts={}, looked=(), sent=sent))
-            ledger = ledger_of(workspace)
-            waiting = ledger.load_deliveries(["waiting"])
-            now = ledger.now()
-        due_s = [(max(d.due_at, d.lease_until or d.due_at) - now).total_seconds() for d in waiting]
-        return min(due_s, default=self.every_s)
+            deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
+            if not is_look:
+                self.tell(Round(alerts={}, looked=(), sent=list(deliverer.deliver())))
+            due_s = deliverer.due_s()
+        return self.every_s if due_s is None else due_s
 
 
 def silence(workspace: Workspace, asked: Silence) -> Silence:

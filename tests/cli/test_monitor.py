@@ -96,7 +96,7 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     assert (code, "told file: stale (view:spend@1) resolved" in out) == (0, True)
     told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
-    assert {message["key"] for message in told} == {"featurectl/shop/dev/stale/view:spend@1/1"}
+    assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
     assert told[0]["look"] == "featurectl why spend --env dev"
 
 
@@ -107,6 +107,15 @@ def test_looking_alone_tells_nobody_and_changes_nothing(shop):
     assert (code, "would tell file: stale (view:spend@1) firing" in out) == (1, True)
     assert (shop.root / "r.db").read_bytes() == before
     assert not (shop.root / "told.jsonl").exists()
+
+
+def test_a_look_at_the_past_leaves_what_was_seen_later_and_says_so(shop):
+    shop("monitor", "check", "--as-of", STALE)
+    shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    code, out, _ = shop("monitor", "check", "--as-of", FRESH)
+    assert (code, "firing (later)" in out) == (1, True)
+    assert out.endswith("1 firing, 1 changed later and left alone of 1 alert, 1 subject.\n")
+    assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
 
 
 def test_an_alert_that_only_informs_fails_nothing(shop):

@@ -87,6 +87,7 @@ def _cells(item: Looked) -> list[str]:
     after, value = item.after, item.observation.value
     metric = after.condition.partition(" ")[0]
     state = f"{after.status} (silenced)" if item.silence and after.status in ("pending", "firing") else after.status
+    state = f"{after.status} (later)" if item.past else state
     cells = [
         after.alert,
         after.subject,
@@ -119,7 +120,9 @@ def _summary(found: Round) -> str:
     silenced = sum(item.silence is not None for item in firing)
     pending = sum(item.after.status == "pending" for item in found.looked)
     unseen = sum(bool(item.observation.error) for item in found.looked)
+    past = sum(item.past for item in found.looked)
     rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
+    rest += [f"{past} changed later and left alone" if past else ""]
     told = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
     many = counted(len(found.alerts), "alert")
     of = f" of {many}, {len(found.looked)} {plural(len(found.looked), 'subject')}."
@@ -135,6 +138,7 @@ def _looked_json(item: Looked) -> dict[str, object]:
         "condition": after.condition,
         "state": after.status,
         "was": item.before.status,
+        "later": item.past,
         "value": plain_value(item.observation.value),
         "cause": item.observation.cause or None,
         "error": item.observation.error or None,

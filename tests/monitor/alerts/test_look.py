@@ -190,7 +190,7 @@ def test_states_move_and_messages_are_written_with_them(ledger):
         "since": "2026-11-24T12:00:00Z", "at": "2026-11-24T13:00:00Z", "look": "featurectl why spend --env prod",
         "environment": "prod",
     }  # fmt: skip
-    assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1"
+    assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1/2026-11-24T13:00:00Z"
     assert first.id != last.id
     assert last.message["since"] == message["since"]
 
@@ -270,6 +270,60 @@ def test_a_look_that_took_long_does_not_undo_what_another_saw_later(ledger):
     assert [(s.status, s.incident) for s in ledger.load_states()] == [("resolved", 1)]
     assert look(ledger, town, one, minutes=4, known=nothing) == {"view:spend@1": ("firing", ["firing"])}
     assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved", "firing"]
+
+
+def test_a_look_at_the_past_leaves_what_was_seen_later(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US, ("visits", 1): 0}), alert("freshness > 24h")
+    look(ledger, town, one, minutes=10)
+    firing = ledger.load_states()
+    town.aged = {("spend", 1): 0, ("visits", 1): 25 * HOUR_US}
+    found = look(ledger, town, one, minutes=9, past=True)
+    assert found == {"view:spend@1": ("firing", []), "view:visits@1": ("firing", ["firing"])}
+    assert look(ledger, town, minutes=9, past=True)["view:spend@1"] == ("firing", [])  # the alert is gone, then
+    assert ledger.load_states()[0] == firing[0]
+    assert look(ledger, town, one, minutes=9)["view:spend@1"] == ("resolved", ["resolved"])  # the clock was ahead
+    assert look(ledger, town, one, minutes=10, past=True)["view:spend@1"] == ("resolved", [])
+
+
+def test_incidents_of_a_registry_that_was_lost_have_other_keys(tmp_path):
+    town, one, keys = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h"), set()
+    for minute, name in enumerate(("lost", "new")):
+        alerts = SqlRegistry(f"sqlite:///{tmp_path}/{name}.db").alerts("shop", "prod")
+        look(alerts, town, one, minutes=minute)
+        town.aged = {("spend", 1): 0}
+        look(alerts, town, one, minutes=minute)
+        town.aged = {("spend", 1): 25 * HOUR_US}
+        keys |= {delivery.message["key"] for delivery in alerts.load_deliveries()}
+    assert len(keys) == 2
+
+
+def test_an_incident_that_ends_in_a_silence_before_anybody_was_told_is_told_to_nobody(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h", repeat_us=60_000_000)
+    look(ledger, town, one)  # the monitor is killed before it sends
+    look(ledger, town, one, minutes=1)
+    (waiting,) = ledger.load_deliveries()
+    assert waiting.kind == "firing"  # to repeat what was not told yet says nothing
+    until = T0 + timedelta(minutes=30)
+    ledger.write_silence(Silence(id="s", alert="*", until=until, who="ana", created_at=T0))
+    assert look(ledger, town, one, minutes=2) == {"view:spend@1": ("firing", [])}
+    assert ledger.load_deliveries() == [waiting]
+    town.aged = {("spend", 1): 0}
+    assert look(ledger, town, one, minutes=3) == {"view:spend@1": ("resolved", [])}
+    assert (ledger.load_deliveries(), ledger.load_states()[0].told) == ([], {})
+    assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", [])}
+
+
+def test_what_was_tried_before_a_silence_and_may_have_arrived_is_told_to_the_end(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h")
+    look(ledger, town, one)
+    tried = ledger.claim(1)
+    ledger.settle(replace(tried, attempts=1, error="timed out"))
+    until = T0 + timedelta(minutes=30)
+    ledger.write_silence(Silence(id="s", alert="*", until=until, who="ana", created_at=T0))
+    town.aged = {("spend", 1): 0}
+    look(ledger, town, one, minutes=3)
+    assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", ["resolved"])}
+    assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved"]
 
 
 def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):
