@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.apply import caller
 from featurectl.canary import log_folder
@@ -27,7 +27,7 @@ from featurectl.monitor.status import ServedView, check_source, check_views
 from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.notifiers.base import Notifier, NotSentError
 from featurectl.notifiers.open import open_notifier
-from featurectl.offline.runs import RunRecord
+from featurectl.offline.runs import RunRecord, keeps_runs
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
 from featurectl.registry.applied import not_applied, served_views
@@ -36,8 +36,15 @@ from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier
 
+if TYPE_CHECKING:
+    from featurectl.monitor.drift.compare import DriftRow
+
+K = TypeVar("K")
+T = TypeVar("T")
+
 KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 _LEAST_WAIT_S: Final = 0.5
+_RECENT: Final = timedelta(microseconds=WINDOWS_US["checks"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,25 @@ class Round:
     unsent: Sequence[Delivery] = ()
 
 
+class Once(Generic[K, T]):
+    """What is measured once in a look, and told to every alert that asks; so is why it can't be."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, T | FeaturectlError] = {}
+
+    def get(self, key: K, measure: Callable[[], T]) -> T:
+        """Return what is measured, or raise what measuring it raised."""
+        if key not in self._found:
+            try:
+                self._found[key] = measure()
+            except FeaturectlError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, FeaturectlError):
+            raise found
+        return found
+
+
 class WorkspaceWorld:
     """What alerts look at, in the stores of a workspace at its instant."""
 
@@ -58,9 +84,11 @@ class WorkspaceWorld:
         self.now = workspace.now
         self._workspace = workspace
         self._state = state
-        self._requests: dict[tuple[str, Window], Requests] = {}
-        self._rows: dict[tuple[str, int], FreshnessRow] = {}
-        self._sources: dict[str, FreshnessRow] = {}
+        self._requests: Once[tuple[str, Window], Requests] = Once()
+        self._drift: Once[tuple[str, Window], Sequence[DriftRow]] = Once()
+        self._skew: Once[tuple[str, Window], Sequence[sources.Measured]] = Once()
+        self._rows: Once[tuple[str, int], FreshnessRow] = Once()
+        self._sources: Once[str, FreshnessRow] = Once()
 
     def views(self) -> Sequence[tuple[str, int]]:
         """Return every view version that is served."""
@@ -103,22 +131,33 @@ class WorkspaceWorld:
             raise UsageError(
                 f"the prediction log of environment {self.environment} is in an object store, not a folder"
             )
-        if (model, window) not in self._requests:
-            self._requests[model, window] = read_requests(Path(folder), model, window, sample)
-        return self._requests[model, window]
+        return self._requests.get((model, window), partial(read_requests, Path(folder), model, window, sample))
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
         """Return how far each feature that was served lies from the training."""
-        return sources.drift_of(self._workspace, model, metric, window.since, window.until)
+        measure = partial(sources.drift_of, self._workspace, model, window.since, window.until)
+        return [sources.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
     def skew(self, model: str, window: Window) -> Sequence[sources.Measured]:
         """Return the share of the served values of each feature that differ from the offline ones."""
-        return sources.skew_of(self._workspace, model, window.since, window.until)
+        measure = partial(sources.skew_of, self._workspace, model, window.since, window.until)
+        return self._skew.get((model, window), measure)
 
-    def checks(self, since: datetime) -> Sequence[sources.FailedChecks]:
-        """Return what the checks of each view version found at their last run."""
-        where = self._workspace.offline_location()
-        return sources.failed_checks(where, self._workspace.project, self.environment, since, self.now)
+    def checks(self, since: datetime) -> Sequence[sources.Counted]:
+        """Return what the checks of each view version found at their last run.
+
+        Raises:
+            UsageError: the offline store keeps no records of runs.
+        """
+        return sources.failed_checks(self._served.values(), self._recorded(since), self.now)
+
+    def runs(self, since: datetime) -> Sequence[sources.Counted]:
+        """Return how many runs of each view version failed.
+
+        Raises:
+            UsageError: the offline store keeps no records of runs.
+        """
+        return sources.failed_runs(self._served.values(), self._recorded(since))
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:
@@ -129,17 +168,21 @@ class WorkspaceWorld:
 
     @cached_property
     def _runs(self) -> Sequence[RunRecord]:
-        return recorded_runs(self._workspace, timedelta(microseconds=WINDOWS_US["checks"]))
+        return recorded_runs(self._workspace, _RECENT)
+
+    def _recorded(self, since: datetime) -> Sequence[RunRecord]:
+        """Return the records of runs as of later than an instant, and not after now."""
+        if not keeps_runs(self._workspace.offline_location()):
+            raise UsageError("an offline store that is no folder keeps no records of runs, which this is measured by")
+        back = self.now - since
+        found = self._runs if back <= _RECENT else recorded_runs(self._workspace, back)
+        return [run for run in found if run.now > since]
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
-        if pair not in self._rows:
-            self._rows[pair] = check_views([self._served[pair]], self._workspace.online, self.now)[0]
-        return self._rows[pair]
+        return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
 
     def _source(self, source: Source) -> FreshnessRow:
-        if source.name not in self._sources:
-            self._sources[source.name] = check_source(source, self._workspace.source, self.now)
-        return self._sources[source.name]
+        return self._sources.get(source.name, partial(check_source, source, self._workspace.source, self.now))
 
 
 def _aged(row: FreshnessRow) -> Aged:

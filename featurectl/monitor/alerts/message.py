@@ -23,6 +23,7 @@ _LOOK: Final[Mapping[str, str]] = {
     "skew": "featurectl verify {name}",
     "freshness": "featurectl why {name}",
     "checks": "featurectl why {name}",
+    "pipeline_failures": "featurectl why {name}",
     "store_errors": "featurectl status",
 }
 

@@ -30,7 +30,7 @@ _WHY_NOT: Final[Mapping[Metric, str]] = {
     "skew": _MEASURED,
     "null_rate": "the metrics of a server do not tell features apart",
     "stream_lag": "no metric says it yet",
-    "pipeline_failures": "no metric says it yet",
+    "pipeline_failures": _MEASURED,
 }
 
 

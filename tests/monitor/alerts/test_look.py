@@ -14,7 +14,7 @@ from featurectl.monitor.alerts.look import Looker
 from featurectl.monitor.alerts.message import Place
 from featurectl.monitor.alerts.observe import Aged, observe
 from featurectl.monitor.alerts.served import Requests
-from featurectl.monitor.alerts.sources import FailedChecks, Measured
+from featurectl.monitor.alerts.sources import Counted, Measured
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.definition_alerts import Alert, Condition
@@ -35,6 +35,7 @@ class Town:
     logged: dict = field(default_factory=dict)
     drifted: dict = field(default_factory=dict)
     failed: object = ()
+    ran: object = ()
     trained: tuple = ("churn", "late")
     asked: list = field(default_factory=list)
 
@@ -69,6 +70,10 @@ class Town:
 
     def checks(self, since):
         return _given(self.failed)
+
+    def runs(self, since):
+        self.asked.append(since)
+        return _given(self.ran)
 
 
 def _given(value):
@@ -172,9 +177,23 @@ def test_a_model_without_a_champion_has_nothing_to_compare():
 
 
 def test_checks_are_those_of_the_views_that_have_run():
-    town = Town(failed=[FailedChecks(view="spend", version=2, count=1, cause="orders: not_null"),
-                        FailedChecks(view="other", version=1, count=9, cause="")])  # fmt: skip
+    town = Town(failed=[Counted(view="spend", version=2, count=1, cause="orders: not_null"),
+                        Counted(view="other", version=1, count=9, cause="")])  # fmt: skip
     assert values(observe(alert("checks > 0"), town)) == {"view:spend@2": 1.0}
+
+
+def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long_and_none_is_no_news(ledger):
+    town, one = Town(ran=[Counted(view="visits", version=1, count=2, cause="2 of 3 runs failed")]), "pipeline_failures"
+    assert values(observe(alert(f"{one} > 0 in 6h"), town)) == {"view:visits@1": 2.0}
+    assert look(ledger, town, alert(f"{one} > 0")) == {"view:visits@1": ("firing", ["firing"])}
+    assert town.asked == [T0 - timedelta(hours=6), T0 - timedelta(days=1)]
+    (message,) = (delivery.message for delivery in ledger.load_deliveries())
+    assert (message["value"], message["cause"]) == ("2", "2 of 3 runs failed")
+    assert message["look"] == "featurectl why visits --env prod"
+    town.ran = ()
+    assert look(ledger, town, alert(f"{one} > 0"), minutes=1) == {"view:visits@1": ("firing", [])}
+    town.ran = [Counted(view="visits", version=1, count=0, cause="")]
+    assert look(ledger, town, alert(f"{one} > 0"), minutes=2) == {"view:visits@1": ("resolved", ["resolved"])}
 
 
 def test_states_move_and_messages_are_written_with_them(ledger):
