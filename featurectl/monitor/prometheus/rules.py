@@ -12,7 +12,7 @@ from typing import Final
 
 from featurectl.monitor.prometheus.names import PREDICT, PREFIX
 from featurectl.spec.definition import FeatureInput, FeatureView, Freshness
-from featurectl.spec.definition_alerts import Alert, Metric
+from featurectl.spec.definition_alerts import Alert, Metric, format_condition
 from featurectl.spec.repo import Repo
 from featurectl.spec.transformed import transform_sources
 from featurectl.units import MINUTE_US, SECOND_US, format_duration
@@ -155,7 +155,7 @@ def _why_not(alert: Alert) -> str:
 
 
 def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
-    comments = [f"{alert.name}: {_condition(alert)}"]
+    comments = [f"{alert.name}: {format_condition(alert.when)}"]
     metric = alert.when.metric
     if metric not in ("freshness", "checks"):
         comments.append("of all servers that are scraped: their metrics name no project")
@@ -168,7 +168,9 @@ def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
         expr=_expression(alert, repo, where),
         for_us=alert.for_us,
         labels={"severity": alert.severity, "notify": ",".join(alert.notify)},
-        annotations={"summary": f"{alert.name}: {metric} is {_value(metric)}, alert when {_condition(alert)}"},
+        annotations={
+            "summary": f"{alert.name}: {metric} is {_value(metric)}, alert when {format_condition(alert.when)}"
+        },
         comments=tuple(comments),
     )
 
@@ -177,14 +179,6 @@ def _value(metric: Metric) -> str:
     if metric == "freshness" or metric in _QUANTILES:
         return "{{ $value | humanizeDuration }}"
     return "{{ $value | humanizePercentage }}" if metric == "error_rate" else "{{ $value }}"
-
-
-def _condition(alert: Alert) -> str:
-    when = alert.when
-    timed = when.metric == "freshness" or when.metric in _QUANTILES
-    value = format_duration(int(when.value)) if timed else f"{when.value:.15g}"
-    window = f" in {format_duration(when.window_us)}" if when.window_us else ""
-    return f"{when.metric} {when.op} {value}{window}"
 
 
 def _expression(alert: Alert, repo: Repo, where: Mapping[str, str]) -> str:
