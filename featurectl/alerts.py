@@ -19,7 +19,7 @@ from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
 from featurectl.monitor.alerts.look import Looked, Looker
 from featurectl.monitor.alerts.message import Place
-from featurectl.monitor.alerts.observation import matches
+from featurectl.monitor.alerts.observation import matches, root_of
 from featurectl.monitor.alerts.observe import WINDOWS_US, Aged, observe
 from featurectl.monitor.alerts.served import Requests, Window, read_requests
 from featurectl.monitor.freshness import FreshnessRow
@@ -30,7 +30,7 @@ from featurectl.notifiers.open import open_notifier
 from featurectl.offline.runs import RunRecord, keeps_runs
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
-from featurectl.registry.applied import not_applied, served_views
+from featurectl.registry.applied import need_applied, not_applied, served_views
 from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
@@ -211,8 +211,10 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
 
     Raises:
         StoreError: the registry can't be reached.
+        CheckFailedError: nothing is applied.
     """
     state = workspace.state()
+    need_applied(state, workspace.environment.name)
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
     known = ledger.load_states()
@@ -287,14 +289,25 @@ def silence(workspace: Workspace, asked: Silence) -> Silence:
     """Write a silence from now on; its ID, its author and its beginning are set here.
 
     Raises:
-        UsageError: no applied alert is of that name or pattern.
+        UsageError: no applied alert is of that name or pattern, or nothing that alerts are about is.
     """
     state = workspace.state()
     if not any(matches(name, [asked.alert]) for name in applied_alerts(state)):
         raise not_applied(state, "alert", asked.alert)
+    known, seen = _roots(workspace, state), [item.subject for item in ledger_of(workspace).load_states()]
+    below, wanted = root_of(asked.subject), asked.subject
+    if not any(matches(root, [below]) for root in known) and not any(matches(subject, [wanted]) for subject in seen):
+        raise UsageError(f"nothing is {asked.subject!r}", hint=f"subjects are like {', '.join(known[:3])}")
     written = replace(asked, id=new_silence_id(), who=caller(), created_at=workspace.now)
     ledger_of(workspace).write_silence(written)
     return written
+
+
+def _roots(workspace: Workspace, state: State) -> list[str]:
+    """Return what alerts of the environment may be about; features of models are below them."""
+    views = [f"view:{item.name}@{item.version}" for item in served_views(state)]
+    models = sorted(f"model:{o.name}" for o in state.objects if o.kind == "model" and o.current)
+    return [*views[:1], *models, f"store:{workspace.environment.name}", *views[1:]]
 
 
 def end_silence(workspace: Workspace, silence_id: str) -> Silence:

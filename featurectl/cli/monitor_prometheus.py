@@ -12,7 +12,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import CheckFailedError, UsageError
+from featurectl.errors import UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
@@ -75,12 +75,11 @@ def _look(call: Call) -> bytes:
     from featurectl.health import check_results, look, recorded_runs
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
+    from featurectl.registry.applied import need_applied
 
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, runs = workspace.state(), recorded_runs(workspace, _BACK)
-        if not state.objects:  # a registry that was lost is not to look as if all were well
-            where = f"project {workspace.project} in {workspace.environment.name}"
-            raise CheckFailedError(f"nothing is applied of {where}", hint="featurectl apply")
+        need_applied(state, workspace.environment.name)
         looked = Looked(
             project=workspace.project,
             environment=workspace.environment.name,

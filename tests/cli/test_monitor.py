@@ -211,6 +211,13 @@ def test_a_registry_that_is_gone_is_no_answer(shop):
     assert shop("monitor", "check")[0] == 69
 
 
+def test_a_registry_that_was_lost_is_not_as_if_all_were_well(shop):
+    for file in shop.root.glob("r.db*"):
+        file.unlink()
+    code, _, err = shop("monitor", "check")
+    assert (code, err.splitlines()[0]) == (1, "error: nothing is applied of project shop in dev")
+
+
 def test_a_silence_is_kept_to_listed_and_ended(shop):
     code, out, _ = shop(
         "monitor", "silence", "st*", "--for", "2h", "--reason", "a move", "--as-of", STALE, "-o", "json"
@@ -226,6 +233,18 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
     assert (code, "told file: stale (view:spend@1) firing" in out) == (1, True)
     assert shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)[1] == "Nothing is silenced.\n"
+    for subject in ("view:spend@*", "store:dev", "*", "[v]iew:*", "v*"):
+        assert shop("monitor", "silence", "stale", "--for", "1h", "--subject", subject)[0] == 0
+
+
+def test_a_message_that_waits_when_a_silence_begins_is_held_and_told_so(shop):
+    change(shop, "notify: [file]", "notify: [hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
+    shop("monitor", "silence", "stale", "--for", "2h", "--as-of", AN_HOUR_ON)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "not told hook: stale (view:spend@1) firing, held while it is silenced" in out) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +257,8 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
         (("stale", "--for", "soon"), "--for 'soon' is no duration"),
         (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
         (("--end", "12"), "no silence '12' that is not over"),
+        (("stale", "--for", "2h", "--subject", "spend"), "nothing is 'spend'"),
+        (("stale", "--for", "2h", "--subject", "view:spent@*"), "nothing is 'view:spent@*'"),
         (
             ("stale", "--for", "36500d", "--as-of", "9990-01-01T00:00:00Z"),
             "--for ends after the last year that there is",

@@ -28,7 +28,8 @@ def render_round(found: Round, *, dry: bool) -> str:
     ]
     told = told if dry else [_sent_line(sent) for sent in found.sent]
     tried = {sent.delivery.id for sent in found.sent}
-    told += [_unsent_line(delivery) for delivery in found.unsent if delivery.id not in tried]
+    silenced = {(item.after.alert, item.after.subject) for item in found.looked if item.silence is not None}
+    told += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
     return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
 
 
@@ -108,10 +109,12 @@ def _sent_line(sent: Sent) -> str:
     return _unsent_line(delivery)
 
 
-def _unsent_line(delivery: Delivery) -> str:
+def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
     what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
     ways = {"failed": "given up", "waiting": "waits to be sent again"}
     way = ways.get(delivery.state, delivery.state) if delivery.attempts else "waits to be sent"
+    if held and delivery.state == "waiting":
+        return f"not told {delivery.notifier}: {what}, held while it is silenced"
     return f"not told {delivery.notifier}: {what}, {way}{f': {delivery.error}' if delivery.error else ''}"
 
 
