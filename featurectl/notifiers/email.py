@@ -65,13 +65,10 @@ def smtp_server(url: str, sender: str) -> SmtpServer:
 class EmailNotifier:
     """Sends to one address; the messages of an incident are one thread of a mailbox."""
 
-    def __init__(
-        self, address: str, server: SmtpServer, tls: ssl.SSLContext | None = None, limit_s: float = TOTAL_S
-    ) -> None:
+    def __init__(self, address: str, server: SmtpServer, tls: ssl.SSLContext | None = None) -> None:
         self._address = address
         self._server = server
         self._tls = tls or ssl.create_default_context()
-        self._limit_s = limit_s
 
     def send(self, message: Message) -> None:
         """Hand a message over to the server.
@@ -81,7 +78,7 @@ class EmailNotifier:
         """
         try:
             mail = mail_of(message, self._address, self._server.sender)
-            within(self._limit_s, lambda: self._hand_over(mail))
+            within(TOTAL_S, lambda: self._hand_over(mail))
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
             raise _refused(code, said) from None

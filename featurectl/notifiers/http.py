@@ -53,11 +53,11 @@ def post_json(
     url: str,
     document: Mapping[str, object],
     headers: Mapping[str, str] | None = None,
-    limit_s: float = TOTAL_S,
+    secret: str = "",
 ) -> str:
     """Send a document and return the text of the answer, which was 2xx; a user in the address logs in.
 
-    All of it ends within `limit_s`.
+    What an answer repeats of the address, or of a secret in the document, is left out.
 
     Raises:
         NotSentError: it was not; `again` unless the answer was another 4xx, a redirect, or the address is none.
@@ -68,13 +68,14 @@ def post_json(
     own = {"content-type": "application/json", "user-agent": f"featurectl/{__version__}", **_login(parts)}
     try:
         request = urllib.request.Request(address, body, {**own, **(headers or {})}, method="POST")  # noqa: S310 (checked above)
-        status, text, given = within(limit_s, lambda: _exchange(request))
+        status, text, given = within(TOTAL_S, lambda: _exchange(request))
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         again = not isinstance(error, ValueError)
         raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=again, down=again) from None
+    text = _without(text.replace(secret, "...") if secret else text, parts)
     if not 200 <= status < 300:
-        raise _refused(what, _Answer(status, _without(text, parts), given))
+        raise _refused(what, _Answer(status, text, given))
     return text
 
 

@@ -36,9 +36,9 @@ def slack_document(message: Message) -> dict[str, object]:
     """Return a message as Slack draws it; `text` is what notifications of devices show."""
     sign = ":white_check_mark:" if message.kind == "resolved" else _SIGNS[message.severity]
     title = f"{sign} *{_escaped(message.title)}*"
-    texts = [title[:_MOST], _below(message)]
+    texts = [_cut(title, _MOST), _below(message)]
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]
-    return {"text": _escaped(f"{message.title}: {message.cause}")[:_MOST], "blocks": blocks}
+    return {"text": _cut(_escaped(f"{message.title}: {message.cause}"), _MOST), "blocks": blocks}
 
 
 def _below(message: Message) -> str:
@@ -48,7 +48,7 @@ def _below(message: Message) -> str:
     longest = max(len(text) for _, text in lines)
     if over > 0:
         lines = [(name, _cut(text, longest - over) if len(text) == longest else text) for name, text in lines]
-    return "\n".join(f"*{name}*: {text}" for name, text in lines)[:_MOST]
+    return _cut("\n".join(f"*{name}*: {text}" for name, text in lines), _MOST)
 
 
 def _cut(text: str, most: int) -> str:
@@ -57,7 +57,7 @@ def _cut(text: str, most: int) -> str:
     >>> _cut("late &amp; stale", 9), _cut("late &amp; stale", 13)
     ('late ...', 'late &amp;...')
     """
-    return re.sub(r"&[a-z]*$", "", text[: max(most - 3, 0)]) + "..."
+    return text if len(text) <= most else re.sub(r"&[a-z]*$", "", text[: max(most - 3, 0)]) + "..."
 
 
 def _escaped(text: str) -> str:

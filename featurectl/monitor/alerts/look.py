@@ -81,6 +81,7 @@ class Looker:
         silences: Sequence[Silence],
     ) -> Looked:
         name, subject = key
+        observation = observation and _readable(observation)
         for _ in range(_TRIES):
             before = state or AlertState(alert=name, subject=subject)
             if self.past and self._is_later(before):
@@ -120,6 +121,14 @@ class Looker:
         deliveries = deliveries_of(self.place, transition, looked.told)
         unheard = looked.silence is not None and before.status == "firing" != after.status
         return self.ledger.write_state(before, after, deliveries, withdraw=unheard)
+
+
+def _readable(observation: Observation) -> Observation:
+    """Return an observation whose texts may be kept and sent: a file's name may hold bytes that are no letters."""
+    cause, error = (
+        text.encode("utf-8", "backslashreplace").decode() for text in (observation.cause, observation.error)
+    )
+    return replace(observation, cause=cause, error=error)
 
 
 def _is_open(state: AlertState) -> bool:

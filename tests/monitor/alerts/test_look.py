@@ -345,6 +345,13 @@ def test_what_was_tried_before_a_silence_and_may_have_arrived_is_told_to_the_end
     assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved"]
 
 
+def test_a_cause_with_bytes_that_are_no_letters_is_told_all_the_same(ledger):
+    drifted = [Measured(feature="x", value=1.0, cause="file \udcff.csv")]
+    look(ledger, Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",)))
+    (told,) = ledger.load_deliveries()
+    assert told.message["cause"] == "file \\udcff.csv"
+
+
 def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):
     drifted = [Measured(feature="x", value=float("inf"), cause="c")]
     look(ledger, Town(drifted={"late": drifted}), alert("wasserstein > 1", models=("late",)))
