@@ -134,11 +134,9 @@ def tell(steps):
                     Silence(id="s", alert="*", until=story.silent_until, who="ana", created_at=clock[0])
                 )
             elif what == "past":
-                before = story.ledger.load_states()
-                story.look(value, now=T0 - timedelta(minutes=minutes))
-                assert not before or story.ledger.load_states() == before
-                if not before and value == HIGH:
-                    story.since = T0 - timedelta(minutes=minutes)
+                if before := story.ledger.load_states():
+                    story.look(value, now=T0 - timedelta(minutes=minutes))
+                    assert story.ledger.load_states() == before
             else:
                 story.look(value)
                 story.judge(value)
