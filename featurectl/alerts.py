@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Final
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.apply import caller
 from featurectl.errors import FeaturectlError, StoreError, UsageError
@@ -17,7 +17,7 @@ from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
 from featurectl.monitor.alerts.look import Looked, Looker
 from featurectl.monitor.alerts.message import Place
-from featurectl.monitor.alerts.observation import matches
+from featurectl.monitor.alerts.observation import matches, root_of
 from featurectl.monitor.alerts.observe import WINDOWS_US, Aged, observe
 from featurectl.monitor.alerts.served import Requests, Window, read_requests
 from featurectl.monitor.freshness import FreshnessRow
@@ -29,13 +29,21 @@ from featurectl.notifiers.open import open_notifier
 from featurectl.offline.runs import RunRecord
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
-from featurectl.registry.applied import not_applied, served_views
+from featurectl.registry.applied import need_applied, not_applied, served_views
 from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier
 
+if TYPE_CHECKING:
+    from featurectl.monitor.drift.compare import DriftRow
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 _LEAST_WAIT_S: Final = 0.5
+_RECENT: Final = timedelta(microseconds=WINDOWS_US["checks"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,25 @@ class Round:
     unsent: Sequence[Delivery] = ()
 
 
+class Once(Generic[K, T]):
+    """What is measured once in a look, and told to every alert that asks; so is why it can't be."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, T | FeaturectlError] = {}
+
+    def get(self, key: K, measure: Callable[[], T]) -> T:
+        """Return what is measured, or raise what measuring it raised."""
+        if key not in self._found:
+            try:
+                self._found[key] = measure()
+            except FeaturectlError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, FeaturectlError):
+            raise found
+        return found
+
+
 class WorkspaceWorld:
     """What alerts look at, in the stores of a workspace at its instant."""
 
@@ -56,9 +83,11 @@ class WorkspaceWorld:
         self.now = workspace.now
         self._workspace = workspace
         self._state = state
-        self._requests: dict[tuple[str, Window], Requests] = {}
-        self._rows: dict[tuple[str, int], FreshnessRow] = {}
-        self._sources: dict[str, FreshnessRow] = {}
+        self._requests: Once[tuple[str, Window], Requests] = Once()
+        self._drift: Once[tuple[str, Window], Sequence[DriftRow]] = Once()
+        self._skew: Once[tuple[str, Window], Sequence[sources.Measured]] = Once()
+        self._rows: Once[tuple[str, int], FreshnessRow] = Once()
+        self._sources: Once[str, FreshnessRow] = Once()
 
     def views(self) -> Sequence[tuple[str, int]]:
         """Return every view version that is served."""
@@ -94,23 +123,34 @@ class WorkspaceWorld:
             StoreError: they can't be read.
         """
         sample = require_sample(self._workspace.environment, "which this is measured by")
-        if (model, window) not in self._requests:
-            log, moved = open_log(self._workspace, model), self._workspace.clock is None
-            self._requests[model, window] = read_requests(log, window, sample, moved=moved)
-        return self._requests[model, window]
+        log, moved = open_log(self._workspace, model), self._workspace.clock is None
+        return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
         """Return how far each feature that was served lies from the training."""
-        return sources.drift_of(self._workspace, model, metric, window.since, window.until)
+        measure = partial(sources.drift_of, self._workspace, model, window.since, window.until)
+        return [sources.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
     def skew(self, model: str, window: Window) -> Sequence[sources.Measured]:
         """Return the share of the served values of each feature that differ from the offline ones."""
-        return sources.skew_of(self._workspace, model, window.since, window.until)
+        measure = partial(sources.skew_of, self._workspace, model, window.since, window.until)
+        return self._skew.get((model, window), measure)
 
-    def checks(self, since: datetime) -> Sequence[sources.FailedChecks]:
-        """Return what the checks of each view version found at their last run."""
-        where = self._workspace.offline_location()
-        return sources.failed_checks(where, self._workspace.project, self.environment, since, self.now)
+    def checks(self, since: datetime) -> Sequence[sources.Counted]:
+        """Return what the checks of each view version found at their last run.
+
+        Raises:
+            UsageError: the offline store keeps no records of runs.
+        """
+        return sources.failed_checks(self._served.values(), self._recorded(since), self.now)
+
+    def runs(self, since: datetime) -> Sequence[sources.Counted]:
+        """Return how many runs of each view version failed.
+
+        Raises:
+            UsageError: the offline store keeps no records of runs.
+        """
+        return sources.failed_runs(self._served.values(), self._recorded(since))
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:
@@ -121,17 +161,19 @@ class WorkspaceWorld:
 
     @cached_property
     def _runs(self) -> Sequence[RunRecord]:
-        return recorded_runs(self._workspace, timedelta(microseconds=WINDOWS_US["checks"]))
+        return recorded_runs(self._workspace, _RECENT)
+
+    def _recorded(self, since: datetime) -> Sequence[RunRecord]:
+        """Return the records of runs as of later than an instant, and not after now."""
+        back = self.now - since
+        found = self._runs if back <= _RECENT else recorded_runs(self._workspace, back)
+        return [run for run in found if run.now > since]
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
-        if pair not in self._rows:
-            self._rows[pair] = check_views([self._served[pair]], self._workspace.online, self.now)[0]
-        return self._rows[pair]
+        return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
 
     def _source(self, source: Source) -> FreshnessRow:
-        if source.name not in self._sources:
-            self._sources[source.name] = check_source(source, self._workspace.source, self.now)
-        return self._sources[source.name]
+        return self._sources.get(source.name, partial(check_source, source, self._workspace.source, self.now))
 
 
 def _aged(row: FreshnessRow) -> Aged:
@@ -160,16 +202,21 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
 
     Raises:
         StoreError: the registry can't be reached.
+        CheckFailedError: nothing is applied.
     """
     state = workspace.state()
+    need_applied(state, workspace.environment.name)
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
-    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, known=ledger.load_states())
+    known = ledger.load_states()
+    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
     tried = {item.delivery.id for item in sent}
     unsent = [d for d in ledger.load_deliveries() if d.id in tried or d.id.startswith(tuple(firing))]
+    if not dry:
+        ledger.forget(KEPT, [delivery.id for delivery in unsent])
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
 
 
@@ -182,7 +229,7 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
             raise NotSentError(f"notifier {name} is no longer applied", again=False)
         return open_notifier(load_notifier(found.definition), workspace.environ, workspace.root)
 
-    return Deliverer(ledger=ledger_of(workspace), open_notifier=opened, stopped=stopped)
+    return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,28 +269,36 @@ class Watch:
         with self.open_workspace() as workspace:
             if is_look:
                 self.tell(look_once(workspace, stopped=self.stop.is_set))
-            else:
-                sent = list(deliverer_of(workspace, workspace.state(), self.stop.is_set).deliver())
-                self.tell(Round(alerts={}, looked=(), sent=sent))
-            ledger = ledger_of(workspace)
-            waiting = ledger.load_deliveries(["waiting"])
-            now = ledger.now()
-        due_s = [(max(d.due_at, d.lease_until or d.due_at) - now).total_seconds() for d in waiting]
-        return min(due_s, default=self.every_s)
+            deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
+            if not is_look:
+                self.tell(Round(alerts={}, looked=(), sent=list(deliverer.deliver())))
+            due_s = deliverer.due_s()
+        return self.every_s if due_s is None else due_s
 
 
 def silence(workspace: Workspace, asked: Silence) -> Silence:
     """Write a silence from now on; its ID, its author and its beginning are set here.
 
     Raises:
-        UsageError: no applied alert is of that name or pattern.
+        UsageError: no applied alert is of that name or pattern, or nothing that alerts are about is.
     """
     state = workspace.state()
     if not any(matches(name, [asked.alert]) for name in applied_alerts(state)):
         raise not_applied(state, "alert", asked.alert)
+    known, seen = _roots(workspace, state), [item.subject for item in ledger_of(workspace).load_states()]
+    below, wanted = root_of(asked.subject), asked.subject
+    if not any(matches(root, [below]) for root in known) and not any(matches(subject, [wanted]) for subject in seen):
+        raise UsageError(f"nothing is {asked.subject!r}", hint=f"subjects are like {', '.join(known[:3])}")
     written = replace(asked, id=new_silence_id(), who=caller(), created_at=workspace.now)
     ledger_of(workspace).write_silence(written)
     return written
+
+
+def _roots(workspace: Workspace, state: State) -> list[str]:
+    """Return what alerts of the environment may be about; features of models are below them."""
+    views = [f"view:{item.name}@{item.version}" for item in served_views(state)]
+    models = sorted(f"model:{o.name}" for o in state.objects if o.kind == "model" and o.current)
+    return [*views[:1], *models, f"store:{workspace.environment.name}", *views[1:]]
 
 
 def end_silence(workspace: Workspace, silence_id: str) -> Silence:

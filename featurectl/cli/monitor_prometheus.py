@@ -12,12 +12,12 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
+from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import counted, moved_by
 
 if TYPE_CHECKING:
     from featurectl.alerts import WorkspaceWorld
-    from featurectl.monitor.alerts.sources import FailedChecks
+    from featurectl.monitor.alerts.sources import Counted
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
@@ -110,12 +110,11 @@ def _look(call: Call) -> bytes:
     from featurectl.health import check_results, look, recorded_runs
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
+    from featurectl.registry.applied import need_applied
 
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, runs = workspace.state(), recorded_runs(workspace, _BACK)
-        if not state.objects:  # a registry that was lost is not to look as if all were well
-            where = f"project {workspace.project} in {workspace.environment.name}"
-            raise CheckFailedError(f"nothing is applied of {where}", hint="featurectl apply")
+        need_applied(state, workspace.environment.name)
         looked = Looked(
             project=workspace.project,
             environment=workspace.environment.name,
@@ -130,7 +129,7 @@ def _look(call: Call) -> bytes:
     return metrics_text(looked)
 
 
-def _served(world: WorkspaceWorld) -> list[FailedChecks]:
+def _served(world: WorkspaceWorld) -> list[Counted]:
     """Return what an alert on checks would see."""
     served = set(world.views())
     return [found for found in world.checks(moved_by(world.now, -_BACK)) if (found.view, found.version) in served]

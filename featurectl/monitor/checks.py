@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurectl.offline.runs import CheckRecord, RunRecord
@@ -31,7 +31,10 @@ class CheckResultAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckHistory:
-    """A check and its results, the oldest first; empty: no run on record has looked."""
+    """A check and its results, the oldest first; empty: no run on record has looked.
+
+    A check that passed over no rows says nothing: what it found before still stands.
+    """
 
     of: str
     label: str
@@ -40,8 +43,9 @@ class CheckHistory:
 
     @property
     def last(self) -> CheckResultAt | None:
-        """Its newest result."""
-        return self.results[-1] if self.results else None
+        """Its newest result that says something; where none does, the newest."""
+        telling = (at for at in reversed(self.results) if at.result.rows or not at.result.passed)
+        return next(telling, self.results[-1] if self.results else None)
 
     @property
     def failing(self) -> bool:
@@ -79,6 +83,12 @@ def check_histories(declared: Sequence[Declared], runs: Sequence[RunRecord], now
         )
         for item in declared
     ]
+
+
+def histories_of(view: FeatureView, version: int, runs: Sequence[RunRecord], now: datetime) -> list[CheckHistory]:
+    """Return the results of the checks of a view version and of its sources; its own are those of its own runs."""
+    own, found = f"feature view {view.name}", check_histories(declared_checks([view]), runs, now)
+    return [replace(h, results=tuple(at for at in h.results if h.of != own or at.version == version)) for h in found]
 
 
 def failing_checks(histories: Iterable[CheckHistory], severity: str | None = None) -> int:

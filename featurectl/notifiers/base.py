@@ -75,6 +75,17 @@ class NotSentError(FeaturectlError):
         self.after_s = after_s
 
 
+def reason_of(error: object) -> str:
+    """Return what an error says, without what it may hold of an address.
+
+    >>> reason_of(ConnectionRefusedError(111, "Connection refused")), reason_of(TimeoutError("timed out"))
+    ('Connection refused', 'it took too long')
+    """
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
 class Notifier(Protocol):
     """One way to one address."""
 

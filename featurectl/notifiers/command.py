@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -55,13 +58,23 @@ class CommandNotifier:
         """
         words = [self._expand(word) for word in shlex.split(self._command)]
         with TemporaryFile() as errors:
-            done = subprocess.run(  # noqa: S603 (the user's own)
-                words, input=given, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=errors, timeout=self._timeout_s,
-                check=False,
-            )  # fmt: skip
+            with subprocess.Popen(  # noqa: S603 (the user's own)
+                words, cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
+                start_new_session=True,
+            ) as process:  # fmt: skip
+                self._wait(process, given)
             errors.seek(0)
             said = errors.read(_MOST_BYTES).decode("utf-8", "replace")
-        return done.returncode, " ".join(self._unfilled(said).split())[:200]
+        return process.returncode, " ".join(self._unfilled(said).split())[:200]
+
+    def _wait(self, process: subprocess.Popen[bytes], given: bytes) -> None:
+        """Give a command its message and wait; one that is not waited for to its end is ended with all it began."""
+        try:
+            process.communicate(given, self._timeout_s)
+        except BaseException:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
     def _unfilled(self, text: str) -> str:
         """Return a text with names of variables in place of their values, but for values that may be any word."""

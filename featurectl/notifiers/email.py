@@ -10,6 +10,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,7 +18,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from featurectl.errors import UsageError
-from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.base import Message, NotSentError, reason_of
+from featurectl.notifiers.deadline import TOTAL_S, within
 
 URL_VARIABLE: Final = "FEATURECTL_SMTP_URL"
 FROM_VARIABLE: Final = "FEATURECTL_SMTP_FROM"
@@ -75,18 +77,26 @@ class EmailNotifier:
             NotSentError: it was not taken; for good where the server says so (5xx).
         """
         try:
-            with self._connected() as server:
-                self._secure(server)
-                server.send_message(mail_of(message, self._address, self._server.sender))
+            mail = mail_of(message, self._address, self._server.sender)
+            within(TOTAL_S, lambda: self._hand_over(mail))
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
             raise _refused(code, said) from None
         except smtplib.SMTPResponseException as error:
             raise _refused(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            told = getattr(error, "strerror", None) or type(error).__name__
             again = not isinstance(error, ValueError)
-            raise NotSentError(f"the mail server can't be used: {told}", again=again, down=again) from None
+            raise NotSentError(f"the mail server can't be used: {reason_of(error)}", again=again, down=again) from None
+
+    def _hand_over(self, mail: EmailMessage) -> None:
+        server = self._connected()
+        try:
+            self._secure(server)
+            server.send_message(mail)
+            with suppress(smtplib.SMTPException, OSError):  # it is taken, however the server says goodbye
+                server.quit()
+        finally:
+            server.close()
 
     def _connected(self) -> smtplib.SMTP:
         server = self._server

@@ -13,19 +13,27 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Final
+from http.client import HTTPException, HTTPMessage, IncompleteRead
+from typing import IO, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from featurectl import __version__
-from featurectl.notifiers.base import NotSentError
+from featurectl.notifiers.base import NotSentError, reason_of
+from featurectl.notifiers.deadline import TOTAL_S, within
 
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
 _AGAIN: Final = (408, 425, 429)
 _WORD: Final = 7  # a part of an address that is longer may be a secret of its own
 _LONGEST_S: Final = 86_400.0  # that another side may ask to wait
+
+
+class _Answer(NamedTuple):
+    status: int
+    text: str
+    headers: Message
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -40,8 +48,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER: Final = urllib.request.build_opener(_NoRedirect)
 
 
-def post_json(what: str, url: str, document: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
+def post_json(
+    what: str,
+    url: str,
+    document: Mapping[str, object],
+    headers: Mapping[str, str] | None = None,
+    secret: str = "",
+) -> str:
     """Send a document and return the text of the answer, which was 2xx; a user in the address logs in.
+
+    What an answer repeats of the address, or of a secret in the document, is left out.
 
     Raises:
         NotSentError: it was not; `again` unless the answer was another 4xx, a redirect, or the address is none.
@@ -52,15 +68,34 @@ def post_json(what: str, url: str, document: Mapping[str, object], headers: Mapp
     own = {"content-type": "application/json", "user-agent": f"featurectl/{__version__}", **_login(parts)}
     try:
         request = urllib.request.Request(address, body, {**own, **(headers or {})}, method="POST")  # noqa: S310 (checked above)
-        with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-            return str(answer.read(_MOST_BYTES).decode("utf-8", "replace"))
-    except urllib.error.HTTPError as error:
-        raise _refused(what, error, parts) from None
+        status, text, given = within(TOTAL_S, lambda: _exchange(request))
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        told = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
         again = not isinstance(error, ValueError)
-        raise NotSentError(f"{what} can't be reached: {told}", again=again, down=again) from None
+        raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=again, down=again) from None
+    text = _without(text.replace(secret, "...") if secret else text, parts)
+    if not 200 <= status < 300:
+        raise _refused(what, _Answer(status, text, given))
+    return text
+
+
+def _exchange(request: urllib.request.Request) -> _Answer:
+    try:
+        with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
+            body = answer.read(_MOST_BYTES)
+            if answer.length and len(body) < _MOST_BYTES:
+                raise IncompleteRead(body)  # else what was cut off would count as another answer
+            return _Answer(answer.status, body.decode("utf-8", "replace"), answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return _Answer(error.code, _text(error), error.headers)
+
+
+def _text(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read(_MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, HTTPException):  # it is refused all the same
+        return ""
 
 
 def _split(what: str, url: str) -> SplitResult:
@@ -81,16 +116,11 @@ def _login(parts: SplitResult) -> dict[str, str]:
     return {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
 
 
-def _refused(what: str, error: urllib.error.HTTPError, parts: SplitResult) -> NotSentError:
-    with error:
-        try:
-            answer = error.read(_MOST_BYTES).decode("utf-8", "replace")
-            text = " ".join(_without(answer, parts).split())[:200]
-        except (OSError, HTTPException):
-            text = ""
-    again = error.code in _AGAIN or error.code >= 500
-    after_s = _seconds(error.headers.get("retry-after")) if again else None
-    return NotSentError(f"{what} answered {error.code}{': ' if text else ''}{text}", again=again, after_s=after_s)
+def _refused(what: str, answer: _Answer) -> NotSentError:
+    text = " ".join(answer.text.split())[:200]
+    again = answer.status in _AGAIN or answer.status >= 500
+    after_s = _seconds(answer.headers.get("retry-after")) if again else None
+    return NotSentError(f"{what} answered {answer.status}{': ' if text else ''}{text}", again=again, after_s=after_s)
 
 
 def _without(text: str, parts: SplitResult) -> str:

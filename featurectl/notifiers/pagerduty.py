@@ -31,7 +31,8 @@ class PagerDutyNotifier:
         Raises:
             NotSentError: it was not taken.
         """
-        answer = post_json("PagerDuty", self._url, pagerduty_event(message, self._routing_key))
+        event = pagerduty_event(message, self._routing_key)
+        answer = post_json("PagerDuty", self._url, event, secret=self._routing_key)
         try:
             status = json.loads(answer).get("status")
         except (ValueError, AttributeError):

@@ -5,6 +5,7 @@ Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhook
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from featurectl.notifiers.base import Message, NotSentError
@@ -35,10 +36,28 @@ def slack_document(message: Message) -> dict[str, object]:
     """Return a message as Slack draws it; `text` is what notifications of devices show."""
     sign = ":white_check_mark:" if message.kind == "resolved" else _SIGNS[message.severity]
     title = f"{sign} *{_escaped(message.title)}*"
-    below = "\n".join(f"*{name}*: {_escaped(text)}" for name, text in message.lines)
-    texts = [title[:_MOST], below[:_MOST]]
+    texts = [_cut(title, _MOST), _below(message)]
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]
-    return {"text": _escaped(f"{message.title}: {message.cause}")[:_MOST], "blocks": blocks}
+    return {"text": _cut(_escaped(f"{message.title}: {message.cause}"), _MOST), "blocks": blocks}
+
+
+def _below(message: Message) -> str:
+    """Return the lines of a message; where they are too long, what is cut is the longest of them."""
+    lines = [(name, _escaped(text)) for name, text in message.lines]
+    over = sum(len(f"*{name}*: {text}\n") for name, text in lines) - _MOST
+    longest = max(len(text) for _, text in lines)
+    if over > 0:
+        lines = [(name, _cut(text, longest - over) if len(text) == longest else text) for name, text in lines]
+    return _cut("\n".join(f"*{name}*: {text}" for name, text in lines), _MOST)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of an escaped text, of so many characters at most, and no part of an escape.
+
+    >>> _cut("late &amp; stale", 9), _cut("late &amp; stale", 13)
+    ('late ...', 'late &amp;...')
+    """
+    return text if len(text) <= most else re.sub(r"&[a-z]*$", "", text[: max(most - 3, 0)]) + "..."
 
 
 def _escaped(text: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
@@ -20,9 +20,9 @@ DeliveryState = Literal["waiting", "sent", "failed"]
 class AlertState:
     """Where one alert stands with one subject.
 
-    `incident` is the number of the last one, `since` the instant from which the condition holds, `told` whom this
-    incident's message went to and when last. `severity` and `condition` are those of the alert at the last look,
-    `error` says why it could not be observed then ("": it could). `revision` grows with each write.
+    `incident` is the number of the last one and `began` when it began, `since` the instant from which the condition
+    holds, `told` whom this incident's message went to and when last. `severity` and `condition` are those of the alert
+    at the last look, `error` says why it could not be observed then ("": it could). `revision` grows with each write.
     """
 
     alert: str
@@ -31,6 +31,7 @@ class AlertState:
     condition: str = ""
     status: Status = "ok"
     incident: int = 0
+    began: datetime | None = None
     since: datetime | None = None
     changed_at: datetime | None = None
     told: Mapping[str, datetime] = field(default_factory=dict)
@@ -44,7 +45,8 @@ class AlertState:
 class Delivery:
     """A message to one notifier, in the order of its `number`; `id` is the same in every registry and every try.
 
-    `message` is what is told, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now.
+    `message` is what is told, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now,
+    `lease_until` when that ends, or when the last one did.
     """
 
     id: str
@@ -63,6 +65,16 @@ class Delivery:
     lease_until: datetime | None = None
 
 
+def first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
+    """Give the first message of each alert, subject and notifier: the others wait for it."""
+    seen = set()
+    for delivery in waiting:
+        of = (delivery.alert, delivery.subject, delivery.notifier)
+        if of not in seen:
+            seen.add(of)
+            yield delivery
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """Alerts and subjects of these patterns tell nobody until an instant."""
@@ -77,7 +89,11 @@ class Silence:
 
     def covers(self, alert: str, subject: str, now: datetime) -> bool:
         """Return whether it is about this alert and subject, and not over."""
-        return now < self.until and fnmatchcase(alert, self.alert) and fnmatchcase(subject, self.subject)
+        return now < self.until and self.is_about(alert, subject)
+
+    def is_about(self, alert: str, subject: str) -> bool:
+        """Return whether it is about this alert and subject, over or not."""
+        return fnmatchcase(alert, self.alert) and fnmatchcase(subject, self.subject)
 
 
 def new_silence_id() -> str:
@@ -91,23 +107,33 @@ class AlertLedger(Protocol):
     def load_states(self) -> Sequence[AlertState]:
         """Return every state, by alert and subject."""
 
-    def write_state(self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery]) -> bool:
+    def write_state(
+        self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery], *, withdraw: bool = False
+    ) -> bool:
         """Write a state and the messages that it causes in one transaction, unless it is no longer as `before`.
 
-        Return whether it was written; the revision is counted here.
+        Return whether it was written; the revision is counted here. A repeat is left out where an earlier message of
+        its incident waits still. `withdraw`: what waits to tell that it fires, and was never tried, is removed; whom it
+        would have told first is not among those who were told.
         """
 
     def load_deliveries(self, states: Sequence[DeliveryState] = ("waiting", "failed")) -> Sequence[Delivery]:
         """Return the messages in these states, in their order."""
 
-    def claim(self, lease_s: float, without: Collection[str] = ()) -> Delivery | None:
+    def claim(self, lease_s: float, held: Callable[[Delivery], bool] = lambda _: False) -> Delivery | None:
         """Return the next message that is due and nobody sends, leased to the caller; None when there is none.
 
-        Messages about one alert and subject go to a notifier one after the other. Those to notifiers in `without` stay.
+        Messages about one alert and subject go to a notifier one after the other. Those that are `held` stay.
         """
 
     def settle(self, delivery: Delivery) -> bool:
-        """Write how a try ended and give the lease back; False when it is another's by now, which changes nothing."""
+        """Write how a try ended and give the lease back; False when it is another's by now, which changes nothing.
+
+        One that was sent or given up takes the place of those given up before it, about the same and to the same.
+        """
+
+    def forget(self, after: timedelta, keep: Collection[str] = ()) -> None:
+        """Remove the messages that were sent or given up so long ago, but for those whose ID is in `keep`."""
 
     def now(self) -> datetime:
         """Return the time by which leases run."""

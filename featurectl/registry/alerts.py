@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
 
 from featurectl.registry import tables
-from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence
+from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence, first_of_each
 from featurectl.registry.database import Database
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.units import format_iso, parse_instant
@@ -37,37 +37,34 @@ class SqlAlertLedger:
         rows = self._read(_STATES, [_STATES.c.alert, _STATES.c.subject])
         return [replace(_load_state(row["document"]), revision=row["revision"]) for row in rows]
 
-    def write_state(self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery]) -> bool:
+    def write_state(
+        self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery], *, withdraw: bool = False
+    ) -> bool:
         """Write a state and the messages that it causes in one transaction, unless it is no longer as `before`."""
-        key = self._key | {"alert": after.alert, "subject": after.subject}
-        document = _dump(replace(after, revision=0))
         with self._database.writing() as connection:
-            if before.revision == 0:
-                written = insert_new(connection, _STATES, key | {"revision": 1, "document": document})
-            else:
-                same = [_STATES.c[name] == value for name, value in key.items()]
-                change = update(_STATES).where(*same, _STATES.c.revision == before.revision)
-                change = change.values(revision=before.revision + 1, document=document)
-                written = connection.execute(change.returning(_STATES.c.revision)).first() is not None
-            if written:
-                self._insert(connection, deliveries)
-            return written
+            if not self._write(connection, after, before.revision):
+                return False
+            if withdraw and (untold := self._withdraw(connection, after)):
+                told = {name: last for name, last in after.told.items() if name not in untold}
+                self._write(connection, replace(after, told=told), before.revision + 1)
+            self._insert(connection, deliveries)
+            return True
 
     def load_deliveries(self, states: Sequence[DeliveryState] = ("waiting", "failed")) -> Sequence[Delivery]:
         """Return the messages in these states, in their order."""
         order = [_DELIVERIES.c.number, _DELIVERIES.c.id]
         return [_load_delivery(row) for row in self._read(_DELIVERIES, order, _DELIVERIES.c.state.in_(states))]
 
-    def claim(self, lease_s: float, without: Collection[str] = ()) -> Delivery | None:
+    def claim(self, lease_s: float, held: Callable[[Delivery], bool] = lambda _: False) -> Delivery | None:
         """Return the next message that is due and nobody sends, leased to the caller; None when there is none."""
-        if not self._does_any_wait():
+        if not self._is_there_any(_DELIVERIES.c.state == "waiting"):
             return None
         with self._database.writing() as connection:
             now, lease = self._time(connection), uuid.uuid4().hex
             until = now + timedelta(seconds=lease_s)
-            for candidate in _first_of_each(self._waiting(connection)):
+            for candidate in first_of_each(self._in_state(connection, "waiting")):
                 free = candidate.lease_until is None or candidate.lease_until <= now
-                if candidate.due_at <= now and free and candidate.notifier not in without:
+                if candidate.due_at <= now and free and not held(candidate):
                     claimed = replace(candidate, lease=lease, lease_until=until)
                     if self._update(connection, claimed, candidate.lease):
                         return claimed
@@ -76,7 +73,20 @@ class SqlAlertLedger:
     def settle(self, delivery: Delivery) -> bool:
         """Write how a try ended and give the lease back; False when it is another's by now, which changes nothing."""
         with self._database.writing() as connection:
-            return self._update(connection, replace(delivery, lease="", lease_until=None), delivery.lease)
+            settled = replace(delivery, lease="", lease_until=self._time(connection))
+            written = self._update(connection, settled, delivery.lease)
+            if written and delivery.state != "waiting":
+                failed = self._in_state(connection, "failed")
+                self._remove(connection, [d for d in failed if _of(d) == _of(delivery) and d.number < delivery.number])
+            return written
+
+    def forget(self, after: timedelta, keep: Collection[str] = ()) -> None:
+        """Remove the messages that were sent or given up so long ago, but for those whose ID is in `keep`."""
+        before = format_iso(self.now() - after)
+        over = (_DELIVERIES.c.state != "waiting", _DELIVERIES.c.lease_until < before, _DELIVERIES.c.id.not_in(keep))
+        if self._is_there_any(*over):
+            with self._database.writing() as connection:
+                connection.execute(delete(_DELIVERIES).where(*self._own(_DELIVERIES), *over))
 
     def now(self) -> datetime:
         """Return the time by which leases run."""
@@ -116,25 +126,54 @@ class SqlAlertLedger:
         order: Sequence[Any],
         *where: Any,
     ) -> list[Mapping[str, Any]]:
-        own = [table.c[name] == value for name, value in self._key.items()]
-        return [dict(row) for row in connection.execute(select(table).where(*own, *where).order_by(*order)).mappings()]
+        asked = select(table).where(*self._own(table), *where).order_by(*order)
+        return [dict(row) for row in connection.execute(asked).mappings()]
 
-    def _does_any_wait(self) -> bool:
-        own = [_DELIVERIES.c[name] == value for name, value in self._key.items()]
-        asked = select(_DELIVERIES.c.id).where(*own, _DELIVERIES.c.state == "waiting").limit(1)
+    def _own(self, table: Table) -> list[ColumnElement[bool]]:
+        return [table.c[name] == value for name, value in self._key.items()]
+
+    def _is_there_any(self, *where: ColumnElement[bool]) -> bool:
+        """Return whether there is such a message; it waits for no writer."""
+        asked = select(_DELIVERIES.c.id).where(*self._own(_DELIVERIES), *where).limit(1)
         with self._database.reading() as connection:
             if connection is None or not inspect(connection).has_table(_DELIVERIES.name):
                 return False
             return connection.execute(asked).first() is not None
 
-    def _waiting(self, connection: Connection) -> Iterator[Delivery]:
+    def _in_state(self, connection: Connection, state: DeliveryState) -> list[Delivery]:
         order = [_DELIVERIES.c.number, _DELIVERIES.c.id]
-        rows = self._rows(connection, _DELIVERIES, order, _DELIVERIES.c.state == "waiting")
-        return (_load_delivery(row) for row in rows)
+        return [_load_delivery(row) for row in self._rows(connection, _DELIVERIES, order, _DELIVERIES.c.state == state)]
+
+    def _write(self, connection: Connection, state: AlertState, revision: int) -> bool:
+        """Write a state as the one after a revision; False when that is not the last."""
+        key = self._key | {"alert": state.alert, "subject": state.subject}
+        written = {"revision": revision + 1, "document": _dump(replace(state, revision=0))}
+        if revision == 0:
+            return insert_new(connection, _STATES, key | written)
+        same = [_STATES.c[name] == value for name, value in key.items()]
+        change = update(_STATES).where(*same, _STATES.c.revision == revision).values(written)
+        return connection.execute(change.returning(_STATES.c.revision)).first() is not None
+
+    def _withdraw(self, connection: Connection, state: AlertState) -> set[str]:
+        """Remove what waits to tell that it fires and nobody has tried to; return whom it would have told first."""
+        waiting = [d for d in self._in_state(connection, "waiting") if not d.lease and not d.attempts]
+        of = [d for d in waiting if (d.alert, d.subject) == (state.alert, state.subject) and d.kind != "resolved"]
+        removed = self._remove(connection, of)
+        return {d.notifier for d in of if d.id in removed and d.kind == "firing"}
+
+    def _remove(self, connection: Connection, deliveries: Sequence[Delivery]) -> set[str]:
+        """Remove messages that are as they were read, and return the IDs of those that were."""
+        if not deliveries:
+            return set()
+        ids = [delivery.id for delivery in deliveries]
+        gone = delete(_DELIVERIES).where(*self._own(_DELIVERIES), _DELIVERIES.c.id.in_(ids), _DELIVERIES.c.lease == "")
+        return {row.id for row in connection.execute(gone.returning(_DELIVERIES.c.id))}
 
     def _insert(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
-        own = [_DELIVERIES.c[name] == value for name, value in self._key.items()]
-        last = connection.execute(select(func.max(_DELIVERIES.c.number)).where(*own)).scalar() or 0
+        last = connection.execute(select(func.max(_DELIVERIES.c.number)).where(*self._own(_DELIVERIES))).scalar() or 0
+        if any(item.kind == "repeat" for item in deliveries):
+            waiting = {_of(item) for item in self._in_state(connection, "waiting")}
+            deliveries = [item for item in deliveries if item.kind != "repeat" or _of(item) not in waiting]
         rows = [self._row(replace(item, number=last + at)) for at, item in enumerate(deliveries, start=1)]
         if rows:
             connection.execute(insert(_DELIVERIES), rows)
@@ -153,20 +192,14 @@ class SqlAlertLedger:
 
     def _update(self, connection: Connection, delivery: Delivery, lease: str) -> bool:
         """Write a message that waits under this lease still; False when it does not."""
-        own = [_DELIVERIES.c[name] == value for name, value in (self._key | {"id": delivery.id}).items()]
+        own = (*self._own(_DELIVERIES), _DELIVERIES.c.id == delivery.id)
         change = update(_DELIVERIES).where(*own, _DELIVERIES.c.state == "waiting", _DELIVERIES.c.lease == lease)
         change = change.values(**self._row(delivery))
         return connection.execute(change.returning(_DELIVERIES.c.id)).first() is not None
 
 
-def _first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
-    """Give the first message of each alert, subject and notifier."""
-    seen = set()
-    for delivery in waiting:
-        of = (delivery.alert, delivery.subject, delivery.notifier)
-        if of not in seen:
-            seen.add(of)
-            yield delivery
+def _of(delivery: Delivery) -> tuple[str, str, str]:
+    return delivery.alert, delivery.subject, delivery.notifier
 
 
 def _dump(value: AlertState | Delivery | Silence) -> str:
@@ -176,7 +209,8 @@ def _dump(value: AlertState | Delivery | Silence) -> str:
 def _load_state(document: str) -> AlertState:
     fields = json.loads(document)
     told = {name: parse_instant(text) for name, text in fields["told"].items()}
-    instants = {name: fields[name] and parse_instant(fields[name]) for name in ("since", "changed_at")}
+    named = (name for name in ("began", "since", "changed_at") if name in fields)
+    instants = {name: fields[name] and parse_instant(fields[name]) for name in named}
     return AlertState(**(fields | instants | {"told": told}))
 
 

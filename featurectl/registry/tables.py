@@ -114,7 +114,8 @@ alert_states = Table(
     Column("document", Text, nullable=False),
 )
 
-# One row a message to a notifier, written with the state that causes it; `state` is "waiting" until it is sent.
+# One row a message to a notifier, written with the state that causes it; `state` is "waiting" until it is sent or given
+# up. `lease_until` is when the lease ends, or when the last one did.
 deliveries = Table(
     "deliveries",
     METADATA,

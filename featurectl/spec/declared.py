@@ -43,9 +43,9 @@ class Declared:
     later: list[Problem] = field(default_factory=list)
     unread: bool = False
 
-    def not_run(self, what: str, place: Place) -> None:
+    def not_run(self, what: str, place: Place, *notes: str) -> None:
         """Note a valid part of the language that this version does not run."""
-        self.later.append(not_run(what, place))
+        self.later.append(not_run(what, place, *notes))
 
     def find(self, objects: Mapping[str, T], kind: Kind, name: str, node: Scalar | None) -> T | None:
         """Return a declared object; None with FC201 when nothing has the name, silently when it is broken."""
@@ -94,9 +94,9 @@ class Declared:
                 self.places.setdefault((*prefix, item.text("name")), item.head)
 
 
-def not_run(what: str, place: Place) -> Problem:
+def not_run(what: str, place: Place, *notes: str) -> Problem:
     """Return the problem of a valid part of the language that this version does not run ("hop is")."""
-    return Problem(code="FC402", message=f"{what} not in this version", place=place)
+    return Problem(code="FC402", message=f"{what} not in this version", place=place, notes=notes)
 
 
 def tell(

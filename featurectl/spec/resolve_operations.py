@@ -94,7 +94,8 @@ def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
     check_alert_names(shape.fields, declared)
     when = condition_of(shape.when)
     if when.metric in NOT_MEASURED:
-        declared.not_run(f"alerts on {when.metric} are", shape.fields.head)
+        later = "event streams come with a later version: until then there is no lag to measure"
+        declared.not_run(f"alerts on {when.metric} are", shape.fields.head, later)
     return Alert(
         name=shape.name,
         when=when,

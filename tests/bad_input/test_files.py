@@ -156,13 +156,13 @@ def test_a_label_over_a_horizon_that_can_not_be_computed_is_told_before_any_data
     assert told in shop.fails(1, "validate")
 
 
-PIPELINE_ALERT = """alerts: [{name: a, when: pipeline_failures > 0 in 1d, severity: info, notify: [ops]}]
+STREAM_ALERT = """alerts: [{name: a, when: stream_lag > 1m, severity: info, notify: [ops]}]
 notifiers: [{name: ops, email: a@example.com}]
 models:"""
 NOT_RUN = [
     ("stream sources are", "path: data/asks.csv,", 'stream: {kafka: "${K}", topic: t}, delay: 1m,'),
     ("pipelines are", "models:", "pipelines: [{name: p, stages: [{name: s, run: push}]}]\nmodels:"),
-    ("alerts on pipeline_failures are", "models:", PIPELINE_ALERT),
+    ("alerts on stream_lag are", "models:", STREAM_ALERT),
 ]  # fmt: skip
 
 

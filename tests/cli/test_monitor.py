@@ -96,7 +96,7 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     assert (code, "told file: stale (view:spend@1) resolved" in out) == (0, True)
     told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
-    assert {message["key"] for message in told} == {"featurectl/shop/dev/stale/view:spend@1/1"}
+    assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
     assert told[0]["look"] == "featurectl why spend --env dev"
 
 
@@ -107,6 +107,15 @@ def test_looking_alone_tells_nobody_and_changes_nothing(shop):
     assert (code, "would tell file: stale (view:spend@1) firing" in out) == (1, True)
     assert (shop.root / "r.db").read_bytes() == before
     assert not (shop.root / "told.jsonl").exists()
+
+
+def test_a_look_at_the_past_leaves_what_was_seen_later_and_says_so(shop):
+    shop("monitor", "check", "--as-of", STALE)
+    shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    code, out, _ = shop("monitor", "check", "--as-of", FRESH)
+    assert (code, "firing (later)" in out) == (1, True)
+    assert out.endswith("1 firing, 1 changed later and left alone of 1 alert, 1 subject.\n")
+    assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
 
 
 def test_an_alert_that_only_informs_fails_nothing(shop):
@@ -202,6 +211,13 @@ def test_a_registry_that_is_gone_is_no_answer(shop):
     assert shop("monitor", "check")[0] == 69
 
 
+def test_a_registry_that_was_lost_is_not_as_if_all_were_well(shop):
+    for file in shop.root.glob("r.db*"):
+        file.unlink()
+    code, _, err = shop("monitor", "check")
+    assert (code, err.splitlines()[0]) == (1, "error: nothing is applied of project shop in dev")
+
+
 def test_a_silence_is_kept_to_listed_and_ended(shop):
     code, out, _ = shop(
         "monitor", "silence", "st*", "--for", "2h", "--reason", "a move", "--as-of", STALE, "-o", "json"
@@ -217,6 +233,18 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
     assert (code, "told file: stale (view:spend@1) firing" in out) == (1, True)
     assert shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)[1] == "Nothing is silenced.\n"
+    for subject in ("view:spend@*", "store:dev", "*", "[v]iew:*", "v*"):
+        assert shop("monitor", "silence", "stale", "--for", "1h", "--subject", subject)[0] == 0
+
+
+def test_a_message_that_waits_when_a_silence_begins_is_held_and_told_so(shop):
+    change(shop, "notify: [file]", "notify: [hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
+    shop("monitor", "silence", "stale", "--for", "2h", "--as-of", AN_HOUR_ON)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "not told hook: stale (view:spend@1) firing, held while it is silenced" in out) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +257,8 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
         (("stale", "--for", "soon"), "--for 'soon' is no duration"),
         (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
         (("--end", "12"), "no silence '12' that is not over"),
+        (("stale", "--for", "2h", "--subject", "spend"), "nothing is 'spend'"),
+        (("stale", "--for", "2h", "--subject", "view:spent@*"), "nothing is 'view:spent@*'"),
         (
             ("stale", "--for", "36500d", "--as-of", "9990-01-01T00:00:00Z"),
             "--for ends after the last year that there is",

@@ -103,6 +103,44 @@ def test_a_check_that_is_gone_is_not_told(shop, capsys):
     assert "row_count" not in capsys.readouterr().out
 
 
+ALERTS = """
+notifiers: [{name: file, command: "tee -a told.jsonl"}]
+alerts:
+  - {name: wrong, when: checks > 0, severity: warning, notify: [file]}
+  - {name: broken, when: pipeline_failures > 0, severity: critical, notify: [file]}
+"""
+
+
+def test_alerts_tell_of_the_checks_that_are_told_as_failed_and_of_runs_that_failed(shop, capsys):
+    (shop / "alerts.yaml").write_text(ALERTS)
+    (shop / "o.yaml").write_text(OBJECTS.replace("[1, 3]", "[1, 9]"))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    grow("c,2026-01-02T10:00:00Z,99\n")
+    assert run("materialize", day=3) == 0
+    assert main(["materialize", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 0  # nothing new to look at
+    capsys.readouterr()
+    assert main(["status", "--checks", "-q", "--as-of", "2026-01-03T02:00:00Z", "-o", "json"]) == 0
+    checks = json.loads(capsys.readouterr().out)["result"]["checks"]
+    assert [check["passed"] for check in checks if check["severity"] == "warn"] == [False]
+    assert alerts_at("2026-01-03T02:00:00Z", capsys)["wrong"]["state"] == "firing"
+
+    grow("d,2026-01-03T10:00:00Z,1\nd,2026-01-03T11:00:00Z,much\n")
+    assert run("materialize", day=4) == 1
+    found = alerts_at("2026-01-04T00:00:00Z", capsys)
+    assert found["broken"]["state"] == "firing"
+    assert found["broken"]["cause"].startswith("1 of 2 runs failed; the last: materialize of values@1 as of 2026-01-04")
+    assert alerts_at("2026-01-05T12:00:00Z", capsys)["broken"]["state"] == "firing"  # nothing has run since
+    Path("rows.csv").write_text(Path("rows.csv").read_text().replace("much", "2"))
+    assert run("materialize", day=6) == 0
+    assert alerts_at("2026-01-06T00:00:00Z", capsys)["broken"]["state"] == "resolved"
+
+
+def alerts_at(as_of, capsys):
+    capsys.readouterr()
+    main(["monitor", "check", "-o", "json", "-q", "--as-of", as_of])
+    return {row["alert"]: row for row in json.loads(capsys.readouterr().out)["result"]["alerts"]}
+
+
 def test_a_record_that_cannot_be_written_is_a_warning_and_the_run_is_done(shop, capsys):
     (shop / "off" / "shop").mkdir(parents=True)
     (shop / "off" / "shop" / "runs").write_text("in the way")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,25 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_told(tmp_path):
     assert (gone.again, gone.message) == (False, "the command can't be run: No such file or directory")
     for text in ("", "'open"):
         assert refused(CommandNotifier(text, tmp_path)).again is False
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_has_begun(tmp_path):
+    code = "import os, sys; os.fork(); open(str(os.getpid()), 'w').close(); import time; time.sleep(60)"
+    refused(CommandNotifier(python(code), tmp_path, timeout_s=1))
+    begun = [int(path.name) for path in tmp_path.iterdir()]
+    assert begun
+    for _ in range(500):  # to die takes a moment
+        if not any(is_running(pid) for pid in begun):
+            break
+        time.sleep(0.01)
+    assert not any(is_running(pid) for pid in begun)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_value_of_a_variable_stays_one_word(tmp_path):

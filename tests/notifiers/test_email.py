@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from featurectl.errors import UsageError
+from featurectl.notifiers import email as email_notifier
 from featurectl.notifiers.base import NotSentError
 from featurectl.notifiers.email import EmailNotifier, smtp_server
 from tests.notifiers.messages import KEY, MESSAGE
+from tests.servers.hooks import running_drip
 from tests.servers.mail import running_mail
 from tests.servers.redis import free_port
 
@@ -78,6 +80,31 @@ def test_what_the_server_refuses_for_good_is_given_up_and_for_now_is_not():
     ]
     error = refused(notifier(f"smtp://127.0.0.1:{free_port()}"))
     assert (error.again, error.message) == (True, "the mail server can't be used: Connection refused")
+
+
+def test_a_mail_that_is_taken_is_sent_however_the_server_says_goodbye():
+    with running_mail() as server:
+        server.goodbye = "421 4.4.2 too late"
+        notifier(f"smtp://127.0.0.1:{server.port}").send(MESSAGE)
+    assert len(server.mails) == 1
+
+
+def test_a_server_that_is_no_mail_server_is_given_up_and_one_that_takes_for_ever_is_not(monkeypatch):
+    with running_mail() as server:
+        server.hello = "554 5.7.1 go away"
+        assert refused(notifier(f"smtp://127.0.0.1:{server.port}")).again is False
+    with running_drip() as url:
+        monkeypatch.setattr(email_notifier, "TOTAL_S", 0.3)
+        error = refused(notifier(url.replace("http", "smtp")))
+    assert (error.again, error.message) == (True, "the mail server can't be used: it took too long")
+
+
+@pytest.mark.parametrize("address", ["a@shop.test\r\nBcc: eve@shop.test", "a@shop.test\nX: y"])
+def test_an_address_of_several_lines_is_none(address):
+    with running_mail() as server:
+        error = refused(EmailNotifier(address, smtp_server(f"smtp://127.0.0.1:{server.port}", FROM)))
+        assert (error.again, error.down) == (False, False)
+        assert server.words == []
 
 
 @pytest.mark.parametrize("url", ["http://hush", "smtp://", "smtp://h:hush", "hush"])

@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from featurectl.monitor.alerts.deliver import LEASE_S
+from featurectl.notifiers import http
 from featurectl.notifiers.base import NotSentError, load_message
+from featurectl.notifiers.command import TIMEOUT_S
+from featurectl.notifiers.deadline import TOTAL_S
 from featurectl.notifiers.pagerduty import PagerDutyNotifier
 from featurectl.notifiers.slack import SlackNotifier
 from featurectl.notifiers.webhook import WebhookNotifier
 from tests.notifiers.messages import KEY, MESSAGE
-from tests.servers.hooks import as_pagerduty, as_slack, running_hook
+from tests.servers.hooks import as_pagerduty, as_slack, running_drip, running_hook
 from tests.servers.redis import free_port
 
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
@@ -44,10 +48,17 @@ def test_slack_shows_everything_and_reads_nothing_of_it_as_its_own():
     assert document["text"].startswith("FIRING critical: stale (view:spend@1) in prod: source orders stopped")
 
 
-def test_slack_takes_a_cause_of_any_length():
+def test_slack_takes_a_cause_of_any_length_and_shows_the_rest_whole():
     with running_hook(as_slack) as hook:
-        SlackNotifier(f"{hook.url}{PATH}").send(replace(MESSAGE, cause="x" * 10_000, kind="resolved"))
-    assert hook.taken[0]["blocks"][0]["text"]["text"].startswith(":white_check_mark: *RESOLVED critical: stale")
+        SlackNotifier(f"{hook.url}{PATH}").send(replace(MESSAGE, cause="x & y" * 2_000, kind="resolved"))
+        SlackNotifier(f"{hook.url}{PATH}").send(replace(MESSAGE, cause="x" * 10_000, look="y" * 9_000, key="z" * 9_000))
+    title, below = [block["text"]["text"] for block in hook.taken[0]["blocks"]]
+    assert title.startswith(":white_check_mark: *RESOLVED critical: stale")
+    cause, *rest = below.splitlines()
+    assert cause.startswith("*cause*: x &amp; y")
+    assert cause.endswith("...")
+    assert len(below) > 2_800
+    assert rest[-2:] == ["*look further*: featurectl why spend --env prod", f"*key*: {KEY}"]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,23 @@ def test_a_server_that_repeats_the_path_it_does_not_know_puts_no_secret_into_the
     assert error.message.startswith("Slack answered 404: Cannot POST ...")
 
 
+def test_a_server_that_goes_on_answering_for_ever_is_left_in_time(monkeypatch):
+    monkeypatch.setattr(http, "TOTAL_S", 0.3)
+    with running_drip() as url:
+        error = refused(WebhookNotifier(url))
+    assert (error.again, error.down, error.message) == (True, True, "the webhook can't be reached: it took too long")
+
+
+def test_an_answer_of_slack_that_is_cut_off_is_no_refusal():
+    with running_hook(lambda *_: (200, "o", {"content-length": "2"})) as hook:
+        assert refused(SlackNotifier(f"{hook.url}{PATH}")).again is True
+
+
+def test_all_of_an_exchange_ends_well_before_the_lease_of_a_message():
+    assert TOTAL_S < LEASE_S / 2
+    assert TIMEOUT_S < LEASE_S / 2
+
+
 def test_a_user_in_an_address_logs_in():
     with running_hook() as hook:
         WebhookNotifier(hook.url.replace("http://", "http://ana:hush%3A1@")).send(MESSAGE)
@@ -133,6 +161,12 @@ def test_what_pagerduty_refuses_is_tried_again_or_not_as_it_says():
         assert "'routing_key' is invalid" in error.message
         hook.next += [(429, '{"status": "throttle exceeded"}', {}), (202, "no JSON", {}), (503, "", {})]
         assert [refused(PagerDutyNotifier(ROUTING_KEY, hook.url)).again for _ in range(3)] == [True, True, True]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_proxy_that_repeats_what_it_was_sent_puts_no_key_into_the_error(status):
+    with running_hook(lambda document, _: (status, f"{'x' * 100}{document}", {})) as hook:
+        assert "'routing_key': '...'" in refused(PagerDutyNotifier(ROUTING_KEY, hook.url)).message
 
 
 def test_a_webhook_gets_the_whole_message_and_an_id_that_is_the_same_at_every_try():

@@ -129,6 +129,61 @@ def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open
     assert sorted(name for some in came for name in some) == sorted(subjects)
 
 
+def test_a_message_that_is_held_stays_and_so_do_those_behind_it(ledger):
+    ledger.write_state(NEW, STATE, [message("a"), message("b"), message("c", subject="view:spend@1")])
+    claimed = [ledger.claim(LEASE_S, lambda d: d.subject == STATE.subject) for _ in range(2)]
+    assert [d and d.id for d in claimed] == ["c", None]
+
+
+def settle(ledger, state):
+    return ledger.settle(replace(ledger.claim(LEASE_S), state=state))
+
+
+def test_what_was_sent_or_given_up_is_forgotten_in_time_and_what_waits_never(ledger, clock):
+    names = ("sent", "kept", "failed", "waiting")
+    ledger.write_state(NEW, STATE, [message(n, subject=n) for n in names])
+    assert all(settle(ledger, state) for state in ("sent", "failed", "failed"))
+    clock[0] += timedelta(days=1)
+    ledger.forget(timedelta(days=1), ["kept"])
+    every = ("waiting", "sent", "failed")
+    assert [d.id for d in ledger.load_deliveries(every)] == list(names)
+    clock[0] += timedelta(seconds=1)
+    ledger.forget(timedelta(days=1), ["kept"])
+    assert [d.id for d in ledger.load_deliveries(every)] == ["kept", "waiting"]
+
+
+def test_of_what_was_given_up_the_last_is_kept_until_one_is_sent(ledger):
+    ledger.write_state(NEW, STATE, [*(message(name) for name in "abcd"), message("e", "pager")])
+    for left in (["a"], ["b"], [], ["d"]):
+        claimed = ledger.claim(LEASE_S, lambda d: d.notifier == "pager")
+        ledger.settle(replace(claimed, state="failed" if left else "sent"))
+        assert [d.id for d in ledger.load_deliveries(["failed"])] == left
+    settle(ledger, "failed")
+    assert [d.id for d in ledger.load_deliveries(["failed"])] == ["d", "e"]
+
+
+def test_a_repeat_waits_only_where_nothing_else_does(ledger):
+    ledger.write_state(NEW, STATE, [message("a")])
+    (before,) = ledger.load_states()
+    again = [replace(message("b"), kind="repeat"), replace(message("c", "pager"), kind="repeat")]
+    assert ledger.write_state(before, STATE, again)
+    assert [d.id for d in ledger.load_deliveries()] == ["a", "c"]
+
+
+def test_what_nobody_has_tried_to_send_is_withdrawn_with_whom_it_would_have_told_first(ledger):
+    firing = replace(STATE, told={"ops": AT, "pager": AT, "mail": AT, "hook": AT})
+    kinds = {"ops": "firing", "pager": "firing", "mail": "firing", "hook": "repeat"}
+    ledger.write_state(NEW, firing, [replace(message(n, n), kind=kind) for n, kind in kinds.items()])
+    ledger.settle(replace(ledger.claim(LEASE_S), attempts=1))
+    assert ledger.claim(LEASE_S, lambda d: d.notifier != "pager").id == "pager"  # under way
+    (before,) = ledger.load_states()
+    assert not ledger.write_state(firing, firing, [], withdraw=True)
+    assert ledger.write_state(before, replace(before, status="resolved"), [], withdraw=True)
+    assert [d.id for d in ledger.load_deliveries()] == ["ops", "pager"]
+    (after,) = ledger.load_states()
+    assert (after.status, sorted(after.told)) == ("resolved", ["hook", "ops", "pager"])
+
+
 def test_silences_are_read_back_oldest_first_and_written_over(ledger, open_ledger):
     one = Silence(id="b", alert="st*", until=AT + timedelta(hours=2), who="ana@host", created_at=AT, reason="☃")
     two = replace(one, id="a", subject="view:delays@*", created_at=AT + timedelta(hours=1))

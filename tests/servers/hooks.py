@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -73,6 +74,28 @@ def as_pagerduty(document: dict, path: str) -> Answer:
 
 
 @contextmanager
+def running_drip() -> Iterator[str]:
+    """Run a server that sends a byte of its answer now and then, and never the last."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                while not over.wait(0.05):
+                    self.request.sendall(b"H")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def running_hook(judge: Callable[[dict, str], Answer] | None = None) -> Iterator[Hook]:
     """Run a server on a free port."""
     hook = Hook() if judge is None else Hook(judge=judge)
@@ -85,7 +108,8 @@ def running_hook(judge: Callable[[dict, str], Answer] | None = None) -> Iterator
             self.send_response(status)
             for key, value in more.items():
                 self.send_header(key, value)
-            self.send_header("content-length", str(len(text.encode())))
+            if "content-length" not in more:
+                self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class MailServer:
-    """A server: the mails that it took, and how it behaves. `refuse` are answers to `RCPT TO`, one a mail."""
+    """A server: the mails that it took, and how it behaves. `refuse` are answers to `RCPT TO`, one a mail.
+
+    `goodbye` is its answer to `QUIT`, `hello` how it begins.
+    """
 
     port: int = 0
     tls: ssl.SSLContext | None = None
@@ -21,6 +24,8 @@ class MailServer:
     refuse: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    goodbye: str = "221 bye"
+    hello: str = "220 mail.test ESMTP"
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -35,12 +40,12 @@ class _Handler(socketserver.StreamRequestHandler):
         self.request.close()
 
     def _talk(self) -> None:
-        self._say("220 mail.test ESMTP")
+        self._say(self.mail.hello)
         while line := self.rfile.readline():
             word, _, rest = line.decode().strip().partition(" ")
             self.mail.words.append(word.upper())
             if word.upper() == "QUIT":
-                self._say("221 bye")
+                self._say(self.mail.goodbye)
                 return
             self._answer(word.upper(), rest)
 

@@ -28,7 +28,8 @@ def render_round(found: Round, *, dry: bool) -> str:
     ]
     told = told if dry else [_sent_line(sent) for sent in found.sent]
     tried = {sent.delivery.id for sent in found.sent}
-    told += [_unsent_line(delivery) for delivery in found.unsent if delivery.id not in tried]
+    silenced = {(item.after.alert, item.after.subject) for item in found.looked if item.silence is not None}
+    told += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
     return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
 
 
@@ -87,6 +88,7 @@ def _cells(item: Looked) -> list[str]:
     after, value = item.after, item.observation.value
     metric = after.condition.partition(" ")[0]
     state = f"{after.status} (silenced)" if item.silence and after.status in ("pending", "firing") else after.status
+    state = f"{after.status} (later)" if item.past else state
     cells = [
         after.alert,
         after.subject,
@@ -107,10 +109,12 @@ def _sent_line(sent: Sent) -> str:
     return _unsent_line(delivery)
 
 
-def _unsent_line(delivery: Delivery) -> str:
+def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
     what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
     ways = {"failed": "given up", "waiting": "waits to be sent again"}
     way = ways.get(delivery.state, delivery.state) if delivery.attempts else "waits to be sent"
+    if held and delivery.state == "waiting":
+        return f"not told {delivery.notifier}: {what}, held while it is silenced"
     return f"not told {delivery.notifier}: {what}, {way}{f': {delivery.error}' if delivery.error else ''}"
 
 
@@ -119,7 +123,9 @@ def _summary(found: Round) -> str:
     silenced = sum(item.silence is not None for item in firing)
     pending = sum(item.after.status == "pending" for item in found.looked)
     unseen = sum(bool(item.observation.error) for item in found.looked)
+    past = sum(item.past for item in found.looked)
     rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
+    rest += [f"{past} changed later and left alone" if past else ""]
     told = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
     many = counted(len(found.alerts), "alert")
     of = f" of {many}, {len(found.looked)} {plural(len(found.looked), 'subject')}."
@@ -135,6 +141,7 @@ def _looked_json(item: Looked) -> dict[str, object]:
         "condition": after.condition,
         "state": after.status,
         "was": item.before.status,
+        "later": item.past,
         "value": plain_value(item.observation.value),
         "cause": item.observation.cause or None,
         "error": item.observation.error or None,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from featurectl.errors import UsageError
 from featurectl.notifiers.base import Message, Notifier, NotSentError, load_message
-from featurectl.registry.alert_state import AlertLedger, Delivery
+from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each
 
-LEASE_S: Final = 120.0  # longer than any notifier takes
+LEASE_S: Final = 120.0  # well longer than any notifier takes
 GIVE_UP: Final = timedelta(days=1)
 _FIRST_S: Final = 2.0
 _LONGEST_S: Final = 600.0
@@ -37,10 +37,11 @@ class Deliverer:
     """Sends the messages of a ledger. `open_notifier` returns the notifier of a name.
 
     It raises `UsageError` where a variable of its address is not set, `NotSentError` where there is none of the name.
-    Once `stopped` says so, no other message is begun.
+    Once `stopped` says so, no other message is begun. What is silenced at `now`, the instant of alerts, waits.
     """
 
     ledger: AlertLedger
+    now: datetime
     open_notifier: Callable[[str], Notifier]
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
     stopped: Callable[[], bool] = field(default=lambda: False)
@@ -54,12 +55,28 @@ class Deliverer:
             StoreError: the registry can't be reached.
         """
         down: set[str] = set()
-        while not self.stopped() and (claimed := self.ledger.claim(LEASE_S, down)) is not None:
+        while not self.stopped() and (claimed := self.ledger.claim(LEASE_S, self._held(down))) is not None:
             sent = self._try(claimed)
             self.ledger.settle(sent.delivery)
             if sent.down:
                 down.add(claimed.notifier)
             yield sent
+
+    def due_s(self) -> float | None:
+        """Return in how many seconds a message is due that may be sent; None when none waits.
+
+        Raises:
+            StoreError: the registry can't be reached.
+        """
+        held, now = self._held(()), self.ledger.now()
+        waiting = [d for d in first_of_each(self.ledger.load_deliveries(["waiting"])) if not held(d)]
+        due = [(max(d.due_at, d.lease_until or d.due_at) - now).total_seconds() for d in waiting]
+        return min(due, default=None)
+
+    def _held(self, down: Collection[str]) -> Callable[[Delivery], bool]:
+        """Return which messages are not to be sent: to notifiers that are down, and what is silenced by now."""
+        silences = self.ledger.load_silences()
+        return lambda d: d.notifier in down or any(s.covers(d.alert, d.subject, self.now) for s in silences)
 
     def _try(self, delivery: Delivery) -> Sent:
         tried = replace(delivery, attempts=delivery.attempts + 1)
@@ -76,10 +93,15 @@ class Deliverer:
     def _waiting(self, delivery: Delivery, error: str, after_s: float | None) -> Delivery:
         """Return a message that is to be tried again: after a time that doubles, or as long as the other side says."""
         now = self.ledger.now()
-        if now - delivery.created_at >= GIVE_UP:
+        if now - self._waits_since(delivery) >= GIVE_UP:
             return replace(delivery, state="failed", error=f"{error}; given up after {delivery.attempts} tries")
         wait_s = max(back_off_s(delivery.attempts, self.jitter()), after_s or 0.0)
         return replace(delivery, due_at=now + timedelta(seconds=wait_s), error=error)
+
+    def _waits_since(self, delivery: Delivery) -> datetime:
+        """Return from when on a message could be sent: after the silences that held it."""
+        ends = [s.until for s in self.ledger.load_silences() if s.is_about(delivery.alert, delivery.subject)]
+        return max([delivery.created_at, *(end for end in ends if end <= self.now)])
 
 
 def back_off_s(attempts: int, jitter: float) -> float:

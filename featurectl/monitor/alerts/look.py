@@ -21,13 +21,17 @@ _UNSEEN: Final = "nothing was measured of it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What came of one alert and subject: the state before and after, and who is told what."""
+    """What came of one alert and subject: the state before and after, and who is told what.
+
+    `past`: nothing, for the state is of a later instant than the look.
+    """
 
     before: AlertState
     after: AlertState
     observation: Observation
     told: Sequence[Told] = ()
     silence: Silence | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +39,15 @@ class Looker:
     """Moves the states of a ledger at one instant; `dry`: nothing is written.
 
     `known` are the states from before anything was observed (None: as they are when it looks). One that another has
-    moved since, at a later instant, stays: what was observed is older than what the other saw.
+    moved since, at a later instant, stays: what was observed is older than what the other saw. `past`: the look is at
+    an instant that was asked for, and every state of a later one stays.
     """
 
     ledger: AlertLedger
     place: Place
     now: datetime
     dry: bool = False
+    past: bool = False
     known: Sequence[AlertState] | None = None
 
     def look(self, alerts: Mapping[str, Alert], observed: Mapping[str, Observed]) -> list[Looked]:
@@ -75,16 +81,26 @@ class Looker:
         silences: Sequence[Silence],
     ) -> Looked:
         name, subject = key
+        observation = observation and _readable(observation)
         for _ in range(_TRIES):
             before = state or AlertState(alert=name, subject=subject)
+            if self.past and self._is_later(before):
+                return self._left(before, observation)
             looked = self._stepped(before, alert, observation, silences)
             if self._is_written(looked):
                 return looked
             states = {(s.alert, s.subject): s for s in self.ledger.load_states()}
             state = states.get((name, subject))
-            if state is not None and state.changed_at is not None and state.changed_at > self.now:
-                return Looked(before=state, after=state, observation=observation or Observation(subject=subject))
+            if state is not None and self._is_later(state):
+                return self._left(state, observation)
         raise TryAgainError(f"alert {name}: its state is written by others all the time", hint="run it again")
+
+    def _is_later(self, state: AlertState) -> bool:
+        return state.changed_at is not None and state.changed_at > self.now
+
+    def _left(self, state: AlertState, observation: Observation | None) -> Looked:
+        seen = observation or Observation(subject=state.subject)
+        return Looked(before=state, after=state, observation=seen, past=True)
 
     def _stepped(
         self, before: AlertState, alert: Alert | None, observation: Observation | None, silences: Sequence[Silence]
@@ -103,7 +119,16 @@ class Looker:
         before, after = looked.before, looked.after
         transition = Transition(before=before, after=after, at=self.now, clock=self.ledger.now())
         deliveries = deliveries_of(self.place, transition, looked.told)
-        return self.ledger.write_state(before, after, deliveries)
+        unheard = looked.silence is not None and before.status == "firing" != after.status
+        return self.ledger.write_state(before, after, deliveries, withdraw=unheard)
+
+
+def _readable(observation: Observation) -> Observation:
+    """Return an observation whose texts may be kept and sent: a file's name may hold bytes that are no letters."""
+    cause, error = (
+        text.encode("utf-8", "backslashreplace").decode() for text in (observation.cause, observation.error)
+    )
+    return replace(observation, cause=cause, error=error)
 
 
 def _is_open(state: AlertState) -> bool:

@@ -23,6 +23,7 @@ _LOOK: Final[Mapping[str, str]] = {
     "skew": "featurectl verify {name}",
     "freshness": "featurectl why {name}",
     "checks": "featurectl why {name}",
+    "pipeline_failures": "featurectl why {name}",
     "store_errors": "featurectl status",
 }
 
@@ -35,8 +36,13 @@ class Place:
     environment: str
 
     def key(self, state: AlertState) -> str:
-        """Return what all messages of an incident have in common, and no other."""
-        return f"featurectl/{self.project}/{self.environment}/{state.alert}/{state.subject}/{state.incident}"
+        """Return what all messages of an incident have in common, and no other.
+
+        Numbers begin anew in a registry that is new; the instant of the beginning tells its incidents from older ones.
+        """
+        began = f"/{format_iso(state.began)}" if state.began else ""
+        of = f"{self.project}/{self.environment}/{state.alert}/{state.subject}"
+        return f"featurectl/{of}/{state.incident}{began}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, assert_never
@@ -10,7 +10,7 @@ from typing import Final, Protocol, assert_never
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
 from featurectl.monitor.alerts.served import Requests, Window
-from featurectl.monitor.alerts.sources import FailedChecks, Measured
+from featurectl.monitor.alerts.sources import Counted, Measured
 from featurectl.spec.definition_alerts import Alert, Metric
 from featurectl.units import DAY_US, MINUTE_US
 
@@ -27,6 +27,7 @@ WINDOWS_US: Final[Mapping[Metric, int]] = {  # of a condition without `in`
     "null_rate": DAY_US,
     "skew": DAY_US,
     "checks": 30 * DAY_US,
+    "pipeline_failures": DAY_US,
 }
 _QUANTILES: Final = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
@@ -76,8 +77,11 @@ class World(Protocol):
     def skew(self, model: str, window: Window) -> Sequence[Measured]:
         """Return the share of the served values of each feature that differ from the offline ones."""
 
-    def checks(self, since: datetime) -> Sequence[FailedChecks]:
+    def checks(self, since: datetime) -> Sequence[Counted]:
         """Return what the checks of each view version found at their last run."""
+
+    def runs(self, since: datetime) -> Sequence[Counted]:
+        """Return how many runs of each view version failed."""
 
 
 def observe(alert: Alert, world: World) -> Observed:
@@ -86,7 +90,9 @@ def observe(alert: Alert, world: World) -> Observed:
         case "freshness":
             return _freshness(alert, world)
         case "checks":
-            return _checks(alert, world)
+            return _counted(alert, world, world.checks)
+        case "pipeline_failures":
+            return _counted(alert, world, world.runs)
         case "latency_p50" | "latency_p95" | "latency_p99" | "error_rate":
             return _of_models(_models(alert, world), lambda model: [_request(alert, world, model)])
         case "store_errors":
@@ -97,7 +103,7 @@ def observe(alert: Alert, world: World) -> Observed:
         case "skew":
             window = _window(alert, world)
             return _of_models(_champions(alert, world), lambda m: _below(m, world.skew(m, window)))
-        case "stream_lag" | "pipeline_failures":  # `apply` refuses them
+        case "stream_lag":  # `apply` refuses it
             return Observed(observations=())
         case _:
             assert_never(alert.when.metric)
@@ -145,11 +151,11 @@ def _age(alert: Alert, world: World, aged: Aged) -> Observation:
     return replace(found, cause=world.behind(aged)) if holds(alert.when, found) else found
 
 
-def _checks(alert: Alert, world: World) -> Observed:
+def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
     window, watched = _window(alert, world), _views(alert, world)
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
     try:
-        found = {(item.view, item.version): item for item in world.checks(window.since)}
+        found = {(item.view, item.version): item for item in count(window.since)}
     except FeaturectlError as error:
         return Observed(
             observations=[_failed(s, error) for s in subjects.values()], watched=frozenset(subjects.values())

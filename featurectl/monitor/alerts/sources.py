@@ -1,13 +1,16 @@
-"""Drift, skew and checks, from the parts that measure them; each is loaded when an alert asks for it."""
+"""Drift, skew, checks and runs, from the parts that measure them; what is slow to load is when an alert asks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from featurectl.offline.runs import CheckRecord, read_runs
+from featurectl.monitor.checks import CheckHistory, histories_of
+from featurectl.monitor.status import ServedView
+from featurectl.offline.runs import RunRecord
+from featurectl.units import counted, format_instant
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow
@@ -26,8 +29,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedChecks:
-    """How many checks of a view version failed at their last run by now, and which."""
+class Counted:
+    """How many checks, or runs, of a view version failed, and which."""
 
     view: str
     version: int
@@ -35,18 +38,19 @@ class FailedChecks:
     cause: str
 
 
-def drift_of(workspace: Logged, model: str, metric: str, since: datetime, until: datetime) -> list[Measured]:
-    """Return how far each feature that was served lies from the champion's training, by one metric.
+def drift_of(workspace: Logged, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
+    """Return how far each feature that was served lies from the champion's training, by every metric.
 
     Raises:
         FeaturectlError: it can't be measured.
     """
     from featurectl.monitor.drift.served import served_drift
 
-    return [_drifted(row, metric) for row in served_drift(workspace, model, since, until)]
+    return served_drift(workspace, model, since, until)
 
 
-def _drifted(row: DriftRow, metric: str) -> Measured:
+def drifted(row: DriftRow, metric: str) -> Measured:
+    """Return one metric of a feature's drift, less what may be chance."""
     feature = "" if row.kind == "score" else row.feature
     name = f"feature {feature}" if feature else "the score"
     told = f"{name} of {row.model}@{row.version}, {row.n:,} served against {row.n_reference:,} of the training"
@@ -80,22 +84,34 @@ def _skewed(row: FeatureSkew) -> Measured:
     return Measured(feature=row.feature, value=value, cause=f"{told}: {causes}".removesuffix(": "))
 
 
-def failed_checks(location: str, project: str, environment: str, since: datetime, now: datetime) -> list[FailedChecks]:
-    """Return the checks of each view version that has run, by the last record of each check by now.
+def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: datetime) -> list[Counted]:
+    """Return how many checks of each view version failed the last time, as `status --checks` tells it.
 
-    Raises:
-        FeaturectlError: the records can't be read.
+    A view version whose checks no run has looked at is left out.
     """
-    last: dict[tuple[str, int], dict[tuple[str, str], CheckRecord]] = {}
-    for run in read_runs(location, project, environment, since):
-        if run.now > now:
-            continue
-        checks = last.setdefault((run.view, run.version), {})
-        checks |= {(check.source_or_view, check.check): check for check in run.checks}
-    return [_failed(view, version, list(checks.values())) for (view, version), checks in sorted(last.items())]
+    found = [(served, histories_of(served.view, served.version, runs, now)) for served in views]
+    return [_failed(*of) for of in found if not of[1] or any(history.results for history in of[1])]
 
 
-def _failed(view: str, version: int, checks: Sequence[CheckRecord]) -> FailedChecks:
-    failed = [check for check in checks if not check.passed]
-    told = [f"{c.source_or_view}: {c.check} ({c.severity}; {c.failed:,} of {c.rows:,} rows)" for c in failed]
-    return FailedChecks(view=view, version=version, count=len(failed), cause="; ".join(told))
+def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> Counted:
+    failed = [(h, h.last.result) for h in histories if h.failing and h.last is not None]
+    told = [f"{h.of}: {h.label} ({h.severity}; {last.failed:,} of {last.rows:,} rows)" for h, last in failed]
+    return Counted(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(told))
+
+
+def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[Counted]:
+    """Return how many runs of each view version failed, with the newest error; one that has not run is left out."""
+    of: dict[tuple[str, int], list[RunRecord]] = {(served.view.name, served.version): [] for served in views}
+    for run in runs:
+        of.get((run.view, run.version), []).append(run)
+    return [_not_done(some) for some in of.values() if some]
+
+
+def _not_done(runs: Sequence[RunRecord]) -> Counted:
+    failed = [run for run in runs if not run.done]
+    told = f"{len(failed)} of {counted(len(runs), 'run')} failed"
+    if failed:
+        last = failed[-1]
+        error = f"{last.error_code} {last.error}".strip()
+        told += f"; the last: {last.command} of {last.label} as of {format_instant(last.now)}: {error}"
+    return Counted(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=told)

@@ -4,6 +4,7 @@
 - Firing, every notifier is told once, and again every `repeat`; a notifier that the alert has from now on is told too.
 - *resolved* when the condition no longer holds: who was told of the incident is told that, once.
 - What is not known (nothing was measured, or a store is gone) changes nothing: neither does it fire, nor resolve.
+- A clock that was ahead, or `--as-of` of the future, delays nothing: what it wrote counts as of now.
 - Silenced, the state moves as ever, and nobody is told; what is still so when the silence is over is told then. An
   incident whose end nobody was told goes on when the condition holds again: for those who were told it never ended.
 """
@@ -31,7 +32,7 @@ def step(
     state: AlertState, observation: Observation, alert: Alert, now: datetime, *, silenced: bool = False
 ) -> tuple[AlertState, Sequence[Told]]:
     """Return the state after an observation at now, and the messages that follow."""
-    held = holds(alert.when, observation)
+    state, held = _not_later(state, now), holds(alert.when, observation)
     moved = state if held is None else _risen(state, alert, now) if held else _ended(state, now)
     condition = format_condition(alert.when)
     moved = replace(moved, error=observation.error, severity=alert.severity, condition=condition)
@@ -42,8 +43,15 @@ def step(
 
 def close(state: AlertState, now: datetime, cause: str, *, silenced: bool = False) -> tuple[AlertState, Sequence[Told]]:
     """Return the state of what is watched no more, and the messages that follow: an incident ends."""
-    ended = replace(_ended(state, now), cause=cause, error="")
+    ended = replace(_ended(_not_later(state, now), now), cause=cause, error="")
     return (ended, ()) if silenced else _tell_end(ended)
+
+
+def _not_later(state: AlertState, now: datetime) -> AlertState:
+    """Return a state with no instant after now: else `for` and `repeat` would count from a clock that was ahead."""
+    since, changed_at = (instant and min(instant, now) for instant in (state.since, state.changed_at))
+    told = {name: min(last, now) for name, last in state.told.items()}
+    return replace(state, since=since, changed_at=changed_at, told=told)
 
 
 def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
@@ -53,7 +61,8 @@ def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
     assert state.since is not None
     if state.status == "pending" and now - state.since >= timedelta(microseconds=alert.for_us):
         goes_on = state.incident > 0 and bool(state.told)  # nobody was told of its end
-        return replace(state, status="firing", changed_at=now, incident=state.incident + (not goes_on))
+        fired = replace(state, status="firing", changed_at=now)
+        return fired if goes_on else replace(fired, incident=state.incident + 1, began=now)
     return state
 
 

@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from featurectl.monitor.alerts.sources import FailedChecks
+from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP
@@ -54,7 +54,7 @@ class Looked:
     rows: Sequence[FreshnessRow]
     runs: Sequence[RunRecord] = ()
     checks: Sequence[CheckHistory] = ()
-    failing: Sequence[FailedChecks] = ()
+    failing: Sequence[Counted] = ()
     alerts: Sequence[AlertState] = ()
 
 
@@ -139,7 +139,7 @@ def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Ite
             gauge.labels(*where, history.of, history.label, history.severity).set(history.failing)
 
 
-def _add_failing(registry: CollectorRegistry, where: tuple[str, str], failing: Iterable[FailedChecks]) -> None:
+def _add_failing(registry: CollectorRegistry, where: tuple[str, str], failing: Iterable[Counted]) -> None:
     gauge = Gauge(
         FAILING, "Checks of the data that failed in the last run of a view version.", _VIEW, registry=registry
     )

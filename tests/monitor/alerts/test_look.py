@@ -14,7 +14,7 @@ from featurectl.monitor.alerts.look import Looker
 from featurectl.monitor.alerts.message import Place
 from featurectl.monitor.alerts.observe import Aged, observe
 from featurectl.monitor.alerts.served import Requests
-from featurectl.monitor.alerts.sources import FailedChecks, Measured
+from featurectl.monitor.alerts.sources import Counted, Measured
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.definition_alerts import Alert, Condition
@@ -35,6 +35,7 @@ class Town:
     logged: dict = field(default_factory=dict)
     drifted: dict = field(default_factory=dict)
     failed: object = ()
+    ran: object = ()
     trained: tuple = ("churn", "late")
     asked: list = field(default_factory=list)
 
@@ -69,6 +70,10 @@ class Town:
 
     def checks(self, since):
         return _given(self.failed)
+
+    def runs(self, since):
+        self.asked.append(since)
+        return _given(self.ran)
 
 
 def _given(value):
@@ -172,9 +177,23 @@ def test_a_model_without_a_champion_has_nothing_to_compare():
 
 
 def test_checks_are_those_of_the_views_that_have_run():
-    town = Town(failed=[FailedChecks(view="spend", version=2, count=1, cause="orders: not_null"),
-                        FailedChecks(view="other", version=1, count=9, cause="")])  # fmt: skip
+    town = Town(failed=[Counted(view="spend", version=2, count=1, cause="orders: not_null"),
+                        Counted(view="other", version=1, count=9, cause="")])  # fmt: skip
     assert values(observe(alert("checks > 0"), town)) == {"view:spend@2": 1.0}
+
+
+def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long_and_none_is_no_news(ledger):
+    town, one = Town(ran=[Counted(view="visits", version=1, count=2, cause="2 of 3 runs failed")]), "pipeline_failures"
+    assert values(observe(alert(f"{one} > 0 in 6h"), town)) == {"view:visits@1": 2.0}
+    assert look(ledger, town, alert(f"{one} > 0")) == {"view:visits@1": ("firing", ["firing"])}
+    assert town.asked == [T0 - timedelta(hours=6), T0 - timedelta(days=1)]
+    (message,) = (delivery.message for delivery in ledger.load_deliveries())
+    assert (message["value"], message["cause"]) == ("2", "2 of 3 runs failed")
+    assert message["look"] == "featurectl why visits --env prod"
+    town.ran = ()
+    assert look(ledger, town, alert(f"{one} > 0"), minutes=1) == {"view:visits@1": ("firing", [])}
+    town.ran = [Counted(view="visits", version=1, count=0, cause="")]
+    assert look(ledger, town, alert(f"{one} > 0"), minutes=2) == {"view:visits@1": ("resolved", ["resolved"])}
 
 
 def test_states_move_and_messages_are_written_with_them(ledger):
@@ -190,7 +209,7 @@ def test_states_move_and_messages_are_written_with_them(ledger):
         "since": "2026-11-24T12:00:00Z", "at": "2026-11-24T13:00:00Z", "look": "featurectl why spend --env prod",
         "environment": "prod",
     }  # fmt: skip
-    assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1"
+    assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1/2026-11-24T13:00:00Z"
     assert first.id != last.id
     assert last.message["since"] == message["since"]
 
@@ -270,6 +289,67 @@ def test_a_look_that_took_long_does_not_undo_what_another_saw_later(ledger):
     assert [(s.status, s.incident) for s in ledger.load_states()] == [("resolved", 1)]
     assert look(ledger, town, one, minutes=4, known=nothing) == {"view:spend@1": ("firing", ["firing"])}
     assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved", "firing"]
+
+
+def test_a_look_at_the_past_leaves_what_was_seen_later(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US, ("visits", 1): 0}), alert("freshness > 24h")
+    look(ledger, town, one, minutes=10)
+    firing = ledger.load_states()
+    town.aged = {("spend", 1): 0, ("visits", 1): 25 * HOUR_US}
+    found = look(ledger, town, one, minutes=9, past=True)
+    assert found == {"view:spend@1": ("firing", []), "view:visits@1": ("firing", ["firing"])}
+    assert look(ledger, town, minutes=9, past=True)["view:spend@1"] == ("firing", [])  # the alert is gone, then
+    assert ledger.load_states()[0] == firing[0]
+    assert look(ledger, town, one, minutes=9)["view:spend@1"] == ("resolved", ["resolved"])  # the clock was ahead
+    assert look(ledger, town, one, minutes=10, past=True)["view:spend@1"] == ("resolved", [])
+
+
+def test_incidents_of_a_registry_that_was_lost_have_other_keys(tmp_path):
+    town, one, keys = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h"), set()
+    for minute, name in enumerate(("lost", "new")):
+        alerts = SqlRegistry(f"sqlite:///{tmp_path}/{name}.db").alerts("shop", "prod")
+        look(alerts, town, one, minutes=minute)
+        town.aged = {("spend", 1): 0}
+        look(alerts, town, one, minutes=minute)
+        town.aged = {("spend", 1): 25 * HOUR_US}
+        keys |= {delivery.message["key"] for delivery in alerts.load_deliveries()}
+    assert len(keys) == 2
+
+
+def test_an_incident_that_ends_in_a_silence_before_anybody_was_told_is_told_to_nobody(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h", repeat_us=60_000_000)
+    look(ledger, town, one)  # the monitor is killed before it sends
+    look(ledger, town, one, minutes=1)
+    (waiting,) = ledger.load_deliveries()
+    assert waiting.kind == "firing"  # to repeat what was not told yet says nothing
+    until = T0 + timedelta(minutes=30)
+    ledger.write_silence(Silence(id="s", alert="*", until=until, who="ana", created_at=T0))
+    assert look(ledger, town, one, minutes=2) == {"view:spend@1": ("firing", [])}
+    assert ledger.load_deliveries() == [waiting]
+    town.aged = {("spend", 1): 0}
+    assert look(ledger, town, one, minutes=3) == {"view:spend@1": ("resolved", [])}
+    assert (ledger.load_deliveries(), ledger.load_states()[0].told) == ([], {})
+    assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", [])}
+
+
+def test_what_was_tried_before_a_silence_and_may_have_arrived_is_told_to_the_end(ledger):
+    town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h")
+    look(ledger, town, one)
+    tried = ledger.claim(1)
+    ledger.settle(replace(tried, attempts=1, error="timed out"))
+    until = T0 + timedelta(minutes=30)
+    ledger.write_silence(Silence(id="s", alert="*", until=until, who="ana", created_at=T0))
+    town.aged = {("spend", 1): 0}
+    look(ledger, town, one, minutes=3)
+    assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", ["resolved"])}
+    assert [d.kind for d in ledger.load_deliveries()] == ["firing", "resolved"]
+
+
+def test_a_cause_with_bytes_that_are_no_letters_is_told_all_the_same(ledger):
+    drifted = [Measured(feature="x", value=1.0, cause="file \udcff.csv")]
+    look(ledger, Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",)))
+    (told,) = ledger.load_deliveries()
+    assert told.message["cause"] == "file \\udcff.csv"
 
 
 def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):

@@ -1,19 +1,21 @@
-"""Drift, skew and checks, as the parts that measure them give them."""
+"""Drift, skew, checks and runs, as the parts that measure them give them."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from featurectl.monitor.alerts import sources
-from featurectl.offline.runs import CheckRecord, RunRecord, write_run
+from featurectl.monitor.status import ServedView
+from featurectl.offline.runs import CheckRecord, RunRecord
+from featurectl.spec.definition import Check, FeatureView, Source
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SINCE = AT - timedelta(days=1)
-CLOCK = datetime(2030, 1, 1, tzinfo=UTC)  # of runs whose now is another
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
         return [drift_row("origin"), drift_row("score", "score"), drift_row("rare", enough=False)]
 
     provide("featurectl.monitor.drift.served", "served_drift", served_drift)
-    found = sources.drift_of("here", "late", "psi", SINCE, AT)
+    rows = sources.drift_of("here", "late", SINCE, AT)
+    found = [sources.drifted(row, "psi") for row in rows]
     assert asked == [("here", "late", SINCE, AT)]
     assert [(m.feature, m.value) for m in found] == [
         ("origin", pytest.approx(0.3)),
@@ -55,7 +58,7 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
     assert found[0].cause == f"{told}: psi 0.35, of which 0.05 may be chance"
     assert found[1].cause.startswith("the score of late@2")
     assert found[2].cause.endswith(": too few")
-    (nulls, *_) = sources.drift_of("here", "late", "null_rate", SINCE, AT)
+    nulls = sources.drifted(rows[0], "null_rate")
     assert (nulls.value, nulls.cause.endswith(": 25% null against 1%")) == (0.25, True)
 
 
@@ -71,26 +74,60 @@ def test_skew_is_the_share_of_values_that_differ_with_its_causes(provide):
     assert found[0].cause == "feature origin of late@2: 10 of 200 values differ: late row 8, expiry 2"
 
 
-def test_checks_count_by_their_last_run_by_now(tmp_path):
-    def keep(hour, view, *checks, version=1):
-        made = [
-            CheckRecord(
-                source_or_view="orders", check=name, severity="error", failed=0 if ok else 3, rows=90, passed=ok
-            )
-            for name, ok in checks
-        ]
-        now = AT + timedelta(hours=hour)
-        record = RunRecord(
-            at=CLOCK - timedelta(hours=hour), now=now, environment="prod", command="materialize", view=view,
-            version=version, action="append", rows=90, seconds=1.0, checks=tuple(made),
-        )  # fmt: skip
-        write_run(str(tmp_path), "shop", record)
+def check(name, *, ok, of="source orders", rows=90):
+    failed = 0 if ok else 3
+    return CheckRecord(source_or_view=of, check=name, severity="error", failed=failed, rows=rows, passed=ok)
 
-    keep(-2, "spend", ("a", False), ("b", True), ("c", False))
-    keep(-1, "spend", ("b", False))
-    keep(-0.1, "spend", ("c", True))
-    keep(1, "spend", ("a", True))
-    keep(0, "quiet", ("a", True), version=2)
-    quiet, spend = sources.failed_checks(str(tmp_path), "shop", "prod", SINCE, AT)
-    assert (quiet.view, quiet.version, quiet.count, quiet.cause) == ("quiet", 2, 0, "")
-    assert (spend.count, spend.cause) == (2, "orders: a (error; 3 of 90 rows); orders: b (error; 3 of 90 rows)")
+
+def run(hour, view, *checks, version=1, **more):
+    return RunRecord(
+        at=AT, now=AT + timedelta(hours=hour), environment="prod", command="materialize", view=view, version=version,
+        action="append", rows=90, seconds=1.0, checks=checks, **more,
+    )  # fmt: skip
+
+
+def served(name, *columns, source="orders", version=1, own=()):
+    """Return a view version whose source has a check that each column is not null, and which has some of its own."""
+    of_source, of_view = (tuple(Check(kind="not_null", column=c) for c in names) for names in (columns, own))
+    read = Source(name=source, format="csv", columns={}, checks=of_source)
+    view = FeatureView(
+        name=name, kind="state", entity=None, source=read, join={}, where=None, inputs=(), features=(), checks=of_view
+    )
+    return ServedView(view=view, version=version, table=None, online=None)
+
+
+def test_checks_count_by_their_last_result_by_now_and_one_over_no_rows_says_nothing():
+    a, b, c = "a not_null", "b not_null", "c not_null"
+    runs = [
+        run(-2, "spend", check(a, ok=False), check(b, ok=True), check(c, ok=False)),
+        run(-1, "spend", check(b, ok=False), check(a, ok=True, rows=0)),
+        run(-0.1, "other", check(c, ok=True)),  # another view that reads the source looked at it, too
+        run(1, "spend", check(a, ok=True)),
+    ]
+    never, plain = served("never", "x", source="else"), served("plain", source="else")
+    spend, _ = found = sources.failed_checks([served("spend", "a", "b", "c"), never, plain], runs, AT)
+    assert [(item.view, item.count) for item in found] == [("spend", 2), ("plain", 0)]
+    told = "source orders: a not_null (error; 3 of 90 rows)"
+    assert spend.cause == f"{told}; {told.replace('a not_null', 'b not_null')}"
+
+
+def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
+    own = check("k not_null", of="feature view spend", ok=False, rows=0)
+    runs = [run(-1, "spend", own), run(0, "spend", replace(own, passed=True, rows=9), version=2)]
+    views = [served("spend", own=["k"], version=version) for version in (1, 2)]
+    assert [(c.version, c.count) for c in sources.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
+
+
+def test_failed_runs_are_counted_for_each_view_version_that_has_run_with_the_newest_error():
+    lost = {"error_code": "FC603", "error": "the disk is gone"}
+    runs = [
+        run(-3, "spend", error_code="FC501", error="row 3 is no number"), run(-2, "spend"), run(-1, "spend", **lost),
+        run(-1, "spend", version=2), run(0, "unknown", **lost),
+    ]  # fmt: skip
+    views = [served("spend"), served("spend", version=2), served("quiet")]
+    one, two = sources.failed_runs(views, runs)
+    assert (one.version, one.count, two.version, two.count) == (1, 2, 2, 0)
+    assert one.cause == (
+        "2 of 3 runs failed; the last: materialize of spend@1 as of 2026-11-24 11:00: FC603 the disk is gone"
+    )
+    assert two.cause == "0 of 1 run failed"

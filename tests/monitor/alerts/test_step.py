@@ -116,11 +116,21 @@ def test_a_notifier_that_the_alert_has_from_now_on_is_told_too():
 
 def test_what_is_watched_no_more_is_resolved():
     _, state = walk([(0, HIGH), (10, HIGH)])
-    closed, told = close(state, T0, "gone", silenced=False)
+    over = T0 + timedelta(minutes=11)
+    closed, told = close(state, over, "gone", silenced=False)
     assert (closed.status, told) == ("resolved", [Told(notifier=n, kind="resolved") for n in ("ops", "pager")])
-    quiet, told = close(state, T0, "gone", silenced=True)
+    quiet, told = close(state, over, "gone", silenced=True)
     assert (quiet.told, told) == (state.told, ())
     assert close(walk([(0, HIGH)])[1], T0, "gone")[0].status == "ok"
+
+
+def test_what_a_clock_that_was_ahead_has_written_delays_nothing():
+    ahead = 10 * 365 * 1440
+    _, state = walk([(ahead, HIGH)])
+    assert walk([(0, HIGH), (10, HIGH)], state=state)[0][-1] == ("firing", ["ops firing", "pager firing"])
+    _, state = walk([(ahead, HIGH), (ahead + 10, HIGH)])
+    found, _ = walk([(0, HIGH), (29, HIGH), (30, HIGH), (31, LOW)], state=state)
+    assert [told for _, told in found] == [[], [], ["ops repeat", "pager repeat"], ["ops resolved", "pager resolved"]]
 
 
 LOOKS = st.lists(

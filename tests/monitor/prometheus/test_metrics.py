@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
-from featurectl.monitor.alerts.sources import FailedChecks
+from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
@@ -61,7 +61,7 @@ LOOKED = Looked(
         ),
         CheckHistory(of="source s", label="never run", severity="error"),
     ),
-    failing=(FailedChecks(view="spend", version=2, count=1, cause="a"),),
+    failing=(Counted(view="spend", version=2, count=1, cause="a"),),
     alerts=(
         AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
         AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),
@@ -147,7 +147,9 @@ def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch, cap
     assert main(["materialize", "-q", "spend", "history"]) == 0
     assert main(["monitor", "export", "-q", "--textfile", "shop.prom"]) == 0
     found = values(Path("shop.prom").read_text())
-    counts = {dict(labels)["view"]: n for (name, *labels), n in found.items() if name == "featurectl_failing_checks"}
+    counts = {
+        dict(labels)["view"]: n for (name, *labels), n in found.items() if name == "featurectl_failing_checks" and n
+    }
     assert counts == {"spend": 1.0, "history": 1.0}
     assert sum(n for (name, *_), n in found.items() if name == "featurectl_check_failed") == 1.0
 

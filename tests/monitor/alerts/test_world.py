@@ -1,0 +1,83 @@
+"""What alerts look at in a workspace: each figure is measured once in a look."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from featurectl.alerts import WorkspaceWorld
+from featurectl.errors import DataError, StoreError
+from featurectl.monitor.alerts import sources
+from featurectl.monitor.alerts.observe import observe
+from featurectl.monitor.alerts.served import Window
+from featurectl.registry.state import State
+from featurectl.spec.definition_alerts import Alert
+from featurectl.spec.model_operations import condition_of
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DAY = Window(since=NOW - timedelta(days=1), until=NOW)
+HOUR = Window(since=NOW - timedelta(hours=1), until=NOW)
+
+
+def drift_row(feature):
+    return SimpleNamespace(
+        model="late", version=2, feature=feature, kind="feature", n=5_000, n_reference=90_000, psi=0.3, ks=0.2,
+        null_rate=0.25, null_rate_reference=0.01, enough=True, note="", beyond={"psi": 0.25, "ks": 0.1},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A world of an environment in which nothing is applied."""
+    return WorkspaceWorld(
+        SimpleNamespace(
+            environment=SimpleNamespace(name="prod"), now=NOW, project="shop", offline_location=lambda: str(tmp_path)
+        ),
+        State(project="shop", registry_id="r", serial=1),
+    )
+
+
+def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, monkeypatch):
+    asked = []
+
+    def measure(workspace, model, since, until):
+        asked.append((model, since))
+        return [drift_row("x")]
+
+    monkeypatch.setattr(sources, "drift_of", measure)
+    found = [world.drift("late", metric, DAY)[0].value for metric in ("psi", "ks", "null_rate", "psi")]
+    assert found == [0.25, 0.1, 0.25, 0.25]
+    world.drift("late", "psi", HOUR)
+    world.drift("churn", "psi", DAY)
+    assert asked == [("late", DAY.since), ("late", HOUR.since), ("churn", DAY.since)]
+
+
+def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypatch):
+    asked = []
+
+    def fail(*of):
+        asked.append(of)
+        raise DataError("no profile")
+
+    monkeypatch.setattr(sources, "skew_of", fail)
+    for _ in range(2):
+        with pytest.raises(DataError, match="no profile"):
+            world.skew("late", DAY)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("metric", ["checks", "pipeline_failures"])
+def test_where_records_of_runs_cannot_be_read_an_alert_on_them_is_an_error_and_not_silent(world, metric, monkeypatch):
+    def refuse(*_):
+        raise StoreError("the bucket can't be listed", code="FC603")
+
+    monkeypatch.setattr("featurectl.alerts.recorded_runs", refuse)
+    monkeypatch.setattr(WorkspaceWorld, "views", lambda _: [("spend", 1)])
+    alert = Alert(name="a", when=condition_of(f"{metric} > 0"), severity="info", notify=("ops",))
+    (found,) = observe(alert, world).observations
+    assert (found.subject, found.value) == ("view:spend@1", None)
+    assert "can't be listed" in found.error
+    with pytest.raises(StoreError):
+        world.runs(DAY.since)
