@@ -13,37 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.models.profile.bins import FINE, Bins, choose_edges
-from featurectl.models.profile.numbers import NumberTally, load_numbers, numbers_json, profile_numbers
-from tests.models.profile.columns import COLUMNS
+from featurectl.models.profile.numbers import NumberTally, Scratch, load_numbers, numbers_json, profile_numbers
 
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+SCRATCH = Scratch()
 ANY = st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float))
-
-
-@given(st.lists(FLOATS, max_size=300), st.lists(st.floats(allow_nan=False), max_size=300))
-def test_a_bin_is_that_of_a_search(edges, values):
-    edges = np.unique(np.array(edges, dtype=np.float64))
-    given_values = np.array([*values, *edges], dtype=np.float64)
-    found = Bins(edges).locate(given_values)
-    assert found.tolist() == [sum(edge < value for edge in edges.tolist()) for value in given_values.tolist()]
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_bins_of_a_distribution_are_those_of_a_search(name):
-    values = COLUMNS[name](np.random.default_rng(1), 20_000)
-    edges = choose_edges(values)
-    assert Bins(edges).locate(values).tolist() == edges.searchsorted(values).tolist()
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_a_bin_holds_little_unless_it_is_one_value(name):
-    values = COLUMNS[name](np.random.default_rng(1), 150_000)
-    edges = choose_edges(values)
-    places = edges.searchsorted(values)
-    for place in range(len(edges) + 1):
-        inside = values[places == place]
-        assert len(inside) < len(values) * 1.5 / FINE or inside.min() == inside.max()
 
 
 @given(st.lists(ANY, max_size=60), st.lists(ANY, max_size=200), st.lists(st.integers(0, 200), max_size=5))
@@ -51,10 +24,10 @@ def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, 
     told = profile_numbers(pl.Series(reference, dtype=pl.Float64))
     rows = pl.Series(window, dtype=pl.Float64)
     whole, parts = (NumberTally(told.edges, told.centre) for _ in range(2))
-    whole.add(rows)
+    whole.add(rows, SCRATCH)
     bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     for start, end in itertools.pairwise(bounds):
-        parts.add(rows[start:end])
+        parts.add(rows[start:end], SCRATCH)
     once, merged = whole.numbers(), parts.numbers()
     assert once.counts.tolist() == merged.counts.tolist()
     assert (once.nulls, once.infinite, once.least, once.greatest) == (

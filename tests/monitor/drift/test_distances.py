@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from featurectl.cli.render.drift import Told, drift_json, render_drift
 from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
-from featurectl.models.profile.numbers import NumberTally, profile_numbers
+from featurectl.models.profile.numbers import NumberTally, Scratch, profile_numbers
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
 from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
@@ -38,7 +38,7 @@ def counted(before, after):
     """Return both sides in the bins of the first."""
     reference = profile_numbers(pl.Series(before))
     tally = NumberTally(reference.edges, reference.centre)
-    tally.add(pl.Series(after))
+    tally.add(pl.Series(after), Scratch())
     return reference, tally.numbers()
 
 
@@ -155,7 +155,7 @@ def test_what_chance_gives_is_the_mean_of_samples_of_one_distribution():
     found = []
     for _ in range(150):
         tally = NumberTally(before.edges, before.centre)
-        tally.add(pl.Series(draw.normal(size=500)))
+        tally.add(pl.Series(draw.normal(size=500)), Scratch())
         found.append(number_distances(before, tally.numbers()))
     for metric, by_chance in (("psi", "psi_chance"), ("ks", "ks_chance"), ("wasserstein", "wasserstein_chance")):
         mean = np.mean([getattr(item, metric) for item in found])
