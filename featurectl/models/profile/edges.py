@@ -18,9 +18,9 @@ SAMPLE: Final = 100_000  # values that edges are chosen from
 def choose_edges(values: Floats) -> Floats:
     """Return edges for bins of finite values: about FINE quantiles, and as many more where values lie far apart.
 
-    A bin reaches from above an edge to the next edge, that included; the first edge is right below the least value, the
-    last one is the greatest. A value that many rows share has a bin of its own; so has each value where there are no
-    more than FINE of them.
+    A bin reaches from above an edge to the next edge, that included; the first edge is right below the least value
+    (unless there is no float below), the last one is the greatest. A value that many rows share has a bin of its own;
+    so has each value where there are no more than FINE of them.
 
     >>> len(choose_edges(np.array([2.0, 2.0]))), choose_edges(np.array([2.0, 2.0])).round(9).tolist()
     (2, [2.0, 2.0])

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from featurectl.errors import DataError
 from featurectl.models.profile.categories import (
     Categories,
     CategoryTally,
@@ -111,8 +112,15 @@ def dump_profile(profile: Profile) -> bytes:
 
 
 def load_profile(content: bytes) -> Profile:
-    """Return the profile of a JSON text."""
+    """Return the profile of a JSON text.
+
+    Raises:
+        DataError: FC512, it is that of another version of featurectl.
+    """
     document = json.loads(content)
+    if document["schema_version"] != _VERSION:
+        told = f"the profile is of schema version {document['schema_version']}, this featurectl reads {_VERSION}"
+        raise DataError(told, code="FC512", hint="train the model again, or use the featurectl that trained it")
     return Profile(columns=[_load(column) for column in document["columns"]])
 
 

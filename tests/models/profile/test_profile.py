@@ -7,9 +7,11 @@ from collections import Counter
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.errors import DataError
 from featurectl.models.profile.categories import MOST, CategoryTally, profile_categories
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
 from featurectl.registry.state import BoundFeature
@@ -50,6 +52,12 @@ def test_a_profile_is_read_back_and_the_same_rows_are_the_same_bytes():
     content = dump_profile(taken)
     assert content == dump_profile(take_profile(INPUTS, ROWS, np.array([0.1, 0.2])))
     assert dump_profile(load_profile(content)) == content
+
+
+def test_a_profile_of_another_version_is_refused():
+    content = dump_profile(take_profile(INPUTS, ROWS, np.array([0.1, 0.2])))
+    with pytest.raises(DataError, match="the profile is of schema version 2, this featurectl reads 1"):
+        load_profile(content.replace(b'"schema_version":1', b'"schema_version":2'))
 
 
 def test_the_rows_of_a_profile_counted_again_are_the_profile():

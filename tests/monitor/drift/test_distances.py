@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import polars as pl
@@ -130,6 +131,16 @@ def test_numbers_at_the_ends_of_what_a_float_tells_are_compared_and_drawn(values
     json.dumps(drift_json(told), allow_nan=False)
     assert "drift" in render_drift(told)
     assert "</html>" in render_page(told)
+
+
+def test_names_and_categories_of_a_page_are_text_whatever_they_hold():
+    inputs = [BoundFeature(name="x", dtype="string", model_dtype="category")]
+    rows = pl.DataFrame({"x": ["<script>alert(1)</script>", "</title><b>"] * 60})
+    reference = take_profile(inputs, rows, np.empty(0))
+    found = compare_profiles(("<m>", 1), reference, reference)
+    page = render_page(Told(model="<m>", version=1, where="of <s>", rows=found, limits=Limits()))
+    assert not {"<script", "<b>", "<m>", "<s>"} & set(re.findall(r"<[^ />]+>?", page))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 @pytest.mark.parametrize(("size", "nulls", "beyond"), [(120, 0, 0.0), (120, 100, None), (120, 40, None)])
