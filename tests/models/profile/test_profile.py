@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.errors import DataError
+from featurectl.models.profile import categories
 from featurectl.models.profile.categories import MOST, CategoryTally, profile_categories
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
 from featurectl.registry.state import BoundFeature
@@ -37,6 +38,19 @@ def test_categories_are_counted_as_by_a_loop_in_any_split(reference, window, cut
     found = tally.categories()
     assert dict(found.counts) == {value: window.count(value) for value in told.counts}
     assert (found.rows, found.nulls) == (len(window), window.count(None))
+
+
+@given(VALUES, VALUES)
+def test_texts_in_slots_are_counted_as_by_a_loop(reference, window):
+    told = profile_categories(pl.Series(reference, dtype=pl.String))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(categories, "_FEW", 0)
+        patched.setattr(categories, "_AT_ONCE", 150)
+        tally = CategoryTally(told.counts)
+        tally.add(pl.Series([*window, "", "0 ", None], dtype=pl.String))
+    found = tally.categories()
+    assert dict(found.counts) == {value: window.count(value) for value in told.counts}
+    assert (found.rows, found.nulls) == (len(window) + 3, window.count(None) + 1)
 
 
 def test_a_feature_may_have_the_name_of_the_score():
