@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.models.profile.numbers import NumberTally, Scratch, load_numbers, numbers_json, profile_numbers
+from tests.models.profile.columns import COLUMNS
 
 SCRATCH = Scratch()
 # The least float of all has no edge below it.
@@ -40,6 +41,24 @@ def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, 
     scale = sum(abs(v) for v in window if v is not None and math.isfinite(v)) + abs(told.centre) * len(window)
     if math.isfinite(scale):
         assert np.allclose(once.sums, merged.sums, rtol=0, atol=1e-9 * scale + 1e-300)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_batches_that_a_grid_counts_and_small_ones_add_up_to_the_same(name):
+    draw = np.random.default_rng(5)
+    told = profile_numbers(pl.Series(COLUMNS[name](draw, 20_000)))
+    rows = pl.Series([*COLUMNS[name](draw, 30_000), math.nan, math.inf, -math.inf, None], strict=False)
+    tallies = []
+    for cuts in ([], [9_000, 9_100, 20_000], range(50, 30_000, 3_000)):
+        tally = NumberTally(told.edges, told.centre, told.counts)
+        for start, end in itertools.pairwise([0, *cuts, len(rows)]):
+            tally.add(rows[start:end], SCRATCH)
+        tallies.append(tally.numbers())
+    first = tallies[0]
+    for other in tallies[1:]:
+        assert other.counts.tolist() == first.counts.tolist()
+        assert (other.nulls, other.infinite, other.least, other.greatest) == (2, 2, first.least, first.greatest)
+        assert np.allclose(other.sums, first.sums, rtol=1e-12, atol=1e-12 * np.abs(first.sums).max())
 
 
 @given(st.lists(ANY, min_size=1, max_size=80))
