@@ -78,6 +78,10 @@ def test_a_model_in_a_bucket_is_listed_shown_promoted_and_scored(shop):
     assert "the same bytes" in shop.run("train", "m", "--from-version", "1").out
 
 
+def test_rows_are_compared_with_a_profile_in_a_bucket(shop):
+    assert "None of 4 drifts." in shop.run("monitor", "drift", "m", "--batch", "s", "--min-rows", "10").out
+
+
 def test_a_model_is_exported_from_a_bucket_and_imported_into_it(shop):
     shop.run("models", "export", "m", "--out", "exported")
     version, location = shop.version()
@@ -96,6 +100,7 @@ def test_every_file_of_a_version_is_named_by_its_digest(shop):
         (version.golden, version.golden_sha256),
         (version.judged, version.judged_sha256),
         (version.card, version.card_sha256),
+        (version.profile, version.profile_sha256),
     ):
         assert path.startswith(f"models/m/{sha256}.")
         assert read_artifact(location, path, sha256)
