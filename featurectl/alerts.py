@@ -34,8 +34,11 @@ from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier
+from featurectl.units import moved_by
 
 _LEAST_WAIT_S: Final = 0.5
+_TICK: Final = timedelta(microseconds=1)
+_MEASURED: Final = "which this is measured by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,11 @@ class Round:
     looked: Sequence[Looked]
     sent: Sequence[Sent] = ()
     unsent: Sequence[Delivery] = ()
+
+
+def _half_open(window: Window) -> tuple[datetime, datetime]:
+    """Return a window for those who count its beginning and not its end: what is served at now counts."""
+    return moved_by(window.since, _TICK), moved_by(window.until, _TICK)
 
 
 class WorkspaceWorld:
@@ -93,7 +101,7 @@ class WorkspaceWorld:
             UsageError: the environment keeps no predictions.
             StoreError: they can't be read.
         """
-        sample = require_sample(self._workspace.environment, "which this is measured by")
+        sample = require_sample(self._workspace.environment, _MEASURED)
         if (model, window) not in self._requests:
             log, moved = open_log(self._workspace, model), self._workspace.clock is None
             self._requests[model, window] = read_requests(log, window, sample, moved=moved)
@@ -101,11 +109,12 @@ class WorkspaceWorld:
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
         """Return how far each feature that was served lies from the training."""
-        return sources.drift_of(self._workspace, model, metric, window.since, window.until)
+        return sources.drift_of(self._workspace, model, metric, *_half_open(window))
 
     def skew(self, model: str, window: Window) -> Sequence[sources.Measured]:
         """Return the share of the served values of each feature that differ from the offline ones."""
-        return sources.skew_of(self._workspace, model, window.since, window.until)
+        require_sample(self._workspace.environment, _MEASURED)
+        return sources.skew_of(self._workspace, model, *_half_open(window))
 
     def checks(self, since: datetime) -> Sequence[sources.FailedChecks]:
         """Return what the checks of each view version found at their last run."""
