@@ -192,6 +192,23 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
     assert hook.asked == 1
 
 
+def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):
+    change(shop, "notify: [file]", "notify: [file, hook]")
+    change(shop, "severity: critical", "severity: info")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
+    change(shop, "notify: [file, hook]", "notify: [file]")
+    change(shop, '  - {name: hook, webhook: "${HOOK_URL}"}\n', "")
+    assert shop("apply", "--auto-approve", "--allow-remove", "hook")[0] == 0
+    _change_outbox(shop.root / "r.db", "document = json_set(document, '$.due_at', '2026-01-01T00:00:00Z')")
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    told = "not told hook: stale (view:spend@1) firing, given up: notifier hook is no longer applied"
+    assert (code, told in out) == (0, True)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "hook" in out) == (0, False)
+
+
 def test_what_can_not_be_observed_is_an_error_and_resolves_nothing(shop):
     shop("monitor", "check", "--as-of", STALE)
     shop("monitor", "check", "--as-of", AN_HOUR_ON)
