@@ -1,6 +1,9 @@
-"""The main job on real flights, each step as a user types it, with the seconds that it took.
+"""The main job on real flights, and the story of a pipeline that stops, each step as a user types it, with its seconds.
 
-python -m benchmarks.demo [DIR]        (DIR is made anew; default: demo)
+python -m benchmarks.demo [DIR]        (DIR/flights and DIR/outage are made anew; default: demo)
+
+The second part moves the clock by `--as-of`: runs stop on 28 December, an alert fires a day later with the cause, and
+resolves once they go on.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-STEPS = [
+STEPS: Final = (
     "validate",
     "test",
     "plan",
@@ -24,9 +29,32 @@ STEPS = [
     "train late_arrival",
     "score late_arrival --out scores.parquet",
     "get carrier_arrivals carrier=AA",
+    "verify --store",
+    "monitor drift late_arrival --batch flights --since 2013-12-01 --until 2014-01-01",
     "status",
-]
-FRESHNESS = "status"  # the data's weather ends a day early, so `status` rightly says STALE and exits 1
+)
+ALERTS: Final = """\
+notifiers:
+  - {name: ops, command: "tee -a told.jsonl"}
+alerts:
+  - {name: stale, when: freshness > 24h, views: [carrier_arrivals], for: 1h, severity: critical, notify: [ops]}
+"""
+OUTAGE: Final = (
+    "apply --auto-approve -q",
+    "materialize carrier_arrivals --as-of 2013-12-28T12:00:00Z",
+    "monitor check --as-of 2013-12-28T12:05:00Z",
+    "monitor check --as-of 2013-12-29T12:00:00Z",
+    "monitor check --as-of 2013-12-29T13:00:00Z",
+    "why carrier_arrivals --as-of 2013-12-29T13:00:00Z",
+    "materialize carrier_arrivals --as-of 2013-12-30T12:00:00Z",
+    "monitor check --as-of 2013-12-30T12:05:00Z",
+)
+FINDS: Final = {  # what rightly exits with 1
+    "status": "the data's weather ends a day early",
+    STEPS[-2]: "December is not the year",
+    OUTAGE[4]: "the alert fires",
+    OUTAGE[5]: "the view is stale",
+}
 
 
 @dataclass(frozen=True)
@@ -35,23 +63,41 @@ class Step:
     seconds: float
     exit_code: int
 
+    @property
+    def failed(self) -> bool:
+        return self.exit_code != int(self.command in FINDS)
+
 
 def main() -> int:
-    """Run every step and print a summary; 0 when all of them did what they should."""
+    """Run every step of both parts and print a summary; 0 when all of them did what they should."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo").absolute()
-    if folder.exists():
-        if not (folder / "featurectl.yaml").exists() and any(folder.iterdir()):
-            print(f"{folder} holds something else; give another folder")
+    flights, outage = folder / "flights", folder / "outage"
+    for repository in (flights, outage):
+        if repository.exists() and not (repository / "featurectl.yaml").exists():
+            print(f"{repository} holds something else; give another folder")
             return 64
-        shutil.rmtree(folder)
+        shutil.rmtree(repository, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    steps = [run(f"init {folder.name}", folder.parent)]
-    for command in STEPS:
-        if steps[-1].exit_code and steps[-1].command != FRESHNESS:
+    steps = play(flights, STEPS)
+    if not any(step.failed for step in steps):
+        print("\n" + "=" * 72 + "\nA pipeline that stops: the clock is moved by --as-of.")
+        steps += play(outage, OUTAGE, {"alerts.yaml": ALERTS})
+    summary(flights, steps, time.perf_counter() - begin)
+    return int(any(step.failed for step in steps))
+
+
+def play(repository: Path, commands: Sequence[str], files: Mapping[str, str] | None = None) -> list[Step]:
+    """Write the template and more files, and run commands in it, until one does not do what it should."""
+    steps = [run(f"init {repository.name}", repository.parent)]
+    for name, text in (files or {}).items():
+        print(f"\n$ cat {name}\n{text}", end="")
+        (repository / name).write_text(text)
+    for command in commands:
+        if steps[-1].failed:
             break
-        steps.append(run(command, folder))
-    summary(folder, steps, time.perf_counter() - begin)
-    return max((s.exit_code for s in steps if s.command != FRESHNESS), default=0)
+        steps.append(run(command, repository))
+    return steps
 
 
 def run(command: str, folder: Path) -> Step:
@@ -73,7 +119,11 @@ def summary(folder: Path, steps: list[Step], seconds: float) -> None:
     """Print what was made and how long each step took."""
     print("\n" + "=" * 72)
     for step in steps:
-        print(f"{step.seconds:8.1f} s   exit {step.exit_code}   featurectl {step.command}")
+        why = FINDS.get(step.command, "")
+        print(
+            f"{step.seconds:8.1f} s   exit {step.exit_code}   featurectl {step.command}"
+            + (f"   ({why})" if why else "")
+        )
     print(f"{seconds:8.1f} s   in all")
     manifest = folder / "train.parquet.manifest.json"
     if manifest.exists():
@@ -88,7 +138,7 @@ def summary(folder: Path, steps: list[Step], seconds: float) -> None:
     if len(aucs) == 2:
         gain = aucs["late_arrival"] - aucs["late_arrival_static"]
         print(f"point-in-time features add {gain:.3f}")
-    print(f"the repository is in {folder}")
+    print(f"the repositories are in {folder.parent}")
 
 
 if __name__ == "__main__":

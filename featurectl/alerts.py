@@ -8,11 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.apply import caller
-from featurectl.canary import log_folder
 from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.health import recorded_runs, served_view
 from featurectl.monitor.alerts import sources
@@ -23,11 +21,12 @@ from featurectl.monitor.alerts.observation import matches, root_of
 from featurectl.monitor.alerts.observe import WINDOWS_US, Aged, observe
 from featurectl.monitor.alerts.served import Requests, Window, read_requests
 from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.prediction_log import open_log, require_sample
 from featurectl.monitor.status import ServedView, check_source, check_views
 from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.notifiers.base import Notifier, NotSentError
 from featurectl.notifiers.open import open_notifier
-from featurectl.offline.runs import RunRecord, keeps_runs
+from featurectl.offline.runs import RunRecord
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery, Silence, new_silence_id
 from featurectl.registry.applied import need_applied, not_applied, served_views
@@ -120,18 +119,16 @@ class WorkspaceWorld:
         """Return the logged requests for a model.
 
         Raises:
-            UsageError: the environment keeps no predictions, or keeps them in an object store.
+            UsageError: the environment keeps no predictions.
             StoreError: they can't be read.
         """
-        folder, sample = log_folder(self._workspace), self._workspace.environment.prediction_sample
-        if folder is None or not sample:
-            told = f"environment {self.environment} has no prediction log, which this is measured by"
-            raise UsageError(told, hint="prediction_log: {sample: 0.01} in featurectl.yaml")
-        if "://" in folder:
-            raise UsageError(
-                f"the prediction log of environment {self.environment} is in an object store, not a folder"
-            )
-        return self._requests.get((model, window), partial(read_requests, Path(folder), model, window, sample))
+        sample = require_sample(self._workspace.environment, "which this is measured by")
+        moved = self._workspace.clock is None
+
+        def read() -> Requests:
+            return read_requests(open_log(self._workspace, model), window, sample, moved=moved)
+
+        return self._requests.get((model, window), read)
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
         """Return how far each feature that was served lies from the training."""
@@ -147,7 +144,7 @@ class WorkspaceWorld:
         """Return what the checks of each view version found at their last run.
 
         Raises:
-            UsageError: the offline store keeps no records of runs.
+            StoreError: the records of runs can't be read.
         """
         return sources.failed_checks(self._served.values(), self._recorded(since), self.now)
 
@@ -155,7 +152,7 @@ class WorkspaceWorld:
         """Return how many runs of each view version failed.
 
         Raises:
-            UsageError: the offline store keeps no records of runs.
+            StoreError: the records of runs can't be read.
         """
         return sources.failed_runs(self._served.values(), self._recorded(since))
 
@@ -172,8 +169,6 @@ class WorkspaceWorld:
 
     def _recorded(self, since: datetime) -> Sequence[RunRecord]:
         """Return the records of runs as of later than an instant, and not after now."""
-        if not keeps_runs(self._workspace.offline_location()):
-            raise UsageError("an offline store that is no folder keeps no records of runs, which this is measured by")
         back = self.now - since
         found = self._runs if back <= _RECENT else recorded_runs(self._workspace, back)
         return [run for run in found if run.now > since]

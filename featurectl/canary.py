@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from featurectl.apply import caller, git_commit
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from featurectl.monitor.canary.log import CanaryLog
     from featurectl.open import Workspace
     from featurectl.spec.definition_gates import Canary
+    from featurectl.spec.repo import Environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +33,15 @@ class Judged:
     verdict: Verdict
 
 
-def log_folder(workspace: Workspace) -> str | None:
-    """Return where the predictions of the environment are kept; None where they are not."""
-    sample = workspace.environment.prediction_sample
-    if sample is None or sample <= 0:
-        return None
-    return f"{workspace.offline_location()}/{workspace.project}/predictions/{workspace.environment.name}"
+def keeps_log(environment: Environment) -> bool:
+    """Return whether the predictions of an environment are kept: without them nobody could judge."""
+    return (environment.prediction_sample or 0) > 0
 
 
 def running_canaries(workspace: Workspace, state: State) -> list[CanaryRun]:
     """Return the running canaries of the environment, where it keeps predictions to judge them by."""
     here = [run for run in state.canaries if run.environment == workspace.environment.name]
-    return [run for run in here if run.state == "running"] if log_folder(workspace) else []
+    return [run for run in here if run.state == "running"] if keeps_log(workspace.environment) else []
 
 
 def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
@@ -53,13 +50,15 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
     Raises:
         UsageError: the environment keeps no predictions, or another environment serves the canary.
     """
+    from featurectl.monitor import prediction_log
     from featurectl.monitor.canary.log import CanaryLog
 
     environment = workspace.environment.name
     if run.environment != environment:
         told = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
         raise UsageError(told, hint=f"--env {run.environment}")
-    return CanaryLog(Path(_require_log(workspace)) / run.model, run)
+    _require_log(workspace.environment)
+    return CanaryLog(prediction_log.open_log(workspace, run.model), run)
 
 
 def look_at(run: CanaryRun, log: CanaryLog) -> Judged:
@@ -158,7 +157,7 @@ def start_canary(workspace: Workspace, name: str, which: str, percent: float | N
     if champion == version.version:
         raise UsageError(f"{name} version {champion} is the champion itself", hint="name another version")
     share = _checked_share(asked, asked.percent if percent is None else percent)
-    _require_log(workspace)
+    _require_log(workspace.environment)
     run = CanaryRun(
         model=name,
         number=0,
@@ -194,16 +193,10 @@ def _checked_share(asked: Canary, percent: float) -> float:
     return percent
 
 
-def _require_log(workspace: Workspace) -> str:
-    folder = log_folder(workspace)
-    name = workspace.environment.name
-    if folder is None:
-        told = f"environment {name} has no prediction log, which a canary is judged by"
-        raise UsageError(told, hint="prediction_log: {sample: 0.01} in featurectl.yaml; a canary is logged in full")
-    if "://" in folder:
-        told = f"the prediction log of environment {name} is in an object store: a canary is judged by one in a folder"
-        raise UsageError(told, hint="give the environment an `offline:` that is a folder")
-    return folder
+def _require_log(environment: Environment) -> None:
+    from featurectl.monitor.prediction_log import require_sample
+
+    require_sample(environment, "which a canary is judged by", "; a canary is logged in full")
 
 
 def _start_entry(workspace: Workspace, run: CanaryRun) -> HistoryEntry:

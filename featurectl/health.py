@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurectl.errors import FeaturectlError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -51,14 +53,29 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
     return rows + [check_source(source, workspace.source, workspace.now) for source in watched]
 
 
-def recorded_runs(workspace: Workspace, back: timedelta) -> Sequence[RunRecord]:
-    """Return the records of runs as of so long before now and later, none of later than now."""
+def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = False) -> Sequence[RunRecord]:
+    """Return the records of runs as of so long before now and later, none of later than now.
+
+    With `unended` those, too, that have not told their end and are not known to be dead.
+
+    Raises:
+        StoreError: they can't be read.
+    """
     from featurectl.offline.runs import read_runs
     from featurectl.units import moved_by
 
     environment = workspace.environment.name
-    found = read_runs(workspace.offline_location(), workspace.project, environment, moved_by(workspace.now, -back))
+    since = moved_by(workspace.now, -back)
+    found = read_runs(workspace.offline_location(), workspace.project, environment, since, unended=unended)
     return [run for run in found if run.now <= workspace.now]
+
+
+def runs_seen(workspace: Workspace, back: timedelta) -> tuple[Sequence[RunRecord], str]:
+    """Return the records of runs, of those too that have not told their end; where they can't be read none, and why."""
+    try:
+        return recorded_runs(workspace, back, unended=True), ""
+    except FeaturectlError as error:
+        return [], error.message
 
 
 def check_results(workspace: Workspace, state: State, runs: Sequence[RunRecord]) -> list[CheckHistory]:

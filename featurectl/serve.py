@@ -13,9 +13,10 @@ import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told be
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from featurectl.canary import judge_now, log_folder, open_log, running_canaries
+from featurectl.canary import judge_now, keeps_log, open_log, running_canaries
 from featurectl.errors import StoreError, UsageError
 from featurectl.monitor.canary.log import CanaryLog
+from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
@@ -56,7 +57,7 @@ class WorkspaceSource:
         """Return the project as it is registered now, its models loaded and proven."""
         leave = self._workspace.leave(self._state(), by_flag=self._allow_pickle)
         served = build_served(self._workspace.catalog(), self._workspace.offline_location(), leave, before)
-        if log_folder(self._workspace):  # without a log nobody could judge
+        if keeps_log(self._workspace.environment):
             served.canaries = find_canaries(served, self._workspace.environment.name)
         return served
 
@@ -135,8 +136,8 @@ def _keys() -> tuple[bytes, ...]:
 
 def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics], ParquetLog] | None:
     """Return what opens the prediction log of the environment; None where it has none."""
-    folder, sample = log_folder(workspace), workspace.environment.prediction_sample
-    if folder is None or sample is None:
+    folder, sample = predictions_folder(workspace), workspace.environment.prediction_sample
+    if not sample or not keeps_log(workspace.environment):
         return None
     return lambda metrics: ParquetLog(folder, sample, metrics, min(EVERY_S, judge_s))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def modules() -> list[Path]:
     return sorted(p for p in PACKAGE.rglob("*.py") if "feature_repo_template" not in p.parts)
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Return the dotted names of all modules that a file imports, wherever in the file, type checking included."""
     names = set()

@@ -91,7 +91,7 @@ def check_history(view, seed, store, project="p"):
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
-    for seed in range(12):
+    for seed in range(6):
         check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))
 
 
@@ -99,8 +99,7 @@ def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
 @pytest.mark.parametrize("kind", VIEWS)
 def test_it_does_on_every_server(kind, server, request):
     url = request.getfixturevalue(server)
-    for seed in (1, 2):
-        check_history(VIEWS[kind], seed, open_store(url), f"p{uuid.uuid4().hex}")
+    check_history(VIEWS[kind], 1, open_store(url), f"p{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize("kind", ["state", "state with ttl"])

@@ -13,6 +13,7 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.errors import UsageError
+from featurectl.nearest import did_you_mean
 from featurectl.units import format_age, format_instant, format_iso
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def parse_entity(keys: Mapping[str, str], words: Sequence[str]) -> dict[str, Key
         name, equals, value = word.partition("=")
         if not equals or name not in keys:
             problem = f"no key {name!r}" if equals else f"{word!r} is not KEY=VALUE"
-            raise UsageError(problem, hint=f"keys: {wanted}")
+            raise UsageError(problem, hint=f"{did_you_mean(name, keys)} keys: {wanted}".strip())
         if name in given:
             raise UsageError(f"key {name} is given twice")
         given[name] = value

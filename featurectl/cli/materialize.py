@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,7 +10,7 @@ import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.push import fails_for_all, push_applied
-from featurectl.cli.recorded import Became, record_run
+from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
@@ -114,17 +113,17 @@ def _run(work: _Work, chosen: Sequence[ObjectVersion]) -> list[ViewRun]:
 def _one(work: _Work, item: ObjectVersion) -> ViewRun:
     from featurectl.cli.render.materialize import ViewRun
 
-    begin, made, pushed, error = time.perf_counter(), None, None, None
-    try:
-        made = _materialize(work, item)
-        if work.online:
-            pushed = _push(work.workspace, item)
-    except FeaturectlError as caught:
-        error = caught
-    seconds = time.perf_counter() - begin
-    done = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
-    became = Became(action=done[0], rows=done[1], checks=done[2], seconds=seconds, error=error)
-    record_run(work.call, work.workspace, item, became)
+    made, pushed, error = None, None, None
+    with Recording(work.call, work.workspace, item) as recording:
+        try:
+            made = _materialize(work, item)
+            if work.online:
+                pushed = _push(work.workspace, item)
+        except FeaturectlError as caught:
+            error = caught
+        seconds = recording.seconds
+        action, rows, checks = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
+        recording.end(Became(action=action, rows=rows, checks=checks, error=error))
     return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
 
 

@@ -12,8 +12,8 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted
+from featurectl.errors import FeaturectlError, UsageError
+from featurectl.units import counted, moved_by
 
 if TYPE_CHECKING:
     from featurectl.monitor.prometheus.rules import Rule, Rules
@@ -43,26 +43,59 @@ def _add_export(group: typer.Typer) -> None:
         """Give Prometheus what status shows.
 
         Answers GET /metrics until it is ended; the stores are looked at every so many seconds, not with each scrape.
-        When they can't be, the answer is 503. --textfile is for the textfile collector of node_exporter, and cron.
+        When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric. --textfile
+        is for the textfile collector of node_exporter, and cron.
         """
         if not 0 < every <= _LONGEST_S:
             raise UsageError(f"--every {every:g} is no length of time", hint="above 0, and at most a day")
         if not 0 < port < _PORTS:
             raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         if textfile is not None:
-            _write_whole(textfile, _look(call).decode(), "--textfile")
-            return Outcome(text=f"Wrote {textfile}", result={"textfile": str(textfile)})
+            return _write_textfile(call, textfile)
         _serve(call, (host, port), every)
         return Outcome(result={"served": f"http://{host}:{port}/metrics"})
 
 
-def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
+def _write_textfile(call: Call, path: Path) -> Outcome:
+    """Write what was seen; of a look that fails that it did, so that nobody takes the numbers of before for true."""
+    from featurectl.monitor.prometheus.metrics import metrics_of_failure
+
+    where = _where(call)
+    try:
+        text = _look(call)
+    except FeaturectlError:
+        _write_whole(path, metrics_of_failure(*where).decode(), "--textfile")
+        raise
+    _write_whole(path, text.decode(), "--textfile")
+    return Outcome(text=f"Wrote {path}", result={"textfile": str(path)})
+
+
+def _where(call: Call) -> tuple[str, str]:
+    """Return the names of the project and the environment; wrong usage ends the command before it has written."""
     _need_client()
+    from featurectl.open import environment_of, load_checked
+
+    repo = load_checked(call.root(), "unread")
+    return repo.project, environment_of(repo, call.env).name
+
+
+def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
+    where = _where(call)
     from featurectl.monitor.prometheus.endpoint import Endpoint
+    from featurectl.monitor.prometheus.metrics import metrics_of_failure
+
+    def look(*, first: bool = False) -> bytes:
+        try:
+            return _look(call)
+        except FeaturectlError as error:
+            if first and isinstance(error, UsageError):
+                raise
+            call.progress.done(f"warning: {error.message}")
+            return metrics_of_failure(*where)
 
     host, port = address
     try:
-        endpoint = Endpoint(lambda: _look(call), address, lambda why: call.progress.done(f"warning: {why}"))
+        endpoint = Endpoint(look(first=True), look, address)
     except OSError as error:
         raise UsageError(f"{host}:{port} can't be listened on: {error.strerror}") from error
     call.progress.done(f"http://{host}:{port}/metrics")
@@ -71,7 +104,7 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 
 def _look(call: Call) -> bytes:
     """Return the metrics of the environment now."""
-    _need_client()
+    from featurectl.alerts import WorkspaceWorld
     from featurectl.health import check_results, look, recorded_runs
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
@@ -88,6 +121,7 @@ def _look(call: Call) -> bytes:
             rows=look(workspace, state, entities=True),
             runs=runs,
             checks=check_results(workspace, state, runs),
+            failing=WorkspaceWorld(workspace, state).checks(moved_by(workspace.now, -_BACK)),
             alerts=workspace.registry().alerts(workspace.project, workspace.environment.name).load_states(),
         )
     return metrics_text(looked)

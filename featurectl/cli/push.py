@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
-from featurectl.cli.recorded import Became, record_run
+from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, StoreError, UsageError
@@ -100,18 +99,13 @@ def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
     """Return what was pushed of a view version; what became of it is on record, also when it fails."""
     from featurectl.training.bind import bind_view
 
-    begin = time.perf_counter()
-
-    def record(action: str, rows: int, error: FeaturectlError | None) -> None:
-        seconds = time.perf_counter() - begin
-        record_run(call, workspace, item, Became(action=action, rows=rows, seconds=seconds, error=error))
-
-    try:
-        made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress)
-    except FeaturectlError as error:
-        record("", 0, error)
-        raise
-    record("push", made.rows_sent, None)
+    with Recording(call, workspace, item) as recording:
+        try:
+            made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress)
+        except FeaturectlError as error:
+            recording.end(Became(action="", rows=0, error=error))
+            raise
+        recording.end(Became(action="push", rows=made.rows_sent, error=None))
     return made
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from featurectl.errors import FeaturectlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from featurectl.cli.call import Call
     from featurectl.engines.base import CheckResult
-    from featurectl.errors import FeaturectlError
-    from featurectl.offline.runs import CheckRecord
+    from featurectl.offline.runs import CheckRecord, RunRecord
     from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion
 
@@ -23,35 +25,76 @@ class Became:
 
     action: str
     rows: int
-    seconds: float
     error: FeaturectlError | None
     checks: Sequence[CheckResult] = ()
 
 
-def record_run(call: Call, workspace: Workspace, item: ObjectVersion, became: Became) -> None:
-    """Write the record of a run; where it can't be written that is told, and the run is what it was."""
-    from featurectl.offline.runs import RunRecord, write_run
+class Recording:
+    """The record of a run of a view version: written when it begins, and replaced when it ends.
 
-    error = became.error
-    record = RunRecord(
-        at=datetime.now(UTC),
-        now=workspace.now,
-        environment=workspace.environment.name,
-        command=call.command,
-        view=item.name,
-        version=item.version,
-        action=became.action,
-        rows=became.rows,
-        seconds=round(became.seconds, 3),
-        error_code=error.code if error else "",
-        error=error.message if error else "",
-        checks=_checks(became),
-    )
-    try:
-        write_run(workspace.offline_location(), workspace.project, record, forget=workspace.clock is not None)
-    except OSError as caught:
-        reason = caught.strerror or str(caught)
-        call.progress.done(f"warning: the record of {record.label} can't be written: {reason}")
+    Where it can't be written that is told once, and the run is what it is. A run that ends by an interrupt or a fault
+    of ours has failed.
+    """
+
+    def __init__(self, call: Call, workspace: Workspace, item: ObjectVersion) -> None:
+        from featurectl.offline.runs import RunRecord, begun
+
+        self._call, self._workspace = call, workspace
+        self._begin, self._name, self._told, self._over = time.perf_counter(), "", False, False
+        self._record = RunRecord(
+            at=datetime.now(UTC),
+            now=workspace.now,
+            environment=workspace.environment.name,
+            command=call.command,
+            view=item.name,
+            version=item.version,
+            action="",
+            rows=0,
+            seconds=0,
+        )
+        self._write(begun(self._record))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None and not self._over:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self._end(replace(self._record, error="interrupted" if interrupted else f"crashed: {type(error).__name__}"))
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return time.perf_counter() - self._begin
+
+    def end(self, became: Became) -> None:
+        """Tell what became of it."""
+        error = became.error
+        ended = replace(
+            self._record,
+            action=became.action,
+            rows=became.rows,
+            error_code=error.code if error else "",
+            error=error.message if error else "",
+            checks=_checks(became),
+        )
+        self._end(ended)
+
+    def _end(self, record: RunRecord) -> None:
+        self._over = True
+        self._write(replace(record, at=datetime.now(UTC), seconds=round(self.seconds, 3)))
+
+    def _write(self, record: RunRecord) -> None:
+        from featurectl.offline.runs import write_run
+
+        workspace = self._workspace
+        try:
+            where = workspace.offline_location(), workspace.project
+            self._name = write_run(*where, record, name=self._name, forget=workspace.clock is not None)
+        except FeaturectlError as caught:
+            if not self._told:
+                self._call.progress.done(f"warning: the record of {record.label} can't be written: {caught.message}")
+            self._told = True
 
 
 def _checks(became: Became) -> tuple[CheckRecord, ...]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 10.0
 _CLEAR: Final = "\x1b[H\x1b[2J\x1b[3J"  # of a terminal: to the first place, and nothing on it
 _BACK: Final = timedelta(days=30)
+_RUNS_BACK: Final = timedelta(days=2)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,19 +78,24 @@ def _look(call: Call, show: Show) -> Shown:
 
 
 def _show_rows(call: Call, workspace: Workspace) -> Shown:
+    from featurectl.cli.render.runs import not_done, render_not_done, run_json
     from featurectl.cli.render.status import render_ages, render_status, status_json
-    from featurectl.health import look
+    from featurectl.health import look, runs_seen
 
     call.progress.start("look at the stores")
     told = call.verbose or call.output == "json"
     rows, now = look(workspace, workspace.state(), entities=told), workspace.now
+    runs, unread = runs_seen(workspace, _RUNS_BACK) if told else ([], "")
+    runs = not_done(runs)
     call.progress.done("")
     broken = any(row.verdict in ("STALE", "ERROR") for row in rows)
     text = render_status(rows, now) if rows else "Nothing is applied yet: featurectl apply"
     if rows and call.verbose:
         text += f"\n\n{render_ages(rows, now)}"
+        text += f"\n\nruns: {unread}" if unread else f"\n\n{render_not_done(runs)}" if runs else ""
     result = {"now": format_iso(now), "rows": [status_json(row, now) for row in rows]}
-    return Outcome(text=text, result=result, exit_code=1 if broken else 0), [_without_ages(row) for row in rows]
+    result["runs_not_done"] = [{"view": run.view, "version": run.version} | run_json(run) for run in runs]
+    return Outcome(text=text, result=result, exit_code=1 if broken else 0), ([_without_ages(r) for r in rows], runs)
 
 
 def _without_ages(row: FreshnessRow) -> object:
@@ -102,13 +108,10 @@ def _without_ages(row: FreshnessRow) -> object:
 def _show_checks(call: Call, workspace: Workspace) -> Shown:
     from featurectl.cli.render.checks import check_json, render_checks
     from featurectl.health import check_results, recorded_runs
-    from featurectl.offline.runs import keeps_runs
 
     found = check_results(workspace, workspace.state(), recorded_runs(workspace, _BACK))
     failed = any(history.failing and history.severity == "error" for history in found)
     text = render_checks(found, call)
-    if not keeps_runs(workspace.offline_location()):
-        text += "\nAn offline store in an object store keeps no records of runs."
     result = {"now": format_iso(workspace.now), "checks": [check_json(history) for history in found]}
     return Outcome(text=text, result=result, exit_code=1 if failed else 0), text
 

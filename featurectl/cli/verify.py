@@ -48,7 +48,8 @@ def add_to(app: typer.Typer) -> None:
 
         Replays the prediction log against the tables at the same instants, and tells for each feature the share of
         values that differ, and why they do. With --store it compares what the online store has now with the tables as
-        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs.
+        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, or no row of a
+        log could be replayed.
         """
         from featurectl.open import open_workspace
 
@@ -120,12 +121,11 @@ def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
     Raises:
         UsageError: one has none, or there is none.
     """
-    from featurectl.monitor.verify.logged import log_location, log_versions
+    from featurectl.monitor.prediction_log import open_log
 
     state, environment = workspace.state(), workspace.environment
-    folder = log_location(workspace.offline_location(), workspace.project, environment.name)
     asked = names or sorted(o.name for o in state.objects if o.kind == "model" and o.current)
-    found = [name for name in asked if log_versions(folder / name)]
+    found = [name for name in asked if open_log(workspace, name).versions()]
     if found and not names:
         return found
     without = [name for name in asked if name not in found]
@@ -151,9 +151,9 @@ def _replays(workspace: Workspace, models: list[str], cut: Chosen, how: How) -> 
 def _log_outcome(reports: dict[str, VerifyReport]) -> Outcome:
     from featurectl.cli.render.verify import render_reports, report_json
 
-    differs = any(report.mismatched for report in reports.values())
+    wrong = any(report.mismatched or (report.rows and not report.replayed) for report in reports.values())
     result = {"models": [{"model": name, **report_json(report)} for name, report in reports.items()]}
-    return Outcome(text=render_reports(reports), result=result, exit_code=1 if differs else 0)
+    return Outcome(text=render_reports(reports), result=result, exit_code=1 if wrong else 0)
 
 
 def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, how: How) -> Outcome:

@@ -11,6 +11,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.get import parse_entity, split_version
 from featurectl.cli.verb import verb
+from featurectl.errors import FeaturectlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,8 @@ def add_to(app: typer.Typer) -> None:
 
         First what is wrong, if anything is. Then each link of the chain with its clocks and version, the models that
         read the view, its last runs and the checks that failed. With the keys of an entity: its value online and from
-        the offline table now, and how it came to that. Exits 1 when something is wrong.
+        the offline table now, and how it came to that; -v tells of every feature that changed. Exits 1 when something
+        is wrong.
         """
         from featurectl.cli.render.why import render_why, why_json
         from featurectl.monitor.why import cause_of
@@ -56,7 +58,7 @@ def add_to(app: typer.Typer) -> None:
             call.progress.done("")
             environment = workspace.environment.name
         cause = cause_of(chain)
-        text = render_why(chain, cause, environment, values)
+        text = render_why(chain, cause, environment, values, whole=call.verbose)
         return Outcome(text=text, result=why_json(chain, cause, values), exit_code=1 if cause else 0)
 
 
@@ -70,12 +72,12 @@ def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
 
 
 def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
-    from featurectl.health import check_results, recorded_runs, served_view
+    from featurectl.health import check_results, runs_seen, served_view
     from featurectl.monitor.status import check_source
     from featurectl.monitor.why import Records, look_at_chain
 
-    runs = recorded_runs(workspace, _BACK)
-    records = Records(state=state, runs=runs, checks=check_results(workspace, state, runs))
+    runs, unread = runs_seen(workspace, _BACK)
+    records = Records(state=state, runs=runs, checks=check_results(workspace, state, runs), unread=unread)
     look = partial(check_source, reader=workspace.source, now=workspace.now)
     return look_at_chain(served_view(workspace, item), look, workspace.online, records, workspace.now)
 
@@ -84,7 +86,6 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
     """Return what there is of an entity: its history, and its online value where that can be read."""
     from featurectl.cli.render.why import Values
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.errors import FeaturectlError
     from featurectl.monitor.value_history import Asked, read_history
     from featurectl.online.stored import online_view
     from featurectl.project import read_online

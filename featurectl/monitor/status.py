@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from featurectl.engines.polars.prepare import newest_row
 from featurectl.errors import DataError, FeaturectlError
@@ -15,6 +16,9 @@ from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.units import format_instant
+
+NO_ROWS: Final = "no rows yet"
+NOT_MATERIALIZED: Final = "not materialized yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +52,7 @@ def check_source(source: Source, reader: Callable[[Source], SourceReader], now: 
         )
     age = age_at(now, available)
     if age is None and not source.static:
-        return FreshnessRow(
-            kind="source", name=source.name, verdict="ERROR", freshness=source.freshness, error="no rows yet"
-        )
+        return FreshnessRow(kind="source", name=source.name, verdict="ERROR", freshness=source.freshness, error=NO_ROWS)
     verdict, over = judge_age(age, source.freshness)
     return FreshnessRow(
         kind="source",
@@ -116,7 +118,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
     """
     coverage = item.table.coverage()
     if coverage is None:
-        raise DataError("not materialized yet", code="FC510")
+        raise DataError(NOT_MATERIALIZED, code="FC510")
     record = None if item.online is None else store().read_push_record(item.online)
     if item.online is not None and record is None:
         raise DataError("not pushed to the online store yet", code="FC511")

@@ -10,7 +10,7 @@ from typing import Literal
 from featurectl.errors import FeaturectlError
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, age_at
-from featurectl.monitor.status import ServedView, check_views
+from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, check_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
 from featurectl.online.base import OnlineStore
@@ -22,7 +22,10 @@ from featurectl.units import format_age, format_instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A link of the chain: the clocks of what it holds, and when that was computed; `error`: it can't be seen."""
+    """A link of the chain: the clocks of what it holds, and when that was computed.
+
+    `error`: nothing of it can be seen, as it can't be looked at, or (`missing`) as there is nothing.
+    """
 
     kind: Literal["source", "table", "online"]
     name: str
@@ -32,6 +35,15 @@ class Link:
     version: int | None = None  # of the offline table, which the store's values were made of, too
     verdict: str = ""
     error: str = ""
+    missing: bool = False
+
+    def age_us(self, now: datetime) -> int | None:
+        """Return the age of its newest row; None where there is none, or it is of later than now."""
+        return None if self.is_ahead(now) else age_at(now, self.newest_available)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Return whether what it holds is of an instant later than now: what was known at now is not kept."""
+        return any(clock is not None and clock > now for clock in (self.newest_available, self.computed_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +51,8 @@ class Chain:
     """All that there is to know of a view version at `now`, but its values.
 
     `row` is that of `status`. `read` is what the table has read of each source, by name. `runs` are those of this
-    version, the newest last; `checks` those of the view and its sources; `models` the trained versions that read it.
+    version, the newest last (`unread` says why they can't be read); `checks` those of the view and its sources;
+    `models` the trained versions that read it.
     """
 
     now: datetime
@@ -51,15 +64,17 @@ class Chain:
     runs: tuple[RunRecord, ...] = ()
     checks: tuple[CheckHistory, ...] = ()
     models: tuple[str, ...] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """What is on record of runs and of checks, and what is registered."""
+    """What is on record of runs and of checks, and what is registered; `unread`: why runs can't be read."""
 
     state: State
     runs: Sequence[RunRecord] = ()
     checks: Sequence[CheckHistory] = ()
+    unread: str = ""
 
 
 def look_at_chain(
@@ -84,27 +99,34 @@ def look_at_chain(
         runs=tuple(run for run in records.runs if (run.view, run.version) == (item.view.name, item.version)),
         checks=tuple(history for history in records.checks if history.of in named),
         models=tuple(_models(records.state, item)),
+        unread=records.unread,
     )
 
 
 def cause_of(chain: Chain) -> str:
     """Return in one sentence what is wrong first, on the way from the sources to what is served; "": nothing is.
 
-    A source that can't be read; a run that failed, and none has succeeded since; a link that is missing; and where
-    the view's age, or a source's, breaks its SLA: the first link that is behind the one before it, else the source
-    that has had nothing new.
+    A source that can't be read, or has no rows; a run that failed, and none has succeeded since; a link that is
+    missing, or can't be seen; and where the view's age, or a source's, breaks its SLA: the first link that is behind
+    the one before it, else the source that has had nothing new.
     """
     return next((cause for find in _CAUSES if (cause := find(chain))), "")
 
 
 def _unreadable(chain: Chain) -> str:
-    return next((f"source {link.name} can't be read: {link.error}" for link in chain.sources if link.error), "")
+    for link in chain.sources:
+        if link.missing:
+            return f"source {link.name} has no row that was known at {format_instant(chain.now)}"
+        if link.error:
+            return f"source {link.name} can't be read: {link.error}"
+    return ""
 
 
 def _failing(chain: Chain) -> str:
     """Tell of what failed the last time it was tried, and since when it has: the table first, then the store."""
-    table = [run for run in chain.runs if run.command == "materialize"]
-    online = [run for run in chain.runs if run.command == "push" or run.action]
+    ended = [run for run in chain.runs if run.state == "ended"]
+    table = [run for run in ended if run.command == "materialize"]
+    online = [run for run in ended if run.command == "push" or run.action]
     return _failed([(run, run.done or bool(run.action)) for run in table]) or _failed([(r, r.done) for r in online])
 
 
@@ -120,6 +142,11 @@ def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> str:
 
 
 def _missing(chain: Chain) -> str:
+    """Tell of a table or a place in the store with nothing in it, and of what can't be seen."""
+    if chain.table.missing:
+        return f"nothing was computed yet: featurectl materialize {chain.row.name}"
+    if chain.online is not None and chain.online.missing:
+        return f"nothing was pushed to the online store yet: featurectl push {chain.row.name}"
     return f"{chain.row.label}: {chain.row.error}" if chain.row.error else ""
 
 
@@ -186,6 +213,7 @@ def _source_link(source: Source, look: Callable[[Source], FreshnessRow]) -> Link
         newest_available=row.last_available,
         verdict=row.verdict,
         error=row.error,
+        missing=row.error == NO_ROWS,
     )
 
 
@@ -194,7 +222,7 @@ def _table_link(item: ServedView) -> tuple[Coverage | None, Link]:
     try:
         coverage = item.table.coverage()
         if coverage is None:
-            return None, Link(kind="table", name=label, error="not materialized yet")
+            return None, Link(kind="table", name=label, error=NOT_MATERIALIZED, missing=True)
         version = item.table.version()
     except FeaturectlError as error:
         return None, Link(kind="table", name=label, error=error.message)
@@ -217,7 +245,7 @@ def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> Link:
     except FeaturectlError as error:
         return Link(kind="online", name=label, error=error.message)
     if record is None:
-        return Link(kind="online", name=label, error="not pushed yet")
+        return Link(kind="online", name=label, error="not pushed yet", missing=True)
     return Link(
         kind="online",
         name=label,

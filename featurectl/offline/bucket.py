@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,12 +51,44 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure(path, "written", error) from error
 
+    def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
+        """Return the paths and sizes of the objects below a path, a thousand a request."""
+        try:
+            pages = list(obstore.list(self._store, path, offset=after or None, chunk_size=1000))
+        except (BaseError, OSError) as error:
+            raise _failure(path, "listed", error) from error
+        return sorted((item["path"], item["size"]) for page in pages for item in page)
+
     def names(self) -> frozenset[str]:
         """Return the paths of all objects."""
         try:
             return frozenset(item["path"] for some in obstore.list(self._store) for item in some)
         except (BaseError, OSError) as error:
             raise _failure("the bucket", "listed", error) from error
+
+    def folders(self, path: str) -> Sequence[str]:
+        """Return what stands between a path and the next slash, in the paths of all objects below it."""
+        try:
+            found = obstore.list_with_delimiter(self._store, path or None)["common_prefixes"]
+        except (BaseError, OSError) as error:
+            raise _failure(path or "the bucket", "listed", error) from error
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found)
+
+    def marks(self, folder: str) -> Mapping[str, str]:
+        """Return the paths of the objects right below a folder, each with its entity tag."""
+        try:
+            found = obstore.list_with_delimiter(self._store, f"{folder}/")["objects"]
+        except (BaseError, OSError) as error:
+            raise _failure(folder, "listed", error) from error
+        return {item["path"]: item["e_tag"] or f"{item['last_modified']}" for item in found}
+
+    def remove(self, folder: str) -> None:
+        """Remove all objects below a folder."""
+        try:
+            for some in obstore.list(self._store, f"{folder}/"):
+                obstore.delete(self._store, [item["path"] for item in some])
+        except (BaseError, OSError) as error:
+            raise _failure(folder, "removed", error) from error
 
 
 def _open(url: str) -> ObjectStore:

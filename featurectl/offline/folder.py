@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from featurectl.errors import StoreError
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_PART: Final = ".part"
 
 
 class FolderFiles:
@@ -30,7 +35,7 @@ class FolderFiles:
     def write(self, path: str, content: bytes) -> None:
         """Write a file beside its place, then move it there."""
         target = self._folder / path
-        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{_PART}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -40,6 +45,55 @@ class FolderFiles:
                 part.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{path} can't be written: {error.strerror}", code="FC603") from error
+
+    def folders(self, path: str) -> Sequence[str]:
+        """Return the names of the folders right below a path."""
+        return sorted(entry.name for entry in self._entries(path) if entry.is_dir())
+
+    def marks(self, folder: str) -> Mapping[str, str]:
+        """Return the paths of the files right in a folder; those that are being written are none."""
+        found = (entry for entry in self._entries(folder) if not entry.name.endswith(_PART))
+        return {f"{folder}/{entry.name}": mark for entry in found if (mark := _mark(entry))}
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder with all that is in it."""
+        try:
+            shutil.rmtree(self._folder / folder)
+        except _NONE_THERE:
+            return
+        except OSError as error:
+            raise StoreError(f"{folder} can't be removed: {error.strerror}", code="FC603") from error
+
+    def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
+        """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
+        found: list[tuple[str, int]] = []
+        for entry in self._entries(path):
+            below = f"{path}/{entry.name}"
+            if entry.is_dir():
+                if f"{below}/" >= after or after.startswith(f"{below}/"):
+                    found += self.listed(below, after)
+            elif below > after:
+                with suppress(FileNotFoundError):  # one that was moved away meanwhile
+                    found.append((below, entry.stat().st_size))
+        return sorted(found)
+
+    def _entries(self, path: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._folder / path) as entries:
+                return list(entries)
+        except _NONE_THERE:
+            return []
+        except OSError as error:
+            raise StoreError(f"{path} can't be listed: {error.strerror}", code="FC603") from error
+
+
+def _mark(entry: os.DirEntry[str]) -> str:
+    """Return the mark of a file; "" for what is none, or is gone by now."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return ""
+    return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}" if stat.S_ISREG(found.st_mode) else ""
 
 
 def _write_synced(path: Path, content: bytes) -> None:

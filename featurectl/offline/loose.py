@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from featurectl.errors import UsageError
@@ -25,6 +26,36 @@ class LooseFiles(Protocol):
 
         Raises:
             StoreError: FC603, the place can't be reached, is full or refuses to be written.
+        """
+
+    def folders(self, path: str) -> Sequence[str]:
+        """Return the names of the folders right below a path, in order; none where there is no such path.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be listed.
+        """
+
+    def marks(self, folder: str) -> Mapping[str, str]:
+        """Return the paths of the files right in a folder, each with a mark: another one when the file is another.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be listed.
+        """
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder with all that is in it; one that is not there is no error.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be written.
+        """
+
+    def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:
+        """Return the paths of all files below a folder and their sizes in bytes, by path.
+
+        Those alone whose path comes after `after`: what lies before is not looked at.
+
+        Raises:
+            As `read`.
         """
 
 

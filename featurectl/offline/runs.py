@@ -2,30 +2,33 @@
 
     <offline>/<project>/runs/<environment>/<day>/<time>-<host>-<process>-<number>.json
 
-`day` is that of the run's now, `time` that of the clock when it ended. A document is there whole or not at all.
+`day` is that of the run's now, `time` that of the clock when it began. A document is there whole or not at all: one
+says that the run began, and another takes its place when it ends. Of a run that was killed the first one stays.
 """
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
-import os
-import secrets
-import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from featurectl.units import format_iso, parse_instant
+from featurectl.errors import StoreError
+from featurectl.offline.loose import LooseFiles, open_loose
+from featurectl.offline.process import HOST, Process, is_alive, this_process
+from featurectl.units import format_instant, format_iso, parse_instant
 
 KEPT: Final = timedelta(days=90)
-_HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
+LOST: Final = timedelta(days=1)  # a run elsewhere that has not ended for so long is taken to be killed
+_AT_ONCE: Final = 16  # requests to an object store
+_KNOWN: Final = 50_000  # records that are kept in memory, for whoever looks again and again
 _NUMBERS: Final = itertools.count(1)
+_READ: Final[dict[tuple[str, str, str], RunRecord | None]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,8 @@ class RunRecord:
     """A run of `command` (materialize, push) for one view version, which began at `at - seconds`, by the clock.
 
     `now` is the instant of the run. `action` is what was done (append, rebuild, backfill, nothing; push), "" when it
-    failed before; `error` is empty when all was done. `rows` are those written, or sent.
+    failed before; `error` is empty when all was done. `rows` are those written, or sent. `state` is "ended" also of
+    one that was killed, as its error says; "unseen" is one elsewhere, of which nobody here knows whether it still runs.
     """
 
     at: datetime
@@ -60,6 +64,8 @@ class RunRecord:
     error_code: str = ""
     error: str = ""
     checks: tuple[CheckRecord, ...] = ()
+    state: Literal["ended", "running", "unseen"] = "ended"
+    process: Process | None = None  # that runs, or was killed
 
     @property
     def label(self) -> str:
@@ -69,103 +75,114 @@ class RunRecord:
     @property
     def done(self) -> bool:
         """True when all that was to be done was done."""
-        return not (self.error or self.error_code)
+        return self.state == "ended" and not (self.error or self.error_code)
 
 
-def keeps_runs(location: str) -> bool:
-    """Return whether an offline store keeps records of runs: a folder does, an object store does not.
-
-    >>> keeps_runs("/srv/features"), keeps_runs("s3://bucket/features")
-    (True, False)
-    """
-    return "://" not in location
+def begun(record: RunRecord) -> RunRecord:
+    """Return the record of a run of this process that has just begun."""
+    return replace(record, state="running", process=this_process())
 
 
-def write_run(location: str, project: str, record: RunRecord, *, forget: bool = False) -> None:
-    """Keep the record of a run; with `forget`, remove those that are 90 days older, once a day.
+def write_run(location: str, project: str, record: RunRecord, *, name: str = "", forget: bool = False) -> str:
+    """Keep the record of a run and return its name, by which the record of its end takes this one's place.
+
+    With `forget`, remove those that are 90 days older, once a day.
 
     Raises:
-        OSError: it can't be written.
+        UsageError: the library for an object store is not installed.
+        StoreError: FC603, it can't be written.
     """
-    if not keeps_runs(location):
-        return
-    if not Path(location).is_dir():  # a disk that is not there is not to look as if it were
-        raise FileNotFoundError(errno.ENOENT, "the offline folder is not there")
-    runs = _folder(location, project, record.environment)
-    folder = runs / f"{record.now:%Y-%m-%d}"
-    fresh = not folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{record.at:%H%M%S%f}-{_HOST}-{os.getpid()}-{next(_NUMBERS)}.json"
-    part = folder / f".{name}.{secrets.token_hex(4)}.part"
-    try:
-        part.write_text(json.dumps(_document(record), ensure_ascii=False), encoding="utf-8")
-        part.replace(folder / name)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-    if fresh and forget:
-        _forget(runs, (record.now - KEPT).date())
+    if "://" not in location and not Path(location).is_dir():  # a disk that is gone is not to look as if it were there
+        raise StoreError("the offline folder is not there", code="FC603")
+    files, runs = open_loose(location), _folder(project, record.environment)
+    folder = f"{runs}/{record.now:%Y-%m-%d}"
+    if forget and not name and not files.marks(folder):
+        _forget(files, runs, (record.now - KEPT).date())
+    name = name or f"{record.at:%H%M%S%f}-{HOST}-{this_process().pid}-{next(_NUMBERS)}.json"
+    files.write(f"{folder}/{name}", json.dumps(_document(record), ensure_ascii=False).encode())
+    return name
 
 
-def read_runs(location: str, project: str, environment: str, since: datetime) -> Sequence[RunRecord]:
+def read_runs(
+    location: str, project: str, environment: str, since: datetime, *, unended: bool = False
+) -> Sequence[RunRecord]:
     """Return the records of runs whose now is `since` or later, by their now, then by the clock.
 
-    What can't be read, or is no record, is left out: somebody else's file, or one that is being removed.
+    A run that was killed is one that failed. Those that have not ended are left out, unless `unended`. What is no
+    record is passed over: somebody else's file, or one that is being removed.
+
+    Raises:
+        UsageError: the library for an object store is not installed.
+        StoreError: FC603, they can't be read.
     """
-    if not keeps_runs(location):
-        return []
-    runs = _folder(location, project, environment)
-    days = [folder for folder, day in _days(runs) if day >= since.date()]
-    found = [record for folder in days for path in _documents(folder) if (record := _read(path)) is not None]
-    return sorted((r for r in found if r.now >= since), key=lambda r: (r.now, r.at))
+    files, clock = open_loose(location), datetime.now(UTC)
+    folders = [folder for folder, day in _days(files, _folder(project, environment)) if day >= since.date()]
+    with ThreadPoolExecutor(_AT_ONCE if "://" in location else 1) as pool:
+        marks = [item for some in pool.map(files.marks, folders) for item in some.items() if item[0].endswith(".json")]
+        found = list(pool.map(lambda item: _recorded(location, files, *item), sorted(marks)))
+    known = [_ended(record, clock) for record in found if record is not None and record.now >= since]
+    return sorted((r for r in known if unended or r.state == "ended"), key=lambda r: (r.now, r.at))
 
 
-def _folder(location: str, project: str, environment: str) -> Path:
-    return Path(location) / project / "runs" / environment
+def _ended(record: RunRecord, clock: datetime) -> RunRecord:
+    """Return a record with what is known by now of a run that has not told its end."""
+    if record.state == "ended" or record.process is None:
+        return replace(record, state="ended")
+    alive, where = is_alive(record.process), f"process {record.process.pid} on {record.process.host}"
+    if alive:
+        return record
+    if alive is None and clock - record.at < LOST:
+        return replace(record, state="unseen")
+    return replace(record, state="ended", error=f"killed: {where}, begun {format_instant(record.at)}, has told no end")
 
 
-def _days(runs: Path) -> Iterator[tuple[Path, date]]:
-    for folder in _listed(runs):
+def _folder(project: str, environment: str) -> str:
+    return f"{project}/runs/{environment}"
+
+
+def _days(files: LooseFiles, runs: str) -> Iterator[tuple[str, date]]:
+    for name in files.folders(runs):
         with suppress(ValueError):
-            yield folder, date.fromisoformat(folder.name)
+            yield f"{runs}/{name}", date.fromisoformat(name)
 
 
-def _documents(folder: Path) -> list[Path]:
-    return [path for path in _listed(folder) if path.suffix == ".json" and not path.name.startswith(".")]
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def _forget(runs: Path, before: date) -> None:
-    for folder, day in _days(runs):
+def _forget(files: LooseFiles, runs: str, before: date) -> None:
+    for folder, day in _days(files, runs):
         if day < before:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(StoreError):  # another run removes it, too
+                files.remove(folder)
 
 
 def _document(record: RunRecord) -> dict[str, object]:
     return asdict(record) | {"at": format_iso(record.at), "now": format_iso(record.now), "format": 1}
 
 
-def _read(path: Path) -> RunRecord | None:
-    """Return the record of a document; None for one that is none. Keys of a later version are passed over."""
+def _recorded(location: str, files: LooseFiles, path: str, mark: str) -> RunRecord | None:
+    """Return the record of a document; None for one that is none. It is read once, as long as its mark is the same."""
+    key = (location, path, mark)
+    if key not in _READ:
+        if len(_READ) >= _KNOWN:
+            _READ.clear()
+        _READ[key] = _parsed(files.read(path) or b"")
+    return _READ[key]
+
+
+def _parsed(content: bytes) -> RunRecord | None:
+    """Return the record that a document holds; None when it is none. Keys of a later version are passed over."""
     try:
-        return _load(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _load(json.loads(content))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _load(given: Mapping[str, Any]) -> RunRecord:
     checks = tuple(CheckRecord(**_known(CheckRecord, check)) for check in given.get("checks", ()))
     instants = {name: _instant(given[name]) for name in ("at", "now")}
-    return RunRecord(**{**_known(RunRecord, given), **instants, "checks": checks})
+    process = Process(**_known(Process, given["process"])) if given.get("process") else None
+    return RunRecord(**{**_known(RunRecord, given), **instants, "checks": checks, "process": process})
 
 
-def _known(kind: type[CheckRecord | RunRecord], given: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type[CheckRecord | Process | RunRecord], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in kind.__dataclass_fields__ if name in given}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.errors import CheckFailedError, UsageError
+from featurectl.nearest import did_you_mean
 from featurectl.registry.state import Kind, ModelVersion, ObjectVersion, State
 
 _MANY: Final[Mapping[Kind, str]] = {
@@ -46,7 +47,7 @@ def not_applied(state: State, kind: Kind, name: str) -> UsageError:
     """
     known = sorted({item.name for item in state.objects if item.kind == kind and item.current})
     if known:
-        hint = f"applied {_MANY[kind]}: {', '.join(known)}"
+        hint = f"{did_you_mean(name, known)} applied {_MANY[kind]}: {', '.join(known)}".strip()
     else:
         what = f"no {_MANY[kind]} are applied" if state.objects else "nothing is applied yet"
         hint = f"{what}: featurectl apply"
@@ -62,7 +63,12 @@ def registered_view(state: State, name: str, version: int | None = None) -> Obje
     found = state.current("feature_view", name) if version is None else state.view(name, version)
     if found is not None:
         return found
-    raise not_applied(state, "feature_view", name if version is None else f"{name}@{version}")
+    if version is None:
+        raise not_applied(state, "feature_view", name)
+    error = not_applied(state, "feature_view", f"{name}@{version}")
+    there = sorted(o.version for o in state.objects if o.kind == "feature_view" and o.name == name)
+    told = f"versions of {name}: {', '.join(str(number) for number in there)}"
+    raise UsageError(error.message, hint=told if there else error.hint)
 
 
 def choose_version(state: State, model: str, which: str) -> ModelVersion:

@@ -56,6 +56,19 @@ class Metrics:
             "featurectl_feature_values", "Feature values read, by why each is what it is.", ["status"], registry=own
         )
         self.predictions = Counter("featurectl_predictions", "Rows scored.", ["model", "version"], registry=own)
+        self.prediction_requests = Counter(
+            "featurectl_prediction_requests",
+            "Requests for scores: answered, refused, failed by the model's fault, or by the store's.",
+            ["model", "result"],
+            registry=own,
+        )
+        self.prediction_seconds = Histogram(
+            "featurectl_prediction_request_duration_seconds",
+            "From the first byte of a request for scores until they are there, or it is known that they won't be.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=own,
+        )
         self.rejected = Counter(
             "featurectl_rejected_rows", "Rows refused by `missing:` of a model.", ["model", "reason"], registry=own
         )
@@ -85,6 +98,7 @@ class Metrics:
         )
 
         self._shown: set[tuple[str, str, str]] = set()
+        self._of_model: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -94,6 +108,15 @@ class Metrics:
         if found is None:
             found = self.requests.labels(route, method, str(status)), self.seconds.labels(route)
             self._of_request[kind] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def count_prediction(self, model: str, result: str, seconds: float) -> None:
+        """Count a request for scores of a model."""
+        found = self._of_model.get((model, result))
+        if found is None:
+            found = self.prediction_requests.labels(model, result), self.prediction_seconds.labels(model)
+            self._of_model[model, result] = found
         found[0].inc()
         found[1].observe(seconds)
 

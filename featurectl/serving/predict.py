@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.errors import DataError
 from featurectl.online.features import FeatureColumns, KeyRows
 from featurectl.serving.bodies import Scalar
 from featurectl.serving.canary import Seat, oldest_ages
 from featurectl.serving.missing import judge
-from featurectl.serving.problems import Refused, refusal
+from featurectl.serving.problems import Refused, StoreFailed, refusal
 from featurectl.serving.served import ServedModel
 from featurectl.units import counted
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _INLINE_ROWS: Final = 64  # more are scored beside the event loop
 _QUICK: Final = ("onnx", "txt")  # formats that score a row in microseconds; others may take as long as they like
+
+Reason = Literal["failed", "store", "refused"]  # by whose fault rows have no score: the model's, the store's, their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,14 @@ async def score_rows(server: Server, model: ServedModel, asked: Asked) -> Scored
     try:
         scored = await _score(server, model, asked, rows)
     except Refused as refused:
-        server.log_failure(model, asked, given, refused.detail, fault=refused.fault)
+        server.log_failure(model, asked, given, refused.detail, _reason(refused))
         raise
     server.metrics.predictions.labels(model.version.model, str(model.version.version)).inc(rows.count)
     return scored
+
+
+def _reason(refused: Refused) -> Reason:
+    return "failed" if refused.fault else "store" if isinstance(refused, StoreFailed) else "refused"
 
 
 async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows) -> Scored:
@@ -90,7 +96,7 @@ async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows
         try:
             scores = await asyncio.get_running_loop().run_in_executor(asked.thread, _scores, model, inputs, count)
         except asyncio.CancelledError:  # the time of the request is over
-            server.log_failure(model, asked, given, f"{model.label} gave no score in time", fault=True)
+            server.log_failure(model, asked, given, f"{model.label} gave no score in time", "failed")
             raise
     return Scored(
         model=model,

@@ -3,12 +3,13 @@
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
 A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
-failed), `error` (null when it did not), `fault` (of one that failed: whether that is the model's), `given` (its row, as
-JSON), `latency_ms` of its request, `server` and `request` (a number of that process); `canary`, `role` (champion,
-challenger, shadow) and `entity` (a hash of its keys) of rows that a canary is judged by; the keys and request columns,
-as they were given, in their types, one named like a column above as `request.NAME`; `feature.NAME` for each input of
-the model and `status.NAME` for each that was read; `computed_at.VIEW@V`, the instant for which the values of a view are
-true. Columns of one model version have one type in every file.
+failed), `error` (null when it did not), `fault` (of one that failed: whether that is the model's), `store_failed` (of
+one that failed: whether the online store did), `given` (its row, as JSON), `latency_ms` of its request, `server` and
+`request` (a number of that process); `canary`, `role` (champion, challenger, shadow) and `entity` (a hash of its keys)
+of rows that a canary is judged by; the keys and request columns, as they were given, in their types, one named like a
+column above as `request.NAME`; `feature.NAME` for each input of the model and `status.NAME` for each that was read;
+`computed_at.VIEW@V`, the instant for which the values of a view are true. Columns of one model version have one type in
+every file.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ _OWN: Final = (
     "score",
     "error",
     "fault",
+    "store_failed",
     "given",
     "canary",
     "role",
@@ -103,7 +105,8 @@ class ParquetLog:
         count, given = failed.count, failed.given
         if self._is_taken(count, failed.seat):
             columns = self._common(count, failed.now, failed.latency_ms, failed.seat)
-            columns |= {"error": [failed.error] * count, "fault": [failed.fault] * count}
+            columns |= {"error": [failed.error] * count, "fault": [failed.reason == "failed"] * count}
+            columns["store_failed"] = [failed.reason == "store"] * count
             columns |= _readable(failed.model, given)
             rows = zip(*given.values(), strict=True)
             columns["given"] = [ENCODER.encode(dict(zip(given, row, strict=True))).decode() for row in rows]
@@ -215,7 +218,8 @@ def log_schema(model: ServedModel) -> pl.Schema:
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
     schema |= {"request": pl.Int64(), "latency_ms": pl.Float64()}
-    schema |= {"score": pl.Float64(), "error": pl.String(), "fault": pl.Boolean(), "given": pl.String()}
+    schema |= {"score": pl.Float64(), "error": pl.String(), "fault": pl.Boolean()}
+    schema |= {"store_failed": pl.Boolean(), "given": pl.String()}
     schema |= {"canary": pl.Int64(), "role": pl.String(), "entity": pl.Int64(), "age_us": pl.Int64()}
     asked = {**reader.features.key_types, **reader.request}
     schema |= {_column(name): polars_dtype(dtype) for name, dtype in asked.items()}

@@ -35,6 +35,10 @@ class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
         self.more = more
 
 
+class StoreFailed(Refused):
+    """A request that can't be answered as a store fails."""
+
+
 def problem(refused: Refused) -> Response:
     """Return the answer of a refused request."""
     status = refused.status
@@ -59,6 +63,6 @@ def refusal(error: FeaturectlError) -> Refused:
         case UsageError():
             return Refused(400 if code else 404, error.message, code=code, hint=error.hint)
         case StoreError():
-            return Refused(503, error.message, code=code)
+            return StoreFailed(503, error.message, code=code)
         case _:
             return Refused(503, error.message, code=code, hint=error.hint)

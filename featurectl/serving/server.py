@@ -20,7 +20,7 @@ from featurectl.online.drive import learn_pushes
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.serving.canary import Seat
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.predict import Asked, Scored
+from featurectl.serving.predict import Asked, Reason, Scored
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.reading import Features
 from featurectl.serving.served import Served, ServedModel
@@ -31,14 +31,14 @@ from featurectl.units import instant_us
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Rows that could not be scored: what was given, as of when, why, and whether that is the model's `fault`."""
+    """Rows that could not be scored: what was given, as of when, why, and by whose fault."""
 
     model: ServedModel
     given: Mapping[str, Sequence[object]]
     count: int
     now: datetime
     error: str
-    fault: bool
+    reason: Reason
     latency_ms: float
     seat: Seat | None
 
@@ -142,15 +142,16 @@ class Server:
 
     def log(self, scored: Scored) -> None:
         """Offer rows that were scored to the prediction log."""
-        self._count(scored.model, scored.seat, "answered")
+        self._count(scored.model, scored.seat, "answered", scored.latency_ms)
         if self._log is not None:
             self._log.offer(scored)
 
     def log_failure(
-        self, model: ServedModel, asked: Asked, given: Mapping[str, Sequence[object]], error: str, *, fault: bool
+        self, model: ServedModel, asked: Asked, given: Mapping[str, Sequence[object]], error: str, reason: Reason
     ) -> None:
-        """Offer rows that could not be scored to the prediction log; `fault`: it is the model's."""
-        self._count(model, asked.seat, "failed" if fault else "refused")
+        """Offer rows that could not be scored to the prediction log."""
+        latency_ms = (time.perf_counter() - asked.begin) * 1e3
+        self._count(model, asked.seat, reason, latency_ms)
         if self._log is None:
             return
         failed = Failed(
@@ -159,15 +160,19 @@ class Server:
             count=len(asked.rows),
             now=self.features.now(asked.at),
             error=error,
-            fault=fault,
-            latency_ms=(time.perf_counter() - asked.begin) * 1e3,
+            reason=reason,
+            latency_ms=latency_ms,
             seat=asked.seat,
         )
         self._log.offer_failure(failed)
 
-    def _count(self, model: ServedModel, seat: Seat | None, result: str) -> None:
+    def _count(self, model: ServedModel, seat: Seat | None, result: str, latency_ms: float) -> None:
+        name = model.version.model
+        if seat is None or seat.role != "shadow":
+            self.metrics.count_prediction(name, result, latency_ms / 1e3)
         if seat is not None:
-            self.metrics.canary.labels(model.version.model, str(model.version.version), seat.role, result).inc()
+            told = "refused" if result == "store" else result  # no fault of either side
+            self.metrics.canary.labels(name, str(model.version.version), seat.role, told).inc()
 
     def stale_views(self, reader: FeatureReader, now: datetime) -> frozenset[str]:
         """Return the views of a reader that are older than their own SLA's `error_after`."""

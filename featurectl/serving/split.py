@@ -108,7 +108,7 @@ def tell_lacking(server: Server, canary: ServedCanary, asked: Asked, refused: Re
     lacking = [name for name in canary.only_challenger if any(name not in row for row in asked.rows)]
     if lacking and refused.code == "FC506":
         given = {name: [row.get(name) for row in asked.rows] for name in canary.challenger.reader.columns}
-        server.log_failure(canary.challenger, asked, given, refused.detail, fault=True)
+        server.log_failure(canary.challenger, asked, given, refused.detail, "failed")
 
 
 def _of_request(refused: Refused, part: Part, rows: Rows) -> Refused:

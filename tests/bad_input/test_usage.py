@@ -16,7 +16,9 @@ import pytest
 from featurectl.registry.sql import SqlRegistry
 from tests.bad_input.shop import Shop
 
-APPLIED = "no feature view 'spnd' is applied in project shop\n  = applied views: last_order, spend\n"
+APPLIED = (
+    "no feature view 'spnd' is applied in project shop\n  = did you mean \"spend\"? applied views: last_order, spend\n"
+)
 OUT = ("--out", "x.csv")
 WRONG = [
     (("materialize", "spnd"), APPLIED),
@@ -26,12 +28,12 @@ WRONG = [
     (("get", "spend@9", "customer=a"), "no feature view 'spend@9' is applied in project shop\n"),
     (("get", "spend@x", "customer=a"), "'spend@x' names no version\n"),
     (("get", "spend"), "key customer is missing\n  = keys: customer=STRING\n"),
-    (("get", "spend", "custmer=a"), "no key 'custmer'\n  = keys: customer=STRING\n"),
+    (("get", "spend", "custmer=a"), "no key 'custmer'\n  = did you mean \"customer\"? keys: customer=STRING\n"),
     (("get", "spend", "customer=a", "--as-of", "noon"), "--as-of 'noon' is no instant\n"),
-    (("train", "payz"), "no model 'payz' is applied in project shop\n  = applied models: pays\n"),
-    (("score", "payz", *OUT), "no model 'payz' is applied in project shop\n  = applied models: pays\n"),
-    (("models", "show", "payz"), "no model 'payz' is applied in project shop\n  = applied models: pays\n"),
-    (("training-set", "payz", *OUT), "no model 'payz' is applied in project shop\n  = applied models: pays\n"),
+    (("train", "payz"), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("score", "payz", *OUT), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("models", "show", "payz"), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("training-set", "payz", *OUT), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
     (("score", "pays@7", *OUT), "model pays has no version '7'\n  = versions: 1, champion\n"),
     (("score", "pays@challenger", *OUT), "model pays has no version 'challenger'\n  = versions: 1, champion\n"),
     (("training-set", "--features", "spend:x", "--spine", "asks", *OUT),

@@ -234,6 +234,15 @@ def test_files_are_read_by_their_days_where_the_clock_is_the_real_one(own):
             served_drift(workspace, "n", at, NOW)
 
 
+def test_what_a_server_with_another_now_has_served_is_found_by_that_now(own):
+    """Its files are named by the clock: much later than what is in them."""
+    write_log(own, "clock", NOW - timedelta(hours=1), [{"q": 1, "half": None}] * 120)
+    for as_of, count in ((NOW, 120), (NOW + timedelta(days=9), 0)):
+        with open_workspace(own, "clock", as_of, "unread") as workspace:
+            rows = served_drift(workspace, "m", as_of - timedelta(days=1), as_of)
+            assert {row.n for row in rows if row.kind == "score"} == {count}
+
+
 def test_a_file_of_the_log_that_is_none_is_named(own):
     write_log(own, "logged", NOW, [{"q": 1, "half": 2.0}] * 10)
     bad = own / "off/shop/predictions/logged/m/v1/2026-02-03/bad.parquet"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import httpx2
 import obstore
 import polars as pl
@@ -10,14 +14,20 @@ from obstore.store import from_url
 from starlette.testclient import TestClient
 
 from featurectl.models.artifact import read_artifact
+from featurectl.monitor.alerts.served import Window, read_requests
+from featurectl.monitor.canary.log import CanaryLog
+from featurectl.monitor.prediction_log import open_log
+from featurectl.open import open_workspace
 from featurectl.serve import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.model_shop import Shop, objects, open_shop, write_files
+from tests.monitor.canary.test_verdict import RUN
 from tests.servers.redis import free_port
 from tests.serving.process import running
 
 OFFLINE = "offline: off"
 LOGGED = "prediction_log: {sample: 1.0}"
+ROWS = [{"k": f"k{number}"} for number in range(5)]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +36,7 @@ def made(tmp_path_factory, s3_server):
     root, location = tmp_path_factory.mktemp("shop"), s3_server.location()
     write_files(root, objects())
     file = root / "featurectl.yaml"
-    file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}, {LOGGED}"))
+    file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}/, {LOGGED}"))
     with pytest.MonkeyPatch.context() as patched:
         for name, value in s3_server.environ.items():
             patched.setenv(name, value)
@@ -91,16 +101,53 @@ def test_every_file_of_a_version_is_named_by_its_digest(shop):
         assert read_artifact(location, path, sha256)
 
 
-def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made, s3):
-    root, location = made
-    rows = [{"k": f"k{number}"} for number in range(5)]
-    with running(root, environ=s3.environ) as server:
-        answer = httpx2.post(f"{server.url}/v1/predict/m", json={"rows": rows}, timeout=60)
+@pytest.fixture(scope="module")
+def answered(made, s3_server):
+    """What a server has answered, and been told to log; not to be changed."""
+    with running(made[0], environ=s3_server.environ) as server:
+        answer = httpx2.post(f"{server.url}/v1/predict/m", json={"rows": ROWS}, timeout=60)
         assert answer.status_code == 200, answer.text
         assert server.stop() == 0
+    return answer.json()["rows"]
+
+
+def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made, answered, s3):
+    _, location = made
     logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
-    assert logged["k"].to_list() == [row["k"] for row in rows]
-    assert logged["score"].to_list() == [row["score"] for row in answer.json()["rows"]]
+    assert logged["k"].to_list() == [row["k"] for row in ROWS]
+    assert logged["score"].to_list() == [row["score"] for row in answered]
+
+
+def test_a_log_in_a_bucket_is_replayed_compared_with_the_training_and_counted(made, answered, shop):
+    """By `verify`, `monitor drift`, alerts on requests and the judge of a canary."""
+    replayed = json.loads(shop.run("verify", "m", "-o", "json").out)["result"]["models"][0]
+    assert (replayed["rows"], replayed["replayed"]) == (5, 5)
+    assert all((skew["compared"], skew["mismatched"]) == (5, 0) for skew in replayed["features"])
+    drift = json.loads(shop.run("monitor", "drift", "m", "--min-rows", "9", "-o", "json").out)["result"]
+    assert {row["n"] for row in drift["rows"]} == {5}
+    now = datetime.now(UTC)
+    with open_workspace(shop.root, None, None, "unread") as workspace:
+        log, served_at = open_log(workspace, "m"), workspace.now
+    hour = Window(since=served_at - timedelta(hours=1), until=served_at)
+    found = read_requests(log, hour, 1.0, moved=True)
+    assert (found.count, found.error_rate()) == (1.0, 0.0)
+    assert log.files([1], now + timedelta(hours=2)) == []
+    assert len(log.files([1], now - timedelta(hours=1), now)) == 1
+    run = replace(RUN, model="m", started_at=now)
+    assert CanaryLog(log, run).figures().champion.requests == 0
+
+
+def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, answered, shop, monkeypatch):
+    torn = f"shop/predictions/dev/m/v1/{datetime.now(UTC):%Y-%m-%d}/torn.parquet"
+    store = from_url(made[1])
+    obstore.put(store, torn, b"PAR1 no more")
+    try:
+        for words in (("verify", "m"), ("monitor", "drift", "m")):
+            assert "error[FC603]: the prediction log can't be read: torn.parquet: " in shop.run(*words, code=69).err
+    finally:
+        obstore.delete(store, torn)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    assert "(SignatureDoesNotMatch)" in shop.run("verify", "m", code=69).err
 
 
 def test_a_server_that_could_not_reach_its_models_serves_them_once_it_can(made, s3, monkeypatch):

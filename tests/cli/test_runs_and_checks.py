@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.offline.runs import read_runs
+from featurectl.offline.process import Process
+from featurectl.offline.runs import begun, read_runs, write_run
 from tests.cli.golden import assert_golden
 from tests.cli.shop import PROJECT
 
@@ -152,3 +157,104 @@ def test_the_clock_of_a_record_is_the_real_one(shop):
     (record,) = runs()
     assert before <= record.at <= datetime.now(UTC) + timedelta(seconds=1)
     assert record.now == datetime(2026, 1, 3, tzinfo=UTC)
+
+
+TRANSFORM = """
+import os
+
+import polars as pl
+
+
+def values(rows):
+    if rows.collect().height > 1:
+        os.kill(os.getpid(), 9)
+    return rows.select("k", event_time="at", available_at="at", v="v")
+"""
+
+
+def test_a_run_that_is_killed_is_on_record_as_such_until_one_is_done(shop, capsys):
+    Path("t.py").write_text(TRANSFORM)
+    view = (
+        "  - {name: made, entity: key, source: rows, transform: 't.py:values', features: [{name: v, type: float64}]}\n"
+    )
+    Path("o.yaml").write_text(OBJECTS + view)
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    words = ["materialize", "made", "--as-of", "2026-01-03T00:00:00Z"]
+    command = [sys.executable, "-m", "featurectl", *words]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -9
+    [killed] = runs()
+    assert (killed.done, killed.state, killed.command, killed.label) == (False, "ended", "materialize", "made@1")
+    assert len(list(Path("off/shop/runs/dev/2026-01-03").iterdir())) == 1
+    capsys.readouterr()
+    assert main(["why", "made", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 1
+    told = capsys.readouterr().out
+    assert "cause: materialize has failed since 2026-01-03 00:00: killed: process " in told
+    main(["status", "-v", "--as-of", "2026-01-03T01:00:00Z"])
+    assert "\nlast run not done  run          as of             what became of it\nmade@1  " in capsys.readouterr().out
+    Path("rows.csv").write_text(FIRST.rpartition("b,")[0])
+    assert main([*words, "-q"]) == 0
+    assert [(run.done, bool(run.error)) for run in runs()] == [(False, True), (True, False)]
+    capsys.readouterr()
+    assert main(["why", "made", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 0
+
+
+def test_a_run_that_still_goes_on_has_not_failed(shop, capsys):
+    assert run("materialize", day=3) == 0
+    [done] = runs()
+    write_run("off", "shop", replace(begun(done), action="", rows=0, now=done.now + timedelta(minutes=5)))
+    far = Process(host="far", pid=7)
+    later = replace(begun(done), now=done.now + timedelta(minutes=6), command="push", process=far, at=datetime.now(UTC))
+    write_run("off", "shop", later)
+    assert runs() == [done]
+    capsys.readouterr()
+    assert main(["status", "-v", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 0
+    told = capsys.readouterr().out
+    assert "values@1           materialize  2026-01-03 00:05  running since 20" in told
+    assert "values@1           push         2026-01-03 00:06  killed or still running since 20" in told
+    assert main(["why", "values", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 0
+    told = capsys.readouterr().out
+    assert "nothing is wrong" in told
+    assert ", process 7 on far" in told
+    main(["status", "-o", "json", "--as-of", "2026-01-03T01:00:00Z"])
+    result = json.loads(capsys.readouterr().out)["result"]["runs_not_done"]
+    assert [(item["command"], item["state"], item["error"]) for item in result] == [
+        ("materialize", "running", None),
+        ("push", "unseen", None),
+    ]
+
+
+def test_an_interrupted_run_has_failed(shop, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("featurectl.online.sqlite.SqliteStore.read_push_record", interrupt)
+    assert run("materialize", day=3) == 130
+    [record] = runs()
+    assert (record.done, record.error) == (False, "interrupted")
+
+
+def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsys):
+    assert run("materialize", day=3) == 0
+    folder = Path("off/shop/runs/dev")
+    shutil.rmtree(folder)
+    folder.symlink_to("dev")  # a folder that is itself: nobody can list it
+    capsys.readouterr()
+    assert main(["status", "-v", "--as-of", "2026-01-03"]) == 0
+    assert "\n\nruns: shop/runs/dev can't be listed: " in capsys.readouterr().out
+    assert main(["why", "values", "--as-of", "2026-01-03"]) == 0
+    assert "\n\nruns: shop/runs/dev can't be listed: " in capsys.readouterr().out
+    assert main(["status", "--checks", "--as-of", "2026-01-03"]) == 69
+
+
+def test_runs_and_checks_are_on_record_in_an_object_store(shop, s3, capsys):
+    Path("featurectl.yaml").write_text(PROJECT.replace("offline: off", f"offline: {s3.location()}"))
+    assert run("materialize", day=3) == 0
+    grow("c,2026-01-03T10:00:00Z,77\n")
+    assert run("materialize", day=4) == 0
+    capsys.readouterr()
+    assert main(["status", "--checks", "-q", "--as-of", "2026-01-06"]) == 0
+    assert "source rows          v between 0 and 10" in (told := capsys.readouterr().out)
+    assert "1 of 3       2026-01-04 00:00  .F\n" in told
+    assert main(["why", "values", "--as-of", "2026-01-04"]) == 1
+    assert 'cause: check "v between 0 and 10" of source rows failed 2026-01-04 00:00' in capsys.readouterr().out
+    assert list(Path("off").iterdir()) == []

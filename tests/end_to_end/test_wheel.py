@@ -46,8 +46,8 @@ class Installed:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Run a command that must succeed and return what it prints."""
-    hidden = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME"}
+    """Run a command that must succeed and return what it prints; what it imports is compiled once."""
+    hidden = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
@@ -81,7 +81,6 @@ def install(environment: Path, *packages: str) -> None:
             "pip",
             "install",
             "--quiet",
-            "--compile-bytecode",
             "--python",
             python,
             "--constraint",

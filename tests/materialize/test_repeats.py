@@ -79,7 +79,7 @@ def check_steps(root, every, steps):
     assert stepwise.coverage().dropped == whole.coverage().dropped
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(STEPS)
 def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
     check_steps(tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("every"), steps)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.cli.render.why import _changed
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.why import Chain, Link, cause_of
@@ -76,6 +79,7 @@ STORE_BEHIND = (
     "the online store is behind: the offline table has rows that became available until 2026-01-10 11:00, the "
     "store values of those until 2026-01-08 12:00: featurectl push spend"
 )
+EMPTY = Link(kind="source", name="orders", verdict="ERROR", error="no rows yet", missing=True)
 CASES = {
     "nothing is wrong": (FRESH, ""),
     "an older row is no fault while the SLA holds": (chain(FRESH, source=1, table=2, online=3), ""),
@@ -103,10 +107,24 @@ CASES = {
         chain(FRESH, runs=(FAILED, PUSHED)),
         "materialize has failed since 2026-01-10 10:00: FC504: column 'v' is wrong",
     ),
+    "a source without a row yet": (replace(FRESH, sources=(EMPTY,)), "source orders has no row that was known at 2026-01-10 12:00"),
     "a table that is not there": (
-        replace(STALE, row=replace(STALE.row, verdict="ERROR", error="not materialized yet")),
-        "spend@2: not materialized yet",
+        replace(STALE, table=replace(STALE.table, missing=True)),
+        "nothing was computed yet: featurectl materialize spend",
     ),
+    "a store with nothing in it": (
+        replace(STALE, online=replace(STALE.online, missing=True)),
+        "nothing was pushed to the online store yet: featurectl push spend",
+    ),
+    "a store that is gone": (
+        replace(STALE, row=replace(STALE.row, verdict="ERROR", error="it does not answer")),
+        "spend@2: it does not answer",
+    ),
+    "a run that was killed": (
+        chain(FRESH, runs=(replace(FAILED, error_code="", error="killed: process 7 is gone"),)),
+        "materialize has failed since 2026-01-10 10:00: killed: process 7 is gone",
+    ),
+    "a run that still goes on": (chain(FRESH, runs=(RUN, replace(FAILED, error="", error_code="", state="unseen"))), ""),
     "a source that is late itself": (
         chain(replace(FRESH, sources=(replace(FRESH.sources[0], verdict="WARN"),)), source=5, table=5, online=5),
         "source orders has had nothing new for 5 h: its newest row became available 2026-01-10 07:00",
@@ -153,14 +171,26 @@ ben,2026-01-02T11:00:00Z,2026-01-02T11:05:00Z,400
 """
 
 
-@pytest.fixture
-def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory):
+    """A repository of which nothing is materialized."""
+    folder = tmp_path_factory.mktemp("applied")
     for name, text in {"featurectl.yaml": PROJECT, "o.yaml": OBJECTS, "orders.csv": ORDERS}.items():
-        (tmp_path / name).write_text(text)
-    assert main(["apply", "--auto-approve", "-q"]) == 0
-    assert main(["materialize", "-q", "--as-of", "2026-01-02T13:00:00Z"]) == 0
-    return tmp_path
+        (folder / name).write_text(text)
+    assert main(["apply", "-C", str(folder), "--auto-approve", "-q"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def materialized(applied, tmp_path_factory):
+    folder = shutil.copytree(applied, tmp_path_factory.mktemp("materialized") / "shop")
+    assert main(["materialize", "-C", str(folder), "-q", "--as-of", "2026-01-02T13:00:00Z"]) == 0
+    return folder
+
+
+@pytest.fixture
+def shop(materialized, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(materialized, tmp_path / "shop"))
 
 
 @pytest.fixture
@@ -171,9 +201,7 @@ def why(shop, capsys):
         capsys.readouterr()
         code = main(["why", "-q", *words, "--as-of", as_of])
         told = capsys.readouterr()
-        lines = [
-            line if " materialize  " not in line else line[: line.rindex("  20")] for line in told.out.splitlines()
-        ]
+        lines = [line if " materialize  " not in line else line[: line.rindex("  ")] for line in told.out.splitlines()]
         return code, "\n".join(lines) + "\n" + told.err
 
     return ask
@@ -189,7 +217,7 @@ def test_a_state_that_has_expired_online_says_so(why):
     code, page = why("last_order", "customer=ana", as_of="2026-01-04T12:00:00Z")
     assert code == 1  # a check failed
     assert "amount   null    EXPIRED  null EXPIRED" in page
-    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
+    assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
 
 
 def test_a_view_without_a_key_and_offline_only(why):
@@ -202,6 +230,8 @@ def test_a_view_without_a_key_and_offline_only(why):
 def test_what_a_person_gets_wrong_is_told(shop, capsys):
     for words, told in {
         ("nope",): "no feature view 'nope' is applied",
+        ("spent",): 'did you mean "spend"?',
+        ("spend", "custom=ana"): 'did you mean "customer"?',
         ("spend@x",): "'spend@x' names no version",
         ("spend", "client=ana"): "no key 'client'",
         ("spend@7",): "no feature view 'spend@7' is applied",
@@ -233,5 +263,34 @@ def test_a_store_that_is_gone_leaves_the_rest_of_the_page(shop, capsys):
     featurectl.write_text(featurectl.read_text().replace("sqlite:///on.db", "redis://127.0.0.1:1/0"))
     assert main(["why", "last_order", "customer=ana", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 1
     page = capsys.readouterr().out
-    assert "online store last_order@1   -" in page
-    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
+    assert "\nonline store   ERROR: " in page
+    assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
+
+
+def test_before_anything_is_computed_it_says_what_to_run(applied, capsys):
+    assert main(["why", "spend", "customer=ana", "-C", str(applied), "-q"]) == 1
+    assert_golden("why_before.txt", capsys.readouterr().out)
+
+
+def test_as_of_before_all_rows_no_age_is_negative(why):
+    code, page = why("last_order", as_of="2025-06-01")
+    assert code == 1
+    assert "cause: source orders has no row that was known at 2025-06-01 00:00\n" in page
+    assert page.count("of later than now") == 2
+    assert "-2" not in page.replace("2026-01-02", "").replace("2025-06-01", "")
+    code, page = why("last_order", as_of="2026-01-02T12:30:00Z")
+    assert "offline table  01-02 11:00   01-02 12:00  -     01-02 13:00  v0     of later than now" in page
+
+
+def test_an_entity_that_nobody_knows_is_told(why):
+    _, page = why("spend", "customer=zoe", as_of="2026-01-02T14:00:00Z")
+    assert "\ncustomer=zoe\nonline: no row of it, computed 01-02 13:00\noffline: no row of it\n" in page
+
+
+def test_no_line_of_what_changed_is_wider_than_a_terminal_unless_all_is_asked_for():
+    before = {f"a_feature_{number}": float(number) for number in range(20)}
+    after = {name: value + 0.1 + 1e-12 for name, value in before.items()} | {"a_feature_19": 19 + 1e-12}
+    text = _changed(before, after, 52)
+    assert text == "a_feature_0 0 -> 0.1, a_feature_1 1 -> 1.1 and 17 more"
+    assert _changed(before, after, sys.maxsize).count(" -> ") == 19
+    assert _changed(before, before, 52) == "no feature changed"

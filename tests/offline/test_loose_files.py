@@ -87,6 +87,20 @@ def test_a_reader_never_sees_half_of_a_file(files, location):
     assert seen <= set(whole)
 
 
+def test_folders_and_files_are_listed_by_name(files):
+    paths = ["log/v1/2026-01-01/a.x", "log/v1/2026-01-02/a.x", "log/v1/2026-01-02/b.x", "log/v10/a.x", "other"]
+    for path in reversed(paths):
+        files.write(path, path.encode())
+    assert files.folders("") == ["log"]
+    assert files.folders("log") == ["v1", "v10"]
+    assert files.folders("nothing") == files.folders("other") == []
+    assert files.listed("log") == [(path, len(path)) for path in paths[:4]]
+    assert [path for path, _ in files.listed("log/v1")] == paths[:3]
+    assert files.listed("nothing") == []
+    for after, count in (("2026-01-02", 2), ("2026-01-02/a.x", 1), ("2026-01-02/aa", 1), ("", 3), ("2026-01-03", 0)):
+        assert len(files.listed("log/v1", f"log/v1/{after}")) == count
+
+
 def test_a_bucket_that_is_not_there_is_told(s3):
     files = open_loose("s3://no-such-bucket/x")
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
@@ -128,3 +142,34 @@ def test_an_object_store_without_its_library_is_wrong_usage(monkeypatch):
     with pytest.raises(UsageError, match="needs the package obstore") as caught:
         open_loose("s3://bucket/x")
     assert caught.value.hint == "pip install 'featurectl[cloud]'"
+
+
+def test_folders_and_their_files_are_listed_each_with_a_mark_of_its_content(files):
+    assert (files.folders("runs/dev"), files.marks("runs/dev/2026-01-02")) == ([], {})
+    for path in ("2026-01-02/a.json", "2026-01-02/b.json", "2026-01-02/deep/c.json", "2026-01-11/a.json"):
+        files.write(f"runs/dev/{path}", b"first")
+    files.write("runs/dev/aside", b"")
+    files.write("runs/developer/2026-01-03/a.json", b"")
+    assert files.folders("runs/dev") == ["2026-01-02", "2026-01-11"]
+    before = files.marks("runs/dev/2026-01-02")
+    assert sorted(before) == ["runs/dev/2026-01-02/a.json", "runs/dev/2026-01-02/b.json"]
+    files.write("runs/dev/2026-01-02/a.json", b"other")
+    after = files.marks("runs/dev/2026-01-02")
+    assert [path for path in before if before[path] != after[path]] == ["runs/dev/2026-01-02/a.json"]
+
+
+def test_a_folder_goes_with_all_that_is_in_it_and_nothing_beside_it(files):
+    for path in ("a/1", "a/b/2", "ab/3"):
+        files.write(path, b"x")
+    files.remove("a")
+    files.remove("a")
+    assert [files.read(path) for path in ("a/1", "a/b/2", "ab/3")] == [None, None, b"x"]
+    assert files.folders("a") == []
+
+
+def test_a_bucket_that_is_not_there_can_not_be_listed(s3):
+    files = open_loose("s3://no-such-bucket/x")
+    for ask in (lambda: files.folders("a"), lambda: files.marks("a"), lambda: files.remove("a")):
+        with pytest.raises(StoreError, match=r"a can't be .*NoSuchBucket") as caught:
+            ask()
+        assert caught.value.code == "FC603"

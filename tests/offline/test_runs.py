@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurectl.offline.runs import CheckRecord, RunRecord, read_runs, write_run
+from featurectl.errors import StoreError
+from featurectl.offline.process import Process, this_process
+from featurectl.offline.runs import CheckRecord, RunRecord, begun, read_runs, write_run
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 RUN = RunRecord(
@@ -28,6 +31,11 @@ RUN = RunRecord(
 )
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def location(request, tmp_path):
+    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3").location()
+
+
 def read(folder, since=NOW - timedelta(days=1), environment="dev"):
     return list(read_runs(str(folder), "shop", environment, since))
 
@@ -42,14 +50,14 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path_factory, error, check,
     assert read(folder) == [record]
 
 
-def test_records_come_by_their_now_then_by_the_clock(tmp_path):
+def test_records_come_by_their_now_then_by_the_clock(location):
     late = replace(RUN, now=NOW + timedelta(hours=1), at=RUN.at - timedelta(days=1))
     second = replace(RUN, at=RUN.at + timedelta(hours=22))  # past midnight
     for record in (late, second, RUN):
-        write_run(str(tmp_path), "shop", record)
-    assert read(tmp_path) == [RUN, second, late]
-    assert read(tmp_path, since=NOW + timedelta(minutes=1)) == [late]
-    assert read(tmp_path, environment="prod") == []
+        write_run(location, "shop", record)
+    assert read(location) == [RUN, second, late]
+    assert read(location, since=NOW + timedelta(minutes=1)) == [late]
+    assert read(location, environment="prod") == []
 
 
 def test_what_is_no_record_is_passed_over(tmp_path):
@@ -79,23 +87,71 @@ def test_many_that_write_at_one_instant_lose_nothing(tmp_path):
     assert read(tmp_path) == [RUN] * 80
 
 
-def test_records_of_ninety_days_ago_go_when_a_day_begins(tmp_path):
+def test_records_of_ninety_days_ago_go_when_a_day_begins(location):
     old, kept = replace(RUN, now=NOW - timedelta(days=91)), replace(RUN, now=NOW - timedelta(days=89))
     for record in (old, kept):
-        write_run(str(tmp_path), "shop", record)
-    write_run(str(tmp_path), "shop", RUN)
-    assert read(tmp_path, since=old.now) == [old, kept, RUN]  # `now` was given: nothing is forgotten
+        write_run(location, "shop", record)
+    write_run(location, "shop", RUN)
+    assert read(location, since=old.now) == [old, kept, RUN]  # `now` was given: nothing is forgotten
     tomorrow = replace(RUN, now=NOW + timedelta(days=1))
-    write_run(str(tmp_path), "shop", tomorrow, forget=True)
-    assert read(tmp_path, since=old.now) == [kept, RUN, tomorrow]
+    write_run(location, "shop", tomorrow, forget=True)
+    assert read(location, since=old.now) == [kept, RUN, tomorrow]
 
 
-def test_an_object_store_keeps_none(tmp_path):
-    write_run("s3://bucket/folder", "shop", RUN)
-    assert read_runs("s3://bucket/folder", "shop", "dev", NOW) == []
+def test_a_run_has_one_record_that_of_its_end_in_the_place_of_that_of_its_begin(location):
+    name = write_run(location, "shop", begun(RUN))
+    assert read(location) == []
+    [running] = read_runs(location, "shop", "dev", NOW, unended=True)
+    assert (running.state, running.process, running.done, running.error) == ("running", this_process(), False, "")
+    write_run(location, "shop", replace(RUN, at=RUN.at + timedelta(hours=3)), name=name)
+    assert read(location) == [replace(RUN, at=RUN.at + timedelta(hours=3))]
+
+
+def written_by(location, process, at=RUN.at):
+    """The record of a run that another process has begun."""
+    write_run(location, "shop", replace(begun(RUN), process=process, at=at, action=""))
+
+
+def test_a_run_whose_process_is_gone_was_killed(tmp_path):
+    for other in ({"pid": 1, "began": "1"}, {"boot": "before"}):
+        written_by(str(tmp_path), replace(this_process(), **other))
+    with subprocess.Popen(["sleep", "0"]) as ended:
+        ended.wait()
+    written_by(str(tmp_path), replace(this_process(), pid=ended.pid, began="1"))
+    found = read(tmp_path)
+    assert [(record.state, record.done, record.action) for record in found] == [("ended", False, "")] * 3
+    host = this_process().host
+    assert f"killed: process 1 on {host}, begun 2026-11-01 03:04, has told no end" in {r.error for r in found}
+
+
+def test_a_run_elsewhere_that_has_told_no_end_is_killed_or_runs_and_after_a_day_it_is_killed(tmp_path):
+    written_by(str(tmp_path), Process(host="far", pid=7), at=datetime.now(UTC) - timedelta(hours=23))
+    assert read(tmp_path) == []
+    assert [r.state for r in read_runs(str(tmp_path), "shop", "dev", NOW, unended=True)] == ["unseen"]
+    written_by(str(tmp_path), Process(host="far", pid=8), at=datetime.now(UTC) - timedelta(hours=25))
+    [killed] = read(tmp_path)
+    assert (killed.state, killed.error[:24]) == ("ended", "killed: process 8 on far")
+
+
+def test_a_record_that_changes_is_read_again(location):
+    write_run(location, "shop", RUN)
+    assert read(location) == [RUN]
+    name = write_run(location, "shop", replace(RUN, view="other"))
+    assert sorted(r.view for r in read(location)) == ["other", "spend"]
+    write_run(location, "shop", replace(RUN, view="changed"), name=name)
+    assert sorted(r.view for r in read(location)) == ["changed", "spend"]
+
+
+def test_records_in_an_object_store_that_is_gone_are_an_error(s3):
+    for ask in (
+        lambda: read_runs("s3://no-such-bucket/x", "shop", "dev", NOW),
+        lambda: write_run("s3://no-such-bucket/x", "shop", RUN),
+    ):
+        with pytest.raises(StoreError, match="NoSuchBucket"):
+            ask()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path):
-    with pytest.raises(FileNotFoundError, match="the offline folder is not there"):
+    with pytest.raises(StoreError, match="the offline folder is not there"):
         write_run(str(tmp_path / "disk"), "shop", RUN)
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from featurectl.registry.applied import not_applied
+from featurectl.errors import UsageError
+from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ObjectVersion, State
 
 
@@ -27,12 +28,20 @@ STATE = State(
 @pytest.mark.parametrize(
     ("kind", "name", "message", "hint"),
     [
-        ("feature_view", "spent", "no feature view 'spent' is applied in project shop", "applied views: carts, spend"),
-        ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop", "applied views: carts, spend"),
-        ("model", "chum", "no model 'chum' is applied in project shop", "applied models: churn"),
+        ("feature_view", "spent", "no feature view 'spent' is applied in project shop", 'did you mean "spend"? applied views: carts, spend'),
+        ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop", 'did you mean "spend"? applied views: carts, spend'),
+        ("model", "chum", "no model 'chum' is applied in project shop", 'did you mean "churn"? applied models: churn'),
         ("source", "x", "no source 'x' is applied in project shop", "no sources are applied: featurectl apply"),
     ],
 )  # fmt: skip
 def test_the_error_lists_each_name_once_and_none_that_was_removed(kind, name, message, hint):
     error = not_applied(STATE, kind, name)
     assert (error.message, error.hint) == (message, hint)
+
+
+def test_the_error_of_a_version_that_is_not_there_lists_those_that_are():
+    with pytest.raises(UsageError) as caught:
+        registered_view(STATE, "spend", 9)
+    assert caught.value.message == "no feature view 'spend@9' is applied in project shop"
+    assert caught.value.hint == "versions of spend: 1, 2"
+    assert registered_view(STATE, "spend", 1).version == 1

@@ -81,7 +81,7 @@ def test_bad_input_is_refused_with_its_place(client, body, status, told):
 
 def test_an_unknown_model_is_not_found(client):
     answer = client.post("/v1/predict/clock", json={"rows": request_rows(1)})
-    assert (answer.status_code, answer.json()["hint"]) == (404, "applied models: click")
+    assert (answer.status_code, answer.json()["hint"]) == (404, 'did you mean "click"? applied models: click')
 
 
 def test_the_flat_form_scores_one_row(client):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import polars as pl
 import pytest
 
+from featurectl.errors import StoreError
 from featurectl.serving import prediction_log
 from featurectl.serving.prediction_log import ParquetLog
 from tests.serving.clicks import FILES, NOW, build_clicks, request_rows, run, write_clicks
@@ -57,6 +59,27 @@ def test_a_prediction_that_fails_is_there_with_its_error(served):
     assert row["user"] == request_rows(1)[0]["user"]
 
 
+def test_by_whose_fault_a_prediction_failed_is_logged_and_counted(served):
+    root, client = served
+    post = functools.partial(client.post, "/v1/predict/click")
+    assert post(json={"rows": request_rows(2)}).status_code == 200
+    assert post(json={"rows": [{**request_rows(1)[0], "hour": "noon"}]}).status_code == 400
+
+    async def fail(asks):
+        raise StoreError("it is gone", code="FC602")
+
+    client.app._server.features.store.fetch = fail
+    assert post(json={"rows": request_rows(1)}).status_code == 503
+    log_of(client).close()
+    found = logged(root).select("error", "fault", "store_failed").rows()
+    assert found[:2] == [(None, None, None)] * 2
+    assert [row[1:] for row in found[2:]] == [(False, False), (False, True)]
+    told = client.get("/metrics").text
+    for result in ("answered", "refused", "store"):
+        assert f'featurectl_prediction_requests_total{{model="click",result="{result}"}} 1.0\n' in told
+    assert 'featurectl_prediction_request_duration_seconds_count{model="click"} 3.0\n' in told
+
+
 def test_the_rows_of_all_requests_of_a_file_are_made_columns_together(served, monkeypatch):
     """A data frame for each request took more of the processor than the request."""
     root, client = served
@@ -105,16 +128,16 @@ def test_a_log_that_can_t_be_written_is_told_and_predictions_go_on(served, capsy
     assert 'featurectl_prediction_log_rows_total{result="failed"} 4.0' in client.get("/metrics").text
 
 
-def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
+def test_a_panic_of_the_library_that_writes_ends_no_log(own_clicks, opened, monkeypatch):
     class PanicError(BaseException):
         pass
 
     def panic(*_):
         raise PanicError
 
-    root, client = served
+    run(own_clicks, "push", "--env", "logged")
+    client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=0.05)
     log, write = log_of(client), ParquetLog._write
-    log._every_s = 0.0
     monkeypatch.setattr(ParquetLog, "_write", panic)
     client.post("/v1/predict/click", json={"rows": request_rows(2)})
     while 'featurectl_prediction_log_rows_total{result="failed"} 2.0' not in client.get("/metrics").text:
@@ -122,7 +145,7 @@ def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
     monkeypatch.setattr(ParquetLog, "_write", write)
     client.post("/v1/predict/click", json={"rows": request_rows(3)})
     log.close()
-    assert logged(root).height == 3
+    assert logged(own_clicks).height == 3
 
 
 def test_columns_that_are_named_like_those_of_the_log_stand_beside_them(tmp_path, opened):

@@ -39,7 +39,7 @@ def spine_rows(count):
 
 @pytest.mark.parametrize("memory", [1, 2_000, 9_000, 40_000])
 def test_ranges_are_the_same_rows_facts_and_bytes(tmp_path, views, memory):
-    rows = spine_rows(203)
+    rows = spine_rows(83)
     whole = make(views, rows)
     with SpillRoom(tmp_path / "spill") as room:
         ranged = make(views, rows, room, memory)

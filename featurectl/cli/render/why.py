@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from featurectl.cli.render.feature_values import plain_value, shown_value
+from featurectl.cli.render.runs import has_failed, run_json, told_run
 from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
-from featurectl.monitor.freshness import age_at
 from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, Link
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
 from featurectl.units import format_age, format_count, format_instant, format_iso
 
-_LINKS: Final = ("link", "newest event", "newest available", "age", "computed", "table", "state")
+_LINKS: Final = ("link", "newest event", "available", "age", "computed", "table", "state")
 _RUNS: Final = ("as of", "run", "did", "rows", "ended")
 _VALUES: Final = ("feature", "online", "status", "offline now")
 _CHANGES: Final = ("known", "event", "changes")
-_KINDS: Final = {"source": "source", "table": "offline table", "online": "online store"}
+_KINDS: Final = {"table": "offline table", "online": "online store"}
 _SHOWN: Final = 5
+_CHANGE_WIDTH: Final = 52  # of what changed, so that a line fits a terminal
+_YEAR: Final = len("2026-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +39,14 @@ class Values:
     error: str
 
 
-def render_why(chain: Chain, cause: str, environment: str, values: Values | None) -> str:
-    """Return the page: what is wrong, the chain, models, runs, failed checks, and an entity's values."""
+def render_why(chain: Chain, cause: str, environment: str, values: Values | None, *, whole: bool) -> str:
+    """Return the page: what is wrong, the chain, models, runs, failed checks, and an entity's values.
+
+    Unless `whole`, of what changed in an entity's values there is only so much as a line has room for.
+    """
     parts = [_head(chain, cause, environment), _links(chain), _models(chain), _runs(chain), _checks(chain)]
     if values is not None:
-        parts += [_entity(values), _changes(values)]
+        parts += [_entity(values, chain.now), _changes(values, chain.now, sys.maxsize if whole else _CHANGE_WIDTH)]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -53,7 +59,7 @@ def why_json(chain: Chain, cause: str, values: Values | None) -> dict[str, objec
         "status": status_json(chain.row, chain.now),
         "links": [_link_json(link, chain.now) for link in links],
         "models": list(chain.models),
-        "runs": [_run_json(run) for run in chain.runs],
+        "runs": [run_json(run) for run in chain.runs],
         "failed_checks": [{"of": h.of, "check": h.label, "severity": h.severity} for h in chain.checks if h.failing],
         "entity": None if values is None else _entity_json(values),
     }
@@ -82,14 +88,14 @@ def _links(chain: Chain) -> list[str]:
 
 
 def _link(link: Link, now: datetime) -> list[str]:
-    name = f"{_KINDS[link.kind]} {link.name}"
+    name = f"source {link.name}" if link.kind == "source" else _KINDS[link.kind]
     if link.error:
-        return [name, "-", "-", "-", "-", "-", f"ERROR: {link.error}"]
-    age = age_at(now, link.newest_available)
+        return [name, f"ERROR: {link.error}"]
+    age = link.age_us(now)
+    event, available, computed = (_short(t, now) for t in (link.newest_event, link.newest_available, link.computed_at))
     version = "-" if link.version is None else f"v{link.version}"
-    clocks = [_instant(link.newest_event), _instant(link.newest_available)]
-    return [name, *clocks, "-" if age is None else format_age(age), _instant(link.computed_at), version,
-            link.verdict or "-"]  # fmt: skip
+    state = "of later than now" if link.is_ahead(now) else link.verdict or "-"
+    return [name, event, available, "-" if age is None else format_age(age), computed, version, state]
 
 
 def _models(chain: Chain) -> list[str]:
@@ -98,19 +104,21 @@ def _models(chain: Chain) -> list[str]:
 
 def _runs(chain: Chain) -> list[str]:
     """Return the last runs, the newest first, and the last that failed where none of these has."""
+    if chain.unread:
+        return [f"runs: {in_one_line(chain.unread)}"]
     if not chain.runs:
         return ["runs: none is on record in 30 days"]
     shown = list(reversed(chain.runs[-_SHOWN:]))
-    before = [run for run in chain.runs[:-_SHOWN] if not run.done]
-    failed = before[-1:] if all(run.done for run in shown) else []
-    return render_table(_RUNS, [_run(run) for run in [*shown, *failed]])
+    before = [run for run in chain.runs[:-_SHOWN] if has_failed(run)]
+    failed = [] if any(has_failed(run) for run in shown) else before[-1:]
+    return render_table(_RUNS, [_run(run, chain.now) for run in [*shown, *failed]])
 
 
-def _run(run: RunRecord) -> list[str]:
-    cells = [format_instant(run.now), run.command, run.action or "failed", format_count(run.rows)]
-    cells.append(format_instant(run.at))
-    code = f"{run.error_code}: " if run.error_code else ""
-    return cells if run.done else [*cells, f"{code}{run.error}"]
+def _run(run: RunRecord, now: datetime) -> list[str]:
+    if run.state != "ended":
+        return [_short(run.now, now), run.command, "-", "-", "-", told_run(run)]
+    cells = [_short(run.now, now), run.command, run.action or "failed", format_count(run.rows), _short(run.at, now)]
+    return cells if run.done else [*cells, told_run(run)]
 
 
 def _checks(chain: Chain) -> list[str]:
@@ -118,53 +126,65 @@ def _checks(chain: Chain) -> list[str]:
     return [f"failed check of {h.of}: {h.label} ({h.severity})" for h in failing]
 
 
-def _entity(values: Values) -> list[str]:
+def _entity(values: Values, now: datetime) -> list[str]:
     title = " ".join(values.words)
     if values.history is None:
-        return [f"{title}: {values.error}"]
-    online, now = values.online, values.history.now
-    told = f"online: {values.error}" if values.error else f"offline: {_clocks(now)}"
-    if online is not None:
-        told = f"online: {_clocks(online)}, computed {_instant(online.computed_at)}; {told}"
+        return [f"{title}: {in_one_line(values.error)}"]
+    told = [f"offline: {_clocks(values.history.now, now)}"]
+    if values.error:
+        told.insert(0, f"online: {in_one_line(values.error)}")
+    if values.online is not None:
+        told.insert(0, f"online: {_clocks(values.online, now)}, computed {_short(values.online.computed_at, now)}")
+    return [title, *told, *render_table(_VALUES, _features(values.history.now, values.online))]
+
+
+def _features(offline: Answer, online: Answer | None) -> list[list[str]]:
     rows = []
-    for name, found in now.values.items():
+    for name, found in offline.values.items():
         there = None if online is None else online.values[name]
         shown = ["-", "-"] if there is None else [shown_value(there.value), there.status]
         rows.append([name, *shown, f"{shown_value(found.value)} {found.status}"])
-    return [title, told, *render_table(_VALUES, rows)]
+    return rows
 
 
-def _clocks(answer: Answer) -> str:
-    return f"event {_instant(answer.event_time)}, available {_instant(answer.available_at)}"
+def _clocks(answer: Answer, now: datetime) -> str:
+    if all(value.status == "NOT_FOUND" for value in answer.values.values()):
+        return "no row of it"
+    return f"event {_short(answer.event_time, now)}, available {_short(answer.available_at, now)}"
 
 
-def _changes(values: Values) -> list[str]:
+def _changes(values: Values, now: datetime, width: int) -> list[str]:
     """Return what changed with each of the last rows, the newest first."""
     if values.history is None or not values.history.changes:
         return []
     before, rows = values.history.before, []
     for change in values.history.changes:
-        rows.append([_instant(change.at), _instant(change.event_time), _changed(before, change.values)])
+        rows.append([_short(change.at, now), _short(change.event_time, now), _changed(before, change.values, width)])
         before = change.values
     return render_table(_CHANGES, rows[::-1])
 
 
-def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    parts = [
-        f"{name} {_short(before.get(name))} -> {_short(value)}"
-        for name, value in after.items()
-        if before.get(name) != value
-    ]
-    return ", ".join(parts) or "no feature changed"
+def _changed(before: Mapping[str, object], after: Mapping[str, object], width: int) -> str:
+    """Return what changed in six digits, as much of it as there is room for, and of how many features more."""
+    moves = [(name, _digits(before.get(name)), _digits(value)) for name, value in after.items()]
+    parts = [f"{name} {old} -> {new}" for name, old, new in moves if old != new]
+    shown = 1
+    while shown < len(parts) and len(", ".join(parts[: shown + 1])) <= width:
+        shown += 1
+    more = f" and {len(parts) - shown} more" if len(parts) > shown else ""
+    return ", ".join(parts[:shown]) + more or "no feature changed"
 
 
-def _short(value: object) -> str:
-    """Return a value with six digits: enough to see how it moved."""
+def _digits(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else shown_value(value)
 
 
-def _instant(instant: datetime | None) -> str:
-    return "-" if instant is None else format_instant(instant)
+def _short(instant: datetime | None, now: datetime) -> str:
+    """Return an instant, of this year without it."""
+    if instant is None:
+        return "-"
+    text = format_instant(instant)
+    return text[_YEAR:] if instant.year == now.year else text
 
 
 def _iso(instant: datetime | None) -> str | None:
@@ -172,7 +192,7 @@ def _iso(instant: datetime | None) -> str | None:
 
 
 def _link_json(link: Link, now: datetime) -> dict[str, object]:
-    age = age_at(now, link.newest_available)
+    age = link.age_us(now)
     return {
         "kind": link.kind,
         "name": link.name,
@@ -181,20 +201,9 @@ def _link_json(link: Link, now: datetime) -> dict[str, object]:
         "age_seconds": None if age is None else age / 1_000_000,
         "computed_at": _iso(link.computed_at),
         "table_version": link.version,
+        "of_later": link.is_ahead(now),
         "state": link.verdict or None,
         "error": link.error or None,
-    }
-
-
-def _run_json(run: RunRecord) -> dict[str, object]:
-    return {
-        "at": format_iso(run.at),
-        "now": format_iso(run.now),
-        "command": run.command,
-        "action": run.action or None,
-        "rows": run.rows,
-        "seconds": run.seconds,
-        "error": {"code": run.error_code, "message": run.error} if not run.done else None,
     }
 
 

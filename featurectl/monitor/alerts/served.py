@@ -7,24 +7,22 @@ each stands for as many as were left out. Shadow scores are no answers and do no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.errors import StoreError
+from featurectl.monitor.prediction_log import PredictionLog, read_batches
 
 _ROWS: Final = pl.Schema(
     {
         "time": pl.Datetime("us", "UTC"), "server": pl.String(), "request": pl.Int64(), "latency_ms": pl.Float64(),
-        "fault": pl.Boolean(), "error": pl.String(), "canary": pl.Int64(), "role": pl.String(),
+        "fault": pl.Boolean(), "store_failed": pl.Boolean(), "error": pl.String(),
+        "canary": pl.Int64(), "role": pl.String(),
     }
 )  # fmt: skip
-_CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
-_OF_STORE: Final = "online store"  # every error of an online store says so
+_OF_STORE: Final = "online store"  # said by every error of one, in files without the column `store_failed`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +66,17 @@ class Requests:
         return str(found[-1]) if len(found) else ""
 
 
-def read_requests(folder: Path, model: str, window: Window, sample: float) -> Requests:
-    """Return the requests for a model, whichever version answered; `folder` is that of the environment's log.
+def read_requests(log: PredictionLog, window: Window, sample: float, *, moved: bool = False) -> Requests:
+    """Return the requests for a model, whichever version answered.
 
-    A file that was written before the window holds nothing of it.
+    A file that was written before the window holds nothing of it, unless now is moved (`moved`).
 
     Raises:
         StoreError: FC603, a file can't be read.
     """
-    first = (window.since - _CLOCKS).strftime("%Y-%m-%d/%H%M%S")
-    found = (folder / model).glob("v*/????-??-??/[!.]*.parquet")
-    files = sorted(file for file in found if f"{file.parent.name}/{file.name}" >= first)
-    rows = _read(files, window)
+    files = log.files(since=None if moved else window.since)
+    inside = (pl.col("time") > window.since) & (pl.col("time") <= window.until)
+    rows = pl.concat([pl.DataFrame(schema=_ROWS), *read_batches(files, _ROWS, lambda rows: rows.filter(inside))])
     alone = pl.col("role").is_null() | (pl.col("role") != "shadow")
     weight = pl.when(pl.col("canary").is_null().any()).then(1 / sample).otherwise(1.0)
     requests = (
@@ -89,22 +86,10 @@ def read_requests(folder: Path, model: str, window: Window, sample: float) -> Re
             pl.col("time").max(),
             pl.col("latency_ms").max(),
             (pl.col("fault").fill_null(value=False)).any(),
+            pl.col("store_failed").any(ignore_nulls=False),
             pl.col("error").drop_nulls().first(),
             weight.alias("weight"),
         )
     )
-    failed = pl.col("error").fill_null("").str.contains(_OF_STORE, literal=True)
-    return Requests(frame=requests.with_columns((failed & ~pl.col("fault")).alias("store")))
-
-
-def _read(files: Sequence[Path], window: Window) -> pl.DataFrame:
-    if not files:
-        return pl.DataFrame(schema=_ROWS)
-    rows = pl.scan_parquet(list(files), schema=_ROWS, missing_columns="insert", extra_columns="ignore")
-    try:
-        return rows.filter(pl.col("time") > window.since, pl.col("time") <= window.until).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        if len(files) == 1:
-            told = f"the prediction log can't be read: {files[0].name}: {error}"
-            raise StoreError(told, code="FC603") from error
-        return pl.concat([_read([file], window) for file in files])  # which one it is
+    said = pl.col("error").fill_null("").str.contains(_OF_STORE, literal=True) & ~pl.col("fault")
+    return Requests(frame=requests.with_columns(pl.col("store_failed").fill_null(said).alias("store")))

@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Final, Protocol
 
 import polars as pl
 
 from featurectl.engines.polars.types import polars_dtype
-from featurectl.errors import StoreError, UsageError
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference
+from featurectl.monitor.prediction_log import Keeping, open_log, read_batches, require_sample
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion, State
-from featurectl.spec.repo import Environment
 from featurectl.units import moved_by
 
-_FILES: Final = 16  # read together
-_CLOCKS: Final = timedelta(days=1)  # that a file may be older or newer than the instants in it
+_DAY: Final = timedelta(days=1)  # that a file may be older or newer than the instants in it
 _FEATURE: Final = "feature."
 
 
-class Logged(Protocol):
+class Logged(Keeping, Protocol):
     """A repository and one of its environments, which may keep a prediction log."""
 
     @property
-    def project(self) -> str:
-        """The project's name."""
-
-    @property
-    def environment(self) -> Environment:
-        """The environment."""
+    def clock(self) -> datetime | None:
+        """The real time, where that is what now means."""
 
     def state(self) -> State:
         """Return the project as the registry knows it now."""
-
-    def offline_location(self) -> str:
-        """Return where the offline store is."""
 
 
 def served_drift(workspace: Logged, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
@@ -62,52 +53,22 @@ def read_window(
     """Return what was served by a version in a window, counted as a profile is.
 
     Raises:
-        UsageError: the environment keeps no log, or keeps it in an object store.
+        UsageError: the environment keeps no log.
         StoreError: FC603, a file can't be read.
     """
+    require_sample(workspace.environment, "in which served features are", ", or --batch SPINE")
+    between = (None, None) if workspace.clock is None else (moved_by(window[0], -_DAY), moved_by(window[1], _DAY))
+    files = open_log(workspace, version.model).files([version.version], *between)
     tally = ProfileTally(reference)
-    folder = _log_folder(workspace) / version.model / f"v{version.version}"
-    pinned = workspace.environment.now is not None
-    files = _files(folder, None if pinned else window)
-    for start in range(0, len(files), _FILES):
-        rows = _read(files[start : start + _FILES], version, window)
+    for rows in read_batches(files, _schema(version), partial(_answered, window=window)):
         inputs = rows.select(pl.col(f"{_FEATURE}{item.name}").alias(item.name) for item in version.inputs)
         tally.add(inputs, rows["score"])
     return tally.profile()
 
 
-def _log_folder(workspace: Logged) -> Path:
-    name, sample = workspace.environment.name, workspace.environment.prediction_sample
-    if not sample or sample <= 0:
-        told = f"environment {name} has no prediction log, in which served features are"
-        raise UsageError(told, hint="prediction_log: {sample: 0.01} in featurectl.yaml, or --batch SPINE")
-    location = workspace.offline_location()
-    if "://" in location:
-        told = f"the prediction log of environment {name} is in an object store: drift is read from one in a folder"
-        raise UsageError(told, hint="give the environment an `offline:` that is a folder, or --batch SPINE")
-    return Path(location) / workspace.project / "predictions" / name
-
-
-def _files(folder: Path, window: tuple[datetime, datetime] | None) -> list[Path]:
-    """Return the files that may hold rows of a window: by their days, unless the clock of the log was no real one."""
-    found = sorted(folder.glob("????-??-??/[!.]*.parquet"))
-    if window is None:
-        return found
-    first, last = (moved_by(window[0], -_CLOCKS).date().isoformat(), moved_by(window[1], _CLOCKS).date().isoformat())
-    return [file for file in found if first <= file.parent.name <= last]
-
-
-def _read(files: Sequence[Path], version: ModelVersion, window: tuple[datetime, datetime]) -> pl.DataFrame:
+def _answered(rows: pl.LazyFrame, window: tuple[datetime, datetime]) -> pl.LazyFrame:
     """Return the predictions of a window: the model's inputs and the score; those that failed have neither."""
-    rows = pl.scan_parquet(list(files), schema=_schema(version), missing_columns="insert", extra_columns="ignore")
-    inside = (pl.col("time") >= window[0]) & (pl.col("time") < window[1]) & pl.col("error").is_null()
-    try:
-        return rows.filter(inside).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        if len(files) == 1:
-            told = f"the prediction log can't be read: {files[0].name}: {error}"
-            raise StoreError(told, code="FC603") from error
-        return pl.concat([_read([file], version, window) for file in files])  # which one it is
+    return rows.filter((pl.col("time") >= window[0]) & (pl.col("time") < window[1]) & pl.col("error").is_null())
 
 
 def _schema(version: ModelVersion) -> pl.Schema:

@@ -7,31 +7,27 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from featurectl.errors import FeaturectlError
 from featurectl.monitor.prometheus.metrics import CONTENT_TYPE
 
 _OK: Final = 200
-_UNAVAILABLE: Final = 503
 _NOT_FOUND: Final = 404
 
 
 class Endpoint:
-    """Answers GET /metrics with the text of the last look; with 503 after one that failed, so that the scrape fails.
+    """Answers GET /metrics with the text of the last look.
 
-    `look` is called in the thread that runs `follow`, every so many seconds; `told` learns why a look failed.
+    `look` is called in the thread that runs `follow`, every so many seconds. It answers for itself when it can't see.
     """
 
-    def __init__(self, look: Callable[[], bytes], address: tuple[str, int], told: Callable[[str], None]) -> None:
-        """Look once, and listen.
+    def __init__(self, first: bytes, look: Callable[[], bytes], address: tuple[str, int]) -> None:
+        """Listen; `first` is the text of the first look.
 
         Raises:
-            FeaturectlError: the first look fails.
             OSError: the address can't be listened on.
         """
         self._look = look
-        self._told = told
         self._stop = threading.Event()
-        self._answer = _OK, look()
+        self._answer = first
         self._server = ThreadingHTTPServer(address, _handler(lambda: self._answer))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
@@ -46,7 +42,7 @@ class Endpoint:
         self._thread.start()
         try:
             while not self._stop.wait(every_s):
-                self._answer = self._looked()
+                self._answer = self._look()
         finally:
             self._server.shutdown()
             self._server.server_close()
@@ -55,21 +51,14 @@ class Endpoint:
         """Let `follow` end."""
         self._stop.set()
 
-    def _looked(self) -> tuple[int, bytes]:
-        try:
-            return _OK, self._look()
-        except FeaturectlError as error:
-            self._told(error.message)
-            return _UNAVAILABLE, f"{error.message}\n".encode()
 
-
-def _handler(answer: Callable[[], tuple[int, bytes]]) -> type[BaseHTTPRequestHandler]:
+def _handler(answer: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10  # of a client that says nothing
 
         def do_GET(self) -> None:  # the library's name
             known = self.path.partition("?")[0] == "/metrics"
-            code, body = answer() if known else (_NOT_FOUND, b"/metrics\n")
+            code, body = (_OK, answer()) if known else (_NOT_FOUND, b"/metrics\n")
             self.send_response(code)
             self.send_header("content-type", CONTENT_TYPE if code == _OK else "text/plain; charset=utf-8")
             self.send_header("content-length", str(len(body)))

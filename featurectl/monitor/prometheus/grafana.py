@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.monitor.prometheus.names import PREDICT, PREFIX
+from featurectl.monitor.prometheus.names import PREFIX, REQUESTS, SECONDS, UP
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_LONGEST_UID: Final = 40
 _WIDTH: Final = 24
 _HEIGHT: Final = 8
 _SCHEMA: Final = 39
@@ -29,8 +31,9 @@ def render_dashboard(project: str, environment: str) -> str:
     """Return the JSON of the dashboard; the data source is a variable of it."""
     panels = [_drawn(number, panel) for number, panel in enumerate(_panels(project, environment))]
     document = {
+        "id": None,
         "title": f"featurectl: {project} in {environment}",
-        "uid": f"featurectl-{project}-{environment}"[:40],
+        "uid": _uid(f"featurectl-{project}-{environment}"),
         "tags": ["featurectl"],
         "schemaVersion": _SCHEMA,
         "editable": True,
@@ -42,15 +45,23 @@ def render_dashboard(project: str, environment: str) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def _uid(name: str) -> str:
+    """Return a name as the identifier of a dashboard: one that is too long ends with a hash of it."""
+    if len(name) <= _LONGEST_UID:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: _LONGEST_UID - len(mark) - 1]}-{mark}"
+
+
 def _panels(project: str, environment: str) -> list[_Panel]:
     where = f"project={json.dumps(project)}, environment={json.dumps(environment)}"
     named = "{{kind}} {{name}} {{version}}"
-    bucket = f"sum by (le) (rate(featurectl_http_request_duration_seconds_bucket{{{PREDICT}}}[5m]))"
-    every = f"sum(rate(featurectl_http_requests_total{{{PREDICT}}}[5m]))"
-    failed = f'(sum(rate(featurectl_http_requests_total{{{PREDICT}, status=~"5.."}}[5m])) or vector(0))'
+    bucket = f"sum by (model, le) (rate({SECONDS}_bucket[5m]))"
+    results = f'sum by (model, result) (rate({REQUESTS}{{result!="answered"}}[5m]))'
     age, bound = f"{PREFIX}age_seconds{{{where}}}", f"{PREFIX}error_after_seconds{{{where}}}"
     stale, entities = f"{PREFIX}stale_entities{{{where}}}", f"{PREFIX}entities{{{where}}}"
     return [
+        _Panel(title="Seen", unit="short", kind="stat", queries=((f"{UP}{{{where}}}", "1: yes"),)),
         _Panel(
             title="Stale or not seen",
             unit="short",
@@ -77,9 +88,13 @@ def _panels(project: str, environment: str) -> list[_Panel]:
         _Panel(
             title="Latency of predictions",
             unit="s",
-            queries=tuple((f"histogram_quantile({q}, {bucket})", f"p{q[2:]:0<2}") for q in ("0.5", "0.95", "0.99")),
+            queries=tuple(
+                (f"histogram_quantile({q}, {bucket})", f"{{{{model}}}} p{q[2:]:0<2}") for q in ("0.5", "0.95", "0.99")
+            ),
         ),
-        _Panel(title="Predictions that failed", unit="percentunit", queries=((f"{failed} / {every}", "5xx"),)),
+        _Panel(
+            title="Predictions without a score a second", unit="reqps", queries=((results, "{{model}} {{result}}"),)
+        ),
         _Panel(
             title="Predictions a second",
             unit="reqps",

@@ -12,9 +12,10 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
-from featurectl.monitor.prometheus.names import PREFIX
+from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP
 from featurectl.offline.runs import RunRecord
 from featurectl.registry.alert_state import AlertState
 from featurectl.units import SECOND_US
@@ -24,6 +25,7 @@ _WHERE: Final = ("project", "environment")
 _ROW: Final = (*_WHERE, "kind", "name", "version")
 _RUN: Final = (*_WHERE, "view", "version", "command")
 _CHECK: Final = (*_WHERE, "of", "check", "severity")
+_VIEW: Final = (*_WHERE, "view", "version")
 _ALERT: Final = (*_WHERE, "alert", "subject", "severity")
 _NUMBERS: Final = {
     "age_seconds": "The age that is judged: of the newest row of a source, or behind a view's values.",
@@ -40,7 +42,10 @@ _NUMBERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What one look at an environment found: as of `now`, by the clock at `at`. `runs` are sorted, the newest last."""
+    """What one look at an environment found: as of `now`, by the clock at `at`. `runs` are sorted, the newest last.
+
+    `failing` are the checks that failed in the last runs of each view version that is served.
+    """
 
     project: str
     environment: str
@@ -49,6 +54,7 @@ class Looked:
     rows: Sequence[FreshnessRow]
     runs: Sequence[RunRecord] = ()
     checks: Sequence[CheckHistory] = ()
+    failing: Sequence[Counted] = ()
     alerts: Sequence[AlertState] = ()
 
 
@@ -59,12 +65,26 @@ def metrics_text(looked: Looked) -> bytes:
     _add_rows(registry, where, looked)
     _add_runs(registry, where, looked.runs)
     _add_checks(registry, where, looked.checks)
+    _add_failing(registry, where, looked.failing)
     _add_alerts(registry, where, looked.alerts)
+    _add_up(registry, where, up=True)
     seen = Gauge(
         f"{PREFIX}timestamp_seconds", "When the stores were looked at, by the clock.", _WHERE, registry=registry
     )
     seen.labels(*where).set(looked.at.timestamp())
     return generate_latest(registry)
+
+
+def metrics_of_failure(project: str, environment: str) -> bytes:
+    """Return the metrics of a look that failed: that it did, and no other, for those would be of before."""
+    registry = CollectorRegistry()
+    _add_up(registry, (project, environment), up=False)
+    return generate_latest(registry)
+
+
+def _add_up(registry: CollectorRegistry, where: tuple[str, str], *, up: bool) -> None:
+    gauge = Gauge(UP, "1 when the registry could be looked at, and something is applied.", _WHERE, registry=registry)
+    gauge.labels(*where).set(up)
 
 
 def _add_rows(registry: CollectorRegistry, where: tuple[str, str], looked: Looked) -> None:
@@ -98,7 +118,7 @@ def _add_runs(registry: CollectorRegistry, where: tuple[str, str], runs: Iterabl
     """Add the last run of each view version by each command."""
     last = {(run.view, str(run.version), run.command): run for run in runs}
     told = {
-        "timestamp_seconds": "When the last run ended, by the clock.",
+        "timestamp_seconds": "When the last run ended, or, of one that was killed, began, by the clock.",
         "duration_seconds": "How long the last run took.",
         "failed": "1 when the last run failed.",
         "rows": "Rows that the last run wrote, or sent.",
@@ -117,6 +137,14 @@ def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Ite
     for history in checks:
         if history.last is not None:
             gauge.labels(*where, history.of, history.label, history.severity).set(history.failing)
+
+
+def _add_failing(registry: CollectorRegistry, where: tuple[str, str], failing: Iterable[Counted]) -> None:
+    gauge = Gauge(
+        FAILING, "Checks of the data that failed in the last run of a view version.", _VIEW, registry=registry
+    )
+    for item in failing:
+        gauge.labels(*where, item.view, str(item.version)).set(item.count)
 
 
 def _add_alerts(registry: CollectorRegistry, where: tuple[str, str], alerts: Iterable[AlertState]) -> None:

@@ -5,4 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 PREFIX: Final = "featurectl_status_"  # of what `status` shows
-PREDICT: Final = 'route=~"/predict|/v1/predict/.*"'  # the requests of predictions, among those of a server
+UP: Final = "featurectl_up"  # whether the last look succeeded
+FAILING: Final = "featurectl_failing_checks"  # of a view version, in its last runs
+REQUESTS: Final = "featurectl_prediction_requests_total"  # of `serve`, by model and result
+SECONDS: Final = "featurectl_prediction_request_duration_seconds"

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Final
 
-from featurectl.monitor.prometheus.names import PREDICT, PREFIX
-from featurectl.spec.definition import FeatureInput, FeatureView, Freshness
-from featurectl.spec.definition_alerts import Alert, Metric, format_condition
+from featurectl.monitor.alerts.observation import matches
+from featurectl.monitor.alerts.observe import WINDOWS_US
+from featurectl.monitor.prometheus.names import FAILING, PREFIX, REQUESTS, SECONDS
+from featurectl.spec.definition import FeatureInput, Freshness, Model
+from featurectl.spec.definition_alerts import Alert, Condition, Metric, format_condition, is_timed
 from featurectl.spec.repo import Repo
-from featurectl.spec.transformed import transform_sources
 from featurectl.units import MINUTE_US, SECOND_US, format_duration
 
 LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
-_WINDOW_US: Final = 5 * MINUTE_US
+_UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
 _QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
 _MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
@@ -30,7 +30,7 @@ _WHY_NOT: Final[Mapping[Metric, str]] = {
     "skew": _MEASURED,
     "null_rate": "the metrics of a server do not tell features apart",
     "stream_lag": "no metric says it yet",
-    "pipeline_failures": _MEASURED,
+    "pipeline_failures": "featurectl monitor counts it in the records of runs",
 }
 
 
@@ -126,7 +126,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
     yield Rule(
         alert="FeaturectlError",
         expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
-        for_us=_WINDOW_US,
+        for_us=_UNSURE_US,
         labels={"severity": "critical"},
         annotations={
             "summary": "{{ $labels.kind }} {{ $labels.name }} can't be looked at",
@@ -137,7 +137,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
     yield Rule(
         alert="FeaturectlUnseen",
         expr=f"time() - {stamp} > {_seconds(_UNSEEN_US)} or absent({stamp})",
-        for_us=_WINDOW_US,
+        for_us=_UNSURE_US,
         labels={"severity": "critical"},
         annotations={
             "summary": f"nobody looks at the freshness of {where['project']} in {where['environment']}",
@@ -155,73 +155,91 @@ def _why_not(alert: Alert) -> str:
 
 
 def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
-    comments = [f"{alert.name}: {format_condition(alert.when)}"]
-    metric = alert.when.metric
-    if metric not in ("freshness", "checks"):
-        comments.append("of all servers that are scraped: their metrics name no project")
-        if of := ", ".join((*alert.models, *(f"readers of {view}" for view in alert.views if view != "*"))):
-            comments.append(f"of all models together, not only of {of}")
-    if alert.repeat_us is not None:
-        comments.append(f"repeat {format_duration(alert.repeat_us)}: repeat_interval of Alertmanager")
+    metric, condition = alert.when.metric, format_condition(alert.when)
     return Rule(
         alert=f"featurectl_{alert.name}",
         expr=_expression(alert, repo, where),
         for_us=alert.for_us,
         labels={"severity": alert.severity, "notify": ",".join(alert.notify)},
         annotations={
-            "summary": f"{alert.name}: {metric} is {_value(metric)}, alert when {format_condition(alert.when)}"
+            "summary": f"{alert.name}: {_subject(metric)}{metric} is {_value(metric)}, alert when {condition}"
         },
-        comments=tuple(comments),
+        comments=tuple(_comments(alert)),
     )
 
 
+def _comments(alert: Alert) -> Iterable[str]:
+    """Give what the condition is in the language, and in what the rule differs from it."""
+    metric, window_us = alert.when.metric, alert.when.window_us
+    yield f"{alert.name}: {format_condition(alert.when)}"
+    if metric not in ("freshness", "checks"):
+        yield "of all servers that are scraped: their metrics name no project"
+    if metric == "checks" and window_us not in (None, WINDOWS_US[metric]):
+        yield f"of the last {format_duration(WINDOWS_US[metric])}: so far back does featurectl monitor export look"
+    if alert.repeat_us is not None:
+        yield f"repeat {format_duration(alert.repeat_us)}: repeat_interval of Alertmanager"
+
+
+def _subject(metric: Metric) -> str:
+    """Return the subject in a template, as the labels of the expression name it."""
+    if metric == "freshness":
+        return "view {{ $labels.name }}@{{ $labels.version }}: "
+    if metric == "checks":
+        return "view {{ $labels.view }}@{{ $labels.version }}: "
+    return "" if metric == "store_errors" else "model {{ $labels.model }}: "
+
+
 def _value(metric: Metric) -> str:
-    if metric == "freshness" or metric in _QUANTILES:
+    if is_timed(metric):
         return "{{ $value | humanizeDuration }}"
     return "{{ $value | humanizePercentage }}" if metric == "error_rate" else "{{ $value }}"
 
 
 def _expression(alert: Alert, repo: Repo, where: Mapping[str, str]) -> str:
     when = alert.when
-    op = "==" if when.op == "=" else when.op
-    window = format_duration(when.window_us or _WINDOW_US)
+    against = (
+        f"{'==' if when.op == '=' else when.op} {_seconds(when.value) if is_timed(when.metric) else _number(when)}"
+    )
     if when.metric == "freshness":
-        of = _matching({**where, "kind": "view"}, name=_chosen(alert, repo))
-        return f"{PREFIX}age_seconds{of} {op} {_seconds(when.value)}"
+        return f"{PREFIX}age_seconds{_matching({**where, 'kind': 'view'}, name=_views(alert, repo))} {against}"
     if when.metric == "checks":
-        of = _matching(where, of=_checked(alert, repo))
-        return f"sum(featurectl_check_failed{of}) {op} {when.value:.15g}"
+        return f"{FAILING}{_matching(where, view=_views(alert, repo))} {against}"
+    models = _models(alert, repo)
+    window = format_duration(when.window_us or WINDOWS_US[when.metric])
     if when.metric in _QUANTILES:
-        rate = f"sum by (le) (rate(featurectl_http_request_duration_seconds_bucket{{{PREDICT}}}[{window}]))"
-        return f"histogram_quantile({_QUANTILES[when.metric]}, {rate}) {op} {_seconds(when.value)}"
+        rate = f"sum by (model, le) (rate({SECONDS}_bucket{_matching({}, model=models)}[{window}]))"
+        return f"histogram_quantile({_QUANTILES[when.metric]}, {rate}) {against}"
     if when.metric == "error_rate":
-        every = f"sum(rate(featurectl_http_requests_total{{{PREDICT}}}[{window}]))"
-        failed = f'sum(rate(featurectl_http_requests_total{{{PREDICT}, status=~"5.."}}[{window}]))'
-        return f"({failed} or vector(0)) / {every} {op} {when.value:.15g}"
+        every = f"sum by (model) (rate({REQUESTS}{_matching({}, model=models)}[{window}]))"
+        failed = f"sum by (model) (rate({REQUESTS}{_matching({'result': 'failed'}, model=models)}[{window}]))"
+        return f"({failed} or 0 * {every}) / ({every} > 0) {against}"
     assert when.metric == "store_errors", when.metric
-    return f"sum(increase(featurectl_online_store_errors_total[{window}])) {op} {when.value:.15g}"
+    failed = f"sum(increase({REQUESTS}{_matching({'result': 'store'}, model=models)}[{window}]))"
+    return f"({failed} or vector(0)) {against}"
 
 
-def _chosen(alert: Alert, repo: Repo) -> Sequence[str] | None:
+def _number(when: Condition) -> str:
+    return f"{when.value:.15g}"
+
+
+def _views(alert: Alert, repo: Repo) -> Sequence[str] | None:
     """Return the views that an alert is about, by its patterns, and those that its models read; None: all there are."""
     if not (alert.views or alert.models) or "*" in alert.views:
         return None
-    models = [model for model in repo.models.values() if _matches(model.name, alert.models)]
-    read = {item.view for model in models for item in model.inputs if isinstance(item, FeatureInput)}
-    return [name for name in sorted(repo.views) if name in read or _matches(name, alert.views)]
+    read = {view for model in repo.models.values() if matches(model.name, alert.models) for view in _read(model)}
+    return [name for name in sorted(repo.views) if name in read or matches(name, alert.views)]
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _models(alert: Alert, repo: Repo) -> Sequence[str] | None:
+    """Return the models that an alert is about, by its patterns, and those that read its views; None: all there are."""
+    if not (alert.views or alert.models) or "*" in alert.models:
+        return None
+    read = {model.name for model in repo.models.values() if any(matches(view, alert.views) for view in _read(model))}
+    return [name for name in sorted(repo.models) if name in read or matches(name, alert.models)]
 
 
-def _checked(alert: Alert, repo: Repo) -> Sequence[str] | None:
-    names = _chosen(alert, repo)
-    return None if names is None else sorted({of for name in names for of in _checks_of(repo.views[name])})
-
-
-def _checks_of(view: FeatureView) -> list[str]:
-    return [f"feature view {view.name}", *(f"source {source.name}" for source in transform_sources(view))]
+def _read(model: Model) -> set[str]:
+    return {item.view for item in model.inputs if isinstance(item, FeatureInput)}
 
 
 def _matching(equal: Mapping[str, str], **among: Sequence[str] | None) -> str:
@@ -229,7 +247,7 @@ def _matching(equal: Mapping[str, str], **among: Sequence[str] | None) -> str:
     for name, values in among.items():
         if values is not None:
             parts.append(f"{name}=~{_quoted('|'.join(values))}")
-    return "{" + ", ".join(parts) + "}"
+    return "{" + ", ".join(parts) + "}" if parts else ""
 
 
 def _quoted(text: str) -> str:

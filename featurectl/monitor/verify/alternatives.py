@@ -42,11 +42,15 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known around a view version: its other versions, its table's history, instants of pushes, in order."""
+    """What is known around a view version: its other versions, its table's history, instants of pushes, in order.
+
+    `pushed_of` is the `rebuild_id` of the table behind the last push, "" where there is none.
+    """
 
     others: Sequence[BoundView] = ()
     history: Sequence[tuple[int, Coverage]] = ()
     pushes: Sequence[datetime] = ()
+    pushed_of: str = ""
 
 
 def hypotheses(served: Served, known: Known) -> Iterator[Hypothesis]:

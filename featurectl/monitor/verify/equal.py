@@ -23,12 +23,13 @@ def loose_features(view: FeatureView) -> frozenset[str]:
 def differing(served: pl.Series, computed: pl.Series, *, tolerance: float) -> pl.Series:
     """Return whether values differ, row for row: two nulls are equal, two NaN too.
 
-    Floats may be `tolerance` apart, relative to the greater of both; 0 wants them equal.
+    Floats may be `tolerance` apart, relative to the greater of both; 0 wants them equal. A value of another type that
+    can't be one of the served type (another version of a view may give it) differs.
 
     >>> differing(pl.Series([1.0, None, 2.0]), pl.Series([1.0 + 1e-15, None, None]), tolerance=1e-12).to_list()
     [False, False, True]
     """
-    other = computed.cast(served.dtype, strict=False)
+    other = _as_served(computed, served.dtype)
     lost = other.is_null() & computed.is_not_null()
     exact = served.ne_missing(other) | lost
     if tolerance <= 0 or not served.dtype.is_float():
@@ -37,6 +38,14 @@ def differing(served: pl.Series, computed: pl.Series, *, tolerance: float) -> pl
     size = pl.max_horizontal(pl.col("served").abs(), pl.col("other").abs())
     near = ((pl.col("served") - pl.col("other")).abs() <= tolerance * size) & size.is_finite()
     return exact & ~both.select(near.fill_null(value=False)).to_series()
+
+
+def _as_served(computed: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return values in a type, null where they can't be."""
+    try:
+        return computed.cast(dtype, strict=False)
+    except (pl.exceptions.InvalidOperationError, pl.exceptions.ComputeError):
+        return pl.Series([None] * len(computed), dtype=dtype)
 
 
 def compare(served: pl.DataFrame, computed: pl.DataFrame, loose: Collection[str], tolerance: float) -> pl.DataFrame:

@@ -11,10 +11,11 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
+from featurectl.monitor.prediction_log import open_log
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
-from featurectl.monitor.verify.logged import ERROR, Chosen, log_location, log_versions, read_log
+from featurectl.monitor.verify.logged import ERROR, Chosen, read_log
 from featurectl.monitor.verify.replay import Group, group_inputs, log_columns, served_rows
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
 from featurectl.monitor.verify.served import Served, computed
@@ -28,6 +29,7 @@ from featurectl.spec.definition import DerivedInput, Model, RequestInput
 from featurectl.spec.definition_json import load_model
 from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
+from featurectl.units import counted
 
 _STALE: Cause = "stale push"
 
@@ -55,26 +57,27 @@ def verify_log(  # noqa: PLR0913
     `sample` is the share of requests that are replayed. Every version of the model that has a log is.
 
     Raises:
-        UsageError: there is no such model, or the log is in an object store.
+        UsageError: there is no such model.
         StoreError: the log, a table or the registry can't be read.
     """
     how, state = how or How(), workspace.state()
     if state.current("model", model) is None:
         raise not_applied(state, "model", model)
     chosen = Chosen(since=since, until=until, sample=sample)
-    folder = log_location(workspace.offline_location(), workspace.project, workspace.environment.name) / model
+    opened = open_log(workspace, model)
     replays, notes = [], list[str]()
-    for number in log_versions(folder):
+    for number in opened.versions():
         version = state.model_version(model, number)
         if version is None:
             notes.append(f"{model}@{number} has a log and is registered no more: not replayed")
             continue
         replay = _Replay(workspace, state, version, how)
         how.progress.start(f"replay {model}@{number}")
-        for log in read_log(folder / f"v{number}", replay.columns, chosen):
+        files = opened.files([number], None if workspace.clock is None else since)
+        for log in read_log(files, replay.columns, chosen):
             replay.add(log)
             how.progress.advance(replay.rows, None, "rows")
-        how.progress.done(f"replayed {model}@{number}: {replay.rows:,} rows")
+        how.progress.done(f"replayed {model}@{number}: {counted(replay.rows, 'row')}")
         replays.append(replay)
     left_out = sum((replay.left_out for replay in replays), Counter[str]())
     return VerifyReport(

@@ -13,6 +13,7 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.logged import TIME, key_column
 from featurectl.monitor.verify.served import Served
+from featurectl.offline.base import Coverage
 from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.training.join import BoundView
 from featurectl.units import instant_us
@@ -111,28 +112,37 @@ def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Serie
     before = later if bound.view.kind == "event" else later & found
     never = pl.col("pushed").is_null() & (bound.view.kind == "event")
     reason = pl.when(never).then(pl.lit(_NEVER)).when(before.fill_null(value=False)).then(pl.lit(_BEFORE))
-    begin = _moved_begin(bound, known)
+    begin = moved_begin(bound, known.history)
     if begin is not None:
-        rebuilt_us, since_us, reach_us = begin
         instant = pl.col("pushed" if bound.view.kind == "event" else TIME).to_physical()
-        from_before = (
-            instant < rebuilt_us if bound.view.kind == "event" else pl.col("pushed").to_physical() < rebuilt_us
-        )
-        reaches = pl.lit(value=True) if reach_us is None else instant - reach_us < since_us
+        ahead_us = 0 if begin.rebuild_id == known.pushed_of else 1  # one instant, and no push since: it was before
+        from_before = pl.col("pushed").to_physical() < begin.rebuilt_us + ahead_us
+        reach = reach_us(bound.view)
+        reaches = pl.lit(value=True) if reach is None else instant - reach < begin.since_us
         reason = reason.when(from_before & reaches).then(pl.lit(_GONE))
     return frame.select(reason.otherwise(pl.lit(None, pl.String)).alias("reason")).to_series()
 
 
-def _moved_begin(bound: BoundView, known: Known) -> tuple[int, int, int | None] | None:
-    """Return when the table was rebuilt to begin later, where it begins, and how far back a row's answer looks."""
-    here = next((c for n, c in known.history if n == bound.table_version), None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """A table that was rebuilt to begin later: when it was, where it begins, what the rebuild is called."""
+
+    rebuilt_us: int
+    since_us: int
+    rebuild_id: str
+
+
+def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> Begin | None:
+    """Return that a table was rebuilt to begin later than one before; None where it was not."""
+    here = next((c for n, c in history if n == bound.table_version), None)
     if here is None or here.since is None:
         return None
-    others = [c for _, c in known.history if c.rebuild_id != here.rebuild_id]
+    others = [c for _, c in history if c.rebuild_id != here.rebuild_id]
     if not others or all(c.since is not None and c.since >= here.since for c in others):
         return None
-    first = next(c.now for _, c in known.history if c.rebuild_id == here.rebuild_id)
-    return (instant_us(first) if first else 0), instant_us(here.since), reach_us(bound.view)
+    first = next(c.now for _, c in history if c.rebuild_id == here.rebuild_id)
+    rebuilt_us = instant_us(first) if first else 0
+    return Begin(rebuilt_us=rebuilt_us, since_us=instant_us(here.since), rebuild_id=here.rebuild_id)
 
 
 def reach_us(view: FeatureView) -> int | None:

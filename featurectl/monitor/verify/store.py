@@ -17,6 +17,7 @@ from featurectl.errors import TryAgainError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.log import How
+from featurectl.monitor.verify.replay import moved_begin
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served import Served
 from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows
@@ -32,6 +33,7 @@ from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.definition import FeatureView
 from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
+from featurectl.units import counted, plural
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _MISSING: Final[Cause] = "missing row"
@@ -51,15 +53,17 @@ def verify_store(
 
     Raises:
         DataError: the view has no table that can be asked. StoreError: a store can't be read.
-        TryAgainError: a push ended meanwhile.
+        TryAgainError: the rows were replaced meanwhile; those that a later push has sent are left out.
     """
     how = how or How()
     bound = bind_view(workspace.offline(), item)
     store = workspace.online()
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     record = store.read_push_record(where)
+    bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     if record is None:
         return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed")
+    bound, note = _as_pushed(bound, record)
     how.progress.start(f"compare {bound.label}")
     clock = workspace.clock
     task = _Task(
@@ -73,10 +77,26 @@ def verify_store(
     )
     count = store.count(where)
     skew = _Comparison(task).compare(_drawn(sample, count), count)
-    if store.read_push_record(where) != record:
+    if _are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
-    how.progress.done(f"compared {bound.label}: {skew.entities:,} entities")
-    return skew
+    how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")
+    return replace(skew, note="; ".join(part for part in (note, skew.note) if part))
+
+
+def _as_pushed(bound: BoundView, record: PushRecord) -> tuple[BoundView, str]:
+    """Return the table that a push is compared with: the newest, unless that begins later and was not pushed yet."""
+    begin = moved_begin(bound, bound.stored.history())
+    if begin is None or begin.rebuild_id == record.rebuild_id:
+        return bound, ""
+    note = f"its table begins later since the last push: compared with version {record.table_version} of it"
+    return replace(bound, table_version=record.table_version, pinned=True), note
+
+
+def _are_others(before: PushRecord, after: PushRecord | None) -> bool:
+    """Return whether rows may have been replaced that do not say so: not by a later push of the same table."""
+    if after is None or after.rebuild_id != before.rebuild_id:
+        return True
+    return after != before and after.computed_at <= before.computed_at
 
 
 def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:
@@ -129,7 +149,7 @@ class _Comparison:
             features=[tally.skew() for tally in self._tallies.values()],
             missing=dict(self._missing.most_common()),
             unexpected=dict(self._unexpected),
-            note=f"{self._later:,} rows are newer than the last push: not compared" if self._later else "",
+            note=_later_told(self._later) if self._later else "",
             example=self._example,
         )
 
@@ -208,7 +228,8 @@ class _Comparison:
 
     def _find_unexpected(self, wanted: Callable[[bytes], bool]) -> None:
         """Count rows of entities that the table has no row of; a scan may give one twice."""
-        known, met = pl.Series("known", self._expected, dtype=pl.UInt64).sort(), set[bytes]()
+        known, met, looked = pl.Series("known", self._expected, dtype=pl.UInt64).sort(), set[bytes](), 0
+        self._task.how.progress.start(f"look for rows online that {self._bound.label} has not")
         for page in self._task.store.walk(self._task.where, wanted):
             digests = pl.Series("digest", [_digest(key) for key, _ in page], dtype=pl.UInt64)
             places = pl.Series("place", known.search_sorted(digests), dtype=pl.Int64)
@@ -217,6 +238,8 @@ class _Comparison:
                 if not found and key not in met:
                     met.add(key)
                     self._count_unexpected(key, row)
+            looked += len(page)
+            self._task.how.progress.advance(looked, None, "rows")
 
     def _count_unexpected(self, key: bytes, row: bytes) -> None:
         if self._rows.is_later(row, self._task.record.computed_at):
@@ -266,6 +289,10 @@ def _some(found: StoredRows, chosen: pl.Series) -> StoredRows:
 
 def _digest(key: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+
+
+def _later_told(count: int) -> str:
+    return f"{counted(count, 'row')} {plural(count, 'is', 'are')} newer than the last push: not compared"
 
 
 def _entity(keys: dict[str, object]) -> str:

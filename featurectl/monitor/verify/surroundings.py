@@ -56,7 +56,8 @@ def surroundings(stores: Stores, state: State, bound: BoundView, record: PushRec
         if item.kind == "feature_view" and item.name == bound.view.name and item.version != bound.version
         for other in _bound(stores, state, item.version, item.name)
     ]
-    return Known(others=others, history=history, pushes=in_order(pushed))
+    rebuild_id = record.rebuild_id if record else ""
+    return Known(others=others, history=history, pushes=in_order(pushed), pushed_of=rebuild_id)
 
 
 def read_record(stores: Stores, bound: BoundView) -> PushRecord | None:

@@ -51,15 +51,18 @@ def tallies(names: list[str], view: str) -> dict[str, Tally]:
 
 def show_difference(served: Served, computed: pl.DataFrame, name: str, row: int) -> str:
     """Return a value that differs in words: whose, when, what was served and what the table gives."""
-    keys = [f"{key}={_shown(served.keys[key][row])}" for key in served.keys.columns]
-    at = f"at {_shown(served.at[row])}"
-    values = f"served {_shown(served.values[name][row])}, offline {_shown(computed[name][row])}"
+    keys = [f"{key}={shown_value(served.keys[key][row])}" for key in served.keys.columns]
+    at = f"at {shown_value(served.at[row])}"
+    values = f"served {shown_value(served.values[name][row])}, offline {shown_value(computed[name][row])}"
     return f"{' '.join([*keys, at])}: {values}"
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
+    """Return a value as a file would have it: `true`, `null`, an instant as ISO 8601 has it."""
     if isinstance(value, pl.Series):
-        return "[" + ", ".join(_shown(item) for item in value) + "]"
+        return "[" + ", ".join(shown_value(item) for item in value) + "]"
     if isinstance(value, datetime):
         return format_iso(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "null" if value is None else str(value)

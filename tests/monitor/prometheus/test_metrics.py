@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
+from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
@@ -23,6 +26,7 @@ from featurectl.spec.definition import Freshness
 from featurectl.units import HOUR_US
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.monitor.prometheus.test_rules import assert_golden
+from tests.servers.redis import free_port
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)
@@ -57,6 +61,7 @@ LOOKED = Looked(
         ),
         CheckHistory(of="source s", label="never run", severity="error"),
     ),
+    failing=(Counted(view="spend", version=2, count=1, cause="a"),),
     alerts=(
         AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
         AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),
@@ -114,11 +119,37 @@ def test_a_textfile_is_written_whole_and_holds_what_status_shows(shop, capsys):
     assert [path.name for path in shop.glob(".shop*")] == []
 
 
-def test_an_environment_of_which_nothing_is_applied_gives_no_metrics(tmp_path, monkeypatch, capsys):
+DOWN = {("featurectl_up", ("environment", "dev"), ("project", "shop")): 0.0}
+
+
+def test_an_environment_of_which_nothing_is_applied_is_down(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(write_shop(tmp_path))
     assert main(["monitor", "export", "--textfile", "shop.prom"]) == 1
     assert "error: nothing is applied of project shop in dev" in capsys.readouterr().err
-    assert not (tmp_path / "shop.prom").exists()
+    assert values((tmp_path / "shop.prom").read_text()) == DOWN
+
+
+def test_a_textfile_of_before_does_not_outlive_a_registry_that_is_gone(shop, capsys):
+    words = ["monitor", "export", "-q", "--textfile", "shop.prom"]
+    assert main(words) == 0
+    assert values((shop / "shop.prom").read_text())[next(iter(DOWN))] == 1.0
+    (shop / "r.db").write_text("no database")
+    assert main(words) == 69
+    assert values((shop / "shop.prom").read_text()) == DOWN
+
+
+def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(write_shop(tmp_path))
+    views = Path("views.yaml").read_text()
+    checks = "\n    checks: [{column: amount, between: [0, 5], severity: warn}, {row_count: [0, 9]}]"
+    Path("views.yaml").write_text(views.replace("event_time: ordered_at", f"event_time: ordered_at{checks}", 1))
+    apply_shop(tmp_path)
+    assert main(["materialize", "-q", "spend", "history"]) == 0
+    assert main(["monitor", "export", "-q", "--textfile", "shop.prom"]) == 0
+    found = values(Path("shop.prom").read_text())
+    counts = {dict(labels)["view"]: n for (name, *labels), n in found.items() if name == "featurectl_failing_checks"}
+    assert counts == {"spend": 1.0, "history": 1.0, "last_order": 1.0}  # all that read the source
+    assert sum(n for (name, *_), n in found.items() if name == "featurectl_check_failed") == 1.0
 
 
 @pytest.mark.parametrize(
@@ -146,33 +177,41 @@ def get(endpoint, path="/metrics"):
             return error.code, error.headers["content-type"], error.read()
 
 
-def test_an_endpoint_gives_the_last_look_and_fails_while_none_succeeds():
-    turns, told = [b"one 1\n"], []
-
-    def look():
-        if isinstance(turns[-1], Exception):
-            raise turns[-1]
-        return turns[-1]
-
-    endpoint = Endpoint(look, ("127.0.0.1", 0), told.append)
+def test_an_endpoint_gives_the_last_look():
+    turns = [b"one 1\n"]
+    endpoint = Endpoint(turns[0], lambda: turns[-1], ("127.0.0.1", 0))
     thread = threading.Thread(target=endpoint.follow, args=(0.01,))
     thread.start()
     try:
         assert get(endpoint, "/other")[0] == 404
-        for turn, code, body in (
-            (b"one 1\n", 200, b"one 1\n"),
-            (StoreError("gone"), 503, b"gone\n"),
-            (b"two 2\n", 200, b"two 2\n"),
-        ):
+        for turn in (b"one 1\n", b"two 2\n"):
             turns.append(turn)
-            while (found := get(endpoint))[2] != body:
+            while (found := get(endpoint))[2] != turn:
                 assert thread.is_alive()
-            plain = "text/plain; version=0.0.4; charset=utf-8" if code == 200 else "text/plain; charset=utf-8"
-            assert found == (code, plain, body)
+            assert found == (200, "text/plain; version=0.0.4; charset=utf-8", turn)
     finally:
         endpoint.close()
         thread.join(30)
     assert not thread.is_alive()
-    assert set(told) == {"gone"}
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics", timeout=5)
+
+
+def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
+    port, registry = free_port(), shop / "r.db"
+    with subprocess.Popen(
+        [sys.executable, "-m", "featurectl", "monitor", "export", "--port", str(port), "--every", "0.05"],
+        stderr=subprocess.PIPE, text=True, cwd=shop,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr.readline() == f"http://127.0.0.1:{port}/metrics\n"
+            url = f"http://127.0.0.1:{port}/metrics"
+            whole = registry.read_bytes()
+            for content, up in ((whole, 1.0), (b"no database", 0.0), (whole, 1.0)):
+                registry.write_bytes(content)
+                while values(urllib.request.urlopen(url, timeout=30).read().decode())[next(iter(DOWN))] != up:
+                    assert process.poll() is None
+        finally:
+            process.terminate()
+            _, told = process.communicate(timeout=30)
+    assert "warning: registry sqlite:///r.db can't be used" in told

@@ -122,6 +122,8 @@ alerts:
   - {name: both, when: freshness > 1h, models: ["ch*"], views: [last_visit], severity: info, notify: [ops]}
   - {name: bad, when: checks > 0, models: [churn], severity: info, notify: [ops]}
   - {name: slow, when: latency_p99 > 1s, views: [last_order], severity: info, notify: [ops]}
+  - {name: gone, when: store_errors > 1, models: ["c*"], severity: info, notify: [ops]}
+  - {name: nobody, when: error_rate > 1%, views: [last_visit], severity: info, notify: [ops]}
 notifiers: [{name: ops, email: ops@example.com}]
 """
     repo = load_repo(write(tmp_path, alerts, OBJECTS + model), None)
@@ -129,8 +131,28 @@ notifiers: [{name: ops, email: ops@example.com}]
     rules = {rule.alert.removeprefix("featurectl_"): rule for rule in rules_of(repo, "prod").alerts}
     assert 'name=~"last_order"' in rules["old"].expr
     assert 'name=~"last_order|last_visit"' in rules["both"].expr
-    assert 'of=~"feature view last_order|source orders"' in rules["bad"].expr
-    assert "of all models together, not only of readers of last_order" in rules["slow"].comments
+    assert 'view=~"last_order"' in rules["bad"].expr
+    assert 'model=~"churn"' in rules["slow"].expr
+    assert 'result="store", model=~"churn"' in rules["gone"].expr
+    assert 'model=~""' in rules["nobody"].expr  # no metric has that
+
+
+def test_a_rule_says_in_what_it_differs_from_its_alert(tmp_path):
+    alerts = """
+alerts:
+  - {name: week, when: checks > 0 in 7d, severity: info, notify: [ops]}
+  - {name: month, when: checks > 0 in 30d, severity: info, notify: [ops]}
+notifiers: [{name: ops, email: ops@example.com}]
+"""
+    month, week = rules_of(load_repo(write(tmp_path, alerts), None), "prod").alerts
+    assert month.comments == ("month: checks > 0 in 30d",)
+    assert week.comments[1:] == ("of the last 30d: so far back does featurectl monitor export look",)
+
+
+def test_dashboards_of_long_names_have_their_own_identifiers():
+    found = {json.loads(render_dashboard("p" * 40, env))["uid"] for env in ("dev", "prod", "prod_eu")}
+    assert len(found) == 3
+    assert max(len(uid) for uid in found) == 40
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are():

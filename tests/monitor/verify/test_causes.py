@@ -165,6 +165,28 @@ def test_a_view_whose_table_is_gone_leaves_the_others_to_be_replayed(shop, capsy
     assert all(skew["compared"] == 150 for skew in report["features"])
 
 
+def test_a_log_of_which_no_row_could_be_replayed_is_not_called_right(shop, capsys):
+    for view in ("profile", "spend"):
+        shutil.rmtree(shop / "off" / "verified" / view)
+    code, result = verified(shop, capsys)
+    assert (code, result["models"][0]["rows"], result["models"][0]["replayed"]) == (1, 150, 0)
+
+
+def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_before(shop, capsys):
+    run(shop, "materialize", "--full", "--since", (NOW - 5 * DAY).isoformat(), "--no-online")
+    code, result = verified(shop, capsys)
+    report = result["models"][0]
+    assert (code, report["replayed"]) == (0, 150)
+    assert report["left_out"] == {"spend@1: the table was rebuilt since, and begins later": 150}
+    code, result = verified(shop, capsys, "--store", "--all")
+    assert (code, [view["entities"] for view in result["views"]]) == (0, [36, 40, 40])
+    said = "its table begins later since the last push: compared with version 1 of it"
+    assert [view["note"] for view in result["views"]][:2] == [said, said]
+    run(shop, "push")
+    code, result = verified(shop, capsys, "--store", "--all")
+    assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
+
+
 def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
     _, tenth = verified(shop, capsys, "--sample", "30%")
     assert 0 < tenth["models"][0]["rows"] < 150

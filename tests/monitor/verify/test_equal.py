@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from featurectl.monitor.verify.equal import differing, loose_features
 from featurectl.monitor.verify.rows import ties_reversed, without_later_than, without_overtaken, without_winners
+from featurectl.monitor.verify.tally import shown_value
 from tests.online.views import event_view, latest, state_view, window
 
 HOUR_US = 3_600_000_000
@@ -78,3 +81,31 @@ def test_the_rows_of_each_fault_are_the_ones_that_it_leaves():
     assert without_winners(["k"])(TABLE, 0)["tie_order"].to_list() == [5, 1, 2, 1, 1]
     turned = ties_reversed(["k"])(TABLE.with_columns(number=pl.Series([1, 2, 3, 4, 5, 6])), 0)
     assert turned["number"].to_list() == [1, 2, 4, 3, 5, 6]
+
+
+def test_values_of_a_type_that_can_not_be_the_other_differ_unless_both_are_null():
+    served = {
+        "flag": pl.Series([True, None, False]),
+        "number": pl.Series([1, None, 2]),
+        "list": pl.Series([[1], None, [2]]),
+        "text": pl.Series(["a", None, "b"]),
+        "day": pl.Series([date(2026, 1, 1), None, date(2026, 1, 2)]),
+    }
+    for name, other in (("flag", "text"), ("number", "list"), ("list", "text"), ("text", "list"), ("day", "text")):
+        for one, two in ((name, other), (other, name)):
+            found = differing(served[one], served[two], tolerance=0.0).to_list()
+            assert found == [True, False, True], (one, two)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (True, "true"),
+        (None, "null"),
+        ([True, None], "[true, null]"),
+        (datetime(2026, 1, 8, tzinfo=UTC), "2026-01-08T00:00:00Z"),
+        (Decimal("1.50"), "1.50"),
+    ],
+)
+def test_values_that_differ_are_told_as_files_have_them(value, told):
+    assert shown_value(pl.Series([value])[0]) == told

@@ -1,0 +1,191 @@
+"""The prediction log, read: which files there are, which may hold rows of a window, and their rows in batches.
+
+Files are laid out as `serving/prediction_log.py` writes them, in a folder or in an object store:
+
+    <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
+
+Day and time are of the clock when the file was written; no row in it was served later, unless clocks differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import polars as pl
+
+from featurectl.errors import StoreError, UsageError
+from featurectl.offline.loose import LooseFiles, open_loose
+from featurectl.offline.refusals import refusal_of
+from featurectl.spec.repo import Environment
+from featurectl.units import moved_by
+
+_FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
+_BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory
+_CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
+_VERSION: Final = re.compile(r"v([1-9]\d*)")
+_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d/[^./][^/]*\.parquet")
+
+Choose = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+class Keeping(Protocol):
+    """A repository and one of its environments, which may keep a prediction log."""
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+
+    @property
+    def environment(self) -> Environment:
+        """The environment."""
+
+    def offline_location(self) -> str:
+        """Return the folder or URL of the offline store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFile:
+    """A file: the version that answered, `written` (day, time and the rest of its name), where it is, its bytes."""
+
+    version: int
+    written: str
+    path: str
+    size: int
+
+
+class PredictionLog:
+    """The log of one model; `folder` is a path or URL, and need not be there."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder.rstrip("/")
+
+    def versions(self) -> list[int]:
+        """Return the versions that have a log.
+
+        Raises:
+            StoreError: FC603, the place can't be listed. UsageError: a package for it is not installed.
+        """
+        found = [_VERSION.fullmatch(name) for name in self._files().folders("")]
+        return sorted(int(match[1]) for match in found if match)
+
+    def files(
+        self,
+        versions: Collection[int] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[LogFile]:
+        """Return the files that were written in a window, in that order; None: there is no end, or every version.
+
+        Clocks may differ: some from just before or behind the window are among them.
+
+        Raises:
+            As `versions`.
+        """
+        first = "" if since is None else _stamp(moved_by(since, -_CLOCKS))
+        last = None if until is None else f"{_stamp(moved_by(until, _CLOCKS))}~"
+        loose = self._files()
+        found = [
+            LogFile(version=version, written=written, path=f"{self._folder}/{path}", size=size)
+            for version in (self.versions() if versions is None else versions)
+            for path, size in loose.listed(f"v{version}", f"v{version}/{first}")
+            if _FILE.fullmatch(written := path.partition("/")[2]) and (last is None or written <= last)
+        ]
+        return sorted(found, key=lambda file: (file.written, file.version))
+
+    def _files(self) -> LooseFiles:
+        return open_loose(self._folder)
+
+
+def _stamp(instant: datetime) -> str:
+    """Return how the names of files begin that are written at an instant."""
+    return f"{instant.date().isoformat()}/{instant:%H%M%S}"
+
+
+def predictions_folder(workspace: Keeping) -> str:
+    """Return where the predictions of the environment are, or would be."""
+    place = workspace.offline_location().rstrip("/")
+    return f"{place}/{workspace.project}/predictions/{workspace.environment.name}"
+
+
+def open_log(workspace: Keeping, model: str) -> PredictionLog:
+    """Return the log of a model in the environment."""
+    return PredictionLog(f"{predictions_folder(workspace)}/{model}")
+
+
+def require_sample(environment: Environment, purpose: str, instead: str = "") -> float:
+    """Return the share of the requests that the environment logs.
+
+    Raises:
+        UsageError: it keeps no log; `purpose` says what it is needed for, `instead` what does without.
+    """
+    sample = environment.prediction_sample
+    if sample is None or sample <= 0:
+        told = f"environment {environment.name} has no prediction log, {purpose}"
+        raise UsageError(told, hint=f"prediction_log: {{sample: 0.01}} in featurectl.yaml{instead}")
+    return sample
+
+
+def cut_batches(files: Sequence[LogFile]) -> Iterator[list[LogFile]]:
+    """Yield files that are to be read together: not many, and not large ones."""
+    some: list[LogFile] = []
+    for file in files:
+        if some and (len(some) == _FILES or sum(f.size for f in some) + file.size > _BYTES):
+            yield some
+            some = []
+        some.append(file)
+    if some:
+        yield some
+
+
+def read_schema(file: LogFile) -> pl.Schema:
+    """Return the columns of a file.
+
+    Raises:
+        StoreError: FC603, it can't be read.
+    """
+    try:
+        return pl.scan_parquet(file.path, glob=False, hive_partitioning=False).collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(file, error) from error
+
+
+def read_rows(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], choose: Choose) -> pl.DataFrame:
+    """Return what `choose` makes of the rows of files that are read together; a column that a file lacks is null.
+
+    Raises:
+        StoreError: FC603, a file can't be read.
+    """
+    if not files:
+        return choose(pl.LazyFrame(schema=schema)).collect()
+    rows = pl.scan_parquet(
+        [file.path for file in files],
+        schema=schema,
+        glob=False,
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+    )
+    try:
+        return choose(rows).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if len(files) == 1:
+            raise _unreadable(files[0], error) from error
+        return pl.concat([read_rows([file], schema, choose) for file in files])  # which one it is
+
+
+def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], choose: Choose) -> Iterator[pl.DataFrame]:
+    """Yield what `choose` makes of the rows of files, some files at a time, in their order.
+
+    Raises:
+        As `read_rows`.
+    """
+    return (read_rows(some, schema, choose) for some in cut_batches(files))
+
+
+def _unreadable(file: LogFile, error: Exception) -> StoreError:
+    name = file.written.rpartition("/")[2]
+    return StoreError(f"the prediction log can't be read: {name}: {refusal_of(error)}", code="FC603")
