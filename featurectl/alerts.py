@@ -222,11 +222,18 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
-    tried = {item.delivery.id for item in sent}
-    unsent = [d for d in ledger.load_deliveries() if d.id in tried or d.id.startswith(tuple(firing))]
+    begun = (*(item.delivery.id for item in sent), *firing)
+    unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
+
+
+def _is_missed(delivery: Delivery, alerts: Mapping[str, Alert], state: State) -> bool:
+    """Return whether somebody is to get a message still; one who is told no more misses none that was given up."""
+    notify = alerts[delivery.alert].notify if delivery.alert in alerts else (delivery.notifier,)
+    gone = delivery.notifier not in notify or state.current("notifier", delivery.notifier) is None
+    return delivery.state != "failed" or not gone
 
 
 def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]) -> Deliverer:

@@ -16,8 +16,6 @@ from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import counted, moved_by
 
 if TYPE_CHECKING:
-    from featurectl.alerts import WorkspaceWorld
-    from featurectl.monitor.alerts.sources import Counted
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
@@ -123,16 +121,10 @@ def _look(call: Call) -> bytes:
             rows=look(workspace, state, entities=True),
             runs=runs,
             checks=check_results(workspace, state, runs),
-            failing=_served(WorkspaceWorld(workspace, state)),
+            failing=WorkspaceWorld(workspace, state).checks(moved_by(workspace.now, -_BACK)),
             alerts=workspace.registry().alerts(workspace.project, workspace.environment.name).load_states(),
         )
     return metrics_text(looked)
-
-
-def _served(world: WorkspaceWorld) -> list[Counted]:
-    """Return what an alert on checks would see."""
-    served = set(world.views())
-    return [found for found in world.checks(moved_by(world.now, -_BACK)) if (found.view, found.version) in served]
 
 
 def _need_client() -> None:

@@ -172,8 +172,8 @@ def test_a_variable_that_is_not_set_is_named_when_it_is_needed_and_the_message_w
     assert b"${HOOK_URL}" in (shop.root / "r.db").read_bytes() or (shop.root / "r.db-wal").exists()
     with running_hook() as hook:
         monkeypatch.setenv("HOOK_URL", hook.url)
-        while not hook.taken:  # it waits two seconds at most, by the real clock
-            code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+        _change_outbox(shop.root / "r.db", "document = json_set(document, '$.due_at', '2026-01-01T00:00:00Z')")
+        code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
     assert (code, len(hook.taken)) == (1, 1)
 
 
@@ -190,6 +190,23 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
             assert "not told hook: stale (view:spend@1) firing, given up: the webhook answered 404: no_service" in out
             assert "notifier hook refused: the webhook answered 404: no_service" in err
     assert hook.asked == 1
+
+
+def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):
+    change(shop, "notify: [file]", "notify: [file, hook]")
+    change(shop, "severity: critical", "severity: info")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
+    change(shop, "notify: [file, hook]", "notify: [file]")
+    change(shop, '  - {name: hook, webhook: "${HOOK_URL}"}\n', "")
+    assert shop("apply", "--auto-approve", "--allow-remove", "hook")[0] == 0
+    _change_outbox(shop.root / "r.db", "document = json_set(document, '$.due_at', '2026-01-01T00:00:00Z')")
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    told = "not told hook: stale (view:spend@1) firing, given up: notifier hook is no longer applied"
+    assert (code, told in out) == (0, True)
+    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
+    assert (code, "hook" in out) == (0, False)
 
 
 def test_what_can_not_be_observed_is_an_error_and_resolves_nothing(shop):
@@ -295,7 +312,7 @@ def test_a_daemon_that_is_killed_and_one_beside_it_lose_nothing_and_stop_when_to
         killed[0].stderr.close()
         assert len(hook.taken) == 1
         hook.judge = lambda *_: (200, "", {})
-        _let_leases_end(shop.root / "r.db")
+        _change_outbox(shop.root / "r.db", "lease_until = '2026-01-01T00:00:00Z'")
         daemon, cron = start(shop, hook.url, "run", "--every", "1s"), start(shop, hook.url, "check")
         assert cron.wait(60) == 1
         cron.stderr.close()
@@ -309,9 +326,10 @@ def test_a_daemon_that_is_killed_and_one_beside_it_lose_nothing_and_stop_when_to
     assert hook.taken[0] == hook.taken[1]  # with the same key: who took the first knows the second
 
 
-def _let_leases_end(registry):
+def _change_outbox(registry, change):
+    """Let time pass that nobody has to wait for."""
     with closing(sqlite3.connect(registry)) as connection, connection:
-        connection.execute("update deliveries set lease_until = '2026-01-01T00:00:00Z'")
+        connection.execute(f"update deliveries set {change}")
 
 
 def test_wrong_usage_of_run_ends_it(shop, tmp_path):
