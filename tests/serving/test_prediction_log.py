@@ -114,7 +114,7 @@ def test_a_panic_of_the_library_that_writes_ends_no_log(served, monkeypatch):
 
     root, client = served
     log, write = log_of(client), ParquetLog._write
-    log._every_s = 0.0
+    monkeypatch.setattr("featurectl.serving.prediction_log._ROWS_A_FILE", 2)  # so that none waits for others
     monkeypatch.setattr(ParquetLog, "_write", panic)
     client.post("/v1/predict/click", json={"rows": request_rows(2)})
     while 'featurectl_prediction_log_rows_total{result="failed"} 2.0' not in client.get("/metrics").text:
