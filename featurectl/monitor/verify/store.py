@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.errors import TryAgainError
+from featurectl.errors import DataError, FeaturectlError, StoreError, TryAgainError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.log import How
@@ -76,7 +76,10 @@ def verify_store(
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
     )
     count = store.count(where)
-    skew = _Comparison(task).compare(_drawn(sample, count), count)
+    try:
+        skew = _Comparison(task).compare(_drawn(sample, count), count)
+    except StoreError as error:
+        raise _gone(bound, record, error) from error
     if _are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
     how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")
@@ -90,6 +93,14 @@ def _as_pushed(bound: BoundView, record: PushRecord) -> tuple[BoundView, str]:
         return bound, ""
     note = f"its table begins later since the last push: compared with version {record.table_version} of it"
     return replace(bound, table_version=record.table_version, pinned=True), note
+
+
+def _gone(bound: BoundView, record: PushRecord, error: StoreError) -> FeaturectlError:
+    """Return the error of a table that can't be read: of one as it was pushed the files may be gone for good."""
+    if not bound.pinned or error.code != "FC603":
+        return error
+    told = f"{bound.label} begins later since its last push, and what was pushed can't be read any more"
+    return DataError(f"{told}: {error.message}", hint=f"featurectl push {bound.view.name}")
 
 
 def _are_others(before: PushRecord, after: PushRecord | None) -> bool:
