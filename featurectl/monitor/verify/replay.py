@@ -12,11 +12,10 @@ from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.logged import TIME, key_column
+from featurectl.monitor.verify.rebuilt import moved_begin
 from featurectl.monitor.verify.served import Served
-from featurectl.offline.base import Coverage
 from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.training.join import BoundView
-from featurectl.units import instant_us
 
 _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"
@@ -121,28 +120,6 @@ def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Serie
         reaches = pl.lit(value=True) if reach is None else instant - reach < begin.since_us
         reason = reason.when(from_before & reaches).then(pl.lit(_GONE))
     return frame.select(reason.otherwise(pl.lit(None, pl.String)).alias("reason")).to_series()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
-    """A table that was rebuilt to begin later: when it was, where it begins, what the rebuild is called."""
-
-    rebuilt_us: int
-    since_us: int
-    rebuild_id: str
-
-
-def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> Begin | None:
-    """Return that a table was rebuilt to begin later than one before; None where it was not."""
-    here = next((c for n, c in history if n == bound.table_version), None)
-    if here is None or here.since is None:
-        return None
-    others = [c for _, c in history if c.rebuild_id != here.rebuild_id]
-    if not others or all(c.since is not None and c.since >= here.since for c in others):
-        return None
-    first = next(c.now for _, c in history if c.rebuild_id == here.rebuild_id)
-    rebuilt_us = instant_us(first) if first else 0
-    return Begin(rebuilt_us=rebuilt_us, since_us=instant_us(here.since), rebuild_id=here.rebuild_id)
 
 
 def reach_us(view: FeatureView) -> int | None:

@@ -17,7 +17,7 @@ from featurectl.errors import TryAgainError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.log import How
-from featurectl.monitor.verify.replay import moved_begin
+from featurectl.monitor.verify.rebuilt import are_others, as_pushed, reading_pushed
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served import Served
 from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows
@@ -63,7 +63,7 @@ def verify_store(
     bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     if record is None:
         return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed", pushed=False)
-    bound, note = _as_pushed(bound, record)
+    bound, note = as_pushed(bound, record)
     how.progress.start(f"compare {bound.label}")
     clock = workspace.clock
     task = _Task(
@@ -76,27 +76,12 @@ def verify_store(
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
     )
     count = store.count(where)
-    skew = _Comparison(task).compare(_drawn(sample, count), count)
-    if _are_others(record, store.read_push_record(where)):
+    with reading_pushed(bound):
+        skew = _Comparison(task).compare(_drawn(sample, count), count)
+    if are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
     how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")
     return replace(skew, note="; ".join(part for part in (note, skew.note) if part))
-
-
-def _as_pushed(bound: BoundView, record: PushRecord) -> tuple[BoundView, str]:
-    """Return the table that a push is compared with: the newest, unless that begins later and was not pushed yet."""
-    begin = moved_begin(bound, bound.stored.history())
-    if begin is None or begin.rebuild_id == record.rebuild_id:
-        return bound, ""
-    note = f"its table begins later since the last push: compared with version {record.table_version} of it"
-    return replace(bound, table_version=record.table_version, pinned=True), note
-
-
-def _are_others(before: PushRecord, after: PushRecord | None) -> bool:
-    """Return whether rows may have been replaced that do not say so: not by a later push of the same table."""
-    if after is None or after.rebuild_id != before.rebuild_id:
-        return True
-    return after != before and after.computed_at <= before.computed_at
 
 
 def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:

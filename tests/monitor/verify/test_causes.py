@@ -190,6 +190,12 @@ def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_b
     assert (code, [view["entities"] for view in result["views"]]) == (0, [36, 40, 40])
     said = "its table begins later since the last push: compared with version 1 of it"
     assert [view["note"] for view in result["views"]][:2] == [said, said]
+    for file in (shop / "off" / "verified" / "spend" / "v1").rglob("*.parquet"):
+        if file.stat().st_mtime < (shop / "r.db").stat().st_mtime:  # of before the rebuild
+            file.unlink()
+    assert main(["verify", "-C", str(shop), "-q", "--store", "spend"]) == 1
+    said = capsys.readouterr().err
+    assert "error: spend@1 begins later since its last push, and what was pushed can't be read any more" in said
     run(shop, "push")
     code, result = verified(shop, capsys, "--store", "--all")
     assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
