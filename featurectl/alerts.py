@@ -34,6 +34,7 @@ from featurectl.registry.state import CHAMPION, State
 from featurectl.spec.definition import FeatureInput, Source
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_model, load_notifier
+from featurectl.units import moved_by
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow
@@ -44,6 +45,8 @@ T = TypeVar("T")
 KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 _LEAST_WAIT_S: Final = 0.5
 _RECENT: Final = timedelta(microseconds=WINDOWS_US["checks"])
+_TICK: Final = timedelta(microseconds=1)
+_MEASURED: Final = "which this is measured by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,11 @@ class Once(Generic[K, T]):
         if isinstance(found, FeaturectlError):
             raise found
         return found
+
+
+def _half_open(window: Window) -> tuple[datetime, datetime]:
+    """Return a window for those who count its beginning and not its end: what is served at now counts."""
+    return moved_by(window.since, _TICK), moved_by(window.until, _TICK)
 
 
 class WorkspaceWorld:
@@ -122,22 +130,19 @@ class WorkspaceWorld:
             UsageError: the environment keeps no predictions.
             StoreError: they can't be read.
         """
-        sample = require_sample(self._workspace.environment, "which this is measured by")
-        moved = self._workspace.clock is None
-
-        def read() -> Requests:
-            return read_requests(open_log(self._workspace, model), window, sample, moved=moved)
-
-        return self._requests.get((model, window), read)
+        sample = require_sample(self._workspace.environment, _MEASURED)
+        log, moved = open_log(self._workspace, model), self._workspace.clock is None
+        return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
 
     def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
         """Return how far each feature that was served lies from the training."""
-        measure = partial(sources.drift_of, self._workspace, model, window.since, window.until)
+        measure = partial(sources.drift_of, self._workspace, model, *_half_open(window))
         return [sources.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
     def skew(self, model: str, window: Window) -> Sequence[sources.Measured]:
         """Return the share of the served values of each feature that differ from the offline ones."""
-        measure = partial(sources.skew_of, self._workspace, model, window.since, window.until)
+        require_sample(self._workspace.environment, _MEASURED)
+        measure = partial(sources.skew_of, self._workspace, model, *_half_open(window))
         return self._skew.get((model, window), measure)
 
     def checks(self, since: datetime) -> Sequence[sources.Counted]:

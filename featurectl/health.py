@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from featurectl.registry.state import ObjectVersion, State
 
 
-def current_views(state: State) -> list[ObjectVersion]:
-    """Return the applied view versions, by name and version."""
-    views = (o for o in state.objects if o.kind == "feature_view" and o.current)
-    return sorted(views, key=lambda o: (o.name, o.version))
-
-
 def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     """Return a view version with its table and its place in the online store."""
     from featurectl.monitor.status import ServedView
@@ -79,9 +73,14 @@ def runs_seen(workspace: Workspace, back: timedelta) -> tuple[Sequence[RunRecord
 
 
 def check_results(workspace: Workspace, state: State, runs: Sequence[RunRecord]) -> list[CheckHistory]:
-    """Return every applied check with what it came to in some runs."""
+    """Return every check with what it came to in some runs: those of older versions, too, that are kept up.
+
+    Of a check that older versions have otherwise, its form in the newest counts.
+    """
     from featurectl.monitor.checks import check_histories, declared_checks
+    from featurectl.registry.applied import served_views
     from featurectl.spec.definition_json import load_view
 
-    views = [load_view(item.definition) for item in current_views(state)]
+    newest_first = sorted(served_views(state), key=lambda item: not item.current)
+    views = [load_view(item.definition) for item in newest_first]
     return check_histories(declared_checks(views), runs, workspace.now)

@@ -136,9 +136,10 @@ def _keys() -> tuple[bytes, ...]:
 
 def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics], ParquetLog] | None:
     """Return what opens the prediction log of the environment; None where it has none."""
-    folder, sample = predictions_folder(workspace), workspace.environment.prediction_sample
-    if not sample or not keeps_log(workspace.environment):
+    sample = workspace.environment.prediction_sample
+    if sample is None or not keeps_log(workspace.environment):
         return None
+    folder = predictions_folder(workspace)
     return lambda metrics: ParquetLog(folder, sample, metrics, min(EVERY_S, judge_s))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,9 +68,12 @@ def add_to(group: typer.Typer) -> None:
 
         Exits 1 when one is beyond its limit by more than chance gives in so many rows.
         """
+        if html is not None:
+            _check_place(html)
         if served and batch is not None:
             raise UsageError("--served or --batch: which of them?", hint="served is the default")
         window = (instant(since), instant(until))
+        _check_order(*window)
         name, _, which = model.partition("@")
         task = _Task(
             model=name, which=which or "champion", batch=batch, since=window[0], until=window[1],
@@ -103,7 +108,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         version = choose_version(workspace.state(), task.model, task.which)
         reference = load_reference(version, workspace.offline_location())
-        limits = parse_limits(task.limits, task.min_rows, [column.name for column in reference.columns])
+        limits = parse_limits(task.limits, task.min_rows, _features(reference))
         if task.batch is None:
             window, where = _served(workspace, task, version, reference)
         else:
@@ -113,7 +118,32 @@ def _run(call: Call, task: _Task) -> Outcome:
     if task.html is not None:
         _write_page(task.html, told)
     broken = any(row.state == "drift" for row in rows)
-    return Outcome(text=render_drift(told), result=drift_json(told), exit_code=1 if broken else 0)
+    return Outcome(text=render_drift(told, _width()), result=drift_json(told), exit_code=1 if broken else 0)
+
+
+def _check_place(page: Path) -> None:
+    """Refuse a place for a page before anything is read."""
+    try:
+        fits = page.parent.is_dir() and not page.is_dir()
+    except OSError as error:  # a name that is too long
+        raise UsageError(f"--html {page}: {error.strerror}") from error
+    if not fits:
+        raise UsageError(f"--html {page}: no file can be written there", hint="a file in a folder that exists")
+
+
+def _check_order(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and since >= until:
+        hint = "--since 2026-11-23T00:00:00Z --until 2026-11-24T00:00:00Z"
+        raise UsageError("--since is not before --until", hint=hint)
+
+
+def _width() -> int:
+    """Return how wide the terminal is, 0 where the text goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _features(reference: Profile) -> list[str]:
+    return [column.name for column in reference.columns if column.kind == "feature"]
 
 
 def _served(workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile) -> tuple[Profile, str]:
@@ -121,10 +151,7 @@ def _served(workspace: Workspace, task: _Task, version: ModelVersion, reference:
 
     until = task.until or moved_by(workspace.now, _TICK)  # what is served at now counts
     since = task.since or moved_by(until, -_LAST)
-    if since >= until:
-        raise UsageError(
-            "--since is not before --until", hint="--since 2026-11-23T00:00:00Z --until 2026-11-24T00:00:00Z"
-        )
+    _check_order(since, until)
     found = read_window(workspace, version, reference, (since, until))
     return found, f"served from {format_instant(since)} to {format_instant(until)}"
 

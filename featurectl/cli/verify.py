@@ -48,8 +48,8 @@ def add_to(app: typer.Typer) -> None:
 
         Replays the prediction log against the tables at the same instants, and tells for each feature the share of
         values that differ, and why they do. With --store it compares what the online store has now with the tables as
-        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, or no row of a
-        log could be replayed.
+        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, and when nothing could
+        be compared: no row of a log, or no view that was ever pushed.
         """
         from featurectl.open import open_workspace
 
@@ -66,9 +66,8 @@ def add_to(app: typer.Typer) -> None:
             if store:
                 count = None if everything else int(share) if sample else _ENTITIES
                 return _verify_stores(workspace, list(names or ()), count, how)
-            chosen = names or _logged_models(workspace, None)
-            reports = _replays(workspace, chosen, _cut(call, since, until, share), how)
-            _logged_models(workspace, names)  # a model without a log is no model without differences
+            cut = _cut(call, since, until, share)
+            reports = _replays(workspace, _logged_models(workspace, names), cut, how)
         return _log_outcome(reports)
 
 
@@ -116,14 +115,18 @@ def _cut(call: Call, since: str | None, until: str | None, share: float) -> Chos
 
 
 def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
-    """Return the models that have a log; those that were named must have one.
+    """Return the models that have a log; those that were named must have one: without, nothing says that it is right.
 
     Raises:
-        UsageError: one has none, or there is none.
+        UsageError: one has none, there is none, or one is not applied.
     """
     from featurectl.monitor.prediction_log import open_log
+    from featurectl.registry.applied import not_applied
 
     state, environment = workspace.state(), workspace.environment
+    for name in names or ():
+        if state.current("model", name) is None:
+            raise not_applied(state, "model", name)
     asked = names or sorted(o.name for o in state.objects if o.kind == "model" and o.current)
     found = [name for name in asked if open_log(workspace, name).versions()]
     if found and not names:
@@ -177,7 +180,10 @@ def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, h
             if isinstance(error, StoreError) and fails_for_all(error):
                 break
     text = render_views(skews) if skews else "" if failures else "No applied view is online."
-    code = 1 if any(skew.differences for skew in skews) else 0
+    wrong = any(skew.differences for skew in skews) or (skews and not any(skew.pushed for skew in skews))
     return Outcome(
-        text=text, result={"views": [view_json(skew) for skew in skews]}, exit_code=code, failures=tuple(failures)
+        text=text,
+        result={"views": [view_json(skew) for skew in skews]},
+        exit_code=1 if wrong else 0,
+        failures=tuple(failures),
     )

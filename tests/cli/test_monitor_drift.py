@@ -14,6 +14,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.errors import DataError, StoreError, UsageError
+from featurectl.monitor.drift.limits import parse_limits
 from featurectl.monitor.drift.served import served_drift
 from featurectl.open import open_workspace
 from tests.cli.golden import assert_golden
@@ -179,12 +180,17 @@ def test_limits_are_of_all_features_or_of_one(drift, limits, drifting):
         (["--limit", "psi=-1"], "'-1' is no limit"),
         (["--limit", "psi=nan"], "'nan' is no limit"),
         (["--limit", "halv:psi=1"], 'did you mean "half"?'),
+        (["--limit", "(scor):psi=1"], 'did you mean "score"?'),
+        (["--limit", "half:wassersteim=1"], 'did you mean "wasserstein"?'),
         (["--min-rows", "0"], "--min-rows 0 is no number of rows"),
         (["--since", "yesterday"], "'yesterday' is no instant"),
         (["--since", "2026-01-19T00:00:00Z", "--until", "2026-01-18T00:00:00Z"], "--since is not before --until"),
+        (["--batch", "s", "--since", "2026-01-19", "--until", "2026-01-18"], "--since is not before --until"),
         (["--served", "--batch", "s"], "--served or --batch: which of them?"),
         (["--batch", "nowhere"], "neither a source nor a file"),
-        (["--html", "no/such/folder.html"], "--html no/such/folder.html: No such file"),
+        (["--html", "no/such/folder.html"], "--html no/such/folder.html: no file can be written there"),
+        (["--html", "."], "--html .: no file can be written there"),
+        (["--html", "n" * 300], "File name too long"),
     ],
 )
 def test_what_makes_no_sense_is_refused(drift, words, told):
@@ -200,6 +206,28 @@ def test_an_environment_without_a_log_says_what_to_do(drift):
 @pytest.mark.parametrize("model,told", [("n", "no model 'n' is applied"), ("m@7", "model m has no version '7'")])
 def test_a_model_that_is_none_is_named(drift, model, told):
     assert told in drift(model=model, code=64).err
+
+
+@pytest.mark.parametrize(
+    "features,name,kind", [(["x"], "score", "score"), (["score"], "score", "feature"), (["score"], "(score)", "score")]
+)
+def test_a_limit_of_score_is_of_the_feature_that_is_called_so_if_there_is_one(features, name, kind):
+    limits = parse_limits([f"{name}:psi=0.5"], 100, features)
+    assert [limits.of(of, "score", "psi") for of in ("feature", "score")] == [
+        0.5 if of == kind else 0.2 for of in ("feature", "score")
+    ]
+
+
+def test_a_narrow_terminal_is_given_the_plots_and_fewer_numbers(drift, monkeypatch):
+    wide = drift("--env", "logged", code=1).out
+    monkeypatch.setattr("featurectl.cli.monitor_drift._width", lambda: 80)
+    narrow = drift("--env", "logged", code=1).out.splitlines()
+    assert narrow[2].split() == ["feature", "state", "psi", "ks", "nulls", "then", "now"]
+    for line in narrow[2:-2]:
+        assert len(line) <= 80
+    assert [line.split()[-2:] for line in narrow[2:-2]] == [line.split()[-2:] for line in wide.splitlines()[2:-2]]
+    monkeypatch.setattr("featurectl.cli.monitor_drift._width", lambda: 200)
+    assert drift("--env", "logged", code=1).out == wide
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from featurectl.open import open_workspace
 from featurectl.serve import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.model_shop import Shop, objects, open_shop, write_files
+from tests.monitor.canary.test_log import row
 from tests.monitor.canary.test_verdict import RUN
 from tests.servers.redis import free_port
 from tests.serving.process import running
@@ -78,6 +79,10 @@ def test_a_model_in_a_bucket_is_listed_shown_promoted_and_scored(shop):
     assert "the same bytes" in shop.run("train", "m", "--from-version", "1").out
 
 
+def test_rows_are_compared_with_a_profile_in_a_bucket(shop):
+    assert "None of 4 drifts." in shop.run("monitor", "drift", "m", "--batch", "s", "--min-rows", "10").out
+
+
 def test_a_model_is_exported_from_a_bucket_and_imported_into_it(shop):
     shop.run("models", "export", "m", "--out", "exported")
     version, location = shop.version()
@@ -96,6 +101,7 @@ def test_every_file_of_a_version_is_named_by_its_digest(shop):
         (version.golden, version.golden_sha256),
         (version.judged, version.judged_sha256),
         (version.card, version.card_sha256),
+        (version.profile, version.profile_sha256),
     ):
         assert path.startswith(f"models/m/{sha256}.")
         assert read_artifact(location, path, sha256)
@@ -119,7 +125,7 @@ def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made
 
 
 def test_a_log_in_a_bucket_is_replayed_compared_with_the_training_and_counted(made, answered, shop):
-    """By `verify`, `monitor drift`, alerts on requests and the judge of a canary."""
+    """By `verify`, `monitor drift` and alerts on requests."""
     replayed = json.loads(shop.run("verify", "m", "-o", "json").out)["result"]["models"][0]
     assert (replayed["rows"], replayed["replayed"]) == (5, 5)
     assert all((skew["compared"], skew["mismatched"]) == (5, 0) for skew in replayed["features"])
@@ -133,8 +139,22 @@ def test_a_log_in_a_bucket_is_replayed_compared_with_the_training_and_counted(ma
     assert (found.count, found.error_rate()) == (1.0, 0.0)
     assert log.files([1], now + timedelta(hours=2)) == []
     assert len(log.files([1], now - timedelta(hours=1), now)) == 1
-    run = replace(RUN, model="m", started_at=now)
-    assert CanaryLog(log, run).figures().champion.requests == 0
+
+
+def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, answered, shop):
+    now = datetime.now(UTC)
+    with open_workspace(shop.root, None, None, "unread") as workspace:
+        log = CanaryLog(open_log(workspace, "m"), replace(RUN, model="m", started_at=now))
+    path = f"shop/predictions/dev/m/v2/{now:%Y-%m-%d/%H%M%S}-host-1-1.parquet"
+    asked = [row(1, "challenger"), row(2, "challenger", fault=True), row(3, canary=None)]
+    types = {"fault": pl.Boolean(), "canary": pl.Int64()}
+    pl.DataFrame(asked, schema_overrides=types).write_parquet(f"{made[1]}/{path}")
+    try:
+        found = log.figures().challenger
+        assert (found.requests, found.faults) == (2, 1)
+    finally:
+        obstore.delete(from_url(made[1]), path)
+    assert log.figures().challenger.requests == 2
 
 
 def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, answered, shop, monkeypatch):

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.cli.render.table import render_table
+from featurectl.cli.render.table import render_table, text_width
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import Limits, Metric
 from featurectl.units import counted, plural
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
+_LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first
 _SHADES: Final = " ▁▂▃▄▅▆▇█"
 _CELLS: Final = 10
 _MOST: Final = 5  # columns that the last line names
@@ -30,10 +31,23 @@ class Told:
     limits: Limits
 
 
-def render_drift(told: Told) -> str:
-    """Return the table of drift, the worst first, and what to make of it."""
-    lines = render_table(_HEAD, [_cells(row) for row in told.rows])
-    return "\n".join([title(told), "", *lines, "", verdict(told)])
+def render_drift(told: Told, width: int = 0) -> str:
+    """Return the table of drift, the worst first, and what to make of it.
+
+    A terminal of so many columns is given fewer of the table's, so that the plots stand in their rows; 0 is no end.
+    """
+    rows, kept = [_cells(row) for row in told.rows], list(range(len(_HEAD)))
+    for name in _LEFT_OUT if width else ():
+        if max(map(text_width, _table(rows, kept))) <= width:
+            break
+        kept.remove(_HEAD.index(name))
+    noted = [*kept, len(_HEAD)]
+    return "\n".join([title(told), "", *_table(rows, noted), "", verdict(told)])
+
+
+def _table(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Sequence[str]:
+    cells = [[row[place] for place in kept if place < len(row)] for row in rows]
+    return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells)
 
 
 def title(told: Told) -> str:
@@ -72,7 +86,7 @@ def reason(row: DriftRow, limits: Limits) -> str:
     found = []
     for metric in row.broken:
         sign = "+" if metric == "null_rate" and (values[metric] or 0) > 0 else ""
-        limit = limits.of(row.feature, metric)
+        limit = limits.of(row.kind, row.feature, metric)
         found.append(f"{_WORDS.get(metric, metric)} {sign}{_short(values[metric])}, limit {limit:g}")
     return ", ".join(found)
 

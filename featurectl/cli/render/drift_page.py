@@ -12,12 +12,15 @@ from featurectl.monitor.drift.compare import DriftRow
 _WIDTH: Final = 460
 _HEIGHT: Final = 110
 _BASE: Final = 90  # where bars stand
-_THEN, _NOW = "#b8b8b8", "#1f6feb"
 _STYLE: Final = (
-    "body{font-family:sans-serif;color:#333;margin:2em;max-width:1000px}"
-    "table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;border-bottom:1px solid #eee}"
+    ":root{color-scheme:light dark;--text:#333;--page:#fff;--line:#eee;--bad:#b00020;--then:#a8a8a8;--now:#1f6feb}"
+    "@media(prefers-color-scheme:dark)"
+    "{:root{--text:#ddd;--page:#161616;--line:#333;--bad:#ff7b86;--then:#7d7d7d;--now:#6cb2ff}}"
+    "body{font-family:sans-serif;color:var(--text);background:var(--page);margin:2em;max-width:1000px}"
+    "table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;border-bottom:1px solid var(--line)}"
     "section{display:inline-block;width:480px;vertical-align:top}h2{font-size:1em;margin:1em 0 0}"
-    ".drift{color:#b00020}.then{color:#888}.now{color:#1f6feb}"
+    "h2,td{overflow-wrap:anywhere}td+td,th{white-space:nowrap}"
+    ".drift{color:var(--bad)}.then{color:var(--then)}.now{color:var(--now)}svg text{fill:var(--text)}"
 )
 _HEAD: Final = ("feature", "state", "PSI", "by chance", "JS", "KS", "Wasserstein", "nulls", "outside", "rows")
 
@@ -70,16 +73,16 @@ def draw_distributions(row: DriftRow) -> str:
     top, step = max(*drawn.before, *drawn.after) or 1.0, _WIDTH / count
     bar = max(step * 0.42, 1.0)
     parts = [
-        _bars(drawn.before, (0.0, step, bar), top, _THEN),
-        _bars(drawn.after, (bar, step, bar), top, _NOW),
-        f'<path d="M0 {_BASE}H{_WIDTH}" stroke="#333"/>',
+        _bars(drawn.before, (0.0, step, bar), top, "then"),
+        _bars(drawn.after, (bar, step, bar), top, "now"),
+        f'<path d="M0 {_BASE}H{_WIDTH}" stroke="currentColor"/>',
         *_labels(drawn.labels, count, step),
     ]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-size="10" fill="#333">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-size="10">'
     return "".join([head, *parts, "</svg>"])
 
 
-def _bars(shares: Sequence[float], places: tuple[float, float, float], top: float, color: str) -> str:
+def _bars(shares: Sequence[float], places: tuple[float, float, float], top: float, side: str) -> str:
     """Return all bars of a distribution as one path; `places` are the first one, the step and the width."""
     first, step, width = places
     path = "".join(
@@ -87,7 +90,7 @@ def _bars(shares: Sequence[float], places: tuple[float, float, float], top: floa
         for place, share in enumerate(shares)
         if share
     )
-    return f'<path d="{path}" fill="{color}"/>'
+    return f'<path class="{side}" d="{path}" fill="currentColor"/>'
 
 
 def _labels(labels: Sequence[str], count: int, step: float) -> list[str]:
@@ -96,9 +99,9 @@ def _labels(labels: Sequence[str], count: int, step: float) -> list[str]:
             f'<text x="0" y="{_HEIGHT - 6}">{escape(labels[0])}</text>',
             f'<text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{escape(labels[-1])}</text>',
         ]
-    most = max(int(step / 6), 3)
+    most = max(int(step / 6) - 1, 3)
     return [
-        f'<text x="{(place + 0.42) * step:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">'
+        f'<text x="{(place + 0.42) * step:.1f}" y="{_HEIGHT - 6}" text-anchor="middle"><title>{escape(text)}</title>'
         f"{escape(text if len(text) <= most else text[: most - 1] + '…')}</text>"
         for place, text in enumerate(labels)
     ]

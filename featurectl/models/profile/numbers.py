@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.profile.bins import Bins, Floats, choose_edges
+from featurectl.models.profile.bins import Bins
+from featurectl.models.profile.edges import Counts, Floats, choose_edges
 
-Counts = npt.NDArray[np.int64]
-_CHUNK: Final = 1 << 16  # values that stay in the cache of a core
-_CAST: Final = 1 << 18  # values that are made numbers at once
+_AT_ONCE: Final = 1 << 17  # values that are counted at once
 _TYPE: Final = pl.Float64()
+
+
+class Scratch:
+    """Memory for counting, used again and again: that it is new each time would cost as much as the counting."""
+
+    def __init__(self) -> None:
+        self.values, self.away, self.spare = (np.empty(_AT_ONCE) for _ in range(3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +29,19 @@ class Numbers:
     """Rows of a column of numbers, NaN counted as null.
 
     A bin reaches from above an edge to the next one, that included; the first and the last are open. `sums` are those
-    of the bins' finite values less `centre`, `squares` that of all of them. `infinite` ones are in the outer bins, and
-    in no sum.
+    of the bins' finite values less `centre`. `infinite` ones are in the outer bins, and in no sum. `stddev` is that of
+    the finite values as of a whole population, where it was asked for.
     """
 
     edges: Floats
     centre: float
     counts: Counts
     sums: Floats
-    squares: float = 0.0
     nulls: int = 0
     infinite: int = 0
     least: float = math.inf
     greatest: float = -math.inf
+    stddev: float | None = None
 
     @property
     def known(self) -> int:
@@ -52,21 +57,8 @@ class Numbers:
     def mean(self) -> float | None:
         """The mean of the finite values."""
         finite = self.known - self.infinite
-        return self.centre + self._total / finite if finite else None
-
-    @property
-    def stddev(self) -> float | None:
-        """The standard deviation of the finite values, as of a whole population."""
-        finite = self.known - self.infinite
-        if not finite:
-            return None
-        away = self._total / finite
-        return math.sqrt(max(self.squares / finite - away * away, 0.0))
-
-    @property
-    def _total(self) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
-            return float(self.sums.sum())
+            return self.centre + float(self.sums.sum()) / finite if finite else None
 
     @property
     def outside(self) -> int:
@@ -78,38 +70,38 @@ class NumberTally:
     """Counts values into bins, in any number of batches; what is kept does not grow with the rows."""
 
     def __init__(self, edges: Floats, centre: float, counts: Counts | None = None) -> None:
-        self._bins = Bins(edges, counts)
-        self._centre = centre
+        self._bins = Bins(edges, centre, counts)
         self._counts = np.zeros(self._bins.count, dtype=np.int64)
         self._sums = np.zeros(self._bins.count)
-        self._squares = 0.0
         self._nulls = self._infinite = 0
         self._least, self._greatest = math.inf, -math.inf
 
-    def add(self, column: pl.Series) -> None:
+    def add(self, column: pl.Series, scratch: Scratch) -> None:
         """Take more rows: numbers, bools or decimals."""
-        for start in range(0, len(column), _CAST):
-            part = column.slice(start, _CAST)
-            values = part.cast(_TYPE).drop_nulls().rechunk().to_numpy()
+        if column.dtype == pl.Boolean:
+            self._take_bools(column)
+            return
+        for start in range(0, len(column), _AT_ONCE):
+            part = column.slice(start, _AT_ONCE)
+            values = _floats(part, scratch.values)
             self._nulls += len(part) - len(values)
-            for at in range(0, len(values), _CHUNK):
-                self._take(values[at : at + _CHUNK])
+            if len(values):
+                self._take(values, scratch)
 
     def numbers(self) -> Numbers:
         """Return the column so far."""
         return Numbers(
             edges=self._bins.edges,
-            centre=self._centre,
+            centre=self._bins.centre,
             counts=self._counts.copy(),
             sums=self._sums.copy(),
-            squares=self._squares,
             nulls=self._nulls,
             infinite=self._infinite,
             least=self._least,
             greatest=self._greatest,
         )
 
-    def _take(self, values: Floats) -> None:
+    def _take(self, values: Floats, scratch: Scratch) -> None:
         least, greatest = float(values.min()), float(values.max())
         if not (math.isfinite(least) and math.isfinite(greatest)):
             values = self._without_odd(values)
@@ -117,12 +109,22 @@ class NumberTally:
                 return
             least, greatest = float(values.min()), float(values.max())
         self._least, self._greatest = min(self._least, least), max(self._greatest, greatest)
-        places = self._bins.locate(values)
         with np.errstate(over="ignore", invalid="ignore"):
-            away = values - self._centre
-            self._squares += float(np.square(away).sum())
-            self._counts += np.bincount(places, minlength=self._bins.count)
-            self._sums += np.bincount(places, away, minlength=self._bins.count)
+            away = np.subtract(values, self._bins.centre, out=scratch.away[: len(values)])
+            found = self._bins.tally(values, away, scratch.spare[: len(values)])
+            self._counts += found.counts
+            self._sums += found.sums
+
+    def _take_bools(self, column: pl.Series) -> None:
+        """Take bools: true ones are 1, the others 0."""
+        known, ones = len(column) - column.null_count(), int(column.sum())
+        self._nulls += column.null_count()
+        for value, count in ((0.0, known - ones), (1.0, ones)):
+            if count:
+                place = self._bins.edges.searchsorted(value)
+                self._counts[place] += count
+                self._sums[place] += count * (value - self._bins.centre)
+                self._least, self._greatest = min(self._least, value), max(self._greatest, value)
 
     def _without_odd(self, values: Floats) -> Floats:
         """Return the finite values, once the others are counted: NaN as null, infinite ones in the outer bins."""
@@ -134,14 +136,28 @@ class NumberTally:
         return values[np.isfinite(values)]
 
 
+def _floats(column: pl.Series, into: Floats) -> Floats:
+    """Return the values of a column, null ones left out, in the memory of `into` where they are to be converted."""
+    known = column.drop_nulls().rechunk()
+    if known.dtype not in (pl.Int64, _TYPE):
+        known = known.cast(_TYPE)
+    values: Floats = known.to_numpy()
+    if values.dtype == np.float64:
+        return values
+    np.copyto(into[: len(values)], values)
+    return into[: len(values)]
+
+
 def profile_numbers(column: pl.Series) -> Numbers:
     """Return a column in bins of its own."""
     values = column.cast(_TYPE).drop_nulls().rechunk().to_numpy()
     finite = values[np.isfinite(values)]
     edges = choose_edges(finite)
     tally = NumberTally(edges, float(edges[len(edges) // 2]) if len(edges) else 0.0)
-    tally.add(column)
-    return tally.numbers()
+    tally.add(column, Scratch())
+    with np.errstate(over="ignore", invalid="ignore"):
+        stddev = float(finite.std()) if len(finite) else None
+    return replace(tally.numbers(), stddev=stddev)
 
 
 def numbers_json(numbers: Numbers) -> dict[str, object]:
@@ -155,7 +171,6 @@ def numbers_json(numbers: Numbers) -> dict[str, object]:
         "mean": _finite(numbers.mean),
         "stddev": _finite(numbers.stddev),
         "centre": numbers.centre,
-        "squares": _finite(numbers.squares),
         "edges": numbers.edges.tolist(),
         "counts": numbers.counts.tolist(),
         "sums": [_finite(total) for total in numbers.sums.tolist()],
@@ -169,11 +184,11 @@ def load_numbers(told: Mapping[str, Any]) -> Numbers:
         centre=float(told["centre"]),
         counts=np.array(told["counts"], dtype=np.int64),
         sums=np.array([math.nan if total is None else total for total in told["sums"]], dtype=np.float64),
-        squares=math.nan if told["squares"] is None else float(told["squares"]),
         nulls=int(told["nulls"]),
         infinite=int(told["infinite"]),
         least=math.inf if told["min"] is None else float(told["min"]),
         greatest=-math.inf if told["max"] is None else float(told["max"]),
+        stddev=told["stddev"],
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Final, Literal
 
 import polars as pl
 
+from featurectl.errors import DataError
 from featurectl.models.profile.categories import (
     Categories,
     CategoryTally,
@@ -17,7 +20,7 @@ from featurectl.models.profile.categories import (
     load_categories,
     profile_categories,
 )
-from featurectl.models.profile.numbers import Numbers, NumberTally, load_numbers, numbers_json, profile_numbers
+from featurectl.models.profile.numbers import Numbers, NumberTally, Scratch, load_numbers, numbers_json, profile_numbers
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import Scores
 from featurectl.registry.state import BoundFeature
@@ -25,7 +28,7 @@ from featurectl.registry.state import BoundFeature
 PROFILE: Final = "profile.json"
 SCORE: Final = "score"
 _VERSION: Final = 1
-_AT_ONCE: Final = 2  # columns
+_AT_ONCE: Final = min(os.cpu_count() or 1, 4)  # columns
 Kind = Literal["feature", "score"]
 Values = Numbers | Categories
 
@@ -65,12 +68,25 @@ class ProfileTally:
     def __init__(self, profile: Profile) -> None:
         self._columns = profile.columns
         self._tallies = [_tally_of(column.values) for column in profile.columns]
+        self._scratches: SimpleQueue[Scratch] = SimpleQueue()
+        for _ in range(_AT_ONCE):
+            self._scratches.put(Scratch())
 
     def add(self, rows: pl.DataFrame, score: pl.Series) -> None:
         """Take more rows: a column per input, and the scores, which may be fewer."""
         given = [rows[column.name] if column.kind != SCORE else score for column in self._columns]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda pair: pair[0].add(pair[1]), zip(self._tallies, given, strict=True)))
+            list(pool.map(self._add_column, self._tallies, given))
+
+    def _add_column(self, tally: NumberTally | CategoryTally, column: pl.Series) -> None:
+        if isinstance(tally, CategoryTally):
+            tally.add(column)
+            return
+        scratch = self._scratches.get()
+        try:
+            tally.add(column, scratch)
+        finally:
+            self._scratches.put(scratch)
 
     def profile(self) -> Profile:
         """Return what has been counted so far."""
@@ -96,8 +112,15 @@ def dump_profile(profile: Profile) -> bytes:
 
 
 def load_profile(content: bytes) -> Profile:
-    """Return the profile of a JSON text."""
+    """Return the profile of a JSON text.
+
+    Raises:
+        DataError: FC512, it is that of another version of featurectl.
+    """
     document = json.loads(content)
+    if document["schema_version"] != _VERSION:
+        told = f"the profile is of schema version {document['schema_version']}, this featurectl reads {_VERSION}"
+        raise DataError(told, code="FC512", hint="train the model again, or use the featurectl that trained it")
     return Profile(columns=[_load(column) for column in document["columns"]])
 
 

@@ -87,8 +87,8 @@ def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits)
     broken: list[Metric] = []
     if enough and found is not None and valued >= limits.min_rows:
         beyond = _beyond_chance(found, math.sqrt(1 / before.known + 1 / after.known))
-        broken += _broken(column.name, beyond, after, limits)
-    if enough and _nulls_beyond(column.name, before, after, limits):
+        broken += _broken(column, beyond, after, limits)
+    if enough and _nulls_beyond(column, after, limits):
         broken.append("null_rate")
     return DriftRow(
         model=of[0],
@@ -121,14 +121,14 @@ def _distances(before: Values, after: Values) -> Distances:
     return category_distances(before, after)
 
 
-def _broken(feature: str, beyond: Mapping[Metric, float], after: Values, limits: Limits) -> list[Metric]:
+def _broken(column: Column, beyond: Mapping[Metric, float], after: Values, limits: Limits) -> list[Metric]:
     """Return the distances that are beyond their limits by more than chance gives."""
     far: list[Metric] = []
     for metric, value in beyond.items():
-        limit = limits.of(feature, metric)
+        limit = limits.of(column.kind, column.name, metric)
         if limit is not None and value > limit:
             far.append(metric)
-    limit = limits.of(feature, "outside")
+    limit = limits.of(column.kind, column.name, "outside")
     if limit is not None and is_beyond(_outside(after), after.known, limit):
         far.append("outside")
     return far
@@ -148,9 +148,9 @@ def _beyond_chance(found: Distances, spread: float) -> Mapping[Metric, float]:
     return {metric: max(value, 0.0) for metric, value in left.items()}
 
 
-def _nulls_beyond(feature: str, before: Values, after: Values, limits: Limits) -> bool:
+def _nulls_beyond(column: Column, after: Values, limits: Limits) -> bool:
     """Return whether the share of nulls has changed by more than a limit and chance."""
-    limit = limits.of(feature, "null_rate")
+    before, limit = column.values, limits.of(column.kind, column.name, "null_rate")
     if limit is None:
         return False
     pooled = (before.nulls + after.nulls) / (before.rows + after.rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from featurectl.errors import UsageError
+from featurectl.models.profile.profile import SCORE, Kind
 from featurectl.nearest import did_you_mean
 
 Metric = Literal["psi", "js", "ks", "wasserstein", "null_rate", "outside"]
@@ -18,50 +19,60 @@ MIN_ROWS: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits by metric, and those of one feature by (feature, metric); a metric without one is not judged.
+    """Limits by metric, and those of one column by (kind, name, metric); a metric without one is not judged.
 
     `null_rate` is how much the share of nulls may change, `outside` the share of values that may lie outside of what
     the model was trained on. Below `min_rows` on either side nothing is judged.
     """
 
     of_all: Mapping[Metric, float] = field(default_factory=lambda: dict(DEFAULTS))
-    of_one: Mapping[tuple[str, Metric], float] = field(default_factory=dict)
+    of_one: Mapping[tuple[Kind, str, Metric], float] = field(default_factory=dict)
     min_rows: int = MIN_ROWS
 
-    def of(self, feature: str, metric: Metric) -> float | None:
-        """Return the limit of a feature, None without one."""
-        return self.of_one.get((feature, metric), self.of_all.get(metric))
+    def of(self, kind: Kind, name: str, metric: Metric) -> float | None:
+        """Return the limit of a feature or of the score, None without one."""
+        return self.of_one.get((kind, name, metric), self.of_all.get(metric))
 
 
 def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -> Limits:
     """Return the default limits, changed by texts like `psi=0.1` and `distance:ks=0.2`.
+
+    `(score)` is the model's output, as in the table; so is `score`, unless a feature is called that.
 
     Raises:
         UsageError: a text is none, or names no metric or none of the features.
     """
     if min_rows < 1:
         raise UsageError(f"--min-rows {min_rows} is no number of rows", hint="1 or more")
-    of_all, of_one, known = dict(DEFAULTS), {}, list(features)
+    of_all, known = dict(DEFAULTS), list(features)
+    of_one: dict[tuple[Kind, str, Metric], float] = {}
     for text in texts:
         name, equals, number = text.rpartition("=")
         feature, colon, word = name.rpartition(":")
         metric = _metric(text, word.strip())
         limit = _number(text, number) if equals else math.nan
-        if colon and feature not in known:
-            hint = did_you_mean(feature, known) or f"features: {', '.join(known)}"
-            raise UsageError(f"--limit {text}: the model has no feature {feature!r}", hint=hint)
         if colon:
-            of_one[feature, metric] = limit
+            of_one[*_column(text, feature.strip(), known), metric] = limit
         else:
             of_all[metric] = limit
     return Limits(of_all=of_all, of_one=of_one, min_rows=min_rows)
+
+
+def _column(text: str, name: str, features: Sequence[str]) -> tuple[Kind, str]:
+    if name in features:
+        return "feature", name
+    if name in (SCORE, f"({SCORE})"):
+        return "score", SCORE
+    hint = did_you_mean(name, [*features, SCORE]) or f"features: {', '.join(features)}; and {SCORE}, the model's output"
+    raise UsageError(f"--limit {text}: the model has no feature {name!r}", hint=hint)
 
 
 def _metric(text: str, word: str) -> Metric:
     for metric in METRICS:
         if metric == word:
             return metric
-    hint = f"metrics: {', '.join(METRICS)}; write it like psi=0.1 or FEATURE:ks=0.2"
+    rest = f"metrics: {', '.join(METRICS)}; write it like psi=0.1 or FEATURE:ks=0.2"
+    hint = (did_you_mean(word, METRICS) if word else None) or rest
     raise UsageError(f"--limit {text}: no metric {word!r}", hint=hint)
 
 

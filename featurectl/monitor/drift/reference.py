@@ -13,7 +13,7 @@ def load_reference(version: ModelVersion, location: str) -> Profile:
 
     Raises:
         UsageError: it has none.
-        DataError: FC512, the file is gone or is not the one that was registered.
+        DataError: FC512, the file is gone, is not the one that was registered, or is of another version.
     """
     if not version.profile:
         raise UsageError(

@@ -83,7 +83,8 @@ class ViewSkew:
 
     `entities` of the table were compared, those among them that an event view has no row of, too; `of` rows are in the
     store. `features` counts values as `FeatureSkew` does (`model` is ""), and
-    `missing` and `unexpected` rows, by cause, beside them. `note` says why nothing, or not all, was compared.
+    `missing` and `unexpected` rows, by cause, beside them. `note` says why nothing, or not all, was compared;
+    `pushed` is False of a view that never was.
     """
 
     view: str
@@ -95,6 +96,7 @@ class ViewSkew:
     unexpected: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
     example: str = ""
+    pushed: bool = True
 
     @property
     def differences(self) -> int:

@@ -62,7 +62,7 @@ def verify_store(
     record = store.read_push_record(where)
     bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     if record is None:
-        return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed")
+        return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed", pushed=False)
     bound, note = _as_pushed(bound, record)
     how.progress.start(f"compare {bound.label}")
     clock = workspace.clock

@@ -7,26 +7,18 @@ from datetime import datetime
 from typing import Protocol
 
 from featurectl.errors import FeaturectlError
+from featurectl.monitor.prediction_log import Keeping
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.offline.base import OfflineStore
 from featurectl.online.base import OnlineStore, PushRecord
 from featurectl.online.stored import online_view
 from featurectl.registry.state import State
-from featurectl.spec.repo import Environment
 from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
 
 
-class Stores(Protocol):
-    """What a comparison looks at: a workspace has it."""
-
-    @property
-    def project(self) -> str:
-        """The project's name."""
-
-    @property
-    def environment(self) -> Environment:
-        """The environment whose log, tables and online store are meant."""
+class Stores(Keeping, Protocol):
+    """What a comparison looks at: a workspace has it, its log, tables and online store."""
 
     @property
     def clock(self) -> datetime | None:
@@ -37,9 +29,6 @@ class Stores(Protocol):
 
     def offline(self) -> OfflineStore:
         """Return the environment's offline store."""
-
-    def offline_location(self) -> str:
-        """Return the folder or URL of the offline store."""
 
     def online(self) -> OnlineStore:
         """Return the environment's online store."""

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import statistics
+import sys
 
 import numpy as np
 import polars as pl
@@ -13,37 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.models.profile.bins import FINE, Bins, choose_edges
-from featurectl.models.profile.numbers import NumberTally, load_numbers, numbers_json, profile_numbers
+from featurectl.models.profile.numbers import NumberTally, Scratch, load_numbers, numbers_json, profile_numbers
 from tests.models.profile.columns import COLUMNS
 
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-ANY = st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float))
-
-
-@given(st.lists(FLOATS, max_size=300), st.lists(st.floats(allow_nan=False), max_size=300))
-def test_a_bin_is_that_of_a_search(edges, values):
-    edges = np.unique(np.array(edges, dtype=np.float64))
-    given_values = np.array([*values, *edges], dtype=np.float64)
-    found = Bins(edges).locate(given_values)
-    assert found.tolist() == [sum(edge < value for edge in edges.tolist()) for value in given_values.tolist()]
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_bins_of_a_distribution_are_those_of_a_search(name):
-    values = COLUMNS[name](np.random.default_rng(1), 20_000)
-    edges = choose_edges(values)
-    assert Bins(edges).locate(values).tolist() == edges.searchsorted(values).tolist()
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_a_bin_holds_little_unless_it_is_one_value(name):
-    values = COLUMNS[name](np.random.default_rng(1), 150_000)
-    edges = choose_edges(values)
-    places = edges.searchsorted(values)
-    for place in range(len(edges) + 1):
-        inside = values[places == place]
-        assert len(inside) < len(values) * 1.5 / FINE or inside.min() == inside.max()
+SCRATCH = Scratch()
+# The least float of all has no edge below it.
+ANY = st.one_of(
+    st.none(), st.floats().filter(lambda value: value != -sys.float_info.max), st.integers(-5, 5).map(float)
+)
 
 
 @given(st.lists(ANY, max_size=60), st.lists(ANY, max_size=200), st.lists(st.integers(0, 200), max_size=5))
@@ -51,10 +29,10 @@ def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, 
     told = profile_numbers(pl.Series(reference, dtype=pl.Float64))
     rows = pl.Series(window, dtype=pl.Float64)
     whole, parts = (NumberTally(told.edges, told.centre) for _ in range(2))
-    whole.add(rows)
+    whole.add(rows, SCRATCH)
     bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     for start, end in itertools.pairwise(bounds):
-        parts.add(rows[start:end])
+        parts.add(rows[start:end], SCRATCH)
     once, merged = whole.numbers(), parts.numbers()
     assert once.counts.tolist() == merged.counts.tolist()
     assert (once.nulls, once.infinite, once.least, once.greatest) == (
@@ -63,6 +41,24 @@ def test_batches_of_any_split_give_the_counts_of_all_at_once(reference, window, 
     scale = sum(abs(v) for v in window if v is not None and math.isfinite(v)) + abs(told.centre) * len(window)
     if math.isfinite(scale):
         assert np.allclose(once.sums, merged.sums, rtol=0, atol=1e-9 * scale + 1e-300)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_batches_that_a_grid_counts_and_small_ones_add_up_to_the_same(name):
+    draw = np.random.default_rng(5)
+    told = profile_numbers(pl.Series(COLUMNS[name](draw, 20_000)))
+    rows = pl.Series([*COLUMNS[name](draw, 30_000), math.nan, math.inf, -math.inf, None], strict=False)
+    tallies = []
+    for cuts in ([], [9_000, 9_100, 20_000], range(50, 30_000, 3_000)):
+        tally = NumberTally(told.edges, told.centre, told.counts)
+        for start, end in itertools.pairwise([0, *cuts, len(rows)]):
+            tally.add(rows[start:end], SCRATCH)
+        tallies.append(tally.numbers())
+    first = tallies[0]
+    for other in tallies[1:]:
+        assert other.counts.tolist() == first.counts.tolist()
+        assert (other.nulls, other.infinite, other.least, other.greatest) == (2, 2, first.least, first.greatest)
+        assert np.allclose(other.sums, first.sums, rtol=1e-12, atol=1e-12 * np.abs(first.sums).max())
 
 
 @given(st.lists(ANY, min_size=1, max_size=80))

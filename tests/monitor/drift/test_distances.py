@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from featurectl.cli.render.drift import Told, drift_json, render_drift
 from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
-from featurectl.models.profile.numbers import NumberTally, profile_numbers
+from featurectl.models.profile.numbers import NumberTally, Scratch, profile_numbers
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
 from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
@@ -38,7 +39,7 @@ def counted(before, after):
     """Return both sides in the bins of the first."""
     reference = profile_numbers(pl.Series(before))
     tally = NumberTally(reference.edges, reference.centre)
-    tally.add(pl.Series(after))
+    tally.add(pl.Series(after), Scratch())
     return reference, tally.numbers()
 
 
@@ -132,6 +133,16 @@ def test_numbers_at_the_ends_of_what_a_float_tells_are_compared_and_drawn(values
     assert "</html>" in render_page(told)
 
 
+def test_names_and_categories_of_a_page_are_text_whatever_they_hold():
+    inputs = [BoundFeature(name="x", dtype="string", model_dtype="category")]
+    rows = pl.DataFrame({"x": ["<script>alert(1)</script>", "</title><b>"] * 60})
+    reference = take_profile(inputs, rows, np.empty(0))
+    found = compare_profiles(("<m>", 1), reference, reference)
+    page = render_page(Told(model="<m>", version=1, where="of <s>", rows=found, limits=Limits()))
+    assert not {"<script", "<b>", "<m>", "<s>"} & set(re.findall(r"<[^ />]+>?", page))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
 @pytest.mark.parametrize(("size", "nulls", "beyond"), [(120, 0, 0.0), (120, 100, None), (120, 40, None)])
 def test_few_values_have_a_distance_but_none_beyond_chance(size, nulls, beyond):
     chance = np.random.default_rng(3)
@@ -155,7 +166,7 @@ def test_what_chance_gives_is_the_mean_of_samples_of_one_distribution():
     found = []
     for _ in range(150):
         tally = NumberTally(before.edges, before.centre)
-        tally.add(pl.Series(draw.normal(size=500)))
+        tally.add(pl.Series(draw.normal(size=500)), Scratch())
         found.append(number_distances(before, tally.numbers()))
     for metric, by_chance in (("psi", "psi_chance"), ("ks", "ks_chance"), ("wasserstein", "wasserstein_chance")):
         mean = np.mean([getattr(item, metric) for item in found])

@@ -172,6 +172,14 @@ def test_a_log_of_which_no_row_could_be_replayed_is_not_called_right(shop, capsy
     assert (code, result["models"][0]["rows"], result["models"][0]["replayed"]) == (1, 150, 0)
 
 
+def test_a_store_that_nothing_was_pushed_to_is_not_called_right(shop, capsys):
+    (shop / "on.db").unlink()
+    code, result = verified(shop, capsys, "--store")
+    assert (code, {view["note"] for view in result["views"]}) == (1, {"never pushed"})
+    run(shop, "push", "profile")
+    assert verified(shop, capsys, "--store")[0] == 0
+
+
 def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_before(shop, capsys):
     run(shop, "materialize", "--full", "--since", (NOW - 5 * DAY).isoformat(), "--no-online")
     code, result = verified(shop, capsys)
