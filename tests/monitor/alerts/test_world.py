@@ -32,7 +32,7 @@ def drift_row(feature):
 @pytest.fixture
 def world():
     """A world of an environment in which nothing is."""
-    workspace = SimpleNamespace(environment=SimpleNamespace(name="prod"), now=NOW)
+    workspace = SimpleNamespace(environment=SimpleNamespace(name="prod", prediction_sample=1.0), now=NOW)
     return WorkspaceWorld(workspace, State(project="shop", registry_id="r", serial=1))
 
 
@@ -40,7 +40,7 @@ def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, m
     asked = []
 
     def measure(workspace, model, since, until):
-        asked.append((model, since))
+        asked.append((model, until - since))
         return [drift_row("x")]
 
     monkeypatch.setattr(sources, "drift_of", measure)
@@ -48,7 +48,8 @@ def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, m
     assert found == [0.25, 0.1, 0.25, 0.25]
     world.drift("late", "psi", HOUR)
     world.drift("churn", "psi", DAY)
-    assert asked == [("late", DAY.since), ("late", HOUR.since), ("churn", DAY.since)]
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    assert asked == [("late", day), ("late", hour), ("churn", day)]
 
 
 def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypatch):
