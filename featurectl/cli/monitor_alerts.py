@@ -34,7 +34,8 @@ def _add_check(group: typer.Typer) -> None:
         """Look at the alerts once, and tell who is to be told.
 
         Alerts and notifiers are those that are applied. Exits 1 when an alert of severity warning or critical fires
-        and is not silenced, when something could not be observed, or when a message was refused.
+        and is not silenced, when something could not be observed, when a message was refused, or where nothing is
+        applied. A state that has changed since `--as-of` stays as it is.
         """
         from featurectl.alerts import look_once
         from featurectl.cli.render.alerts import render_round, round_json

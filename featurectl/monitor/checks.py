@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -85,10 +85,21 @@ def check_histories(declared: Sequence[Declared], runs: Sequence[RunRecord], now
     ]
 
 
-def histories_of(view: FeatureView, version: int, runs: Sequence[RunRecord], now: datetime) -> list[CheckHistory]:
-    """Return the results of the checks of a view version and of its sources; its own are those of its own runs."""
-    own, found = f"feature view {view.name}", check_histories(declared_checks([view]), runs, now)
-    return [replace(h, results=tuple(at for at in h.results if h.of != own or at.version == version)) for h in found]
+def histories_of(
+    views: Sequence[tuple[FeatureView, int]], runs: Sequence[RunRecord], now: datetime
+) -> list[list[CheckHistory]]:
+    """Return for each view version the results of its checks, of its own runs, and of the checks of its sources."""
+    every = check_histories(declared_checks(view for view, _ in views), runs, now)
+    found = {(history.of, history.label): history for history in every}
+    return [[_of_version(found, item, *of) for item in declared_checks([of[0]])] for of in views]
+
+
+def _of_version(
+    found: Mapping[tuple[str, str], CheckHistory], item: Declared, view: FeatureView, version: int
+) -> CheckHistory:
+    history, own = found[item.of, item.check.label], item.of == f"feature view {view.name}"
+    results = tuple(at for at in history.results if not own or at.version == version)
+    return replace(history, severity=item.check.severity, results=results)
 
 
 def failing_checks(histories: Iterable[CheckHistory], severity: str | None = None) -> int:

@@ -132,6 +132,9 @@ class AlertLedger(Protocol):
         One that was sent or given up takes the place of those given up before it, about the same and to the same.
         """
 
+    def postpone(self, notifier: str, until: datetime) -> None:
+        """Let no message to a notifier be due before an instant: so it has asked."""
+
     def forget(self, after: timedelta, keep: Collection[str] = ()) -> None:
         """Remove the messages that were sent or given up so long ago, but for those whose ID is in `keep`."""
 

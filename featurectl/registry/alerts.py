@@ -80,6 +80,13 @@ class SqlAlertLedger:
                 self._remove(connection, [d for d in failed if _of(d) == _of(delivery) and d.number < delivery.number])
             return written
 
+    def postpone(self, notifier: str, until: datetime) -> None:
+        """Let no message to a notifier be due before an instant."""
+        with self._database.writing() as connection:
+            for waiting in self._in_state(connection, "waiting"):
+                if waiting.notifier == notifier and not waiting.lease and waiting.due_at < until:
+                    self._update(connection, replace(waiting, due_at=until), "")
+
     def forget(self, after: timedelta, keep: Collection[str] = ()) -> None:
         """Remove the messages that were sent or given up so long ago, but for those whose ID is in `keep`."""
         before = format_iso(self.now() - after)

@@ -25,9 +25,13 @@ _LONGEST_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """How one try ended; `unset` is the error of a variable that is not set, `down` whether to try no more now."""
+    """How one try ended; `unset` is the error of a variable that is not set, `down` whether to try no more now.
+
+    `rests`: the notifier has asked that nothing is sent to it before the message is due again.
+    """
 
     delivery: Delivery
+    rests: bool = False
     unset: UsageError | None = None
     down: bool = False
 
@@ -58,6 +62,8 @@ class Deliverer:
         while not self.stopped() and (claimed := self.ledger.claim(LEASE_S, self._held(down))) is not None:
             sent = self._try(claimed)
             self.ledger.settle(sent.delivery)
+            if sent.rests:
+                self.ledger.postpone(claimed.notifier, sent.delivery.due_at)
             if sent.down:
                 down.add(claimed.notifier)
             yield sent
@@ -86,7 +92,8 @@ class Deliverer:
             return Sent(delivery=self._waiting(tried, error.message, None), unset=error, down=True)
         except NotSentError as error:
             if error.again:
-                return Sent(delivery=self._waiting(tried, error.message, error.after_s), down=error.down)
+                waiting, rests = self._waiting(tried, error.message, error.after_s), error.after_s is not None
+                return Sent(delivery=waiting, rests=rests, down=error.down)
             return Sent(delivery=replace(tried, state="failed", error=error.message))
         return Sent(delivery=replace(tried, state="sent", error=""))
 

@@ -89,7 +89,8 @@ def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: d
 
     A view version whose checks no run has looked at is left out.
     """
-    found = [(served, histories_of(served.view, served.version, runs, now)) for served in views]
+    served = list(views)
+    found = zip(served, histories_of([(item.view, item.version) for item in served], runs, now), strict=True)
     return [_failed(*of) for of in found if not of[1] or any(history.results for history in of[1])]
 
 

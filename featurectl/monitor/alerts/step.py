@@ -1,7 +1,8 @@
 """The state machine of an alert: ok, pending, firing, resolved. Pure.
 
 - *pending* as soon as the condition holds, *firing* once it has held for `for`; an incident begins there.
-- Firing, every notifier is told once, and again every `repeat`; a notifier that the alert has from now on is told too.
+- Firing, every notifier is told once, and again every `repeat`, or when the alert becomes more severe; a notifier that
+  the alert has from now on is told too.
 - *resolved* when the condition no longer holds: who was told of the incident is told that, once.
 - What is not known (nothing was measured, or a store is gone) changes nothing: neither does it fire, nor resolve.
 - A clock that was ahead, or `--as-of` of the future, delays nothing: what it wrote counts as of now.
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 
 from featurectl.monitor.alerts.observation import Observation, holds
 from featurectl.registry.alert_state import AlertState, MessageKind
-from featurectl.spec.definition_alerts import Alert, format_condition
+from featurectl.spec.definition_alerts import SEVERITIES, Alert, format_condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,12 @@ def step(
     """Return the state after an observation at now, and the messages that follow."""
     state, held = _not_later(state, now), holds(alert.when, observation)
     moved = state if held is None else _risen(state, alert, now) if held else _ended(state, now)
+    raised = state.status == "firing" and SEVERITIES.index(alert.severity) > SEVERITIES.index(state.severity)
     condition = format_condition(alert.when)
     moved = replace(moved, error=observation.error, severity=alert.severity, condition=condition)
     if not observation.error and observation.value is not None:
         moved = replace(moved, value=observation.value, cause=observation.cause)
-    return (moved, ()) if silenced else _tell(moved, alert, now)
+    return (moved, ()) if silenced else _tell(moved, alert, now, raised=raised)
 
 
 def close(state: AlertState, now: datetime, cause: str, *, silenced: bool = False) -> tuple[AlertState, Sequence[Told]]:
@@ -73,13 +75,14 @@ def _ended(state: AlertState, now: datetime) -> AlertState:
     return replace(state, status="resolved", since=None, changed_at=now) if state.status == "firing" else state
 
 
-def _tell(state: AlertState, alert: Alert, now: datetime) -> tuple[AlertState, Sequence[Told]]:
+def _tell(state: AlertState, alert: Alert, now: datetime, *, raised: bool = False) -> tuple[AlertState, Sequence[Told]]:
     if state.status == "resolved":
         return _tell_end(state)
     if state.status != "firing":
         return state, ()
     new = [name for name in alert.notify if name not in state.told]
-    again = [name for name in alert.notify if name in state.told and _is_due(state.told[name], alert, now)]
+    known = [name for name in alert.notify if name in state.told]
+    again = [name for name in known if raised or _is_due(state.told[name], alert, now)]
     told = [Told(notifier=name, kind="firing") for name in new] + [Told(notifier=name, kind="repeat") for name in again]
     return replace(state, told={**state.told, **dict.fromkeys([*new, *again], now)}) if told else state, told
 

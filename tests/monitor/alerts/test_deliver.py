@@ -123,6 +123,21 @@ def test_a_server_that_limits_its_rate_is_asked_again_when_it_says_so_and_nothin
     assert hook.asked == 4
 
 
+def test_a_server_that_asks_to_wait_gets_no_other_message_before(url):
+    clock = [AT]
+    ledger = open_ledger(url, clock)
+    tell(ledger, *(f"view:{n}@1" for n in range(4)), notifiers=("ops", "pager"))
+    with running_hook() as hook, running_hook() as pager:
+        notifiers = {"ops": WebhookNotifier(hook.url), "pager": WebhookNotifier(pager.url)}
+        deliverer = Deliverer(ledger=ledger, now=AT, open_notifier=notifiers.__getitem__)
+        hook.next.append((429, "", {"Retry-After": "30"}))
+        list(deliverer.deliver())
+        assert (hook.asked, len(pager.taken), deliverer.due_s()) == (1, 4, 30)
+        clock[0] += timedelta(seconds=30)
+        list(deliverer.deliver())
+    assert [d["subject"] for d in hook.taken] == [f"view:{n}@1" for n in range(4)]
+
+
 def test_what_is_refused_for_good_is_told_and_does_not_hold_up_the_rest(url):
     ledger = open_ledger(url)
     tell(ledger, "view:a@1", notifiers=("gone", "ops"))

@@ -114,6 +114,14 @@ def test_a_notifier_that_the_alert_has_from_now_on_is_told_too():
     assert [told for _, told in found] == [["pager firing"], ["ops resolved", "pager resolved"]]
 
 
+def test_an_alert_that_becomes_more_severe_while_it_fires_is_told_again_at_once():
+    _, state = walk([(0, HIGH), (10, HIGH)])
+    for severity, told in (("info", []), ("warning", ["ops repeat", "pager repeat"]), ("warning", [])):
+        found, state = walk([(11, HIGH)], replace(ALERT, severity=severity), state)
+        assert found == [("firing", told)]
+    assert walk([(12, LOW)], replace(ALERT, severity="critical"), state)[0][0][1] == ["ops resolved", "pager resolved"]
+
+
 def test_what_is_watched_no_more_is_resolved():
     _, state = walk([(0, HIGH), (10, HIGH)])
     over = T0 + timedelta(minutes=11)
