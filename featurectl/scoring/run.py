@@ -105,10 +105,11 @@ def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range
             if not waiting:
                 return
             now, rows = waiting.pop()
-            ready = rows.result()
+            ready = [rows.result()]
+            del rows  # it holds them, too
             if start is not None:
                 waiting.append((start, pool.submit(join, start)))
-            yield now, ready
+            yield now, ready.pop()
 
 
 def _frames(scorer: Scorer, spine: AnySpine, files: Sequence[Path]) -> Frames:

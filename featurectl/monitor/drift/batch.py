@@ -54,6 +54,7 @@ class Batch:
         for start, rows in joined_ranges(self.engine, scorer, spine, range(0, spine.height, size)):
             tally.add(rows, pl.Series(SCORE, predict_rows(scorer, rows), dtype=pl.Float64))
             self.progress.advance(start + rows.height, spine.height, "rows")
+            del rows  # before the next ones are waited for
             give_back()
         self.progress.done("")
         return tally.profile()
