@@ -14,7 +14,7 @@ from typing import Final
 from featurectl.apply import caller
 from featurectl.canary import log_folder
 from featurectl.errors import FeaturectlError, StoreError, UsageError
-from featurectl.health import recorded_runs, served_view
+from featurectl.health import runs_seen, served_view
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
 from featurectl.monitor.alerts.look import Looked, Looker
@@ -128,7 +128,7 @@ class WorkspaceWorld:
 
     @cached_property
     def _runs(self) -> Sequence[RunRecord]:
-        return recorded_runs(self._workspace, timedelta(microseconds=WINDOWS_US["checks"]))
+        return runs_seen(self._workspace, timedelta(microseconds=WINDOWS_US["checks"]))[0]
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
         if pair not in self._rows:

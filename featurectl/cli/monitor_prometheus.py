@@ -107,12 +107,13 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 def _look(call: Call) -> bytes:
     """Return the metrics of the environment now."""
     from featurectl.alerts import WorkspaceWorld
-    from featurectl.health import check_results, look, recorded_runs
+    from featurectl.health import check_results, look, runs_seen
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
 
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
-        state, runs = workspace.state(), recorded_runs(workspace, _BACK)
+        state = workspace.state()
+        runs = [run for run in runs_seen(workspace, _BACK)[0] if run.state == "ended"]
         if not state.objects:  # a registry that was lost is not to look as if all were well
             where = f"project {workspace.project} in {workspace.environment.name}"
             raise CheckFailedError(f"nothing is applied of {where}", hint="featurectl apply")
@@ -131,9 +132,13 @@ def _look(call: Call) -> bytes:
 
 
 def _served(world: WorkspaceWorld) -> list[FailedChecks]:
-    """Return what an alert on checks would see."""
+    """Return what an alert on checks would see; nothing where no records can be read: that is a row in state ERROR."""
     served = set(world.views())
-    return [found for found in world.checks(moved_by(world.now, -_BACK)) if (found.view, found.version) in served]
+    try:
+        found = world.checks(moved_by(world.now, -_BACK))
+    except FeaturectlError:
+        return []
+    return [item for item in found if (item.view, item.version) in served]
 
 
 def _need_client() -> None:
