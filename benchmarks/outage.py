@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import polars as pl
@@ -54,7 +55,8 @@ def compare(known: pl.DataFrame, served: pl.DataFrame, refresh: str) -> list[Lin
 
 
 def _run(*words: str) -> None:
-    code = run([*words, "-q"])
+    with redirect_stdout(sys.stderr):
+        code = run([*words, "-q"])
     if code:
         raise SystemExit(code)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.apply import caller
 from featurectl.errors import FeaturectlError, StoreError, UsageError
-from featurectl.health import recorded_runs, served_view
+from featurectl.health import recorded_runs, runs_seen, served_view
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
 from featurectl.monitor.alerts.look import Looked, Looker
@@ -170,12 +170,16 @@ class WorkspaceWorld:
 
     @cached_property
     def _runs(self) -> Sequence[RunRecord]:
+        return runs_seen(self._workspace, _RECENT)[0]
+
+    @cached_property
+    def _ended(self) -> Sequence[RunRecord]:
         return recorded_runs(self._workspace, _RECENT)
 
     def _recorded(self, since: datetime) -> Sequence[RunRecord]:
-        """Return the records of runs as of later than an instant, and not after now."""
+        """Return the records of runs that ended, as of later than an instant, and not after now."""
         back = self.now - since
-        found = self._runs if back <= _RECENT else recorded_runs(self._workspace, back)
+        found = self._ended if back <= _RECENT else recorded_runs(self._workspace, back)
         return [run for run in found if run.now > since]
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:

@@ -23,12 +23,15 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     from featurectl.monitor.status import ServedView
     from featurectl.online.stored import online_view
     from featurectl.spec.definition_json import load_view
+    from featurectl.spec.environment import shown_location
     from featurectl.training.bind import view_table
 
     view = load_view(item.definition)
     where = online_view(view, item.version, workspace.project, workspace.environment.name)
     table = view_table(workspace.offline(), view, item.version)
-    return ServedView(view=view, version=item.version, table=table, online=where if view.online else None)
+    folder = shown_location(workspace.environment.offline)
+    lost = "" if workspace.has_offline() else f"the offline folder {folder} is not there"
+    return ServedView(view=view, version=item.version, table=table, online=where if view.online else None, lost=lost)
 
 
 def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:

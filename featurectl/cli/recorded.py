@@ -32,15 +32,15 @@ class Became:
 class Recording:
     """The record of a run of a view version: written when it begins, and replaced when it ends.
 
-    Where it can't be written that is told once, and the run is what it is. A run that ends by an interrupt or a fault
-    of ours has failed.
+    Where that of its end can't be written that is told, and the run is what it is. A run that ends by an interrupt or
+    a fault of ours has failed.
     """
 
     def __init__(self, call: Call, workspace: Workspace, item: ObjectVersion) -> None:
         from featurectl.offline.runs import RunRecord, begun
 
         self._call, self._workspace = call, workspace
-        self._begin, self._name, self._told, self._over = time.perf_counter(), "", False, False
+        self._begin, self._name, self._over = time.perf_counter(), "", False
         self._record = RunRecord(
             at=datetime.now(UTC),
             now=workspace.now,
@@ -92,9 +92,8 @@ class Recording:
             where = workspace.offline_location(), workspace.project
             self._name = write_run(*where, record, name=self._name, forget=workspace.clock is not None)
         except FeaturectlError as caught:
-            if not self._told:
+            if self._over:  # that it began may not be on record, as the folder is not there yet, and its end be
                 self._call.progress.done(f"warning: the record of {record.label} can't be written: {caught.message}")
-            self._told = True
 
 
 def _checks(became: Became) -> tuple[CheckRecord, ...]:

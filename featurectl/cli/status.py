@@ -13,7 +13,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import format_iso
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from featurectl.open import Workspace
 
 _EVERY_S: Final = 10.0
-_CLEAR: Final = "\x1b[H\x1b[2J\x1b[3J"  # of a terminal: to the first place, and nothing on it
+_CLEAR: Final = (
+    "\x1b[H\x1b[2J"  # of a terminal: to the first place, and nothing on it; what was before can be scrolled to
+)
 _BACK: Final = timedelta(days=30)
 _RUNS_BACK: Final = timedelta(days=2)
 
@@ -117,14 +119,20 @@ def _show_checks(call: Call, workspace: Workspace) -> Shown:
 
 
 def _watch(call: Call, every_s: float, show: Show) -> None:
-    """Show it again and again; ends by an interrupt, or by an error of the command line."""
+    """Show it again and again; ends by an interrupt, or by an error of the first look or of the command line."""
     terminal, before = sys.stdout.isatty(), None
     while True:
-        shown, seen = _look(call, show)
+        try:
+            shown, seen = _look(call, show)
+            text = shown.text
+        except FeaturectlError as error:
+            if before is None or isinstance(error, UsageError):
+                raise
+            text = seen = f"error: {error.message}"
         if terminal:
-            sys.stdout.write(f"{_CLEAR}{shown.text}\n")
+            sys.stdout.write(f"{_CLEAR}{text}\n")
         elif seen != before:
-            sys.stdout.write(f"{shown.text}\n" if before is None else f"\n{shown.text}\n")
+            sys.stdout.write(f"{text}\n" if before is None else f"\n{text}\n")
         before = seen
         sys.stdout.flush()
         time.sleep(every_s)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.engines.polars.prepare import newest_row
-from featurectl.errors import DataError, FeaturectlError
+from featurectl.errors import DataError, FeaturectlError, StoreError
 from featurectl.monitor.entities import count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
@@ -23,12 +23,16 @@ NOT_MATERIALIZED: Final = "not materialized yet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedView:
-    """A view version to look at: its table, and its place in the online store (None: offline only)."""
+    """A view version to look at: its table, and its place in the online store (None: offline only).
+
+    `lost`: the place of all tables is gone, so that a table that is not there says nothing.
+    """
 
     view: FeatureView
     version: int
     table: OfflineTable
     online: OnlineView | None
+    lost: str = ""
 
 
 def check_views(
@@ -115,8 +119,11 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
 
     Raises:
         DataError: it serves nothing: FC510 it has no table, FC511 nothing was pushed.
+        StoreError: a store can't be read, or is not there.
     """
     coverage = item.table.coverage()
+    if coverage is None and item.lost:
+        raise StoreError(item.lost, code="FC603")
     if coverage is None:
         raise DataError(NOT_MATERIALIZED, code="FC510")
     record = None if item.online is None else store().read_push_record(item.online)

@@ -145,7 +145,7 @@ def _missing(chain: Chain) -> str:
     """Tell of a table or a place in the store with nothing in it, and of what can't be seen."""
     if chain.table.missing:
         return f"nothing was computed yet: featurectl materialize {chain.row.name}"
-    if chain.online is not None and chain.online.missing:
+    if not chain.table.error and chain.online is not None and chain.online.missing:
         return f"nothing was pushed to the online store yet: featurectl push {chain.row.name}"
     return f"{chain.row.label}: {chain.row.error}" if chain.row.error else ""
 
@@ -222,7 +222,8 @@ def _table_link(item: ServedView) -> tuple[Coverage | None, Link]:
     try:
         coverage = item.table.coverage()
         if coverage is None:
-            return None, Link(kind="table", name=label, error=NOT_MATERIALIZED, missing=True)
+            error = item.lost or NOT_MATERIALIZED
+            return None, Link(kind="table", name=label, error=error, missing=not item.lost)
         version = item.table.version()
     except FeaturectlError as error:
         return None, Link(kind="table", name=label, error=error.message)

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.alerts import WorkspaceWorld
 from featurectl.cli.main import main
 from featurectl.offline.process import Process
 from featurectl.offline.runs import begun, read_runs, write_run
+from featurectl.open import open_workspace
 from tests.cli.golden import assert_golden
 from tests.cli.shop import PROJECT
 
@@ -244,6 +246,12 @@ def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsy
     assert main(["why", "values", "--as-of", "2026-01-03"]) == 0
     assert "\n\nruns: shop/runs/dev can't be listed: " in capsys.readouterr().out
     assert main(["status", "--checks", "--as-of", "2026-01-03"]) == 69
+    assert main(["monitor", "export", "--as-of", "2026-01-03", "--textfile", "x.prom"]) == 0
+    assert 'featurectl_up{environment="dev",project="shop"} 1.0' in Path("x.prom").read_text()
+    with open_workspace(shop, None, datetime(2026, 1, 9, tzinfo=UTC), "unread") as workspace:
+        world = WorkspaceWorld(workspace, workspace.state())
+        [aged] = world.ages(world.views())
+        assert world.behind(aged).startswith("source rows has had nothing new for 7 d")
 
 
 def test_runs_and_checks_are_on_record_in_an_object_store(shop, s3, capsys):

@@ -11,7 +11,7 @@ from featurectl.cli import status
 from featurectl.cli.main import main
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
-CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+CLEAR = "\x1b[H\x1b[2J"
 
 
 @pytest.fixture
@@ -55,6 +55,17 @@ def test_a_pipe_gets_a_block_for_each_change(shop, looks, capsys):
     assert told.out.count("view ") == 1
     assert "not pushed to the online store yet" in told.out  # of the other view
     assert "interrupted" in told.err
+
+
+def test_a_registry_that_is_gone_for_a_while_does_not_end_it(shop, looks, capsys):
+    registry = shop / "r.db"
+    whole = registry.read_bytes()
+    code, _ = looks(lambda: registry.write_bytes(b"no database"), lambda: registry.write_bytes(whole))
+    told = capsys.readouterr().out
+    assert code == 130
+    assert "\n\nerror: registry sqlite:///r.db can't be used: file is not a database\n\nview " in told
+    registry.write_bytes(b"no database")
+    assert looks()[0] == 69  # it was never there
 
 
 def test_time_that_goes_by_is_no_change(shop, looks, capsys):

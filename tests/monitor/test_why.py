@@ -294,3 +294,14 @@ def test_no_line_of_what_changed_is_wider_than_a_terminal_unless_all_is_asked_fo
     assert text == "a_feature_0 0 -> 0.1, a_feature_1 1 -> 1.1 and 17 more"
     assert _changed(before, after, sys.maxsize).count(" -> ") == 19
     assert _changed(before, before, 52) == "no feature changed"
+
+
+def test_a_disk_that_is_gone_is_no_table_that_was_never_made(why, capsys):
+    shutil.move("off", "elsewhere")
+    code, page = why("spend", "customer=ana", as_of="2026-01-02T14:00:00Z")
+    assert (code, page.splitlines()[1]) == (1, "cause: spend@1: the offline folder off is not there")
+    assert main(["status", "--as-of", "2026-01-02T14:00:00Z"]) == 1
+    assert capsys.readouterr().out.count("ERROR  the offline folder off is not there\n") == 3
+    assert main(["materialize", "spend", "--as-of", "2026-01-02T14:00:00Z"]) == 0  # makes it
+    assert "warning" not in capsys.readouterr().err
+    assert why("spend", as_of="2026-01-02T14:00:00Z")[1].count(" materialize  rebuild  3") == 1
