@@ -29,7 +29,7 @@ class MatrixForm:
     def encode(self, rows: pl.DataFrame) -> Matrix:
         """Return the rows as float32, a column per input: null is NaN, bool 0/1, a category its place in its list.
 
-        A category value that the list lacks is NaN, as a null is.
+        A category value that the list lacks is NaN, as a null is; so is a NaN, which no JSON could tell from it.
         """
         columns = [_encode(rows[item.name], item) for item in self.inputs]
         matrix = np.empty((rows.height, len(columns)), dtype=np.float32)
@@ -51,7 +51,7 @@ def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
     if item.model_dtype == CATEGORY:
         if item.categories is not None:
             return item
-        values = rows[item.name].cast(pl.String).drop_nulls().unique().sort().to_list()
+        values = _texts(rows[item.name]).drop_nulls().unique().sort().to_list()
         return replace(item, categories=tuple(values))
     if item.model_dtype not in _NUMBERS and not item.model_dtype.startswith("decimal"):
         raise DataError(
@@ -65,5 +65,10 @@ def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
 def _encode(column: pl.Series, item: BoundFeature) -> pl.Series:
     if item.model_dtype == CATEGORY:
         codes = {value: code for code, value in enumerate(item.categories or ())}
-        column = column.cast(pl.String).replace_strict(codes, default=None, return_dtype=pl.Float32)
+        column = _texts(column).replace_strict(codes, default=None, return_dtype=pl.Float32)
     return column.cast(pl.Float32).fill_null(float("nan"))
+
+
+def _texts(column: pl.Series) -> pl.Series:
+    """Return the texts of a category's values; a NaN has none."""
+    return (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)

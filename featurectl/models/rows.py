@@ -26,7 +26,7 @@ Value = Callable[[object], float]
 class RowEncoder:
     """The inputs of a model as numbers: null is NaN, a bool 0 or 1, a category its place in its list.
 
-    A value that the list lacks is NaN. Decimals and dates may be their texts, as in JSON.
+    A value that the list lacks is NaN, and a NaN is. Decimals and dates may be their texts, as in JSON.
     """
 
     def __init__(self, inputs: Sequence[BoundFeature]) -> None:
@@ -74,6 +74,8 @@ def _place_of(item: BoundFeature) -> Value:
     get = places.get
 
     def place_of(cell: object) -> float:
+        if cell != cell:  # noqa: PLR0124 (NaN, which is no category: no JSON could tell it from null)
+            return _NAN
         text = cell if type(cell) is str else category_text(cell)
         return _NAN if text is None else get(text, _NAN)
 

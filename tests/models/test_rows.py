@@ -1,6 +1,7 @@
 """A request's values become the same numbers as a table's, bit for bit."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.models.golden import choose_rows, dump_golden, load_golden
-from featurectl.models.matrix import MatrixForm
+from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.rows import RowEncoder, category_text
 from featurectl.registry.state import BoundFeature
 
@@ -72,6 +73,15 @@ def test_rows_through_json_are_encoded_as_they_were(table):
     inputs, rows = table
     columns = load_golden(dump_golden(rows.to_dict(as_series=False), np.zeros(rows.height))).columns
     same_bits(RowEncoder(inputs).encode(columns, rows.height), MatrixForm(inputs=tuple(inputs)).encode(rows))
+
+
+def test_a_nan_is_no_category_of_its_own():
+    item = BoundFeature(name="c", dtype="float64", model_dtype="category", categories=("NaN", "1.0"))
+    rows = pl.DataFrame({"c": [math.nan, 1.0, None]})
+    for matrix in (MatrixForm(inputs=(item,)).encode(rows), RowEncoder([item]).encode({"c": [math.nan, 1.0, None]}, 3)):
+        assert np.isnan(matrix[:, 0]).tolist() == [True, False, True]
+    fitted = fit_form([replace(item, categories=None)], rows)
+    assert fitted.inputs[0].categories == ("1.0",)
 
 
 @pytest.mark.parametrize(
