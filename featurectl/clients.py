@@ -45,7 +45,7 @@ def open_async_client(
 def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:
     if as_of is not None and as_of.tzinfo is None:
         raise UsageError(f"as_of: {as_of} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
-    return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "unread")
+    return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "applied")
 
 
 def _leave(workspace: Workspace) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from featurectl.errors import DataError, ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand, shown_location
-from featurectl.spec.load import load_repo
+from featurectl.spec.load import PROJECT_FILE, load_repo
+from featurectl.spec.problems import Problem
 from featurectl.spec.repo import Environment, Repo
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.definition import FeatureView, Source
 
-Data = Literal["needed", "if there", "unread"]
+Data = Literal["needed", "if there", "unread", "applied"]
 
 _SQLITE = "sqlite:///"
 _REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
@@ -241,10 +242,12 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
 
     "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
-    that is returned, for a command that works on what is applied. "unread": nobody looks.
+    that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
+    anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
+    command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
 
     Raises:
-        ProblemsError: a file has an error; all problems of all files are in it.
+        ProblemsError: a file has an error that ends it; all problems of all files are in it.
     """
 
     def read(source: Source) -> Mapping[str, str] | None:
@@ -254,10 +257,16 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
 
         return read_schema(source, root)
 
-    repo = load_repo(root, None if data == "unread" else read)
-    if any(p.severity == "error" and not (data == "if there" and p.code.startswith("FC5")) for p in repo.problems):
+    repo = load_repo(root, None if data in ("unread", "applied") else read)
+    if any(_ends(problem, data) for problem in repo.errors):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo
+
+
+def _ends(error: Problem, data: Data) -> bool:
+    if data == "applied":
+        return error.place.path == PROJECT_FILE
+    return not (data == "if there" and error.code.startswith("FC5"))
 
 
 def environment_of(repo: Repo, name: str | None) -> Environment:

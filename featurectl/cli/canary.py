@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -127,9 +128,8 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
 
 
 def _opened(call: Call) -> Workspace:
-    from featurectl.open import open_workspace
 
-    return open_workspace(call.root(), call.env, None, "unread")
+    return open_applied(call)
 
 
 def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.dtypes import BOOL, DATE, INT64, is_text
@@ -40,12 +41,11 @@ def add_to(app: typer.Typer) -> None:
         offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
     ) -> Outcome:
         """Show the online values of one entity. With their status, event time, age and version."""
-        from featurectl.open import open_workspace
         from featurectl.registry.applied import registered_view
         from featurectl.training.bind import bind_view
 
         name, number = split_version(view)
-        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        with open_applied(call, call.instant()) as workspace:
             bound = bind_view(workspace.offline(), registered_view(workspace.state(), name, number))
             entity = parse_entity(bound.view.key_types, key or [])
             answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -34,9 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
         Applied plans, trained models, moved aliases; newest first.
         """
-        from featurectl.open import open_workspace
-
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             entries = workspace.registry().read_history(workspace.project)
             project = workspace.project
         if serial is not None:

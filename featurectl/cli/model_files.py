@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.registration import registration
 from featurectl.cli.verb import verb
@@ -91,14 +92,13 @@ def _add_export(group: typer.Typer) -> None:
         Its file, the same as ONNX, golden rows, the inputs with types, defaults and categories, and how to use them.
         """
         from featurectl.models.export import write_export
-        from featurectl.open import open_workspace
         from featurectl.registry.applied import choose_version
         from featurectl.scoring.scorer import trained_model
 
         if out is None:
             raise UsageError("where to? --out FOLDER is missing", hint="--out exported")
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             version = choose_version(workspace.state(), name, which or "champion")
             files = write_export(version, trained_model(version).output_name, workspace.offline_location(), out)
         text = f"{out}: {name} version {version.version}, {', '.join(files)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -35,11 +36,10 @@ def _add_diff(group: typer.Typer) -> None:
         Inputs, view and table versions, parameters, metrics and gates; a mark stands before what differs.
         """
         from featurectl.cli.render.diff_models import diff_json, render_diff
-        from featurectl.open import open_workspace
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHAMPION
 
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             state = workspace.state()
         parts = [name.partition("@") for name in (first, second)]
         a, b = (choose_version(state, name, which or CHAMPION) for name, _, which in parts)
@@ -61,14 +61,13 @@ def _add_promote(group: typer.Typer) -> None:
         from dataclasses import asdict
 
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.open import open_workspace
         from featurectl.promotion import promote_version
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHALLENGER
         from featurectl.training.champion import Ring
 
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             state = workspace.state()
             ring = Ring(
                 state=state,
@@ -118,14 +117,13 @@ def _add_rollback(group: typer.Typer) -> None:
         It undoes one promotion: asked again, it says that there is nothing to undo. `models promote MODEL@N` goes to
         any version.
         """
-        from featurectl.open import open_workspace
         from featurectl.promotion import roll_back
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHAMPION
 
         if "@" in model:
             raise UsageError(f"{model!r} is no model's name", hint="featurectl models promote goes to a version")
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             state = workspace.state()
             choose_version(state, model, CHAMPION)
             done = roll_back(workspace.registry(), state, model, _mover(workspace.root))

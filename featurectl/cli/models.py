@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli import canary, model_files
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -38,10 +39,9 @@ def _add_list(group: typer.Typer) -> None:
     ) -> Outcome:
         """List the trained versions of every model, newest first."""
         from featurectl.cli.render.models import render_versions, version_json
-        from featurectl.open import open_workspace
         from featurectl.registry.lineage import versions_using
 
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             state = workspace.state()
         found = state.model_versions if uses is None else versions_using(state, uses)
         versions = sorted(found, key=lambda v: (v.model, -v.version))
@@ -62,11 +62,10 @@ def _add_show(group: typer.Typer) -> None:
         Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
         """
         from featurectl.cli.render.models import label_of, render_version, version_json
-        from featurectl.open import open_workspace
         from featurectl.registry.applied import choose_version
 
         name, _, which = model.partition("@")
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             state = workspace.state()
             version = choose_version(state, name, which or "champion")
             if card:

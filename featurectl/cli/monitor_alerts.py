@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
@@ -93,6 +95,7 @@ def _add_run(group: typer.Typer) -> None:
 
         from featurectl.alerts import Watch
         from featurectl.cli.render.alerts import round_lines
+        from featurectl.open import open_workspace
 
         every_us = _duration("--every", every)
         stop = threading.Event()
@@ -106,7 +109,10 @@ def _add_run(group: typer.Typer) -> None:
             call.progress.done(f"error: {error.message}")
 
         call.progress.done(f"looking every {every}")
-        watch = Watch(open_workspace=lambda: _opened(call), every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
+        with _opened(call):  # of files with errors it is told once
+            pass
+        again = partial(open_workspace, call.root(), call.env, call.instant(), "applied")
+        watch = Watch(open_workspace=again, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
         watch.run()
         return Outcome()
 
@@ -184,6 +190,5 @@ def _duration(option: str, text: str) -> int:
 
 
 def _opened(call: Call) -> Workspace:
-    from featurectl.open import open_workspace
 
-    return open_workspace(call.root(), call.env, call.instant(), "unread")
+    return open_applied(call, call.instant())

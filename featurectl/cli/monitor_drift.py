@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import instant
 from featurectl.cli.verb import verb
@@ -102,10 +103,9 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.monitor.drift.compare import compare_profiles
     from featurectl.monitor.drift.limits import parse_limits
     from featurectl.monitor.drift.reference import load_reference
-    from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
 
-    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+    with open_applied(call, call.instant()) as workspace:
         version = choose_version(workspace.state(), task.model, task.which)
         reference = load_reference(version, workspace.offline_location())
         limits = parse_limits(task.limits, task.min_rows, _features(reference))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
@@ -79,7 +80,7 @@ def _where(call: Call) -> tuple[str, str]:
     _need_client()
     from featurectl.open import environment_of, load_checked
 
-    repo = load_checked(call.root(), "unread")
+    repo = load_checked(call.root(), "applied")
     return repo.project, environment_of(repo, call.env).name
 
 
@@ -111,10 +112,9 @@ def _look(call: Call) -> bytes:
     from featurectl.alerts import WorkspaceWorld
     from featurectl.health import check_results, look, runs_seen
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
-    from featurectl.open import open_workspace
     from featurectl.registry.applied import need_applied
 
-    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+    with open_applied(call, call.instant()) as workspace:
         state = workspace.state()
         need_applied(state, workspace.environment.name)
         runs = [run for run in runs_seen(workspace, _BACK)[0] if run.state == "ended"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.errors import UsageError
 from featurectl.units import format_count
@@ -24,10 +25,9 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
     """
     from featurectl.cli.render.table import render_table
     from featurectl.online.stored import online_view
-    from featurectl.open import open_workspace
     from featurectl.spec.definition_json import load_untyped_view
 
-    with open_workspace(call.root(), call.env, None, "unread") as workspace:
+    with open_applied(call) as workspace:
         state = workspace.state()
         chosen = [_chosen(state, label) for label in labels]
         store, env = workspace.online(), workspace.environment.name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
@@ -73,9 +74,8 @@ Show = Callable[[Call, "Workspace"], Shown]
 
 
 def _look(call: Call, show: Show) -> Shown:
-    from featurectl.open import open_workspace
 
-    with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+    with open_applied(call, call.instant()) as workspace:
         return show(call, workspace)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.units import format_iso
@@ -24,9 +25,7 @@ def add_to(app: typer.Typer) -> None:
         A lock ends by itself after half a minute; this is for who can't wait. It asks nothing: the ID is what
         confirms it. A command that does run after all can't write any more, and is told to try again.
         """
-        from featurectl.open import open_workspace
-
-        with open_workspace(call.root(), call.env, None, "unread") as workspace:
+        with open_applied(call) as workspace:
             removed = workspace.registry().unlock(workspace.project, lock_id)
             project = workspace.project
         lock = {

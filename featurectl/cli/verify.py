@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.training_set import SinceOption, UntilOption, instant
 from featurectl.cli.verb import verb
@@ -51,8 +52,6 @@ def add_to(app: typer.Typer) -> None:
         of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, and when nothing could
         be compared: no row of a log, or no view that was ever pushed.
         """
-        from featurectl.open import open_workspace
-
         share = _share(sample, store=store)
         if everything and (not store or sample is not None):
             raise UsageError("--all goes with --store, instead of --sample")
@@ -62,7 +61,7 @@ def add_to(app: typer.Typer) -> None:
         if until and call.as_of:
             raise UsageError("--until, and --as-of", hint="one of them says where the rows end")
         how = _how(call, tolerance)
-        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        with open_applied(call, call.instant()) as workspace:
             if store:
                 count = None if everything else int(share) if sample else _ENTITIES
                 return _verify_stores(workspace, list(names or ()), count, how)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.get import parse_entity, split_version
 from featurectl.cli.verb import verb
@@ -43,11 +44,10 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.render.why import render_why, why_json
         from featurectl.monitor.why import cause_of
-        from featurectl.open import open_workspace
         from featurectl.registry.applied import registered_view
 
         name, number = split_version(view)
-        with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
+        with open_applied(call, call.instant()) as workspace:
             state = workspace.state()
             item = registered_view(state, name, number)
             words = list(key or [])
