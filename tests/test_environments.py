@@ -196,7 +196,8 @@ def test_what_is_wrong_with_the_files_or_the_call_comes_before_any_variable(comm
     assert (ran.code, "is not set" in ran.err) == (64, False)
     repository.change("op: count", "op: cuont")
     ran = repository.run(*command)
-    assert (ran.code, "is not set" in ran.err) == (1, False)
+    goes_on = command[0] in ("history", "models", "get", "status")  # beside a broken file
+    assert (ran.code, "is not set" in ran.err) == ((64, True) if goes_on else (1, False))
 
 
 def test_a_default_stands_in_for_a_variable_that_is_not_set(live):
