@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -195,6 +197,25 @@ def test_an_endpoint_gives_the_last_look():
     assert not thread.is_alive()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics", timeout=5)
+
+
+def test_a_client_that_goes_away_leaves_no_traceback(capsys):
+    endpoint = Endpoint(b"one 1\n", lambda: b"one 1\n", ("127.0.0.1", 0))
+    thread = threading.Thread(target=endpoint.follow, args=(60,))
+    before = threading.active_count()
+    try:
+        for said in (b"", b"GET /metrics"):
+            with socket.create_connection(("127.0.0.1", endpoint.port)) as client:
+                client.sendall(said)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends in a reset
+        thread.start()
+        assert get(endpoint)[2] == b"one 1\n"  # taken after the others
+        while threading.active_count() > before + 2:
+            assert thread.is_alive()
+    finally:
+        endpoint.close()
+        thread.join(30)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
