@@ -13,13 +13,9 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import counted, moved_by
+from featurectl.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from featurectl.alerts import WorkspaceWorld
-    from featurectl.monitor.alerts.sources import Counted
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
@@ -107,17 +103,18 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 
 
 def _look(call: Call) -> bytes:
-    """Return the metrics of the environment now."""
-    from featurectl.alerts import WorkspaceWorld
-    from featurectl.health import check_results, look, runs_seen
+    """Return the metrics of the environment now; records of runs that can't be read are told on stderr."""
+    from featurectl.health import check_results, look, runs_seen, served_view
+    from featurectl.monitor.alerts.sources import failed_checks
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
     from featurectl.open import open_workspace
-    from featurectl.registry.applied import need_applied
+    from featurectl.registry.applied import need_applied, served_views
 
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state = workspace.state()
         need_applied(state, workspace.environment.name)
-        runs = [run for run in runs_seen(workspace, _BACK)[0] if run.state == "ended"]
+        seen, unread = runs_seen(workspace, _BACK)
+        runs = [run for run in seen if run.state == "ended"]
         looked = Looked(
             project=workspace.project,
             environment=workspace.environment.name,
@@ -126,18 +123,12 @@ def _look(call: Call) -> bytes:
             rows=look(workspace, state, entities=True),
             runs=runs,
             checks=check_results(workspace, state, runs),
-            failing=_failing(WorkspaceWorld(workspace, state)),
+            failing=failed_checks([served_view(workspace, item) for item in served_views(state)], runs, workspace.now),
             alerts=workspace.registry().alerts(workspace.project, workspace.environment.name).load_states(),
         )
+    if unread:
+        call.progress.done(f"warning: no runs and no checks: {unread}")
     return metrics_text(looked)
-
-
-def _failing(world: WorkspaceWorld) -> Sequence[Counted]:
-    """Return what an alert on checks would see; nothing where no records can be read: that is a row in state ERROR."""
-    try:
-        return world.checks(moved_by(world.now, -_BACK))
-    except FeaturectlError:
-        return []
 
 
 def _need_client() -> None:

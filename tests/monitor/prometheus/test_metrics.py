@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
+from featurectl.errors import StoreError
 from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
@@ -152,6 +153,18 @@ def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch, cap
     counts = {dict(labels)["view"]: n for (name, *labels), n in found.items() if name == "featurectl_failing_checks"}
     assert counts == {"spend": 1.0, "history": 1.0, "last_order": 1.0}  # all that read the source
     assert sum(n for (name, *_), n in found.items() if name == "featurectl_check_failed") == 1.0
+
+
+def test_records_of_runs_that_can_not_be_read_are_told_and_no_zero(shop, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise StoreError("the bucket is gone")
+
+    monkeypatch.setattr("featurectl.offline.runs.read_runs", gone)
+    assert main(["monitor", "export", "--textfile", "shop.prom"]) == 0
+    assert "warning: no runs and no checks: the bucket is gone" in capsys.readouterr().err
+    names = {name for name, *_ in values((shop / "shop.prom").read_text())}
+    assert "featurectl_status_state" in names
+    assert not {name for name in names if "run" in name or "check_failed" in name}
 
 
 @pytest.mark.parametrize(
