@@ -36,9 +36,9 @@ def _add_export(group: typer.Typer) -> None:
         textfile: Annotated[
             Path | None, typer.Option(help="Look once and write the metrics there, whole.", metavar="FILE")
         ] = None,
-        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-        port: Annotated[int, typer.Option(help="The port to listen on.")] = 9464,
-        every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 60.0,
+        host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")] = None,
+        port: Annotated[int | None, typer.Option(help="The port to listen on; 9464 by default.")] = None,
+        every: Annotated[float | None, typer.Option(help="Seconds between two looks; 60 by default.")] = None,
     ) -> Outcome:
         """Give Prometheus what status shows.
 
@@ -46,14 +46,21 @@ def _add_export(group: typer.Typer) -> None:
         When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric. --textfile
         is for the textfile collector of node_exporter, and cron.
         """
-        if not 0 < every <= _LONGEST_S:
-            raise UsageError(f"--every {every:g} is no length of time", hint="above 0, and at most a day")
-        if not 0 < port < _PORTS:
-            raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         if textfile is not None:
+            if (host, port, every) != (None, None, None):
+                raise UsageError("--host, --port and --every are of an endpoint", hint="leave --textfile out")
             return _write_textfile(call, textfile)
-        _serve(call, (host, port), every)
-        return Outcome(result={"served": f"http://{host}:{port}/metrics"})
+        address = ("127.0.0.1" if host is None else host, 9464 if port is None else port)
+        _serve(call, address, _checked(address[1], 60.0 if every is None else every))
+        return Outcome(result={"served": f"http://{address[0]}:{address[1]}/metrics"})
+
+
+def _checked(port: int, every_s: float) -> float:
+    if not 0 < every_s <= _LONGEST_S:
+        raise UsageError(f"--every {every_s:g} is no length of time", hint="above 0, and at most a day")
+    if not 0 < port < _PORTS:
+        raise UsageError(f"--port {port} is no port", hint="1 to 65535")
+    return every_s
 
 
 def _write_textfile(call: Call, path: Path) -> Outcome:
