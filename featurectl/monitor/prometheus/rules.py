@@ -108,7 +108,7 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable
         if bound_us is None:
             continue
         told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
-        hint = f"featurectl why {of['name']}" if of["kind"] == "view" else "featurectl status"
+        hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
         yield Rule(
             alert=alert,
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}",
