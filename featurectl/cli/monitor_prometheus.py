@@ -42,9 +42,9 @@ def _add_export(group: typer.Typer) -> None:
     ) -> Outcome:
         """Give Prometheus what status shows.
 
-        Answers GET /metrics until it is ended; the stores are looked at every so many seconds, not with each scrape.
-        When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric. --textfile
-        is for the textfile collector of node_exporter, and cron.
+        Answers GET /metrics until SIGTERM or Ctrl-C; the stores are looked at every so many seconds, not with each
+        scrape. When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric.
+        --textfile is for the textfile collector of node_exporter, and cron.
         """
         if textfile is not None:
             if (host, port, every) != (None, None, None):
@@ -88,6 +88,8 @@ def _where(call: Call) -> tuple[str, str]:
 
 def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
     where = _where(call)
+    import signal
+
     from featurectl.monitor.prometheus.endpoint import Endpoint
     from featurectl.monitor.prometheus.metrics import metrics_of_failure
 
@@ -105,6 +107,7 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
         endpoint = Endpoint(look(first=True), look, address)
     except OSError as error:
         raise UsageError(f"{host}:{port} can't be listened on: {error.strerror}") from error
+    signal.signal(signal.SIGTERM, lambda *_: endpoint.close())
     call.progress.done(f"http://{host}:{port}/metrics")
     endpoint.follow(every_s)
 

@@ -250,3 +250,4 @@ def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
             process.terminate()
             _, told = process.communicate(timeout=30)
     assert "warning: registry sqlite:///r.db can't be used" in told
+    assert process.returncode == 0
