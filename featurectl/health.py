@@ -80,10 +80,10 @@ def check_results(workspace: Workspace, state: State, runs: Sequence[RunRecord])
 
     Of a check that older versions have otherwise, its form in the newest counts.
     """
-    from featurectl.monitor.checks import check_histories, declared_checks
+    from featurectl.monitor.checks import check_histories
     from featurectl.registry.applied import served_views
     from featurectl.spec.definition_json import load_view
 
     newest_first = sorted(served_views(state), key=lambda item: not item.current)
-    views = [load_view(item.definition) for item in newest_first]
-    return check_histories(declared_checks(views), runs, workspace.now)
+    views = [(load_view(item.definition), item.version) for item in newest_first]
+    return check_histories(views, runs, workspace.now)

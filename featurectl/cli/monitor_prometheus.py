@@ -14,13 +14,9 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import counted, moved_by
+from featurectl.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from featurectl.alerts import WorkspaceWorld
-    from featurectl.monitor.alerts.sources import Counted
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
@@ -41,24 +37,31 @@ def _add_export(group: typer.Typer) -> None:
         textfile: Annotated[
             Path | None, typer.Option(help="Look once and write the metrics there, whole.", metavar="FILE")
         ] = None,
-        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-        port: Annotated[int, typer.Option(help="The port to listen on.")] = 9464,
-        every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 60.0,
+        host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")] = None,
+        port: Annotated[int | None, typer.Option(help="The port to listen on; 9464 by default.")] = None,
+        every: Annotated[float | None, typer.Option(help="Seconds between two looks; 60 by default.")] = None,
     ) -> Outcome:
         """Give Prometheus what status shows.
 
-        Answers GET /metrics until it is ended; the stores are looked at every so many seconds, not with each scrape.
-        When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric. --textfile
-        is for the textfile collector of node_exporter, and cron.
+        Answers GET /metrics until SIGTERM or Ctrl-C; the stores are looked at every so many seconds, not with each
+        scrape. When the registry can't be reached, or nothing is applied, featurectl_up is 0 and the only metric.
+        --textfile is for the textfile collector of node_exporter, and cron.
         """
-        if not 0 < every <= _LONGEST_S:
-            raise UsageError(f"--every {every:g} is no length of time", hint="above 0, and at most a day")
-        if not 0 < port < _PORTS:
-            raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         if textfile is not None:
+            if (host, port, every) != (None, None, None):
+                raise UsageError("--host, --port and --every are of an endpoint", hint="leave --textfile out")
             return _write_textfile(call, textfile)
-        _serve(call, (host, port), every)
-        return Outcome(result={"served": f"http://{host}:{port}/metrics"})
+        address = ("127.0.0.1" if host is None else host, 9464 if port is None else port)
+        _serve(call, address, _checked(address[1], 60.0 if every is None else every))
+        return Outcome(result={"served": f"http://{address[0]}:{address[1]}/metrics"})
+
+
+def _checked(port: int, every_s: float) -> float:
+    if not 0 < every_s <= _LONGEST_S:
+        raise UsageError(f"--every {every_s:g} is no length of time", hint="above 0, and at most a day")
+    if not 0 < port < _PORTS:
+        raise UsageError(f"--port {port} is no port", hint="1 to 65535")
+    return every_s
 
 
 def _write_textfile(call: Call, path: Path) -> Outcome:
@@ -86,6 +89,8 @@ def _where(call: Call) -> tuple[str, str]:
 
 def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
     where = _where(call)
+    import signal
+
     from featurectl.monitor.prometheus.endpoint import Endpoint
     from featurectl.monitor.prometheus.metrics import metrics_of_failure
 
@@ -103,21 +108,23 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
         endpoint = Endpoint(look(first=True), look, address)
     except OSError as error:
         raise UsageError(f"{host}:{port} can't be listened on: {error.strerror}") from error
+    signal.signal(signal.SIGTERM, lambda *_: endpoint.close())
     call.progress.done(f"http://{host}:{port}/metrics")
     endpoint.follow(every_s)
 
 
 def _look(call: Call) -> bytes:
-    """Return the metrics of the environment now."""
-    from featurectl.alerts import WorkspaceWorld
-    from featurectl.health import check_results, look, runs_seen
+    """Return the metrics of the environment now; records of runs that can't be read are told on stderr."""
+    from featurectl.health import check_results, look, runs_seen, served_view
+    from featurectl.monitor.alerts.sources import failed_checks
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
-    from featurectl.registry.applied import need_applied
+    from featurectl.registry.applied import need_applied, served_views
 
     with open_applied(call, call.instant()) as workspace:
         state = workspace.state()
         need_applied(state, workspace.environment.name)
-        runs = [run for run in runs_seen(workspace, _BACK)[0] if run.state == "ended"]
+        seen, unread = runs_seen(workspace, _BACK)
+        runs = [run for run in seen if run.state == "ended"]
         looked = Looked(
             project=workspace.project,
             environment=workspace.environment.name,
@@ -126,18 +133,12 @@ def _look(call: Call) -> bytes:
             rows=look(workspace, state, entities=True),
             runs=runs,
             checks=check_results(workspace, state, runs),
-            failing=_failing(WorkspaceWorld(workspace, state)),
+            failing=failed_checks([served_view(workspace, item) for item in served_views(state)], runs, workspace.now),
             alerts=workspace.registry().alerts(workspace.project, workspace.environment.name).load_states(),
         )
+    if unread:
+        call.progress.done(f"warning: no runs and no checks: {unread}")
     return metrics_text(looked)
-
-
-def _failing(world: WorkspaceWorld) -> Sequence[Counted]:
-    """Return what an alert on checks would see; nothing where no records can be read: that is a row in state ERROR."""
-    try:
-        return world.checks(moved_by(world.now, -_BACK))
-    except FeaturectlError:
-        return []
 
 
 def _need_client() -> None:

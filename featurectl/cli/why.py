@@ -72,14 +72,16 @@ def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
 
 
 def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
-    from featurectl.health import check_results, runs_seen, served_view
+    from featurectl.health import runs_seen, served_view
+    from featurectl.monitor.checks import check_histories
     from featurectl.monitor.status import check_source
     from featurectl.monitor.why import Records, look_at_chain
 
-    runs, unread = runs_seen(workspace, _BACK)
-    records = Records(state=state, runs=runs, checks=check_results(workspace, state, runs), unread=unread)
+    served, (runs, unread) = served_view(workspace, item), runs_seen(workspace, _BACK)
+    checks = check_histories([(served.view, item.version)], runs, workspace.now)
+    records = Records(state=state, runs=runs, checks=checks, unread=unread)
     look = partial(check_source, reader=workspace.source, now=workspace.now)
-    return look_at_chain(served_view(workspace, item), look, workspace.online, records, workspace.now)
+    return look_at_chain(served, look, workspace.online, records, workspace.now)
 
 
 def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> Values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from featurectl.offline.runs import CheckRecord, RunRecord
@@ -33,7 +33,8 @@ class CheckResultAt:
 class CheckHistory:
     """A check and its results, the oldest first; empty: no run on record has looked.
 
-    A check that passed over no rows says nothing: what it found before still stands.
+    A check that passed over no rows says nothing: what it found before still stands. A view's own check has a last
+    result of each version, a source's has one.
     """
 
     of: str
@@ -43,9 +44,13 @@ class CheckHistory:
 
     @property
     def last(self) -> CheckResultAt | None:
-        """Its newest result that says something; where none does, the newest."""
-        telling = (at for at in reversed(self.results) if at.result.rows or not at.result.passed)
-        return next(telling, self.results[-1] if self.results else None)
+        """Its newest result that says something; where none does, the newest. Of several versions, one that failed."""
+        newest: dict[int, CheckResultAt] = {}
+        for at in self.results:
+            of = at.version if self.of == _named(at.view) else 0
+            if of not in newest or _says(at) or not _says(newest[of]):
+                newest[of] = at
+        return max(newest.values(), key=lambda at: (not at.result.passed, at.now), default=None)
 
     @property
     def failing(self) -> bool:
@@ -53,55 +58,61 @@ class CheckHistory:
         return self.last is not None and not self.last.result.passed
 
 
+def _named(view: str) -> str:
+    return f"feature view {view}"
+
+
+def _says(at: CheckResultAt) -> bool:
+    return bool(at.result.rows) or not at.result.passed
+
+
 def declared_checks(views: Iterable[FeatureView]) -> list[Declared]:
     """Return the checks of views and of the sources that they read, each once: by source or view, then as written."""
     found: dict[tuple[str, str], Declared] = {}
     for view in views:
         parts = [(f"source {source.name}", source.checks) for source in transform_sources(view)]
-        for of, checks in [*parts, (f"feature view {view.name}", view.checks)]:
+        for of, checks in [*parts, (_named(view.name), view.checks)]:
             for check in checks:
                 found.setdefault((of, check.label), Declared(of=of, check=check))
     return sorted(found.values(), key=lambda d: d.of)
 
 
-def check_histories(declared: Sequence[Declared], runs: Sequence[RunRecord], now: datetime) -> list[CheckHistory]:
-    """Return the results of checks in runs, given by their now, of which none is later than `now`.
+def check_histories(
+    views: Sequence[tuple[FeatureView, int]], runs: Sequence[RunRecord], now: datetime
+) -> list[CheckHistory]:
+    """Return the results of the checks of view versions, and of their sources, in runs as of no later than `now`.
 
-    A source's check is looked at by the runs of all views that read it: each is a result.
+    A source's check is looked at by the runs of all views that read it, a view's own by those of these versions. `runs`
+    are given by their now. Of a check that several versions have, the form of the first counts.
     """
-    by_check: dict[tuple[str, str], list[CheckResultAt]] = {}
-    for run in runs:
-        for result in run.checks if run.now <= now else ():
-            at = CheckResultAt(now=run.now, view=run.view, version=run.version, result=result)
-            by_check.setdefault((result.source_or_view, result.check), []).append(at)
-    return [
-        CheckHistory(
-            of=item.of,
-            label=item.check.label,
-            severity=item.check.severity,
-            results=tuple(by_check.get((item.of, item.check.label), ())),
-        )
-        for item in declared
-    ]
+    return _histories(views, _by_check(runs, now))
 
 
 def histories_of(
     views: Sequence[tuple[FeatureView, int]], runs: Sequence[RunRecord], now: datetime
 ) -> list[list[CheckHistory]]:
-    """Return for each view version the results of its checks, of its own runs, and of the checks of its sources."""
-    every = check_histories(declared_checks(view for view, _ in views), runs, now)
-    found = {(history.of, history.label): history for history in every}
-    return [[_of_version(found, item, *of) for item in declared_checks([of[0]])] for of in views]
+    """Return for each view version the results of its checks, as `check_histories` gives them of it alone."""
+    found = _by_check(runs, now)
+    return [_histories([of], found) for of in views]
 
 
-def _of_version(
-    found: Mapping[tuple[str, str], CheckHistory], item: Declared, view: FeatureView, version: int
-) -> CheckHistory:
-    history, own = found[item.of, item.check.label], item.of == f"feature view {view.name}"
-    results = tuple(at for at in history.results if not own or at.version == version)
-    return replace(history, severity=item.check.severity, results=results)
+def _by_check(runs: Sequence[RunRecord], now: datetime) -> Mapping[tuple[str, str], Sequence[CheckResultAt]]:
+    found: dict[tuple[str, str], list[CheckResultAt]] = {}
+    for run in runs:
+        for result in run.checks if run.now <= now else ():
+            at = CheckResultAt(now=run.now, view=run.view, version=run.version, result=result)
+            found.setdefault((result.source_or_view, result.check), []).append(at)
+    return found
 
 
-def failing_checks(histories: Iterable[CheckHistory], severity: str | None = None) -> int:
-    """Return how many checks, of one severity or of any, failed the last time."""
-    return sum(h.failing and severity in (None, h.severity) for h in histories)
+def _histories(
+    views: Sequence[tuple[FeatureView, int]], found: Mapping[tuple[str, str], Sequence[CheckResultAt]]
+) -> list[CheckHistory]:
+    versions = {(_named(view.name), version) for view, version in views}
+    own = {of for of, _ in versions}
+    made = []
+    for item in declared_checks(view for view, _ in views):
+        every = found.get((item.of, item.check.label), ())
+        results = tuple(at for at in every if item.of not in own or (item.of, at.version) in versions)
+        made.append(CheckHistory(of=item.of, label=item.check.label, severity=item.check.severity, results=results))
+    return made

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPMessage, IncompleteRead
+from http.client import HTTPException, HTTPMessage, IncompleteRead, InvalidURL
 from typing import IO, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -69,10 +69,11 @@ def post_json(
     try:
         request = urllib.request.Request(address, body, {**own, **(headers or {})}, method="POST")  # noqa: S310 (checked above)
         status, text, given = within(TOTAL_S, lambda: _exchange(request))
-    except (OSError, HTTPException, ValueError) as error:
+    except (InvalidURL, ValueError):
+        raise _no_url(what) from None
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        again = not isinstance(error, ValueError)
-        raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=again, down=again) from None
+        raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=True, down=True) from None
     text = _without(text.replace(secret, "...") if secret else text, parts)
     if not 200 <= status < 300:
         raise _refused(what, _Answer(status, text, given))
@@ -105,8 +106,12 @@ def _split(what: str, url: str) -> SplitResult:
     except ValueError:
         known = False
     if not known:
-        raise NotSentError(f"{what}: its address is no http or https URL", again=False)
+        raise _no_url(what)
     return parts
+
+
+def _no_url(what: str) -> NotSentError:
+    return NotSentError(f"{what}: its address is no http or https URL", again=False)
 
 
 def _login(parts: SplitResult) -> dict[str, str]:

@@ -19,6 +19,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 NOT_MEASURED: Final[tuple[Metric, ...]] = ("stream_lag",)  # event streams are a later version
+OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measured over no time: without `in`
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")
 _VARIABLE: Final = re.compile(r"\$\{\w+(:-[^}]*)?\}")

@@ -9,7 +9,16 @@ from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.definition_alerts import METRICS as ALERTED
-from featurectl.spec.definition_alerts import SEVERITIES, WAYS, Condition, Metric, Operator, Severity, is_timed
+from featurectl.spec.definition_alerts import (
+    OF_ONE_MOMENT,
+    SEVERITIES,
+    WAYS,
+    Condition,
+    Metric,
+    Operator,
+    Severity,
+    is_timed,
+)
 from featurectl.spec.node import Fields, Items, Scalar
 from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
 from featurectl.spec.shape import Shape
@@ -149,6 +158,9 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         fail(info, "FC104", f'"{match["value"]}" is no number; {match["metric"]} is compared with 0.2 or 5%', node)
     if match["window"] and parse_duration(match["window"]) is None:
         fail(info, "FC106", f'"{match["window"]}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
+    if match["window"] and match["metric"] in OF_ONE_MOMENT:
+        told = f"{match['metric']} is an age at one moment, and has no `in`; how long it must be so is"
+        fail(info, "FC104", f"{told} `for: {match['window']}`", node)
     return text
 
 
@@ -181,12 +193,14 @@ def _amount(text: str) -> float:
 
 def _condition_pattern() -> str:
     """Return the pattern of a condition: lengths of time are compared with such, all other metrics with numbers."""
-    timed = [metric for metric in ALERTED if is_timed(metric)]
+    timed = [metric for metric in ALERTED if is_timed(metric) and metric not in OF_ONE_MOMENT]
     others = [metric for metric in ALERTED if not is_timed(metric)]
     compared = r"\s+(<|<=|>|>=|=|!=)\s+"
-    lengths = rf"({'|'.join(timed)}){compared}({_LENGTH.pattern}|{DURATION_PATTERN})"
+    length = rf"({_LENGTH.pattern}|{DURATION_PATTERN})"
+    ages = rf"({'|'.join(OF_ONE_MOMENT)}){compared}{length}"
+    lengths = rf"({'|'.join(timed)}){compared}{length}"
     numbers = rf"({'|'.join(others)}){compared}({_AMOUNT.pattern})"
-    return rf"^\s*({lengths}|{numbers})(\s+in\s+{DURATION_PATTERN})?\s*$"
+    return rf"^\s*({ages}|({lengths}|{numbers})(\s+in\s+{DURATION_PATTERN})?)\s*$"
 
 
 ConditionText = Annotated[

@@ -89,7 +89,7 @@ def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Decl
 def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
     """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
 
-    One on a metric that nothing measures yet is noted as not run.
+    A notifier that is named twice is told once. An alert on a metric that nothing measures yet is noted as not run.
     """
     check_alert_names(shape.fields, declared)
     when = condition_of(shape.when)
@@ -100,7 +100,7 @@ def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
         name=shape.name,
         when=when,
         severity=shape.severity,
-        notify=tuple(shape.notify),
+        notify=tuple(dict.fromkeys(shape.notify)),
         for_us=shape.for_ or 0,
         repeat_us=shape.repeat,
         views=tuple(shape.views),

@@ -97,7 +97,7 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
     assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
-    assert told[0]["look"] == "featurectl why spend --env dev"
+    assert told[0]["look"] == "featurectl why spend@1 --env dev"
 
 
 def test_looking_alone_tells_nobody_and_changes_nothing(shop):

@@ -91,7 +91,8 @@ def test_an_address_of_slack_that_is_gone_is_given_up():
 def test_a_server_that_is_not_there_is_tried_again_and_an_address_that_is_none_is_not():
     error = refused(SlackNotifier(f"http://127.0.0.1:{free_port()}/secret"))
     assert (error.again, error.down, error.message) == (True, True, "Slack can't be reached: Connection refused")
-    for address in ("file:///etc/secret", "secret", "", "http:///secret", "http://[secret"):
+    none = ("file:///etc/secret", "secret", "", "http:///secret", "http://[secret", "http://h:secret/")
+    for address in (*none, "http://127.0.0.1:1/a secret", "http://127.0.0.1:1/é", "http://a..b/"):
         error = refused(SlackNotifier(address))
         assert (error.again, error.message) == (False, "Slack: its address is no http or https URL")
 

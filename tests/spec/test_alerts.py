@@ -50,3 +50,10 @@ alerts:
               repeat_us=6 * HOUR_US, views=("*",)),
         Alert(name="far", when=far, severity="info", notify=("file",)),
     ]  # fmt: skip
+
+
+def test_a_notifier_that_an_alert_names_twice_is_told_once(tmp_path):
+    text = "alerts: [{name: a, when: checks > 0, severity: info, notify: [ops, boss, ops]}]\n"
+    text += "notifiers: [{name: ops, email: ops@example.com}, {name: boss, email: boss@example.com}]\n"
+    write_repo(tmp_path, {"alerts.yaml": text})
+    assert load_repo(tmp_path, None).alerts["a"].notify == ("ops", "boss")

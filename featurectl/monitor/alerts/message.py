@@ -96,12 +96,12 @@ def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
 
 
 def look_command(metric: str, subject: str, environment: str) -> str:
-    """Return the command that shows more of a subject.
+    """Return the command that shows more of a subject: of a view's version, which need not be the newest.
 
     >>> look_command("freshness", "view:delays@2", "prod")
-    'featurectl why delays --env prod'
+    'featurectl why delays@2 --env prod'
     >>> look_command("latency_p99", "model:late", "prod")
     'featurectl models show late --env prod'
     """
-    name = subject.split(":")[1].partition("@")[0] if ":" in subject else subject
+    name = subject.split(":")[1]
     return f"{_LOOK.get(metric, 'featurectl models show {name}').format(name=name)} --env {environment}"

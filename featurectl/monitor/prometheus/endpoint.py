@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,15 @@ from featurectl.monitor.prometheus.metrics import CONTENT_TYPE
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that has gone away, as one does that only looks whether the port is open."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Endpoint:
@@ -28,8 +38,7 @@ class Endpoint:
         self._look = look
         self._stop = threading.Event()
         self._answer = first
-        self._server = ThreadingHTTPServer(address, _handler(lambda: self._answer))
-        self._server.daemon_threads = True
+        self._server = _Server(address, _handler(lambda: self._answer))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     @property

@@ -21,6 +21,7 @@ LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantil
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
 _QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
+_EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # told by `monitor export`, all others by `serve`
 _MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
 _WHY_NOT: Final[Mapping[Metric, str]] = {
     "psi": _MEASURED,
@@ -76,10 +77,13 @@ def rules_of(repo: Repo, environment: str) -> Rules:
             left.append(NotRendered(alert=alert.name, why=f"{alert.when.metric}: {why}"))
         else:
             made.append(_of_alert(alert, repo, where))
+    slas = tuple(_of_slas(repo, where))
+    if slas or any(alert.when.metric in _EXPORTED for alert in repo.alerts.values()):
+        slas += tuple(_of_sight(where))
     return Rules(
         project=repo.project,
         environment=environment,
-        slas=tuple(_of_slas(repo, where)),
+        slas=slas,
         alerts=tuple(made),
         not_rendered=tuple(left),
     )
@@ -92,8 +96,6 @@ def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[Rule]:
     for kind, name, freshness in sorted(slas, key=lambda sla: (sla[0] != "view", sla[1])):
         if freshness is not None:
             yield from _of_sla({**where, "kind": kind, "name": name}, freshness, owners.get((kind, name), ""))
-    if any(freshness for _, _, freshness in slas):
-        yield from _of_sight(where)
 
 
 def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable[Rule]:
@@ -106,7 +108,7 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable
         if bound_us is None:
             continue
         told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
-        hint = f"featurectl why {of['name']}" if of["kind"] == "view" else "featurectl status"
+        hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
         yield Rule(
             alert=alert,
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}",
@@ -172,7 +174,7 @@ def _comments(alert: Alert) -> Iterable[str]:
     """Give what the condition is in the language, and in what the rule differs from it."""
     metric, window_us = alert.when.metric, alert.when.window_us
     yield f"{alert.name}: {format_condition(alert.when)}"
-    if metric not in ("freshness", "checks"):
+    if metric not in _EXPORTED:
         yield "of all servers that are scraped: their metrics name no project"
     if metric == "checks" and window_us not in (None, WINDOWS_US[metric]):
         yield f"of the last {format_duration(WINDOWS_US[metric])}: so far back does featurectl monitor export look"

@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from featurectl.monitor.alerts import sources
+from featurectl.monitor.checks import check_histories
 from featurectl.monitor.status import ServedView
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.spec.definition import Check, FeatureView, Source
@@ -116,6 +117,21 @@ def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
     runs = [run(-1, "spend", own), run(0, "spend", replace(own, passed=True, rows=9), version=2)]
     views = [served("spend", own=["k"], version=version) for version in (1, 2)]
     assert [(c.version, c.count) for c in sources.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
+
+
+@pytest.mark.parametrize(("kept", "wanted"), [((1, 2), [1, 0]), ((2,), [0]), ((1,), [1]), ((3,), [])])
+def test_status_shows_a_check_as_failed_when_it_failed_for_a_version_that_is_kept_up(kept, wanted):
+    own = check("k not_null", of="feature view spend", ok=False)
+    silent = replace(own, passed=True, failed=0, rows=0)
+    runs = [
+        run(-2, "spend", replace(own, passed=True, failed=0)), run(-1, "spend", own),
+        run(-1, "spend", replace(own, passed=True, failed=0), version=2), run(0, "spend", silent),
+    ]  # fmt: skip
+    views = [served("spend", own=["k"], version=version) for version in kept]
+    (shown,) = check_histories([(item.view, item.version) for item in views], runs, AT)
+    assert [item.count for item in sources.failed_checks(views, runs, AT)] == wanted
+    assert shown.failing == (1 in kept)
+    assert {at.version for at in shown.results} == set(kept) & {1, 2}
 
 
 def test_failed_runs_are_counted_for_each_view_version_that_has_run_with_the_newest_error():

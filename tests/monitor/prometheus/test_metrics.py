@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
+from featurectl.errors import StoreError
 from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
@@ -152,12 +155,25 @@ def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch, cap
     assert sum(n for (name, *_), n in found.items() if name == "featurectl_check_failed") == 1.0
 
 
+def test_records_of_runs_that_can_not_be_read_are_told_and_no_zero(shop, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise StoreError("the bucket is gone")
+
+    monkeypatch.setattr("featurectl.offline.runs.read_runs", gone)
+    assert main(["monitor", "export", "--textfile", "shop.prom"]) == 0
+    assert "warning: no runs and no checks: the bucket is gone" in capsys.readouterr().err
+    names = {name for name, *_ in values((shop / "shop.prom").read_text())}
+    assert "featurectl_status_state" in names
+    assert not {name for name in names if "run" in name or "check_failed" in name}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--every", "0"], "--every 0 is no length of time"),
         (["--every", "nan"], "--every nan is no length of time"),
         (["--every", "1e300"], "--every 1e+300 is no length of time"),
+        (["--textfile", "m.prom", "--every", "5"], "--host, --port and --every are of an endpoint"),
         (["--port", "70000"], "--port 70000 is no port"),
         (["--textfile", "no/such/m.prom"], "--textfile no/such/m.prom can't be written"),
         (["--host", "192.0.2.1"], "192.0.2.1:9464 can't be listened on"),
@@ -197,6 +213,25 @@ def test_an_endpoint_gives_the_last_look():
         urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics", timeout=5)
 
 
+def test_a_client_that_goes_away_leaves_no_traceback(capsys):
+    endpoint = Endpoint(b"one 1\n", lambda: b"one 1\n", ("127.0.0.1", 0))
+    thread = threading.Thread(target=endpoint.follow, args=(60,))
+    before = threading.active_count()
+    try:
+        for said in (b"", b"GET /metrics"):
+            with socket.create_connection(("127.0.0.1", endpoint.port)) as client:
+                client.sendall(said)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends in a reset
+        thread.start()
+        assert get(endpoint)[2] == b"one 1\n"  # taken after the others
+        while threading.active_count() > before + 2:
+            assert thread.is_alive()
+    finally:
+        endpoint.close()
+        thread.join(30)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
     port, registry = free_port(), shop / "r.db"
     with subprocess.Popen(
@@ -215,3 +250,4 @@ def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
             process.terminate()
             _, told = process.communicate(timeout=30)
     assert "warning: registry sqlite:///r.db can't be used" in told
+    assert process.returncode == 0

@@ -70,10 +70,23 @@ def test_rules_are_those_that_promtool_has_checked(tmp_path):
     assert_golden("shop.rules.yaml", render_rules(rules_of(repo, "prod")))
 
 
-def test_a_repository_without_slas_and_alerts_has_no_rules(tmp_path):
+def without_slas():
     objects = OBJECTS.replace(", freshness: {error_after: 6h}", "").replace(", freshness: {warn_after: 1d}", "")
-    objects = objects.replace("    freshness: {warn_after: 30m, error_after: 2h}\n", "")
-    assert_golden("none.rules.yaml", render_rules(rules_of(load_repo(write(tmp_path, "", objects), None), "prod")))
+    return objects.replace("    freshness: {warn_after: 30m, error_after: 2h}\n", "")
+
+
+def test_a_repository_without_slas_and_alerts_has_no_rules(tmp_path):
+    repo = load_repo(write(tmp_path, "", without_slas()), None)
+    assert_golden("none.rules.yaml", render_rules(rules_of(repo, "prod")))
+
+
+@pytest.mark.parametrize(("when", "watched"), [("freshness > 1d", True), ("checks > 0", True), ("psi > 1", False)])
+def test_an_alert_on_what_is_exported_needs_somebody_who_looks_also_without_an_sla(tmp_path, when, watched):
+    alerts = f"alerts: [{{name: a, when: {when}, severity: info, notify: [ops]}}]\n"
+    alerts += "notifiers: [{name: ops, email: ops@example.com}]\n"
+    repo = load_repo(write(tmp_path, alerts, without_slas()), None)
+    made = {rule.alert for rule in rules_of(repo, "prod").slas}
+    assert made == ({"FeaturectlError", "FeaturectlUnseen"} if watched else set())
 
 
 def test_every_alert_is_a_rule_or_says_why_it_is_none(tmp_path):
