@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be
 _WITHOUT_ROWS: Final = 280 << 20  # Python and the libraries, and what they keep of memory that was given back
 _SMALL: Final = 2 << 30
 _OF_A_THREAD: Final = 256 << 20
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
+_ALONE: Final = 1 << 20  # what is no smaller is given back once it is freed, wherever it lies
+_ARENAS: Final = 2
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNKNOWN: Final = 4 << 30  # where the system does not say what is free
@@ -40,14 +44,25 @@ def memory_of_rows(size: int) -> int:
 def prepare_for(size: int) -> None:
     """Have the libraries use little memory of their own where a command has little; nothing when they are loaded.
 
-    Each thread of Polars reads ahead and keeps memory that it freed: there are fewer of them, and they keep it for a
-    shorter time. What the environment says itself stays.
+    Polars reads row groups of a file ahead, and each of its threads keeps memory that it freed: one group, fewer
+    threads, and a shorter time. Arrays of numpy would lie in an arena a thread, between others that are still needed.
+    What the environment says itself stays.
     """
     if not 0 < size < _SMALL or "polars" in sys.modules:
         return
     threads = max(min(os.cpu_count() or 1, size // _OF_A_THREAD), 1)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
+    os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+    _set_up_malloc({"MALLOC_MMAP_THRESHOLD_": (_MMAP_THRESHOLD, _ALONE), "MALLOC_ARENA_MAX": (_ARENA_MAX, _ARENAS)})
+
+
+def _set_up_malloc(options: Mapping[str, tuple[int, int]]) -> None:
+    """Set options of the C library's memory by their names in the environment, where it is glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for name, option in options.items():
+        if mallopt is not None and name not in os.environ:
+            mallopt(*option)
 
 
 def free_memory() -> int:

@@ -162,7 +162,7 @@ def _batch(
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import load_native
+    from featurectl.models.served import open_native
     from featurectl.monitor.drift.batch import Batch
     from featurectl.training.long_spine import Place
     from featurectl.training.request import Stores
@@ -171,11 +171,11 @@ def _batch(
     assert task.batch is not None
     state, clocks, engine = workspace.state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
     leave = workspace.leave(state, by_flag=task.allow_pickle)
-    runtime = load_native(version, workspace.offline_location(), leave)
+    load = open_native(version, workspace.offline_location(), leave)
     with SpillRoom(workspace.spill_folder()) as room:
         batch = Batch(
             version=version,
-            runtime=runtime,
+            load=load,
             spine=task.batch,
             cut=Cut(since=task.since, until=task.until),
             engine=engine,

@@ -84,7 +84,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import load_native
+    from featurectl.models.served import open_native
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
     from featurectl.scoring.destination import FileDestination
@@ -102,7 +102,7 @@ def _run(call: Call, task: _Task) -> Outcome:
             check_apart(task.to.path, task.wanted.spine, workspace.repo.sources.values(), workspace.root)
         task.to.check()
         leave = workspace.leave(state, by_flag=task.allow_pickle)
-        runtime = load_native(version, workspace.offline_location(), leave)
+        load = open_native(version, workspace.offline_location(), leave)
         stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         request = _request(call, workspace, task, version)
         kept_below = workspace.root / ".featurectl" / "scores"
@@ -111,7 +111,7 @@ def _run(call: Call, task: _Task) -> Outcome:
                 kept.clear()
             job = Job(
                 version=version,
-                runtime=runtime,
+                load=load,
                 wanted=task.wanted,
                 engine=engine,
                 stores=stores,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from featurectl.errors import DataError
 from featurectl.models.artifact import read_artifact
@@ -53,10 +55,21 @@ def load_native(version: ModelVersion, location: str, leave: Leave, *, threads: 
     Raises:
         As `load_served`.
     """
+    return open_native(version, location, leave, threads=threads)()
+
+
+def open_native(version: ModelVersion, location: str, leave: Leave, *, threads: int = 0) -> Callable[[], Runtime]:
+    """Return what loads a version as `load_native` does; its file is read and checked by now.
+
+    Its library may take 100 MB, which may be wanted for something else before.
+
+    Raises:
+        As `load_served`; FC513 comes when it is loaded.
+    """
     check_leave(version, leave)
     content = read_artifact(location, version.artifact, version.artifact_sha256)
     kind, in_model = version.artifact_format, leave.has(version.model)
-    return load_runtime(kind, content, allow_pickle=leave.by_flag, in_model=in_model, threads=threads)
+    return partial(load_runtime, kind, content, allow_pickle=leave.by_flag, in_model=in_model, threads=threads)
 
 
 def check_golden(served: ServedRuntime, location: str) -> int:

@@ -160,11 +160,13 @@ def _document(record: RunRecord) -> dict[str, object]:
 def _recorded(location: str, files: LooseFiles, path: str, mark: str) -> RunRecord | None:
     """Return the record of a document; None for one that is none. It is read once, as long as its mark is the same."""
     key = (location, path, mark)
-    if key not in _READ:
-        if len(_READ) >= _KNOWN:
-            _READ.clear()
-        _READ[key] = _parsed(files.read(path) or b"")
-    return _READ[key]
+    with suppress(KeyError):  # no question beforehand whether it is there: other threads make room, too
+        return _READ[key]
+    found = _parsed(files.read(path) or b"")
+    if len(_READ) >= _KNOWN:
+        _READ.clear()
+    _READ[key] = found
+    return found
 
 
 def _parsed(content: bytes) -> RunRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -39,10 +39,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A model version with what it takes to score rows; `clock` is the real time."""
+    """A model version with what it takes to score rows; `clock` is the real time.
+
+    The model is loaded when the spine was read: memory that reading takes is free again by then.
+    """
 
     version: ModelVersion
-    runtime: Runtime
+    load: Callable[[], Runtime]
     wanted: Wanted
     engine: Engine
     stores: Stores
@@ -109,7 +112,7 @@ class Job:
 
     def _scorer(self, seen: _Seen) -> Scorer:
         views = parted_views(seen.views, self.place.memory_bytes, self.place.room)
-        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=self.runtime)
+        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=self.load())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ _COPIES: Final = 2  # of a value while rows are joined
 _AT_ONCE: Final = 2  # ranges: one is joined, one is scored
 _SHARE: Final = 4  # a quarter of the memory
 _RANGE_ROWS: Final = 1_000_000
+_FEWEST_ROWS: Final = 50_000  # that are joined at once, however little memory there is: each join reads all tables
 _TABLE_SHARE: Final = 2  # a range has no fewer rows than half of the greatest table: each range reads it anew
 
 
@@ -68,13 +69,12 @@ def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScore
     done = kept.done()
     first = sum(map(rows_of, done))
     size = range_rows(engine, scorer, spine)
-    if spine.height > size:
-        check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
     progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
     for start, rows in joined_ranges(engine, scorer, spine, starts):
         done.append(kept.add(start, predict_rows(scorer, rows)))
         progress.advance(start + rows.height, spine.height, "rows")
+        del rows  # before the next ones are waited for
         give_back()
     ends = [(scores.min(), scores.max()) for scores in map(read_scores, done) if len(scores)]
     return Scored(
@@ -85,19 +85,34 @@ def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScore
 
 
 def range_rows(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
-    """Return how many rows are joined at once: a multiple of the chunks that the model is given."""
-    width = len(scorer.inputs) + len(spine.schema) + 1
-    fit = engine.memory_bytes // _SHARE // _AT_ONCE // (width * _BYTES * _COPIES)
+    """Return how many rows are scored at once: a multiple of the chunks that the model is given."""
+    fit = _rows_that_fit(engine, scorer, spine)
     tables = [item.asked(()).rows for item in scorer.views.values()]
     wanted = max(_RANGE_ROWS, *(rows // _TABLE_SHARE for rows in tables)) if tables else _RANGE_ROWS
     return max(min(fit, wanted) // CHUNK_ROWS, 1) * CHUNK_ROWS
 
 
+def _rows_that_fit(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
+    width = len(scorer.inputs) + len(spine.schema) + 1
+    return engine.memory_bytes // _SHARE // _AT_ONCE // (width * _BYTES * _COPIES)
+
+
 def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Give each range's start and inputs, the next one on its way."""
+    """Give each range's start and inputs, the next one on its way; one that outgrows the memory is joined in parts.
+
+    Raises:
+        DataError: FC506 the spine lacks a key or request column, FC504 a value does not fit its type.
+    """
+    most = min(max(_rows_that_fit(engine, scorer, spine), _FEWEST_ROWS), starts.step)
+    if spine.height > most:
+        check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
 
     def join(start: int) -> pl.DataFrame:
-        return join_features(engine, spine.part(start, starts.step), scorer.inputs, scorer.views)
+        end = max(min(start + starts.step, spine.height), start + 1)
+        return pl.concat(
+            join_features(engine, spine.part(at, min(most, end - at)), scorer.inputs, scorer.views)
+            for at in range(start, end, most)
+        )
 
     with ThreadPoolExecutor(1) as pool:
         waiting = [(start, pool.submit(join, start)) for start in starts[:1]]

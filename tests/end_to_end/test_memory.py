@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,28 @@ def test_a_size_that_could_not_be_kept_to_is_refused_with_the_smallest(size, tmp
     monkeypatch.chdir(Path(tmp_path))
     assert main(["training-set", "--features", "a:b", "--out", "o.parquet", "--memory", size]) == 64
     assert "no size of at least 512MiB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "asked", "apart"), [(512, "", True), (4096, "", False), (512, "1000000000", False)])
+def test_with_little_memory_what_is_large_lies_apart_though_larger_was_freed_before(size, asked, apart, monkeypatch):
+    if asked:
+        monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", asked)  # whoever sets it means it
+    found = subprocess.check_output([sys.executable, "-c", LOOK, str(size << 20)], text=True)
+    assert found.strip() == str(apart)
+
+
+LOOK = """
+import ctypes, sys
+from featurectl.memory import prepare_for
+
+class Counts(ctypes.Structure):  # struct mallinfo2 of glibc; hblks are the pieces of memory that lie apart
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks a b c d e f".split()]
+
+prepare_for(int(sys.argv[1]))
+count = ctypes.CDLL(None).mallinfo2
+count.restype = Counts
+bytearray(24 << 20)  # by itself, glibc would keep what is no larger from now on
+before = count().hblks
+kept = bytearray(2 << 20)
+print(count().hblks > before)
+"""

@@ -142,6 +142,17 @@ def test_a_record_that_changes_is_read_again(location):
     assert sorted(r.view for r in read(location)) == ["changed", "spend"]
 
 
+def test_records_are_read_while_another_thread_makes_room_in_what_is_known(tmp_path, monkeypatch):
+    class Forgotten(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            self.clear()  # as another thread does right then
+
+    write_run(str(tmp_path), "shop", RUN)
+    monkeypatch.setattr("featurectl.offline.runs._READ", Forgotten())
+    assert read(tmp_path) == [RUN]
+
+
 def test_records_in_an_object_store_that_is_gone_are_an_error(s3):
     for ask in (
         lambda: read_runs("s3://no-such-bucket/x", "shop", "dev", NOW),

@@ -58,6 +58,31 @@ def test_ranges_of_a_long_spine_give_the_bytes_of_all_at_once(shop, tmp_path):
     assert Path("whole.parquet").read_bytes() == Path("ranges.parquet").read_bytes()
 
 
+@pytest.mark.parametrize("rows", [0, 1, 20, 47])
+def test_ranges_that_are_joined_in_parts_give_the_bytes_of_all_at_once(shop, tmp_path, monkeypatch, rows):
+    write_spine(tmp_path / "spine.parquet", rows)
+    shop("--spine", "spine.parquet", "--out", "whole.parquet")
+    _join_few(monkeypatch)
+    shop("--spine", "spine.parquet", "--out", "parts.parquet")
+    assert Path("whole.parquet").read_bytes() == Path("parts.parquet").read_bytes()
+
+
+def test_rows_that_do_not_fit_are_counted_in_the_whole_spine_when_parts_are_joined(shop, tmp_path, monkeypatch):
+    write_spine(tmp_path / "spine.parquet", 20)
+    wrong = pl.read_parquet("spine.parquet").with_columns(k=pl.int_range(pl.len()) + 0.5)
+    wrong.write_parquet("wrong.parquet")
+    whole = shop("--spine", "wrong.parquet", "--out", "out.parquet", code=1).err
+    _join_few(monkeypatch)
+    assert shop("--spine", "wrong.parquet", "--out", "out.parquet", code=1).err == whole
+    assert "20" in whole
+
+
+def _join_few(monkeypatch):
+    monkeypatch.setattr("featurectl.scoring.run.range_rows", lambda *_: 20)
+    monkeypatch.setattr("featurectl.scoring.run._rows_that_fit", lambda *_: 1)
+    monkeypatch.setattr("featurectl.scoring.run._FEWEST_ROWS", 7)
+
+
 def test_a_spine_without_rows_gives_an_output_without_rows(shop, tmp_path):
     write_spine(tmp_path / "spine.parquet", 0)
     assert shop("--spine", "spine.parquet", "--out", "out.csv").out == "out.csv: 0 rows by m version 1\n"

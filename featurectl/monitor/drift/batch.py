@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,9 +15,9 @@ from featurectl.progress import Progress
 from featurectl.registry.state import ModelVersion
 from featurectl.scoring.run import joined_ranges, range_rows
 from featurectl.scoring.scorer import Scorer, predict_rows, trained_model
+from featurectl.spec.definition import Model
 from featurectl.training.bind import bind_model_version
 from featurectl.training.choose import choose_spine
-from featurectl.training.join import check_inputs
 from featurectl.training.long_spine import AnySpine, Place, cut_long_spine
 from featurectl.training.parts import parted_views
 from featurectl.training.request import Stores
@@ -29,7 +30,7 @@ class Batch:
     """A model version with what it takes to join and score rows; `spine` names a source or a file."""
 
     version: ModelVersion
-    runtime: Runtime
+    load: Callable[[], Runtime]
     spine: str
     cut: Cut
     engine: Engine
@@ -43,14 +44,16 @@ class Batch:
         Raises:
             DataError: FC506, FC504 the spine does not fit; FC525, the views are not what it was trained on.
         """
-        scorer = self._scorer()
+        stores, place, model = self.stores, self.place, trained_model(self.version)
+        bound = bind_model_version(stores.state, stores.offline, self.version, stores.now)
         self.progress.start("read the spine")
-        spine = self._spine(scorer)
+        spine = self._spine(model)
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
+        views = parted_views(bound, place.memory_bytes, place.room)
+        runtime = self.load()  # its library takes memory that reading the spine has given back by now
+        scorer = Scorer(version=self.version, model=model, views=views, runtime=runtime)
         self.progress.start(f"features and scores of {self.version.model} version {self.version.version}")
         tally, size = ProfileTally(reference), range_rows(self.engine, scorer, spine)
-        if spine.height > size:
-            check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
         for start, rows in joined_ranges(self.engine, scorer, spine, range(0, spine.height, size)):
             tally.add(rows, pl.Series(SCORE, predict_rows(scorer, rows), dtype=pl.Float64))
             self.progress.advance(start + rows.height, spine.height, "rows")
@@ -59,14 +62,8 @@ class Batch:
         self.progress.done("")
         return tally.profile()
 
-    def _scorer(self) -> Scorer:
-        stores, place = self.stores, self.place
-        bound = bind_model_version(stores.state, stores.offline, self.version, stores.now)
-        views = parted_views(bound, place.memory_bytes, place.room)
-        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=self.runtime)
-
-    def _spine(self, scorer: Scorer) -> AnySpine:
-        spine = choose_spine(self.stores.open_source, self.stores.state, scorer.model, self.spine, self.place)
+    def _spine(self, model: Model) -> AnySpine:
+        spine = choose_spine(self.stores.open_source, self.stores.state, model, self.spine, self.place)
         if isinstance(spine, SpineRows):
             return cut_spine(spine, self.cut)
         return cut_long_spine(spine, self.cut, self.place)
