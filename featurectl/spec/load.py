@@ -269,5 +269,5 @@ def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
     resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
     for fields in files.wrong_alerts:
         check_alert_names(fields, declared)
-    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", resolve_notifier)
+    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
     return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}
