@@ -208,10 +208,12 @@ def _never() -> bool:
     return False
 
 
-def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], bool] = _never) -> Round:
+def look_once(
+    workspace: Workspace, *, dry: bool = False, again: bool = False, stopped: Callable[[], bool] = _never
+) -> Round:
     """Look at every applied alert, write what follows, and send what is due; `dry`: write and send nothing.
 
-    Once `stopped` says so, no other message is begun.
+    `again`: what was given up is due, too, if it still fires. Once `stopped` says so, no other message is begun.
 
     Raises:
         StoreError: the registry can't be reached.
@@ -224,10 +226,17 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
     known = ledger.load_states()
     looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
-    sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
-    begun = (*(item.delivery.id for item in sent), *firing)
-    unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
+
+    def missed(begun: Sequence[str]) -> list[Delivery]:
+        return [
+            d for d in ledger.load_deliveries() if d.id.startswith((*begun, *firing)) and _is_missed(d, alerts, state)
+        ]
+
+    for delivery in missed(()) if again and not dry else ():
+        ledger.revive(delivery)
+    sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
+    unsent = missed([item.delivery.id for item in sent])
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)

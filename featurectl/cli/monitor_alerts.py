@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from featurectl.alerts import Round
     from featurectl.monitor.alerts.look import Looked
     from featurectl.open import Workspace
+
+_AGAIN: Final = "once that is mended: featurectl monitor check --again"
 
 
 def add_to(group: typer.Typer) -> None:
@@ -30,6 +32,9 @@ def _add_check(group: typer.Typer) -> None:
     def check(
         call: Call,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Look alone: write nothing, tell nobody.")] = False,
+        again: Annotated[
+            bool, typer.Option("--again", help="Send once more what was refused or given up and still fires.")
+        ] = False,
     ) -> Outcome:
         """Look at the alerts once, and tell who is to be told.
 
@@ -40,9 +45,11 @@ def _add_check(group: typer.Typer) -> None:
         from featurectl.alerts import look_once
         from featurectl.cli.render.alerts import render_round, round_json
 
+        if again and dry_run:
+            raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
         with _opened(call) as workspace:
             call.progress.start("look at the alerts")
-            found = look_once(workspace, dry=dry_run)
+            found = look_once(workspace, dry=dry_run, again=again)
             call.progress.done("")
             now = workspace.now
         text = render_round(found, dry=dry_run)
@@ -70,7 +77,10 @@ def _failures(found: Round) -> tuple[Failure, ...]:
         if sent.unset is not None
     ]
     failures += [
-        Failure(part=f"{d.alert} ({d.subject})", error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}"))
+        Failure(
+            part=f"{d.alert} ({d.subject})",
+            error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}", hint=_AGAIN),
+        )
         for d in found.unsent
         if d.state == "failed"
     ]

@@ -188,8 +188,15 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
             code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
             assert code == 1
             assert "not told hook: stale (view:spend@1) firing, given up: the webhook answered 404: no_service" in out
-            assert "notifier hook refused: the webhook answered 404: no_service" in err
-    assert hook.asked == 1
+            assert "notifier hook refused: the webhook answered 404: no_service\n  = once that is mended: " in err
+        assert hook.asked == 1
+        code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON, "--again")
+        assert (code, err) == (1, "")
+        assert "\ntold hook: stale (view:spend@1) firing\n" in out
+        for words in ((), ("--again",)):
+            assert "told hook" not in shop("monitor", "check", "--as-of", AN_HOUR_ON, *words)[1]
+    assert hook.asked == 2
+    assert shop("monitor", "check", "--again", "--dry-run")[0] == 64
 
 
 def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):
