@@ -85,6 +85,15 @@ def format_measure(metric: str, value: float) -> str:
     return f"{100 * value:.3g}%" if metric in _SHARES else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
+def plain_measure(metric: str, value: float) -> float:
+    """Return a value of a metric for machines: a length of time in seconds.
+
+    >>> plain_measure("latency_p99", 151_200.0), plain_measure("psi", 0.2513)
+    (0.1512, 0.2513)
+    """
+    return value / SECOND_US if is_timed(metric) else value
+
+
 def format_condition(condition: Condition) -> str:
     """Return a condition in the language's form.
 

@@ -97,7 +97,21 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
     assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
-    assert told[0]["look"] == "featurectl why spend --env dev"
+    assert told[0]["look"] == "featurectl why spend@1 --env dev"
+    assert (told[0]["value"], told[0]["measured"]) == ("26 h", 26 * 3600)
+
+
+def test_the_table_has_first_what_fires_and_the_json_seconds(shop):
+    change(shop, "    for: 1h\n", "")
+    change(shop, "    repeat: 6h\n", "  - {name: never, when: checks > 100, severity: info, notify: [file]}\n")
+    change(shop, "views: [spend]", 'views: ["*"]')
+    shop("apply", "--auto-approve")
+    _, out, _ = shop("monitor", "check", "--as-of", STALE)
+    states = [line.split()[2] for line in out.partition("\n\n")[0].splitlines()[1:]]
+    assert states == sorted(states)
+    assert {"firing", "ok"} == set(states)
+    _, out, _ = shop("monitor", "check", "--as-of", STALE, "-o", "json")
+    assert rows(out)["stale"]["value"] == 25 * 3600
 
 
 def test_looking_alone_tells_nobody_and_changes_nothing(shop):

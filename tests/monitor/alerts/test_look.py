@@ -189,7 +189,7 @@ def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long_and_none_
     assert town.asked == [T0 - timedelta(hours=6), T0 - timedelta(days=1)]
     (message,) = (delivery.message for delivery in ledger.load_deliveries())
     assert (message["value"], message["cause"]) == ("2", "2 of 3 runs failed")
-    assert message["look"] == "featurectl why visits --env prod"
+    assert message["look"] == "featurectl why visits@1 --env prod"
     town.ran = ()
     assert look(ledger, town, alert(f"{one} > 0"), minutes=1) == {"view:visits@1": ("firing", [])}
     town.ran = [Counted(view="visits", version=1, count=0, cause="")]
@@ -206,7 +206,7 @@ def test_states_move_and_messages_are_written_with_them(ledger):
     message = first.message
     assert {key: message[key] for key in ("value", "condition", "cause", "since", "at", "look", "environment")} == {
         "value": "25 h", "condition": "freshness > 1d", "cause": "the source of spend stopped",
-        "since": "2026-11-24T12:00:00Z", "at": "2026-11-24T13:00:00Z", "look": "featurectl why spend --env prod",
+        "since": "2026-11-24T12:00:00Z", "at": "2026-11-24T13:00:00Z", "look": "featurectl why spend@1 --env prod",
         "environment": "prod",
     }  # fmt: skip
     assert message["key"] == last.message["key"] == "featurectl/shop/prod/a/view:spend@1/1/2026-11-24T13:00:00Z"
