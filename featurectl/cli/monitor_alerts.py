@@ -33,7 +33,10 @@ def _add_check(group: typer.Typer) -> None:
         call: Call,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Look alone: write nothing, tell nobody.")] = False,
         again: Annotated[
-            bool, typer.Option("--again", help="Send once more what was refused or given up and still fires.")
+            bool,
+            typer.Option(
+                "--again", help="Send once more what was refused or given up, of what still fires, or that it is over."
+            ),
         ] = False,
     ) -> Outcome:
         """Look at the alerts once, and tell who is to be told.

@@ -213,6 +213,26 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
     assert shop("monitor", "check", "--again", "--dry-run")[0] == 64
 
 
+def test_an_end_that_was_refused_is_told_when_it_is_asked_for_and_a_beginning_that_is_over_is_not(shop, monkeypatch):
+    change(shop, "notify: [file]", "notify: [file, hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    with running_hook() as hook:
+        monkeypatch.setenv("HOOK_URL", hook.url)
+        shop("monitor", "check", "--as-of", AN_HOUR_ON)
+        change(shop, "freshness > 24h", "freshness > 90h")
+        shop("apply", "--auto-approve")
+        hook.next.append((404, "no_service", {}))
+        _, out, _ = shop("monitor", "check", "--as-of", LATER)
+        assert "not told hook: stale (view:spend@1) resolved, given up" in out
+        assert "told hook" not in shop("monitor", "check", "--as-of", LATER)[1]
+        assert (
+            "\ntold hook: stale (view:spend@1) resolved\n" in shop("monitor", "check", "--as-of", LATER, "--again")[1]
+        )
+        _change_outbox(shop.root / "r.db", "state = 'failed', document = json_set(document, '$.state', 'failed')")
+        assert "told file: stale (view:spend@1) firing" not in shop("monitor", "check", "--as-of", LATER, "--again")[1]
+
+
 def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):
     change(shop, "notify: [file]", "notify: [file, hook]")
     change(shop, "severity: critical", "severity: info")
