@@ -208,10 +208,13 @@ def _never() -> bool:
     return False
 
 
-def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], bool] = _never) -> Round:
+def look_once(
+    workspace: Workspace, *, dry: bool = False, again: bool = False, stopped: Callable[[], bool] = _never
+) -> Round:
     """Look at every applied alert, write what follows, and send what is due; `dry`: write and send nothing.
 
-    Once `stopped` says so, no other message is begun.
+    `again`: what was given up is due, too, if it still fires, or tells of an end. Once `stopped` says so, no other
+    message is begun.
 
     Raises:
         StoreError: the registry can't be reached.
@@ -224,13 +227,25 @@ def look_once(workspace: Workspace, *, dry: bool = False, stopped: Callable[[], 
     known = ledger.load_states()
     looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
-    sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
+
+    if again and not dry:
+        _revive(
+            ledger, lambda d: _is_missed(d, alerts, state) and (d.kind == "resolved" or d.id.startswith(tuple(firing)))
+        )
+    sent = () if dry else list(deliverer_of(workspace, state, stopped).deliver())
     begun = (*(item.delivery.id for item in sent), *firing)
     unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
     return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
+
+
+def _revive(ledger: AlertLedger, chosen: Callable[[Delivery], bool]) -> None:
+    """Let messages that were given up wait again."""
+    for delivery in ledger.load_deliveries(["failed"]):
+        if chosen(delivery):
+            ledger.revive(delivery)
 
 
 def _is_missed(delivery: Delivery, alerts: Mapping[str, Alert], state: State) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from featurectl.monitor.alerts.look import Looked
     from featurectl.open import Workspace
 
+_AGAIN: Final = "once that is mended: featurectl monitor check --again"
+
 
 def add_to(group: typer.Typer) -> None:
     """Add the commands to the group."""
@@ -32,6 +34,12 @@ def _add_check(group: typer.Typer) -> None:
     def check(
         call: Call,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Look alone: write nothing, tell nobody.")] = False,
+        again: Annotated[
+            bool,
+            typer.Option(
+                "--again", help="Send once more what was refused or given up, of what still fires, or that it is over."
+            ),
+        ] = False,
     ) -> Outcome:
         """Look at the alerts once, and tell who is to be told.
 
@@ -42,9 +50,11 @@ def _add_check(group: typer.Typer) -> None:
         from featurectl.alerts import look_once
         from featurectl.cli.render.alerts import render_round, round_json
 
+        if again and dry_run:
+            raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
         with _opened(call) as workspace:
             call.progress.start("look at the alerts")
-            found = look_once(workspace, dry=dry_run)
+            found = look_once(workspace, dry=dry_run, again=again)
             call.progress.done("")
             now = workspace.now
         text = render_round(found, dry=dry_run)
@@ -72,7 +82,10 @@ def _failures(found: Round) -> tuple[Failure, ...]:
         if sent.unset is not None
     ]
     failures += [
-        Failure(part=f"{d.alert} ({d.subject})", error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}"))
+        Failure(
+            part=f"{d.alert} ({d.subject})",
+            error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}", hint=_AGAIN),
+        )
         for d in found.unsent
         if d.state == "failed"
     ]

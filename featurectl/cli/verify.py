@@ -49,8 +49,8 @@ def add_to(app: typer.Typer) -> None:
 
         Replays the prediction log against the tables at the same instants, and tells for each feature the share of
         values that differ, and why they do. With --store it compares what the online store has now with the tables as
-        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, and when nothing could
-        be compared: no row of a log, or no view that was ever pushed.
+        of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, when there are rows in
+        the log and none of them can be replayed, and with --store when no view was ever pushed.
         """
         share = _share(sample, store=store)
         if everything and (not store or sample is not None):

@@ -57,7 +57,7 @@ def add_to(app: typer.Typer) -> None:
             values = _values(workspace, item, words) if entity else None
             call.progress.done("")
             environment = workspace.environment.name
-        cause = cause_of(chain)
+        cause = cause_of(chain) or (_cause_of_values(values, chain) if values else "")
         text = render_why(chain, cause, environment, values, whole=call.verbose)
         return Outcome(text=text, result=why_json(chain, cause, values), exit_code=1 if cause else 0)
 
@@ -82,6 +82,21 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     records = Records(state=state, runs=runs, checks=checks, unread=unread)
     look = partial(check_source, reader=workspace.source, now=workspace.now)
     return look_at_chain(served, look, workspace.online, records, workspace.now)
+
+
+def _cause_of_values(values: Values, chain: Chain) -> str:
+    """Return what is wrong with an entity's values where the chain is as it should be; "": nothing is."""
+    from featurectl.monitor.value_history import is_lost_online
+
+    entity, pushed = " ".join(values.words), chain.online.computed_at if chain.online else None
+    if values.error:
+        return f"{entity} can't be read: {values.error}"
+    if values.history is None or values.online is None or pushed is None or pushed > chain.now:
+        return ""
+    if is_lost_online(values.history, values.online, pushed):
+        what = f"the online store has no row of {entity}, of which the offline table had values at the last push"
+        return f"{what}: featurectl verify --store {chain.row.name}"
+    return ""
 
 
 def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> Values:

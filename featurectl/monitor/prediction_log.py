@@ -27,6 +27,7 @@ _FILES: Final = 16  # read together: each call of Polars costs a busy server mor
 _BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory
 _CLOCKS: Final = timedelta(hours=1)  # that clocks of machines may differ
 _VERSION: Final = re.compile(r"v([1-9]\d*)")
+_BELOW: Final = len(("MODEL", "VERSION", "DAY", "FILE"))  # the parts of a file's path that hold no secret
 _FILE: Final = re.compile(r"\d{4}-\d\d-\d\d/[^./][^/]*\.parquet")
 
 Choose = Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -188,4 +189,6 @@ def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], ch
 
 def _unreadable(file: LogFile, error: Exception) -> StoreError:
     name = file.written.rpartition("/")[2]
-    return StoreError(f"the prediction log can't be read: {name}: {refusal_of(error)}", code="FC603")
+    below = "/".join(file.path.split("/")[-_BELOW:])
+    hint = f"move {below} out of the log to go on without its rows"
+    return StoreError(f"the prediction log can't be read: {name}: {refusal_of(error)}", hint=hint, code="FC603")

@@ -74,6 +74,16 @@ def read_history(engine: Engine, asked: Asked, last: int) -> EntityHistory:
     return EntityHistory(now=at(asked.now), changes=tuple(changes), before=before)
 
 
+def is_lost_online(history: EntityHistory, online: Answer, pushed: datetime) -> bool:
+    """Return whether a store has no row of an entity of which the table had values already when it was last pushed.
+
+    One whose values are over or null by now may have been left out.
+    """
+    gone = all(found.status == "NOT_FOUND" for found in online.values.values())
+    known = not history.changes or history.changes[0].at <= pushed
+    return gone and known and any(found.status == "PRESENT" for found in history.now.values.values())
+
+
 def _instants(rows: pl.DataFrame, now: datetime, last: int) -> list[datetime]:
     """Return the last instants until now at which a row had happened and was known, in order."""
     known = rows.select(pl.max_horizontal(EVENT_TIME, AVAILABLE_AT).alias("at")).filter(pl.col("at") <= now)

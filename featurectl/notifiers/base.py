@@ -13,6 +13,8 @@ from featurectl.errors import FeaturectlError
 class Message:
     """What is told of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
 
+    `measured` is the value for machines: a length of time in seconds, a share of 1.
+
     `key` is the same for every message of the incident. `id` is that of this message, the same at every try.
     """
 

@@ -132,6 +132,9 @@ class AlertLedger(Protocol):
         One that was sent or given up takes the place of those given up before it, about the same and to the same.
         """
 
+    def revive(self, delivery: Delivery) -> bool:
+        """Let a message that was given up wait again, due at once and for as long as a new one; False when it does."""
+
     def postpone(self, notifier: str, until: datetime) -> None:
         """Let no message to a notifier be due before an instant: so it has asked."""
 

@@ -80,6 +80,13 @@ class SqlAlertLedger:
                 self._remove(connection, [d for d in failed if _of(d) == _of(delivery) and d.number < delivery.number])
             return written
 
+    def revive(self, delivery: Delivery) -> bool:
+        """Let a message that was given up wait again, due at once and for as long as a new one; False when it does."""
+        with self._database.writing() as connection:
+            now = self._time(connection)
+            revived = replace(delivery, state="waiting", created_at=now, due_at=now)
+            return self._update(connection, revived, "", "failed")
+
     def postpone(self, notifier: str, until: datetime) -> None:
         """Let no message to a notifier be due before an instant."""
         with self._database.writing() as connection:
@@ -197,10 +204,10 @@ class SqlAlertLedger:
             "document": _dump(replace(delivery, lease="", lease_until=None)),
         }
 
-    def _update(self, connection: Connection, delivery: Delivery, lease: str) -> bool:
-        """Write a message that waits under this lease still; False when it does not."""
+    def _update(self, connection: Connection, delivery: Delivery, lease: str, state: DeliveryState = "waiting") -> bool:
+        """Write a message that is in this state and under this lease still; False when it is not."""
         own = (*self._own(_DELIVERIES), _DELIVERIES.c.id == delivery.id)
-        change = update(_DELIVERIES).where(*own, _DELIVERIES.c.state == "waiting", _DELIVERIES.c.lease == lease)
+        change = update(_DELIVERIES).where(*own, _DELIVERIES.c.state == state, _DELIVERIES.c.lease == lease)
         change = change.values(**self._row(delivery))
         return connection.execute(change.returning(_DELIVERIES.c.id)).first() is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -22,6 +23,7 @@ NOT_MEASURED: Final[tuple[Metric, ...]] = ("stream_lag",)  # event streams are a
 OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measured over no time: without `in`
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")
+_TO_ONE: Final = (*_SHARES, "js", "ks")  # never more than 1
 _VARIABLE: Final = re.compile(r"\$\{\w+(:-[^}]*)?\}")
 
 
@@ -84,6 +86,15 @@ def format_measure(metric: str, value: float) -> str:
     return f"{100 * value:.3g}%" if metric in _SHARES else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
+def plain_measure(metric: str, value: float) -> float:
+    """Return a value of a metric for machines: a length of time in seconds.
+
+    >>> plain_measure("latency_p99", 151_200.0), plain_measure("psi", 0.2513)
+    (0.1512, 0.2513)
+    """
+    return value / SECOND_US if is_timed(metric) else value
+
+
 def format_condition(condition: Condition) -> str:
     """Return a condition in the language's form.
 
@@ -100,6 +111,41 @@ def format_condition(condition: Condition) -> str:
         text = f"{100 * value:.12g}%" if condition.metric in _SHARES else f"{value:.12g}"
     window = f" in {format_duration(condition.window_us)}" if condition.window_us else ""
     return f"{condition.metric} {condition.op} {text}{window}"
+
+
+def vain_part(condition: Condition) -> str:
+    """Return what of a condition does nothing: a value that its metric can't pass; "": nothing of it.
+
+    >>> vain_part(Condition(metric="error_rate", op=">", value=5.0))
+    'error_rate is from 0 to 1, so that nothing passes 5; five percent are 5% or 0.05'
+    """
+    metric, value = condition.metric, condition.value
+    if metric in _TO_ONE and value > 1:
+        return f"{metric} is from 0 to 1, so that nothing passes {value:.12g}; five percent are 5% or 0.05"
+    return ""
+
+
+def wrong_address(notifier: Notifier) -> str:
+    """Return why nothing can be sent to an address as it is written; "": it may be, or a variable decides.
+
+    >>> wrong_address(Notifier(name="ops", way="slack", address="hooks.slack.com/services/T0/B0/x"))
+    'the address of slack is no http or https URL'
+    >>> wrong_address(Notifier(name="ops", way="command", address="tell 'ops"))
+    'no command: No closing quotation'
+    >>> wrong_address(Notifier(name="ops", way="slack", address="${HOOK}"))
+    ''
+    """
+    way, address = notifier.way, notifier.address.strip()
+    if way == "command":
+        try:
+            return "" if shlex.split(address) else "no command: it has no word"
+        except ValueError as error:
+            return f"no command: {error}"
+    if way in ("slack", "webhook") and not re.match(r"(https?://[^/?#]|[^:/?#]*\$\{)", address):
+        return f"the address of {way} is no http or https URL"
+    if way == "email" and "@" not in address and "${" not in address:
+        return "the address of email has no @"
+    return ""
 
 
 def shown_address(notifier: Notifier) -> str:

@@ -132,8 +132,25 @@ def yaml_files(root: Path) -> Iterator[Path]:
         at_root = Path(folder) == root
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not (at_root and f == DATA_FOLDER))
         for name in sorted(names):
-            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+            if _is_yaml(name):
                 yield Path(folder) / name
+
+
+def is_read(root: Path, path: Path) -> bool:
+    """Return whether a file of this path is, or would be, one of those that a repository is read from.
+
+    >>> [is_read(Path("/repo"), Path(p)) for p in ("/repo/a/b.yaml", "/repo/a.rules", "/repo/data/a.yml", "/a.yaml")]
+    [True, False, False, False]
+    """
+    root, path = root.resolve(), path.resolve()
+    if root not in path.parents:
+        return False
+    *folders, name = path.relative_to(root).parts
+    return _is_yaml(name) and not any(f.startswith(".") for f in folders) and folders[:1] != [DATA_FOLDER]
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
 def _read_files(root: Path, files: _Files, declared: Declared) -> None:
@@ -252,5 +269,5 @@ def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
     resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
     for fields in files.wrong_alerts:
         check_alert_names(fields, declared)
-    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", resolve_notifier)
+    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
     return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

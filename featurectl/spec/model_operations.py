@@ -140,7 +140,8 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     text = read_text(node, info)
     match = _WHEN.fullmatch(text.strip())
     if match is None:
-        fail(info, "FC104", f'"{text}" is not METRIC OP VALUE [in DURATION]', node)
+        message = f'"{text}" is not METRIC OP VALUE [in DURATION], parted by spaces, like: latency_p99 > 150ms in 5m'
+        fail(info, "FC104", message, node)
     if match["metric"] not in ALERTED:
         message = f'no metric "{match["metric"]}"; metrics are {" ".join(ALERTED)}'
         fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))

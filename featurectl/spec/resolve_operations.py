@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared, Kind
-from featurectl.spec.definition_alerts import NOT_MEASURED, WAYS, Alert, Notifier
+from featurectl.spec.definition_alerts import NOT_MEASURED, WAYS, Alert, Notifier, vain_part, wrong_address
 from featurectl.spec.model_operations import (
     AlertShape,
     NotifierShape,
@@ -93,6 +93,8 @@ def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
     """
     check_alert_names(shape.fields, declared)
     when = condition_of(shape.when)
+    if wrong := vain_part(when):
+        declared.report.error("FC104", wrong, shape.fields.place("when"))
     if when.metric in NOT_MEASURED:
         later = "event streams come with a later version: until then there is no lag to measure"
         declared.not_run(f"alerts on {when.metric} are", shape.fields.head, later)
@@ -115,11 +117,16 @@ def check_alert_names(fields: Fields, declared: Declared) -> None:
     _check_names("model", listed_names(fields, "models"), declared)
 
 
-def resolve_notifier(shape: NotifierShape) -> Notifier | None:
-    """Return a notifier; None where it has no way, which is reported by its shape."""
+def resolve_notifier(shape: NotifierShape, declared: Declared) -> Notifier | None:
+    """Return a notifier; None where it has no way, which is reported by its shape. An address that is none is reported.
+
+    One that begins with a variable is seen when a message is sent.
+    """
     ways = [
         Notifier(name=shape.name, way=way, address=text) for way in WAYS if (text := getattr(shape, way)) is not None
     ]
+    if ways and (wrong := wrong_address(ways[0])):
+        declared.report.error("FC104", wrong, shape.fields.place(ways[0].way))
     return ways[0] if ways else None
 
 

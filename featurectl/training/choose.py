@@ -64,7 +64,7 @@ def choose_spine(
     path = Path(named)
     if path.suffix.lower() not in FILE_FORMATS and not is_there(path):
         known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
-        raise UsageError(f"--spine {named}: neither a source nor a file", hint="sources: " + ", ".join(known))
+        raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(known))
     file = file_source(path)
     return _of_file(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME, place)
 

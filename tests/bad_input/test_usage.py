@@ -41,7 +41,7 @@ WRONG = [
     (("training-set", "--features", "spend", "--spine", "asks", *OUT), "'spend' is not view:feature\n"),
     (("training-set", "--features", "spend:*", *OUT), "--features needs a spine\n"),
     (("training-set", *OUT), "give a MODEL or --features, one of them\n"),
-    (("training-set", "pays", "--spine", "nowhere", *OUT), "--spine nowhere: neither a source nor a file\n  = sources: asks"),
+    (("training-set", "pays", "--spine", "nowhere", *OUT), "error: nowhere: neither a source nor a file\n  = sources: asks"),
     (("training-set", "pays", "--spine", "no.csv", *OUT), "spine no.csv: no such file\n"),
     (("score", "pays", "--spine", "objects.yaml", *OUT), "spine objects.yaml: what format is it?\n"),
     (("training-set", "pays", "--since", "noon", *OUT), "'noon' is no instant\n"),

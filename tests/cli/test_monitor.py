@@ -98,6 +98,20 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
     assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
     assert told[0]["look"] == "featurectl why spend@1 --env dev"
+    assert (told[0]["value"], told[0]["measured"]) == ("26 h", 26 * 3600)
+
+
+def test_the_table_has_first_what_fires_and_the_json_seconds(shop):
+    change(shop, "    for: 1h\n", "")
+    change(shop, "    repeat: 6h\n", "  - {name: never, when: checks > 100, severity: info, notify: [file]}\n")
+    change(shop, "views: [spend]", 'views: ["*"]')
+    shop("apply", "--auto-approve")
+    _, out, _ = shop("monitor", "check", "--as-of", STALE)
+    states = [line.split()[2] for line in out.partition("\n\n")[0].splitlines()[1:]]
+    assert states == sorted(states)
+    assert {"firing", "ok"} == set(states)
+    _, out, _ = shop("monitor", "check", "--as-of", STALE, "-o", "json")
+    assert rows(out)["stale"]["value"] == 25 * 3600
 
 
 def test_looking_alone_tells_nobody_and_changes_nothing(shop):
@@ -188,8 +202,35 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
             code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
             assert code == 1
             assert "not told hook: stale (view:spend@1) firing, given up: the webhook answered 404: no_service" in out
-            assert "notifier hook refused: the webhook answered 404: no_service" in err
-    assert hook.asked == 1
+            assert "notifier hook refused: the webhook answered 404: no_service\n  = once that is mended: " in err
+        assert hook.asked == 1
+        code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON, "--again")
+        assert (code, err) == (1, "")
+        assert "\ntold hook: stale (view:spend@1) firing\n" in out
+        for words in ((), ("--again",)):
+            assert "told hook" not in shop("monitor", "check", "--as-of", AN_HOUR_ON, *words)[1]
+    assert hook.asked == 2
+    assert shop("monitor", "check", "--again", "--dry-run")[0] == 64
+
+
+def test_an_end_that_was_refused_is_told_when_it_is_asked_for_and_a_beginning_that_is_over_is_not(shop, monkeypatch):
+    change(shop, "notify: [file]", "notify: [file, hook]")
+    shop("apply", "--auto-approve")
+    shop("monitor", "check", "--as-of", STALE)
+    with running_hook() as hook:
+        monkeypatch.setenv("HOOK_URL", hook.url)
+        shop("monitor", "check", "--as-of", AN_HOUR_ON)
+        change(shop, "freshness > 24h", "freshness > 90h")
+        shop("apply", "--auto-approve")
+        hook.next.append((404, "no_service", {}))
+        _, out, _ = shop("monitor", "check", "--as-of", LATER)
+        assert "not told hook: stale (view:spend@1) resolved, given up" in out
+        assert "told hook" not in shop("monitor", "check", "--as-of", LATER)[1]
+        assert (
+            "\ntold hook: stale (view:spend@1) resolved\n" in shop("monitor", "check", "--as-of", LATER, "--again")[1]
+        )
+        _change_outbox(shop.root / "r.db", "state = 'failed', document = json_set(document, '$.state', 'failed')")
+        assert "told file: stale (view:spend@1) firing" not in shop("monitor", "check", "--as-of", LATER, "--again")[1]
 
 
 def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):

@@ -85,6 +85,8 @@ def test_the_one_of_many_files_that_is_torn_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"the prediction log can't be read: 000011-a\.parquet: ") as caught:
         list(read_batches(PredictionLog(str(tmp_path)).files(), SCHEMA, lambda rows: rows))
     assert caught.value.code == "FC603"
+    named = f"{tmp_path.name}/v1/2026-11-25/000011-a.parquet"  # the folder of a log is called as its model
+    assert caught.value.hint == f"move {named} out of the log to go on without its rows"
 
 
 @pytest.mark.parametrize("sample", [None, 0.0])

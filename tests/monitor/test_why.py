@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.why import _changed
+from featurectl.cli.render.why import Values, _changed
+from featurectl.cli.why import _cause_of_values
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, Link, cause_of
 from featurectl.offline.runs import CheckRecord, RunRecord
+from featurectl.online.read import Answer, FeatureValue
 from featurectl.spec.definition import Freshness
 from featurectl.units import HOUR_US
 from tests.cli.golden import assert_golden
@@ -48,6 +51,16 @@ FAILED = replace(RUN, now=hours(2), action="", error_code="FC504", error="column
 UNPUSHED = replace(RUN, now=hours(2), error_code="FC602", error="gone")
 PUSHED = replace(RUN, now=hours(1), command="push", action="push")
 NEVER = Link(kind="source", name="orders", verdict="ERROR", error="no file matches orders.csv")
+
+
+def answer(status):
+    """What a store or a table says of an entity with one feature."""
+    values = {"amount": FeatureValue(value=1.0 if status == "PRESENT" else None, status=status)}
+    return Answer(version=2, values=values, asof=NOW, read_at=NOW, event_time=None, available_at=None, computed_at=None)
+
+
+def changed_at(ago):
+    return Changed(at=hours(ago), event_time=None, available_at=None, values={})
 
 
 def chain(base=STALE, source=1, table=1, online=1, **others):
@@ -285,6 +298,34 @@ def test_as_of_before_all_rows_no_age_is_negative(why):
 def test_an_entity_that_nobody_knows_is_told(why):
     _, page = why("spend", "customer=zoe", as_of="2026-01-02T14:00:00Z")
     assert "\ncustomer=zoe\nonline: no row of it, computed 01-02 13:00\noffline: no row of it\n" in page
+
+
+def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():
+    history = EntityHistory(now=answer("PRESENT"), changes=(changed_at(3),), before={})
+    asked = Values(words=("customer=ana",), history=history, online=answer("PRESENT"), error="")
+    assert not _cause_of_values(asked, FRESH)
+    lost = replace(asked, online=answer("NOT_FOUND"))
+    assert _cause_of_values(lost, FRESH) == (
+        "the online store has no row of customer=ana, of which the offline table had values at the last push: "
+        "featurectl verify --store spend"
+    )
+    assert _cause_of_values(replace(asked, online=None, error="a row of 3 bytes"), FRESH) == (
+        "customer=ana can't be read: a row of 3 bytes"
+    )
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        EntityHistory(now=answer("NULL"), changes=(changed_at(3),), before={}),
+        EntityHistory(now=answer("EXPIRED"), changes=(changed_at(3),), before={}),
+        EntityHistory(now=answer("NOT_FOUND"), changes=(), before={}),
+        EntityHistory(now=answer("PRESENT"), changes=(changed_at(-1),), before={}),
+    ],
+)
+def test_a_row_that_need_not_be_online_is_no_cause(history):
+    values = Values(words=("customer=ana",), history=history, online=answer("NOT_FOUND"), error="")
+    assert not _cause_of_values(values, FRESH)
 
 
 def test_no_line_of_what_changed_is_wider_than_a_terminal_unless_all_is_asked_for():

@@ -162,6 +162,18 @@ def test_of_what_was_given_up_the_last_is_kept_until_one_is_sent(ledger):
     assert [d.id for d in ledger.load_deliveries(["failed"])] == ["d", "e"]
 
 
+def test_what_was_given_up_waits_again_when_somebody_asks_and_nothing_else_does(ledger, clock):
+    ledger.write_state(NEW, STATE, [message(name, subject=name) for name in ("failed", "sent", "waiting")])
+    settle(ledger, "failed")
+    settle(ledger, "sent")
+    clock[0] += timedelta(days=2)
+    found = {d.id: d for d in ledger.load_deliveries(("waiting", "sent", "failed"))}
+    assert {name: ledger.revive(found[name]) for name in found} == {"failed": True, "sent": False, "waiting": False}
+    revived = ledger.claim(LEASE_S)
+    assert (revived.id, revived.created_at, revived.state) == ("failed", clock[0], "waiting")
+    assert not ledger.revive(found["failed"])
+
+
 def test_a_repeat_waits_only_where_nothing_else_does(ledger):
     ledger.write_state(NEW, STATE, [message("a")])
     (before,) = ledger.load_states()

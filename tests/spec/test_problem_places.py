@@ -199,7 +199,7 @@ BADLY_NAMED = {
     ],
     "pipelines: [{name: Bad One, stages: [{name: a, run: push, needs: [b]}]}]": ["FC105", "FC201"],
     "alerts: [{name: Bad One, when: freshness > 1h, severity: warning, notify: [ops]}]": ["FC105", "FC201"],
-    "notifiers: [{name: Bad One, slack: a, webhook: b}]": ["FC105", "FC107"],
+    "notifiers: [{name: Bad One, slack: '${A}', webhook: b}]": ["FC105", "FC107"],
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from featurectl.cli.render.table import render_table
 from featurectl.monitor.alerts.deliver import Sent
 from featurectl.monitor.alerts.look import Looked
 from featurectl.registry.alert_state import Delivery, Silence
-from featurectl.spec.definition_alerts import format_measure
+from featurectl.spec.definition_alerts import format_measure, plain_measure
 from featurectl.units import counted, format_instant, format_iso, plural
 
 _HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
@@ -19,10 +19,10 @@ _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
 def render_round(found: Round, *, dry: bool) -> str:
-    """Return the table of `monitor check`, what was told below it, and its last line."""
+    """Return the table of `monitor check`, worst first, what was told below it, and its last line."""
     if not found.alerts and not found.looked:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
-    lines = render_table(_HEAD, [_cells(item) for item in found.looked]) if found.looked else []
+    lines = render_table(_HEAD, [_cells(item) for item in sorted(found.looked, key=_rank)]) if found.looked else []
     told = [
         f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}" for i in found.looked for t in i.told
     ]
@@ -84,6 +84,12 @@ def silence_json(silence: Silence) -> dict[str, object]:
     }
 
 
+def _rank(item: Looked) -> tuple[bool, bool]:
+    """Return where a row stands: what fires, what is pending or can't be seen, and then all that is well."""
+    firing = item.after.status == "firing"
+    return not firing, not firing and item.after.status != "pending" and not item.observation.error
+
+
 def _cells(item: Looked) -> list[str]:
     after, value = item.after, item.observation.value
     metric = after.condition.partition(" ")[0]
@@ -142,7 +148,7 @@ def _looked_json(item: Looked) -> dict[str, object]:
         "state": after.status,
         "was": item.before.status,
         "later": item.past,
-        "value": plain_value(item.observation.value),
+        "value": plain_value(_plain(after.condition, item.observation.value)),
         "cause": item.observation.cause or None,
         "error": item.observation.error or None,
         "since": _iso(after.since),
@@ -150,6 +156,10 @@ def _looked_json(item: Looked) -> dict[str, object]:
         "silenced_until": _iso(item.silence.until) if item.silence else None,
         "tells": [{"notifier": told.notifier, "kind": told.kind} for told in item.told],
     }
+
+
+def _plain(condition: str, value: float | None) -> float | None:
+    return None if value is None else plain_measure(condition.partition(" ")[0], value)
 
 
 def _delivery_json(delivery: Delivery) -> dict[str, object]:

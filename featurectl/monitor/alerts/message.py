@@ -11,7 +11,7 @@ from typing import Final
 from featurectl.monitor.alerts.step import Told
 from featurectl.notifiers.base import Message
 from featurectl.registry.alert_state import AlertState, Delivery
-from featurectl.spec.definition_alerts import format_measure
+from featurectl.spec.definition_alerts import format_measure, plain_measure
 from featurectl.units import format_iso
 
 _LOOK: Final[Mapping[str, str]] = {
@@ -21,9 +21,9 @@ _LOOK: Final[Mapping[str, str]] = {
     "wasserstein": "featurectl monitor drift {name}",
     "null_rate": "featurectl monitor drift {name}",
     "skew": "featurectl verify {name}",
-    "freshness": "featurectl why {name}",
-    "checks": "featurectl why {name}",
-    "pipeline_failures": "featurectl why {name}",
+    "freshness": "featurectl why {version}",
+    "checks": "featurectl why {version}",
+    "pipeline_failures": "featurectl why {version}",
     "store_errors": "featurectl status",
 }
 
@@ -77,7 +77,7 @@ def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
         severity=after.severity,
         condition=after.condition,
         value="not known" if after.value is None else format_measure(metric, after.value),
-        measured=after.value if after.value is not None and math.isfinite(after.value) else None,  # JSON has no other
+        measured=_measured(metric, after.value),
         cause=after.cause if not after.error else f"{after.cause} (not seen at the last look: {after.error})".strip(),
         since=format_iso(since) if since else "",
         at=format_iso(transition.at),
@@ -95,6 +95,11 @@ def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
     )
 
 
+def _measured(metric: str, value: float | None) -> float | None:
+    """Return a value for machines; JSON has no infinite ones."""
+    return None if value is None or not math.isfinite(value) else plain_measure(metric, value)
+
+
 def look_command(metric: str, subject: str, environment: str) -> str:
     """Return the command that shows more of a subject: of a view's version, which need not be the newest.
 
@@ -103,5 +108,6 @@ def look_command(metric: str, subject: str, environment: str) -> str:
     >>> look_command("latency_p99", "model:late", "prod")
     'featurectl models show late --env prod'
     """
-    name = subject.split(":")[1]
-    return f"{_LOOK.get(metric, 'featurectl models show {name}').format(name=name)} --env {environment}"
+    version = subject.split(":")[1] if ":" in subject else subject
+    command = _LOOK.get(metric, "featurectl models show {name}")
+    return f"{command.format(name=version.partition('@')[0], version=version)} --env {environment}"

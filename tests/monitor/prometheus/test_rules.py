@@ -186,10 +186,10 @@ def shop(tmp_path, monkeypatch):
 def test_the_command_prints_rules_or_writes_them_whole(shop, capsys):
     assert main(["monitor", "rules"]) == 0
     assert capsys.readouterr().out == (GOLDEN / "shop.rules.yaml").read_text()
-    assert main(["monitor", "rules", "--out", "rules.yaml", "--grafana", "board.json"]) == 0
+    assert main(["monitor", "rules", "--out", "prom.rules", "--grafana", "board.json"]) == 0
     told = capsys.readouterr().out
-    assert told == "Wrote 14 rules to rules.yaml; 4 alerts that no metric tells: see its comments\n"
-    assert (shop / "rules.yaml").read_text() == (GOLDEN / "shop.rules.yaml").read_text()
+    assert told == "Wrote 14 rules to prom.rules; 4 alerts that no metric tells: see its comments\n"
+    assert (shop / "prom.rules").read_text() == (GOLDEN / "shop.rules.yaml").read_text()
     assert (shop / "board.json").read_text() == (GOLDEN / "dashboard.json").read_text()
     assert not list(shop.glob(".*.part"))
 
@@ -204,7 +204,25 @@ def test_the_command_in_json(shop, capsys):
     }
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/rules.yaml", "objects.yaml/rules.yaml", "."])
+@pytest.mark.parametrize("place", ["no/such/folder/prom.rules", "objects.yaml/prom.rules", "."])
 def test_a_file_that_cannot_be_written_is_wrong_usage(shop, capsys, place):
     assert main(["monitor", "rules", "--out", place]) == 64
     assert capsys.readouterr().err.startswith(f"error: --out {place} can't be written: ")
+
+
+@pytest.mark.parametrize("option", ["--out", "--grafana"])
+@pytest.mark.parametrize("place", ["prom.yaml", "ops/prom.yml", "objects.yaml"])
+def test_what_would_be_read_as_a_file_of_the_repository_is_not_written(shop, capsys, option, place):
+    before = {path: path.read_bytes() for path in shop.rglob("*.yaml")}
+    assert main(["monitor", "rules", option, place]) == 64
+    assert (
+        f"error: {option} {place} would be read as a file of the repository\n  = {option} " in capsys.readouterr().err
+    )
+    assert {path: path.read_bytes() for path in shop.rglob("*.y*ml")} == before
+
+
+def test_a_place_elsewhere_may_have_any_name(shop, tmp_path_factory, capsys):
+    elsewhere = tmp_path_factory.mktemp("prometheus") / "featurectl.yaml"
+    assert main(["monitor", "rules", "--out", str(elsewhere)]) == 0
+    assert elsewhere.exists()
+    assert main(["monitor", "rules", "-q"]) == 0
