@@ -228,7 +228,6 @@ def look_once(
     looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
-
     if again and not dry:
         _revive(
             ledger, lambda d: _is_missed(d, alerts, state) and (d.kind == "resolved" or d.id.startswith(tuple(firing)))
