@@ -128,7 +128,6 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
 
 
 def _opened(call: Call) -> Workspace:
-
     return open_applied(call)
 
 

@@ -15,7 +15,7 @@ from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
 from featurectl.units import format_iso, parse_duration
 
 if TYPE_CHECKING:
-    from featurectl.alerts import Round
+    from featurectl.alerts.look import Round
     from featurectl.monitor.alerts.look import Looked
     from featurectl.open import Workspace
 
@@ -47,7 +47,7 @@ def _add_check(group: typer.Typer) -> None:
         and is not silenced, when something could not be observed, when a message was refused, or where nothing is
         applied. A state that has changed since `--as-of` stays as it is.
         """
-        from featurectl.alerts import look_once
+        from featurectl.alerts.look import look_once
         from featurectl.cli.render.alerts import render_round, round_json
 
         if again and dry_run:
@@ -69,7 +69,7 @@ def _is_alarming(looked: Looked) -> bool:
 
 def _failures(found: Round) -> tuple[Failure, ...]:
     """Return what could not be observed, and what could not be told."""
-    from featurectl.alerts import failure_of
+    from featurectl.alerts.look import failure_of
 
     failures = [
         Failure(part=f"{item.after.alert} ({item.after.subject})", error=error)
@@ -106,7 +106,7 @@ def _add_run(group: typer.Typer) -> None:
         import signal
         import threading
 
-        from featurectl.alerts import Watch
+        from featurectl.alerts.watch import Watch
         from featurectl.cli.render.alerts import round_lines
         from featurectl.open import open_workspace
 
@@ -162,7 +162,7 @@ def _add_silence(group: typer.Typer) -> None:
 
 
 def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) -> Outcome:
-    from featurectl.alerts import silence
+    from featurectl.alerts.silences import silence
     from featurectl.cli.render.alerts import render_silence, silence_json
     from featurectl.registry.alert_state import Silence
 
@@ -178,7 +178,7 @@ def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) ->
 
 
 def _listed(call: Call) -> Outcome:
-    from featurectl.alerts import ledger_of
+    from featurectl.alerts.look import ledger_of
     from featurectl.cli.render.alerts import render_silences, silence_json
 
     with _opened(call) as workspace:
@@ -187,7 +187,7 @@ def _listed(call: Call) -> Outcome:
 
 
 def _ended(call: Call, silence_id: str) -> Outcome:
-    from featurectl.alerts import end_silence
+    from featurectl.alerts.silences import end_silence
     from featurectl.cli.render.alerts import silence_json
 
     with _opened(call) as workspace:
@@ -203,5 +203,4 @@ def _duration(option: str, text: str) -> int:
 
 
 def _opened(call: Call) -> Workspace:
-
     return open_applied(call, call.instant())

@@ -74,7 +74,6 @@ Show = Callable[[Call, "Workspace"], Shown]
 
 
 def _look(call: Call, show: Show) -> Shown:
-
     with open_applied(call, call.instant()) as workspace:
         return show(call, workspace)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.alerts import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceWorld
 from featurectl.cli.main import main
 from featurectl.offline.process import Process
 from featurectl.offline.runs import begun, read_runs, write_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from featurectl.alerts import Round
+from featurectl.alerts.look import Round
 from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.monitor.alerts.deliver import Sent

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurectl import alerts
-from featurectl.alerts import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceWorld
 from featurectl.errors import DataError, StoreError
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.observe import observe
@@ -70,10 +69,10 @@ def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypat
 def test_where_the_records_of_runs_can_not_be_read_an_alert_on_them_is_an_error_and_not_silent(
     world, metric, monkeypatch
 ):
-    def gone(*_):
+    def gone(*_, **__):
         raise StoreError("the bucket is gone")
 
-    monkeypatch.setattr(alerts, "recorded_runs", gone)
+    monkeypatch.setattr("featurectl.alerts.world.recorded_runs", gone)
     monkeypatch.setattr(WorkspaceWorld, "views", lambda _: [("spend", 1)])
     alert = Alert(name="a", when=condition_of(f"{metric} > 0"), severity="info", notify=("ops",))
     (found,) = observe(alert, world).observations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.alerts import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceWorld
 from featurectl.errors import UsageError
 from featurectl.monitor.alerts.served import Window
 from featurectl.open import open_workspace
