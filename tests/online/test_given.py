@@ -60,7 +60,7 @@ def shown(values):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(VALUES)
 @example(values=[2**63 - 1])
 @example(values=[1e8, 1.5])

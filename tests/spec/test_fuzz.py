@@ -93,21 +93,21 @@ def test_a_hundred_thousand_damaged_files_give_problems(originals, tmp_path, fir
 
 
 ENDLESS = {
-    "keys that stand twice": b"x:\n" + b"".join(b"  a: %d\n" % number for number in range(30_000)),
-    "keys that nobody knows": b"entities:\n  - {%s}\n" % b", ".join(b"key%d: 1" % number for number in range(30_000)),
-    "anchors": b"a: [" + b"&a 1," * 40_000 + b"]",
-    "a value cut at commas": b"sources: [{name: s, path: f(" + b"a, " * 200_000 + b")}]",
-    "values cut at commas": b"sources: [{" + b"name: f(a, b, " * 50_000 + b"}]",
+    "keys that stand twice": b"x:\n" + b"".join(b"  a: %d\n" % number for number in range(15_000)),
+    "keys that nobody knows": b"entities:\n  - {%s}\n" % b", ".join(b"key%d: 1" % number for number in range(15_000)),
+    "anchors": b"a: [" + b"&a 1," * 20_000 + b"]",
+    "a value cut at commas": b"sources: [{name: s, path: f(" + b"a, " * 100_000 + b")}]",
+    "values cut at commas": b"sources: [{" + b"name: f(a, b, " * 25_000 + b"}]",
     "errors in one line": b"alerts: [" + b"{name: a, when: x}," * 10_000 + b"]",
     "names that do not exist": (
-        b"entities:\n" + b"".join(b"  - {name: entity_number_%d, keys: {k: string}}\n" % number for number in range(700))
+        b"entities:\n" + b"".join(b"  - {name: entity_number_%d, keys: {k: string}}\n" % number for number in range(400))
         + b"sources: [{name: s, path: a, event_time: k, columns: {k: timestamp}}]\nfeature_views:\n"
-        + b"".join(b"  - {name: v%d, entity: entity_nomber_%d, source: s, features: [k]}\n" % (n, n) for n in range(700))
+        + b"".join(b"  - {name: v%d, entity: entity_nomber_%d, source: s, features: [k]}\n" % (n, n) for n in range(400))
     ),
     "columns that do not exist": (
         b"sources: [{name: s, path: a, event_time: at, columns: {at: timestamp, %s}}]\nfeature_views:\n"
-        b"  - name: v\n    source: s\n    features:\n" % b", ".join(b"column_%d: int64" % number for number in range(700))
-        + b"".join(b"      - {name: f%d, expr: colunm_%d + 1}\n" % (number, number) for number in range(700))
+        b"  - name: v\n    source: s\n    features:\n" % b", ".join(b"column_%d: int64" % number for number in range(400))
+        + b"".join(b"      - {name: f%d, expr: colunm_%d + 1}\n" % (number, number) for number in range(400))
     ),
 }  # fmt: skip
 
