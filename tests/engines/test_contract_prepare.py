@@ -167,7 +167,7 @@ DRAWN = st.tuples(st.sampled_from(["A", "B", "C", None]), st.integers(0, 3), HOU
 TOLD = ("rows_read", "held_back", "watermark", "newest_event", "dropped", "checks")
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(DRAWN, max_size=30), st.booleans())
 def test_rows_that_outgrow_the_memory_are_prepared_as_those_that_do_not(make_engine, drawn, dedup):
     frame = rows(*[(c, float(d), e, a) for c, d, e, a in drawn])

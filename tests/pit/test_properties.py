@@ -100,7 +100,7 @@ MERGES = {
     st.lists(st.tuples(st.integers(0, 300), st.sampled_from([None, 1, 2, 5, -3])), max_size=300),
     st.integers(1, 200), st.integers(1, 200), st.integers(0, 300),
 )  # fmt: skip
-@settings(QUIET, max_examples=40)
+@settings(QUIET, max_examples=25)
 def test_a_window_is_the_merge_of_its_two_parts(events, a, b, t):
     rows, b = rows_of(sorted(events, key=lambda event: event[0]), dtype=pl.Int64), min(a, b)
     truths = rows.with_columns(v=pl.col("v") > 1)
@@ -114,7 +114,7 @@ def test_a_window_is_the_merge_of_its_two_parts(events, a, b, t):
 
 
 @given(st.lists(st.integers(0, 100), max_size=80), st.integers(1, 30), st.sampled_from(["left", "right"]))
-@settings(QUIET, max_examples=30)
+@settings(QUIET, max_examples=20)
 def test_tiles_side_by_side_hold_each_row_once(times, width, closed):
     rows = rows_of([(time, 1) for time in sorted(times)], dtype=pl.Int64)
     ends = list(range(0, 101 + width, width))
@@ -124,7 +124,7 @@ def test_tiles_side_by_side_hold_each_row_once(times, width, closed):
 
 
 @given(st.lists(st.integers(-100, 100), max_size=40), st.integers(-100, 100), st.integers(1, 50), st.integers(1, 30))
-@settings(QUIET, max_examples=30)
+@settings(QUIET, max_examples=20)
 def test_a_hop_lengthens_a_window_by_less_than_a_hop(times, t, window, hop):
     rows = rows_of([(time, 1) for time in sorted(times)], dtype=pl.Int64)
     (counted,) = ask(rows, [t], "count", window=window, hop_us=hop)
