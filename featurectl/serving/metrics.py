@@ -30,8 +30,16 @@ class Metrics:
     """The metrics of one process; with several, each writes files that any of them adds up."""
 
     def __init__(self) -> None:
-        own = CollectorRegistry()
-        self._own = own
+        self._own = CollectorRegistry()
+        self._add_requests(self._own)
+        self._add_predictions(self._own)
+        self._add_served(self._own)
+        self._shown: set[tuple[str, str, str]] = set()
+        self._of_model: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _add_requests(self, own: CollectorRegistry) -> None:
+        """Add what is counted of requests and reads of any kind."""
         self.requests = Counter(
             "featurectl_http_requests", "Requests answered.", ["route", "method", "status"], registry=own
         )
@@ -55,6 +63,9 @@ class Metrics:
         self.values = Counter(
             "featurectl_feature_values", "Feature values read, by why each is what it is.", ["status"], registry=own
         )
+
+    def _add_predictions(self, own: CollectorRegistry) -> None:
+        """Add what is counted of scores."""
         self.predictions = Counter("featurectl_predictions", "Rows scored.", ["model", "version"], registry=own)
         self.prediction_requests = Counter(
             "featurectl_prediction_requests",
@@ -72,6 +83,9 @@ class Metrics:
         self.rejected = Counter(
             "featurectl_rejected_rows", "Rows refused by `missing:` of a model.", ["model", "reason"], registry=own
         )
+
+    def _add_served(self, own: CollectorRegistry) -> None:
+        """Add what is told of the models and views that are served."""
         self.reloads = Counter("featurectl_reloads", "Looks at a changed registry.", ["result"], registry=own)
         self.models = Gauge(
             "featurectl_model_loaded",
@@ -96,10 +110,6 @@ class Metrics:
         self.log_rows = Counter(
             "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
         )
-
-        self._shown: set[tuple[str, str, str]] = set()
-        self._of_model: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; there are few kinds of them, so those met are kept."""
