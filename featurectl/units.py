@@ -7,8 +7,9 @@ A duration is a fixed length in whole microseconds (`_us` in names); `1d` is 24 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
@@ -65,6 +66,33 @@ def parse_instant(text: str) -> datetime | None:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def parse_local_instant(text: str, timezone: str) -> datetime | None:
+    """Return the instant of an ISO 8601 text; one that shows a time of day without an offset is of that time zone.
+
+    A local time that comes twice is the earlier of the two, and one that is skipped is read with the offset before the
+    gap, as the columns of a source are. A date alone is its midnight UTC.
+
+    >>> parse_local_instant("2013-07-01T08:00", "America/New_York").isoformat()
+    '2013-07-01T12:00:00+00:00'
+    >>> parse_local_instant("2013-07-01", "America/New_York").isoformat()
+    '2013-07-01T00:00:00+00:00'
+    """
+    try:
+        value = datetime.fromisoformat(text.strip())
+        on_the_wall = value.tzinfo is None and not _is_date(text.strip())
+        return value.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC) if on_the_wall else parse_instant(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def instant_us(instant: datetime) -> int:

@@ -54,7 +54,7 @@ def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[C
     spine = _spine(test)
     views = {name: _rows(engine, test, (name, spine), typed) for name in view_names(inputs)}
     made = join_rows(engine, spine, inputs, views, _target(engine, test, typed))
-    return cells_of(test.expect, made.rows)
+    return cells_of(test.expect, made.rows, model.spine.source.timezone)
 
 
 def _label(test: ModelTest) -> Label | None:
@@ -103,7 +103,7 @@ def _spine(test: ModelTest) -> SpineRows:
     select = [item for item in select if expression_columns(item.expression.text) <= types.keys()]
     bare = replace(source, select=tuple(select), event_time=None, available_at=None, tiebreak=(), dedup_key=())
     spine = Spine(source=bare, time=test.model.spine.time)
-    return spine_of_rows(table_of(test.spine, types), spine, "of a feature test")
+    return spine_of_rows(table_of(test.spine, types, source.timezone), spine, "of a feature test")
 
 
 def join_model_tests(tests: Sequence[ModelTest]) -> ModelTest | None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.errors import FeaturectlError
 from featurectl.spec.place import Place
-from featurectl.units import parse_instant
+from featurectl.units import parse_local_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +58,27 @@ class FeatureTestResult:
         return self.error is None and not self.differences
 
 
-def cells_of(expect: Sequence[Mapping[str, object]], values: pl.DataFrame) -> tuple[Cell, ...]:
+def cells_of(expect: Sequence[Mapping[str, object]], values: pl.DataFrame, timezone: str) -> tuple[Cell, ...]:
     """Return each expected value beside the one found, row by row; floats agree to 1e-9 of their size, others exactly.
 
-    The values have a row for each of `expect`.
+    The values have a row for each of `expect`. An expected time without an offset is of the time zone.
     """
     found = {name: values[name].to_list() for name in dict.fromkeys(name for row in expect for name in row)}
     return tuple(
-        Cell(row=i + 1, column=name, expected=value, found=found[name][i], agrees=agree(value, found[name][i]))
+        Cell(
+            row=i + 1, column=name, expected=value, found=found[name][i], agrees=agree(value, found[name][i], timezone)
+        )
         for i, wanted in enumerate(expect)
         for name, value in wanted.items()
     )
 
 
-def agree(expected: object, found: object) -> bool:
+def agree(expected: object, found: object, timezone: str = "UTC") -> bool:
     """Return whether a value is as expected: floats to 1e-9 of their size, times and dates as written, else exactly."""
     if isinstance(expected, list | tuple) and isinstance(found, list):
-        return len(expected) == len(found) and all(map(agree, expected, found))
+        return len(expected) == len(found) and all(agree(*pair, timezone) for pair in zip(expected, found, strict=True))
     if isinstance(found, datetime) and expected is not None:
-        return parse_instant(str(expected)) == found
+        return parse_local_instant(str(expected), timezone) == found
     if isinstance(found, date) and expected is not None:
         return str(expected) == found.isoformat()
     if isinstance(expected, bool) or not isinstance(expected, int | float):

@@ -18,7 +18,7 @@ from featurectl.expressions.check import expression_columns
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.typing import type_source, type_view
 from featurectl.spec.typing_source import check_source
-from featurectl.units import parse_instant
+from featurectl.units import parse_local_instant
 
 Rows = Sequence[Mapping[str, object]]
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ def rows_of_source(source: Source, rows: Rows, types: Mapping[str, str]) -> pl.D
     types = {**types, **{name: UNKNOWN for row in rows for name in row if name not in types}}
     if source.available_at is not None and source.event_time is not None:
         rows = [{source.available_at: row.get(source.event_time), **row} for row in rows]
-    return table_of(rows, types)
+    return table_of(rows, types, source.timezone)
 
 
 def _needed(view: FeatureView) -> list[str]:
@@ -129,20 +129,24 @@ def all_typed(view: FeatureView, rows: Iterable[Mapping[str, object]]) -> bool:
     return named <= set(types) and UNKNOWN not in types.values() and all(f.dtype is not None for f in view.features)
 
 
-def table_of(rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
+def table_of(rows: Rows, types: Mapping[str, str], timezone: str) -> pl.DataFrame:
     """Return rows as a table with a column for each type; an unknown type is that of the values.
+
+    A time without an offset is of the time zone.
 
     Raises:
         DataError: FC504, a value does not fit the column's type.
     """
-    return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in types.items()])
+    columns = {name: [row.get(name) for row in rows] for name in types}
+    return pl.DataFrame([_column(name, columns[name], dtype, timezone) for name, dtype in types.items()])
 
 
-def _column(name: str, values: Sequence[object], dtype: str) -> pl.Series:
+def _column(name: str, values: Sequence[object], dtype: str, timezone: str) -> pl.Series:
     if dtype == UNKNOWN:
         return _untold(name, values)
     try:
-        return pl.Series(name, [_value(value, dtype) for value in values], dtype=polars_dtype(dtype), strict=True)
+        typed = [_value(value, dtype, timezone) for value in values]
+        return pl.Series(name, typed, dtype=polars_dtype(dtype), strict=True)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"column {name} of a feature test is {dtype}: {values!r} does not fit", code="FC504") from error
 
@@ -157,14 +161,14 @@ def _untold(name: str, values: Sequence[object]) -> pl.Series:
     return series
 
 
-def _value(value: object, dtype: str) -> object:
+def _value(value: object, dtype: str, timezone: str) -> object:
     if value is None:
         return None
     item = list_item(dtype)
     if item is not None and isinstance(value, list):
-        return [_value(each, item) for each in value]
+        return [_value(each, item, timezone) for each in value]
     if dtype == TIMESTAMP:
-        instant = parse_instant(str(value))
+        instant = parse_local_instant(str(value), timezone)
         if instant is None:
             raise ValueError(value)
         return instant

@@ -24,14 +24,15 @@ def compare_view(engine: Engine, test: FeatureTest, typed: TypedViews) -> tuple[
         DataError: FC504, a value of the test does not fit the column's type.
         CheckFailedError: FC523, the view's transform looks ahead.
     """
-    spine = table_of(test.spine, {**test.view.key_types, _TIME: TIMESTAMP})
+    spine = table_of(test.spine, {**test.view.key_types, _TIME: TIMESTAMP}, test.view.source.timezone)
     if test.view.transform is None:
         view, rows = view_table(engine, test.view, test.rows, typed)
     else:
         given = {test.view.source.name: test.rows, **test.others}
         view, rows = transform_table(engine, test.view, given, spine[_TIME])
     table = Table(view=view, buckets=1, read=lambda _: rows)
-    return cells_of(test.expect, engine.finish(engine.answer(table, spine, _TIME), view, spine[_TIME], {}))
+    found = engine.finish(engine.answer(table, spine, _TIME), view, spine[_TIME], {})
+    return cells_of(test.expect, found, test.view.source.timezone)
 
 
 def join_view_tests(tests: Sequence[FeatureTest]) -> FeatureTest | None:

@@ -274,3 +274,15 @@ def test_a_name_says_whether_a_view_or_a_model_is_tested(tmp_path, monkeypatch, 
     assert main(["test", "-o", "json"]) == 0
     (test,) = json.loads(capsys.readouterr().out)["result"]["tests"]
     assert (test["view"], test["model"], test["passed"]) == (None, "m", True)
+
+
+def test_local_times_of_a_model_are_those_of_its_spines_source(tmp_path):
+    model = MODEL.replace("    delay: 10m\n", "    delay: 10m\n    timezone: Asia/Tokyo\n")
+    model = model.replace("path: data/asks.parquet\n", "path: data/asks.parquet\n    timezone: America/New_York\n")
+    local = TEST.replace("at: 2024-01-01T07:00:00Z, delay: 1}", "at: 2024-01-01T16:00, delay: 1}")
+    local = local.replace("at: 2024-01-01T10:00:00Z}", "at: 2024-01-01T05:00}")
+    local = local.replace("time: 2024-01-01T11:00:00Z}", "time: 2024-01-01T06:00}")
+    local = local.replace("at: 2024-01-01T11:00:00Z}\n", "at: 2024-01-01T06:00}\n")
+    assert local.count("2024-01-01T06:00}") == 2
+    (result,) = results_of(loaded(tmp_path, model, local))
+    assert (result.error, result.differences) == (None, ())

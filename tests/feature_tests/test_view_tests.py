@@ -1,17 +1,21 @@
 """Unit tests of features: rows of a source in, values out."""
 
 from dataclasses import replace
+from datetime import datetime
 
+import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.engines.polars.timestamps import localize
 from featurectl.feature_tests.results import Cell
 from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
 from featurectl.feature_tests.tables import TypedViews, source_rows
 from featurectl.spec.definition import FeatureTest
 from featurectl.spec.place import Place
+from featurectl.units import parse_local_instant
 from tests.definitions import ARRIVALS, DELAYS
 from tests.spec.repository import BASE, load
 
@@ -203,3 +207,48 @@ def test_tests_run_by_themselves_where_their_values_say_what_types_there_are():
     unknown = replace(DELAYS, source=replace(ARRIVALS, columns=dict.fromkeys(ARRIVALS.columns, "unknown")))
     assert join_tests([a_test("a", view=unknown), a_test("b", view=unknown)]) is None
     assert join_tests([a_test("a"), a_test("b", rows=({**LANDED, "more": 1},))]) is None
+
+
+NEW_YORK = replace(ARRIVALS, timezone="America/New_York")
+
+
+def found_in_new_york(rows, time, **expect):
+    """The differences of a test of a view whose source is in New York's time."""
+    view = replace(DELAYS, source=NEW_YORK)
+    rows = [{**LANDED, **row} for row in rows]
+    test = replace(a_test(rows=rows, view=view, **expect), spine=({"carrier": "A", "time": time},))
+    (result,) = run_feature_tests(PolarsEngine(1), [test])
+    assert result.error is None
+    return [(cell.column, cell.found) for cell in result.differences]
+
+
+def test_a_local_time_of_a_row_is_read_in_the_zone_of_its_source():
+    landed = {"at": "2024-07-01T08:00", "known_at": "2024-07-01 08:00:00"}
+    assert found_in_new_york([landed], "2024-07-01T12:00:00Z", count_1d=0) == []
+    assert found_in_new_york([landed], "2024-07-01T12:00:01Z", count_1d=1) == []
+
+
+def test_local_times_of_the_spine_are_read_in_the_zone_of_the_source():
+    landed = {"at": "2024-07-01T12:00:00Z", "known_at": "2024-07-01T12:00:00Z"}
+    assert found_in_new_york([landed], "2024-07-01T08:00", count_1d=0) == []
+    assert found_in_new_york([landed], "2024-07-01T08:00:01", count_1d=1) == []
+
+
+def test_dates_alone_are_midnight_utc_in_every_zone():
+    landed = {"at": "2024-07-01", "known_at": "2024-07-01"}
+    assert found_in_new_york([landed], "2024-07-01T00:00:00Z", count_1d=0) == []
+    assert found_in_new_york([landed], "2024-07-01T00:00:01Z", count_1d=1) == []
+
+
+@given(
+    st.datetimes(datetime(1890, 1, 1), datetime(2090, 1, 1)),
+    st.sampled_from(["America/New_York", "Australia/Lord_Howe", "Europe/Dublin", "Pacific/Apia", "UTC"]),
+)
+@example(datetime(2024, 11, 3, 1, 30), "America/New_York")  # comes twice
+@example(datetime(2024, 3, 10, 2, 30), "America/New_York")  # is skipped
+@example(datetime(2024, 4, 7, 1, 45), "Australia/Lord_Howe")
+@example(datetime(2024, 10, 6, 2, 15), "Australia/Lord_Howe")
+@example(datetime(2011, 12, 30, 12), "Pacific/Apia")  # a whole day is
+def test_local_times_of_tests_are_those_of_sources(local, timezone):
+    as_source = pl.select(localize(pl.lit(local), timezone)).item()
+    assert parse_local_instant(local.isoformat(), timezone) == as_source
