@@ -42,7 +42,7 @@ holds `featurectl.yaml`. Options stand after the command. `featurectl COMMAND --
 | code | means |
 |---|---|
 | 0 | done, or nothing to do |
-| 1 | it ran and found problems: invalid files or data, a failed test, a stale view, a blocked plan |
+| 1 | it ran and found problems: invalid files or data, a failed test, a stale view, a blocked plan, nothing applied |
 | 2 | `plan --detailed-exitcode` alone: valid, and there are changes |
 | 64 | wrong usage: an unknown name or option, an output that can't be written, an environment variable that is not set, a question without a terminal |
 | 69 | a store or database can't be reached, is full or read-only |

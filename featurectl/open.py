@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from featurectl.errors import DataError, ProblemsError, StoreError, UsageError
+from featurectl.errors import CheckFailedError, DataError, ProblemsError, StoreError, UsageError
 from featurectl.spec.environment import expand, shown_location
 from featurectl.spec.load import PROJECT_FILE, load_repo
 from featurectl.spec.problems import Problem
@@ -75,6 +75,25 @@ class Workspace:
 
         found = read_state(file, self.project) if (file := self._registry_file()) else None
         return self._registry.load_state(self.project) if found is None else found
+
+    def applied_state(self) -> State:
+        """Return the project as the registry knows it now, for a command that works on what is applied.
+
+        Raises:
+            CheckFailedError: nothing is: a registry that was lost, or is another, is not to look as if all were well.
+        """
+        state = self.state()
+        if not state.objects:
+            raise self._nothing_applied()
+        return state
+
+    def _nothing_applied(self) -> CheckFailedError:
+        name, shown = self.environment.name, shown_location(self.environment.registry)
+        option = "" if name == next(iter(self.repo.environments)) else f" --env {name}"
+        return CheckFailedError(
+            f"nothing is applied of project {self.project} in {name}: the registry {shown} holds nothing of it",
+            hint=f"featurectl apply{option}; if it was applied before, this is another registry or project name",
+        )
 
     def pins(self) -> Sequence[Pin]:
         """Return the versions of the project's offline tables that must stay readable."""

@@ -116,7 +116,7 @@ def test_each_environment_has_its_own_stores(repository, tmp_path):
         "registry.db", "offline", "online.db",
     }  # fmt: skip
     assert "No" in repository.done("history", *PROD).out
-    assert "nothing is applied yet" in repository.run("get", "spend", "customer=a", *PROD).err
+    assert "nothing is applied of project" in repository.run("get", "spend", "customer=a", *PROD).err
 
     repository.done("apply", *PROD, "--auto-approve")
     for command in WORK:

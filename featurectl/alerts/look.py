@@ -17,7 +17,6 @@ from featurectl.notifiers.base import Notifier, NotSentError
 from featurectl.notifiers.open import open_notifier
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery
-from featurectl.registry.applied import need_applied
 from featurectl.registry.state import State
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.definition_json import load_alert, load_notifier
@@ -62,8 +61,7 @@ def look_once(
         StoreError: the registry can't be reached.
         CheckFailedError: nothing is applied.
     """
-    state = workspace.state()
-    need_applied(state, workspace.environment.name)
+    state = workspace.applied_state()
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
     ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
     known = ledger.load_states()

@@ -20,7 +20,7 @@ def silence(workspace: Workspace, asked: Silence) -> Silence:
     Raises:
         UsageError: no applied alert is of that name or pattern, or nothing that alerts are about is.
     """
-    state = workspace.state()
+    state = workspace.applied_state()
     if not any(matches(name, [asked.alert]) for name in applied_alerts(state)):
         raise not_applied(state, "alert", asked.alert)
     known, seen = _roots(workspace, state), [item.subject for item in ledger_of(workspace).load_states()]

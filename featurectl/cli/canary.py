@@ -80,7 +80,7 @@ def _add_status(group: typer.Typer) -> None:
         from featurectl.registry.applied import not_applied
 
         with _opened(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             run = last_canary(state, model)
             if run is None and state.current("model", model) is None:
                 raise not_applied(state, "model", model)
@@ -115,7 +115,7 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
     from featurectl.registry.applied import choose_version
     from featurectl.training.champion import Ring
 
-    state = workspace.state()
+    state = workspace.applied_state()
     ring = Ring(
         state=state,
         offline=workspace.offline(),
@@ -135,7 +135,7 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
     from featurectl.canary import end_canary, require_running
 
     with _opened(call) as workspace:
-        run = require_running(workspace.state(), model)
+        run = require_running(workspace.applied_state(), model)
         judged = end_canary(workspace, run, to, f"models canary {call.command}")
     if judged.run.state != to:
         raise UsageError(f"the canary of model {model} was {judged.run.state.replace('_', ' ')}: {judged.run.reason}")

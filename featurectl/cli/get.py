@@ -46,7 +46,7 @@ def add_to(app: typer.Typer) -> None:
 
         name, number = split_version(view)
         with open_applied(call, call.instant()) as workspace:
-            bound = bind_view(workspace.offline(), registered_view(workspace.state(), name, number))
+            bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
             entity = parse_entity(bound.view.key_types, key or [])
             answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)
         text = _text(bound.label, key or [], answer, offline=offline)

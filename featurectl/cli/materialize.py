@@ -63,7 +63,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             warn_unapplied(call, workspace, state)
             chosen = choose_views(state, select_views(workspace, state, views, select))
             asked = _range(chosen, since, until, full=full)

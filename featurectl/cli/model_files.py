@@ -61,7 +61,7 @@ def _add_import(group: typer.Typer) -> None:
             raise UsageError("which model? give --file FILE or --mlflow FOLDER, one of them")
         path, kind = mlflow_file(mlflow) if mlflow is not None else (file or Path(), format_of_file(file or Path()))
         with open_workspace(call.root(), call.env, None, "if there") as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             definition = registered_model(state, model)
             leave = workspace.leave(state, by_flag=allow_pickle)
             found = read_foreign(path, kind, leave, definition)
@@ -99,7 +99,7 @@ def _add_export(group: typer.Typer) -> None:
             raise UsageError("where to? --out FOLDER is missing", hint="--out exported")
         name, _, which = model.partition("@")
         with open_applied(call) as workspace:
-            version = choose_version(workspace.state(), name, which or "champion")
+            version = choose_version(workspace.applied_state(), name, which or "champion")
             files = write_export(version, trained_model(version).output_name, workspace.offline_location(), out)
         text = f"{out}: {name} version {version.version}, {', '.join(files)}"
         return Outcome(text=text, result={"out": str(out), "model": name, "version": version.version, "files": files})

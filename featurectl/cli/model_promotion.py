@@ -40,7 +40,7 @@ def _add_diff(group: typer.Typer) -> None:
         from featurectl.registry.state import CHAMPION
 
         with open_applied(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
         parts = [name.partition("@") for name in (first, second)]
         a, b = (choose_version(state, name, which or CHAMPION) for name, _, which in parts)
         return Outcome(text=render_diff(a, b), result=diff_json(a, b))
@@ -68,7 +68,7 @@ def _add_promote(group: typer.Typer) -> None:
 
         name, _, which = model.partition("@")
         with open_applied(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             ring = Ring(
                 state=state,
                 offline=workspace.offline(),
@@ -124,7 +124,7 @@ def _add_rollback(group: typer.Typer) -> None:
         if "@" in model:
             raise UsageError(f"{model!r} is no model's name", hint="featurectl models promote goes to a version")
         with open_applied(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             choose_version(state, model, CHAMPION)
             done = roll_back(workspace.registry(), state, model, _mover(workspace.root))
         result = {"model": model, "champion": done.champion, "before": done.before, "moved": done.before is not None}

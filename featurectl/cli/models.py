@@ -42,7 +42,7 @@ def _add_list(group: typer.Typer) -> None:
         from featurectl.registry.lineage import versions_using
 
         with open_applied(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
         found = state.model_versions if uses is None else versions_using(state, uses)
         versions = sorted(found, key=lambda v: (v.model, -v.version))
         none = "No model is trained yet: featurectl train" if uses is None else f"No model version uses {uses}."
@@ -66,7 +66,7 @@ def _add_show(group: typer.Typer) -> None:
 
         name, _, which = model.partition("@")
         with open_applied(call) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             version = choose_version(state, name, which or "champion")
             if card:
                 return _card(version, workspace.offline_location())

@@ -182,6 +182,7 @@ def _listed(call: Call) -> Outcome:
     from featurectl.cli.render.alerts import render_silences, silence_json
 
     with _opened(call) as workspace:
+        workspace.applied_state()
         silences = [item for item in ledger_of(workspace).load_silences() if item.until > workspace.now]
     return Outcome(text=render_silences(silences), result={"silences": [silence_json(item) for item in silences]})
 

@@ -106,7 +106,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.registry.applied import choose_version
 
     with open_applied(call, call.instant()) as workspace:
-        version = choose_version(workspace.state(), task.model, task.which)
+        version = choose_version(workspace.applied_state(), task.model, task.which)
         reference = load_reference(version, workspace.offline_location())
         limits = parse_limits(task.limits, task.min_rows, _features(reference))
         if task.batch is None:
@@ -169,7 +169,7 @@ def _batch(
     from featurectl.training.spine import Cut
 
     assert task.batch is not None
-    state, clocks, engine = workspace.state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    state, clocks, engine = workspace.applied_state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
     leave = workspace.leave(state, by_flag=task.allow_pickle)
     load = open_native(version, workspace.offline_location(), leave)
     with SpillRoom(workspace.spill_folder()) as room:

@@ -118,11 +118,10 @@ def _look(call: Call) -> bytes:
     from featurectl.health import check_results, look, runs_seen, served_view
     from featurectl.monitor.alerts.sources import failed_checks
     from featurectl.monitor.prometheus.metrics import Looked, metrics_text
-    from featurectl.registry.applied import need_applied, served_views
+    from featurectl.registry.applied import served_views
 
     with open_applied(call, call.instant()) as workspace:
-        state = workspace.state()
-        need_applied(state, workspace.environment.name)
+        state = workspace.applied_state()
         seen, unread = runs_seen(workspace, _BACK)
         runs = [run for run in seen if run.state == "ended"]
         looked = Looked(

@@ -59,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             chosen = _chosen(state, select_views(workspace, state, views, select), named=bool(views))
             if chosen:  # an address that is none is told before anything is read
                 workspace.offline()

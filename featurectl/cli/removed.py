@@ -28,7 +28,7 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
     from featurectl.spec.definition_json import load_untyped_view
 
     with open_applied(call) as workspace:
-        state = workspace.state()
+        state = workspace.applied_state()
         chosen = [_chosen(state, label) for label in labels]
         store, env = workspace.online(), workspace.environment.name
         there = store.prepared(workspace.project, env)

@@ -96,7 +96,7 @@ def _run(call: Call, task: _Task) -> Outcome:
 
     engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
-        state, clocks = workspace.state(), NaiveClocks(call, workspace)
+        state, clocks = workspace.applied_state(), NaiveClocks(call, workspace)
         version = choose_version(state, task.model, task.which)
         if isinstance(task.to, FileDestination):
             check_apart(task.to.path, task.wanted.spine, workspace.repo.sources.values(), workspace.root)

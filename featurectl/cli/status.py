@@ -85,12 +85,12 @@ def _show_rows(call: Call, workspace: Workspace) -> Shown:
 
     call.progress.start("look at the stores")
     told = call.verbose or call.output == "json"
-    rows, now = look(workspace, workspace.state(), entities=told), workspace.now
+    rows, now = look(workspace, workspace.applied_state(), entities=told), workspace.now
     runs, unread = runs_seen(workspace, _RUNS_BACK) if told else ([], "")
     runs = not_done(runs)
     call.progress.done("")
     broken = any(row.verdict in ("STALE", "ERROR") for row in rows)
-    text = render_status(rows, now) if rows else "Nothing is applied yet: featurectl apply"
+    text = render_status(rows, now) if rows else "No source and no view is applied."
     if rows and call.verbose:
         text += f"\n\n{render_ages(rows, now)}"
         text += f"\n\nruns: {unread}" if unread else f"\n\n{render_not_done(runs)}" if runs else ""
@@ -110,7 +110,7 @@ def _show_checks(call: Call, workspace: Workspace) -> Shown:
     from featurectl.cli.render.checks import check_json, render_checks
     from featurectl.health import check_results, recorded_runs
 
-    found = check_results(workspace, workspace.state(), recorded_runs(workspace, _BACK))
+    found = check_results(workspace, workspace.applied_state(), recorded_runs(workspace, _BACK))
     failed = any(history.failing and history.severity == "error" for history in found)
     text = render_checks(found, call)
     result = {"now": format_iso(workspace.now), "checks": [check_json(history) for history in found]}

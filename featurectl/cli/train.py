@@ -75,7 +75,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.training.train import fit_version, register, require_trainer
 
     with open_workspace(call.root(), call.env, None, "if there") as workspace:
-        state = workspace.state()
+        state = workspace.applied_state()
         warn_unapplied(call, workspace, state)
         if task.is_registered:
             check_artifacts(workspace.offline_location())

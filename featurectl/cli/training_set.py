@@ -109,7 +109,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         SpillRoom(workspace.spill_folder()) as room,
     ):
         check_apart(task.out, task.request.spine, workspace.repo.sources.values(), workspace.root)
-        clocks, state = NaiveClocks(call, workspace), workspace.state()
+        clocks, state = NaiveClocks(call, workspace), workspace.applied_state()
         if task.manifest is None:
             warn_unapplied(call, workspace, state)
         stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)

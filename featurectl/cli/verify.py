@@ -122,7 +122,7 @@ def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
     from featurectl.monitor.prediction_log import open_log
     from featurectl.registry.applied import not_applied
 
-    state, environment = workspace.state(), workspace.environment
+    state, environment = workspace.applied_state(), workspace.environment
     for name in names or ():
         if state.current("model", name) is None:
             raise not_applied(state, "model", name)
@@ -165,7 +165,7 @@ def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, h
     from featurectl.monitor.verify.store import verify_store
     from featurectl.spec.definition_json import load_untyped_view
 
-    state = workspace.state()
+    state = workspace.applied_state()
     chosen = [item for item in choose_views(state, names) if load_untyped_view(item.definition).online]
     if offline := [name for name in names if name not in {item.name for item in chosen}]:
         raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")

@@ -48,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
 
         name, number = split_version(view)
         with open_applied(call, call.instant()) as workspace:
-            state = workspace.state()
+            state = workspace.applied_state()
             item = registered_view(state, name, number)
             words = list(key or [])
             entity = _parsed(item, words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from featurectl.errors import CheckFailedError, UsageError
+from featurectl.errors import UsageError
 from featurectl.nearest import did_you_mean
 from featurectl.registry.state import Kind, ModelVersion, ObjectVersion, State
 
@@ -25,17 +25,6 @@ def served_views(state: State) -> list[ObjectVersion]:
     views = [o for o in state.objects if o.kind == "feature_view"]
     served = [o for o in views if (o.name, o.version) in bound or o == state.current("feature_view", o.name)]
     return sorted(served, key=lambda o: (o.name, o.version))
-
-
-def need_applied(state: State, environment: str) -> None:
-    """Raise where nothing is applied: a registry that was lost is not to look as if all were well.
-
-    Raises:
-        CheckFailedError: so it is.
-    """
-    if not state.objects:
-        told = f"nothing is applied of project {state.project} in {environment}"
-        raise CheckFailedError(told, hint="featurectl apply")
 
 
 def not_applied(state: State, kind: Kind, name: str) -> UsageError:

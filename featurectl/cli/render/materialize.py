@@ -60,7 +60,7 @@ def describe_run(run: ViewRun) -> str:
 def render_runs(runs: Sequence[ViewRun]) -> str:
     """Return a table of what was done, what was dropped, and the totals; nothing when all failed."""
     if not runs:
-        return "No feature view is applied yet: featurectl apply"
+        return "No feature view is applied."
     if not any(run.done for run in runs):
         return ""
     lines = render_table(_HEAD, [_cells(run) for run in runs])
@@ -109,7 +109,7 @@ def run_json(run: ViewRun) -> dict[str, object]:
 def render_planned(planned: Sequence[Planned]) -> str:
     """Return a table of what would be done."""
     if not planned:
-        return "No feature view is applied yet: featurectl apply"
+        return "No feature view is applied."
     cells = [
         [
             f"{item.view}@{item.version}",
