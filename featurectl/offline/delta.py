@@ -27,7 +27,7 @@ from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, StoreError, TryAgainError
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles, is_own, those_there
+from featurectl.offline.files import BUCKET, RunFiles, is_own, sync_log, those_there
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.refusals import refusal_of
 from featurectl.offline.rows import FrameRows
@@ -344,6 +344,7 @@ class ViewTable:
                 actions, mode, columns, [BUCKET], commit_properties=properties, post_commithook_properties=_HOOKS
             )
             number = table.version() + 1  # it would have failed had another run come before
+        sync_log(self.location, number)
         self._seen = (number,)
         return number
 

@@ -25,10 +25,14 @@ from featurectl.engines.base import Rows
 from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.errors import StoreError
 from featurectl.offline.loose import open_bucket
+from featurectl.offline.sync import sync_files, sync_names, sync_path
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
+_LOG: Final = "_delta_log"
+_LAST_CHECKPOINT: Final = "_last_checkpoint"
+_ABOVE: Final = len(("VIEW", "PROJECT"))  # the folders that may be new with a new table
 _ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
@@ -146,6 +150,15 @@ def those_there(location: str, paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path in there]
 
 
+def sync_log(location: str, version: int) -> None:
+    """See that the commit of a version outlives a loss of power, with the checkpoint that may come with it."""
+    if "://" in location:
+        return
+    log = Path(location) / _LOG
+    sync_files([*log.glob(f"{version:020}.*"), log / _LAST_CHECKPOINT])
+    sync_names(log, Path(location) if version else Path(location).parents[_ABOVE])
+
+
 def _put(file: _File, first: list[pl.DataFrame], others: _Counted) -> AddAction:
     """Write a file, and return what the log says of it."""
     size = _write_whole(first, others, Path(file.url)) if file.local else _write_away(first, others, file)
@@ -167,15 +180,18 @@ def _write(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], to: str) 
 def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], path: Path) -> int:
     """Write a file that is there whole or not at all, and return its size.
 
-    Another run may write, commit or read the same at the moment.
+    Another run may write, commit or read the same at the moment. The bytes are on the disk before they have the name,
+    and the name is before a commit can say it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         _write(frames, others, str(part))
+        sync_path(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    sync_names(path.parent, path.parents[1])
     return path.stat().st_size
 
 
@@ -200,6 +216,8 @@ def _finished(file: _File) -> AddAction | None:
     except (PolarsError, OSError):  # it ends in the middle
         return None
     os.utime(file.url)  # it may be old enough for a vacuum that another process has begun
+    sync_path(Path(file.url))
+    sync_names(Path(file.url).parent, Path(file.location))
     return _action(file, ends.row(0, named=True), Path(file.url).stat().st_size)
 
 

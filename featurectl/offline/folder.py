@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.errors import StoreError
+from featurectl.offline.sync import sync_names
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART: Final = ".part"
@@ -41,6 +42,7 @@ class FolderFiles:
             try:
                 _write_synced(part, content)
                 part.replace(target)
+                sync_names(target.parent, self._folder)
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:

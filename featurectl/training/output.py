@@ -20,6 +20,7 @@ import polars as pl
 
 from featurectl.engines.spill import is_running
 from featurectl.errors import UsageError
+from featurectl.offline.sync import sync_path
 from featurectl.training.delta_table import commit_file, is_delta_table, only_file
 from featurectl.training.formats import (
     FORMATS,
@@ -73,7 +74,7 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
         UsageError: the output can't be written, or not with these columns.
     """
     with _writing(path), _staged(frames_of(rows), path) as staged:
-        _sync(staged.file)
+        sync_path(staged.file)
         staged.publish()
 
 
@@ -107,14 +108,14 @@ def write_with_manifest(
         if file["sha256"] != original and has_digest(path, original):
             return document
         text.write_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-        _sync(staged.file)
-        _sync(text)
+        sync_path(staged.file)
+        sync_path(text)
         beside.unlink(missing_ok=True)
-        _sync(folder)  # the old manifest is gone before the old rows are
+        sync_path(folder)  # the old manifest is gone before the old rows are
         staged.publish()
-        _sync(folder)  # the new rows are there before their manifest is
+        sync_path(folder)  # the new rows are there before their manifest is
         text.replace(beside)
-        _sync(folder)
+        sync_path(folder)
     return document
 
 
@@ -207,12 +208,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """See that the content of a file, or the names in a folder, would outlive a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
