@@ -8,6 +8,7 @@
     |-- PlanError              a plan that can't be applied as it is: blocked, or not in this version (FC4xx)
     |-- CheckFailedError            it ran and found something: a failed test, a failed gate
     |-- StoreError             a registry, online or offline store can't be reached, is full or read-only (FC6xx)
+    |   `-- NoAnswerError      it did not answer in time, and would not the next time
     `-- TryAgainError          a lock is held, or the registry moved since it was read
 
 Library code raises these and knows nothing of exit codes; `cli/main.py` maps them.
@@ -57,6 +58,10 @@ class CheckFailedError(FeaturectlError):
 
 class StoreError(FeaturectlError):
     """A store or database can't be reached, is full, or refuses to be written."""
+
+
+class NoAnswerError(StoreError):
+    """A store does not answer: what else is asked of it would wait as long, so nothing else is."""
 
 
 class TryAgainError(FeaturectlError):

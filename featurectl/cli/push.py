@@ -10,7 +10,7 @@ from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, StoreError, UsageError
+from featurectl.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
 from featurectl.units import format_count, format_instant, format_iso
 
 if TYPE_CHECKING:
@@ -155,8 +155,12 @@ def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
 
 
 def fails_for_all(error: FeaturectlError | None) -> bool:
-    """Return whether it is the online store that failed, which is the same for every view."""
-    return isinstance(error, StoreError) and error.code == "FC602"
+    """Return whether it is the online store that failed, or a store that does not answer: the same for every view.
+
+    An object store of a source is that of some views alone.
+    """
+    gone = isinstance(error, StoreError) and error.code == "FC602"
+    return gone or (isinstance(error, NoAnswerError) and error.code == "FC603")
 
 
 def _cells(made: PushResult | PushPlan) -> list[str]:

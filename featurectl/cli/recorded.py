@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from featurectl.errors import FeaturectlError
+from featurectl.errors import FeaturectlError, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,7 @@ class Recording:
 
         self._call, self._workspace = call, workspace
         self._begin, self._name, self._over = time.perf_counter(), "", False
+        self._unanswered = False  # the place of the record
         self._record = RunRecord(
             at=datetime.now(UTC),
             now=workspace.now,
@@ -70,6 +71,7 @@ class Recording:
     def end(self, became: Became) -> None:
         """Tell what became of it."""
         error = became.error
+        self._unanswered = isinstance(error, NoAnswerError)
         ended = replace(
             self._record,
             action=became.action,
@@ -82,6 +84,8 @@ class Recording:
 
     def _end(self, record: RunRecord) -> None:
         self._over = True
+        if record.error_code == "FC603" and self._unanswered:
+            return
         self._write(replace(record, at=datetime.now(UTC), seconds=round(self.seconds, 3)))
 
     def _write(self, record: RunRecord) -> None:
@@ -91,6 +95,9 @@ class Recording:
         try:
             where = workspace.offline_location(), workspace.project
             self._name = write_run(*where, record, name=self._name, forget=workspace.clock is not None)
+        except NoAnswerError:
+            if not self._over:  # it would not take the rows of the run either
+                raise
         except FeaturectlError as caught:
             if self._over:  # that it began may not be on record, as the folder is not there yet, and its end be
                 self._call.progress.done(f"warning: the record of {record.label} can't be written: {caught.message}")

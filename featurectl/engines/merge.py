@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from featurectl.object_store import polars_options
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 
 _RUN: Final = "\x00run"
@@ -18,15 +19,27 @@ _ROW_GROUP: Final = 1 << 14
 def merged(rows: pl.DataFrame, among: Sequence[str], keys: Sequence[str]) -> pl.DataFrame:
     """Return rows in total order, those of some Parquet files among them."""
     if among:
-        read = pl.read_parquet(list(among), columns=rows.columns, hive_partitioning=False, glob=False)
+        read = pl.read_parquet(
+            list(among),
+            columns=rows.columns,
+            hive_partitioning=False,
+            glob=False,
+            storage_options=polars_options(among[0]),
+        )
         rows = pl.concat([read, rows])
     order = row_order(keys, rows.columns)
     return rows if is_ordered(rows, order) else sort_rows(rows, order)
 
 
+def count_rows(path: str) -> int:
+    """Return how many rows a Parquet file has."""
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=polars_options(path))
+    return int(scan.select(pl.len()).collect().item())
+
+
 def read_blocks(path: str, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
     """Give the rows of a Parquet file, so many at a time."""
-    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=polars_options(path))
     height = scan.select(pl.len()).collect().item()
     for start in range(0, height, rows):
         yield scan.select(columns).slice(start, rows).collect()

@@ -17,9 +17,9 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.errors import NoAnswerError, StoreError, UsageError
+from featurectl.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.offline.loose import LooseFiles, open_loose
-from featurectl.offline.refusals import refusal_of
 from featurectl.spec.repo import Environment
 from featurectl.units import moved_by
 
@@ -149,7 +149,9 @@ def read_schema(file: LogFile) -> pl.Schema:
         StoreError: FC603, it can't be read.
     """
     try:
-        return pl.scan_parquet(file.path, glob=False, hive_partitioning=False).collect_schema()
+        return pl.scan_parquet(
+            file.path, glob=False, hive_partitioning=False, storage_options=polars_options(file.path)
+        ).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _unreadable(file, error) from error
 
@@ -169,6 +171,7 @@ def read_rows(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], choos
         hive_partitioning=False,
         missing_columns="insert",
         extra_columns="ignore",
+        storage_options=polars_options(files[0].path),
     )
     try:
         return choose(rows).collect()
@@ -190,5 +193,7 @@ def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], ch
 def _unreadable(file: LogFile, error: Exception) -> StoreError:
     name = file.written.rpartition("/")[2]
     below = "/".join(file.path.split("/")[-_BELOW:])
+    if is_unanswered(error):
+        return NoAnswerError(f"the prediction log can't be read: {refusal_of(error)}", code="FC603")
     hint = f"move {below} out of the log to go on without its rows"
     return StoreError(f"the prediction log can't be read: {name}: {refusal_of(error)}", hint=hint, code="FC603")

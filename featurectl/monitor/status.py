@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.engines.polars.prepare import newest_row
-from featurectl.errors import DataError, FeaturectlError, StoreError
-from featurectl.monitor.entities import count_stale
+from featurectl.errors import DataError, FeaturectlError, NoAnswerError, StoreError
+from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import OnlineStore, OnlineView
@@ -40,9 +40,21 @@ def check_views(
 ) -> list[FreshnessRow]:
     """Return a row per view: its age is now - the source watermark behind the values that it serves.
 
-    With `entities` those that are stale are counted (`monitor/entities.py`), which reads the clocks of all rows.
+    A store that does not answer is not asked again for the next view. With `entities` those that are stale are counted
+    (`monitor/entities.py`), which reads the clocks of all rows.
     """
-    return [_check_view(item, store, now, entities=entities) for item in served]
+    rows: list[FreshnessRow] = []
+    gone: dict[str, FeaturectlError] = {}  # by code: the offline store's, the online store's
+    for item in served:
+        error = gone.get("FC603") or (gone.get("FC602") if item.online else None)
+        if error is not None:
+            rows.append(_failed(item, error.message))
+            continue
+        row, error = _check_view(item, store, now, entities=entities)
+        rows.append(row)
+        if isinstance(error, NoAnswerError):
+            gone[error.code] = error
+    return rows
 
 
 def check_source(source: Source, reader: Callable[[Source], SourceReader], now: datetime) -> FreshnessRow:
@@ -70,12 +82,18 @@ def check_source(source: Source, reader: Callable[[Source], SourceReader], now: 
     )
 
 
-def _check_view(item: ServedView, store: Callable[[], OnlineStore], now: datetime, *, entities: bool) -> FreshnessRow:
+def _check_view(
+    item: ServedView, store: Callable[[], OnlineStore], now: datetime, *, entities: bool
+) -> tuple[FreshnessRow, FeaturectlError | None]:
     try:
         served = look_at_served(item, store)
         counted = count_stale(item.view, item.table, served.computed_at, now) if entities else None
     except FeaturectlError as error:
-        return _failed(item, error.message)
+        return _failed(item, error.message), error
+    return _row(item, served, counted, now), None
+
+
+def _row(item: ServedView, served: Served, counted: StaleEntities | None, now: datetime) -> FreshnessRow:
     later = served.computed_at is not None and served.computed_at > now
     done = f"{'materialized' if item.online is None else 'pushed'} as of {_minute(served.computed_at)}"
     if served.watermark is not None and served.watermark > now:

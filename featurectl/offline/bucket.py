@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from featurectl.errors import StoreError
-from featurectl.offline.refusals import refusal_of
+from featurectl.object_store import client_options, retry_config
+from featurectl.offline.failures import store_failure
 
+_PARTS_AT_ONCE: Final = 4  # of an upload: more would share a slow line until each of them is too late
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 
 
@@ -47,7 +49,7 @@ class BucketFiles:
     def upload(self, path: str, file: Path) -> None:
         """Write an object that has the bytes of a file here, whatever their number."""
         try:
-            obstore.put(self._store, path, file)
+            obstore.put(self._store, path, file, max_concurrency=_PARTS_AT_ONCE)
         except (BaseError, OSError) as error:
             raise _failure(path, "written", error) from error
 
@@ -82,6 +84,14 @@ class BucketFiles:
             raise _failure(folder, "listed", error) from error
         return {item["path"]: item["e_tag"] or f"{item['last_modified']}" for item in found}
 
+    def move(self, folder: str, to: str) -> None:
+        """Give all objects below a folder another name, one after the other, in the order of their paths."""
+        try:
+            for path, _ in self.listed(f"{folder}/"):
+                obstore.rename(self._store, path, f"{to}/{path.removeprefix(f'{folder}/')}")
+        except (BaseError, OSError) as error:
+            raise _failure(folder, "moved", error) from error
+
     def remove(self, folder: str) -> None:
         """Remove all objects below a folder."""
         try:
@@ -91,12 +101,16 @@ class BucketFiles:
             raise _failure(folder, "removed", error) from error
 
 
+def _options() -> dict[str, Any]:
+    return {"client_options": client_options(), "retry_config": retry_config()}
+
+
 def _open(url: str) -> ObjectStore:
     try:
-        return from_url(url.rstrip("/"))
+        return from_url(url.rstrip("/"), **_options())
     except (BaseError, ValueError) as error:
-        raise StoreError(f"the object store of `offline` can't be opened: {refusal_of(error)}", code="FC603") from error
+        raise store_failure("the object store of `offline` can't be opened", error) from error
 
 
 def _failure(path: str, done: str, error: Exception) -> StoreError:
-    return StoreError(f"{path} can't be {done}: {refusal_of(error)}", code="FC603")
+    return store_failure(f"{path} can't be {done}", error)

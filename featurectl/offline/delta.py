@@ -8,11 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
@@ -25,13 +23,15 @@ from polars.exceptions import PolarsError
 from featurectl.engines.base import Rows
 from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, StoreError, TryAgainError
+from featurectl.object_store import delta_options, polars_options
+from featurectl.offline.actions import event_end, files_of, removals
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.files import BUCKET, RunFiles, is_own, sync_log, those_there
+from featurectl.offline.failures import store_failure
+from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, sync_log, those_there
+from featurectl.offline.loose import open_loose
 from featurectl.offline.order import choose_buckets, ordered
-from featurectl.offline.refusals import refusal_of
 from featurectl.offline.rows import FrameRows
-from featurectl.pit.questions import EVENT_TIME
 from featurectl.spec.environment import shown_location
 
 _METADATA: Final = "featurectl"  # the key of our part in a commit
@@ -85,6 +85,10 @@ class ViewTable:
     _seen: tuple[int | None, ...] = field(default=(), init=False)
     _newest: DeltaTable | None = field(default=None, init=False)
 
+    @property
+    def _options(self) -> dict[str, str] | None:
+        return delta_options(self.location)
+
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
         table = self._open()
@@ -108,14 +112,14 @@ class ViewTable:
             table = self._open(version)
         if table is None:
             return TableStatistics(rows=0, size_bytes=0, files=0)
-        files = _files(table)
+        files = files_of(table)
         rows, size = int(files["num_records"].sum()), int(files["size_bytes"].sum())
         return TableStatistics(
             rows=rows,
             size_bytes=size,
             files=files.height,
-            oldest_event=_event(files, "min"),
-            newest_event=_event(files, "max"),
+            oldest_event=event_end(files, "min"),
+            newest_event=event_end(files, "max"),
         )
 
     def append(self, rows: Rows, coverage: Coverage) -> int:
@@ -163,10 +167,12 @@ class ViewTable:
         """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
         table = self._open(version)
         names = [] if table is None else list(columns or self._schema(table).names())
-        paths = [] if table is None else [f"{self.location}/{path}" for path in _files(table)["path"]]
+        paths = [] if table is None else [f"{self.location}/{path}" for path in files_of(table)["path"]]
         for path in paths:
             with self._failures("read"):
-                scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names)
+                scan = pl.scan_parquet(
+                    path, hive_partitioning=False, glob=False, storage_options=polars_options(path)
+                ).select(names)
                 yield from read_batches(scan, rows)
 
     def history(self) -> list[tuple[int, Coverage]]:
@@ -221,14 +227,33 @@ class ViewTable:
         table = self._open()
         return table is not None and dict(self._schema(table)) == dict(rows.schema)
 
+    def set_aside(self) -> str:
+        """Put a log that can't be read under another name, and return it; empty where it can, or there is none.
+
+        The table is none then. Its data files stay until a vacuum of the next one.
+
+        Raises:
+            StoreError: FC603, it can't be read for another reason than what is in it, or can't be moved.
+        """
+        try:
+            self._open()
+        except StoreError as error:
+            if not isinstance(error.__cause__, DeltaError):
+                raise
+        else:
+            return ""
+        self._newest, name = None, f"{LOG}_unreadable_{secrets.token_hex(4)}"
+        open_loose(self.location).move(LOG, name)
+        return f"{self.shown}/{name}"
+
     def _open(self, version: int | None = None) -> DeltaTable | None:
         """Return the table at a version, or as it is now: what was read of its log before is not read again."""
         with self._failures("read"):
             try:
                 if version is not None:
-                    return DeltaTable(self.location, version=version)
+                    return DeltaTable(self.location, version=version, storage_options=self._options)
                 if self._newest is None:
-                    self._newest = DeltaTable(self.location)
+                    self._newest = DeltaTable(self.location, storage_options=self._options)
                 else:
                     self._newest.update_incremental()
             except TableNotFoundError:
@@ -257,7 +282,7 @@ class ViewTable:
         return load_commit(entries[0][_METADATA])
 
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        files, schema = _files(table), self._schema(table)
+        files, schema = files_of(table), self._schema(table)
         if bucket is not None:
             files = files.filter(pl.col(f"partition.{BUCKET}") == bucket)
         if files.is_empty():
@@ -270,6 +295,7 @@ class ViewTable:
                 columns=list(columns) if in_order and columns is not None else schema.names(),
                 hive_partitioning=False,
                 glob=False,
+                storage_options=polars_options(self.location),
             ).rechunk()
         return rows if in_order else ordered(rows, self.keys)
 
@@ -299,11 +325,11 @@ class ViewTable:
             buckets=commit.buckets,
             columns=tuple(schema.names()),
         )
-        files = _files(table) if table is not None and mode == "append" else None
+        files = files_of(table) if table is not None and mode == "append" else None
         with self._failures("written"):
             full = {} if files is None else self._full(files)
             added = run.write({b: [f"{self.location}/{path}" for path in old["path"]] for b, old in full.items()})
-            gone = [action for bucket, old in full.items() if bucket in added for action in _removals(old, bucket)]
+            gone = [action for bucket, old in full.items() if bucket in added for action in removals(old, bucket)]
             return self._log(table, schema, [*added.values(), *gone], commit, mode)
 
     def _full(self, files: pl.DataFrame) -> dict[int, pl.DataFrame]:
@@ -331,6 +357,7 @@ class ViewTable:
                     added,
                     mode="error",
                     partition_by=[BUCKET],
+                    storage_options=self._options,
                     commit_properties=properties,
                     post_commithook_properties=_HOOKS,
                 )
@@ -367,27 +394,5 @@ class ViewTable:
         except CommitFailedError as error:
             raise self._written() from error
         except (DeltaError, PolarsError, OSError) as error:
-            reason = refusal_of(error).replace(self.location, self.shown)
-            raise StoreError(f"the offline table {self.shown} can't be {done}: {reason}", code="FC603") from error
-
-
-def _event(files: pl.DataFrame, side: Literal["min", "max"]) -> datetime | None:
-    """The least or greatest event time of all files; None when the log has none."""
-    name = f"{side}.{EVENT_TIME}"
-    if name not in files.columns:
-        return None
-    found = files[name].min() if side == "min" else files[name].max()
-    return found if isinstance(found, datetime) else None
-
-
-def _removals(files: pl.DataFrame, bucket: int) -> list[RemoveAction]:
-    now = int(time.time() * 1000)
-    return [
-        RemoveAction(path, data_change=True, deletion_timestamp=now, size=size, partition_values={BUCKET: str(bucket)})
-        for path, size in files.select("path", "size_bytes").rows()
-    ]
-
-
-def _files(table: DeltaTable) -> pl.DataFrame:
-    """One row a data file: path, size_bytes, num_records, `partition.bucket`, and statistics of columns."""
-    return pl.DataFrame(table.get_add_actions(flatten=True))
+            told = f"the offline table {self.shown} can't be {done}"
+            raise store_failure(told, error, lambda text: text.replace(self.location, self.shown)) from error

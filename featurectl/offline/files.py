@@ -30,7 +30,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
-_LOG: Final = "_delta_log"
+LOG: Final = "_delta_log"
 _LAST_CHECKPOINT: Final = "_last_checkpoint"
 _ABOVE: Final = len(("VIEW", "PROJECT"))  # the folders that may be new with a new table
 _ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
@@ -154,7 +154,7 @@ def sync_log(location: str, version: int) -> None:
     """See that the commit of a version outlives a loss of power, with the checkpoint that may come with it."""
     if "://" in location:
         return
-    log = Path(location) / _LOG
+    log = Path(location) / LOG
     sync_files([*log.glob(f"{version:020}.*"), log / _LAST_CHECKPOINT])
     sync_names(log, Path(location) if version else Path(location).parents[_ABOVE])
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from featurectl.errors import StoreError
 from featurectl.offline.sync import sync_names
+from featurectl.room import hint_of
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART: Final = ".part"
@@ -31,7 +32,7 @@ class FolderFiles:
         except _NONE_THERE:
             return None
         except OSError as error:
-            raise StoreError(f"{path} can't be read: {error.strerror}", code="FC603") from error
+            raise _failure(path, "read", error) from error
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file beside its place, then move it there."""
@@ -46,7 +47,7 @@ class FolderFiles:
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
-            raise StoreError(f"{path} can't be written: {error.strerror}", code="FC603") from error
+            raise _failure(path, "written", error) from error
 
     def folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders right below a path."""
@@ -57,6 +58,13 @@ class FolderFiles:
         found = (entry for entry in self._entries(folder) if not entry.name.endswith(_PART))
         return {f"{folder}/{entry.name}": mark for entry in found if (mark := _mark(entry))}
 
+    def move(self, folder: str, to: str) -> None:
+        """Give a folder that is there another name."""
+        try:
+            (self._folder / folder).rename(self._folder / to)
+        except OSError as error:
+            raise _failure(folder, "moved", error) from error
+
     def remove(self, folder: str) -> None:
         """Remove a folder with all that is in it."""
         try:
@@ -64,7 +72,7 @@ class FolderFiles:
         except _NONE_THERE:
             return
         except OSError as error:
-            raise StoreError(f"{folder} can't be removed: {error.strerror}", code="FC603") from error
+            raise _failure(folder, "removed", error) from error
 
     def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
         """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
@@ -86,7 +94,11 @@ class FolderFiles:
         except _NONE_THERE:
             return []
         except OSError as error:
-            raise StoreError(f"{path} can't be listed: {error.strerror}", code="FC603") from error
+            raise _failure(path, "listed", error) from error
+
+
+def _failure(path: str, done: str, error: OSError) -> StoreError:
+    return StoreError(f"{path} can't be {done}: {error.strerror}", code="FC603", hint=hint_of(error))
 
 
 def _mark(entry: os.DirEntry[str]) -> str:

@@ -42,6 +42,13 @@ class LooseFiles(Protocol):
             StoreError: FC603, the place can't be reached or refuses to be listed.
         """
 
+    def move(self, folder: str, to: str) -> None:
+        """Give a folder that is there another name.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be written.
+        """
+
     def remove(self, folder: str) -> None:
         """Remove a folder with all that is in it; one that is not there is no error.
 

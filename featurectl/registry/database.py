@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from featurectl.errors import StoreError, UsageError
+from featurectl.postgres import connect_limited
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
+ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another transaction tells it before
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
@@ -154,7 +156,9 @@ def _open_engine(url: URL) -> Engine:
     logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())  # else it draws the traceback of a Ctrl-C
     try:
         if url.get_backend_name() != "sqlite":
-            return create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
+            engine = create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
+            event.listen(engine, "do_connect", _connect_limited)
+            return engine
         engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
     except NoSuchModuleError:
         raise UsageError(f"no registry driver {url.drivername!r}", hint="write postgresql:// or sqlite:///") from None
@@ -163,6 +167,11 @@ def _open_engine(url: URL) -> Engine:
         raise UsageError(f"a {url.get_backend_name()} registry needs {error.name}", hint=hint) from None
     event.listen(engine, "connect", lambda connection, _: connection.execute("pragma foreign_keys = on"))
     return engine
+
+
+def _connect_limited(dialect: Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+    """Open a connection on which nothing waits for ever; None, to open it as usual, by a driver that is not ours."""
+    return connect_limited(args, options, ANSWER_LIMIT_S) if dialect.driver == "psycopg" else None
 
 
 def _begin(connection: Connection, *, writing: bool) -> None:

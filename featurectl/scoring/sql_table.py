@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from featurectl.errors import StoreError, UsageError
+from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.training.formats import Frames
 
 _ROWS: Final = 10_000
@@ -103,6 +104,7 @@ class SqlDestination:
     def _connected(self) -> Iterator[sa.Connection]:
         try:
             engine = sa.create_engine(self.url, poolclass=NullPool)
+            sa.event.listen(engine, "do_connect", _connect_watched)
             with engine.connect() as connection:
                 yield connection
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -146,6 +148,11 @@ def _sql_type(dtype: pl.DataType) -> sa.types.TypeEngine[Any] | None:
         return sa.Numeric(20, 0)
     found = _TYPES.get(type(dtype))
     return None if found is None else found()
+
+
+def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+    """Open a connection to a server that is watched while it answers; None, to open it as usual, for another driver."""
+    return connect_watched(args, options, PROBE_S) if dialect.driver == "psycopg" else None
 
 
 def _first_line(error: SQLAlchemyError) -> str:

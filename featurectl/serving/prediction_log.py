@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.object_store import polars_options
 from featurectl.online.given import reader_of
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.metrics import Metrics
@@ -246,7 +247,7 @@ def _column(name: str) -> str:
 def _write_whole(frame: pl.DataFrame, place: str, name: str) -> None:
     """Write a file that is there whole or not at all."""
     if "://" in place:  # an object store shows an object when it is whole
-        frame.write_parquet(f"{place}/{name}", compression="zstd")
+        frame.write_parquet(f"{place}/{name}", compression="zstd", storage_options=polars_options(place))
         return
     folder = Path(place)
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from featurectl.errors import DataError
+from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import (
     Shape,
@@ -24,7 +25,7 @@ from featurectl.sources.enforce import (
     declared_columns,
     found_columns,
 )
-from featurectl.sources.failures import reading
+from featurectl.sources.failures import no_answer, reading
 from featurectl.sources.kept import beside_kept
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written
@@ -110,11 +111,13 @@ class DeltaReader:
     @cached_property
     def _table(self) -> DeltaTable:
         try:
-            table = DeltaTable(self._location)
+            table = DeltaTable(self._location, storage_options=delta_options(self._location))
         except TableNotFoundError as error:
             message = f"source {self.source.name}: no Delta table at {self.source.path}"
             raise DataError(message, code="FC501") from error
         except (DeltaError, OSError) as error:
+            if is_unanswered(error):
+                raise no_answer(self._where, refusal_of(error)) from error
             raise DataError(f"{self._where} can't be read: {self._shown(str(error))}", code="FC502") from error
         refused = _REFUSED & set(table.protocol().reader_features or ())
         if refused or "delta.columnMapping.mode" in table.metadata().configuration:
@@ -167,6 +170,7 @@ class DeltaReader:
                 extra_columns="ignore",
                 hive_partitioning=False,
                 glob=False,
+                storage_options=polars_options(self._location),
                 cast_options=pl.ScanCastOptions(
                     integer_cast="upcast",
                     float_cast="upcast",

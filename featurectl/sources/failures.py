@@ -7,17 +7,25 @@ from contextlib import contextmanager
 
 from polars.exceptions import PanicException, PolarsError
 
-from featurectl.errors import DataError
+from featurectl.errors import DataError, NoAnswerError
+from featurectl.object_store import is_unanswered, refusal_of
 
 
 @contextmanager
 def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
     """Turn failures to read inside the block into DataError FC502; `what` names the source and the file.
 
-    `shown` gives back the cause as people may see it.
+    `shown` gives back the cause as people may see it. An object store that does not answer is a `NoAnswerError`.
     """
     try:
         yield
     except (PolarsError, PanicException, OSError) as error:
+        if is_unanswered(error):
+            raise no_answer(what, refusal_of(error)) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{what} can't be read: {shown(lines[0])}", code="FC502") from error
+
+
+def no_answer(what: str, reason: str) -> NoAnswerError:
+    """Return the error of an object store that does not answer; `what` names the source."""
+    return NoAnswerError(f"{what} can't be read: {reason}", code="FC616")

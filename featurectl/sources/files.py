@@ -8,11 +8,13 @@ from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from featurectl import dtypes
 from featurectl.errors import DataError
+from featurectl.object_store import polars_options
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import (
     Shape,
@@ -177,16 +179,26 @@ class FileReader:
         """Return the rows of files that have the same columns, as Polars reads them; CSV as texts."""
         files = [name if self.remote else str(self.root / name) for name in names]
         if self.source.format == "parquet":
-            return pl.scan_parquet(files if not self.remote else files[0], hive_partitioning=False, glob=self.remote)
+            where = files[0] if self.remote else files
+            return pl.scan_parquet(where, hive_partitioning=False, glob=self.remote, storage_options=self._options)
         if self.source.format == "csv":
             nulls = [value for value in self.source.csv.null_values if value]
             separator = self.source.csv.separator
             return pl.scan_csv(
-                files, separator=separator, infer_schema=False, null_values=nulls or None, glob=self.remote
+                files,
+                separator=separator,
+                infer_schema=False,
+                null_values=nulls or None,
+                glob=self.remote,
+                storage_options=self._options,
             )
         if not self.remote and all(Path(file).stat().st_size == 0 for file in files):
             return pl.LazyFrame()  # no objects, no keys
-        return pl.scan_ndjson(files, infer_schema_length=None)
+        return pl.scan_ndjson(files, infer_schema_length=None, storage_options=self._options)
+
+    @property
+    def _options(self) -> dict[str, Any] | None:
+        return polars_options(self.path)
 
     def _where(self, file: str) -> str:
         return f"source {self.source.name}, file {self._shown_file(file)}"

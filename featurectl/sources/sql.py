@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from featurectl.errors import DataError, StoreError
+from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
 from featurectl.sources.kept import beside_kept
@@ -147,12 +148,14 @@ class SqlReader:
             url = sa.make_url(self.url)
             if url.get_backend_name() == "sqlite":
                 url = self._read_only(url)
-            return sa.create_engine(url, poolclass=NullPool)
+            engine = sa.create_engine(url, poolclass=NullPool)
         except (ArgumentError, ValueError) as error:
             raise DataError(f"source {self.source.name}: {self._shown} is no database URL", code="FC508") from error
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             message = f"source {self.source.name}: no driver for {self._shown}: {error}"
             raise StoreError(message, code="FC605", hint="pip install 'featurectl[postgres]'") from error
+        sa.event.listen(engine, "do_connect", _connect_watched)
+        return engine
 
     def _read_only(self, url: sa.URL) -> sa.URL:
         file = self.root / (url.database or "")
@@ -180,6 +183,11 @@ class SqlReader:
 
     def _failed(self, error: SQLAlchemyError) -> DataError:
         return DataError(f"{self._where} fails: {_first_line(error)}", code="FC508")
+
+
+def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+    """Open a connection to a server that is watched while it answers; None, to open it as usual, for another driver."""
+    return connect_watched(args, options, PROBE_S) if dialect.driver == "psycopg" else None
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -361,4 +361,9 @@ CODES: Final[Mapping[str, Code]] = {
         "a source's database can't be reached",
         "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
     ),
+    "FC616": Code(
+        "a source's object store does not answer",
+        "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "
+        "when it answers; nothing was read.",
+    ),
 }

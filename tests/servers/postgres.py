@@ -29,6 +29,7 @@ class PostgresServer:
     """A server that answers; `url` names one of its databases, without a query."""
 
     url: str
+    pid: int = 0  # of one that was started here
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -54,6 +55,13 @@ def running_postgres() -> Iterator[PostgresServer]:
     if URL_VARIABLE in os.environ:
         yield PostgresServer(os.environ[URL_VARIABLE])
         return
+    with started_postgres() as server:
+        yield server
+
+
+@contextmanager
+def started_postgres() -> Iterator[PostgresServer]:
+    """Give a server of its own, started here and ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
         with _started(Path(folder)) as server:
             yield server
@@ -74,7 +82,7 @@ def _started(folder: Path) -> Iterator[PostgresServer]:
     with log.open("w") as output:
         process = subprocess.Popen(serve, user=user, cwd="/", stdout=output, stderr=output)
     try:
-        server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", process.pid)
         _wait_for(server, process, log)
         yield server
     finally:

@@ -34,6 +34,11 @@ class RedisServer:
         self.bus = 0  # the port by which nodes of a Cluster know each other
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 

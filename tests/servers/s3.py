@@ -33,6 +33,7 @@ class S3Server:
     endpoint: str
     key: str
     secret: str
+    pid: int
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -63,13 +64,13 @@ def running_s3() -> Iterator[S3Server]:
         try:
             endpoint = f"http://127.0.0.1:{port}"
             _wait_for(endpoint, process, log)
-            yield _with_user(endpoint)
+            yield _with_user(endpoint, process.pid)
         finally:
             process.terminate()
             process.wait(START_LIMIT_S)
 
 
-def _with_user(endpoint: str) -> S3Server:
+def _with_user(endpoint: str, pid: int) -> S3Server:
     _manage(endpoint, Action="CreateUser", UserName="featurectl")
     made = _manage(endpoint, Action="CreateAccessKey", UserName="featurectl")
     _manage(endpoint, Action="PutUserPolicy", UserName="featurectl", PolicyName="all", PolicyDocument=MAY_ALL)
@@ -77,7 +78,7 @@ def _with_user(endpoint: str) -> S3Server:
     key, secret = (re.search(f"<{name}>(.*?)</{name}>", made) for name in ("AccessKeyId", "SecretAccessKey"))
     assert key, made
     assert secret, made
-    return S3Server(endpoint=endpoint, key=key[1], secret=secret[1])
+    return S3Server(endpoint=endpoint, key=key[1], secret=secret[1], pid=pid)
 
 
 def _manage(endpoint: str, **what: str) -> str:

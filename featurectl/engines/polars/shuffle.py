@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.engines.merge import is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
+from featurectl.engines.merge import count_rows, is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
 from featurectl.memory import give_back
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
@@ -230,7 +230,7 @@ class ShuffledRows:
 
     def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Give the rows of a bucket in total order; one that outgrows its share of the memory is sorted in files."""
-        more = sum(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in among)
+        more = sum(count_rows(path) for path in among)
         if self.shuffle.fits(bucket, buckets, more):
             yield merged(self.of(bucket, buckets), among, self.keys)
             return

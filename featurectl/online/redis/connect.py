@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.errors import NoAnswerError, StoreError, UsageError
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
@@ -80,7 +80,8 @@ def translated(shown: str) -> Iterator[None]:
 def store_error(shown: str, error: Exception) -> StoreError:
     """Return a failure of a client as ours."""
     what, hint = _described(error)
-    return StoreError(f"the online store {shown} {what}", code="FC602", hint=hint)
+    kind = NoAnswerError if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else StoreError
+    return kind(f"the online store {shown} {what}", code="FC602", hint=hint)
 
 
 def _described(error: Exception) -> tuple[str, str]:

@@ -1,0 +1,15 @@
+"""What an offline store fails of, as errors: it refuses, does not answer, or is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from featurectl.errors import NoAnswerError, StoreError
+from featurectl.object_store import is_unanswered, refusal_of
+from featurectl.room import hint_of
+
+
+def store_failure(told: str, error: Exception, shown: Callable[[str], str] = str) -> StoreError:
+    """Return the error of what can't be done, as `told`; `shown` gives back the reason as people may see it."""
+    kind = NoAnswerError if is_unanswered(error) else StoreError
+    return kind(f"{told}: {shown(refusal_of(error))}", code="FC603", hint=hint_of(error))

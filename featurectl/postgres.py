@@ -1,0 +1,85 @@
+"""Connections to PostgreSQL that do not wait for ever: a server that hangs keeps them and answers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cache
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+CONNECT_S: Final = 5
+PROBE_S: Final = 30  # a query may take hours: so often it is seen whether the server still answers others
+_WAKE_S: Final = 0.1
+
+
+def connect_limited(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
+    """Return a connection of which every call fails that is not answered within so many seconds."""
+    return _connected(args, options, answer_s, None)
+
+
+def connect_watched(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
+    """Return a connection whose calls may take any time, as long as the server takes another connection meanwhile.
+
+    That is tried whenever nothing has come for so many seconds.
+    """
+    wanted = {"connect_timeout": CONNECT_S, **options}
+    return _connected(args, options, answer_s, lambda: _kind().connect(*args, **wanted).close())
+
+
+def _connected(
+    args: Sequence[Any], options: Mapping[str, Any], answer_s: float, probe: Callable[[], object] | None
+) -> Connection[Any]:
+    connection: Connection[Any] = _kind().connect(*args, **{"connect_timeout": CONNECT_S, **options})
+    vars(connection).update(answer_s=answer_s, probe=probe)
+    return connection
+
+
+@cache
+def _kind() -> Any:  # a class of a library that not everybody has installed
+    import psycopg
+
+    class LimitedConnection(psycopg.Connection[Any]):
+        """A connection that is closed when an answer does not come."""
+
+        answer_s = 0.0  # while it is opened `connect_timeout` counts
+        probe: Callable[[], object] | None = None
+
+        def wait(self, gen: Any, interval: float = _WAKE_S, timeout: float | None = None) -> Any:
+            """Consume the steps of a call."""
+            return super().wait(self._watched(gen), interval, timeout) if self.answer_s else super().wait(gen, interval)
+
+        def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
+            last = monotonic()
+            try:
+                step = next(gen)
+                while True:
+                    ready = yield step
+                    if ready:
+                        last = monotonic()
+                    elif monotonic() - last > self.answer_s:
+                        self._missed()
+                        last = monotonic()
+                    step = gen.send(ready)
+            except StopIteration as end:
+                return end.value
+
+        def _missed(self) -> None:
+            """See whether a server that does not answer answers others.
+
+            Raises:
+                OperationalError: it does not, or nothing takes so long here.
+            """
+            told = f"no answer within {self.answer_s:g} s"
+            try:
+                if self.probe is not None:
+                    self.probe()
+                    return
+            except psycopg.OperationalError as error:
+                told = f"{told}, nor a new connection: {error}"
+            self.pgconn.finish()
+            raise psycopg.OperationalError(told)
+
+    return LimitedConnection
