@@ -55,7 +55,7 @@ HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql", "scoring/sql_table.py"],
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
-    "deltalake": ["offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
+    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [
         "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "push/",
