@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import getpass
 import json
-import shutil
+import os
 import socket
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import Final
 
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.base import OnlineStore
 from featurectl.online.stored import online_view
 from featurectl.plan.consent import refuse_ambiguous
-from featurectl.plan.model import Plan
+from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.plan.outside import Outside
 from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
 from featurectl.registry.state import State
 from featurectl.spec.definition_json import load_untyped_view
 from featurectl.spec.repo import Repo
+
+ACTOR: Final = "FEATURECTL_ACTOR"  # the variable that says for whom a process works
+_LONGEST_ACTOR: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +150,13 @@ def refuse_blocked(plan: Plan) -> None:
 
     Raises:
         PlanError: a change is blocked; the message names the first, the hint what would allow them all. Or FC402, the
-            repository had parts that this version does not run; the message names the first.
+            repository had parts that this version does not run; the message names the first. Or FC414, its commit does
+            not contain the one that was applied.
     """
     if plan.refused:
         raise PlanError(f"{plan.refused[0]}{_more(plan.refused)}", code="FC402", hint="featurectl validate lists them")
+    if plan.older:
+        raise PlanError(plan.older_note, code="FC414", hint=f"git pull or rebase, or {ALLOW_OLDER} if it is meant")
     if not plan.blocked:
         return
     first, options = plan.blocked[0], " ".join(change.allow for change in plan.blocked)
@@ -218,18 +223,16 @@ def describe(plan: Plan) -> str:
     return ", ".join(part for part in parts if part) or "nothing"
 
 
-def git_commit(root: Path) -> str:
-    """Return the short commit that the repository's folder is at; "" without git or outside a work tree."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    command = [git, "-C", str(root), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
 def caller() -> str:
-    """Return who runs this process, as user@host."""
+    """Return who runs this process: `FEATURECTL_ACTOR` where that is set, else user@host.
+
+    Raises:
+        UsageError: the variable holds what no name can be.
+    """
+    if actor := os.environ.get(ACTOR, "").strip():
+        if not actor.isprintable() or len(actor) > _LONGEST_ACTOR:
+            raise UsageError(f"{ACTOR} is no name: at most {_LONGEST_ACTOR} printable characters in one line")
+        return actor
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # no name in the environment, and none for the user id

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from featurectl.apply import caller, git_commit
+from featurectl.apply import caller
 from featurectl.errors import UsageError
+from featurectl.git import git_commit
 from featurectl.monitor.canary.decide import Judge, moved_champion
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import Verdict, judge_figures

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.online.catalog import Catalog
     from featurectl.plan.outside import Outside
-    from featurectl.registry.base import Pin, Registry
+    from featurectl.registry.base import HistoryEntry, Pin, Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.definition import FeatureView, Source
@@ -94,6 +94,13 @@ class Workspace:
             f"nothing is applied of project {self.project} in {name}: the registry {shown} holds nothing of it",
             hint=f"featurectl apply{option}; if it was applied before, this is another registry or project name",
         )
+
+    def last_apply(self) -> HistoryEntry | None:
+        """Return the newest change that was applied from a commit, without its plan; None: there is none."""
+        from featurectl.registry.file import read_last_apply
+
+        found = read_last_apply(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.read_last_apply(self.project) if found is None else next(iter(found), None)
 
     def pins(self) -> Sequence[Pin]:
         """Return the versions of the project's offline tables that must stay readable."""

@@ -1,14 +1,15 @@
-import subprocess
+import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.apply import Author, Target, apply_plan, caller, describe, git_commit, refuse_unsupported
-from featurectl.errors import PlanError, ProblemsError, TryAgainError
+from featurectl.apply import Author, Target, apply_plan, caller, describe, refuse_unsupported
+from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.plan.model import Stage
+from featurectl.registry.base import lock_holder
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
@@ -174,23 +175,18 @@ def test_a_repository_that_uses_what_is_not_in_this_version_is_refused():
     assert caught.value.problems == (problem,)
 
 
-def test_the_commit_is_that_of_the_folder_and_empty_outside_of_git(tmp_path):
-    assert git_commit(tmp_path) == ""
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    assert git_commit(tmp_path) == ""
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
-    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
-    assert len(git_commit(tmp_path)) >= 7
-    assert head.startswith(git_commit(tmp_path))
-
-
-def test_no_git_means_no_commit(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_commit(tmp_path) == ""
+def test_the_caller_is_whom_the_variable_names(monkeypatch):
+    monkeypatch.setenv("FEATURECTL_ACTOR", " dependabot[bot] ")
+    assert caller() == "dependabot[bot]"
+    assert re.fullmatch(r"eve on .+, pid \d+, featurectl apply", lock_holder("eve", "featurectl apply"))
+    for wrong in ("ana\neve", "\x1b[2J", "a" * 101):
+        monkeypatch.setenv("FEATURECTL_ACTOR", wrong)
+        with pytest.raises(UsageError, match="FEATURECTL_ACTOR is no name"):
+            caller()
 
 
 def test_the_caller_has_a_user_and_a_host(monkeypatch):
+    monkeypatch.delenv("FEATURECTL_ACTOR", raising=False)
     monkeypatch.setenv("LOGNAME", "ana")
     assert caller().split("@")[0] == "ana"
     assert caller().split("@")[1]

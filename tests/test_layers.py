@@ -13,8 +13,8 @@ PACKAGE = ROOT / "featurectl"
 
 # One line of the house each, from the ground up; names on one line do not import each other.
 LAYERS = [
-    ["errors", "units", "dtypes", "nearest", "progress", "memory", "object_store", "room", "postgres"],
-    ["expressions"],
+    ["errors", "units", "dtypes", "nearest", "progress", "memory", "object_store", "room", "postgres", "commits"],
+    ["expressions", "git"],
     ["spec"],
     ["graph"],
     ["fact"],

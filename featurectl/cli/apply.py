@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.planner import AllowBreaking, AllowRemove, Planner
+from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.saved_plan import read_plan, refuse_foreign
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
@@ -38,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
         select: Select = None,
         allow_remove: AllowRemove = None,
         allow_breaking: AllowBreaking = None,
+        allow_older: AllowOlder = False,
         lock_timeout: Annotated[
             str, typer.Option(help="How long to wait for another command's lock: 60s.", metavar="DURATION")
         ] = "0s",
@@ -47,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
         A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
         """
         from featurectl.open import open_workspace
+        from featurectl.plan.model import ALLOW_OLDER
 
         options = tuple(f"--allow-remove {name}" for name in allow_remove or ())
         options += tuple(f"--allow-breaking {name}" for name in allow_breaking or ())
@@ -59,8 +60,8 @@ def add_to(app: typer.Typer) -> None:
                 if select:
                     raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
                 refuse_foreign(saved, plan, workspace)
-                return _apply_saved(target, saved, workspace, options)
-            planner = Planner(call, workspace, select, allow_remove, allow_breaking)
+                return _apply_saved(target, saved.allowing([ALLOW_OLDER] if allow_older else []), workspace, options)
+            planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
             return _apply_files(target, planner, approved=auto_approve)
 
 
@@ -85,28 +86,30 @@ def _say_waiting(holder: str) -> None:
     sys.stderr.write(f"waiting for {holder}\n")
 
 
-def _author(workspace: Workspace) -> Author:
+def _author(commit: str) -> Author:
     from datetime import UTC, datetime
 
-    from featurectl.apply import Author, caller, git_commit
+    from featurectl.apply import Author, caller
 
-    return Author(who=caller(), commit=git_commit(workspace.root), at=datetime.now(UTC))
+    return Author(who=caller(), commit=commit, at=datetime.now(UTC))
 
 
 def _apply_files(target: Target, planner: Planner, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
     from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
+    from featurectl.cli.checkout import checkout_of
 
     workspace = planner.workspace
     refuse_unsupported(workspace.repo)
-    author, outside = _author(workspace), workspace.outside()
-    plan = planner.measure(planner.make(author.commit, outside), outside)
+    checkout, outside = checkout_of(planner.call, workspace.root), workspace.outside()
+    author = _author(str(checkout.commit or ""))
+    plan = planner.measure(planner.make(checkout, outside), outside)
     if not plan.empty:
         refuse_blocked(plan)
     if plan.empty:
         return _outcome(plan, plan.serial, asked=False)
     if approved:
-        plan, state = apply_newest(target, lambda: planner.make(author.commit, workspace.outside()), plan, author)
+        plan, state = apply_newest(target, lambda: planner.make(checkout, workspace.outside()), plan, author)
         return _outcome(plan, state.serial, asked=False)
     if not _approve(_drawn(plan)):
         return Outcome(
@@ -119,8 +122,7 @@ def _apply_saved(target: Target, plan: Plan, workspace: Workspace, options: tupl
     from featurectl.apply import apply_plan, refuse_blocked, refuse_created, refuse_unused
 
     refuse_unused(plan, options)
-    author = replace(_author(workspace), commit=plan.commit)
-    plan = plan.allowing(options)
+    author, plan = _author(plan.commit), plan.allowing(options)
     refuse_blocked(plan)
     if plan.unchanged and plan.stages:
         refuse_created(plan, workspace.outside())

@@ -12,6 +12,7 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.commits import parse_commit
 from featurectl.errors import UsageError
 from featurectl.units import format_instant, format_iso
 
@@ -31,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
             str | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
         ] = None,
     ) -> Outcome:
-        """List who changed what, when, and from which commit.
+        """List who changed what, when, and from which commit; `-dirty` with how many files were not as it has them.
 
         Applied plans, trained models, moved aliases; newest first.
         """
@@ -71,18 +72,30 @@ def _render(entries: Sequence[HistoryEntry]) -> str:
 
     head = ["serial", "when (UTC)", "who", "commit", "what"]
     rows = [
-        [str(e.serial), format_instant(e.at), e.who or "-", e.commit or "-", f"{e.command}: {e.summary}"]
+        [
+            str(e.serial),
+            format_instant(e.at),
+            e.who or "-",
+            _commit(e) or "-",
+            f"{e.command}: {e.summary}",
+        ]
         for e in entries
     ]
     return "\n".join(render_table(head, rows))
 
 
+def _commit(entry: HistoryEntry) -> str:
+    return parse_commit(entry.commit).shown
+
+
 def _entry_json(entry: HistoryEntry) -> dict[str, object]:
+    commit = parse_commit(entry.commit)
     return {
         "serial": entry.serial,
         "at": format_iso(entry.at),
         "who": entry.who,
-        "commit": entry.commit,
+        "commit": commit.name,
+        "dirty_files": commit.dirty_files,
         "command": entry.command,
         "summary": entry.summary,
     }

@@ -138,7 +138,8 @@ def _add_rollback(group: typer.Typer) -> None:
 def _mover(root: Path) -> Mover:
     from datetime import UTC, datetime
 
-    from featurectl.apply import caller, git_commit
+    from featurectl.apply import caller
+    from featurectl.git import git_commit
     from featurectl.promotion import Mover
 
     return Mover(who=caller(), commit=git_commit(root), at=datetime.now(UTC))

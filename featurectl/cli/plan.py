@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.planner import AllowBreaking, AllowRemove, Planner
+from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.saved_plan import write_plan
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
@@ -36,18 +36,19 @@ def add_to(app: typer.Typer) -> None:
         select: Select = None,
         allow_remove: AllowRemove = None,
         allow_breaking: AllowBreaking = None,
+        allow_older: AllowOlder = False,
     ) -> Outcome:
         """Show what apply would change, why, what breaks, and how much work it makes.
 
         With -v also the time rule of each view.
         """
-        from featurectl.apply import git_commit
+        from featurectl.cli.checkout import checkout_of
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, None) as workspace:
-            planner = Planner(call, workspace, select, allow_remove, allow_breaking)
+            planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
             outside = planner.look()
-            made = planner.measure(planner.make(git_commit(workspace.root), outside), outside)
+            made = planner.measure(planner.make(checkout_of(call, workspace.root), outside), outside)
             if out is not None:
                 write_plan(made, out)
             changed = CHANGES if detailed_exitcode and not made.empty else 0
@@ -55,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
             return Outcome(
                 text=_text(call, made, workspace.repo, explain=explain),
                 result=dict(made.to_json()),
-                exit_code=PROBLEMS if made.blocked or refused else changed,
+                exit_code=PROBLEMS if made.blocked or made.older or refused else changed,
                 problems=refused,
                 drawings={"markdown": _markdown(made)},
             )

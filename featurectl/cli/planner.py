@@ -14,8 +14,9 @@ from featurectl.cli.call import Call
 from featurectl.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from featurectl.git import Checkout
     from featurectl.open import Workspace
-    from featurectl.plan.model import Plan
+    from featurectl.plan.model import AppliedCommit, Plan
     from featurectl.plan.outside import Outside
     from featurectl.sources.size import SourceSize
     from featurectl.spec.definition import Source
@@ -28,6 +29,9 @@ AllowBreaking = Annotated[
     list[str] | None,
     typer.Option(help="A view that may change although a champion reads it; once for each.", metavar="NAME"),
 ]
+AllowOlder = Annotated[
+    bool, typer.Option("--allow-older", help="Files may be of a commit without the one that was applied last.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Planner:
     select: list[str] | None
     allow_remove: list[str] | None
     allow_breaking: list[str] | None
+    allow_older: bool = False
 
     def look(self) -> Outside:
         """Return what is there outside of the registry; what can't be reached is said, and then goes unlooked."""
@@ -50,8 +55,8 @@ class Planner:
             self._say(f"what is missing there and how much work it has is not known: {error.message}")
             return Outside(online=None, offline=self.workspace.has_offline())
 
-    def make(self, commit: str, outside: Outside) -> Plan:
-        """Return the plan of the files, which are at a commit, against the registry as it is now.
+    def make(self, checkout: Checkout, outside: Outside) -> Plan:
+        """Return the plan of the files, as git has them, against the registry as it is now.
 
         Raises:
             UsageError: an option names nothing that it can be about.
@@ -61,13 +66,27 @@ class Planner:
         request = PlanRequest(
             environment=self.workspace.environment.name,
             repo=os.path.relpath(self.workspace.root),
-            commit=commit,
+            commit=str(checkout.commit or ""),
             allow_remove=tuple(self.allow_remove or ()),
             allow_breaking=tuple(self.allow_breaking or ()),
             select=tuple(self.select or ()),
             outside=outside,
+            applied=self._applied(checkout),
+            allow_older=self.allow_older,
         )
         return plan_repo(self.workspace.repo, self.workspace.state(), request)
+
+    def _applied(self, checkout: Checkout) -> AppliedCommit | None:
+        """Return the commit that was applied last, and whether that of the files contains it."""
+        from featurectl.commits import parse_commit
+        from featurectl.git import contains
+        from featurectl.plan.model import AppliedCommit
+
+        last = self.workspace.last_apply()
+        if last is None:
+            return None
+        contained, reason = contains(checkout, parse_commit(last.commit))
+        return AppliedCommit(commit=last.commit, at=last.at, who=last.who, contained=contained, reason=reason)
 
     def measure(self, plan: Plan, outside: Outside) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""

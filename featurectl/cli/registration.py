@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def registration(call: Call, workspace: Workspace, state: State, leave: Leave) -> Registration:
     """Return the workspace's registry with what gates are measured by; the instant is that of the clock."""
-    from featurectl.apply import caller, git_commit
+    from featurectl.apply import caller
+    from featurectl.cli.checkout import commit_of
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.training.champion import Ring
     from featurectl.training.train import Registration
@@ -32,5 +33,5 @@ def registration(call: Call, workspace: Workspace, state: State, leave: Leave) -
         ring=ring,
         now=datetime.now(UTC),
         who=caller(),
-        commit=git_commit(workspace.root),
+        commit=commit_of(call, workspace.root),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from featurectl.commits import parse_commit
 from featurectl.facts_model import label_text
 from featurectl.models.fit import Fitted
 from featurectl.models.rows import CATEGORY
@@ -62,7 +63,7 @@ def _facts(parts: CardParts) -> list[list[str]]:
         ("estimator", str(version.params.get("estimator") or version.params.get("run"))),
         ("parameters", ", ".join(f"{name}={json.dumps(value)}" for name, value in given) or "-"),
         ("seed", str(version.seed)),
-        ("trained", f"{format_instant(version.created_at)}, commit {version.code_commit or '-'}"),
+        ("trained", f"{format_instant(version.created_at)}, commit {parse_commit(version.code_commit).shown or '-'}"),
         ("artifact", f"{version.artifact} ({format_bytes(version.artifact_bytes)})"),
         ("SHA-256", version.artifact_sha256),
         ("for serving", version.onnx or f"the artifact: {version.onnx_missing}"),

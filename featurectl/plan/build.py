@@ -9,7 +9,7 @@ from featurectl.errors import UsageError
 from featurectl.nearest import did_you_mean
 from featurectl.plan.categorise import categorise
 from featurectl.plan.known import with_registered_types
-from featurectl.plan.model import Change, Plan, Reason
+from featurectl.plan.model import AppliedCommit, Change, Plan, Reason
 from featurectl.plan.outside import Outside
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
@@ -24,7 +24,8 @@ class PlanRequest:
     """What a plan says of itself, what it may do, and what it is about.
 
     `repo` is the repository as the caller names it, `commit` what it is at ("" without git). `select` are the terms
-    of `--select` (none: everything). `outside` is what was found outside of the registry, None when nobody looked.
+    of `--select` (none: everything). `outside` is what was found outside of the registry, None when nobody looked;
+    `applied` the commit that was applied before, None where that is not known.
     """
 
     environment: str
@@ -34,6 +35,8 @@ class PlanRequest:
     allow_breaking: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     outside: Outside | None = None
+    applied: AppliedCommit | None = None
+    allow_older: bool = False
 
 
 def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
@@ -61,6 +64,8 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         selected=request.select,
         left=selected.left,
         refused=tuple(f"{problem.place}: {problem.message}" for problem in repo.not_in_this_version),
+        applied=request.applied,
+        allow_older=request.allow_older,
     )
 
 

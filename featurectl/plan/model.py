@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
+from featurectl.commits import parse_commit
 from featurectl.registry.state import Kind, ObjectVersion
 from featurectl.spec.place import Place
-from featurectl.units import format_iso
+from featurectl.units import format_instant, format_iso
 
 ChangeKind = Literal["breaking", "removal", "additive", "new", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]
+ALLOW_OLDER: Final = "--allow-older"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +99,27 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedCommit:
+    """The commit that was applied last, by whom and when, and whether the one that is planned contains it.
+
+    `contained` None: that can't be told, and `reason` says why; where it is not, how the two stand to each other.
+    """
+
+    commit: str
+    at: datetime
+    who: str
+    contained: bool | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All changes of a project, most far-reaching first, against one serial of one registry.
 
     `digest` is that of the state that it was made against; `selected` are the terms of `--select`, `left` is how
     many changes they leave for another time. `refused` are the parts of the repository that this version does not run,
-    each as "path:line:column: what": a plan with any is not applied.
+    each as "path:line:column: what": a plan with any is not applied. `applied` is the commit that was applied before
+    (None: there was none, or nobody has looked); a plan of one that does not contain it waits for `allow_older`.
     """
 
     project: str
@@ -117,6 +134,26 @@ class Plan:
     selected: tuple[str, ...] = ()
     left: int = 0
     refused: tuple[str, ...] = ()
+    applied: AppliedCommit | None = None
+    allow_older: bool = False
+
+    @property
+    def older(self) -> bool:
+        """True when it would undo what was applied from another commit, and nobody has allowed that."""
+        behind = self.applied is not None and self.applied.contained is False
+        return behind and not self.unchanged and not self.allow_older
+
+    @property
+    def older_note(self) -> str:
+        """What is to say of the commit that was applied before, in a sentence; "": nothing."""
+        if self.applied is None or self.applied.contained or self.unchanged:
+            return ""
+        applied, commit = self.applied, parse_commit(self.applied.commit).shown
+        known = f"{commit}, applied {format_instant(applied.at)} UTC by {applied.who or 'somebody'}"
+        if applied.contained is None:
+            return f"can't tell whether the files contain {known}: {applied.reason}"
+        here = parse_commit(self.commit).shown
+        return f"commit {here} {applied.reason} {known}: what was changed there may be undone"
 
     @property
     def empty(self) -> bool:
@@ -138,6 +175,7 @@ class Plan:
         free = {(c.object, c.name) for c in self.changes if c.lifted_by(options)}
         return replace(
             self,
+            allow_older=self.allow_older or ALLOW_OLDER in options,
             changes=tuple(replace(c, blocked="", code="") if (c.object, c.name) in free else c for c in self.changes),
             stages=tuple(replace(s, blocked=False) if s.object in free else s for s in self.stages),
         )
@@ -148,7 +186,9 @@ class Plan:
             project=self.project,
             environment=self.environment,
             repo=self.repo,
-            commit=self.commit,
+            commit=parse_commit(self.commit).name,
+            dirty_files=parse_commit(self.commit).dirty_files,
+            applied=_applied(self) if self.applied else None,
             registry=self.registry_id,
             serial=self.serial,
             digest=self.digest,
@@ -223,6 +263,18 @@ class StageJson(TypedDict):
     blocked: bool
 
 
+class AppliedJson(TypedDict):
+    """`AppliedCommit`; `note` says in a sentence what is to know ("": nothing), `blocked` whether apply refuses it."""
+
+    commit: str
+    dirty_files: int
+    at: str
+    who: str
+    contained: bool | None
+    note: str
+    blocked: bool
+
+
 class WorkJson(TypedDict):
     """A view that the next `materialize` has work with: all of its rows, or only its new features."""
 
@@ -238,6 +290,8 @@ class PlanJson(TypedDict):
     environment: str
     repo: str
     commit: str
+    dirty_files: NotRequired[int]  # plans in a history may be older than these
+    applied: NotRequired[AppliedJson | None]
     registry: str
     serial: int
     digest: str
@@ -249,6 +303,21 @@ class PlanJson(TypedDict):
     unchanged: list[str]
     stages: list[StageJson]
     materialize: list[WorkJson]
+
+
+def _applied(plan: Plan) -> AppliedJson | None:
+    if plan.applied is None:
+        return None
+    commit = parse_commit(plan.applied.commit)
+    return AppliedJson(
+        commit=commit.name,
+        dirty_files=commit.dirty_files,
+        at=format_iso(plan.applied.at),
+        who=plan.applied.who,
+        contained=plan.applied.contained,
+        note=plan.older_note,
+        blocked=plan.older,
+    )
 
 
 def _summary(changes: Sequence[Change]) -> SummaryJson:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from featurectl.errors import UsageError
-from featurectl.plan.model import Change, Effort, Plan, Reason, Stage
+from featurectl.plan.model import AppliedCommit, Change, Effort, Plan, Reason, Stage
 from featurectl.registry.state import ObjectVersion
 from featurectl.spec.place import Place
 from featurectl.units import format_iso, parse_instant
@@ -61,8 +61,13 @@ def _plan(body: dict[str, Any]) -> Plan:
             "stages": tuple(_stage(stage) for stage in body["stages"]),
             "selected": tuple(body["selected"]),
             "refused": tuple(body.get("refused", ())),  # plans may be older than it
+            "applied": _applied(body["applied"]) if body.get("applied") else None,
         }
     )
+
+
+def _applied(body: dict[str, Any]) -> AppliedCommit:
+    return AppliedCommit(**body | {"at": parse_instant(body["at"])})
 
 
 def _change(body: dict[str, Any]) -> Change:

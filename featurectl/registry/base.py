@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -58,8 +59,9 @@ class Pin:
 
 
 def lock_holder(who: str, command: str) -> str:
-    """Return this process as the holder of a lock: "ana@host, pid 4711, featurectl apply"."""
-    return f"{who}, pid {os.getpid()}, {command}"
+    """Return this process as the holder of a lock: "ana@host, pid 4711, featurectl apply"; a pid is of a host."""
+    where = who if "@" in who else f"{who} on {socket.gethostname()}"
+    return f"{where}, pid {os.getpid()}, {command}"
 
 
 class Registry(Protocol):
@@ -126,6 +128,9 @@ class Registry(Protocol):
 
     def read_history(self, project: str) -> Sequence[HistoryEntry]:
         """Return what happened, newest first."""
+
+    def read_last_apply(self, project: str) -> HistoryEntry | None:
+        """Return the newest change that was applied from a commit, without its plan; None: there is none."""
 
     def write_pins(self, project: str, pins: Sequence[Pin]) -> None:
         """Keep versions of offline tables from being vacuumed."""

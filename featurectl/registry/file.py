@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from featurectl.registry.base import Pin
-from featurectl.registry.rows import load_canary, load_model_version, load_object
+from featurectl.registry.base import HistoryEntry, Pin
+from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
@@ -27,6 +27,11 @@ def read_state(file: Path, project: str) -> State | None:
 def read_pins(file: Path, project: str) -> tuple[Pin, ...] | None:
     """Return what `SqlRegistry.read_pins` gives; None as `read_state` does."""
     return _read(file, lambda connection: _pins(connection, project))
+
+
+def read_last_apply(file: Path, project: str) -> tuple[HistoryEntry, ...] | None:
+    """Return what `SqlRegistry.read_last_apply` gives, as none or one; None as `read_state` does."""
+    return _read(file, lambda connection: _last_apply(connection, project))
 
 
 def _read(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -63,6 +68,14 @@ def _state(connection: sqlite3.Connection, project: str) -> State:
         aliases={(row["model"], row["alias"]): row["version"] for row in aliases},
         canaries=tuple(load_canary(row["document"]) for row in canaries),
     )
+
+
+def _last_apply(connection: sqlite3.Connection, project: str) -> tuple[HistoryEntry, ...]:
+    query = (
+        "select serial, at, who, commit_id, command, summary from history "
+        "where project = ? and command = 'apply' and commit_id <> '' order by serial desc limit 1"
+    )
+    return tuple(load_history(dict(row)) for row in connection.execute(query, [project]))
 
 
 def _pins(connection: sqlite3.Connection, project: str) -> tuple[Pin, ...]:

@@ -203,6 +203,18 @@ class SqlRegistry:
             query = select(*known).where(table.c.project == project).order_by(table.c.serial.desc())
             return tuple(load_history(dict(row)) for row in connection.execute(query).mappings())
 
+    def read_last_apply(self, project: str) -> HistoryEntry | None:
+        """Return the newest change that was applied from a commit, without its plan; None: there is none."""
+        with self._database.reading() as connection:
+            if connection is None:
+                return None
+            table = tables.history.c
+            columns = [column for column in table if column.name != "plan"]
+            applied = (table.project == project, table.command == "apply", table.commit_id != "")
+            query = select(*columns).where(*applied).order_by(table.serial.desc()).limit(1)
+            row = connection.execute(query).mappings().first()
+            return None if row is None else load_history(dict(row))
+
     def write_pins(self, project: str, pins: Sequence[Pin]) -> None:
         """Keep versions of offline tables from being vacuumed; the project's serial stays."""
         with self._database.writing() as connection:

@@ -260,6 +260,12 @@ CODES: Final[Mapping[str, Code]] = {
         "on, which goes on being materialized beside the new one. `--allow-breaking NAME` says that this is meant; "
         "train the model again to move it to the new version.",
     ),
+    "FC414": Code(
+        "the files are older than what is applied",
+        "The registry knows the commit that was applied last, and that of the files does not contain it: it is an old "
+        "checkout, or a branch that was not brought up to date. What was changed there, by somebody else perhaps, "
+        "would be undone. Pull, or rebase the branch; `--allow-older` of `plan` and `apply` goes back on purpose.",
+    ),
     # Data
     "FC501": Code(
         "a source has no files",

@@ -145,6 +145,17 @@ def test_the_history_is_newest_first_and_says_who_when_and_from_what(registry):
     assert registry.read_history("flights") == (replace(later, serial=2), replace(ENTRY, serial=1))
 
 
+def test_the_last_apply_is_the_newest_from_a_commit(registry):
+    assert registry.read_last_apply("flights") is None
+    state = write(registry, registry.load_state("flights"), VIEW, entry=replace(ENTRY, plan="{}"))
+    state = write(registry, state, entry=replace(ENTRY, commit="9" * 40, command="materialize"))
+    state = write(registry, state, entry=replace(ENTRY, commit=""))
+    assert registry.read_last_apply("flights") == replace(ENTRY, serial=1)
+    write(registry, state, entry=replace(ENTRY, commit="9" * 40 + "-dirty-2"))
+    assert registry.read_last_apply("flights") == replace(ENTRY, serial=4, commit="9" * 40 + "-dirty-2")
+    assert registry.read_last_apply("other") is None
+
+
 def test_model_versions_are_numbered_and_read_back_whole(registry):
     first = registry.write_model_version("flights", MODEL, ["champion"])
     second = registry.write_model_version("flights", replace(MODEL, status="rejected"), [])

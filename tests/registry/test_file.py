@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.registry.base import Change, Pin
-from featurectl.registry.file import read_pins, read_state
+from featurectl.registry.file import read_last_apply, read_pins, read_state
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
 from tests.registry.test_canaries import RUN
@@ -40,6 +40,7 @@ def test_it_is_what_the_registry_says(written, project):
     file, registry = written
     assert read_state(file, project) == registry.load_state(project)
     assert read_pins(file, project) == registry.read_pins(project)
+    assert (*read_last_apply(file, project), None)[0] == registry.read_last_apply(project)
 
 
 def test_the_order_of_objects_is_the_registrys(written):

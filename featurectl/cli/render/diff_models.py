@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from featurectl.cli.render.table import render_table
+from featurectl.commits import parse_commit
 from featurectl.facts_model import input_fact, model_facts
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput
@@ -95,10 +96,11 @@ def _plain(value: object, text: str) -> _Said:
 
 
 def _about(version: ModelVersion) -> Facts:
+    commit = parse_commit(version.code_commit)
     return {
         "status": _plain(version.status, version.status),
         "trained": _plain(version.created_at.isoformat(), format_instant(version.created_at)),
-        "commit": _plain(version.code_commit or None, version.code_commit or _NONE),
+        "commit": _plain(commit.name or None, commit.shown or _NONE),
         "rows": _plain(version.rows_train, format_count(version.rows_train)),
         "validation_rows": _plain(version.rows_validation, format_count(version.rows_validation)),
         "bytes": _plain(version.artifact_bytes, format_bytes(version.artifact_bytes)),

@@ -8,6 +8,7 @@ from typing import Final
 
 from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
+from featurectl.commits import parse_commit
 from featurectl.facts_model import label_text
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.spec.definition_json import load_model
@@ -53,7 +54,7 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("card", version.card or "-"),
         ("golden rows", version.golden or "-"),
         ("profile", _profile(version)),
-        ("commit", version.code_commit or "-"),
+        ("commit", parse_commit(version.code_commit).shown or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
     lines = render_table(("", ""), [list(fact) for fact in facts])[1:]
@@ -67,6 +68,8 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
     described = asdict(version)
     described.pop("definition")
     described["created_at"] = version.created_at.isoformat()
+    commit = parse_commit(version.code_commit)
+    described |= {"code_commit": commit.name, "code_dirty_files": commit.dirty_files}
     described["aliases"] = names_of(version, aliases).split()
     return described
 

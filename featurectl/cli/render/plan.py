@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.visible import in_one_line, visible_leaves
+from featurectl.commits import shown_commit
 from featurectl.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def render_plan(plan: PlanJson) -> str:
     plan = visible_leaves(plan)
     if not plan["changes"]:
         return "\n".join([*_missing_lines(plan), render_summary(plan)])
-    lines = [_header(plan), ""]
+    lines = [_header(plan), *_older_lines(plan), ""]
     widths = [
         max(6, *(len(_OBJECTS[c["object"]]) for c in plan["changes"])),
         max(len(c["name"]) for c in plan["changes"]),
@@ -107,7 +108,8 @@ def render_plan_markdown(plan: PlanJson) -> str:
     if not cells:
         return f"{title}\n\n{render_summary(plan)}"
     rows = ["| | object | change | why |", "|---|---|---|---|", *("| " + " | ".join(row) + " |" for row in cells)]
-    text = "\n".join([title, "", render_summary(plan), "", *rows])
+    older = [f"**{_escaped(line)}**\n" for line in _older_lines(plan)]
+    text = "\n".join([title, "", *older, render_summary(plan), "", *rows])
     return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
 
 
@@ -124,8 +126,16 @@ def _missing_cells(plan: PlanJson) -> list[list[str]]:
     return [*rows, ["`+`", f"{more} more", "**create**", "missing"]] if more else rows
 
 
+def _older_lines(plan: PlanJson) -> list[str]:
+    """Return what is to say of the commit that was applied last."""
+    applied = plan.get("applied")
+    if not applied or not applied["note"]:
+        return []
+    return [f"BLOCKED: {applied['note']}   (FC414; --allow-older)" if applied["blocked"] else f"! {applied['note']}"]
+
+
 def _header(plan: PlanJson) -> str:
-    commit = f" ({plan['commit']})" if plan["commit"] else ""
+    commit = f" ({shown})" if (shown := shown_commit(plan["commit"], plan.get("dirty_files", 0))) else ""
     return f"featurectl plan   repo {plan['repo']}{commit}  ->  {plan['environment']} registry, serial {plan['serial']}"
 
 
