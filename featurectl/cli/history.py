@@ -32,9 +32,10 @@ def add_to(app: typer.Typer) -> None:
             str | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
         ] = None,
     ) -> Outcome:
-        """List who changed what, when, and from which commit; `-dirty` with how many files were not as it has them.
+        """List who changed what, when, and from which commit.
 
-        Applied plans, trained models, moved aliases; newest first.
+        Applied plans, trained models, moved aliases; newest first. A commit with `-dirty` had files beside it that were
+        changed or new, so many as it says.
         """
         with open_applied(call) as workspace:
             entries = workspace.registry().read_history(workspace.project)
