@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Final
 
 import uvicorn
 import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told before)
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from featurectl.canary import judge_now, keeps_log, open_log, running_canaries
 from featurectl.errors import StoreError, UsageError
@@ -21,8 +20,9 @@ from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
 from featurectl.serving.canary import find_canaries
+from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
-from featurectl.serving.metrics import Metrics, forget_metrics, forget_process, share_metrics
+from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
 from featurectl.serving.served import Served, build_served
@@ -35,10 +35,10 @@ from featurectl.serving.settings import (
     dump_settings,
     load_settings,
 )
+from featurectl.serving.workers import Workers
 from featurectl.units import parse_instant
 
 _APP: Final = "featurectl.serve:create_app"
-_DRAIN_S: Final = 10
 
 
 class WorkspaceSource:
@@ -169,47 +169,20 @@ def run_server(settings: ServeSettings) -> None:
         access_log=settings.access_log,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_keep_alive=max(round(settings.keep_alive_s), 1),
+        timeout_graceful_shutdown=1,  # what takes longer is over by then, see `serving/draining.py`
     )
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server hands it back when all is answered: that is its end
     try:
         if several:
-            _run_several(config)
+            _run_several(config, settings)
         else:
-            uvicorn.Server(config).run()
+            open_server(config, settings).run()
     except SystemExit as error:
         raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
 
 
-class _Processes(Multiprocess):
-    """Processes that share a port; what one that is gone was counting at the moment is forgotten."""
-
-    is_interrupted = False
-
-    def handle_int(self) -> None:
-        """End at Ctrl-C, and remember it: a command that was interrupted says so."""
-        self.is_interrupted = True
-        super().handle_int()
-
-    def handle_signals(self) -> None:
-        """Do what signals ask for: to end, to start all anew, to be one more or one less."""
-        with self._forgetting():
-            super().handle_signals()
-
-    def keep_subprocess_alive(self) -> None:
-        """Start a process in the place of each that has died."""
-        with self._forgetting():
-            super().keep_subprocess_alive()
-
-    @contextmanager
-    def _forgetting(self) -> Iterator[None]:
-        before = {process.pid for process in self.processes}
-        yield
-        for gone in before - {process.pid for process in self.processes}:
-            forget_process(gone or 0)
-
-
-def _run_several(config: uvicorn.Config) -> None:
+def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
     """Run the processes until they are told to stop.
 
     Raises:
@@ -219,11 +192,14 @@ def _run_several(config: uvicorn.Config) -> None:
     folder = share_metrics()
     try:
         with closing(config.bind_socket()) as port:
-            processes = _Processes(config, sockets=[port])
+            processes = Workers(config, port, settings.drain_s)
             processes.run()
     finally:
         forget_metrics(folder)
     if processes.is_interrupted:
         raise KeyboardInterrupt
+    if processes.ended_by is not None:
+        signal.signal(processes.ended_by, signal.SIG_DFL)
+        signal.raise_signal(processes.ended_by)
     if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
         raise StoreError("a process of the server could not be started", hint="what it has written says why")

@@ -10,6 +10,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
+from featurectl.units import parse_duration
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +28,11 @@ def add_to(app: typer.Typer) -> None:
         max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000,
         reload: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
         judge: Annotated[float, typer.Option(help="Seconds between judgements of a running canary.")] = 10.0,
+        drain: Annotated[
+            str, typer.Option(help="How long to go on after SIGTERM, at most: 5s; 0s ends at once.")
+        ] = "5s",
+        keep_alive: Annotated[str, typer.Option(help="How long a connection may be idle.")] = "75s",
+        max_connections: Annotated[int, typer.Option(help="The most connections of an address to a process.")] = 1_024,
         allow_pickle: Annotated[
             bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
         ] = False,
@@ -38,7 +44,8 @@ def add_to(app: typer.Typer) -> None:
         later is served without a restart. API keys come from FEATURECTL_API_KEYS, separated by commas; without it
         nobody is asked for one. GET /openapi.json describes the routes.
         """
-        for name, value in (("--workers", workers), ("--max-body", max_body), ("--max-rows", max_rows)):
+        counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows}
+        for name, value in (counts | {"--max-connections": max_connections}).items():
             if value < 1:
                 raise UsageError(f"{name} {value} is too few", hint="1 or more")
         if not 0 < port < 1 << 16:
@@ -68,8 +75,23 @@ def add_to(app: typer.Typer) -> None:
             judge_s=judge,
             allow_pickle=allow_pickle,
             access_log=access_log,
+            drain_s=_seconds("--drain", drain),
+            keep_alive_s=_seconds("--keep-alive", keep_alive) or 1.0,
+            max_connections=max_connections,
         )
         call.instant()  # one that is none is told before anything is opened
         call.progress.start(f"serve http://{host}:{port}")
         run_server(settings)
         return Outcome(text="", result={"served": f"http://{host}:{port}"})
+
+
+def _seconds(option: str, text: str) -> float:
+    """Return a length of time in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    length_us = 0 if text in ("0", "0s") else parse_duration(text)
+    if length_us is None:
+        raise UsageError(f"{option} {text!r} is no length of time", hint="like 5s or 2m")
+    return length_us / 1e6

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from featurectl.serving.problems import Refused, problem
+from featurectl.serving.requests import answered
+from featurectl.serving.transport import ENDING
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
 
 OPEN: Final = ("/health", "/ready")  # for whoever watches the process: they show no data
+_READY: Final = "/ready"
 _PREDICT: Final = "/v1/predict/"
 
 
@@ -49,6 +53,7 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         arrival = _Arrival(receive, self._server.settings.max_body_bytes)
         refused = await self._try(scope, arrival, answer)
+        answer.deadline = None
         if refused is not None and answer.status == 0:
             await problem(refused)(scope, receive, answer)
 
@@ -56,9 +61,12 @@ class Guard:
         """Let the routes answer, and return why they did not, if they did not."""
         limit_s = self._server.settings.timeout_s
         try:
+            if scope["path"] == _READY and scope.get("state", {}).get(ENDING):
+                await self._ending()(scope, arrival, answer)
+                return None
             self._check_key(scope)
             arrival.check_length(scope)
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s) as answer.deadline:
                 await self._app(scope, arrival, answer)
         except Refused as error:
             return error
@@ -84,6 +92,13 @@ class Guard:
         # Every key is compared, each in the same time whatever it shares with the one given.
         if not max([hmac.compare_digest(key, known) for known in self._keys]):
             raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")
+
+    def _ending(self) -> Response:
+        """Return what `/ready` says of a server that has been told to stop: it is not to be asked any more."""
+        serial = self._server.served.catalog.state.serial
+        answer = answered({"status": "not ready", "problems": ["the server has been told to stop"], "serial": serial})
+        answer.status_code = 503
+        return answer
 
     def _route(self, path: str) -> str:
         if path in self._routes:
@@ -119,15 +134,21 @@ class _Arrival:
 
 
 class _Answer:
-    """Sends an answer, and remembers its status; 0 as long as none has begun."""
+    """Sends an answer, and remembers its status; 0 as long as none has begun.
+
+    The deadline is for making it. How long it may take to be sent is the connection's to say.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.deadline: asyncio.Timeout | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.deadline is not None:
+                self.deadline.reschedule(None)
         await self._send(message)
 
 

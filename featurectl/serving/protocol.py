@@ -4,52 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from featurectl.serving.problems import Refused, problem
+from featurectl.serving.connections import (
+    HEAD_BYTES,
+    HEAD_S,
+    LINGER_S,
+    PIPELINED,
+    Connections,
+)
+from featurectl.serving.problems import TITLES, Refused, problem
+from featurectl.serving.transport import ENDING, AnswerTransport
 
-HEAD_S: Final = 5.0
-HEAD_BYTES: Final = 64 << 10
 
-
-class _OneWrite:
-    """A transport that keeps the head of an answer until its body comes, and sends both at once.
-
-    A head is the first write after an answer has ended, and nothing else begins like it: bodies come after heads.
-    """
-
-    __slots__ = ("_head", "_transport", "_write")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._write = transport.write
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        """Write, or keep a head."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._write(head + data)
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
-            self._head = data
-        else:
-            self._write(data)
-
-    def flush(self) -> None:
-        """Send a head that has no body: the answer to HEAD."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Send what is there, then close."""
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+class _TooMany(Exception):  # noqa: N818 (ends the parser, and nothing else sees it)
+    """More requests of one connection wait than may."""
 
 
 class _Body:
@@ -87,25 +58,45 @@ class _Body:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection that has not sent the whole head of a request in five seconds, or sends one of over 64 KiB.
+    """Ends connections whose clients take too long, and takes no more of them than `Connections` admits.
 
-    Between requests there is the limit of idle connections, bodies are under the deadline of a request. What still
-    comes of a request that has its answer is awaited for five seconds. Clients cause no lines in the log.
+    The head of a request has five seconds and 64 KiB; bodies are under the deadline of a request, connections between
+    requests under the limit of idle ones. What still comes of a request that has its answer is awaited for five
+    seconds, and an answer has to be taken: `look` sees to that. Behind a hundred requests that wait nothing more is
+    read. Clients cause no lines in the log.
     """
 
     _head: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _data = b""  # what is parsed at the moment
     _rest: asyncio.TimerHandle | None = None
+    _address: str | None = None  # of a connection that was admitted
+    has_asked = False  # a request has come
+    _is_full = False  # too many requests have come: what comes behind them is left alone
+    _last: RequestResponseCycle | None = None  # the request whose answer says that it is the last one
+    _ended_s: float | None = None
+
+    @property
+    def _all(self) -> Connections:
+        assert isinstance(self.server_state, Connections)
+        return self.server_state
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head."""
-        self._one_write = _OneWrite(transport)
-        super().connection_made(self._one_write)  # type: ignore[arg-type]
-        self._head = self.loop.call_later(HEAD_S, transport.close)
+        """Begin to wait for a head, or refuse a connection that is one too many."""
+        address = str((transport.get_extra_info("peername") or ("",))[0])
+        if not self._all.admit(address):
+            transport.write(_whole_problem(Refused(503, "too many connections", hint="fewer, or --max-connections")))
+            transport.close()
+            return
+        self._address = address
+        self._answers = AnswerTransport(transport)
+        super().connection_made(self._answers)  # type: ignore[arg-type]
+        self._head = self.loop.call_later(HEAD_S, self._answers.close)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, unless they make a head too large."""
+        """Take bytes, unless they make a head too large, or nothing is taken any more."""
+        if self._address is None or self._is_full or self._answers.is_ended:
+            return
         if self._head is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
@@ -117,7 +108,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Wait for the head of this request, and no longer than for any other."""
+        if len(self.pipeline) >= PIPELINED:
+            self._is_full = True
+            raise _TooMany
         super().on_message_begin()
+        if self._all.is_draining:
+            self.scope["state"][ENDING] = True
         if self._head is None:
             self._head = self.loop.call_later(HEAD_S, self.transport.close)
 
@@ -125,6 +121,9 @@ class PatientProtocol(HttpToolsProtocol):
         """Wait no more: the head is there."""
         self._forget()
         super().on_headers_complete()
+        self.has_asked = True
+        if self._all.is_draining:
+            self._answer_last()
 
     def on_message_complete(self) -> None:
         """Wait no more for the rest of a request that was answered before it was there."""
@@ -135,17 +134,41 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Send what is left of an answer, and wait for what is left of its request: it may never end."""
-        self._one_write.flush()
+        self._answers.flush()
         if self.cycle.response_complete and self.cycle.more_body and self._rest is None:
             self._rest = self.loop.call_later(HEAD_S, self.transport.close)
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, and close the connection."""
-        answer = problem(Refused(400, msg))
-        head = b"".join(b"%b: %b\r\n" % pair for pair in [*answer.raw_headers, (b"connection", b"close")])
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%b\r\n%b" % (head, bytes(answer.body)))
+        """Answer what is no HTTP, and close the connection; where too many requests wait, answer these."""
+        if self._is_full:
+            self._answer_last()
+            return
+        self.transport.write(_whole_problem(Refused(400, msg)))
         self.transport.close()
+
+    def drain(self) -> None:
+        """Close the connection with the answer to what it has sent by now, or to the next request."""
+        if self.has_asked and not self.cycle.response_complete:
+            self._answer_last()
+
+    def look(self, now_s: float) -> None:
+        """Give up a client that does not take its answer, or does not close what we have closed."""
+        if self._answers.is_stalled(now_s):
+            self._answers.reset()
+        elif self._answers.is_ended and not self._answers.is_waiting:
+            self._ended_s = now_s if self._ended_s is None else self._ended_s
+            if now_s - self._ended_s >= LINGER_S:
+                self.transport.abort()
+
+    def _answer_last(self) -> None:
+        """Let the newest request be the last one that is answered, and no longer one that came before it."""
+        if self._last is not None and not self._last.response_started:
+            self._last.keep_alive = True
+        self._last = None
+        if self.cycle.keep_alive and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+            self._last = self.cycle
 
     def _unsupported_upgrade_warning(self) -> None:
         """Go on in HTTP/1.1 after a request that offers another protocol, as some clients do with every first one.
@@ -167,8 +190,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more: the client is gone."""
+        if self._address is None:
+            return
+        self._all.leave(self._address)
         self._forget()
         self._forget_rest()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def _forget_rest(self) -> None:
@@ -181,3 +208,11 @@ class PatientProtocol(HttpToolsProtocol):
             self._head.cancel()
             self._head = None
             self._head_bytes = 0
+
+
+def _whole_problem(refused: Refused) -> bytes:
+    """Return an answer that closes its connection, head and body."""
+    answer = problem(refused)
+    head = b"".join(b"%b: %b\r\n" % pair for pair in [*answer.raw_headers, (b"connection", b"close")])
+    status = f"{refused.status} {TITLES[refused.status]}".encode()
+    return b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, head, bytes(answer.body))

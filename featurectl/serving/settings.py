@@ -17,8 +17,9 @@ class ServeSettings:
 
     A request is answered within `timeout_s`, and the online store within `store_timeout_s` of it. A connection that
     has not sent its whole request `timeout_s` after it began is closed. `reload_s` is how often the registry is looked
-    at, `judge_s` how often running canaries are judged. `environ` has the API keys: none means that nobody is asked for
-    one.
+    at, `judge_s` how often running canaries are judged. A server that is told to stop goes on for `drain_s` at most.
+    A connection that asks nothing is closed after `keep_alive_s`; an address has `max_connections` to a process.
+    `environ` has the API keys: none means that nobody is asked for one.
     """
 
     root: str
@@ -35,6 +36,9 @@ class ServeSettings:
     judge_s: float = 10.0
     allow_pickle: bool = False
     access_log: bool = False
+    drain_s: float = 5.0
+    keep_alive_s: float = 75.0
+    max_connections: int = 1_024
 
     @property
     def folder(self) -> Path:

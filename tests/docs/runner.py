@@ -150,7 +150,7 @@ class Reader:
 def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start `featurectl serve` on a free port, and return it when it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "featurectl", *words, "--port", str(port)]
+    command = [sys.executable, "-m", "featurectl", *words, "--port", str(port), "--drain", "0s"]
     process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while True:

@@ -39,10 +39,24 @@ class Process:
 
 
 @contextmanager
-def running(root: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Process]:
+def running(
+    root: Path, *options: str, environ: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Process]:
     """Start `featurectl serve` over a repository, wait until it answers, and end it afterwards."""
-    port, log = free_port(), root / f"serve-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "featurectl", "serve", "-C", str(root), "--port", str(port), *options]
+    port, log = port or free_port(), root / f"serve-{time.monotonic_ns()}.log"
+    command = [
+        sys.executable,
+        "-m",
+        "featurectl",
+        "serve",
+        "-C",
+        str(root),
+        "--port",
+        str(port),
+        "--drain",
+        "0s",
+        *options,
+    ]
     told = {**os.environ, **(environ or {})}
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=told, start_new_session=True)

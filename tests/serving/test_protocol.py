@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from featurectl.serving.protocol import _OneWrite
+from featurectl.serving.transport import AnswerTransport
 from tests.serving.process import running
 
 
@@ -17,8 +17,11 @@ class Transport:
     def write(self, data):
         self.written.append(data)
 
-    def close(self):
+    def write_eof(self):
         self.written.append("closed")
+
+    def resume_reading(self):
+        pass
 
     def is_closing(self):
         return "closed" in self.written
@@ -29,7 +32,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
 def written(*steps):
     transport = Transport()
-    one = _OneWrite(transport)
+    one = AnswerTransport(transport)
     for step in steps:
         one.write(step) if isinstance(step, bytes) else getattr(one, step)()
     return transport.written

@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from featurectl import serve
 from featurectl.errors import StoreError
+from featurectl.serving.settings import ServeSettings
 from tests.serving.process import running
 
 FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
@@ -32,11 +33,11 @@ def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch
     """uvicorn ends them all then, and says nothing."""
     config = uvicorn.Config("none:app", port=0, workers=2)
     ended = [SimpleNamespace(pid=1, exitcode=0), SimpleNamespace(pid=2, exitcode=STARTUP_FAILURE)]
-    monkeypatch.setattr(serve._Processes, "run", lambda processes: processes.processes.extend(ended))
+    monkeypatch.setattr(serve.Workers, "run", lambda processes: processes.processes.extend(ended))
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(StoreError, match="could not be started"):
-        serve._run_several(config)
+        serve._run_several(config, ServeSettings(root="."))
 
 
 def counted(url: str) -> dict[str, float]:

@@ -1,0 +1,124 @@
+"""Several processes that share a port, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+from featurectl.serving.draining import DrainingServer, open_server
+from featurectl.serving.listening import refuse_new
+from featurectl.serving.metrics import forget_process
+from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
+
+_STEP_S: Final = 0.05
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class _Worker(Process):
+    """A process of several."""
+
+    @property
+    def server(self) -> DrainingServer:
+        """The server that the process runs."""
+        if not isinstance(self._server, DrainingServer):
+            self._server = open_server(self.config, load_settings(os.environ[SETTINGS_VARIABLE]))
+        return self._server
+
+
+class Workers(Multiprocess):
+    """Processes that share a port; what one that is gone was counting at the moment is forgotten.
+
+    Each is a `_Worker`: whatever starts one is written anew here.
+    """
+
+    is_interrupted = False
+    ended_by: int | None = None  # the signal that ended all at once
+
+    def __init__(self, config: uvicorn.Config, port: socket.socket, drain_s: float) -> None:
+        super().__init__(config, [port])
+        self._port = port
+        self._drain_s = drain_s
+
+    def init_processes(self) -> None:
+        """Start as many as were asked for."""
+        for _ in range(self.processes_num):
+            self.processes.append(self._started())
+
+    def handle_int(self) -> None:
+        """End at Ctrl-C, and remember it: a command that was interrupted says so."""
+        self.is_interrupted = True
+        super().handle_int()
+
+    def handle_ttin(self) -> None:
+        """Be one more."""
+        self.processes_num += 1
+        self.processes.append(self._started())
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for: to end, to start all anew, to be one more or one less."""
+        with self._forgetting():
+            super().handle_signals()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start a process in the place of each that has died, but not of one that can't be started."""
+        with self._forgetting():
+            for place, process in enumerate(self.processes):
+                if self.should_exit.is_set():
+                    return
+                if process.is_alive(self.config.timeout_worker_healthcheck):
+                    continue
+                process.kill()
+                process.join()
+                if process.exitcode == STARTUP_FAILURE:
+                    self.should_exit.set()
+                else:
+                    self.processes[place] = self._started()
+
+    def restart_all(self) -> None:
+        """Start a process in the place of each, one after the other; the old one ends when the new one answers."""
+        for place, old in enumerate(self.processes):
+            new = self._started()
+            if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
+                new.kill()
+                new.join()
+                return
+            old.terminate()
+            old.join()
+            self.processes[place] = new
+
+    def join_all(self) -> None:
+        """Wait until all have ended. Nobody is let in when their drain is over; a second signal ends all at once."""
+        end_s, is_left = time.monotonic() + (0 if self.is_interrupted else self._drain_s), False
+        self.signal_queue[:] = [number for number in self.signal_queue if number not in _ENDS]
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue and self.signal_queue[-1] in _ENDS:
+                self.ended_by = self.signal_queue[-1]
+                for process in self.processes:
+                    process.process.kill()
+            if not is_left and time.monotonic() >= end_s:
+                is_left = True
+                refuse_new(self._port.fileno())
+            time.sleep(_STEP_S)
+        super().join_all()
+
+    def _started(self) -> _Worker:
+        process = _Worker(self.config, self.sockets)
+        process.start()
+        return process
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        before = {process.pid for process in self.processes}
+        yield
+        for gone in before - {process.pid for process in self.processes}:
+            forget_process(gone or 0)

@@ -1,0 +1,103 @@
+"""A server that is told to stop while clients ask it without a pause, on connections that they keep: none is lost."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Self
+
+import pytest
+
+from tests.servers.redis import free_port
+from tests.serving.process import running
+
+BODY = json.dumps({"features": ["spend:*"], "entities": {"user": [1, 2, 3]}})
+GIVE_UP_S = 30
+
+
+@dataclass
+class Keeping:
+    """Clients that ask again and again, each on one connection as long as the server keeps it.
+
+    A request is lost when it was sent, or begun to be, and had no answer; a connection that is refused is tried again.
+    """
+
+    port: int
+    count: int
+    answered: Counter[int] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=self._ask) for _ in range(self.count)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        made = None
+        while not self._stop.is_set():
+            if made is None or made.sock is None:
+                made = self._connected()
+                continue
+            try:
+                made.request("POST", "/v1/features", BODY)
+                answer = made.getresponse()
+                answer.read()
+                self.answered[answer.status] += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.lost.append(repr(error))
+                made = None
+        if made is not None:
+            made.close()
+
+    def _connected(self) -> http.client.HTTPConnection | None:
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GIVE_UP_S)
+        try:
+            made.connect()
+        except OSError:
+            time.sleep(0.01)
+            return None
+        return made
+
+    def wait_for_more(self, count: int = 50) -> None:
+        """Wait until so many more requests have been answered."""
+        wanted, end = self.answered.total() + count, time.monotonic() + 60
+        while self.answered.total() < wanted:
+            assert time.monotonic() < end, (self.answered, self.lost[-3:])
+            time.sleep(0.01)
+
+
+def restart(root, times: int, *options: str) -> Keeping:
+    """Start a server so many times on one port, and stop each while eight clients ask."""
+    port = free_port()
+    with Keeping(port, 8) as clients:
+        for _ in range(times):
+            with running(root, "--timeout", "20", *options, port=port) as server:
+                clients.wait_for_more()
+                assert server.stop() == 0
+                assert "Traceback" not in server.log.read_text()
+    return clients
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_no_request_is_lost_when_a_server_is_restarted(clicks, workers):
+    clients = restart(clicks, 2 if workers == "1" else 1, "--drain", "1s", "--workers", workers)
+    assert (clients.lost, set(clients.answered)) == ([], {200})
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_no_request_is_lost_in_many_restarts(clicks, workers):
+    clients = restart(clicks, 8, "--drain", "5s", "--workers", workers)
+    assert (clients.lost, set(clients.answered)) == ([], {200})
