@@ -7,6 +7,7 @@ A type is its canonical text, so it can stand in YAML, JSON and fingerprints as 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
@@ -27,6 +28,19 @@ NUMERIC: Final = (INT64, FLOAT64)
 _DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _LIST = re.compile(r"list\(\s*(.+?)\s*\)")
+
+
+class TypedColumns(dict[str, str]):
+    """The columns of data that have a type of the language; `untyped` are the others, with what they are there."""
+
+    def __init__(self, columns: Mapping[str, str], untyped: Mapping[str, str]) -> None:
+        super().__init__(columns)
+        self.untyped = untyped
+
+
+def untyped_columns(columns: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the columns beside these that have no type of the language, as far as somebody has looked."""
+    return columns.untyped if isinstance(columns, TypedColumns) else {}
 
 
 def parse_dtype(text: str) -> str | None:

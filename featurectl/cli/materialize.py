@@ -183,6 +183,9 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     from featurectl.spec.transformed import as_state
 
     run, engine, asked = _job(work, item), PolarsEngine(work.call.memory_bytes()), work.asked
+    if work.full and (aside := run.table.set_aside()):
+        lost = "versions that manifests and models name can't be read again"
+        work.call.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
     before = run.table.coverage()
     if asked is not None:
         check_range(run.view.name, before, asked)

@@ -9,6 +9,7 @@ from typing import Final
 
 from featurectl.commits import parse_commit
 from featurectl.facts_model import label_text
+from featurectl.markdown import paragraph, prose
 from featurectl.models.fit import Fitted
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import BoundFeature, ModelVersion
@@ -39,14 +40,16 @@ def render_card(parts: CardParts) -> str:
     inputs = [_input_row(item, version.importance) for item in version.inputs]
     sections = [
         f"# {version.model}\n",
-        f"{parts.model.about.description}\n" if parts.model.about.description else "",
+        f"{paragraph(parts.model.about.description)}\n" if parts.model.about.description else "",
         _table(("", ""), _facts(parts)),
         "## Data\n\n" + _data(parts),
         "## Metrics\n\n" + (_table(("metric", "value"), metrics) if metrics else "Nothing was measured.\n"),
         "## Gates\n\n" + _table(("gate", "asked", "measured", ""), gates) if gates else "",
         "## Inputs\n\n" + _table(("input", "type", "feature", "default", "importance"), inputs),
         "## Charts\n\n" + "".join(f"![{title}]({file})\n" for title, file in charts.items()) if charts else "",
-        "## Warnings\n\n" + "".join(f"- {w.message}\n" for w in parts.fitted.warnings) if parts.fitted.warnings else "",
+        "## Warnings\n\n" + "".join(f"- {prose(w.message)}\n" for w in parts.fitted.warnings)
+        if parts.fitted.warnings
+        else "",
         "## Libraries\n\n" + _table(("library", "version"), [list(item) for item in version.libraries.items()]),
     ]
     return "\n".join(section for section in sections if section)
@@ -113,4 +116,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return prose(" ".join(text.split()))

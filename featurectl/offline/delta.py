@@ -5,8 +5,6 @@ Every table stays at protocol (1, 2), so that any reader of Delta or Parquet can
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +20,13 @@ from polars.exceptions import PolarsError
 
 from featurectl.engines.base import Rows
 from featurectl.engines.batches import read_batches
-from featurectl.errors import DataError, StoreError, TryAgainError
+from featurectl.errors import DataError, NoAnswerError, StoreError, TryAgainError
 from featurectl.object_store import delta_options, polars_options
 from featurectl.offline.actions import event_end, files_of, removals
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.failures import store_failure
-from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, sync_log, those_there
+from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
 from featurectl.offline.loose import open_loose
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
@@ -40,6 +38,8 @@ _FILES_PER_BUCKET: Final = 16
 _OUTGROWN: Final = 4  # times as large as it should be
 _VACUUM_HOURS: Final = 7 * 24
 # The log is never cut: versions that model versions and manifests name are found by it.
+_BROKEN: Final = (DeltaError, PolarsError, FileNotFoundError)  # what is in a table; a place that refuses is an OSError
+_REBUILD: Final = "featurectl materialize --full VIEW makes the table anew"
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 _Mode = Literal["append", "overwrite"]
 
@@ -320,7 +320,7 @@ class ViewTable:
         schema = rows.schema if table is None or mode == "overwrite" else self._schema(table)
         run = RunFiles(
             location=self.location,
-            name=self._run_name(table, rows, commit),
+            name=run_name(None if table is None else table.version(), rows, commit),
             rows=rows,
             buckets=commit.buckets,
             columns=tuple(schema.names()),
@@ -375,15 +375,6 @@ class ViewTable:
         self._seen = (number,)
         return number
 
-    def _run_name(self, table: DeltaTable | None, rows: Rows, commit: Commit) -> str:
-        """Return what the files of a run are called: the same when the same run is tried again after it was ended."""
-        base = None if table is None else table.version()
-        coverage = commit.coverage
-        columns = sorted(coverage.inputs.items()), sorted(coverage.columns.items())
-        known = [rows.mark, base, commit.buckets, coverage.rows_mark, *columns]
-        told = json.dumps(known) if rows.mark else secrets.token_hex(16)
-        return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
-
     def _written(self) -> TryAgainError:
         return TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
 
@@ -395,4 +386,7 @@ class ViewTable:
             raise self._written() from error
         except (DeltaError, PolarsError, OSError) as error:
             told = f"the offline table {self.shown} can't be {done}"
-            raise store_failure(told, error, lambda text: text.replace(self.location, self.shown)) from error
+            failure = store_failure(told, error, lambda text: text.replace(self.location, self.shown))
+            if done == "read" and isinstance(error, _BROKEN) and not isinstance(failure, NoAnswerError):
+                failure.hint = failure.hint or _REBUILD
+            raise failure from error

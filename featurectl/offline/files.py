@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from polars.io.plugins import register_io_source
 from featurectl.engines.base import Rows
 from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.errors import StoreError
+from featurectl.offline.commit import Commit
 from featurectl.offline.loose import open_bucket
 from featurectl.offline.sync import sync_files, sync_names, sync_path
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -131,6 +133,18 @@ class _File:
     def url(self) -> str:
         """The whole path."""
         return f"{self.location}/{self.path}"
+
+
+def run_name(base: int | None, rows: Rows, commit: Commit) -> str:
+    """Return what the files of a run are called: the same when the same run is tried again after it was ended.
+
+    `base` is the version that it builds on.
+    """
+    coverage = commit.coverage
+    columns = sorted(coverage.inputs.items()), sorted(coverage.columns.items())
+    known = [rows.mark, base, commit.buckets, coverage.rows_mark, *columns]
+    told = json.dumps(known) if rows.mark else secrets.token_hex(16)
+    return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
 
 def is_own(path: str) -> bool:

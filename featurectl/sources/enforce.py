@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from featurectl import dtypes
+from featurectl.dtypes import TypedColumns, untyped_columns
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.sources.base import Told
@@ -16,6 +17,7 @@ from featurectl.sources.casts import Cast, Reading, plan_cast, shown_value
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
 
+UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
@@ -45,7 +47,16 @@ def found_columns(source: Source, schema: pl.Schema) -> dict[str, str]:
     """Return the columns of a file that have a type in the language, with it; clocks are timestamps."""
     clocks = {source.event_time, source.available_at}
     types = {name: dtypes.TIMESTAMP if name in clocks else language_dtype(dtype) for name, dtype in schema.items()}
-    return {name: dtype for name, dtype in types.items() if dtype is not None}
+    typed = {name: dtype for name, dtype in types.items() if dtype is not None}
+    return TypedColumns(typed, {name: _kind(dtype) for name, dtype in schema.items() if name not in typed})
+
+
+def _kind(dtype: pl.DataType) -> str:
+    """Return what a column is called whose type the language lacks."""
+    if isinstance(dtype, pl.List | pl.Array):
+        inner = dtype.inner
+        return f"list of {_kind(inner if isinstance(inner, pl.DataType) else inner())}"
+    return type(dtype).__name__.lower()
 
 
 def told_columns(schemas: Sequence[pl.Schema]) -> list[pl.Schema]:
@@ -82,11 +93,16 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
     ):
         for name in names:
             if name is not None and name not in columns and name not in made:
-                raise DataError(
-                    f"{where} has no column {name!r}, which `{key}` names",
-                    code="FC503",
-                    hint="columns: " + ", ".join(sorted(columns)),
-                )
+                raise _not_there(name, key, columns, where)
+
+
+def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> DataError:
+    kind = untyped_columns(columns).get(name)
+    if kind is not None:
+        told = f"{where}: column {name!r}, which `{key}` names, is {kind}, which the language has no type for"
+        return DataError(told, code="FC504", hint=UNTYPED)
+    hint = "columns: " + ", ".join(sorted(columns))
+    return DataError(f"{where} has no column {name!r}, which `{key}` names", code="FC503", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,11 +145,14 @@ class FileReader:
             return with_clocks(self.source, self._spelled)
         runs = self._alike([part.name for part in self.parts()])
         columns: dict[str, str] = {}
+        untyped: dict[str, str] = {}
         for told, (_, files) in zip(told_columns([schema for schema, _ in runs]), runs, strict=True):
-            for name, dtype in found_columns(self.source, told).items():
+            found = found_columns(self.source, told)
+            untyped |= dtypes.untyped_columns(found)
+            for name, dtype in found.items():
                 columns[name] = self._join(name, columns.get(name, dtype), dtype, files[0])
         order = dict.fromkeys(name for schema, _ in runs for name in schema)
-        return {name: columns[name] for name in order if name in columns}
+        return dtypes.TypedColumns({name: columns[name] for name in order if name in columns}, untyped)
 
     def _join(self, name: str, known: str, dtype: str, file: str) -> str:
         """Return the type of a column that two files have; a float64 holds an int64."""

@@ -60,10 +60,12 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
         return DeltaReader(source=source, root=root, path=source.path).schema()
     reader = FileReader(source=source, root=root, path=source.path)
     columns: dict[str, str] = {}
+    untyped: dict[str, str] = {}
     for schema in told_columns([reader.schema(part.name) for part in reader.parts()]):
         found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else seen_columns(source, schema)
         columns |= {name: dtype for name, dtype in found.items() if name not in columns}
-    return columns
+        untyped |= dtypes.untyped_columns(found)
+    return dtypes.TypedColumns(columns, untyped)
 
 
 def _expanded(source: Source, text: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featurectl.dtypes import BOOL, SCALARS, UNKNOWN
+from featurectl.dtypes import BOOL, SCALARS, UNKNOWN, untyped_columns
 from featurectl.expressions.check import type_parsed
 from featurectl.expressions.constants import settle
 from featurectl.expressions.names import check_names, walk
@@ -90,7 +90,8 @@ class Scope:
         if self.columns is None:
             return UNKNOWN
         if name not in self.columns:
-            self.add(part, "FC301", f'no column "{name}"', near_hint(name, self.columns))
+            told, hint = self._unknown(name) or (f'no column "{name}"', near_hint(name, self.columns))
+            self.add(part, "FC301", told, hint)
             return None
         return self.columns[name]
 
@@ -108,6 +109,14 @@ class Scope:
         """Add an issue about a part as a whole."""
         self.issues.append(Issue(part=part, code=code, message=message, hint=hint))
 
+    def _unknown(self, name: str) -> tuple[str, str] | None:
+        """Return what is said of a column that is there, and has no type of the language; None of another one."""
+        kind = untyped_columns(self.columns).get(name)
+        if kind is None:
+            return None
+        hint = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
+        return f'column "{name}" is {kind}, which the language has no type for', hint
+
     def _parsed(self, part: Part, text: str) -> Raw | None:
         """Return the raw tree of an expression whose names exist, or None with an issue."""
         try:
@@ -119,13 +128,11 @@ class Scope:
         return raw
 
     def _add(self, part: Part, code: str, error: ExpressionError) -> None:
-        hint = error.hint
+        message, hint = self._unknown(error.unknown_column) or (error.message, error.hint)
         if error.unknown_column in self.below:
             itself = error.unknown_column == self.below[0]
             hint = "it can't read itself" if itself else "it is declared below: a derived one sees those above it"
-        self.issues.append(
-            Issue(part=part, code=code, message=error.message, start=error.start, end=error.end, hint=hint)
-        )
+        self.issues.append(Issue(part=part, code=code, message=message, start=error.start, end=error.end, hint=hint))
 
 
 def _types_known(raw: Raw, columns: Mapping[str, str]) -> bool:

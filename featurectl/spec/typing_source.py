@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from featurectl.dtypes import DATE, TIMESTAMP, UNKNOWN
+from featurectl.dtypes import DATE, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
 from featurectl.spec.definition import Source
 from featurectl.spec.scope import Issue, Scope
 
@@ -42,4 +42,5 @@ def row_columns(source: Source) -> dict[str, str] | None:
     """Return the columns of a source's rows, `select` included, or None when the files' columns are not known."""
     if source.columns is None:
         return None
-    return {**source.columns, **{item.name: item.dtype or UNKNOWN for item in source.select}}
+    columns = {**source.columns, **{item.name: item.dtype or UNKNOWN for item in source.select}}
+    return TypedColumns(columns, untyped_columns(source.columns))

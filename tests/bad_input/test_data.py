@@ -236,3 +236,30 @@ def test_a_model_that_can_not_be_trained_registers_no_version(live, old, new, sa
     applied(live)
     assert said in live.fails(1, "train", "pays")
     assert live.run("models", "list").out.count("\n") == 2
+
+
+@pytest.mark.parametrize("where", ["path: orders.parquet", "path: orders.ndjson"])
+def test_a_column_of_a_type_that_the_language_lacks_is_not_called_missing(shop, where):
+    """A struct, an array of arrays, a time of day: it is there, and can't be read."""
+    frame = pl.DataFrame({"customer": ["a"], "ordered_at": ["2026-01-01T00:00:00Z"], "amount": [{"net": 1.5}]})
+    frame.with_columns(pl.col("ordered_at").str.to_datetime(time_zone="UTC")).write_parquet(
+        shop.root / "orders.parquet"
+    )
+    frame.write_ndjson(shop.root / "orders.ndjson")
+    read_from(shop, where, declared=False)
+    told = 'column "amount" is struct, which the language has no type for'
+    if where.endswith("parquet"):
+        ran = shop.run("validate")
+        assert (ran.code, ran.err.count(f"error[FC301]: {told}")) == (1, 2)
+        assert "= take out of it what is needed before" in ran.err
+        return
+    applied(shop)
+    assert told in shop.fails(1, "materialize", "-q")
+
+
+def test_a_clock_of_a_type_that_the_language_lacks_is_told_with_it(shop):
+    frame = pl.DataFrame({"customer": ["a"], "ordered_at": [{"day": 1}], "amount": [1.5]})
+    frame.write_ndjson(shop.root / "orders.ndjson")
+    read_from(shop, "path: orders.ndjson", declared=False)
+    applied(shop)
+    assert shop.run("materialize", "-q").code == 1

@@ -100,7 +100,28 @@ def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
     (log,) = (live.root / ".featurectl/offline/shop/spend").rglob("*.json")
     log.write_text("{nothing")
     for command in (("push", "spend"), ("get", "spend", "customer=a"), ("train", "pays")):
-        assert f"error[FC603]: the offline table {SPEND} can't be read: " in live.fails(69, *command)
+        said = live.fails(69, *command)
+        assert f"error[FC603]: the offline table {SPEND} can't be read: " in said
+        assert "= featurectl materialize --full VIEW makes the table anew" in said
+
+
+@pytest.mark.parametrize("damage", ["{nothing", None])
+def test_a_rebuild_sets_a_log_aside_that_can_not_be_read(live, damage):
+    newer(live)
+    live.run("materialize", "spend")
+    first, last = sorted((live.root / SPEND / "_delta_log").glob("*.json"))
+    whole = live.run("get", "spend", "customer=a").out
+    if damage is None:
+        first.unlink()
+    else:
+        last.write_text(damage)
+    assert live.run("materialize", "spend").code == 69
+    ran = live.run("materialize", "--full")
+    assert ran.code == 0, ran.err
+    assert f"warning: a log that can't be read lies at {SPEND}/_delta_log_unreadable_" in ran.err
+    assert live.run("get", "spend", "customer=a").out == whole
+    assert live.run("materialize", "--full").err.count("unreadable") == 0
+    assert live.run("verify", "--store").code == 0
 
 
 def test_a_corrupt_file_of_a_table_is_named_and_a_rebuild_repairs_it(live):

@@ -64,10 +64,10 @@ Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
 
 | | object | change | why |
 |---|---|---|---|
-| `~` | view `delays` | **breaking** v1 -> v2 | `where`: arr_delay is not null -> arr_delay > 0 and arr_delay &lt; 100000000 and carrier &lt;> 'A... (changes 4 features)<br>`aggregates.late_rate_1d.default`: - -> 0.5 (changes 1 feature)<br>`aggregates count_30d`: new feature<br>**model late v3 stays on delays@1 until it is retrained** |
+| `~` | view `delays` | **breaking** v1 -> v2 | `where`: `arr_delay is not null` -> `arr_delay > 0 and arr_delay < 100000000 and carrier <> 'A...` (changes 4 features)<br>`aggregates.late_rate_1d.default`: - -> `0.5` (changes 1 feature)<br>`aggregates count_30d`: new feature<br>**model late v3 stays on delays@1 until it is retrained** |
 | `~` | view `more` | **additive** v1 | `features again`: new feature |
 | `+` | view `latest` | **new** v1 |  |
-| `~` | source `arrivals` | **metadata** | `owner`: - -> growth |
+| `~` | source `arrivals` | **metadata** | `owner`: - -> `growth` |
 | `-` | view `old_scores` | **BLOCKED** v1 | used by model ltv v1 (FC412; `--allow-remove old_scores`) |
 
 After apply, `materialize` computes delays@2, latest@1, more@1 (new features)."""
@@ -154,7 +154,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
     state = state_of(CARRIER, ARRIVALS, LATEST)
     for about, change in (
         (About(), ""),
-        (About(owner="ana"), "| `~` | source `arrivals` | **metadata** | `owner`: - -> ana |\n"),
+        (About(owner="ana"), "| `~` | source `arrivals` | **metadata** | `owner`: - -> `ana` |\n"),
     ):
         request = replace(REQUEST, outside=Outside(online=frozenset(), offline=False))
         plan = plan_repo(repo_of(CARRIER, replace(ARRIVALS, about=about), LATEST), state, request).to_json()

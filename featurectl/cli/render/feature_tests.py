@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurectl.cli.render.files import Files
-from featurectl.cli.render.github import Annotation, draw_annotations, draw_table
+from featurectl.cli.render.github import Annotation, cell, draw_annotations, draw_table
 from featurectl.cli.render.junit import Case, Suite, Trouble, draw_junit
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.values import show_pair
 from featurectl.feature_tests.results import Cell, FeatureTestResult
+from featurectl.markdown import code
 
 NONE = "No feature tests. They stand in a list `tests:` of any file."
 _HEAD = ("", "row", "column", "expected", "actual")
@@ -83,12 +84,15 @@ def draw_github(results: Sequence[FeatureTestResult], files: Files) -> str:
 
 def results_markdown(results: Sequence[FeatureTestResult], files: Files) -> str:
     """Return the counts, and a Markdown table of what differs."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for result in results:
-        about = (f"{result.subject}: {result.name}", f"`{files.place_in_checkout(result.place)}`")
+        about = (cell(f"{result.subject}: {result.name}"), code(f"{files.place_in_checkout(result.place)}"))
         if result.error is not None:
-            rows.append((*about, "", "", "", f"{_code(result)}: {result.error.message}"))
-        rows += [(*about, str(cell.row), cell.column, *show_pair(cell)) for cell in result.differences]
+            rows.append((*about, "", "", "", cell(f"{_code(result)}: {result.error.message}")))
+        rows += [
+            (*about, str(found.row), *(cell(text) for text in (found.column, *show_pair(found))))
+            for found in result.differences
+        ]
     table = draw_table(("test", "place", *_HEAD[1:]), rows) if rows else ""
     return "\n\n".join(filter(None, [counts(results) if results else NONE, table]))
 

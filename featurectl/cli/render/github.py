@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.errors import UsageError
+from featurectl.markdown import code, prose
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files
@@ -72,26 +73,24 @@ def _property(text: str) -> str:
 def problem_table(problems: Sequence[Problem], files: Files) -> str:
     """Return the problems as a Markdown table; one sentence when there are none."""
     rows = [
-        (p.severity, p.code, f"`{files.place_in_checkout(p.place)}`", f"{p.message} {p.suggestion}".rstrip())
+        (p.severity, p.code, code(f"{files.place_in_checkout(p.place)}"), cell(f"{p.message} {p.suggestion}".rstrip()))
         for p in problems
     ]
     return draw_table(("", "code", "place", "problem"), rows) if rows else "No problems.\n"
 
 
 def draw_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table of at most 500 rows, and a line that counts the rest."""
-    lines = [
-        f"| {' | '.join(_cell(cell) for cell in row)} |".replace("|  |", "| |") for row in (head, *rows[:MAX_ROWS])
-    ]
+    """Return a Markdown table of cells, `code` or `cell`, of at most 500 rows, and a line that counts the rest."""
+    lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in (head, *rows[:MAX_ROWS])]
     lines.insert(1, "|" + "---|" * len(head))
     if len(rows) > MAX_ROWS:
         lines.append(f"\n{len(rows) - MAX_ROWS} more")
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
-    cut = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-    return cut.replace("|", "\\|").replace("<", "&lt;").replace("\r", "").replace("\n", " ")
+def cell(text: str) -> str:
+    """Return a text as a cell of a table, which shows it as it is, and not endlessly."""
+    return prose(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
 
 
 def write_step_summary(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.visible import in_one_line, visible_leaves
 from featurectl.commits import shown_commit
+from featurectl.markdown import code, prose
 from featurectl.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _OBJECTS: Final = {
     "notifier": "notifier",
 }
 _VERSIONED: Final = ("online_table", "feature_view")
+_NONE: Final = "-"  # of a field that was not there
 _DAY: Final = timedelta(days=1)
 _MOST_MISSING: Final = 10
 _MOST_NAMES: Final = 6  # views of the last line
@@ -114,14 +116,14 @@ def render_plan_markdown(plan: PlanJson) -> str:
 
 
 def _change_cells(change: ChangeJson) -> list[str]:
-    name = f"{_OBJECTS[change['object']]} `{change['name']}`"
+    name = f"{_OBJECTS[change['object']]} {code(change['name'])}"
     what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)
     return [f"`{_sign(change)}`", name, what, _why(change)]
 
 
 def _missing_cells(plan: PlanJson) -> list[list[str]]:
     again, more = _missing(plan)
-    names = [f"{s['object'].replace('_', ' ')} " + (f"`{_stage_name(s)}`" if s["name"] else "") for s in again]
+    names = [f"{s['object'].replace('_', ' ')} " + (code(_stage_name(s)) if s["name"] else "") for s in again]
     rows = [["`+`", name.strip(), "**create**", "missing"] for name in names]
     return [*rows, ["`+`", f"{more} more", "**create**", "missing"]] if more else rows
 
@@ -259,17 +261,18 @@ def _span(kind: str, effort: EffortJson) -> str:
 
 def _why(change: ChangeJson) -> str:
     if change["blocked"]:
-        return f"{change['blocked']} ({change['code']}; `{change['allow']}`)"
+        return f"{prose(change['blocked'])} ({change['code']}; {code(change['allow'])})"
     lines = [
-        f"`{_escaped(_field(reason))}`: {_escaped(_value(reason))}"
-        + (f" ({effect})" if (effect := _effect(reason)) else "")
+        f"{code(_field(reason))}: {_value_cell(reason)}" + (f" ({effect})" if (effect := _effect(reason)) else "")
         for reason in change["reasons"]
     ]
-    return "<br>".join([*lines, *(f"**{_escaped(note)}**" for note in change["notes"])])
+    return "<br>".join([*lines, *(f"**{prose(note)}**" for note in change["notes"])])
 
 
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+def _value_cell(reason: ReasonJson) -> str:
+    if reason["sign"] != "~":
+        return prose(_value(reason))
+    return " -> ".join(side if side == _NONE else code(side) for side in _sides(reason["old"], reason["new"]))
 
 
 def _work(plan: PlanJson) -> str:
