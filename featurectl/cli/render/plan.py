@@ -110,7 +110,7 @@ def render_plan_markdown(plan: PlanJson) -> str:
     if not cells:
         return f"{title}\n\n{render_summary(plan)}"
     rows = ["| | object | change | why |", "|---|---|---|---|", *("| " + " | ".join(row) + " |" for row in cells)]
-    older = [f"**{_escaped(line)}**\n" for line in _older_lines(plan)]
+    older = [f"**{prose(line)}**\n" for line in _older_lines(plan)]
     text = "\n".join([title, "", *older, render_summary(plan), "", *rows])
     return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
 
