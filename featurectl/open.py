@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry, Pin, Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader, Told
+    from featurectl.spec.data_roots import DataRoots
     from featurectl.spec.definition import FeatureView, Source
 
 Data = Literal["needed", "if there", "unread", "applied"]
@@ -224,7 +225,15 @@ class Workspace:
         """Return the reader of a source; `told` learns which of the columns read have no time zone."""
         from featurectl.sources.open import open_source
 
-        return open_source(source, self.root, told)
+        return open_source(source, self.root, told, self._data_roots(source))
+
+    def _data_roots(self, source: Source) -> DataRoots:
+        """Return where a source may read outside of the repository; a file that the command line names, anywhere."""
+        from featurectl.spec.data_roots import DataRoots
+        from featurectl.spec.definition import CommandLineFile
+
+        folders = (source.path,) if isinstance(source, CommandLineFile) else self.environment.data_roots
+        return DataRoots(folders=folders, environment=self.environment.name, environ=self.environ)
 
     def _url(self, text: str, key: str) -> str:
         """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""

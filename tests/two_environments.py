@@ -21,11 +21,13 @@ environments:
     offline: .featurectl/offline
     online: sqlite:///.featurectl/online.db
     now: {NOW}
+    data_roots: [..]
   prod:
     registry: ${{REGISTRY_URL}}
     offline: ${{OFFLINE_STORE}}/tables
     online: ${{ONLINE_URL}}
     now: {NOW}
+    data_roots: [..]
 """
 OBJECTS = """entities:
   - {name: customer, keys: {customer: string}}

@@ -110,6 +110,7 @@ class Planner:
 
 def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:
     """Return what tells the size of a source: of each once, however many views read it."""
+    from featurectl.sources.open import open_source
     from featurectl.sources.size import SourceSize, source_size
 
     sizes: dict[str, SourceSize] = {}
@@ -117,8 +118,8 @@ def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:
     def size_of(source: Source) -> SourceSize:
         if source.name not in sizes:
             try:
-                sizes[source.name] = source_size(workspace.source(source), source, workspace.root)
-            except (DataError, UsageError):  # a variable that is not set here, say
+                sizes[source.name] = source_size(open_source(source, workspace.root), source, workspace.root)
+            except (DataError, UsageError):  # a variable that is not set here, say, or data outside of the repository
                 sizes[source.name] = SourceSize()
         return sizes[source.name]
 

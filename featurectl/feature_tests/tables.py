@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, UNKNOWN, list_item
+from featurectl.dtypes import DATE, FLOAT64, STRING, TIMESTAMP, UNKNOWN, list_item
 from featurectl.engines.base import Engine, Piece, Prepared
 from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.errors import DataError
@@ -22,6 +23,7 @@ from featurectl.units import parse_local_instant
 
 Rows = Sequence[Mapping[str, object]]
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 
 class TypedViews:
@@ -95,6 +97,9 @@ def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
 def rows_of_source(source: Source, rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
     """Return the rows of a test as `source_rows` does, with the columns of the types and all that the rows have."""
     types = {**types, **{name: UNKNOWN for row in rows for name in row if name not in types}}
+    if source.format == "ndjson":  # JSON has no times: a text stays one
+        texts = {name for row in rows for name, value in row.items() if isinstance(value, str)}
+        types |= {name: STRING for name in texts if types[name] == UNKNOWN}
     if source.available_at is not None and source.event_time is not None:
         rows = [{source.available_at: row.get(source.event_time), **row} for row in rows]
     return table_of(rows, types, source.timezone)
@@ -143,7 +148,7 @@ def table_of(rows: Rows, types: Mapping[str, str], timezone: str) -> pl.DataFram
 
 def _column(name: str, values: Sequence[object], dtype: str, timezone: str) -> pl.Series:
     if dtype == UNKNOWN:
-        return _untold(name, values)
+        return _untold(name, values, timezone)
     try:
         typed = [_value(value, dtype, timezone) for value in values]
         return pl.Series(name, typed, dtype=polars_dtype(dtype), strict=True)
@@ -151,14 +156,20 @@ def _column(name: str, values: Sequence[object], dtype: str, timezone: str) -> p
         raise DataError(f"column {name} of a feature test is {dtype}: {values!r} does not fit", code="FC504") from error
 
 
-def _untold(name: str, values: Sequence[object]) -> pl.Series:
-    """Return values as a column of the type that they have; without any, of numbers."""
+def _untold(name: str, values: Sequence[object], timezone: str) -> pl.Series:
+    """Return values as a column of the type that they have: texts that all show a time, as times; none, as numbers."""
+    if any(value is not None for value in values) and all(value is None or _shows_time(value) for value in values):
+        return _column(name, values, TIMESTAMP, timezone)
     series = pl.Series(name, values, strict=False)
     if series.dtype == pl.Null:
         return series.cast(pl.Float64)
     if language_dtype(series.dtype) is None:
         raise DataError(f"column {name} of a feature test: {values!r} have no type of the language", code="FC504")
     return series
+
+
+def _shows_time(value: object) -> bool:
+    return isinstance(value, str) and _TIME.match(value) is not None and parse_local_instant(value, "UTC") is not None
 
 
 def _value(value: object, dtype: str, timezone: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from featurectl.sources.enforce import (
 )
 from featurectl.sources.failures import no_answer, reading
 from featurectl.sources.kept import beside_kept
+from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written
 
@@ -45,6 +47,7 @@ class DeltaReader:
     root: Path
     path: str
     told: Told | None = None
+    data_roots: DataRoots = NONE
 
     def parts(self) -> tuple[Part, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.
@@ -106,10 +109,34 @@ class DeltaReader:
 
     @property
     def _location(self) -> str:
-        return self.path.rstrip("/") if "://" in self.path else str(self.root / self.path)
+        return self.path.rstrip("/") if self._remote else str(self.root / self.path)
+
+    @property
+    def _remote(self) -> bool:
+        return "://" in self.path and not is_file_address(self.path)
+
+    @property
+    def _readable(self) -> ReadableFolders:
+        written = self.source.path
+        return ReadableFolders(source=self.source.name, written=written, root=self.root, roots=self.data_roots)
+
+    def _check_log(self) -> None:
+        """See that the table and the files of its log lie where the source may read, and that none of them blocks."""
+        self._readable.check_pattern(self.path)
+        try:
+            entries = sorted(os.scandir(Path(self._location) / "_delta_log"), key=lambda entry: entry.name)
+        except OSError:  # there is no table, or none that can be looked at: it is asked for next
+            return
+        for entry in entries:
+            if not entry.is_file() and not entry.is_dir():
+                raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
+            if entry.is_symlink():
+                self._readable.check(entry.path)
 
     @cached_property
     def _table(self) -> DeltaTable:
+        if not self._remote:
+            self._check_log()
         try:
             table = DeltaTable(self._location, storage_options=delta_options(self._location))
         except TableNotFoundError as error:
@@ -160,7 +187,9 @@ class DeltaReader:
         partition = dict(zip(self._table.metadata().partition_columns, values, strict=True))
         stored = pl.Schema({name: dtype for name, dtype in self._schema.items() if name not in partition})
         paths = [f"{self._location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
-        if "://" not in self.path:
+        if not self._remote:
+            for path in paths:
+                self._readable.check(path)
             self._check_footers(paths)
         with reading(self._where, self._shown):
             rows = pl.scan_parquet(

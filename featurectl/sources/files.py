@@ -31,6 +31,7 @@ from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
 from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
 from featurectl.sources.paths import source_files
+from featurectl.spec.data_roots import NONE, DataRoots, is_file_address
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written, has_variable
 
@@ -49,21 +50,23 @@ class FileReader:
     root: Path
     path: str
     told: Told | None = None
+    data_roots: DataRoots = NONE
 
     def parts(self) -> tuple[Part, ...]:
         """Return a part per file, named by its path below the root where it lies there.
 
         Raises:
+            OutsideDataError: FC535, a file lies where the source may not read.
             DataError: FC501, no file matches.
         """
         if self.remote:
             return (Part(name=self.path, stamp=""),)
-        return tuple(self._part(file) for file in source_files(self.source, self.root, self.path))
+        return tuple(self._part(file) for file in source_files(self.source, self.root, self.path, self.data_roots))
 
     @property
     def remote(self) -> bool:
         """True when the files lie in an object store."""
-        return "://" in self.path
+        return "://" in self.path and not is_file_address(self.path)
 
     @property
     def meant(self) -> str:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import assert_never
 
 from featurectl import dtypes
-from featurectl.errors import PlanError
+from featurectl.errors import DataError, PlanError, UsageError
 from featurectl.sources.base import SourceReader, Told
 from featurectl.sources.enforce import seen_columns, told_columns
 from featurectl.sources.files import FileReader
+from featurectl.spec.data_roots import NONE, DataRoots, OutsideDataError
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import expand, has_variable
 
 
-def open_source(source: Source, root: Path, told: Told | None = None) -> SourceReader:
+def open_source(source: Source, root: Path, told: Told | None = None, data_roots: DataRoots = NONE) -> SourceReader:
     """Return the reader of a source; relative paths start at `root`, `${NAME}` is filled from the environment.
+
+    Local data is read below the root and in `data_roots`; anything else is refused (FC535) when it is looked for.
 
     Nothing is read yet. When it is, `told` is given the columns that hold a timestamp without a time zone.
 
@@ -27,16 +30,19 @@ def open_source(source: Source, root: Path, told: Told | None = None) -> SourceR
     """
     match source.format:
         case "parquet" | "csv" | "ndjson":
-            return FileReader(source=source, root=root, path=_expanded(source, source.path), told=told)
+            path = _expanded(source, source.path)
+            return FileReader(source=source, root=root, path=path, told=told, data_roots=data_roots)
         case "delta":
             from featurectl.sources.delta import DeltaReader
 
-            return DeltaReader(source=source, root=root, path=_expanded(source, source.path), told=told)
+            path = _expanded(source, source.path)
+            return DeltaReader(source=source, root=root, path=path, told=told, data_roots=data_roots)
         case "sql":
             from featurectl.sources.sql import SqlReader
 
             assert source.sql is not None
-            return SqlReader(source=source, root=root, url=_expanded(source, source.sql.url), told=told)
+            url = _expanded(source, source.sql.url)
+            return SqlReader(source=source, root=root, url=url, told=told, data_roots=data_roots)
         case "stream":
             raise PlanError(f"source {source.name}: streams are not in this version", code="FC402")
         case never:
@@ -47,18 +53,34 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
     """Return the columns of a source's local files without reading rows, or None when they can't tell.
 
     Parquet and Delta give types as the reader gives them; CSV gives the names of its header, each `unknown`. None
-    for NDJSON, queries, streams, object stores, and paths that need an environment variable.
+    for NDJSON, queries, streams and object stores. A path with an environment variable is read where the variable
+    leads to files below the root; where it is not set, or leads elsewhere, nobody can tell.
 
     Raises:
+        OutsideDataError: FC535, a file does not lie below the root, and is not looked at.
         DataError: FC501 there is no such file, FC502 it can't be read.
     """
-    if source.format in {"ndjson", "sql", "stream"} or "://" in source.path or has_variable(source.path):
+    if source.format in {"ndjson", "sql", "stream"}:
         return None
+    if not has_variable(source.path):
+        return None if "://" in source.path else _read_columns(source, root, source.path)
+    try:
+        path = _expanded(source, source.path)
+        return None if "://" in path else _read_columns(source, root, path)
+    except (UsageError, OutsideDataError):
+        return None
+    except DataError as error:
+        if error.code == "FC501":  # the variable may lead to them elsewhere
+            return None
+        raise
+
+
+def _read_columns(source: Source, root: Path, path: str) -> Mapping[str, str]:
     if source.format == "delta":
         from featurectl.sources.delta import DeltaReader
 
-        return DeltaReader(source=source, root=root, path=source.path).schema()
-    reader = FileReader(source=source, root=root, path=source.path)
+        return DeltaReader(source=source, root=root, path=path).schema()
+    reader = FileReader(source=source, root=root, path=path)
     columns: dict[str, str] = {}
     untyped: dict[str, str] = {}
     for schema in told_columns([reader.schema(part.name) for part in reader.parts()]):

@@ -8,20 +8,26 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.errors import DataError
+from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import has_variable
 
 _SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
 
 
-def source_files(source: Source, root: Path, path: str) -> list[Path]:
+def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = NONE) -> list[Path]:
     """Return the files of a source, sorted; `path` is its path below the root with its variables filled in.
 
     Raises:
+        OutsideDataError: FC535, one lies where the source may not read; nothing there is looked at.
         DataError: FC501, there is none; FC502, the system does not let this user look, or knows no such long name.
     """
+    readable = ReadableFolders(source=source.name, written=source.path, root=root, roots=data_roots)
+    readable.check_pattern(path)
     with _looking(source):
         files = find_files(root, path, _SUFFIXES[source.format])
+    for file in files:
+        readable.check(file)
     if not files:
         raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501")
     return files
@@ -38,6 +44,7 @@ def check_there(source: Source, root: Path) -> None:
     if source.format != "delta":
         source_files(source, root, source.path)
         return
+    ReadableFolders(source=source.name, written=source.path, root=root).check(source.path)
     with _looking(source):
         there = (root / source.path / "_delta_log").is_dir()
     if not there:

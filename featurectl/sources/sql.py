@@ -26,6 +26,7 @@ from featurectl.sources.enforce import Shape, apply_casts, check_named, check_va
 from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
+from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import shown_location
 
@@ -48,6 +49,7 @@ class SqlReader:
     root: Path
     url: str
     told: Told | None = None
+    data_roots: DataRoots = NONE
 
     def parts(self) -> tuple[Part, ...]:
         """Return the query as the only part."""
@@ -159,6 +161,10 @@ class SqlReader:
 
     def _read_only(self, url: sa.URL) -> sa.URL:
         file = self.root / (url.database or "")
+        readable = ReadableFolders(
+            source=self.source.name, written=self._shown, root=self.root, roots=self.data_roots, database=True
+        )
+        readable.check(file)
         if not file.is_file():
             raise DataError(f"source {self.source.name}: {self._shown} has no database file", code="FC501")
         return url.set(database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true"})

@@ -42,6 +42,7 @@ class Declared:
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
     later: list[Problem] = field(default_factory=list)
     unread: bool = False
+    data_roots: tuple[str, ...] = ()  # of all environments
 
     def not_run(self, what: str, place: Place, *notes: str) -> None:
         """Note a valid part of the language that this version does not run."""

@@ -151,6 +151,11 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLineFile(Source):
+    """A file that a command's argument names: whoever runs the command says that it is to be read, wherever it lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """One stored feature of a view.
 

@@ -9,13 +9,13 @@ from functools import lru_cache
 from featurectl.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]*))?\}")
-# A password may hold `/` or `:`, and before a `/` also an `@`: a bit too much is hidden, never too little.
-_USER = re.compile(r"(?<=://)[^:/@?#]*(?::[^@]*)?@(?:[^/?#]*@)*")
-_BARE_USER = re.compile(r"(\$\{\w+\}:?)+@")
-_SECRET = re.compile(r"://[^:/@?#]*:[^@]+@|[?&](ssl)?(password|passwd|pwd)=[^&]", re.IGNORECASE)
-_WORD = re.compile(
-    r"(?<=://)([^:/@?#\s]*:)([^@\s]+)(?=@)|([?&](?:ssl)?(?:password|passwd|pwd)=)([^&\s'\"}]+)", re.IGNORECASE
-)
+_PORT = re.compile(r"[^:]*:\d*")
+_BARE_USER = re.compile(r"(\$\{\w+\}:?)+")
+_NAMES = r"(?:(?:ssl)?(?:password|passwd|pwd)|token|secret|sig|signature|(?:api|access|account)_?key)"
+_SECRET = re.compile(rf"://[^:/@?#]*:[^@]+@|[?&]{_NAMES}=[^&]", re.IGNORECASE)
+_TOKEN = re.compile(r"\S+")
+_LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
+_QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
 _QUERY = re.compile(r"\?(\$\{[^}]*\}|[^}])*")
 
 
@@ -38,7 +38,24 @@ def shown_location(text: str) -> str:
     """
     if "://" not in text and not has_variable(text):
         return text
-    return _QUERY.sub("", _USER.sub(lambda user: user[0] if _BARE_USER.fullmatch(user[0]) else "", text))
+    scheme, mark, rest = text.partition("://")
+    return _QUERY.sub("", f"{scheme}{mark}{_without_login(rest)}")
+
+
+def _without_login(rest: str) -> str:
+    """Return what stands behind `://` without user and password: a bit too much is hidden, never too little.
+
+    A password may hold any of `@ / : ? #`, and so may what follows it: it ends with the last `@` that there is, and
+    when that may be one of a query, nothing is shown.
+    """
+    login, mark, place = rest.rpartition("@")
+    if not mark or _BARE_USER.fullmatch(login):
+        return rest
+    first = re.split(r"[/?#]", login, maxsplit=1)[0]
+    if first != login and ":" not in first and "@" not in first:  # the `@` of a path, or of a query, which goes
+        return rest
+    before, query, _ = login.partition("?")
+    return "..." if query and ("@" in before or _PORT.fullmatch(first)) else place
 
 
 def has_password(text: str) -> bool:
@@ -61,12 +78,21 @@ def hide_passwords(line: str) -> str:
     >>> hide_passwords("registry: ${URL:-postgresql:///db?password=secret}")
     'registry: ${URL:-postgresql:///db?password=******}'
     """
-    return _WORD.sub(_stars, line)
+    without = _QUERY_WORD.sub(lambda found: found[1] + _stars(found[2]), line)  # such a value may hold an `@`
+    return _TOKEN.sub(_hide_login, without) if "@" in without else without
 
 
-def _stars(found: re.Match[str]) -> str:
-    before, word = found[1] or found[3] or "", found[2] or found[4]
-    return before + (word if _VARIABLE.sub("", word) == "" and ":-" not in word else "*" * len(word))
+def _hide_login(token: re.Match[str]) -> str:
+    """Return a word of a line with its password, which ends with the last `@`, as stars."""
+    text, found = token[0], _LOGIN.search(token[0])
+    end = text.rfind("@")
+    if found is None or end <= found.end():
+        return text
+    return text[: found.end()] + _stars(text[found.end() : end]) + text[end:]
+
+
+def _stars(word: str) -> str:
+    return word if _VARIABLE.sub("", word) == "" and ":-" not in word else "*" * len(word)
 
 
 def as_written(text: str, template: str, filled: str) -> str:

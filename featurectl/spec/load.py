@@ -19,9 +19,10 @@ from featurectl.spec.model_source import EntityShape, ProjectShape, SourceShape
 from featurectl.spec.model_training import ModelShape
 from featurectl.spec.model_view import FeatureTestShape, FeatureViewShape
 from featurectl.spec.node import Fields, File, Items, Node
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
-from featurectl.spec.reader import read_nodes, read_text
+from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
 from featurectl.spec.repo import Environment, Repo
 from featurectl.spec.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.spec.resolve_model import resolve_model
@@ -88,10 +89,12 @@ def _load(
 ) -> tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]:
     """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
     _read_files(root, files, declared)
+    environments = files.project.environments.values() if files.project else ()
+    declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
     resolve = _Resolver(declared)
     resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
     sources = _of(files, SourceShape)
-    resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas))
+    resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas, root))
     for source in sources:
         check_history(source, declared)
     views = _of(files, FeatureViewShape)
@@ -161,7 +164,7 @@ def _read_files(root: Path, files: _Files, declared: Declared) -> None:
         relative = path.relative_to(root).as_posix()
         files.paths.append(relative)
         found = len(declared.report.problems)
-        node = _read_file(path, relative, declared.report)
+        node = _read_file(root, relative, declared.report)
         if node is None:
             declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
             if relative == PROJECT_FILE and len(declared.report.problems) == found:
@@ -177,9 +180,15 @@ def _read_files(root: Path, files: _Files, declared: Declared) -> None:
             declared.report.error("FC101", message, node.span.place)
 
 
-def _read_file(path: Path, relative: str, report: Report) -> Node | None:
+def _read_file(root: Path, relative: str, report: Report) -> Node | None:
     try:
-        content = path.read_bytes()
+        content = read_own_file(root, relative, MAX_BYTES)
+    except NotOwnFileError as error:
+        report.error("FC007", f"the file is not read: {error}", Place(relative))
+        return None
+    except FileTooLargeError as error:
+        report.error("FC001", f"the file is {error}; at most 5 MB are read", Place(relative))
+        return None
     except OSError as error:
         report.error("FC001", f"the file can't be read: {error.strerror}", Place(relative))
         return None

@@ -97,6 +97,12 @@ class EnvironmentShape(Shape):
         None, description="A fixed clock, for data that has ended. Leave it out where sources go on."
     )
     prediction_log: PredictionLogShape | None = Field(None, description="Which predictions are kept, and how many.")
+    data_roots: Listed[EnvironmentText] = Field(
+        (),
+        description="Folders outside of the repository that its sources may read. Elsewhere on the machine they read "
+        "nothing; what lies in these `validate` and `plan` don't look at.",
+        examples=[["/srv/lake"], ["${LAKE}"]],
+    )
 
 
 class ProjectShape(Shape):

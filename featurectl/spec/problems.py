@@ -78,6 +78,12 @@ CODES: Final[Mapping[str, Code]] = {
         "once often have one cause: a file that is no part of the repository, or a bracket that is not closed.",
     ),
     # Shape
+    "FC007": Code(
+        "a file is none of the repository's own",
+        "YAML and transforms are regular files below the repository's root. A link that leaves it, a pipe, a device or "
+        "a folder of that name is not opened: what it holds is nobody's business, and it might never end. Links within "
+        "the repository are fine, those of a mounted ConfigMap, too. Copy the file, or move the repository's root up.",
+    ),
     "FC101": Code(
         "a value has the wrong type",
         "The key takes another kind of value: a list, a mapping, a text, a number, or true and false. Only true, "
@@ -346,6 +352,12 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     **MODELS,
     # Stores
+    "FC535": Code(
+        "data outside of the repository",
+        "Sources read local files below the repository's root, and in the folders that an environment lists as "
+        "`data_roots`: a change to a path must not print what else is on the machine. Add the line that the message "
+        "gives, or move the data. Nothing under /proc and /sys is data. Write a path, not a `file:` address.",
+    ),
     "FC601": Code(
         "the registry can't be reached",
         "The database of `registry:` does not answer, refuses the user, or is read-only.",

@@ -26,6 +26,7 @@ class Environment:
     engine: str = "polars"
     now: datetime | None = None
     prediction_sample: float | None = None  # the share of predictions that are logged; None: there is no log
+    data_roots: tuple[str, ...] = ()  # folders outside of the repository that its sources may read
     not_in_this_version: tuple[Problem, ...] = ()
 
 

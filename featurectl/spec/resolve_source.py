@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurectl.dtypes import KEY_TYPES
-from featurectl.errors import DataError
+from featurectl.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
+from featurectl.spec.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
 from featurectl.spec.declared import Declared, not_run, tell
 from featurectl.spec.definition import About, CsvOptions, Entity, Freshness, NamedExpression, Source, SqlQuery
+from featurectl.spec.environment import has_variable
 from featurectl.spec.model_operations import listed_names
 from featurectl.spec.model_source import (
     CsvShape,
@@ -40,6 +42,7 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
     ".delta": "delta",
 }  # fmt: skip
+_SQLITE: Final = "sqlite:///"
 _ARRIVAL = re.compile(
     r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
     r"(_(at|ts|time|timestamp|on))"
@@ -65,6 +68,7 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
         engine=engine,
         now=parse_instant(shape.now) if shape.now else None,
         prediction_sample=_share(shape.prediction_log),
+        data_roots=shape.data_roots,
         not_in_this_version=tuple(later),
     )
 
@@ -109,17 +113,18 @@ def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
     return Freshness(warn_after_us=shape.warn_after, error_after_us=shape.error_after) if shape else None
 
 
-def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None) -> Source:
+def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None, root: Path) -> Source:
     """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
     readable = (source.path or source.sql) and separates(source.csv.separator)
     readable = readable and len(declared.report.problems) == before
+    readable = readable and _check_place(source, shape, declared, root)
     _check_clocks(shape, declared)
     _note_later(shape, declared)
     columns = source.columns
     if schemas is not None and readable:
-        found = _read_schema(source, shape, declared, schemas)
+        found = _read_schema(source, shape, declared, schemas, root)
         columns = found if columns is None else columns
     typed, issues = check_source(source, columns)
     tell(declared.report, issues, _places(shape), shape.fields.head)
@@ -224,14 +229,50 @@ def _note_later(shape: SourceShape, declared: Declared) -> None:
 
 
 def _read_schema(
-    source: Source, shape: SourceShape, declared: Declared, schemas: SchemaReader
+    source: Source, shape: SourceShape, declared: Declared, schemas: SchemaReader, root: Path
 ) -> Mapping[str, str] | None:
     try:
         return schemas(source)
+    except OutsideDataError as error:
+        if not _may_hold(declared, error.real, root):
+            declared.report.error("FC535", error.message, shape.fields.place("path"), note=error.hint)
+        return None
     except DataError as error:
         key = "path" if source.sql is None else "sql"
         declared.report.error(error.code or "FC502", error.message, shape.fields.place(key), note=error.hint)
         return None
+
+
+def _check_place(source: Source, shape: SourceShape, declared: Declared, root: Path) -> bool:
+    """Return whether the source lies below the root, or may lie there; FC535 where no environment lets it be read."""
+    written = source.path if source.sql is None else source.sql.url
+    path = written if source.sql is None else _database_file(written)
+    if not path or has_variable(path) or ("://" in path and not is_file_address(path)):
+        return True
+    try:
+        ReadableFolders(source=source.name, written=written, root=root).check_pattern(path)
+    except OutsideDataError as error:
+        if is_file_address(path) or not _may_hold(declared, error.real, root):
+            declared.report.error("FC535", error.message, _address_place(shape), note=error.hint)
+        return False
+    return True
+
+
+def _database_file(url: str) -> str:
+    return url.removeprefix(_SQLITE).partition("?")[0] if url.startswith(_SQLITE) else ""
+
+
+def _address_place(shape: SourceShape) -> Place:
+    sql = shape.fields.get("sql")
+    return sql.place("url") if isinstance(sql, Fields) else shape.fields.place("path")
+
+
+def _may_hold(declared: Declared, real: str, root: Path) -> bool:
+    """Return whether an environment lets sources read there, as far as can be told without its variables."""
+    try:
+        return DataRoots(folders=declared.data_roots).hold(root, real)
+    except UsageError:
+        return True
 
 
 def _places(shape: SourceShape) -> dict[Part, Scalar | Place]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Final
 
 from featurectl.nearest import did_you_mean
 from featurectl.spec.declared import Declared
 from featurectl.spec.definition import Source, Transform
 from featurectl.spec.model_view import FeatureViewShape
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
+
+_MAX_BYTES: Final = 5_000_000
 
 
 def resolve_transform(
@@ -26,9 +30,15 @@ def resolve_transform(
         declared.report.error("FC104", f'"{shape.transform}" is not file.py:function', place)
         return None
     try:
-        content = (root / path).read_bytes()
+        content = read_own_file(root, path, _MAX_BYTES)
         tree = ast.parse(content)
         text = ast.unparse(tree) if b"coding" in content[:200] else content.decode("utf-8-sig", "replace")
+    except NotOwnFileError as error:
+        declared.report.error("FC007", f'"{path}" is not read: {error}', place)
+        return None
+    except FileTooLargeError as error:
+        declared.report.error("FC208", f'"{path}" has {error}; at most 5 MB are read', place)
+        return None
     except OSError:
         declared.report.error("FC208", f'no file "{path}"', place)
         return None

@@ -21,7 +21,7 @@ from featurectl.sources.base import SourceReader
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.sources.kept import split_kept
-from featurectl.spec.definition import Source, Spine
+from featurectl.spec.definition import CommandLineFile, Source, Spine
 from featurectl.spec.typing import type_source
 from featurectl.training.digest import digest_rows
 
@@ -93,7 +93,7 @@ class SpineRows:
         raise DataError(f"spine {self.origin} has no column {name!r}", code="FC506", hint=hint)
 
 
-def file_source(path: Path) -> Source:
+def file_source(path: Path) -> CommandLineFile:
     """Return a source over a file given on the command line; its format is told by its name.
 
     Raises:
@@ -104,7 +104,7 @@ def file_source(path: Path) -> Source:
         raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(FILE_FORMATS))
     if not is_there(path) or not path.is_file():
         raise UsageError(f"spine {path}: no such file")
-    return Source(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
+    return CommandLineFile(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
 
 
 def is_there(path: Path) -> bool:

@@ -71,3 +71,30 @@ def test_values_that_do_not_fit_end_their_own_test_with_the_reason(tmp_path, vie
     assert error is not None
     assert error.code == code
     assert error.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expect"), [("parquet", "{gap: 1800.0, asked: true}"), ("ndjson", None), ("csv", "{gap: 1800.0}")]
+)
+def test_texts_that_show_times_are_times_where_the_files_may_hold_some(tmp_path, kind, expect):
+    views = f"""entities: [{{name: c, keys: {{c: string}}}}]
+sources:
+  - {{name: s, path: "s3://lake/x.{kind}", event_time: at}}
+feature_views:
+  - name: v
+    entity: c
+    source: s
+    features: [{{name: gap, expr: "seconds_between(sent, at)"}}, {{name: asked, expr: "day = '2026-01-01'"}}]
+tests:
+  - name: t
+    view: v
+    rows: [{{c: a, at: 2026-01-01T10:00:00Z, sent: 2026-01-01T09:30:00Z, day: 2026-01-01}}]
+    spine: [{{c: a, time: 2026-01-01T11:00:00Z}}]
+    expect: [{expect or "{gap: 1.0}"}]
+"""
+    repo = load(tmp_path, {"all.yaml": views})
+    assert repo.errors == ()
+    (result,) = run_feature_tests(PolarsEngine(), repo.tests.values())
+    assert result.passed == (expect is not None)
+    if expect is None:
+        assert "takes timestamp, this is string" in result.error.message

@@ -19,6 +19,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.sources.open import open_source
+from featurectl.spec.data_roots import DataRoots
 from featurectl.spec.definition import Check, SqlQuery
 from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 
@@ -39,10 +40,11 @@ def write(root: Path, name: str, *rows):
     pl.DataFrame(data, schema=SCHEMA, orient="row").write_parquet(root / "data" / name)
 
 
-def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, full=False):
+def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, full=False, data_roots=()):
     view = replace(view, source=source)
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
-    job = Run(view=view, version=1, reader=open_source(source, root), table=table)
+    reader = open_source(source, root, data_roots=DataRoots(folders=data_roots))
+    job = Run(view=view, version=1, reader=reader, table=table)
     return materialize_view(PolarsEngine(1), job, at(hour), full=full), table
 
 

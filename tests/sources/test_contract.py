@@ -1,5 +1,6 @@
 """Every kind of source gives the same rows in the language's types."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -87,6 +88,21 @@ def test_the_schema_is_read_without_rows(make, tmp_path):
         assert schema == dict.fromkeys(COLUMNS, "unknown")
     else:
         assert schema is None
+
+
+def test_a_variable_of_a_path_is_filled_where_it_leads_to_files(make, tmp_path, monkeypatch):
+    plain = make(event_time="at", columns=None, columns_declared=False)
+    if not plain.path:
+        return
+    for written in ("${ROWS:-.}/", "${ROWS}/"):
+        source = replace(plain, path=written + plain.path)
+        monkeypatch.delenv("ROWS", raising=False)
+        assert read_schema(source, tmp_path) == (read_schema(plain, tmp_path) if ":-" in written else None)
+        monkeypatch.setenv("ROWS", ".")
+        assert read_schema(source, tmp_path) == read_schema(plain, tmp_path)
+        for elsewhere in ("nowhere", str(tmp_path.parent), "s3://lake"):
+            monkeypatch.setenv("ROWS", elsewhere)
+            assert read_schema(source, tmp_path) is None
 
 
 def test_nan_is_null_unless_it_is_kept(tmp_path):

@@ -6,13 +6,16 @@ import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.errors import UsageError
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
     from featurectl.spec.place import Place
+
+_MOST_BYTES: Final = 5_000_000
 
 
 class Files:
@@ -71,8 +74,8 @@ class Files:
             return ""
         if path not in self._texts:
             try:
-                found = (self._root / path).read_bytes().decode(errors="replace")
-            except OSError:
+                found = read_own_file(self._root, path, _MOST_BYTES).decode(errors="replace")
+            except (NotOwnFileError, FileTooLargeError, OSError):
                 found = ""
             self._texts[path] = found
         return self._texts[path]
