@@ -12,6 +12,8 @@ import re
 from datetime import timedelta
 from typing import Any, Final
 
+from featurectl.secrets import hide_address_secrets
+
 CONNECT_S: Final = 5.0
 READ_S: Final = 20.0
 RETRY_S: Final = 30.0
@@ -110,4 +112,5 @@ def refusal_of(error: Exception) -> str:
         return f"{host} answers {status[1]}"
     if asked and is_unanswered(error):
         return f"no answer from {host}"
-    return (text.splitlines() or [type(error).__name__])[0][:_LONGEST]
+    first = (text.splitlines() or [type(error).__name__])[0]
+    return hide_address_secrets(first, first)[:_LONGEST]

@@ -20,6 +20,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.app import build_app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
+from featurectl.cli.hidden import Hide, hiding_secrets
 from featurectl.cli.verb import COMMON
 from featurectl.errors import (
     FeaturectlError,
@@ -56,15 +57,20 @@ def exit_code_of(error: FeaturectlError) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with hiding_secrets(words) as hide:
+        return _main(words, hide)
+
+
+def _main(words: Sequence[str], hide: Hide) -> int:
     try:
         parsed = build_app(words)(words, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())
             return USAGE
-        return _refuse(words, _usage_error(error))
+        return _refuse(words, _usage_error(error), hide)
     except UsageError as error:
-        return _refuse(words, error)
+        return _refuse(words, error, hide)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exit as error:
@@ -73,10 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unwritable(error)
     if not isinstance(parsed, Invocation):
         return parsed if isinstance(parsed, int) else 0
-    return _execute(parsed)
+    return _execute(parsed, hide)
 
 
-def _execute(invocation: Invocation) -> int:
+def _execute(invocation: Invocation, hide: Hide) -> int:
     call = invocation.call
     begin = time.perf_counter()
     try:
@@ -92,10 +98,10 @@ def _execute(invocation: Invocation) -> int:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
-        outcome = _crashed(call, error)  # a bug of ours: two lines for the user, the rest into a file
+        outcome = _crashed(call, error, hide)  # a bug of ours: two lines for the user, the rest into a file
     finally:
         call.progress.done("")  # a unit that failed is no longer running
-    code = _draw(call, outcome)
+    code = _draw(call, _hidden(outcome, hide))
     if call.verbose:
         _say(f"{call.command}: {time.perf_counter() - begin:.2f} s, at most {_peak_memory_mb():.0f} MB of memory")
     return code
@@ -137,14 +143,14 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
     return replace(outcome, exit_code=exit_code_of(gravest), result=result)
 
 
-def _crashed(call: Call, error: BaseException) -> Outcome:
+def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
     if call.debug:
         traceback.print_exc()
     folder = (call.repo or Path.cwd()) / ".featurectl"
     log = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
     try:
         folder.mkdir(exist_ok=True)
-        log.write_text(traceback.format_exc())
+        log.write_text(hide(traceback.format_exc()))
         where = f"the details are in {log}"
     except OSError:
         where = "run it again with --debug for the details"
@@ -153,14 +159,22 @@ def _crashed(call: Call, error: BaseException) -> Outcome:
     return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})
 
 
-def _refuse(words: Sequence[str], error: UsageError) -> int:
+def _hidden(outcome: Outcome, hide: Hide) -> Outcome:
+    """Return an outcome whose error is without secrets; what was asked for is left as it is."""
+    error = outcome.result.get("error")
+    if not isinstance(error, dict):
+        return outcome
+    return replace(outcome, result={**outcome.result, "error": {name: hide(text) for name, text in error.items()}})
+
+
+def _refuse(words: Sequence[str], error: UsageError, hide: Hide) -> int:
     """Say what is wrong with a command line that can't be parsed, in the form that it asks for."""
     if not _wants_json(words):
         _say(_error_text(error))
         return USAGE
     command = next((word for word in words if not word.startswith("-")), "")
-    outcome = Outcome(exit_code=USAGE, result={"error": error_json(error)})
-    return _written(_document(command, outcome, []), USAGE)
+    outcome = _hidden(Outcome(exit_code=USAGE, result={"error": error_json(error)}), hide)
+    return _written(_document(hide(command), outcome, []), USAGE)
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from featurectl.errors import StoreError, UsageError
 from featurectl.postgres import connect_limited
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
+from featurectl.secrets import hide_address_secrets
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
@@ -32,6 +33,7 @@ class Database:
 
     def __init__(self, url: str, shown: str) -> None:
         self._url = _parse(url, shown)
+        self._address = url
         self._name = shown
         self._engine: Engine | None = None
         self._ready = False
@@ -118,7 +120,7 @@ class Database:
             yield
         except (SQLAlchemyError, OSError) as error:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-            reason = cause[0] if cause else type(error).__name__
+            reason = hide_address_secrets(cause[0] if cause else type(error).__name__, self._address)
             raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601") from error
 
 

@@ -15,6 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from featurectl.errors import StoreError, UsageError
 from featurectl.postgres import PROBE_S, connect_watched
+from featurectl.secrets import hide_address_secrets
+from featurectl.spec.environment import shown_location
 from featurectl.training.formats import Frames
 
 _ROWS: Final = 10_000
@@ -32,11 +34,12 @@ class SqlDestination:
 
     url: sa.URL
     name: str
+    address: str
 
     @property
     def shown(self) -> str:
-        """The table with its URL, whose password is stars."""
-        return f"{self.name} of {self.url.render_as_string(hide_password=True)}"
+        """The table with its URL, without user, password and query."""
+        return f"{self.name} of {shown_location(self.address)}"
 
     def check(self) -> None:
         """See that the database can be reached."""
@@ -100,6 +103,10 @@ class SqlDestination:
             raise UsageError(f"--out {self.shown}: table {table.name} is there with other columns: {others}", hint=hint)
         return True
 
+    def _told(self, error: SQLAlchemyError) -> str:
+        """Return what the driver says, without a secret of the URL."""
+        return hide_address_secrets(_first_line(error), self.address)
+
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
         try:
@@ -111,9 +118,9 @@ class SqlDestination:
             hint = "pip install 'featurectl[postgres]'"
             raise StoreError(f"--out {self.shown}: no driver: {error}", code="FC605", hint=hint) from error
         except OperationalError as error:
-            raise StoreError(f"{self.shown} can't be written: {_first_line(error)}", code="FC605") from error
+            raise StoreError(f"{self.shown} can't be written: {self._told(error)}", code="FC605") from error
         except SQLAlchemyError as error:
-            raise UsageError(f"{self.shown} can't be written: {_first_line(error)}") from error
+            raise UsageError(f"{self.shown} can't be written: {self._told(error)}") from error
 
 
 def open_table(out: str) -> SqlDestination:
@@ -128,8 +135,8 @@ def open_table(out: str) -> SqlDestination:
         raise UsageError("--out is no database URL", hint="postgresql://HOST/DB?table=NAME") from error
     name = url.query.get("table")
     if not isinstance(name, str) or not name.strip("."):
-        raise UsageError(f"--out {url.render_as_string(hide_password=True)}: into which table?", hint="?table=scores")
-    return SqlDestination(url=url.difference_update_query(["table"]), name=name)
+        raise UsageError(f"--out {shown_location(out)}: into which table?", hint="?table=scores")
+    return SqlDestination(url=url.difference_update_query(["table"]), name=name, address=out)
 
 
 def _begin(connection: sa.Connection) -> None:

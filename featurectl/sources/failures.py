@@ -9,6 +9,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from featurectl.errors import DataError, NoAnswerError
 from featurectl.object_store import is_unanswered, refusal_of
+from featurectl.secrets import hide_address_secrets
 
 
 @contextmanager
@@ -23,7 +24,8 @@ def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
         if is_unanswered(error):
             raise no_answer(what, refusal_of(error)) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{what} can't be read: {shown(lines[0])}", code="FC502") from error
+        told = hide_address_secrets(shown(lines[0]), lines[0])
+        raise DataError(f"{what} can't be read: {told}", code="FC502") from error
 
 
 def no_answer(what: str, reason: str) -> NoAnswerError:

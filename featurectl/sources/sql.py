@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from featurectl.errors import DataError, StoreError
 from featurectl.postgres import PROBE_S, connect_watched
+from featurectl.secrets import hide_address_secrets
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
 from featurectl.sources.kept import beside_kept
@@ -182,13 +183,17 @@ class SqlReader:
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) in _QUERY_ERRORS:
                 raise self._failed(error) from error
-            message = f"source {self.source.name}: {self._shown} can't be read: {_first_line(error)}"
+            message = f"source {self.source.name}: {self._shown} can't be read: {self._told(error)}"
             raise StoreError(message, code="FC605") from error
         except SQLAlchemyError as error:
             raise self._failed(error) from error
 
+    def _told(self, error: SQLAlchemyError) -> str:
+        """Return what the driver says, without a secret of the URL."""
+        return hide_address_secrets(_first_line(error), self.url)
+
     def _failed(self, error: SQLAlchemyError) -> DataError:
-        return DataError(f"{self._where} fails: {_first_line(error)}", code="FC508")
+        return DataError(f"{self._where} fails: {self._told(error)}", code="FC508")
 
 
 def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:

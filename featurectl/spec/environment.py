@@ -121,6 +121,15 @@ def bad_variable(text: str) -> str:
     return rest[start : start + 20] if start >= 0 else ""
 
 
+def expand_set(text: str, environ: Mapping[str, str]) -> str:
+    """Return the text with those of its variables filled that are set or have a default.
+
+    >>> expand_set("${A}/${B:-b}/${C}", {"A": "a"})
+    'a/b/${C}'
+    """
+    return _VARIABLE.sub(lambda found: environ.get(found["name"], found["default"]) or found[0], text)
+
+
 def expand(text: str, environ: Mapping[str, str], place: str) -> str:
     """Return the text with its variables filled.
 

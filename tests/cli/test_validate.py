@@ -215,9 +215,7 @@ def test_a_missing_file_of_a_source_is_found_unless_data_is_not_looked_at(tmp_pa
     assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 0
 
 
-@pytest.mark.parametrize(
-    "path", ["no.csv", "data/*.csv", "/nowhere/x.csv", "no.ndjson", "no", "data/no/**/*.parquet", "empty", "data"]
-)
+@pytest.mark.parametrize("path", ["no.csv", "data/*.csv", "no.ndjson", "no", "data/no/**/*.parquet", "empty", "data"])
 @pytest.mark.parametrize("columns", ["", ", columns: {at: timestamp}"])
 def test_a_missing_file_is_found_whether_columns_are_declared_or_not(path, columns, tmp_path, capsys):
     (tmp_path / "empty").mkdir()

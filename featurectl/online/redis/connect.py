@@ -33,14 +33,16 @@ def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
         UsageError: the URL is none of Redis.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_S,
             socket_timeout=ANSWER_S,
             retry=Retry(ConstantBackoff(0.1), retries, _BROKEN),
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()  # made, not connected: whether the URL's options are some
+    except (ValueError, TypeError) as error:
         raise no_url(shown) from error
+    return client
 
 
 def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -> redis.asyncio.Redis:
@@ -52,14 +54,16 @@ def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -
         UsageError: the URL is none of Redis.
     """
     try:
-        return redis.asyncio.Redis.from_url(
+        client = redis.asyncio.Redis.from_url(
             url,
             socket_connect_timeout=budget_s,
             socket_timeout=None,
             retry=AsyncRetry(ConstantBackoff(0), retries, _BROKEN),
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()
+    except (ValueError, TypeError) as error:
         raise no_url(shown) from error
+    return client
 
 
 def no_url(shown: str) -> UsageError:
