@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError
@@ -45,9 +46,27 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 
     served = [served_view(workspace, item) for item in served_views(state)]
     rows = check_views(served, workspace.online, workspace.now, entities=entities)
+    rows = [_with_served(workspace, state, row) for row in rows]
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
     return rows + [check_source(source, workspace.source, workspace.now) for source in watched]
+
+
+def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:
+    """Return the row of a view; of one that nothing was pushed of, with the older version that is served meanwhile."""
+    from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
+    from featurectl.online.pushed import read_pushed, served_version
+
+    newest = state.current("feature_view", row.name)
+    if row.error not in (NOT_MATERIALIZED, NOT_PUSHED) or newest is None or newest.version != row.version:
+        return row
+    try:
+        place = (row.name, newest.version)
+        pushed = read_pushed(workspace.online(), state, workspace.environment.name, [place])
+    except FeaturectlError:
+        return row
+    served = served_version(state, row.name, pushed)
+    return row if served is None or served == newest else replace(row, error=f"{row.error}; served: @{served.version}")
 
 
 def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = False) -> Sequence[RunRecord]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from featurectl.errors import CheckFailedError, DataError, ProblemsError, StoreError, UsageError
+from featurectl.errors import (
+    CheckFailedError,
+    DataError,
+    FeaturectlError,
+    ProblemsError,
+    StoreError,
+    UsageError,
+)
 from featurectl.spec.environment import expand, shown_location
 from featurectl.spec.load import PROJECT_FILE, load_repo
 from featurectl.spec.problems import Problem
@@ -23,12 +30,13 @@ if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.online.catalog import Catalog
+    from featurectl.online.pushed import Pushed
     from featurectl.plan.outside import Outside
     from featurectl.registry.base import HistoryEntry, Pin, Registry
-    from featurectl.registry.state import State
+    from featurectl.registry.state import ObjectVersion, State
     from featurectl.sources.base import SourceReader, Told
     from featurectl.spec.data_roots import DataRoots
-    from featurectl.spec.definition import FeatureView, Source
+    from featurectl.spec.definition import Source
 
 Data = Literal["needed", "if there", "unread", "applied"]
 
@@ -196,19 +204,48 @@ class Workspace:
         written = self.environment.online
         return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 
-    def catalog(self) -> Catalog:
-        """Return what can be read online of the project as the registry knows it now."""
+    def catalog(self, views: Iterable[str] | None = None, state: State | None = None) -> Catalog:
+        """Return what can be read online of the project as the registry knows it now; of some views alone, if named.
+
+        `state`: what the registry knows, where somebody has read it.
+
+        Raises:
+            StoreError: the registry can't be read, or the online store, where it has to say what was pushed.
+        """
+        from featurectl.online.pushed import read_pushed, unsure_places
+
+        state = state or self.state()
+        places = unsure_places(state, views)
+        pushed = read_pushed(self.online(), state, self.environment.name, places) if places else {}
+        return self.catalog_of(state, pushed)
+
+    def catalog_of(self, state: State, pushed: Pushed) -> Catalog:
+        """Return what can be read online of a project of which these view versions were pushed.
+
+        The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
+        """
         from featurectl.online.catalog import Catalog
+        from featurectl.online.pushed import is_typed
 
-        return Catalog(self.state(), self.environment.name, self._source_columns)
+        columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
+        for (name, version), record in pushed.items():
+            registered = state.view(name, version)
+            kept = record is None or record.columns
+            if registered is not None and not kept and not is_typed(registered):
+                columns[name, version] = self._source_columns(registered)
+        return Catalog(state, self.environment.name, pushed, columns)
 
-    def _source_columns(self, view: FeatureView, version: int) -> Mapping[str, str]:
-        """Return the columns of a view's source with their types, as its offline table knows them."""
-        coverage = self.offline().table(view.name, version, view.key_types).coverage()
-        if coverage is None:
-            hint = f"featurectl materialize {view.name}"
-            raise DataError(f"feature view {view.name}@{version} has no offline table", code="FC510", hint=hint)
-        return coverage.columns
+    def _source_columns(self, registered: ObjectVersion) -> Mapping[str, str] | FeaturectlError:
+        """Return the columns of a view's source with their types, as its offline table knows them, or why it can't."""
+        from featurectl.spec.definition_json import load_view
+
+        view = load_view(registered.definition)
+        try:
+            coverage = self.offline().table(view.name, registered.version, view.key_types).coverage()
+        except FeaturectlError as error:
+            return error
+        none = DataError(f"feature view {view.name}@{registered.version} has no offline table", code="FC510")
+        return none if coverage is None else coverage.columns
 
     def leave(self, state: State, *, by_flag: bool) -> Leave:
         """Return which models may run code when they are loaded, by these files, the registry and a command's flag."""

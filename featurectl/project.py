@@ -19,14 +19,12 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.online.base import KeyValue
+from featurectl.online.features import ReadView
 from featurectl.online.read import Answer, read_features
-from featurectl.online.stored import online_view
 from featurectl.open import Workspace, find_root, open_workspace
-from featurectl.registry.applied import registered_view
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.asked import feature_pairs
-from featurectl.training.bind import bind_view
-from featurectl.training.join import BoundView
+from featurectl.spec.definition import FeatureView
 from featurectl.training.label import read_target
 from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
@@ -130,7 +128,7 @@ class Project:
     def get(self, view: str, entities: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
 
-        A view without an entity needs none and gives one row.
+        They are of the newest version that was pushed. A view without an entity needs no entities and gives one row.
 
         Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
         the values. An entity that the store does not have has null, 0 for counts.
@@ -141,11 +139,11 @@ class Project:
             StoreError: the store can't be reached.
         """
         with self.workspace() as workspace:
-            bound = bind_view(workspace.offline(), registered_view(workspace.state(), view))
-            keys = _keys(bound, entities)
+            read = workspace.catalog([view]).view(view)
+            keys = _keys(read.view, entities)
             asked = [[_key(value) for value in row] for row in keys.iter_rows()] if keys.width else [[]]
-            found = read_online(workspace, bound, asked)
-        return pl.concat([keys, _values(bound, found)], how="horizontal")
+            found = read_online(workspace, read, asked)
+        return pl.concat([keys, _values(read.view, found)], how="horizontal")
 
 
 def _spine_of(asked: Asked, frame: pl.DataFrame) -> SpineRows:
@@ -153,8 +151,8 @@ def _spine_of(asked: Asked, frame: pl.DataFrame) -> SpineRows:
     return cut_spine(frame_spine(frame, time), asked.request.cut)
 
 
-def _keys(bound: BoundView, entities: pl.DataFrame | None) -> pl.DataFrame:
-    types = bound.view.key_types
+def _keys(view: FeatureView, entities: pl.DataFrame | None) -> pl.DataFrame:
+    types = view.key_types
     entities = pl.DataFrame() if entities is None else entities
     if missing := [name for name in types if name not in entities.columns]:
         raise UsageError(f"key {missing[0]} is missing", hint="keys: " + ", ".join(types))
@@ -166,28 +164,27 @@ def _key(value: KeyValue | date | None) -> KeyValue | None:
     return (value - _EPOCH).days if isinstance(value, date) else value
 
 
-def read_online(workspace: Workspace, bound: BoundView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
+def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
     """Return the online values of entities at now, in order; a date of a key is its days since 1970-01-01.
 
     Raises:
-        UsageError: the view is offline only.
-        DataError: FC511, it was never pushed.
+        DataError: FC511, the view version was never pushed; FC510, it was never materialized either.
     """
-    if not bound.view.online:
-        raise UsageError(f"view {bound.view.name} is offline only", hint="--offline computes its values")
-    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    answers = read_features(workspace.online(), bound.view, where, entities, workspace.now)
-    if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(where) is None:
-        raise DataError(
-            f"{bound.label} was never pushed to the online store",
-            code="FC511",
-            hint=f"featurectl push {bound.view.name}",
-        )
+    answers = read_features(workspace.online(), read.view, read.online, entities, workspace.now)
+    if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
+        raise _never_pushed(workspace, read)
     return answers
 
 
-def _values(bound: BoundView, answers: Sequence[Answer]) -> pl.DataFrame:
-    view = bound.view
+def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:
+    if workspace.offline().table(read.view.name, read.online.version, read.view.key_types).version() is None:
+        hint = f"featurectl materialize {read.view.name}"
+        return DataError(f"feature view {read.field} has no offline table", code="FC510", hint=hint)
+    hint = f"featurectl push {read.view.name}"
+    return DataError(f"{read.field} was never pushed to the online store", code="FC511", hint=hint)
+
+
+def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:
     names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
     columns = [
         pl.Series(name, [a.values[name].value for a in answers], dtype=polars_dtype(view.dtype_of(name) or "string"))

@@ -12,16 +12,19 @@ import uvicorn
 import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is told before)
 from uvicorn.config import STARTUP_FAILURE
 
+from featurectl import __version__
 from featurectl.canary import judge_now, keeps_log, open_log, running_canaries
 from featurectl.errors import StoreError, UsageError
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import predictions_folder
+from featurectl.online.pushed import Pushed
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
 from featurectl.serving.canary import find_canaries
 from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
+from featurectl.serving.journal import Journal, log_config
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
@@ -29,6 +32,7 @@ from featurectl.serving.served import Served, build_served
 from featurectl.serving.server import Server
 from featurectl.serving.settings import (
     KEYS_VARIABLE,
+    LOADED_FIRST_VARIABLE,
     SETTINGS_VARIABLE,
     ServeSettings,
     api_keys,
@@ -36,7 +40,7 @@ from featurectl.serving.settings import (
     load_settings,
 )
 from featurectl.serving.workers import Workers
-from featurectl.units import parse_instant
+from featurectl.units import counted, parse_instant
 
 _APP: Final = "featurectl.serve:create_app"
 
@@ -49,16 +53,33 @@ class WorkspaceSource:
         self._allow_pickle = allow_pickle
         self._logs: dict[tuple[str, int], CanaryLog] = {}
 
-    def serial(self) -> int:
-        """Return the number of the registry's last change."""
-        return self._state().serial
+    @property
+    def environment(self) -> str:
+        """The name of the environment."""
+        return self._workspace.environment.name
 
-    def load(self, before: Served | None) -> Served:
-        """Return the project as it is registered now, its models loaded and proven."""
-        leave = self._workspace.leave(self._state(), by_flag=self._allow_pickle)
-        served = build_served(self._workspace.catalog(), self._workspace.offline_location(), leave, before)
-        if keeps_log(self._workspace.environment):
-            served.canaries = find_canaries(served, self._workspace.environment.name)
+    def state(self) -> State:
+        """Return the project as the registry has it.
+
+        Raises:
+            StoreError: FC601, it can't be read, or knows nothing of the project.
+        """
+        state = self._workspace.state()
+        if not state.objects:
+            raise StoreError(
+                f"the registry knows nothing of project {self._workspace.project}",
+                code="FC601",
+                hint="featurectl apply",
+            )
+        return state
+
+    def load(self, state: State, pushed: Pushed, before: Served | None) -> Served:
+        """Return a project of which these view versions were pushed, its models loaded and proven."""
+        workspace = self._workspace
+        leave = workspace.leave(state, by_flag=self._allow_pickle)
+        served = build_served(workspace.catalog_of(state, pushed), workspace.offline_location(), leave, before)
+        if keeps_log(workspace.environment):
+            served.canaries = find_canaries(served, workspace.environment.name)
         return served
 
     def judge(self, failures: Mapping[str, str]) -> bool:
@@ -71,47 +92,52 @@ class WorkspaceSource:
         judged = [judge_now(self._workspace, run, self._logs[run.model, run.number], "serve", failures) for run in runs]
         return any(one.run.state != "running" for one in judged)
 
-    def _state(self) -> State:
-        state = self._workspace.state()
-        if not state.objects:
-            raise StoreError(
-                f"the registry knows nothing of project {self._workspace.project}",
-                code="FC601",
-                hint="featurectl apply",
-            )
-        return state
-
 
 def create_app() -> Guard:
     """Return the application of a process that `run_server` has started."""
-    return open_app(load_settings(os.environ[SETTINGS_VARIABLE]))
+    loaded_first = bool(os.environ.get(LOADED_FIRST_VARIABLE))
+    return open_app(load_settings(os.environ[SETTINGS_VARIABLE]), loaded_first=loaded_first)
 
 
-def open_app(settings: ServeSettings) -> Guard:
+def open_app(settings: ServeSettings, *, loaded_first: bool = True) -> Guard:
     """Return the application of a repository; its stores are opened when they are first read.
+
+    `loaded_first` is that of `make_app`.
 
     Raises:
         UsageError: there is no such repository or environment.
-        StoreError: the registry can't be read.
     """
     workspace, source = _opened(settings)
     store = workspace.async_reader(settings.store_timeout_s)
     now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
-    server = Server(settings, source, store, now, _log_of(workspace, settings.judge_s))
-    return make_app(server, _keys())
+    journal = Journal(settings.log_format)
+    server = Server(settings, source, store, now, _log_of(workspace, settings.judge_s), journal)
+    return make_app(server, _keys(), loaded_first=loaded_first)
 
 
 def check_start(settings: ServeSettings) -> None:
-    """See that a process can be started: one of several that can't would be started again and again.
+    """See that a process can be started: one that can't would refuse for ever, or be started again and again.
 
     Raises:
         As `open_app`.
+        StoreError: the registry can't be read.
     """
     workspace, source = _opened(settings)
     with workspace:
         workspace.async_reader(settings.store_timeout_s)
-        source.serial()
+        state = source.state()
     _keys()
+    message = f"featurectl {__version__} on http://{settings.host}:{settings.port}, "
+    message += f"{counted(settings.workers, 'worker')}, environment {source.environment} of project {state.project}"
+    Journal(settings.log_format).tell(
+        "starting",
+        message,
+        address=f"http://{settings.host}:{settings.port}",
+        workers=settings.workers,
+        project=state.project,
+        environment=source.environment,
+        version=__version__,
+    )
 
 
 def _opened(settings: ServeSettings) -> tuple[Workspace, WorkspaceSource]:
@@ -134,13 +160,13 @@ def _keys() -> tuple[bytes, ...]:
     raise UsageError(f"{KEYS_VARIABLE} is set and holds no key", hint="unset it, or set it to KEY,KEY")
 
 
-def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics], ParquetLog] | None:
+def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics, Journal], ParquetLog] | None:
     """Return what opens the prediction log of the environment; None where it has none."""
     sample = workspace.environment.prediction_sample
     if sample is None or not keeps_log(workspace.environment):
         return None
     folder = predictions_folder(workspace)
-    return lambda metrics: ParquetLog(folder, sample, metrics, min(EVERY_S, judge_s))
+    return lambda metrics, journal: ParquetLog(folder, sample, metrics, journal, min(EVERY_S, judge_s))
 
 
 def run_server(settings: ServeSettings) -> None:
@@ -152,9 +178,8 @@ def run_server(settings: ServeSettings) -> None:
     """
     os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
     several = settings.workers > 1
-    if several:
-        check_start(settings)
-    app: Guard | str = _APP if several else open_app(settings)
+    check_start(settings)
+    app: Guard | str = _APP if several else open_app(settings, loaded_first=False)
     config = uvicorn.Config(
         app,
         factory=several,
@@ -165,7 +190,8 @@ def run_server(settings: ServeSettings) -> None:
         http=PatientProtocol,
         ws="none",
         lifespan="on",
-        log_level="error",  # of requests that are no HTTP there is a line each at "warning"
+        log_level=None,
+        log_config=log_config(settings.log_format),
         access_log=settings.access_log,
         proxy_headers=False,
         server_header=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from featurectl.online.base import KeyValue
     from featurectl.online.read import Answer
     from featurectl.open import Workspace
-    from featurectl.training.join import BoundView
 
 _HEAD = ("feature", "value", "status")
 _EPOCH_DATE = date(1970, 1, 1)
@@ -40,17 +40,27 @@ def add_to(app: typer.Typer) -> None:
         key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of the entity.")] = None,
         offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
     ) -> Outcome:
-        """Show the online values of one entity. With their status, event time, age and version."""
-        from featurectl.registry.applied import registered_view
-        from featurectl.training.bind import bind_view
+        """Show the online values of one entity. With their status, event time, age and version.
 
+        A name without a version is that of the newest version that was pushed, which is the one that is served; with
+        --offline that of the newest.
+        """
         name, number = split_version(view)
         with open_applied(call, call.instant()) as workspace:
-            bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
-            entity = parse_entity(bound.view.key_types, key or [])
-            answer = _offline(workspace, bound, entity) if offline else _online(workspace, bound, entity)
-        text = _text(bound.label, key or [], answer, offline=offline)
-        return Outcome(text=text, result=_json(bound, key or [], answer, offline=offline))
+            ask = _offline if offline else _online
+            found = ask(workspace, name, number, key or [])
+        text = _text(found, key or [], offline=offline)
+        return Outcome(text=text, result=_json(found, key or [], offline=offline))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet."""
+
+    view: str
+    version: int
+    answer: Answer
+    waiting: str = ""
 
 
 def split_version(text: str) -> tuple[str, int | None]:
@@ -110,41 +120,53 @@ def _parsed(dtype: str, text: str) -> KeyValue | None:
     return text if is_text(text) else None
 
 
-def _online(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
+def _online(workspace: Workspace, name: str, number: int | None, words: Sequence[str]) -> _Found:
     from featurectl.project import read_online
 
-    return read_online(workspace, bound, [list(entity.values())])[0]
+    catalog = workspace.catalog([name], workspace.applied_state())
+    read = catalog.view(name, number)
+    entity = parse_entity(read.view.key_types, words)
+    (answer,) = read_online(workspace, read, [list(entity.values())])
+    waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
+    return _Found(view=name, version=read.online.version, answer=answer, waiting=waiting)
 
 
-def _offline(workspace: Workspace, bound: BoundView, entity: dict[str, KeyValue]) -> Answer:
+def _offline(workspace: Workspace, name: str, number: int | None, words: Sequence[str]) -> _Found:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.online.read import ViewReader
     from featurectl.online.stored import online_view
     from featurectl.push import read_offline
+    from featurectl.registry.applied import registered_view
+    from featurectl.training.bind import bind_view
 
+    bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
+    entity = parse_entity(bound.view.key_types, words)
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     row = read_offline(PolarsEngine(), bound.view, bound.table, entity, workspace.now)
-    return ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
+    answer = ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
+    return _Found(view=name, version=bound.version, answer=answer)
 
 
-def _text(label: str, words: Sequence[str], answer: Answer, *, offline: bool) -> str:
+def _text(found: _Found, words: Sequence[str], *, offline: bool) -> str:
     from featurectl.cli.render.feature_values import shown_value
     from featurectl.cli.render.table import render_table
 
-    rows = []
-    for name, found in answer.values.items():
-        status = f"{found.status} (default)" if found.defaulted else found.status
-        rows.append([name, shown_value(found.value), status])
+    rows, answer = [], found.answer
+    for name, value in answer.values.items():
+        status = f"{value.status} (default)" if value.defaulted else value.status
+        rows.append([name, shown_value(value.value), status])
     event = "-" if answer.event_time is None else format_instant(answer.event_time)
     age = "-" if answer.age_us is None else format_age(answer.age_us)
     computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
-    title = " ".join([label, *words, "from the offline table" if offline else "online"])
-    return "\n".join([title, f"last event {event}, age {age}, computed {computed}", "", *render_table(_HEAD, rows)])
+    title = " ".join([f"{found.view}@{found.version}", *words, "from the offline table" if offline else "online"])
+    lines = [title, f"last event {event}, age {age}, computed {computed}", *([found.waiting] if found.waiting else [])]
+    return "\n".join([*lines, "", *render_table(_HEAD, rows)])
 
 
-def _json(bound: BoundView, words: Sequence[str], answer: Answer, *, offline: bool) -> dict[str, object]:
+def _json(found: _Found, words: Sequence[str], *, offline: bool) -> dict[str, object]:
     from featurectl.cli.render.feature_values import plain_value
 
+    answer = found.answer
     instants = {
         "event_time": answer.event_time,
         "available_at": answer.available_at,
@@ -153,14 +175,15 @@ def _json(bound: BoundView, words: Sequence[str], answer: Answer, *, offline: bo
         "read_at": answer.read_at,
     }
     return {
-        "view": bound.view.name,
-        "version": bound.version,
+        "view": found.view,
+        "version": found.version,
+        "waiting": found.waiting or None,
         "entity": dict(word.split("=", 1) for word in words),
         "origin": "offline" if offline else "online",
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
         "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,
         "features": {
-            name: {"value": plain_value(found.value), "status": found.status, "defaulted": found.defaulted}
-            for name, found in answer.values.items()
+            name: {"value": plain_value(value.value), "status": value.status, "defaulted": value.defaulted}
+            for name, value in answer.values.items()
         },
     }

@@ -151,6 +151,7 @@ def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
         now=workspace.now,
         engine=PolarsEngine(),
         clock=workspace.clock,
+        columns=bound.columns,
     )
 
 

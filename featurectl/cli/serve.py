@@ -37,12 +37,16 @@ def add_to(app: typer.Typer) -> None:
             bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
         ] = False,
         access_log: Annotated[bool, typer.Option("--access-log", help="A line for every request.")] = False,
+        log_format: Annotated[str, typer.Option(help="How the lines of the log are written: text or json.")] = "text",
     ) -> Outcome:
         """Serve features and predictions over HTTP.
 
-        Champions and challengers are loaded and proven before the first answer; what is applied, trained or promoted
-        later is served without a restart. API keys come from FEATURECTL_API_KEYS, separated by commas; without it
-        nobody is asked for one. GET /openapi.json describes the routes.
+        The port is open at once; champions and challengers are loaded and proven before the first answer (until then
+        it is 503, and that of GET /ready, too). What is applied, pushed, trained or promoted later is served without
+        a restart. What happens is told on stderr, a line each.
+
+        API keys come from FEATURECTL_API_KEYS, separated by commas; without it nobody is asked for one.
+        GET /openapi.json describes the routes.
         """
         counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows}
         for name, value in (counts | {"--max-connections": max_connections}).items():
@@ -54,6 +58,8 @@ def add_to(app: typer.Typer) -> None:
         for option, seconds in lengths.items():
             if not 0 < seconds < math.inf:
                 raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
+        if log_format not in ("text", "json"):
+            raise UsageError(f"--log-format {log_format} is no format", hint="text or json")
         try:
             from featurectl.serve import run_server
             from featurectl.serving.settings import ServeSettings
@@ -78,9 +84,9 @@ def add_to(app: typer.Typer) -> None:
             drain_s=_seconds("--drain", drain),
             keep_alive_s=_seconds("--keep-alive", keep_alive) or 1.0,
             max_connections=max_connections,
+            log_format="json" if log_format == "json" else "text",
         )
         call.instant()  # one that is none is told before anything is opened
-        call.progress.start(f"serve http://{host}:{port}")
         run_server(settings)
         return Outcome(text="", result={"served": f"http://{host}:{port}"})
 

@@ -104,6 +104,7 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
     from featurectl.cli.render.why import Values
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.monitor.value_history import Asked, read_history
+    from featurectl.online.features import ReadView
     from featurectl.online.stored import online_view
     from featurectl.project import read_online
     from featurectl.training.bind import bind_view
@@ -116,7 +117,7 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
         asked = Asked(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
         history = read_history(PolarsEngine(), asked, _CHANGES)
         if bound.view.online:
-            online = read_online(workspace, bound, [list(entity.values())])[0]
+            online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
     except FeaturectlError as error:
         told = error.message
     return Values(words=tuple(words), history=history, online=online, error=told)

@@ -19,6 +19,7 @@ from featurectl.units import format_instant
 
 NO_ROWS: Final = "no rows yet"
 NOT_MATERIALIZED: Final = "not materialized yet"
+NOT_PUSHED: Final = "not pushed to the online store yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         raise DataError(NOT_MATERIALIZED, code="FC510")
     record = None if item.online is None else store().read_push_record(item.online)
     if item.online is not None and record is None:
-        raise DataError("not pushed to the online store yet", code="FC511")
+        raise DataError(NOT_PUSHED, code="FC511")
     behind = coverage if record is None else record
     return Served(
         rows=item.table.statistics().rows,

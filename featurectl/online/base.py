@@ -51,7 +51,8 @@ class PushRecord:
     is the offline table's, `entities` the number of entities in the store. `schema` is the digest of the schema that
     the rows were written with, so that a view with a new feature is seen to need all its rows again. `rebuild_id` is
     the table's: rows pushed under another one may be of source rows that are gone. `kept_until` is the first instant,
-    by the real clock, from which on the store may let one of the rows go; None: it keeps all.
+    by the real clock, from which on the store may let one of the rows go; None: it keeps all. `columns` are the
+    source's with their types, where the view's definition does not say them all: who reads needs no offline table.
     """
 
     computed_at: datetime
@@ -62,6 +63,7 @@ class PushRecord:
     schema: str = ""
     rebuild_id: str = ""
     kept_until: datetime | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

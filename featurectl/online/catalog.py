@@ -2,63 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.errors import DataError, UsageError
+from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.inputs import InputReader, Missing
+from featurectl.online.pushed import Place, Pushed, served_version
 from featurectl.online.stored import online_view
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.spec.asked import feature_inputs, feature_pairs
-from featurectl.spec.definition import FeatureView
+from featurectl.spec.definition import FeatureInput
 from featurectl.spec.definition_json import load_model, load_view
 from featurectl.spec.typing import typed_view
 
 _READERS: Final = 500
-Columns = Callable[[FeatureView, int], Mapping[str, str]]  # of a view version's source, as its offline table knows them
+Columns = Mapping[str, str]
 
 
 class Catalog:
-    """A project as it is registered, for readers. `columns` is asked only of a view whose types nobody declared.
+    """A project as it is registered, for readers.
 
-    What is looked up is kept: make a new catalog when the registry has changed.
+    `pushed` are the last pushes that were looked up. `columns` are those of the sources of view versions that were
+    pushed by a version of featurectl that did not keep them, or why they are not known. What is looked up is kept:
+    make a new catalog when the registry or what is pushed has changed.
     """
 
-    def __init__(self, state: State, env: str, columns: Columns) -> None:
+    def __init__(
+        self,
+        state: State,
+        env: str,
+        pushed: Pushed | None = None,
+        columns: Mapping[Place, Columns | FeaturectlError] | None = None,
+    ) -> None:
         self.state = state
         self.env = env
-        self._columns = columns
+        self.pushed: Pushed = {} if pushed is None else pushed
+        self.columns = columns or {}
         self._views: dict[tuple[str, int], ReadView] = {}
         self._readers: dict[tuple[str, ...], FeatureReader] = {}
 
     def view(self, name: str, version: int | None = None) -> ReadView:
-        """Return a version of a view, the newest when no number is given.
+        """Return a version of a view; when no number is given the newest that was pushed, without one the newest.
 
         Raises:
             UsageError: no such view or version is registered, or it is offline only.
+            DataError: FC511, FC549: nothing says what types its values have.
         """
-        registered = registered_view(self.state, name, version)
+        registered = served_version(self.state, name, self.pushed) if version is None else None
+        registered = registered or registered_view(self.state, name, version)
         if (name, registered.version) not in self._views:
             self._views[name, registered.version] = self._read_view(registered)
         return self._views[name, registered.version]
 
     def views(self) -> list[ReadView]:
-        """Return the newest version of each view that is served online, by name."""
+        """Return the version of each view that is read by its name, by name; none of what can't be read."""
         names = sorted({o.name for o in self.state.objects if o.kind == "feature_view" and o.current})
         online = []
         for name in names:
             try:
                 online.append(self.view(name))
-            except (UsageError, DataError):  # offline only, or never materialized
+            except (UsageError, DataError):  # offline only, or never pushed
                 continue
         return online
 
+    def waiting(self, names: Collection[str] | None = None) -> list[str]:
+        """Return what of the applied views, or of those named, is not served yet, a line each."""
+        told = []
+        for item in self.state.objects:
+            is_named = item.kind == "feature_view" and (names is None or item.name in names)
+            if not is_named or self.state.current("feature_view", item.name) != item:
+                continue
+            unknown = object()  # nobody looked whether it was pushed
+            if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
+                served = served_version(self.state, item.name, self.pushed)
+                older = f"; served: @{served.version}" if served and served != item else ""
+                told.append(f"{item.name}@{item.version} is applied but was never pushed{older}")
+        return sorted(told)
+
+    def outdated(self) -> list[str]:
+        """Return the view versions whose types are looked up in the offline store, as their push did not keep them."""
+        return sorted(f"{name}@{version}" for name, version in self.columns)
+
     def reader(self, features: Sequence[str]) -> FeatureReader:
-        """Return a reader of `view:feature` texts, of the newest versions; keys are columns of their own names.
+        """Return a reader of `view:feature` texts; keys are columns of their own names. Versions are those of `view`.
 
         Raises:
             UsageError: a text is none, or there is no such view or feature, or two have one name.
@@ -67,7 +97,7 @@ class Catalog:
         if asked not in self._readers:
             pairs = feature_pairs(asked)
             views = {name: self.view(name) for name in dict.fromkeys(view for view, _ in pairs)}
-            inputs = feature_inputs({name: view.view for name, view in views.items()}, pairs)
+            inputs = self._inputs(views, pairs)
             if len(self._readers) >= _READERS:  # callers may ask for anything
                 self._readers.clear()
             self._readers[asked] = FeatureReader(inputs, views)
@@ -93,5 +123,36 @@ class Catalog:
             raise UsageError(f"view {view.name} is offline only", hint="`online: false` in its definition says so")
         unknown = any(f.dtype is None for f in view.features) or UNKNOWN in (view.source.columns or {}).values()
         if unknown:
-            view = typed_view(view, self._columns(view, registered.version))
+            view = typed_view(view, self._columns(registered))
         return ReadView(view=view, online=online_view(view, registered.version, self.state.project, self.env))
+
+    def _columns(self, registered: ObjectVersion) -> Columns:
+        """Return the columns of a view version's source with their types.
+
+        Raises:
+            DataError: FC511, it was never pushed; FC549, its push did not keep them.
+        """
+        place = (registered.name, registered.version)
+        label = f"view {registered.name}@{registered.version}"
+        hint = f"featurectl push {registered.name}"
+        record = self.pushed.get(place)
+        if record is None:
+            raise DataError(f"{label} was never pushed to the online store", code="FC511", hint=hint)
+        known = record.columns or self.columns.get(place)
+        if known is None or isinstance(known, FeaturectlError):
+            behind = f": {known.message}" if known else ""
+            told = f"{label} was pushed by an older version of featurectl, without the types of its columns{behind}"
+            raise DataError(told, code="FC549", hint=hint)
+        return known
+
+    def _inputs(self, views: Mapping[str, ReadView], pairs: Sequence[tuple[str, str]]) -> list[FeatureInput]:
+        """Return the features of some views.
+
+        Raises:
+            UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so.
+        """
+        try:
+            return feature_inputs({name: view.view for name, view in views.items()}, pairs)
+        except UsageError as error:
+            told = self.waiting(views)
+            raise UsageError(error.message, code=error.code, hint="; ".join(told) or error.hint) from error

@@ -173,7 +173,7 @@ def _list(decode: _Decode, value: object) -> object:
 
 def pack_record(record: PushRecord) -> bytes:
     """Return the bytes of a push record: 7 bytes of `computed_at`, then JSON."""
-    fields = {
+    fields: dict[str, object] = {
         "watermark": None if record.watermark is None else instant_us(record.watermark),
         "newest_event": None if record.newest_event is None else instant_us(record.newest_event),
         "table_version": record.table_version,
@@ -182,6 +182,7 @@ def pack_record(record: PushRecord) -> bytes:
         "rebuild_id": record.rebuild_id,
         "kept_until": None if record.kept_until is None else instant_us(record.kept_until),
     }
+    fields |= {"columns": dict(record.columns)} if record.columns else {}
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -200,4 +201,5 @@ def unpack_record(data: bytes) -> PushRecord:
         schema=fields["schema"],
         rebuild_id=fields.get("rebuild_id", ""),
         kept_until=None if kept_until is None else from_us(kept_until),
+        columns=fields.get("columns", {}),
     )

@@ -118,6 +118,7 @@ class FeatureReader:
             types |= trip.types
         self.key_types: Mapping[str, str] = types  # what every row has to bring
         self.views = list({group.source.field: group.source for group in self._groups}.values())  # each once
+        self.versions = {view.online.view: view.online.version for view in self.views}
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.

@@ -9,6 +9,7 @@ from typing import Final
 from featurectl.online.base import PushRecord
 from featurectl.online.codec import unpack_record
 from featurectl.online.features import ReadView
+from featurectl.online.pushed import Pushed
 
 KEPT_S: Final = 1.0
 Place = tuple[str, str, str]  # project, environment, view@version
@@ -34,6 +35,13 @@ class Pushes:
         for view, data in zip(views, records, strict=True):
             self._records[view.place] = unpack_record(data) if data else None
             self._read_s[view.place] = at_s
+
+    def take(self, project: str, env: str, records: Pushed, at_s: float) -> None:
+        """Take the records of some view versions."""
+        for (name, version), record in records.items():
+            place = (project, env, f"{name}@{version}")
+            self._records[place] = record
+            self._read_s[place] = at_s
 
     def record(self, view: ReadView) -> PushRecord | None:
         """Return the last push of a view that is known; None: there was none, or nobody asked."""

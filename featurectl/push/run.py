@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -26,7 +26,7 @@ class PushRequest:
     """A view version, its offline table, and where its values at `now` go.
 
     `clock` is the real time where that is what `now` means: rows that no push sends again for a `retention` and a
-    quarter may then be let go by the store. Where `now` was given they stay.
+    quarter may then be let go by the store. Where `now` was given they stay. `columns` are those of `PushRecord`.
     """
 
     view: FeatureView
@@ -38,6 +38,7 @@ class PushRequest:
     now: datetime
     engine: Engine
     clock: datetime | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kept_until(self) -> datetime | None:
@@ -225,6 +226,7 @@ def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:
         schema=schema_digest(task.online),
         rebuild_id=task.coverage.rebuild_id,
         kept_until=min((end for end in ends if end is not None), default=None),
+        columns=request.columns,
     )
 
 

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from featurectl.serving.metrics import CONTENT_TYPE
 from featurectl.serving.openapi import document
+from featurectl.serving.readiness import check_fresh, check_ready, served_views
 from featurectl.serving.requests import answered
-from featurectl.serving.server import ready_problems
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -20,19 +20,41 @@ if TYPE_CHECKING:
 async def health(request: Request) -> Response:
     """Answer that the process lives; nothing is looked at."""
     server: Server = request.app.state.server
-    models = sorted(model.label for model in server.served.models.values())
+    served = server.follower.served
+    models = sorted(model.label for model in served.models.values()) if served else []
     uptime = round(time.monotonic() - server.started_s, 3)
     return answered({"status": "ok", "model": models[0] if len(models) == 1 else models,
                      "server": server.name, "uptime": uptime})  # fmt: skip
 
 
 async def ready(request: Request) -> Response:
-    """Answer whether requests can be answered: the store is reached, models are proven, views fresh enough."""
+    """Answer whether requests can be answered: the store is reached, what is served is loaded and proven."""
     server: Server = request.app.state.server
-    problems = await ready_problems(server)
-    serial = server.served.catalog.state.serial
-    answer = answered({"status": "not ready" if problems else "ready", "problems": problems, "serial": serial})
-    answer.status_code = 503 if problems else 200
+    found = await check_ready(server)
+    served = server.follower.served
+    told = {"status": "not ready" if found.problems else "ready", "problems": found.problems}
+    serial = served.catalog.state.serial if served else None
+    return _verdict(told | {"warnings": found.warnings, "serial": serial}, is_good=not found.problems)
+
+
+async def fresh(request: Request) -> Response:
+    """Answer whether the views that are served are as fresh as they promise."""
+    server: Server = request.app.state.server
+    problems = await check_fresh(server)
+    now = server.features.now()
+    views = [
+        {"view": view.online.view, "version": view.online.version, "age_seconds": _seconds(server.age_us(view, now))}
+        for view in served_views(server.served)
+    ]
+    status = "stale" if problems else "fresh"
+    return _verdict({"status": status, "problems": problems, "views": views}, is_good=not problems)
+
+
+def _verdict(document: dict[str, object], *, is_good: bool) -> Response:
+    answer = answered(document)
+    if not is_good:
+        answer.status_code = 503
+        answer.headers["retry-after"] = "1"
     return answer
 
 
@@ -77,10 +99,14 @@ async def views(request: Request) -> Response:
                 "features": {name: view.view.dtype_of(name) for name in names},
                 "computed_at": record.computed_at if record else None,
                 "entities": record.entities if record else 0,
-                "age_seconds": None if age is None else age / 1e6,
+                "age_seconds": _seconds(age),
             }
         )
-    return answered({"views": told, "server_name": server.name})
+    return answered({"views": told, "waiting": server.served.catalog.waiting(), "server_name": server.name})
+
+
+def _seconds(length_us: int | None) -> float | None:
+    return None if length_us is None else length_us / 1e6
 
 
 async def metrics(request: Request) -> Response:

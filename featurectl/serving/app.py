@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -24,18 +25,24 @@ from featurectl.serving.server import Server
 
 __all__ = ["Server", "make_app"]
 
+LOAD_S: Final = 60.0
 PREDICT_PREFIX: Final = "/v1/predict/"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(server: Server, keys: Sequence[bytes]) -> Guard:
-    """Return the application of a server; `keys` are the API keys, none means that nobody is asked for one."""
+def make_app(server: Server, keys: Sequence[bytes], *, loaded_first: bool = True) -> Guard:
+    """Return the application of a server; `keys` are the API keys, none means that nobody is asked for one.
+
+    `loaded_first`: it begins when what it serves is loaded, or it is known why that can't be, after a minute at the
+    latest; else at once. What needs something that is not loaded is refused.
+    """
     routes = [
         Route("/v1/features", read_features, methods=["POST"]),
         Route("/v1/predict/{model}", predict, methods=["POST"]),
         Route("/predict", predict_flat, methods=["POST"]),
         Route("/health", about.health),
         Route("/ready", about.ready),
+        Route("/fresh", about.fresh),
         Route("/metrics", about.metrics),
         Route("/v1/models", about.models),
         Route("/v1/views", about.views),
@@ -45,10 +52,9 @@ def make_app(server: Server, keys: Sequence[bytes]) -> Guard:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         server.start()
-        # What is there by now stays: it need not be looked at again, and seldom what comes.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 1_000)
+        if loaded_first:
+            with contextlib.suppress(TimeoutError):  # what takes longer is refused meanwhile
+                await asyncio.wait_for(server.follower.looked.wait(), LOAD_S)
         yield
         await server.stop()
 

@@ -20,6 +20,7 @@ from typing import Final
 import uvicorn
 
 from featurectl.serving.connections import ConnectionLimits, Connections, raise_file_limit
+from featurectl.serving.journal import Journal
 from featurectl.serving.listening import SETTLE_S, forget_silent, refuse_new
 from featurectl.serving.protocol import PatientProtocol
 from featurectl.serving.settings import ServeSettings
@@ -35,8 +36,9 @@ _LOOK_EVERY: Final = 10  # ticks of uvicorn, ten a second
 class DrainingServer(uvicorn.Server):
     """Serves until it is told to stop, as the module says. Connections that take too long are ended all the while."""
 
-    def __init__(self, config: uvicorn.Config, connections: Connections, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections, drain_s: float, journal: Journal) -> None:
         super().__init__(config)
+        self._journal = journal
         self.server_state: Connections = connections
         self._drain_s = drain_s
         self._is_sole = config.workers == 1
@@ -68,6 +70,7 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is asked until nobody asks any more, then end."""
+        self._journal.tell("draining", "told to stop", connections=len(self.server_state.connections))
         for connection in self._connections():
             connection.drain()
         self._busy_s = time.monotonic()
@@ -132,4 +135,4 @@ def open_server(config: uvicorn.Config, settings: ServeSettings) -> DrainingServ
     """Return the server of a process."""
     in_all = raise_file_limit()
     limits = ConnectionLimits(of_peer=min(settings.max_connections, in_all), in_all=in_all)
-    return DrainingServer(config, Connections(limits), settings.drain_s)
+    return DrainingServer(config, Connections(limits), settings.drain_s, Journal(settings.log_format))

@@ -35,7 +35,7 @@ async def read_features(request: Request) -> Response:
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = server.stale_views(reader, rows.now)
     answer["features"] = {name: shown(column, rows.now, body, stale) for name, column in found.columns.items()}
-    answer["timestamp"] = rows.now
+    answer |= {"timestamp": rows.now, "view_versions": reader.versions}
     return answered(answer | server.signature(begin))
 
 
@@ -64,7 +64,7 @@ async def _reader(server: Server, body: FeaturesBody) -> tuple[tuple[str, int] |
         model = await server.model(body.model, which)
         return (model.version.model, model.version.version), model.reader.features
     if body.version is not msgspec.UNSET:
-        told = "version: it is that of a model, and `features` are of the newest versions of their views"
+        told = "version: it is that of a model, and `features` are of the newest pushed versions of their views"
         raise Refused(400, told, hint="leave it out, or give `model` instead of `features`")
     features = body.features or []
     wrong = [text for text in features if not all(text.partition(":"))]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import sys
 import time
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +20,7 @@ from featurectl.serving.transport import ENDING
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
 
-OPEN: Final = ("/health", "/ready")  # for whoever watches the process: they show no data
+OPEN: Final = ("/health", "/ready", "/fresh")  # for whoever watches the process: they show no data
 _READY: Final = "/ready"
 _PREDICT: Final = "/v1/predict/"
 
@@ -78,8 +76,8 @@ class Guard:
             if arrival.whole:
                 return Refused(503, f"no answer within {limit_s:g} s")
             return Refused(408, f"the request did not arrive within {limit_s:g} s")
-        except Exception:  # noqa: BLE001 (the last place where our own fault can be told)
-            traceback.print_exc(file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 (the last place where our own fault can be told)
+            self._server.journal.fault(error)
             return Refused(500, "a fault of the server; its log has the details")
         return None
 
@@ -95,8 +93,10 @@ class Guard:
 
     def _ending(self) -> Response:
         """Return what `/ready` says of a server that has been told to stop: it is not to be asked any more."""
-        serial = self._server.served.catalog.state.serial
-        answer = answered({"status": "not ready", "problems": ["the server has been told to stop"], "serial": serial})
+        served = self._server.follower.served
+        serial = served.catalog.state.serial if served else None
+        told = {"status": "not ready", "problems": ["the server has been told to stop"], "warnings": []}
+        answer = answered(told | {"serial": serial})
         answer.status_code = 503
         return answer
 

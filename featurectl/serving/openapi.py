@@ -40,6 +40,7 @@ def document(settings: ServeSettings) -> dict[str, Any]:
             "/predict": {"post": _post("The score of one row", "FlatBody", _flat(), (404, 422))},
             "/health": {"get": _get("The process lives", _object(status=_TEXT, server=_TEXT, uptime=_NUMBER), ())},
             "/ready": {"get": _ready()},
+            "/fresh": {"get": _fresh()},
             "/metrics": {"get": _metrics()},
             "/v1/models": {"get": _get("Models that are served", _object(models=_list(), server_name=_TEXT), (401,))},
             "/v1/views": {"get": _get("Views that are served", _object(views=_list(), server_name=_TEXT), (401,))},
@@ -59,7 +60,8 @@ def _list() -> dict[str, Any]:
 
 def _features() -> dict[str, Any]:
     column = _object(values={"type": "array", "items": _ANY}, status={"type": "array", "items": _STATUS})
-    return _object(features={"type": "object", "additionalProperties": column}, **_SIGNED)
+    versions = {"type": "object", "additionalProperties": {"type": "integer"}}
+    return _object(features={"type": "object", "additionalProperties": column}, view_versions=versions, **_SIGNED)
 
 
 def _predictions() -> dict[str, Any]:
@@ -111,11 +113,22 @@ def _refused(status: int) -> dict[str, Any]:
 
 
 def _ready() -> dict[str, Any]:
-    answer = _object(status=_TEXT, problems=_WARNINGS, serial={"type": "integer"})
-    told = {"description": "Not ready", "content": {"application/json": {"schema": answer}}}
-    ready = _get("Requests can be answered", answer, ())
-    ready["responses"]["503"] = told
-    return ready
+    serial = {"type": ["integer", "null"], "description": "Of the registry; null until what is served is loaded."}
+    told = _object(status=_TEXT, problems=_WARNINGS, warnings=_WARNINGS, serial=serial)
+    return _judged("Requests can be answered", "Not ready", told)
+
+
+def _fresh() -> dict[str, Any]:
+    told = _object(status=_TEXT, problems=_WARNINGS, views=_list())
+    return _judged("Views are as fresh as they promise", "Stale", told)
+
+
+def _judged(summary: str, otherwise: str, answer: dict[str, Any]) -> dict[str, Any]:
+    told = _get(summary, answer, ())
+    known = [{"schema": answer}, {"schema": {"$ref": _TEMPLATE.format(name="Problem")}}]
+    content = dict(zip(("application/json", "application/problem+json"), known, strict=True))
+    told["responses"]["503"] = {"description": otherwise, "content": content}
+    return told
 
 
 def _metrics() -> dict[str, Any]:

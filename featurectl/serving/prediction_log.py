@@ -20,7 +20,6 @@ import queue
 import random
 import secrets
 import socket
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.object_store import polars_options
 from featurectl.online.given import reader_of
 from featurectl.serving.bodies import ENCODER
+from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.served import ServedModel
 
@@ -81,10 +81,13 @@ class ParquetLog:
     A file is written when so many rows have come or `every_s` seconds have gone, whole or not at all.
     """
 
-    def __init__(self, folder: str, sample: float, metrics: Metrics, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, folder: str, sample: float, metrics: Metrics, journal: Journal, every_s: float = EVERY_S
+    ) -> None:
         self._folder = folder
         self._sample = sample
         self._metrics = metrics
+        self._journal = journal
         self._every_s = every_s
         self._random = random.Random(secrets.randbits(64))  # noqa: S311 (a sample, no secret)
         self._queue: queue.SimpleQueue[LoggedRows | None] = queue.SimpleQueue()
@@ -183,7 +186,8 @@ class ParquetLog:
                 self._write(f"{model}/v{version}", some)
             except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
                 self._metrics.log_rows.labels("failed").inc(count)
-                sys.stderr.write(f"{count:,} predictions of {model}@{version} could not be logged: {error}\n")
+                told = f"{count:,} predictions of {model}@{version} could not be logged: {error}"
+                self._journal.tell("log_failed", told, "error", model=model, version=version, rows=count)
             else:
                 self._metrics.log_rows.labels("written").inc(count)
 

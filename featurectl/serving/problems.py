@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
 from featurectl.errors import DataError, FeaturectlError, StoreError, UsageError
@@ -18,6 +20,9 @@ TITLES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+
+_NOT_SERVED: Final = ("FC511", "FC549")  # a view was never pushed, or without what reading it needs
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
@@ -57,6 +62,8 @@ def problem(refused: Refused) -> Response:
 def refusal(error: FeaturectlError) -> Refused:
     """Return how an error of the reader or of a store is told: bad input 400, an unknown name 404, a store 503."""
     code = error.code
+    if code in _NOT_SERVED:
+        return Refused(503, error.message, code=code, hint=error.hint)
     match error:
         case DataError():
             return Refused(400, error.message, code=code, hint=error.hint)

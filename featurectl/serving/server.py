@@ -1,24 +1,24 @@
-"""One process of a server: what it serves, how it reads, what it counts; it follows the registry."""
+"""One process of a server: what it serves, how it reads, what it counts."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
-import sys
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from featurectl.errors import FeaturectlError
 from featurectl.online.base import AsyncRowReader
-from featurectl.online.drive import learn_pushes
 from featurectl.online.features import FeatureReader, ReadView
+from featurectl.online.pushed import Pushed
+from featurectl.registry.state import State
 from featurectl.serving.canary import Seat
+from featurectl.serving.following import Follower
+from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.predict import Asked, Reason, Scored
 from featurectl.serving.problems import Refused, refusal
@@ -59,15 +59,19 @@ class PredictionLog(Protocol):
 class Source(Protocol):
     """Where a server's project comes from."""
 
-    def serial(self) -> int:
-        """Return the number of the registry's last change.
+    @property
+    def environment(self) -> str:
+        """The name of the environment."""
+
+    def state(self) -> State:
+        """Return the project as the registry has it.
 
         Raises:
             FeaturectlError: it can't be read, or knows nothing of the project any more.
         """
 
-    def load(self, before: Served | None) -> Served:
-        """Return the project as it is registered now, its models loaded."""
+    def load(self, state: State, pushed: Pushed, before: Served | None) -> Served:
+        """Return a project of which these view versions were pushed, its models loaded."""
 
     def judge(self, failures: Mapping[str, str]) -> bool:
         """Judge the running canaries, and return whether one has ended.
@@ -79,44 +83,48 @@ class Source(Protocol):
 class Server:
     """The state of one process; requests see what is served when they begin, whatever is loaded meanwhile."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         settings: ServeSettings,
         source: Source,
         store: AsyncRowReader,
         now: datetime | None,
-        open_log: Callable[[Metrics], PredictionLog] | None = None,
+        open_log: Callable[[Metrics, Journal], PredictionLog] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.journal = journal or Journal()
         self.features = Features(store, self.metrics, now)
-        self.served = source.load(None)
         self.started_s = time.monotonic()
-        self.behind = ""  # why the registry could not be followed, if it could not
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._source = source
-        self._log = open_log(self.metrics) if open_log else None
+        self._log = open_log(self.metrics, self.journal) if open_log else None
         self.shadow = Shadow(self)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._following = asyncio.Lock()
-        self._show_models()
+        self.follower = Follower(self, source)
+
+    @property
+    def served(self) -> Served:
+        """What is served.
+
+        Raises:
+            Refused: 503, it is not loaded yet.
+        """
+        if self.follower.served is None:
+            raise Refused(503, f"not ready yet: {self.follower.starting}")
+        return self.follower.served
 
     def start(self) -> None:
-        """Begin to follow the registry and the pushes, and to judge canaries."""
-        loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(_forever(self._judge, self.settings.judge_s, self.settings.judge_s)))
-        for follow in (self._follow_registry, self._follow_pushes):
-            self._tasks.append(loop.create_task(_forever(follow, self.settings.reload_s)))
+        """Begin to load what is served, to follow the registry and the pushes, and to judge canaries."""
+        self.follower.start()
 
     async def stop(self) -> None:
         """Stop to follow, write what is to be logged, close the store."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.follower.stop()
         await self.shadow.stop()
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
         await self.features.store.close()
+        self.journal.tell("stopped", "what was under way is answered")
 
     async def model(self, name: str, which: str) -> ServedModel:
         """Return a version of a model by number or alias, loaded when it was not.
@@ -176,11 +184,12 @@ class Server:
 
     def stale_views(self, reader: FeatureReader, now: datetime) -> frozenset[str]:
         """Return the views of a reader that are older than their own SLA's `error_after`."""
-        return frozenset(view.field for view in reader.views if self._is_late(view, now))
+        return frozenset(view.field for view in reader.views if self.is_late(view, now))
 
-    def late_views(self, now: datetime) -> list[str]:
-        """Return all views that are served and are older than their own SLA's `error_after`."""
-        return [view.field for view in self.served.catalog.views() if self._is_late(view, now)]
+    def is_late(self, view: ReadView, now: datetime) -> bool:
+        """Return whether a view is older than its own SLA's `error_after`, or has one and was never pushed."""
+        limit = view.view.freshness.error_after_us if view.view.freshness else None
+        return limit is not None and self._is_older(view, now, limit)
 
     def views_older_than(self, reader: FeatureReader, now: datetime, most_us: int) -> frozenset[str]:
         """Return the views of a reader that stand on rows older than so many microseconds, or were never pushed."""
@@ -196,93 +205,8 @@ class Server:
             return None
         return instant_us(now) - instant_us(record.watermark)
 
-    def _is_late(self, view: ReadView, now: datetime) -> bool:
-        limit = view.view.freshness.error_after_us if view.view.freshness else None
-        return limit is not None and self._is_older(view, now, limit)
-
     def _is_older(self, view: ReadView, now: datetime, most_us: int) -> bool:
         if view.view.source.static:
             return False
         age = self.age_us(view, now)
         return age > most_us if age is not None else self.features.pushes.record(view) is None
-
-    async def _follow_registry(self) -> None:
-        """Serve what was applied, trained or promoted since; requests under way end with what they began with.
-
-        One look after the other: of two at once, that which began first could end last.
-        """
-        async with self._following:
-            await self._look_at_registry()
-
-    async def _look_at_registry(self) -> None:
-        try:
-            if await asyncio.to_thread(self._source.serial) == self.served.catalog.state.serial:
-                self.behind = ""
-                if await asyncio.to_thread(self.served.reach_again):
-                    self._show_models()
-                return
-            self.served = await asyncio.to_thread(self._source.load, self.served)
-        except Exception as error:  # noqa: BLE001 (whatever fails, what is served goes on being served)
-            self.metrics.reloads.labels("failed").inc()
-            told = error.message if isinstance(error, FeaturectlError) else repr(error)
-            if told != self.behind:
-                sys.stderr.write(f"the registry can't be followed: {told}\n")
-            self.behind = told
-            return
-        self.behind = ""
-        self.metrics.reloads.labels("done").inc()
-        self._show_models()
-
-    async def _judge(self) -> None:
-        """Judge the canaries that run; when one has ended, serve what that means at once."""
-        served = self.served
-        if any(run.state == "running" for run in served.catalog.state.canaries):
-            try:
-                ended = await asyncio.to_thread(self._source.judge, served.failures)
-            except FeaturectlError as error:
-                sys.stderr.write(f"a canary can't be judged: {error.message}\n")
-            else:
-                await (self._follow_registry() if ended else asyncio.sleep(0))
-
-    async def _follow_pushes(self) -> None:
-        views, now = self.served.catalog.views(), self.features.now()
-        with contextlib.suppress(FeaturectlError):  # whoever reads is told
-            await learn_pushes(self.features.store, self.features.pushes, views)
-        for view in views:
-            age = self.age_us(view, now)
-            if age is not None:
-                self.metrics.view_age.labels(view.online.view, str(view.online.version)).set(age / 1e6)
-
-    def _show_models(self) -> None:
-        shown = {}
-        for (model, alias), number in self.served.catalog.state.aliases.items():
-            shown[model, str(number), alias] = int((model, number) in self.served.models)
-        self.metrics.show_models(shown)
-        for failure, reason in sorted(self.served.failures.items()):
-            sys.stderr.write(f"model {failure} is not served: {reason}\n")
-
-
-async def _forever(step: Callable[[], Awaitable[None]], every_s: float, first_s: float = 0.0) -> None:
-    await asyncio.sleep(first_s)
-    while True:
-        try:
-            await step()
-        except Exception:  # noqa: BLE001 (a fault of ours in one look must not end all later ones)
-            traceback.print_exc(file=sys.stderr)
-        await asyncio.sleep(every_s)
-
-
-async def ready_problems(server: Server) -> Sequence[str]:
-    """Return why a server is not ready; nothing when it is."""
-    now, views = server.features.now(), server.served.catalog.views()
-    problems = [f"registry: {server.behind}"] if server.behind else []
-    try:
-        await learn_pushes(server.features.store, server.features.pushes, views, fresh_s=0.0)
-    except FeaturectlError as error:
-        return [*problems, f"online store: {error.message}"]
-    problems += [f"model {model}: {reason}" for model, reason in sorted(server.served.failures.items())]
-    never = [view.field for view in views if server.features.pushes.record(view) is None]
-    problems += [f"view {field} was never pushed" for field in never]
-    return problems + [
-        f"view {field} is older than its error_after" for field in server.late_views(now) if field not in never
-    ]

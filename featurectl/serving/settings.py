@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from featurectl.serving.journal import LogFormat
+
 KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"
+LOADED_FIRST_VARIABLE: Final = "FEATURECTL_SERVE_LOADED_FIRST"
 SETTINGS_VARIABLE: Final = "FEATURECTL_SERVE_SETTINGS"  # for the processes of `--workers`
 
 
@@ -39,6 +42,7 @@ class ServeSettings:
     drain_s: float = 5.0
     keep_alive_s: float = 75.0
     max_connections: int = 1_024
+    log_format: LogFormat = "text"
 
     @property
     def folder(self) -> Path:

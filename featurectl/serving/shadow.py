@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from featurectl.serving.canary import Seat, ServedCanary
 from featurectl.serving.predict import Asked, score_rows
 from featurectl.serving.problems import Refused
 from featurectl.serving.split import Rows, tell_lacking
+from featurectl.serving.thread import OneThread
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server
@@ -38,39 +34,13 @@ class _Job:
     at: datetime
 
 
-class _OneThread(Executor):
-    """Runs one function after the other in a thread that keeps no process from ending, however long one takes."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
-        """Run a function when those before it have come back."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
-            self._thread.start()
-        future: Future[Any] = Future()
-        self._calls.put((future, lambda: function(*args, **named)))
-        return future
-
-    def _run(self) -> None:
-        while True:
-            future, call = self._calls.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:  # noqa: BLE001 (whoever waits for the future is told)
-                    future.set_exception(error)
-
-
 class Shadow:
     """Scores requests once more, by the challengers of canaries in shadow mode."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_WAITING)
-        self._thread = _OneThread()
+        self._thread = OneThread("shadow")
         self._task: asyncio.Task[None] | None = None
 
     def offer(self, canary: ServedCanary, rows: Rows, entities: Sequence[int], at: datetime) -> None:
@@ -99,5 +69,5 @@ class Shadow:
                 self._server.log(await score_rows(self._server, job.canary.challenger, asked))
             except Refused as refused:
                 tell_lacking(self._server, job.canary, asked, refused)
-            except Exception:  # noqa: BLE001 (whatever a challenger does, the next request is scored)
-                traceback.print_exc(file=sys.stderr)
+            except Exception as error:  # noqa: BLE001 (whatever a challenger does, the next request is scored)
+                self._server.journal.fault(error)

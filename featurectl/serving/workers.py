@@ -18,7 +18,7 @@ from uvicorn.supervisors.multiprocess import Process
 from featurectl.serving.draining import DrainingServer, open_server
 from featurectl.serving.listening import refuse_new
 from featurectl.serving.metrics import forget_process
-from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
+from featurectl.serving.settings import LOADED_FIRST_VARIABLE, SETTINGS_VARIABLE, load_settings
 
 _STEP_S: Final = 0.05
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -112,6 +112,8 @@ class Workers(Multiprocess):
         super().join_all()
 
     def _started(self) -> _Worker:
+        # Only the very first answers before it is loaded: others would take requests from those that can answer them.
+        os.environ[LOADED_FIRST_VARIABLE] = "yes" if self.processes else ""
         process = _Worker(self.config, self.sockets)
         process.start()
         return process

@@ -329,6 +329,15 @@ CODES: Final[Mapping[str, Code]] = {
         "`sql:` of a check is a SELECT over the rows that were read, which are called by the name of the source or "
         "view, or `rows`; it gives the rows that are wrong.",
     ),
+    "FC548": Code(
+        "a key is too long",
+        "A server takes texts of at most 4,096 characters as keys: what is longer is in no store of features.",
+    ),
+    "FC549": Code(
+        "the types of a view are not known where it is served",
+        "Its definition does not say them all, and an older version of featurectl pushed it, without them; the offline "
+        "table, which knows them, can't be read from there. `featurectl push` keeps them with the rows now.",
+    ),
     "FC520": Code(
         "a training set can't be made again",
         "A manifest, and a model version, pins versions of views and tables, the spine and the definition of its "

@@ -58,8 +58,10 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
             code="FC510",
             hint=f"featurectl materialize {view.name} makes it anew",
         )
+    typed = typed_view(view, coverage.columns)
     return BoundView(
-        view=typed_view(view, coverage.columns),
+        view=typed,
+        columns={} if typed is view else coverage.columns,
         version=registered.version,
         stored=table,
         table_version=newest,

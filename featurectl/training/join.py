@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -54,7 +54,8 @@ class BoundView:
 
     `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
     inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
-    values as the online store would have had them. `pinned`: a version that is gone is told as such.
+    values as the online store would have had them. `pinned`: a version that is gone is told as such. `columns`: those
+    of the source as the table knows them, where the definition does not say the types of all.
     """
 
     view: FeatureView
@@ -65,6 +66,7 @@ class BoundView:
     lacking: frozenset[str] = frozenset()
     as_served: bool = False
     pinned: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+import httpx2
 
 from featurectl.cli.main import main
 from featurectl.registry.locks import LEASE
@@ -155,12 +156,12 @@ def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> 
     end = time.monotonic() + 60
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return process, port
-        except OSError:
+            if httpx2.get(f"http://127.0.0.1:{port}/ready", timeout=2).json()["serial"] is not None:
+                return process, port  # what it serves is loaded
+        except httpx2.HTTPError:
             assert process.poll() is None, "the server ended"
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.05)
+        assert time.monotonic() < end, "the server does not answer"
+        time.sleep(0.05)
 
 
 def leave_lock(registry: Path, project: str, lock_id: str) -> None:

@@ -40,9 +40,16 @@ class Process:
 
 @contextmanager
 def running(
-    root: Path, *options: str, environ: Mapping[str, str] | None = None, port: int | None = None
+    root: Path,
+    *options: str,
+    environ: Mapping[str, str] | None = None,
+    port: int | None = None,
+    until: str = "/ready",
 ) -> Iterator[Process]:
-    """Start `featurectl serve` over a repository, wait until it answers, and end it afterwards."""
+    """Start `featurectl serve` over a repository, wait until it answers, and end it afterwards.
+
+    `until` "/ready": what it serves is loaded; "/health": the port is open.
+    """
     port, log = port or free_port(), root / f"serve-{time.monotonic_ns()}.log"
     command = [
         sys.executable,
@@ -61,7 +68,7 @@ def running(
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=told, start_new_session=True)
     try:
-        _wait_for(port, process, log)
+        _wait_for(f"http://127.0.0.1:{port}{until}", process, log)
         yield Process(f"http://127.0.0.1:{port}", process, log)
     finally:
         if process.poll() is None:
@@ -73,13 +80,14 @@ def running(
                 process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_LIMIT_S
     while True:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         try:
-            if httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
+            if httpx2.get(url, timeout=2).json().get("serial", 0) is not None:
                 return
         except httpx2.HTTPError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)

@@ -22,12 +22,13 @@ def test_a_server_is_ready_when_its_store_its_models_and_its_views_are(client):
     assert (answer.status_code, answer.json()["status"], answer.json()["problems"]) == (200, "ready", [])
 
 
-def test_a_view_past_its_error_after_makes_a_server_not_ready(clicks, opened):
+def test_a_view_past_its_error_after_is_stale_and_its_server_ready(clicks, opened):
     client = opened(clicks, as_of="2026-03-08T00:00:00Z")
     client.post("/v1/features", json={"features": ["spend:*"], "entities": {"user": [1]}})
-    answer = client.get("/ready")
-    assert answer.status_code == 503
+    answer = client.get("/fresh")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["problems"] == ["view spend@1 is older than its error_after"]
+    assert client.get("/ready").status_code == 200
     column = client.post("/v1/features", json={"features": ["spend:count_7d"], "entities": {"user": [1]}}).json()
     assert column["features"]["count_7d"]["stale"] is True
 
@@ -77,7 +78,7 @@ def test_metrics_have_the_names_of_the_field_and_no_key_of_an_entity(client):
 def test_the_openapi_document_names_every_route_and_its_schemas_take_what_the_server_takes(client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/v1/features", "/v1/predict/{model}", "/predict", "/health", "/ready", "/metrics", "/v1/models",
+        "/v1/features", "/v1/predict/{model}", "/predict", "/health", "/ready", "/fresh", "/metrics", "/v1/models",
         "/v1/views", "/openapi.json",
     }  # fmt: skip
     schema = {"$ref": "#/components/schemas/PredictBody", "components": document["components"]}

@@ -262,7 +262,8 @@ def test_a_canary_whose_champion_is_another_by_now_is_aborted(start, own_trial):
             serial=0, at=datetime.now(UTC), who="ana", commit="", command="models promote", summary="x"
         )
         workspace.registry().write_alias("trial", "trial", "champion", NUMBER["shifted"], entry)
-        assert source.load(client.app._server.served).canaries == {}
+        served = client.app._server.served
+        assert source.load(source.state(), served.catalog.pushed, served).canaries == {}
         assert source.judge({})
     state = state_of(own_trial)
     assert (state.canaries[-1].state, state.aliases) == (

@@ -1,0 +1,91 @@
+"""What is told of a server's models and views: at its beginning, and when what it serves has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from featurectl.serving.journal import Journal
+from featurectl.serving.served import ALIASES, Served
+from featurectl.units import counted
+
+
+def tell_begin(journal: Journal, served: Served) -> None:
+    """Tell what a process serves from now on, what it refused, and what waits for a push."""
+    state, views = served.catalog.state, len(served.catalog.views())
+    loaded = ", ".join(_models(served)) or "no model"
+    message = f"{loaded}; {counted(views, 'view')}; registry serial {state.serial}"
+    journal.tell("serving", message, models=_models(served), views=views, serial=state.serial)
+    _tell_refused(journal, {}, served)
+    _tell_waiting(journal, [], served)
+
+
+def tell_changes(journal: Journal, before: Served, after: Served) -> None:
+    """Tell what is served otherwise than before."""
+    old, new = before.catalog.state, after.catalog.state
+    if old.serial != new.serial:
+        journal.tell("reloaded", f"registry serial {old.serial} -> {new.serial}", before=old.serial, serial=new.serial)
+    for model, alias in sorted({**old.aliases, **new.aliases}):
+        was, now = old.aliases.get((model, alias)), new.aliases.get((model, alias))
+        if alias in ALIASES and was != now:
+            message = f"{model}: {alias} {was or 'none'} -> {now or 'none'}"
+            journal.tell("promoted", message, model=model, alias=alias, before=was, version=now)
+    _tell_canaries(journal, before, after)
+    _tell_views(journal, before, after)
+    tell_reached(journal, before.failures, after)
+    _tell_refused(journal, before.failures, after)
+    _tell_waiting(journal, before.catalog.waiting(), after)
+
+
+def tell_reached(journal: Journal, failures: Mapping[str, str], served: Served) -> None:
+    """Tell which models are loaded by now that could not be loaded before."""
+    loaded = {model.label for model in served.models.values()}
+    for label in sorted(loaded & failures.keys()):
+        journal.tell("model_loaded", f"{label} is served", model=label)
+
+
+def _models(served: Served) -> list[str]:
+    """Return the models that are loaded, each with its aliases."""
+    names: dict[tuple[str, int], list[str]] = {place: [] for place in sorted(served.models)}
+    for (model, alias), number in sorted(served.catalog.state.aliases.items()):
+        if alias in ALIASES and (model, number) in names:
+            names[model, number].append(alias)
+    return [f"{model}@{number} ({', '.join(named)})" for (model, number), named in names.items()]
+
+
+def _tell_canaries(journal: Journal, before: Served, after: Served) -> None:
+    known = {(run.model, run.number): run for run in before.catalog.state.canaries}
+    for run in after.catalog.state.canaries:
+        was = known.get((run.model, run.number))
+        state = was.state if was else ""
+        if run.state == state:
+            continue
+        details: dict[str, Any] = {"model": run.model, "canary": run.number, "version": run.challenger}
+        if run.state == "running":
+            message = f"{run.model}: version {run.challenger} has {run.percent:g}% of the entities"
+            journal.tell("canary_began", message, **details, percent=run.percent)
+        else:
+            ended = run.state.replace("_", " ")
+            message = f"{run.model}: version {run.challenger} is {ended}: {run.reason}"
+            journal.tell("canary_ended", message, **details, reason=run.reason)
+
+
+def _tell_views(journal: Journal, before: Served, after: Served) -> None:
+    was = {view.online.view: view.online.version for view in before.catalog.views()}
+    for view in after.catalog.views():
+        name, version = view.online.view, view.online.version
+        if was.get(name) != version:
+            instead = f" in place of @{was[name]}" if name in was else ""
+            journal.tell("view_served", f"{view.field} is served{instead}", view=name, version=version)
+
+
+def _tell_refused(journal: Journal, before: Mapping[str, str], served: Served) -> None:
+    for label, reason in sorted(served.failures.items()):
+        if before.get(label) != reason:
+            journal.tell("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
+
+
+def _tell_waiting(journal: Journal, before: list[str], served: Served) -> None:
+    for line in served.catalog.waiting():
+        if line not in before:
+            journal.tell("view_waiting", line, "warning")

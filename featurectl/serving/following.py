@@ -1,0 +1,189 @@
+"""A server follows its registry and its online store: what is applied, trained, promoted and pushed is taken up.
+
+Nothing here is waited for by a request: the registry and the files of models are read in a thread of their own, and as
+long as one of them, or the store, is away, what is served goes on being served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from featurectl.errors import FeaturectlError, StoreError
+from featurectl.online.base import PushRecord
+from featurectl.online.pushed import Place, Pushed, kept_places, read_pushed_async
+from featurectl.registry.state import State
+from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
+from featurectl.serving.served import Served
+from featurectl.serving.thread import OneThread
+
+if TYPE_CHECKING:
+    from featurectl.serving.server import Server, Source
+
+T = TypeVar("T")
+
+
+class Follower:
+    """What a server serves at the moment, and the tasks that keep it up.
+
+    `served` is None until all of it is loaded; `starting` says what it waits for then. `behind` says why the registry
+    could not be followed the last time, `lost` why the online store could not be read.
+    """
+
+    def __init__(self, server: Server, source: Source) -> None:
+        self.served: Served | None = None
+        self.looked = asyncio.Event()  # what is served is loaded, or it is known why not
+        self.starting = "models are being loaded"
+        self.behind = ""
+        self.lost = ""
+        self._server = server
+        self._source = source
+        self._thread = OneThread("follow")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._one_at_once = asyncio.Lock()  # of two looks at once, that which began first could end last
+
+    def start(self) -> None:
+        """Begin to load, then to follow, and to judge canaries."""
+        settings, loop = self._server.settings, asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._forever(self._judge, settings.judge_s, settings.judge_s)))
+        self._tasks.append(loop.create_task(self._forever(self.follow_registry, settings.reload_s)))
+        self._tasks.append(loop.create_task(self._forever(self._follow_pushes, settings.reload_s, settings.reload_s)))
+
+    async def stop(self) -> None:
+        """Follow no more; what is being loaded is left alone."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def look_at_pushes(self, state: State) -> Pushed:
+        """Return the last pushes of a project's views, for whoever reads them, too.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        features, at_s = self._server.features, time.monotonic()
+        try:
+            pushed = await read_pushed_async(features.store, state, self._source.environment, kept_places(state))
+        except StoreError as error:
+            self.lost = error.message
+            self._server.journal.begin("store_lost", error.message)
+            raise
+        self.lost = ""
+        self._server.journal.end("store_lost", "store_back")
+        features.pushes.take(state.project, self._source.environment, pushed, at_s)
+        return pushed
+
+    async def follow_registry(self) -> None:
+        """Serve what was applied, trained or promoted since; requests under way end with what they began with."""
+        async with self._one_at_once:
+            try:
+                await self._take_up(await self._beside(self._source.state))
+            except Exception as error:  # noqa: BLE001 (whatever fails, what is served goes on being served)
+                self._tell_behind(error)
+            else:
+                self.behind = ""
+                self._server.journal.end("registry_lost", "registry_back")
+            finally:
+                self.looked.set()
+
+    async def _take_up(self, state: State) -> None:
+        served = self.served
+        if served is not None and state.serial == served.catalog.state.serial:
+            before = dict(served.failures)
+            if await self._beside(served.reach_again):
+                tell_reached(self._server.journal, before, served)
+                self._show_models()
+            return
+        try:
+            pushed = await self.look_at_pushes(state)
+        except StoreError as error:
+            self.starting = f"online store: {error.message}"
+            return
+        await self._load(state, pushed)
+
+    async def _follow_pushes(self) -> None:
+        """Serve by their names what was pushed since, and tell how old it is."""
+        async with self._one_at_once:
+            served = self.served
+            if served is None:
+                return
+            try:
+                pushed = await self.look_at_pushes(served.catalog.state)
+            except StoreError:  # whoever reads is told
+                return
+            if _read_by(pushed) != _read_by(served.catalog.pushed):
+                await self._load(served.catalog.state, pushed)
+            self._show_ages()
+
+    async def _load(self, state: State, pushed: Pushed) -> None:
+        before = self.served
+        self.served = await self._beside(lambda: self._source.load(state, pushed, before))
+        if before is None:
+            # What is there by now stays: it need not be looked at again, and seldom what comes.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 1_000)
+            tell_begin(self._server.journal, self.served)
+        else:
+            self._server.metrics.reloads.labels("done").inc()
+            tell_changes(self._server.journal, before, self.served)
+        self._show_models()
+        self._show_ages()
+
+    async def _judge(self) -> None:
+        """Judge the canaries that run; when one has ended, serve what that means at once."""
+        served = self.served
+        if served is None or all(run.state != "running" for run in served.catalog.state.canaries):
+            return
+        try:
+            ended = await asyncio.to_thread(self._source.judge, served.failures)
+        except FeaturectlError as error:
+            self._server.journal.begin("canary_not_judged", error.message, "warning")
+        else:
+            self._server.journal.end("canary_not_judged", "canary_judged")
+            if ended:
+                await self.follow_registry()
+
+    def _tell_behind(self, error: Exception) -> None:
+        self._server.metrics.reloads.labels("failed").inc()
+        self.behind = error.message if isinstance(error, FeaturectlError) else repr(error)
+        self.starting = f"registry: {self.behind}"
+        self._server.journal.begin("registry_lost", self.behind)
+
+    def _show_models(self) -> None:
+        assert self.served is not None
+        aliases = self.served.catalog.state.aliases.items()
+        shown = {(model, str(n), alias): int((model, n) in self.served.models) for (model, alias), n in aliases}
+        self._server.metrics.show_models(shown)
+
+    def _show_ages(self) -> None:
+        now, gauge = self._server.features.now(), self._server.metrics.view_age
+        for view in self._server.served.catalog.views():
+            age = self._server.age_us(view, now)
+            if age is not None:
+                gauge.labels(view.online.view, str(view.online.version)).set(age / 1e6)
+
+    async def _beside(self, call: Callable[[], T]) -> T:
+        """Return what a call returns that waits for a database, an object store or a library."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def _forever(self, step: Callable[[], Awaitable[None]], every_s: float, first_s: float = 0.0) -> None:
+        await asyncio.sleep(first_s)
+        while True:
+            try:
+                await step()
+            except Exception as error:  # noqa: BLE001 (a fault of ours in one look must not end all later ones)
+                self._server.journal.fault(error)
+            await asyncio.sleep(every_s)
+
+
+def _read_by(pushed: Pushed) -> Mapping[Place, object]:
+    """Return what of the last pushes decides which versions are served, and how they are read."""
+    return {place: _kind(record) for place, record in pushed.items()}
+
+
+def _kind(record: PushRecord | None) -> object:
+    return None if record is None else dict(record.columns)

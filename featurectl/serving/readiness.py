@@ -1,0 +1,92 @@
+"""Whether a server can answer, and whether what it answers is fresh: two things, as who asks does different things.
+
+A balancer takes a server out that is not ready: only what this server can't answer without may decide that. What is
+true of every server at once, and what people have to mend, are warnings here, or a matter of freshness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from featurectl.errors import StoreError
+from featurectl.online.features import ReadView
+from featurectl.registry.state import CHAMPION
+from featurectl.serving.served import Served
+
+if TYPE_CHECKING:
+    from featurectl.serving.server import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """`problems` keep a server from answering what it is asked; `warnings` do not."""
+
+    problems: Sequence[str] = ()
+    warnings: Sequence[str] = field(default=())
+
+
+async def check_ready(server: Server) -> Readiness:
+    """Return whether a server can answer: what is served is loaded and proven, and the online store is reached."""
+    follower = server.follower
+    served = follower.served
+    if served is None:
+        return Readiness(problems=[follower.starting])
+    problems = await _store_problems(server, served)
+    champions = [f"{m}@{number}" for (m, alias), number in served.catalog.state.aliases.items() if alias == CHAMPION]
+    failures = sorted(served.failures.items())
+    problems += [f"model {label}: {reason}" for label, reason in failures if label in champions]
+    if not follower.lost:
+        problems += _never_pushed(server, served, champions)
+    warnings = [f"registry: {follower.behind}"] if follower.behind else []
+    warnings += [f"model {label}: {reason}" for label, reason in failures if label not in champions]
+    warnings += served.catalog.waiting()
+    warnings += [
+        f"view {field} was pushed by an older version of featurectl: featurectl push {field.partition('@')[0]}"
+        for field in served.catalog.outdated()
+    ]
+    return Readiness(problems=problems, warnings=warnings)
+
+
+async def check_fresh(server: Server) -> list[str]:
+    """Return which views that are served are older than their `error_after`, or have one and were never pushed.
+
+    Views are those that are read by their names, and those that the loaded models are bound to.
+    """
+    served = server.served
+    if problems := await _store_problems(server, served):
+        return problems
+    now, late = server.features.now(), []
+    for view in served_views(served):
+        if server.is_late(view, now):
+            known = server.features.pushes.record(view)
+            late.append(f"view {view.field} " + ("is older than its error_after" if known else "was never pushed"))
+    return late
+
+
+def served_views(served: Served) -> list[ReadView]:
+    """Return the views that are read by their names, and those that the loaded models are bound to, each once."""
+    views = {view.field: view for view in served.catalog.views()}
+    for model in served.models.values():
+        views |= {view.field: view for view in model.reader.features.views}
+    return [views[field] for field in sorted(views)]
+
+
+async def _store_problems(server: Server, served: Served) -> list[str]:
+    try:
+        await server.follower.look_at_pushes(served.catalog.state)
+    except StoreError as error:
+        return [f"online store: {error.message}"]
+    return []
+
+
+def _never_pushed(server: Server, served: Served, champions: Sequence[str]) -> list[str]:
+    """Return the views that a champion reads and of which the store has nothing: it would score nulls."""
+    return sorted(
+        f"view {view.field}, which model {model.label} reads, was never pushed"
+        for model in served.models.values()
+        if model.label in champions
+        for view in model.reader.features.views
+        if server.features.pushes.record(view) is None
+    )

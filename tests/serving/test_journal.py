@@ -1,0 +1,120 @@
+"""What a server says while it runs: one line for each thing that happens, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+import redis
+
+from featurectl import __version__
+from featurectl.serving.journal import Journal
+from tests.serving.process import running
+from tests.serving.test_faults import Redis
+from tests.serving.trial import run, wait_until
+
+BEGIN = datetime(2026, 1, 8, 9, 0, 1, 204_000, UTC)
+TEXT = """\
+2026-01-08T09:00:02.204Z info promoted [P]: click: champion 1 -> 2
+2026-01-08T09:00:04.204Z error store_lost [P]: it is gone and said so in two lines
+2026-01-08T09:00:08.204Z info store_back [P]: after 4 s
+"""
+LINES = """\
+{"time":"2026-01-08T09:00:02.204Z","level":"info","event":"promoted","process":P,"message":"click: champion 1 -> 2","model":"click","version":2}
+{"time":"2026-01-08T09:00:04.204Z","level":"error","event":"store_lost","process":P,"message":"it is gone\\nand said so in two lines"}
+{"time":"2026-01-08T09:00:08.204Z","level":"info","event":"store_back","process":P,"message":"after 4 s","seconds":4.0}
+"""
+
+
+def told(form: str) -> str:
+    """What a journal writes of some events, a clock that goes on by a second at each look."""
+    lines, seconds = [], iter(range(1, 100))
+    journal = Journal(form, lines.append, lambda: BEGIN + timedelta(seconds=next(seconds)))
+    journal.end("store_lost", "store_back")  # it was never lost
+    journal.tell("promoted", "click: champion 1 -> 2", model="click", version=2)
+    for _ in range(3):
+        journal.begin("store_lost", "it is gone\nand said so in two lines")
+    journal._clock()
+    journal._clock()
+    journal.end("store_lost", "store_back")
+    return (
+        re.sub(r'\[\d+\]|(?<="process":)\d+', lambda found: "[P]" if found[0][0] == "[" else "P", "\n".join(lines))
+        + "\n"
+    )
+
+
+def test_events_are_a_line_each_as_text_and_as_json():
+    assert told("text") == TEXT
+    assert told("json") == LINES
+
+
+def test_a_fault_is_one_line_with_its_place_and_json_has_the_whole_trace():
+    lines = []
+    try:
+        raise ValueError("a\nb")
+    except ValueError as error:
+        Journal("text", lines.append).fault(error)
+        Journal("json", lines.append).fault(error)
+    assert re.search(r" error fault \[\d+\]: ValueError: a b \(.*test_journal\.py:\d+\)$", lines[0])
+    assert "Traceback" in json.loads(lines[1])["traceback"]
+
+
+class SecretRedis(Redis):
+    """One that asks for a password."""
+
+    def client(self):
+        return redis.Redis(port=self.port, password="S3cretRedis")
+
+
+def events(server) -> list[dict]:
+    return [json.loads(line) for line in server.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def store(tmp_path):
+    server = SecretRedis(tmp_path).start("--requirepass", "S3cretRedis")
+    yield server
+    server.stop()
+
+
+def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monkeypatch):
+    keys = "S3cretKey"
+    monkeypatch.setenv("ONLINE", store.url.replace("redis://", "redis://:S3cretRedis@"))
+    run(own_clicks, "apply", "--auto-approve")
+    run(own_clicks, "push")
+    with running(
+        own_clicks, "--log-format", "json", "--reload", "0.1", environ={"FEATURECTL_API_KEYS": keys}
+    ) as server:
+        run(own_clicks, "train", "click")
+        run(own_clicks, "models", "promote", "click@2")
+        wait_until(lambda: any(event["event"] == "promoted" for event in events(server)))
+        store.stop()
+        wait_until(lambda: any(event["event"] == "store_lost" for event in events(server)))
+        httpx2.get(f"{server.url}/ready", timeout=20)
+        store.start("--requirepass", "S3cretRedis")
+        wait_until(lambda: any(event["event"] == "store_back" for event in events(server)))
+        assert server.stop() == 0
+    found = events(server)
+    assert {event["process"] for event in found} == {server.process.pid}
+    names = [event["event"] for event in found]
+    assert names[:2] == ["starting", "serving"]
+    assert names[-1] == "stopped"
+    assert (names.count("store_lost"), names.count("store_back"), names.count("promoted")) == (1, 1, 1)
+    starting, serving = found[:2]
+    assert (starting["address"], starting["workers"], starting["version"]) == (server.url, 1, __version__)
+    assert (serving["models"], serving["views"]) == (["click@1 (champion)"], 3)
+    promoted = found[names.index("promoted")]
+    assert (promoted["model"], promoted["before"], promoted["version"]) == ("click", 1, 2)
+    assert "S3cret" not in server.log.read_text()
+
+
+def test_each_request_is_a_line_where_that_is_asked_for(clicks):
+    with running(clicks, "--access-log") as server:
+        httpx2.get(f"{server.url}/health", timeout=20)
+        wait_until(lambda: '"GET /health HTTP/1.1" 200' in server.log.read_text())
+        assert server.stop() == 0
+    asked = [line for line in server.log.read_text().splitlines() if "/health" in line]
+    assert re.fullmatch(r'\S+Z info request \[\d+\]: 127\.0\.0\.1:\d+ - "GET /health HTTP/1.1" 200', asked[0])

@@ -1,0 +1,131 @@
+"""Alive, ready, fresh: three questions, and what may keep a server from each of them."""
+
+from __future__ import annotations
+
+import threading
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from featurectl.models.served import load_served
+from featurectl.serve import open_app
+from featurectl.serving.settings import ServeSettings
+from tests.serving.clicks import FILES, request_rows, run
+from tests.serving.process import START_LIMIT_S, running
+from tests.serving.test_faults import Redis
+from tests.serving.trial import CANARY, NUMBER, canary, state_of, wait_until, write_model
+
+PREDICT = {"rows": request_rows(2, seed=4)}
+FEATURES = {"features": ["spend:count_7d"], "entities": {"user": [1, 2, 3]}}
+NEW_VIEW = """  - name: fresh_one
+    entity: user
+    source: orders
+    aggregates: [{op: count, windows: [3d]}]
+    freshness: {error_after: 1d}
+models:
+"""
+
+
+def ready(client):
+    answer = client.get("/ready")
+    return answer.status_code, answer.json()["problems"], answer.json()["warnings"]
+
+
+def test_a_registry_that_is_away_keeps_no_server_from_being_ready(own_clicks, opened, capsys):
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    (own_clicks / "r.db").rename(own_clicks / "away.db")
+    wait_until(lambda: ready(client)[2])
+    assert ready(client) == (200, [], ["registry: the registry knows nothing of project clicks"])
+    assert client.post("/v1/predict/click", json=PREDICT).status_code == 200
+    (own_clicks / "away.db").rename(own_clicks / "r.db")
+    wait_until(lambda: not ready(client)[2])
+    said = capsys.readouterr().err
+    assert (said.count(" registry_lost "), said.count(" registry_back ")) == (1, 1)
+
+
+def test_a_new_view_that_no_model_reads_keeps_no_server_from_being_ready(own_clicks, opened):
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    (own_clicks / "views.yaml").write_text(FILES["views.yaml"].replace("models:\n", NEW_VIEW))
+    run(own_clicks, "apply", "--auto-approve")
+    wait_until(lambda: ready(client)[2])
+    assert ready(client) == (200, [], ["fresh_one@1 is applied but was never pushed"])
+    stale = client.get("/fresh")
+    assert (stale.status_code, stale.json()["problems"]) == (503, ["view fresh_one@1 was never pushed"])
+
+
+def test_a_view_that_a_champion_reads_and_that_was_never_pushed_does(own_clicks, opened, monkeypatch):
+    monkeypatch.setenv("ONLINE", "sqlite:///empty.db")
+    run(own_clicks, "apply", "--auto-approve")
+    client = opened(own_clicks, timeout_s=20.0)
+    status, problems, _ = ready(client)
+    assert status == 503
+    assert problems == [
+        f"view {name}@1, which model click@1 reads, was never pushed" for name in ("bond", "profile", "spend")
+    ]
+
+
+def test_a_challenger_that_can_not_be_loaded_keeps_no_server_from_being_ready(own_trial, opened):
+    write_model(own_trial, canary=CANARY.replace("2s", "9h"))
+    canary(own_trial, "start", f"trial@{NUMBER['better']}", "--percent", "5")
+    broken = state_of(own_trial).model_version("trial", NUMBER["better"])
+    path = own_trial / "off" / broken.artifact
+    path.write_bytes(path.read_bytes() + b"x")
+    status, problems, warnings = ready(opened(own_trial, allow_pickle=True, judge_s=3_600.0, timeout_s=20.0))
+    assert (status, problems) == (200, [])
+    assert f"model trial@{NUMBER['better']}: " in warnings[0]
+
+
+def test_every_question_has_an_answer_while_models_are_loaded(clicks, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(*given):
+        begun.set()
+        assert go_on.wait(60)
+        return load_served(*given)
+
+    monkeypatch.setattr("featurectl.serving.served.load_served", wait)
+    app = open_app(ServeSettings(root=str(clicks), timeout_s=20.0), loaded_first=False)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert begun.wait(60)
+        assert client.get("/health").json()["status"] == "ok"
+        waiting = client.get("/ready")
+        assert (waiting.status_code, waiting.headers["retry-after"]) == (503, "1")
+        assert waiting.json() == {
+            "status": "not ready", "problems": ["models are being loaded"], "warnings": [], "serial": None,
+        }  # fmt: skip
+        for path, body in (("/v1/predict/click", PREDICT), ("/v1/features", FEATURES), ("/predict", {"user": 1})):
+            refused = client.post(path, json=body)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert refused.json()["detail"] == "not ready yet: models are being loaded"
+        for path in ("/fresh", "/v1/models", "/v1/views"):
+            assert client.get(path).status_code == 503
+        assert client.get("/metrics").status_code == 200
+        go_on.set()
+        wait_until(lambda: client.get("/ready").status_code == 200)
+        assert client.post("/v1/predict/click", json=PREDICT).status_code == 200
+
+
+@pytest.fixture
+def store(tmp_path):
+    server = Redis(tmp_path).start()
+    yield server
+    server.stop()
+
+
+def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypatch):
+    monkeypatch.setenv("ONLINE", store.url)
+    run(own_clicks, "apply", "--auto-approve")
+    run(own_clicks, "push")
+    store.client().save()
+    store.stop()
+    options = ("--workers", "2", "--reload", "0.1", "--timeout", "4")
+    with running(own_clicks, *options, until="/health") as server:
+        refused = httpx2.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        waiting = httpx2.get(f"{server.url}/ready", timeout=20)
+        assert (waiting.status_code, waiting.json()["serial"]) == (503, None)
+        store.start()
+        wait_until(lambda: httpx2.get(f"{server.url}/ready", timeout=20).status_code == 200, START_LIMIT_S)
+        wait_until(lambda: httpx2.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20).status_code == 200)
+        assert server.stop() == 0

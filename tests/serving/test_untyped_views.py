@@ -1,0 +1,129 @@
+"""Views whose types only their data says are served without their offline tables: a push keeps the types beside the rows.
+
+Nothing but the registry, the online store and the files of models is read by a server.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+import featurectl
+from featurectl.offline.delta import DeltaStore
+from tests.serving.clicks import run
+from tests.serving.trial import wait_until
+
+FILES = {
+    "featurectl.yaml": """
+project: shop
+environments:
+  dev: {registry: "sqlite:///r.db", offline: off, online: "${ONLINE:-sqlite:///on.db}", now: "2026-01-08T00:00:00Z"}
+""",
+    "views.yaml": """
+entities: [{name: user, keys: {user: int64}}]
+sources:
+  - {name: orders, sql: {url: "sqlite:///rows.db", query: select * from orders}, event_time: at}
+feature_views:
+  - name: spend
+    entity: user
+    source: orders
+    aggregates: [{op: sum, column: amount, windows: [7d]}, {op: last, column: city, windows: [7d]}]
+    derived: [{name: twice, expr: amount_sum_7d * 2}]
+    freshness: {error_after: 30d}
+""",
+}
+ASKED = {"features": ["spend:*"], "entities": {"user": [1, 2]}}
+VALUES = {"amount_sum_7d": [3.5, None], "city_last_7d": ["Oslo", None], "twice": [7.0, None]}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("untyped")
+    for name, text in FILES.items():
+        (root / name).write_text(text)
+    with closing(sqlite3.connect(root / "rows.db")) as rows:
+        rows.execute("create table orders (user integer, at text, amount real, city text)")
+        rows.execute("insert into orders values (1, '2026-01-07T00:00:00Z', 3.5, 'Oslo')")
+        rows.commit()
+    run(root, "apply", "--auto-approve")
+    run(root, "materialize")
+    return root
+
+
+@pytest.fixture
+def shop(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "shop")
+
+
+@pytest.fixture
+def no_table(monkeypatch):
+    """An offline store that nobody may read."""
+
+    def refuse(*_):
+        raise AssertionError("a Delta table is read")
+
+    monkeypatch.setattr(DeltaStore, "table", refuse)
+
+
+def answered(client):
+    answer = client.post("/v1/features", json=ASKED)
+    assert answer.status_code == 200, answer.text
+    return {name: column["values"] for name, column in answer.json()["features"].items()}
+
+
+@pytest.mark.usefixtures("no_table")
+def test_a_server_reads_no_offline_table(shop, opened):
+    client = opened(shop, timeout_s=20.0)
+    assert answered(client) == VALUES
+    for path in ("/ready", "/fresh", "/v1/views", "/v1/models", "/metrics"):
+        assert client.get(path).status_code == 200, path
+    assert client.get("/ready").json()["warnings"] == []
+
+
+@pytest.mark.usefixtures("no_table")
+def test_applications_read_no_offline_table(shop):
+    with featurectl.open_client(shop) as client:
+        assert client.get(["spend:*"], {"user": [1, 2]}).values() == VALUES
+
+
+def forget_columns(root):
+    """Leave a push record as a version of before there were columns wrote it."""
+    with closing(sqlite3.connect(root / "on.db")) as store:
+        (record,) = store.execute("select push_record from views").fetchone()
+        fields = json.loads(record[7:])
+        assert sorted(fields.pop("columns")) == ["amount", "at", "city", "user"]
+        store.execute("update views set push_record = ?", (record[:7] + json.dumps(fields).encode(),))
+        store.commit()
+
+
+def test_a_store_that_an_older_version_pushed_is_served_and_told_to_be_pushed_again(shop, opened):
+    forget_columns(shop)
+    client = opened(shop, reload_s=0.05, timeout_s=20.0)
+    assert answered(client) == VALUES
+    told = ["view spend@1 was pushed by an older version of featurectl: featurectl push spend"]
+    assert client.get("/ready").json() == {"status": "ready", "problems": [], "warnings": told, "serial": 1}
+    run(shop, "push")
+    wait_until(lambda: client.get("/ready").json()["warnings"] == [])
+    assert answered(client) == VALUES
+
+
+def test_without_the_offline_table_of_such_a_store_its_view_alone_is_refused(shop, opened, capsys):
+    forget_columns(shop)
+    shutil.rmtree(shop / "off")
+    client = opened(shop, timeout_s=20.0)
+    answer = client.post("/v1/features", json=ASKED)
+    assert (answer.status_code, answer.json()["code"]) == (503, "FC549")
+    assert answer.json()["hint"] == "featurectl push spend"
+    assert client.get("/ready").status_code == 200
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_view_of_unknown_types_that_was_never_pushed_is_refused_with_what_to_do(shop, opened):
+    (shop / "on.db").unlink()
+    run(shop, "apply", "--auto-approve")
+    answer = opened(shop, timeout_s=20.0).post("/v1/features", json=ASKED)
+    assert (answer.status_code, answer.json()["code"]) == (503, "FC511")
