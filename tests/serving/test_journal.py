@@ -85,9 +85,8 @@ def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monk
     monkeypatch.setenv("ONLINE", store.url.replace("redis://", "redis://:S3cretRedis@"))
     run(own_clicks, "apply", "--auto-approve")
     run(own_clicks, "push")
-    with running(
-        own_clicks, "--log-format", "json", "--reload", "0.1", environ={"FEATURECTL_API_KEYS": keys}
-    ) as server:
+    options = ("--log-format", "json", "--reload", "0.1", "--timeout", "20", "--store-timeout", "20")
+    with running(own_clicks, *options, environ={"FEATURECTL_API_KEYS": keys}) as server:
         run(own_clicks, "train", "click")
         run(own_clicks, "models", "promote", "click@2")
         wait_until(lambda: any(event["event"] == "promoted" for event in events(server)))
