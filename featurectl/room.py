@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 FULL_HINT: Final = "make room on the disk, then run it again: what was not written whole was not written at all"
 _FULL_CODES: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SQLITE: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_WRITE")
 _FULL_TEXTS: Final = tuple(os.strerror(code) for code in _FULL_CODES)
 _FULL: Final = re.compile("|".join(map(re.escape, _FULL_TEXTS)), re.IGNORECASE)
 
@@ -19,7 +22,33 @@ def is_full(error: BaseException) -> bool:
     >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(OSError(errno.EACCES, "Permission denied"))
     (True, False)
     """
-    return getattr(error, "errno", None) in _FULL_CODES or _FULL.search(str(error)) is not None
+    said = getattr(error, "sqlite_errorname", "")
+    return said in _SQLITE or getattr(error, "errno", None) in _FULL_CODES or _FULL.search(str(error)) is not None
+
+
+def sqlite_failure(error: sqlite3.Error | OSError) -> str:
+    """Return what an SQLite file fails of; of a full disk SQLite says "disk I/O error" where it is a file beside it."""
+    said = str(getattr(error, "strerror", "") or error)
+    return said if not is_full(error) or "full" in said else f"the disk is full ({said})"
+
+
+def open_crowded(opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, bool]:
+    """Return a connection to an SQLite file, and whether its disk has no room for the `-shm` that readers share.
+
+    It holds the file for itself then, with what it needs of that in memory, and should be closed soon.
+    """
+    connection = opened()
+    try:
+        connection.execute("select 1 from sqlite_master limit 1").fetchone()
+    except sqlite3.Error as error:
+        if not is_full(error):  # whoever uses it is told
+            return connection, False
+    else:
+        return connection, False
+    connection.close()  # it goes on failing, and locks the file
+    alone = opened()
+    alone.execute("pragma locking_mode = exclusive")
+    return alone, True
 
 
 def hint_of(error: BaseException) -> str:

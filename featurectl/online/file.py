@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from featurectl.room import open_crowded
+
 
 class DatabaseFile:
     """A file in WAL mode with some tables, made when it is not there yet; its failures are raised as they are.
@@ -17,6 +19,7 @@ class DatabaseFile:
         self._wait_s = wait_s
         self._tables = tables
         self._opened: sqlite3.Connection | None = None
+        self._crowded = False
         self._identity: tuple[int, int] | None = None  # of the file that was opened last
 
     @property
@@ -24,7 +27,9 @@ class DatabaseFile:
         """The connection to the file."""
         if self._opened is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None)
+            connection, self._crowded = open_crowded(
+                lambda: sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None)
+            )
             try:
                 connection.execute("pragma journal_mode = wal")
                 connection.execute("pragma synchronous = normal")
@@ -42,6 +47,8 @@ class DatabaseFile:
         Raises:
             OSError: none does; a new one is not made, for whoever reads it would find nothing.
         """
+        if self._opened is not None and self._crowded and not self._opened.in_transaction:
+            self._forget()  # there may be room by now, and others want to write
         if self._identity is None or self._lying_there() == self._identity:
             return False
         self._forget()

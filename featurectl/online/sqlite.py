@@ -23,6 +23,7 @@ from featurectl.online.codec import (
 )
 from featurectl.online.file import DatabaseFile
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+from featurectl.room import hint_of, sqlite_failure
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
@@ -37,7 +38,6 @@ MANY_KEYS = 8  # from so many on one statement looks for several
 _KEYS_AT_ONCE = 512
 _HINTS = {
     "readonly": "the file and its folder must be writable; without its `-wal` and `-shm` files for reading, too",
-    "full": "make room on the disk, then run it again: what was not written whole was not written at all",
     "not a database": "is `online:` of the environment the right file?",
     "locked": "another program keeps the whole file for itself",
 }
@@ -368,13 +368,13 @@ class SqliteStore:
             raise self._error(error, writing=writing) from error
 
     def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> FeaturectlError:
-        text = str(error)
+        text, told = str(error), f"the online store {self._shown} can't be used: {sqlite_failure(error)}"
         if writing and "locked" in text:
             return TryAgainError(
                 f"another command has been writing to the online store {self._shown} for {self._wait_s:g} s"
             )
-        hint = next((hint for words, hint in _HINTS.items() if words in text), "")
-        return StoreError(f"the online store {self._shown} can't be used: {text}", code="FC602", hint=hint)
+        hint = hint_of(error) or next((hint for words, hint in _HINTS.items() if words in text), "")
+        return StoreError(told, code="FC602", hint=hint)
 
 
 class AsyncSqliteReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from featurectl.errors import StoreError, UsageError
 from featurectl.postgres import connect_limited
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
+from featurectl.room import hint_of, open_crowded, sqlite_failure
 from featurectl.secrets import hide_address_secrets
 
 CONNECT_LIMIT_S: Final = 5
@@ -119,9 +121,11 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-            reason = hide_address_secrets(cause[0] if cause else type(error).__name__, self._address)
-            raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601") from error
+            cause = getattr(error, "orig", None) or error
+            said = sqlite_failure(cause) if isinstance(cause, sqlite3.Error | OSError) else str(cause)
+            reason = hide_address_secrets((said.strip().splitlines() or [type(error).__name__])[0], self._address)
+            hint = hint_of(cause)
+            raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601", hint=hint) from error
 
 
 def _is_there(file: Path) -> bool:
@@ -167,8 +171,13 @@ def _open_engine(url: URL) -> Engine:
     except ModuleNotFoundError as error:
         hint = "pip install 'featurectl[postgres]'"
         raise UsageError(f"a {url.get_backend_name()} registry needs {error.name}", hint=hint) from None
+    event.listen(engine, "do_connect", _connect_file)
     event.listen(engine, "connect", lambda connection, _: connection.execute("pragma foreign_keys = on"))
     return engine
+
+
+def _connect_file(_: Dialect, __: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+    return open_crowded(lambda: sqlite3.connect(*args, **options))[0]
 
 
 def _connect_limited(dialect: Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:

@@ -12,6 +12,7 @@ from featurectl.registry.base import HistoryEntry, Pin
 from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
+from featurectl.room import open_crowded
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ def _read(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
     if not file.is_file():  # it would be made
         return None
     try:
-        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        opened, _ = open_crowded(lambda: sqlite3.connect(file, timeout=0, isolation_level=None))
+        with closing(opened) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("begin")
             revision = connection.execute("select version_num from alembic_version").fetchone()

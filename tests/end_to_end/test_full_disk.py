@@ -1,0 +1,144 @@
+"""A disk that fills, at every level: a command ends with what is full, the old state or the new one, and a way on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.bad_input.shop import copy_shop, write_shop
+
+ROOT = Path(__file__).parents[2]
+NEW_ROW = "a,2026-01-07T08:00:00Z,4.5\n"
+FULL = ("No space left on device", "File too large", "disk is full", "database or disk is full")
+WRITERS = {
+    "apply": ("apply", "--auto-approve"), "materialize": ("materialize", "-q"), "rebuild": ("materialize", "--full", "-q"),
+    "push": ("push", "-q"), "train": ("train", "pays", "-q"), "promote": ("models", "promote", "pays@1"),
+    "training-set": ("training-set", "pays", "--out", "rows.csv", "-q"), "score": ("score", "pays", "--out", "scores.csv", "-q"),
+    "table": ("training-set", "pays", "--out", "rows.delta", "-q"),
+    "export": ("models", "export", "pays", "--out", "exported", "-q"),
+}  # fmt: skip
+READERS = {
+    "plan": ("plan",), "history": ("history",), "get": ("get", "spend", "customer=a"), "status": ("status",),
+    "why": ("why", "spend"), "models": ("models", "list"), "verify": ("verify", "--store"), "check": ("monitor", "check"),
+}  # fmt: skip
+BELOW = 1 << 17  # bytes: above the longest file of the repository
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A repository that is applied, materialized, pushed and trained, then changed in its data and its files."""
+    root, before = write_shop(tmp_path_factory.mktemp("full")), Path.cwd()
+    os.chdir(root)
+    try:
+        for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
+            assert main([*words, "-q"]) == 0
+    finally:
+        os.chdir(before)
+    with (root / "data/orders.csv").open("a") as file:
+        file.write(NEW_ROW)
+    return root
+
+
+def changed(root: Path) -> None:
+    """Let there be something to apply."""
+    text = (root / "objects.yaml").read_text()
+    (root / "objects.yaml").write_text(text.replace("op: count, windows: [7d]", "op: count, windows: [7d, 2d]"))
+
+
+def limited(root: Path, limit: int, words: tuple[str, ...]) -> tuple[int, str]:
+    """Run a command in a process of its own, where files can't be longer."""
+    command = [sys.executable, "-m", "tests.full_disk", str(limit), *words, "-C", str(root)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
+    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout + done.stderr
+
+
+def whole(root: Path, words: tuple[str, ...]) -> None:
+    """See that the command works where there is room again, and that all is as it should be then."""
+    for each in (
+        words,
+        ("apply", "--auto-approve", "-q"),
+        ("materialize", "-q"),
+        ("verify", "--store", "-q"),
+        ("status", "-q"),
+    ):
+        assert main([*each, "-C", str(root)]) == 0, each
+    assert not [path for path in root.rglob("*.part") if path.is_file()]
+
+
+def try_once(made: Path, root: Path, name: str, limit: int) -> int:
+    copy_shop(made, root)
+    if name == "apply":
+        changed(root)
+    code, said = limited(root, limit, WRITERS[name])
+    assert "Traceback" not in said, said
+    assert code in (0, 64, 69), (name, limit, code, said)
+    assert code == 0 or any(text in said for text in FULL), (name, limit, said)
+    os.chdir(root)
+    whole(root, WRITERS[name])
+    return code
+
+
+@pytest.mark.parametrize("name,limit", [("materialize", 3_000), ("apply", 20_000)])
+def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, monkeypatch, capsys, name, limit):
+    monkeypatch.chdir(tmp_path)
+    assert try_once(made, tmp_path / "shop", name, limit) == 69
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    drawn, codes = random.Random(f"{name} 3"), []
+    for number in range(12):
+        limit = int(BELOW ** drawn.uniform(0.3, 1.02))
+        codes.append(try_once(made, tmp_path / f"{number}", name, limit))
+        shutil.rmtree(tmp_path / f"{number}")
+    with capsys.disabled():
+        print(f"\n{name}: {len(codes) - codes.count(0)} of {len(codes)} failed")
+    assert any(codes)
+
+
+@contextmanager
+def full_tmpfs(folder: Path, made: Path) -> Iterator[Path]:
+    """Give a repository on a disk of its own without a free byte."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    try:
+        copy_shop(made, folder / "shop")
+        with suppress(OSError), (folder / "fill").open("wb", buffering=0) as fill:
+            while fill.write(b"0" * 4096):
+                pass
+        yield folder / "shop"
+    finally:
+        os.chdir("/")
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.stress
+def test_what_only_reads_goes_on_where_a_disk_has_no_byte_left(made, tmp_path, monkeypatch, capsys):
+    """SQLite needs a file beside the registry and the online store even to read them; only root can mount a disk."""
+    if os.geteuid():
+        return
+    monkeypatch.chdir(tmp_path)
+    with full_tmpfs(tmp_path / "disk", made) as root:
+        for name, words in READERS.items():
+            code = main([*words, "-C", str(root)])
+            said = capsys.readouterr()
+            assert code == 0, (name, said)
+        for name, words in WRITERS.items():
+            code = main([*words, "-C", str(root)])
+            said = capsys.readouterr()
+            assert code in (0, 64, 69), (name, said)
+            assert code == 0 or any(text in said.err for text in FULL), (name, said)
+        (root.parent / "fill").unlink()
+        whole(root, ("materialize", "-q"))
