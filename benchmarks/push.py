@@ -153,7 +153,7 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
         origin = Origin(at=NOW, table_version=0, rebuild_id="")
         call = replace(claimed_call(client, of, Writing(origin=origin)))
-        uncompared = replace(call, arguments=[*call.arguments[:-1], b"12345678"])
+        uncompared = replace(call, arguments=[*call.arguments[:-2], b"12345678", b""])
         for chunk in encode_chunks(of, values, 7):
             commands.write(batch_of(uncompared, chunk).data)
             hsets.write(plain_sets(call.before, chunk))

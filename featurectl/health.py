@@ -32,7 +32,16 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     table = view_table(workspace.offline(), view, item.version)
     folder = shown_location(workspace.environment.offline)
     lost = "" if workspace.has_offline() else f"the offline folder {folder} is not there"
-    return ServedView(view=view, version=item.version, table=table, online=where if view.online else None, lost=lost)
+    return ServedView(
+        view=view,
+        version=item.version,
+        table=table,
+        online=where if view.online else None,
+        lost=lost,
+        clock=workspace.clock,
+        latest_run=workspace.latest_run,
+        latest_push=lambda: workspace.latest_push()(),  # noqa: PLW0108 - the store is asked when it is called
+    )
 
 
 def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from featurectl.spec.repo import Environment, Repo
 if TYPE_CHECKING:
     from featurectl.models.leave import Leave
     from featurectl.offline.base import OfflineStore
-    from featurectl.online.base import AsyncRowReader, OnlineStore
+    from featurectl.online.base import AsyncRowReader, Bound, OnlineStore
     from featurectl.online.catalog import Catalog
     from featurectl.online.pushed import Pushed
     from featurectl.plan.outside import Outside
@@ -48,8 +48,8 @@ _REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 class Workspace:
     """A valid repository, one of its environments, and that environment's stores, opened when first asked for.
 
-    `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given. Use it as a context
-    manager: leaving it closes what was opened.
+    `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given: by `as_of`, or by the
+    environment. Use it as a context manager: leaving it closes what was opened.
     """
 
     root: Path
@@ -58,6 +58,7 @@ class Workspace:
     now: datetime
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: datetime | None = None
+    as_of: datetime | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -110,6 +111,30 @@ class Workspace:
 
         found = read_last_apply(file, self.project) if (file := self._registry_file()) else None
         return self._registry.read_last_apply(self.project) if found is None else next(iter(found), None)
+
+    def registry_clock(self) -> datetime:
+        """Return the time by the clock that all share who use the registry; of a file it is this machine's."""
+        return datetime.now(UTC) if self._registry_file() else self._registry.clock()
+
+    def latest_run(self) -> datetime:
+        """Return the latest instant as of which an offline table can rightly have been computed."""
+        return self._latest(self.registry_clock())
+
+    def latest_push(self) -> Bound:
+        """Return what gives, as time goes on, the latest instant as of which something can rightly have been pushed."""
+        from featurectl.online.future import moving
+
+        return moving(self._latest(self.online().clock()))
+
+    def _latest(self, clock: datetime) -> datetime:
+        from featurectl.online.future import latest_at
+
+        return latest_at(max(clock, self.environment.now or clock))
+
+    def turn_back(self, length: timedelta) -> None:
+        """Take an instant as now that is so much earlier, for this machine's clock is that much ahead."""
+        self.now -= length
+        self.clock = None if self.clock is None else self.now
 
     def pins(self) -> Sequence[Pin]:
         """Return the versions of the project's offline tables that must stay readable."""
@@ -369,4 +394,5 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
         environment=environment,
         now=given or clock,
         clock=None if given else clock,
+        as_of=as_of,
     )

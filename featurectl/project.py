@@ -20,7 +20,8 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.online.base import KeyValue
 from featurectl.online.features import ReadView
-from featurectl.online.read import Answer, read_features
+from featurectl.online.future import latest_at
+from featurectl.online.read import Answer, ViewReader
 from featurectl.open import Workspace, find_root, open_workspace
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.asked import feature_pairs
@@ -170,7 +171,8 @@ def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequenc
     Raises:
         DataError: FC511, the view version was never pushed; FC510, it was never materialized either.
     """
-    answers = read_features(workspace.online(), read.view, read.online, entities, workspace.now)
+    latest = latest_at(workspace.clock) if workspace.clock else None
+    answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
     if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
         raise _never_pushed(workspace, read)
     return answers

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
+from featurectl.cli.future import AllowFuture, hold_to_clocks
 from featurectl.cli.push import fails_for_all, push_applied
 from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, UsageError
+from featurectl.errors import DataError, FeaturectlError, UsageError
 
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
@@ -45,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
         until: Annotated[str | None, typer.Option(help="Compute events before it again.", metavar="TIME")] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")] = False,
         no_online: Annotated[bool, typer.Option("--no-online", help="Leave the online store alone.")] = False,
+        allow_future: AllowFuture = False,
         select: Select = None,
     ) -> Outcome:
         """Read new rows into the offline tables, then push online.
@@ -55,6 +57,9 @@ def add_to(app: typer.Typer) -> None:
 
         --since and --until name a range of event times: after new rows were taken, what a table has of it is computed
         again from the rows that were read. A table that is not there yet begins at --since.
+
+        A now more than 60 s after the clock of the registry, or of the online store, is refused. Where a table was
+        computed as of the future all the same, --full makes it anew, and its push replaces what was pushed then.
         """
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
@@ -68,6 +73,8 @@ def add_to(app: typer.Typer) -> None:
             chosen = choose_views(state, select_views(workspace, state, views, select))
             asked = _range(chosen, since, until, full=full)
             work = _Work(call, workspace, state, NaiveClocks(call, workspace), asked, full, not no_online)
+            if chosen and not dry_run:
+                hold_to_clocks(call, workspace, allow_future=allow_future, registry=True, online=not no_online)
             if dry_run:
                 planned = [_plan(work, item) for item in chosen]
                 return Outcome(text=render_planned(planned), result={"views": [planned_json(p) for p in planned]})
@@ -187,6 +194,8 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
         lost = "versions that manifests and models name can't be read again"
         work.call.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
     before = run.table.coverage()
+    if before is not None and not work.full:
+        _refuse_future(work, item, before)
     if asked is not None:
         check_range(run.view.name, before, asked)
     now, since = work.workspace.now, asked.since if asked else None
@@ -199,6 +208,25 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     return made if expired is None else replace(made, table_version=expired)
+
+
+def _refuse_future(work: _Work, item: ObjectVersion, coverage: Coverage) -> None:
+    """Do nothing when a table was computed as of no later than now, or as of a time that has been.
+
+    Raises:
+        DataError: FC528, it was computed as of an instant that has not come.
+    """
+    from featurectl.online.future import how_far_ahead
+
+    if coverage.now is None or coverage.now <= work.workspace.now:
+        return
+    far = how_far_ahead(coverage.now, work.workspace.latest_run(), "the registry's clock")
+    if far:
+        raise DataError(
+            f"the table of {item.name}@{item.version} was computed as of {far}: no new rows are taken before",
+            code="FC528",
+            hint=f"featurectl materialize --full {item.name} makes it anew, as of now",
+        )
 
 
 def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:

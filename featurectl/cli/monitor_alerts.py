@@ -10,6 +10,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
+from featurectl.cli.future import refuse_future
 from featurectl.cli.verb import verb
 from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
 from featurectl.units import format_iso, parse_duration
@@ -53,6 +54,8 @@ def _add_check(group: typer.Typer) -> None:
         if again and dry_run:
             raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
         with _opened(call) as workspace:
+            if not dry_run:
+                refuse_future(workspace, "--dry-run looks as of then, and tells nobody")
             call.progress.start("look at the alerts")
             found = look_once(workspace, dry=dry_run, again=again)
             call.progress.done("")
@@ -122,8 +125,8 @@ def _add_run(group: typer.Typer) -> None:
             call.progress.done(f"error: {error.message}")
 
         call.progress.done(f"looking every {every}")
-        with _opened(call):  # of files with errors it is told once
-            pass
+        with _opened(call) as workspace:  # of files with errors it is told once
+            refuse_future(workspace, "featurectl monitor check --dry-run looks as of then, and tells nobody")
         again = partial(open_workspace, call.root(), call.env, call.instant(), "applied")
         watch = Watch(open_workspace=again, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
         watch.run()
@@ -172,6 +175,7 @@ def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) ->
             until = now + timedelta(microseconds=for_us)
         except OverflowError:
             raise UsageError("--for ends after the last year that there is", hint="--for 2h") from None
+        refuse_future(workspace, "a silence begins now; --for says how long it is")
         asked = Silence(id="", alert=alert, subject=subject, until=until, who="", created_at=now, reason=reason)
         written = silence(workspace, asked)
     return Outcome(text=render_silence(written), result={"silence": silence_json(written)})

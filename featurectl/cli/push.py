@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
+from featurectl.cli.future import AllowFuture, hold_to_clocks
 from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
-from featurectl.units import format_count, format_instant, format_iso
+from featurectl.units import counted, format_count, format_instant, format_iso, plural
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from featurectl.open import Workspace
     from featurectl.progress import Progress
     from featurectl.push import PushPlan, PushRequest, PushResult
@@ -36,12 +39,17 @@ def add_to(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option(help="VIEW@2: remove the rows of a version that nothing is bound to; instead of a push."),
         ] = None,
+        full: Annotated[bool, typer.Option("--full", help="Send every entity, in place of whatever is there.")] = False,
+        allow_future: AllowFuture = False,
         select: Select = None,
     ) -> Outcome:
         """Bring the online store up to the offline tables.
 
         As of now, for the newest version of each view and for those that a model version is bound to. A view that
         fails does not keep the others from being pushed. Of a push that was ended the next one does the rest.
+
+        --full sends every entity and removes those that the table does not have: it mends a store that has lost rows,
+        or has values that were pushed as of the future. A now more than 60 s after the store's clock is refused.
 
         --dry-run reads keys and times only, and tells how many rows would be sent at most, and how many online keys
         there would be at most; it writes nothing.
@@ -52,7 +60,7 @@ def add_to(app: typer.Typer) -> None:
         if remove:
             from featurectl.cli.removed import remove_rows
 
-            if views or select:
+            if views or select or full:
                 raise UsageError("--remove, and views to push", hint="one of them at a time")
             return remove_rows(call, remove, dry_run=dry_run)
         from featurectl.cli.render.table import render_table
@@ -64,12 +72,15 @@ def add_to(app: typer.Typer) -> None:
             if chosen:  # an address that is none is told before anything is read
                 workspace.offline()
                 workspace.online()
+                if not dry_run:
+                    hold_to_clocks(call, workspace, allow_future=allow_future, online=True)
             rows: list[list[str]] = []
             told: list[dict[str, object]] = []
+            notes: list[str] = []
             failures: list[Failure] = []
             for item in chosen:
                 try:
-                    made = _plan(workspace, item) if dry_run else _push(call, workspace, item)
+                    made = _plan(workspace, item, full=full) if dry_run else _push(call, workspace, item, full=full)
                 except FeaturectlError as error:
                     failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
                     if fails_for_all(error):
@@ -77,7 +88,9 @@ def add_to(app: typer.Typer) -> None:
                 else:
                     rows.append([item.name, str(item.version), *_cells(made)])
                     told.append({"view": item.name, "version": item.version, **_json(made)})
+                    notes += [f"{item.name}@{item.version}: {note}" for note in push_notes(made, workspace.now)]
         text = "\n".join(render_table(_PLAN_HEAD if dry_run else _HEAD, rows)) if rows else ""
+        text += "".join(f"\n{note}" for note in notes)
         if not chosen:
             text = "No applied view is online."
         return Outcome(text=text, result={"views": told}, failures=tuple(failures))
@@ -95,13 +108,13 @@ def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersio
     return online
 
 
-def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
+def _push(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool) -> PushResult:
     """Return what was pushed of a view version; what became of it is on record, also when it fails."""
     from featurectl.training.bind import bind_view
 
     with Recording(call, workspace, item) as recording:
         try:
-            made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress)
+            made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress, full=full)
         except FeaturectlError as error:
             recording.end(Became(action="", rows=0, error=error))
             raise
@@ -109,24 +122,28 @@ def _push(call: Call, workspace: Workspace, item: ObjectVersion) -> PushResult:
     return made
 
 
-def _plan(workspace: Workspace, item: ObjectVersion) -> PushPlan:
+def _plan(workspace: Workspace, item: ObjectVersion, *, full: bool) -> PushPlan:
     from featurectl.training.bind import bind_view
 
-    return plan_applied(workspace, bind_view(workspace.offline(), item))
+    return plan_applied(workspace, bind_view(workspace.offline(), item), full=full)
 
 
-def push_applied(workspace: Workspace, bound: BoundView, progress: Progress | None = None) -> PushResult:
+def push_applied(
+    workspace: Workspace, bound: BoundView, progress: Progress | None = None, *, full: bool = False
+) -> PushResult:
     """Return what was done to bring the environment's online store up to the table of a view version as of now.
+
+    `full`: every entity was sent, in place of whatever was there.
 
     Raises:
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
     from featurectl.push import push_view
 
-    return push_view(_request(workspace, bound), progress)
+    return push_view(_request(workspace, bound, full=full), progress)
 
 
-def plan_applied(workspace: Workspace, bound: BoundView) -> PushPlan:
+def plan_applied(workspace: Workspace, bound: BoundView, *, full: bool = False) -> PushPlan:
     """Return what that would do at most.
 
     Raises:
@@ -134,10 +151,10 @@ def plan_applied(workspace: Workspace, bound: BoundView) -> PushPlan:
     """
     from featurectl.push import plan_push
 
-    return plan_push(_request(workspace, bound))
+    return plan_push(_request(workspace, bound, full=full))
 
 
-def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
+def _request(workspace: Workspace, bound: BoundView, *, full: bool) -> PushRequest:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.push import PushRequest
 
@@ -152,7 +169,21 @@ def _request(workspace: Workspace, bound: BoundView) -> PushRequest:
         engine=PolarsEngine(),
         clock=workspace.clock,
         columns=bound.columns,
+        latest=workspace.latest_push(),
+        full=full,
     )
+
+
+def push_notes(made: PushResult | PushPlan | None, now: datetime) -> list[str]:
+    """Return what there is to be told of a push beside its counts."""
+    from featurectl.push import PushResult
+
+    if not isinstance(made, PushResult):
+        return []
+    lost = f"{counted(made.lost, 'row')} {plural(made.lost, 'was', 'were')} gone from the online store: all were sent"
+    later = f"pushed as of {format_instant(made.computed_at)} already, later than this now: nothing was sent"
+    is_later = made.computed_at > now and not made.rows_sent
+    return [lost] * (made.lost > 0 and not is_later) + [later] * is_later
 
 
 def fails_for_all(error: FeaturectlError | None) -> bool:

@@ -179,7 +179,7 @@ def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, h
             if isinstance(error, StoreError) and fails_for_all(error):
                 break
     text = render_views(skews) if skews else "" if failures else "No applied view is online."
-    wrong = any(skew.differences for skew in skews) or (skews and not any(skew.pushed for skew in skews))
+    wrong = any(skew.differences or skew.future for skew in skews) or (skews and not any(skew.pushed for skew in skews))
     return Outcome(
         text=text,
         result={"views": [view_json(skew) for skew in skews]},

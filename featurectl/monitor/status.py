@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +12,9 @@ from featurectl.errors import DataError, FeaturectlError, NoAnswerError, StoreEr
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
-from featurectl.online.base import OnlineStore, OnlineView
+from featurectl.online.base import Bound, OnlineStore, OnlineView
+from featurectl.online.future import how_far_ahead
+from featurectl.online.lost import rows_lost
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.units import format_instant
@@ -26,7 +28,9 @@ NOT_PUSHED: Final = "not pushed to the online store yet"
 class ServedView:
     """A view version to look at: its table, and its place in the online store (None: offline only).
 
-    `lost`: the place of all tables is gone, so that a table that is not there says nothing.
+    `lost`: the place of all tables is gone, so that a table that is not there says nothing. `clock` is the real time
+    where that is what now means. `latest_run` and `latest_push` give the latest instants as of which a table, or what
+    is online, can rightly have been computed.
     """
 
     view: FeatureView
@@ -34,6 +38,9 @@ class ServedView:
     table: OfflineTable
     online: OnlineView | None
     lost: str = ""
+    clock: datetime | None = None
+    latest_run: Bound | None = None
+    latest_push: Bound | None = None
 
 
 def check_views(
@@ -89,8 +96,11 @@ def _check_view(
     try:
         served = look_at_served(item, store)
         counted = count_stale(item.view, item.table, served.computed_at, now) if entities else None
+        future = _of_the_future(item, served)
     except FeaturectlError as error:
         return _failed(item, error.message), error
+    if future:
+        return replace(_failed(item, future), future=True), None
     return _row(item, served, counted, now), None
 
 
@@ -101,12 +111,19 @@ def _row(item: ServedView, served: Served, counted: StaleEntities | None, now: d
         return _failed(item, f"{done}, later than this now: what was known before is not kept")
     age = age_at(now, served.watermark)
     verdict, over = judge_age(age, item.view.freshness)
+    gone = (
+        f"{served.lost:,} of {served.lost + (served.entities or 0):,} rows are gone: featurectl push {item.view.name}"
+    )
     ahead = served.newest_event is not None and served.newest_event > now
-    notes = [f"{done} only" if later else "", "newer events lie ahead of now" if ahead else ""]
+    notes = [
+        gone if served.lost else "",
+        f"{done} only" if later else "",
+        "newer events lie ahead of now" if ahead else "",
+    ]
     return FreshnessRow(
         kind="view",
         name=item.view.name,
-        verdict=verdict,
+        verdict="ERROR" if served.lost else verdict,
         freshness=item.view.freshness,
         last_event=None if ahead else served.newest_event,
         last_available=served.watermark,
@@ -118,19 +135,40 @@ def _row(item: ServedView, served: Served, counted: StaleEntities | None, now: d
         computed_at=None if later else served.computed_at,
         entities=None if counted is None else counted.entities,
         stale_entities=None if counted is None else counted.stale,
+        lost=served.lost,
         note=", ".join(note for note in notes if note),
     )
 
 
+def _of_the_future(item: ServedView, served: Served) -> str:
+    """Return what was computed as of an instant that has not come, and what to do; "" where nothing was."""
+    name = item.view.name
+    far = _far(served.computed_at, item.latest_push, "the online store's clock") if item.online is not None else ""
+    if far:
+        return f"pushed as of {far}: featurectl push --full {name}"
+    far = _far(served.table_at, item.latest_run, "the registry's clock")
+    return f"materialized as of {far}: featurectl materialize --full {name}" if far else ""
+
+
+def _far(computed_at: datetime | None, latest: Bound | None, of: str) -> str:
+    return "" if computed_at is None or latest is None else how_far_ahead(computed_at, latest(), of)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What stands behind the values of a view: of the last push, without an online store of its table."""
+    """What stands behind the values of a view: of the last push, without an online store of its table.
+
+    `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
+    push; `lost` so many it had then and has not now. `table_at` is the instant as of which the table was computed.
+    """
 
     rows: int
     entities: int | None
     newest_event: datetime | None
     watermark: datetime | None
     computed_at: datetime | None
+    table_at: datetime | None
+    lost: int = 0
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served:
@@ -149,12 +187,15 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
     if item.online is not None and record is None:
         raise DataError(NOT_PUSHED, code="FC511")
     behind = coverage if record is None else record
+    there = None if item.online is None else store().count_rows(item.online)
     return Served(
         rows=item.table.statistics().rows,
-        entities=None if record is None else record.entities,
+        entities=None if record is None else record.entities if there is None else there,
         newest_event=behind.newest_event,
         watermark=behind.watermark,
         computed_at=coverage.now if record is None else record.computed_at,
+        table_at=coverage.now,
+        lost=0 if record is None else rows_lost(item.view, record, there, item.clock),
     )
 
 

@@ -123,7 +123,12 @@ def _unreadable(chain: Chain) -> str:
 
 
 def _failing(chain: Chain) -> str:
-    """Tell of what failed the last time it was tried, and since when it has: the table first, then the store."""
+    """Tell of what failed the last time it was tried, and since when it has: the table first, then the store.
+
+    What fails as something was computed as of the future is told with what ends that.
+    """
+    if chain.row.future:
+        return f"{chain.row.label}: {chain.row.error}"
     ended = [run for run in chain.runs if run.state == "ended"]
     table = [run for run in ended if run.command == "materialize"]
     online = [run for run in ended if run.command == "push" or run.action]
@@ -147,6 +152,8 @@ def _missing(chain: Chain) -> str:
         return f"nothing was computed yet: featurectl materialize {chain.row.name}"
     if not chain.table.error and chain.online is not None and chain.online.missing:
         return f"nothing was pushed to the online store yet: featurectl push {chain.row.name}"
+    if chain.row.lost:
+        return f"the online store has lost rows of {chain.row.label}: {chain.row.note}"
     return f"{chain.row.label}: {chain.row.error}" if chain.row.error else ""
 
 

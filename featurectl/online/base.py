@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 KeyValue = str | int | bool  # a date key is its number of days since 1970-01-01
 VersionedBy = Literal["event", "computed"]
+Bound = Callable[[], datetime]  # an instant that moves on with the clock, so that who works for long asks it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,11 @@ class Writing:
     """How rows are written: those of a table that was `rebuilt`, from where, and who is told how many are there.
 
     From `kept_until` on, by the real clock, a store of bounded memory may let the rows go; None: it never does.
+    Nothing can rightly have been computed later than `none_after` says: a row that was is replaced by whatever comes.
     """
 
     rebuilt: bool = False
+    none_after: Bound | None = None
     origin: Origin | None = None
     kept_until: datetime | None = None
     told: Callable[[int], None] = lambda _: None
@@ -154,10 +157,13 @@ class OnlineStore(RowReader, Protocol):
         or asking for a frame does, what was written stays.
         """
 
-    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+    def keep_only(
+        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    ) -> int:
         """Remove the rows computed until an instant of all entities but these (the keys); return how many were removed.
 
-        Works in bounded steps; what a later push has written meanwhile stays.
+        So are rows computed later than `none_after`. Works in bounded steps; what a later push has written meanwhile
+        stays. Puts `count` right, whatever happened to rows and counters.
         """
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -174,11 +180,23 @@ class OnlineStore(RowReader, Protocol):
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version, at the cost of one look-up.
 
-        Rows that the store has let go (`Writing.kept_until`) count until `keep_only` is called.
+        Rows that the store has let go (`Writing.kept_until`), or that were lost, count until `keep_only` is called.
         """
 
-    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
-        """Keep the record of a push that has ended; an older one never replaces a newer one."""
+    def count_rows(self, view: OnlineView) -> int | None:
+        """Return how many entities have a row, by a look at them; None where there are too many to look at.
+
+        Where the whole store has fewer keys than `count` says, it is the number of those, which is too many.
+        """
+
+    def clock(self) -> datetime:
+        """Return the time by the clock that all who write to the store share."""
+
+    def write_push_record(self, view: OnlineView, record: PushRecord, none_after: Bound | None = None) -> None:
+        """Keep the record of a push that has ended; an older one never replaces a newer one.
+
+        Unless that is of an instant later than `none_after`.
+        """
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None when nothing was pushed."""

@@ -19,6 +19,7 @@ from featurectl.online.base import AsyncRowReader, RowReader
 from featurectl.online.catalog import Catalog
 from featurectl.online.drive import read_columns, read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.future import latest_at
 from featurectl.online.inputs import InputReader
 from featurectl.online.pushes import Pushes
 from featurectl.registry.applied import choose_version
@@ -78,7 +79,9 @@ class _Questions:
         if len(counts) > 1:
             sizes = ", ".join(f"{name} {len(column):,}" for name, column in columns.items())
             raise UsageError(f"the columns of entities have different lengths: {sizes}")
-        return KeyRows(keys=columns, count=counts.pop() if counts else 1, now=at or self._now or datetime.now(UTC))
+        given, clock = at or self._now, datetime.now(UTC)
+        latest = None if given else latest_at(clock)
+        return KeyRows(keys=columns, count=counts.pop() if counts else 1, now=given or clock, latest=latest)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -33,7 +33,7 @@ import msgpack
 
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
-from featurectl.online.base import KeyValue, OnlineRow, PushRecord, VersionedBy
+from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
 from featurectl.online.schema import FORMAT, RowSchema
 from featurectl.units import DAY_US, from_us, instant_us
 
@@ -73,6 +73,14 @@ def pack_instant(instant: datetime | None) -> bytes:
     """
     number = 0 if instant is None else instant_us(instant) - INSTANT_ZERO_US
     return number.to_bytes(INSTANT_BYTES, "big")
+
+
+def pack_bound(bound: Bound | None) -> bytes:
+    """Return the 7 bytes of what a bound says now; None: nothing is later."""
+    instant = None if bound is None else bound()
+    if instant is None or instant_us(instant) - INSTANT_ZERO_US >= INSTANT_END:
+        return b"\xff" * INSTANT_BYTES
+    return pack_instant(instant)
 
 
 def unpack_instant(data: bytes) -> datetime | None:

@@ -68,10 +68,14 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The moment of reading, and the last push of the view if it is known."""
+    """The moment of reading, and the last push of the view if it is known.
+
+    Where the moment is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
+    """
 
     now: datetime
     pushed: datetime | None = None
+    latest: datetime | None = None
 
 
 class ViewColumns:
@@ -114,18 +118,21 @@ class ViewColumns:
         absent: Row | None = None
         expired: Row | None = None
         now, pushed = instant_us(moment.now) - INSTANT_ZERO_US, _since_zero(moment.pushed)
+        latest = max(now, _since_zero(moment.latest))
         rows = []
         for data in found:
             if data is None:
-                absent = absent or _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed), self.names)
+                absent = absent or self._absent(moment)
                 row = absent
-            elif (quick := self._quick(data, now, pushed)) is not None:
+            elif (quick := self._quick(data, (now, latest), pushed)) is not None:
                 row = quick
-            elif expired is not None and self._is_expired(data, now):
+            elif expired is not None and self._is_expired(data, now, latest):
                 row = expired._replace(event_us=_event_of(data), computed_us=_computed_of(data))
             else:
                 row = self._slowly(data, moment)
-                expired = row if self._is_expired(data, now) else expired  # of all of them the values are the same
+                expired = (
+                    row if self._is_expired(data, now, latest) else expired
+                )  # of all of them the values are the same
             rows.append(row)
         return rows
 
@@ -140,10 +147,11 @@ class ViewColumns:
         events = [(first & _EVENT_BITS) << 16 | second >> 48 for first, second, _ in heads]
         computed = [third & _COMPUTED_BITS for _, _, third in heads]
         now = instant_us(moment.now) - INSTANT_ZERO_US
+        latest = max(now, _since_zero(moment.latest))
         if self._event:
-            after = max(computed) > now
+            after = max(computed) > latest
         else:
-            after = max(events) > now or max((s & _AVAILABLE_BITS) << 8 | t >> 56 for _, s, t in heads) > now
+            after = max(events) > latest or max((s & _AVAILABLE_BITS) << 8 | t >> 56 for _, s, t in heads) > latest
         if after or (self._ttl_us is not None and min(events) < now - self._ttl_us):
             return None
         if (pushed := _since_zero(moment.pushed)) > min(computed):
@@ -192,21 +200,29 @@ class ViewColumns:
 
     def unknown(self, moment: Moment) -> Row:
         """Return what there is of an entity whose key has a null."""
-        return _row_of(self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=True), self.names)
+        return self._absent(moment, null_key=True)
 
-    def _quick(self, data: bytes, now: int, pushed: int) -> Row | None:
-        """Return what a row of the usual kind holds, None for any other; instants are counted from the first one."""
+    def _absent(self, moment: Moment, *, null_key: bool = False) -> Row:
+        told = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
+        return _row_of(told, self.names)
+
+    def _quick(self, data: bytes, at: tuple[int, int], pushed: int) -> Row | None:
+        """Return what a row of the usual kind holds, None for any other.
+
+        `at` is the moment of reading and its `latest`; instants are counted from the first one.
+        """
+        now, latest = at
         if data[0] != 1 or (data[1] << 8 | data[2]) not in self._fast:
             return None
         event = int.from_bytes(data[3:10], "big")
         computed = int.from_bytes(data[17:24], "big")
         if self._event:
-            if computed > now:
+            if computed > latest:
                 return None
             computed = max(computed, pushed)
-            asof = min(computed, now)
+            asof = min(computed, latest)
         else:
-            if event > now or int.from_bytes(data[10:17], "big") > now:
+            if event > latest or int.from_bytes(data[10:17], "big") > latest:
                 return None
             if self._ttl_us is not None and event < now - self._ttl_us:
                 return None
@@ -231,10 +247,10 @@ class ViewColumns:
             asof_us,
         )
 
-    def _is_expired(self, data: bytes, now: int) -> bool:
+    def _is_expired(self, data: bytes, now: int, latest: int) -> bool:
         """Return whether a row is older than the ttl, and known: what it holds does not count then."""
         event, available = int.from_bytes(data[3:10], "big"), int.from_bytes(data[10:17], "big")
-        return self._ttl_us is not None and 0 < event < now - self._ttl_us and available <= now
+        return self._ttl_us is not None and 0 < event < now - self._ttl_us and available <= latest
 
     def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
         for i, value in enumerate(values):
@@ -263,7 +279,8 @@ class ViewColumns:
 
     def _slowly(self, data: bytes, moment: Moment) -> Row:
         row = unpack_row(data, self.forms[row_schema_id(data)], self.online.meanings)
-        return _row_of(self._slow.answer(row, moment.now, pushed=moment.pushed), self.names)
+        told = self._slow.answer(row, moment.now, pushed=moment.pushed, latest=moment.latest)
+        return _row_of(told, self.names)
 
 
 def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:

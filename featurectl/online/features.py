@@ -40,11 +40,15 @@ class ReadView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRows:
-    """What is asked: `count` rows with their key columns, as of an instant."""
+    """What is asked: `count` rows with their key columns, as of an instant.
+
+    Where that is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
+    """
 
     keys: Mapping[str, Sequence[object]]
     count: int
     now: datetime
+    latest: datetime | None = None
 
 
 class FeatureColumn(NamedTuple):
@@ -171,7 +175,9 @@ class FeatureReader:
         """
         columns: dict[str, FeatureColumn] = {}
         for group in self._groups:
-            columns |= self._columns(group, packed[group.trip], found[group.trip], asked.now, pushed)
+            last = pushed.get(group.source.field) if group.source.view.kind == "event" else None
+            moment = Moment(asked.now, last, asked.latest)
+            columns |= self._columns(group, packed[group.trip], found[group.trip], moment)
         return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
 
     def _columns(
@@ -179,12 +185,10 @@ class FeatureReader:
         group: _Group,
         packed: Sequence[bytes | None],
         found: Sequence[Found],
-        now: datetime,
-        pushed: Mapping[str, datetime | None],
+        moment: Moment,
     ) -> dict[str, FeatureColumn]:
-        decoder, source = group.decoder, group.source
+        decoder = group.decoder
         assert decoder is not None
-        moment = Moment(now, pushed.get(source.field) if source.view.kind == "event" else None)
         data = [row[group.place] for row in found]
         try:
             return self._decoded(group, packed, data, moment)

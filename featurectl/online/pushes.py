@@ -9,6 +9,7 @@ from typing import Final
 from featurectl.online.base import PushRecord
 from featurectl.online.codec import unpack_record
 from featurectl.online.features import ReadView
+from featurectl.online.future import how_far_ahead, latest_at
 from featurectl.online.pushed import Pushed
 
 KEPT_S: Final = 1.0
@@ -51,6 +52,17 @@ class Pushes:
         """Return when each view was pushed last, by `view@version`."""
         get = self._records.get
         return {view.field: record.computed_at if (record := get(view.place)) else None for view in views}
+
+
+def pushed_ahead(pushes: Pushes, views: Iterable[ReadView], clock: datetime) -> dict[str, str]:
+    """Return which views, by `view@version`, were pushed as of an instant that a clock has not reached, in words."""
+    found = {}
+    for view in views:
+        record = pushes.record(view)
+        far = how_far_ahead(record.computed_at, latest_at(clock), "this server's clock") if record else ""
+        if far:
+            found[view.field] = f"view {view.field} was pushed as of {far}: featurectl push --full {view.online.view}"
+    return found
 
 
 def record_name(view: ReadView) -> str:

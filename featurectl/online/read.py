@@ -70,7 +70,13 @@ class ViewReader:
         self._slots = {name: slot for slot, name in enumerate(names)}
         self._derived = [(item, _closure(item, self._slots)) for item in view.derived]
 
-    def read(self, store: OnlineStore, entities: Sequence[Sequence[KeyValue | None]], now: datetime) -> list[Answer]:
+    def read(
+        self,
+        store: OnlineStore,
+        entities: Sequence[Sequence[KeyValue | None]],
+        now: datetime,
+        latest: datetime | None = None,
+    ) -> list[Answer]:
         """Return an answer per entity, in order; for an event view the push record is read first.
 
         The record says until when rows that a push had no reason to touch are true, absent ones included; read
@@ -81,17 +87,30 @@ class ViewReader:
         keys = [_whole(entity) for entity in entities]
         found = iter(store.read(self._online, [key for key in keys if key is not None]))
         rows = [None if key is None else next(found) for key in keys]
-        return [self.answer(row, now, pushed=pushed, null_key=key is None) for key, row in zip(keys, rows, strict=True)]
+        return [
+            self.answer(row, now, pushed=pushed, null_key=key is None, latest=latest)
+            for key, row in zip(keys, rows, strict=True)
+        ]
 
     def answer(
-        self, row: OnlineRow | None, now: datetime, *, pushed: datetime | None = None, null_key: bool = False
+        self,
+        row: OnlineRow | None,
+        now: datetime,
+        *,
+        pushed: datetime | None = None,
+        null_key: bool = False,
+        latest: datetime | None = None,
     ) -> Answer:
-        """Return what a stored row, or the absence of one, says at now; `pushed` is the last push."""
-        later = self._is_later(row, pushed, now) or (self._view.kind == "event" and row is None and pushed is None)
+        """Return what a stored row, or the absence of one, says at now; `pushed` is the last push.
+
+        Where now is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
+        """
+        latest = now if latest is None else latest
+        later = self._is_later(row, pushed, latest) or (self._view.kind == "event" and row is None and pushed is None)
         instants = [pushed, row.computed_at if row else None]
         computed_at = max((instant for instant in instants if instant is not None), default=None)
         row = None if later else row
-        asof = now if self._view.kind != "event" or computed_at is None else min(computed_at, now)
+        asof = now if self._view.kind != "event" or computed_at is None else min(computed_at, latest)
         event_time = None if row is None or row.event_time == from_us(ALWAYS_US) else row.event_time
         return Answer(
             version=self._online.version,

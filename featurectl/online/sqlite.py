@@ -5,15 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
-from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
+from featurectl.online import statements
+from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
+    pack_bound,
     pack_instant,
     pack_key,
     pack_record,
@@ -42,43 +44,6 @@ _HINTS = {
     "locked": "another program keeps the whole file for itself",
 }
 
-_TABLES = """
-create table if not exists views (
-    id integer primary key autoincrement,
-    project text not null, env text not null, view text not null, version integer not null,
-    entities integer not null default 0, push_record blob,
-    unique (project, env, view, version)
-);
-create table if not exists schemas (
-    view integer not null, id integer not null, document text not null, primary key (view, id)
-) without rowid;
-create table if not exists rows (
-    view integer not null, entity blob not null, row blob not null, primary key (view, entity)
-) without rowid;
-"""
-_FIND = "select id from views where project = ? and env = ? and view = ? and version = ?"
-_PREPARED = """
-select view, version from views where project = ? and env = ? and id in (select view from schemas)
-"""
-_ROW = "select row from rows where view = ? and entity = ?"
-_ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
-_ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
-_NEWER_ROW = """
-update rows set row = ?3 where view = ?1 and entity = ?2 and row <> ?3
-and substr(row, ?4, ?5) <= substr(?3, ?4, ?5)
-"""
-_NEWER_RECORD = """
-update views set push_record = ?2 where id = ?1
-and (push_record is null or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4))
-"""
-_REMOVE = """
-delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
-"""
-
-_LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
-_WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
-_REMOVE_UNTIL = "delete from rows where view = ? and entity = ? and substr(row, ?, ?) <= ?"
-
 
 class SqliteStore:
     """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer.
@@ -92,7 +57,7 @@ class SqliteStore:
         self._wait_s = _WAIT_S if wait_s is None else wait_s  # for a lock that another process holds
         self._shown = shown or str(path)  # what errors call it
         self._schemas: dict[tuple[int, int], RowSchema] = {}
-        self._file = DatabaseFile(path, self._wait_s, _TABLES)
+        self._file = DatabaseFile(path, self._wait_s, statements.TABLES)
         self._numbers: dict[tuple[str, str, str], int] = {}
 
     @property
@@ -115,7 +80,7 @@ class SqliteStore:
             if not self._path.exists():
                 return frozenset()
             self._look()
-            return frozenset(self._connection.execute(_PREPARED, (project, env)))
+            return frozenset(self._connection.execute(statements.PREPARED, (project, env)))
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, and return how many entities are new."""
@@ -130,20 +95,26 @@ class SqliteStore:
         written = added = 0
         for frame in frames:
             for chunk in encode_chunks(view, frame, schema_id):
-                added += self._write_chunk(number, chunk, (first + 1, end - first))
+                newer = (first + 1, end - first, pack_bound(how.none_after))
+                added += self._write_chunk(number, chunk, newer)
                 written += chunk.count
                 how.told(written)
         return added
 
-    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+    def keep_only(
+        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    ) -> int:
         """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
         from featurectl.online.frame import encode_keys
 
         kept, number = set(encode_keys(view, entities)), self._prepare(view)[0][0]
         last, removed = _BELOW, 0
-        while page := self._page(_LISTED, number, last, _REMOVE_ROWS):
+        while page := self._page(statements.LISTED, number, last, _REMOVE_ROWS):
             last = page[-1][0]
-            removed += self._remove_until(number, [key for (key,) in page if key not in kept], until)
+            bounds = (pack_instant(until), pack_bound(none_after))
+            removed += self._remove_until(number, [key for (key,) in page if key not in kept], bounds)
+        with self._transaction() as connection:
+            connection.execute(statements.COUNT_AGAIN, (number,))
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -179,7 +150,7 @@ class SqliteStore:
     ) -> Iterator[Sequence[tuple[bytes, bytes]]]:
         """Yield the packed keys and rows of a view version in the order of the keys, 5,000 at a time."""
         number, last = self._looked_up(view), _BELOW
-        while page := self._page(_WALKED, number, last, _WALK_ROWS):
+        while page := self._page(statements.WALKED, number, last, _WALK_ROWS):
             last = page[-1][0]
             yield [(key, row) for key, row in page if wanted(key)]
 
@@ -191,12 +162,24 @@ class SqliteStore:
             row = found.fetchone()
             return int(row[0]) if row else 0
 
-    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
+    def count_rows(self, view: OnlineView) -> int:
+        """Return how many entities have a row: a fifth of a second for a million."""
+        with self._errors():
+            self._look()
+            (count,) = self._connection.execute(statements.COUNTED, (self._number(view),)).fetchone()
+            return int(count)
+
+    def clock(self) -> datetime:
+        """Return the time of this machine: all who use the file are on it."""
+        return datetime.now(UTC)
+
+    def write_push_record(self, view: OnlineView, record: PushRecord, none_after: Bound | None = None) -> None:
         """Keep the record unless a newer one is there."""
         [(number, _)] = self._prepare(view)
         first, end = RECORD_NEWER_BYTES
         with self._transaction() as connection:
-            connection.execute(_NEWER_RECORD, (number, pack_record(record), first + 1, end - first))
+            newer = (first + 1, end - first, pack_bound(none_after))
+            connection.execute(statements.NEWER_RECORD, (number, pack_record(record), *newer))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -233,7 +216,7 @@ class SqliteStore:
             return [self._registered(connection, view) for view in views]
 
     def _registered(self, connection: sqlite3.Connection, view: OnlineView) -> tuple[int, int]:
-        connection.execute(_ADD_VIEW, (view.project, view.env, view.view, view.version))
+        connection.execute(statements.ADD_VIEW, (view.project, view.env, view.view, view.version))
         number = self._number(view)
 
         def put(schema_id: int, document: str) -> str:
@@ -244,7 +227,7 @@ class SqliteStore:
 
     def _number(self, view: OnlineView) -> int:
         """Return the number of a view version in this file, 0 when it was never written."""
-        row = self._connection.execute(_FIND, (view.project, view.env, view.view, view.version)).fetchone()
+        row = self._connection.execute(statements.FIND, (view.project, view.env, view.view, view.version)).fetchone()
         return int(row[0]) if row else 0
 
     def _document(self, number: int, schema_id: int) -> str | None:
@@ -253,18 +236,18 @@ class SqliteStore:
         ).fetchone()
         return str(found[0]) if found else None
 
-    def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int]) -> int:
+    def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int, bytes]) -> int:
         """Add the rows that are new; only when some were not, replace those that are older."""
         pairs = list(zip(chunk.keys.parts(), chunk.rows().parts(), strict=True))
         with self._transaction() as connection:
-            added = connection.executemany(_ADD_ROW, ((number, key, row) for key, row in pairs)).rowcount
+            added = connection.executemany(statements.ADD_ROW, ((number, key, row) for key, row in pairs)).rowcount
             if added < len(pairs):
-                connection.executemany(_NEWER_ROW, ((number, key, row, *newer) for key, row in pairs))
+                connection.executemany(statements.NEWER_ROW, ((number, key, row, *newer) for key, row in pairs))
             connection.execute("update views set entities = entities + ? where id = ?", (added, number))
         return added
 
     def _read_row(self, view: OnlineView, number: int, key: bytes) -> OnlineRow | None:
-        found = self._connection.execute(_ROW, (number, key)).fetchone()
+        found = self._connection.execute(statements.ROW, (number, key)).fetchone()
         if found is None:
             return None
         schema_id = row_schema_id(found[0])
@@ -277,7 +260,7 @@ class SqliteStore:
         find = self._connection.execute
         rows: list[Found] = []
         for key in ask.keys:
-            found = [find(_ROW, (number, key)).fetchone() if number else None for number in numbers]
+            found = [find(statements.ROW, (number, key)).fetchone() if number else None for number in numbers]
             rows.append([None if row is None else row[0] for row in found])
         return rows
 
@@ -298,7 +281,7 @@ class SqliteStore:
         number = self._numbers.get((project, env, field), 0)
         if not number:
             view, _, version = field.rpartition("@")
-            row = self._connection.execute(_FIND, (project, env, view, int(version))).fetchone()
+            row = self._connection.execute(statements.FIND, (project, env, view, int(version))).fetchone()
             number = self._numbers[project, env, field] = int(row[0]) if row else 0
         return number
 
@@ -329,19 +312,17 @@ class SqliteStore:
         with self._errors():
             return self._connection.execute(query, (number, last, rows)).fetchall()
 
-    def _remove_until(self, number: int, keys: Sequence[bytes], until: datetime) -> int:
-        first, end = NEWER_BYTES["computed"]
-        bound = (first + 1, end - first, pack_instant(until))
+    def _remove_until(self, number: int, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         if not keys:
             return 0
         with self._transaction() as connection:
-            removed = connection.executemany(_REMOVE_UNTIL, ((number, key, *bound) for key in keys)).rowcount
+            removed = connection.executemany(statements.REMOVE_UNTIL, ((number, key, *bounds) for key in keys)).rowcount
             connection.execute("update views set entities = entities - ? where id = ?", (removed, number))
         return removed
 
     def _remove_rows(self, number: int) -> int:
         with self._transaction() as connection:
-            removed = connection.execute(_REMOVE, (number, _REMOVE_ROWS)).rowcount
+            removed = connection.execute(statements.REMOVE, (number, _REMOVE_ROWS)).rowcount
             connection.execute("update views set entities = entities - ? where id = ?", (removed, number))
         return removed
 

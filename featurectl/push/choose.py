@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.online.base import OnlineView, PushRecord
+from featurectl.online.base import Bound, OnlineView, PushRecord
 from featurectl.online.schema import schema_digest
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.spec.definition import FeatureView
@@ -32,6 +32,8 @@ class Task:
     last: PushRecord | None
     rebuilt: bool
     runs_out: bool = False  # the store lets rows go soon that the table has
+    lost: int = 0  # rows that the store had after the last push and has not any more
+    none_after: Bound | None = None  # whatever is there that was computed later is replaced
 
     @property
     def same_rows(self) -> bool:

@@ -10,15 +10,18 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.types import polars_dtype
+from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable, newest_of
-from featurectl.online.base import OnlineStore, Origin, PushRecord, Writing
+from featurectl.online.base import Bound, OnlineStore, Origin, PushRecord, Writing
+from featurectl.online.future import CLOCKS_DIFFER, how_far_ahead
+from featurectl.online.lost import rows_lost
 from featurectl.online.schema import schema_digest
 from featurectl.online.stored import online_view
 from featurectl.progress import Progress, Silent
 from featurectl.push.choose import Task, read_parts
 from featurectl.push.values import never_materialized, values_at
 from featurectl.spec.definition import FeatureView
-from featurectl.units import counted, format_count
+from featurectl.units import counted, format_count, moved_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class PushRequest:
 
     `clock` is the real time where that is what `now` means: rows that no push sends again for a `retention` and a
     quarter may then be let go by the store. Where `now` was given they stay. `columns` are those of `PushRecord`.
+    Nothing can rightly have been pushed as of later than `latest` says (None: nobody knows). `full`: every entity is
+    sent, in place of whatever is there.
     """
 
     view: FeatureView
@@ -39,6 +44,19 @@ class PushRequest:
     engine: Engine
     clock: datetime | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    latest: Bound | None = None
+    full: bool = False
+
+    def none_after(self) -> datetime:
+        """Return the instant later than which nothing stays that stands in the way of a push of everything.
+
+        Where `now` is the clock's that is `latest`: what others push at the same time stays.
+        """
+        return self.now if self.clock is None or self.latest is None else max(self.now, self.latest())
+
+    def is_of_the_future(self, last: PushRecord) -> bool:
+        """Return whether a push was as of an instant that has not come yet."""
+        return self.latest is not None and last.computed_at > max(self.now, self.latest())
 
     @property
     def kept_until(self) -> datetime | None:
@@ -66,12 +84,14 @@ class PushResult:
 
     `computed_at` is the instant of the values in the store; it is later than the request's `now` when a later push
     was there already, and nothing was sent then, or when both were the first and a later one ended before this one.
+    `lost` rows were found gone since the last push, and all were sent for that.
     """
 
     rows_sent: int
     new_entities: int
     entities: int
     computed_at: datetime
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +117,11 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     nothing; nothing older replaces anything newer.
 
     When the table was rebuilt since the last push, its rows may have changed or gone: every entity is sent, its row
-    replaces what was pushed before even if that was newer, and entities that the table no longer has are removed.
+    replaces what was pushed before even if that was newer, and entities that the table no longer has are removed. So it
+    is when the store is seen to have lost rows, and in a `full` push, which replaces what was pushed as of later, too.
 
     Raises:
-        DataError: FC510, the view has no offline table.
+        DataError: FC510, the view has no offline table; FC527, the last push was as of an instant that has not come.
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
     progress = progress or Silent()
@@ -108,25 +129,60 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     if request.table.version() is None:
         raise never_materialized(request.view.name)
     request.store.prepare(online_view(request.view, request.version, request.project, request.env))
-    task = _look(request)
-    if task.last is not None and task.last.computed_at > request.now:
+    task = _look(request, counted_rows=True)
+    if task.none_after is None and task.last is not None and task.last.computed_at > request.now:
+        if request.is_of_the_future(task.last):
+            raise _of_the_future(request, task.last)
         return _result(request, task, (0, 0), task.last.computed_at)
+    request, task = _not_before(request, task, task.last)
     progress.start(f"push {label}")
     sent, added = _send(request, task, progress)
     while _is_overtaken(task, newest := _look(request)):
-        request = replace(request, now=max(request.now, newest.last.computed_at if newest.last else request.now))
-        task = replace(newest, rebuilt=True, now=request.now)  # what was sent may have replaced, or joined, other rows
+        # What was sent may have replaced, or joined, other rows.
+        newest = replace(newest, rebuilt=True, none_after=task.none_after, lost=task.lost)
+        request, task = _not_before(request, newest, newest.last)
         sent, added = _send(request, task, progress)
     result = _result(request, task, (sent, added), request.now)
-    request.store.write_push_record(task.online, _record(request, task, result))
+    request.store.write_push_record(task.online, _record(request, task, result), task.none_after)
     progress.done(f"pushed {label}: {counted(sent, 'row')}, {format_count(added)} new")
     return result
 
 
+def _of_the_future(request: PushRequest, last: PushRecord) -> DataError:
+    assert request.latest is not None
+    label, far = f"{request.view.name}@{request.version}", how_far_ahead(last.computed_at, request.latest())
+    return DataError(
+        f"{label} was pushed as of {far}: its values are not found before, and nothing replaces them",
+        code="FC527",
+        hint=f"featurectl push --full {request.view.name} puts the values of now in their place",
+    )
+
+
+def _not_before(request: PushRequest, task: Task, last: PushRecord | None) -> tuple[PushRequest, Task]:
+    """Return the same as of no earlier than the last push, unless that is to be replaced.
+
+    What replaces it is as of no earlier than the store's clock: pushes until then may have been before that one.
+    """
+    now, bound = request.now, task.none_after
+    if bound is not None and request.clock is not None and request.latest is not None:
+        now = max(now, moved_by(request.latest(), -CLOCKS_DIFFER))
+    if last is not None and (bound is None or last.computed_at <= bound()):
+        now = max(now, last.computed_at)
+    return replace(request, now=now), replace(task, now=now)
+
+
 def _is_overtaken(task: Task, newest: Task) -> bool:
-    """Return whether the table was rebuilt meanwhile, or another first push ended, of other entities."""
-    is_first = task.last is None and newest.last is not None
-    return is_first or newest.coverage.rebuild_id != task.coverage.rebuild_id
+    """Return whether what was sent may not be all that is there to be sent, or stand among other rows.
+
+    The table was rebuilt meanwhile, or another first push ended, of other entities; or a push of everything has put an
+    earlier instant in place of the last one; or another push ended that this one was to replace.
+    """
+    was, last = task.last, newest.last
+    if newest.coverage.rebuild_id != task.coverage.rebuild_id or last is None:
+        return newest.coverage.rebuild_id != task.coverage.rebuild_id
+    if was is None or last.computed_at < was.computed_at:
+        return True
+    return task.none_after is not None and last != was and last.computed_at > task.none_after()
 
 
 def plan_push(request: PushRequest) -> PushPlan:
@@ -137,10 +193,10 @@ def plan_push(request: PushRequest) -> PushPlan:
         StoreError: a store can't be read.
     """
     known = (request.view.name, request.version) in request.store.prepared(request.project, request.env)
-    task = _look(request, known=known)
+    task = _look(request, known=known, counted_rows=True)
     entities = request.store.count(task.online) if known else 0
     columns = [*request.view.keys, "event_time", "available_at"]
-    later = task.last is not None and task.last.computed_at > request.now
+    later = task.none_after is None and task.last is not None and task.last.computed_at > request.now
     rows = 0 if later else sum(part.count for part in read_parts(task, columns))
     after = rows if task.rebuilt else entities + rows
     return PushPlan(
@@ -183,22 +239,36 @@ def _send(request: PushRequest, task: Task, progress: Progress) -> tuple[int, in
     """Return how many rows were sent, and of how many new entities."""
     store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
-    how = Writing(rebuilt=task.rebuilt, origin=origin, told=frames.told, kept_until=request.kept_until)
+    how = Writing(
+        rebuilt=task.rebuilt,
+        origin=origin,
+        told=frames.told,
+        kept_until=request.kept_until,
+        none_after=task.none_after,
+    )
     added = store.write_all(task.online, frames, how)
-    if task.rebuilt and store.count(task.online) > frames.rows:
+    if task.rebuilt and (task.none_after is not None or store.count(task.online) != frames.rows):
         kept = frames.entities
         known = pl.concat(kept) if kept else pl.DataFrame(schema=_key_schema(request.view))
-        store.keep_only(task.online, known, request.now)
+        store.keep_only(task.online, known, request.now, task.none_after)
     return frames.rows, added
 
 
-def _look(request: PushRequest, *, known: bool = True) -> Task:
-    """Return the task as things stand now; a store that does not know the view is not asked about it."""
+def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = False) -> Task:
+    """Return the task as things stand now; a store that does not know the view is not asked about it.
+
+    With `counted_rows` the store is asked how many rows there are, where it can say.
+    """
     table_version, coverage = newest_of(request.table)
     if table_version is None or coverage is None:
         raise never_materialized(request.view.name)
     online = online_view(request.view, request.version, request.project, request.env)
     last = request.store.read_push_record(online) if known else None
+    there = request.store.count_rows(online) if last and counted_rows else None
+    lost = rows_lost(request.view, last, there, request.clock) if last else 0
+    # Rows without a record are those of a first push that was cut off, of whichever table there was then.
+    anew = last.rebuild_id != coverage.rebuild_id if last else known and request.store.count(online) > 0
+    replaces = request.full or (anew and last is not None and request.is_of_the_future(last))
     return Task(
         view=request.view,
         online=online,
@@ -207,9 +277,10 @@ def _look(request: PushRequest, *, known: bool = True) -> Task:
         table_version=table_version,
         coverage=coverage,
         last=last,
-        # Rows without a record are those of a first push that was cut off, of whichever table there was then.
-        rebuilt=last.rebuild_id != coverage.rebuild_id if last else known and request.store.count(online) > 0,
+        rebuilt=anew or replaces or lost > 0,
         runs_out=last is not None and request.view.kind != "event" and request.runs_out(last),
+        lost=lost,
+        none_after=request.none_after if replaces else None,
     )
 
 
@@ -232,7 +303,9 @@ def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:
 
 def _result(request: PushRequest, task: Task, sent: tuple[int, int], computed_at: datetime) -> PushResult:
     entities = request.store.count(task.online)
-    return PushResult(rows_sent=sent[0], new_entities=sent[1], entities=entities, computed_at=computed_at)
+    return PushResult(
+        rows_sent=sent[0], new_entities=sent[1], entities=entities, computed_at=computed_at, lost=task.lost
+    )
 
 
 def _key_schema(view: FeatureView) -> dict[str, pl.DataType]:

@@ -138,6 +138,9 @@ class Registry(Protocol):
     def read_pins(self, project: str) -> Sequence[Pin]:
         """Return what is kept."""
 
+    def clock(self) -> datetime:
+        """Return the time by the clock that all share who use the registry."""
+
     def alerts(self, project: str, environment: str) -> AlertLedger:
         """Return the alerts of a project's environment."""
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Final
 
@@ -224,6 +224,13 @@ class SqlRegistry:
         """Return what is kept."""
         with self._database.reading() as connection:
             return () if connection is None else load_pins(connection, project)
+
+    def clock(self) -> datetime:
+        """Return the time by the clock that all share who use the database, a server's or this machine's."""
+        if self._clock is not None:
+            return self._clock()
+        with self._database.reading() as connection:
+            return datetime.now(UTC) if connection is None else read_clock(connection)
 
     def alerts(self, project: str, environment: str) -> SqlAlertLedger:
         """Return the alerts of a project's environment."""

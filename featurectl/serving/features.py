@@ -30,7 +30,9 @@ async def read_features(request: Request) -> Response:
     body = await parsed(request, FEATURES)
     count = row_count(body.entities, server.settings.max_rows)
     model, reader = await _reader(server, body)
-    rows = KeyRows(keys=body.entities, count=count, now=server.features.now(body.time))
+    rows = KeyRows(
+        keys=body.entities, count=count, now=server.features.now(body.time), latest=server.features.latest(body.time)
+    )
     found = await server.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = server.stale_views(reader, rows.now)

@@ -68,7 +68,9 @@ async def score_rows(server: Server, model: ServedModel, asked: Asked) -> Scored
         Refused: 400 a row lacks a column or a value does not fit, 422 the model's `missing:` refuses it, 503.
     """
     given = columns_of(asked.rows, model.reader.columns)
-    rows = KeyRows(keys=given, count=len(asked.rows), now=server.features.now(asked.at))
+    rows = KeyRows(
+        keys=given, count=len(asked.rows), now=server.features.now(asked.at), latest=server.features.latest(asked.at)
+    )
     try:
         scored = await _score(server, model, asked, rows)
     except Refused as refused:

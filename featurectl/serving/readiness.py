@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from featurectl.errors import StoreError
 from featurectl.online.features import ReadView
+from featurectl.online.pushes import pushed_ahead
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.served import Served
 
@@ -41,6 +43,15 @@ async def check_ready(server: Server) -> Readiness:
         problems += _never_pushed(server, served, champions)
     warnings = [f"registry: {follower.behind}"] if follower.behind else []
     warnings += [f"model {label}: {reason}" for label, reason in failures if label not in champions]
+    ahead = pushed_ahead(server.features.pushes, served_views(served), _clock(server))
+    read = {
+        view.field
+        for model in served.models.values()
+        if model.label in champions
+        for view in model.reader.features.views
+    }
+    problems += [told for field, told in ahead.items() if field in read]
+    warnings += [told for field, told in ahead.items() if field not in read]
     warnings += served.catalog.waiting()
     warnings += [
         f"view {field} was pushed by an older version of featurectl: featurectl push {field.partition('@')[0]}"
@@ -62,7 +73,12 @@ async def check_fresh(server: Server) -> list[str]:
         if server.is_late(view, now):
             known = server.features.pushes.record(view)
             late.append(f"view {view.field} " + ("is older than its error_after" if known else "was never pushed"))
-    return late
+    return [*late, *pushed_ahead(server.features.pushes, served_views(served), _clock(server)).values()]
+
+
+def _clock(server: Server) -> datetime:
+    """Return the real time, or the server's own now where that is later."""
+    return max(server.features.now(), datetime.now(UTC))
 
 
 def served_views(served: Served) -> list[ReadView]:

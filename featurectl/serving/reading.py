@@ -10,6 +10,7 @@ from featurectl.errors import FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.future import latest_at
 from featurectl.online.pushes import Pushes
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.problems import Refused, refusal
@@ -37,6 +38,10 @@ class Features:
             return asked.astimezone(UTC)
         except OverflowError as error:
             raise Refused(400, f"time: {asked.isoformat()} lies outside the years 1 to 9999 in UTC") from error
+
+    def latest(self, asked: datetime | None = None) -> datetime | None:
+        """Return up to when what was pushed counts, where now is the clock's: that may be behind who pushes."""
+        return None if asked is not None or self._now is not None else latest_at(datetime.now(UTC))
 
     async def read(self, reader: FeatureReader, rows: KeyRows) -> FeatureColumns:
         """Return the features of some rows.

@@ -359,6 +359,24 @@ CODES: Final[Mapping[str, Code]] = {
         "What an entity had at an instant changed when rows were there that came later, so a training set would know "
         "more than a prediction. Each row of the result is made of rows that were available at its `available_at`.",
     ),
+    "FC526": Code(
+        "now is later than the store's clock",
+        "`materialize` and `push` compute values as of now, and nobody finds a value before the instant as of which it "
+        "was computed. An --as-of, or a machine's clock, more than 60 s after the clock of the registry or of the "
+        "online store is refused: set the clock right. `--allow-future` goes on; `now:` of an environment is not held "
+        "against any clock. Nor are alerts looked at as of the future: `monitor check --dry-run` does it, and tells "
+        "nobody.",
+    ),
+    "FC527": Code(
+        "a view was pushed as of the future",
+        "Its values are not found before that instant, and nothing older replaces them. `featurectl push --full VIEW` "
+        "puts the values of now in their place, from the offline table.",
+    ),
+    "FC528": Code(
+        "an offline table was computed as of the future",
+        "It takes no new rows before that instant. `featurectl materialize --full VIEW` makes it anew as of now, and "
+        "pushes it in place of what was pushed then.",
+    ),
     **MODELS,
     # Stores
     "FC535": Code(

@@ -143,10 +143,10 @@ def test_a_push_that_fails_after_others_shows_what_was_done(run, shop, monkeypat
     (shop / "bad.csv").write_text(ROWS)
     write = SqliteStore.write_push_record
 
-    def fails_at_b(store, view, record):
+    def fails_at_b(store, view, record, none_after=None):
         if view.view == "b_good":
             raise StoreError("the online store sqlite:///on.db can't be used: disk full", code="FC602")
-        write(store, view, record)
+        write(store, view, record, none_after)
 
     monkeypatch.setattr(SqliteStore, "write_push_record", fails_at_b)
     code, out, _ = run()

@@ -92,9 +92,9 @@ def test_columns_made_at_once_are_those_of_the_rows(kind, data):
     decoder = decoder_of(VIEWS[kind])
     found = data.draw(packed_rows(EVENTS if kind == "event" else STATES))
     pushed = data.draw(st.sampled_from([None, NOW, NOW - timedelta(minutes=10)])) if kind == "event" else None
-    moment = Moment(NOW, pushed)
-    now, then = columns.instant_us(NOW) - columns.INSTANT_ZERO_US, columns._since_zero(pushed)
-    usual = all(row is not None and decoder._quick(row, now, then) is not None for row in found)
+    latest = data.draw(st.sampled_from([None, NOW + timedelta(minutes=1)]))
+    moment, at = Moment(NOW, pushed, latest), [columns._since_zero(t) for t in (NOW, latest or NOW)]
+    usual = all(row is not None and decoder._quick(row, at, columns._since_zero(pushed)) is not None for row in found)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(columns, "FEW_ROWS", 1)
         made = decoder.usual(found, moment)

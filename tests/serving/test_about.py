@@ -114,3 +114,15 @@ def test_what_is_trained_while_a_server_runs_is_served_without_a_restart(own_cli
     after = client.post("/v1/predict/click", json={"rows": rows}).json()
     assert (after["version"], after["rows"]) == (1, before["rows"])
     assert 'featurectl_reloads_total{result="done"}' in client.get("/metrics").text
+
+
+def test_a_server_is_not_ready_while_what_its_model_reads_is_of_the_future(own_clicks, opened):
+    client = opened(own_clicks)
+    assert client.get("/ready").status_code == 200
+    run(own_clicks, "push", "--as-of", "2099-01-01T00:00:00Z", "--allow-future", "bond")
+    answer = client.get("/ready")
+    (problem,) = answer.json()["problems"]
+    assert answer.status_code == 503
+    assert problem.startswith("view bond@1 was pushed as of 2099-01-01 00:00, ")
+    run(own_clicks, "push", "--full", "bond")
+    assert client.get("/ready").status_code == 200

@@ -49,6 +49,7 @@ def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:
         "entities": row.entities,
         "stale_entities": row.stale_entities,
         "stale_share": row.stale_share,
+        "lost_rows": row.lost,
         "error": row.error or None,
         "note": row.note or None,
     }

@@ -71,6 +71,7 @@ def view_json(view: ViewSkew) -> dict[str, object]:
         "missing": dict(view.missing),
         "unexpected": dict(view.unexpected),
         "note": view.note or None,
+        "of_the_future": bool(view.future),
         "example": view.example or None,
     }
 

@@ -17,6 +17,7 @@ Cause = Literal[
     "shifted clock",
     "missing row",
     "unexpected row",
+    "row of the future",
     "corrupted value",
 ]
 MEANT: Final[Mapping[Cause, str]] = {
@@ -30,6 +31,7 @@ MEANT: Final[Mapping[Cause, str]] = {
     "default": "a default stands on one side only",
     "missing row": "the online store has no row of the entity",
     "unexpected row": "the online store has a row of an entity that the table has not",
+    "row of the future": "the row was computed as of an instant that has not come",
     "corrupted value": "nothing explains the value",
 }
 
@@ -84,7 +86,7 @@ class ViewSkew:
     `entities` of the table were compared, those among them that an event view has no row of, too; `of` rows are in the
     store. `features` counts values as `FeatureSkew` does (`model` is ""), and
     `missing` and `unexpected` rows, by cause, beside them. `note` says why nothing, or not all, was compared;
-    `pushed` is False of a view that never was.
+    `pushed` is False of a view that never was. `future` says that the last push was as of an instant that has not come.
     """
 
     view: str
@@ -97,6 +99,7 @@ class ViewSkew:
     note: str = ""
     example: str = ""
     pushed: bool = True
+    future: str = ""
 
     @property
     def differences(self) -> int:

@@ -8,6 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -25,6 +26,7 @@ from featurectl.monitor.verify.surroundings import Stores, surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.frame import encode_keys
+from featurectl.online.future import how_far_ahead
 from featurectl.online.stored import online_view
 from featurectl.push.choose import PART_ROWS, cut_between_keys
 from featurectl.push.values import COMPUTED_AT, values_at
@@ -38,6 +40,7 @@ from featurectl.units import counted, plural
 _CORRUPTED: Final[Cause] = "corrupted value"
 _MISSING: Final[Cause] = "missing row"
 _UNEXPECTED: Final[Cause] = "unexpected row"
+_FUTURE: Final[Cause] = "row of the future"
 _EXPIRED: Final[Cause] = "expiry"
 _HASHES: Final = 1 << 32
 _HAS_ROW: Final = "\x00row"
@@ -73,6 +76,7 @@ def verify_store(
         record=record,
         known=surroundings(workspace, state, bound, record),
         how=how,
+        latest=(latest := workspace.latest_push())(),
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
     )
     count = store.count(where)
@@ -81,7 +85,9 @@ def verify_store(
     if are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
     how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")
-    return replace(skew, note="; ".join(part for part in (note, skew.note) if part))
+    far = how_far_ahead(record.computed_at, latest())
+    future = f"pushed as of {far}: featurectl push --full {item.name}" if far else ""
+    return replace(skew, note="; ".join(part for part in (future, note, skew.note) if part), future=future)
 
 
 def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:
@@ -96,7 +102,8 @@ def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:
 class _Task:
     """A view version to compare: its table without a ttl, its place in the store, the last push, what is around it.
 
-    `ran_out`: by the real clock the store may have let rows go.
+    Nothing can rightly have been pushed as of later than `latest`. `ran_out`: by the real clock the store may have let
+    rows go.
     """
 
     bound: BoundView
@@ -105,6 +112,7 @@ class _Task:
     record: PushRecord
     known: Known
     how: How
+    latest: datetime
     ran_out: bool
 
 
@@ -133,7 +141,7 @@ class _Comparison:
             of=count,
             features=[tally.skew() for tally in self._tallies.values()],
             missing=dict(self._missing.most_common()),
-            unexpected=dict(self._unexpected),
+            unexpected=dict(+self._unexpected),
             note=_later_told(self._later) if self._later else "",
             example=self._example,
         )
@@ -168,7 +176,9 @@ class _Comparison:
         truth = truth.filter(there)
         found = self._rows.fetch(keys)
         later = (found.newest > at).fill_null(value=False)
-        self._later += int(later.sum())
+        future = int((later & (found.newest > self._task.latest)).sum())
+        self._unexpected[_FUTURE] += future
+        self._later += int(later.sum()) - future
         self._judge(truth.filter(~later), _some(found, ~later), view)
 
     def _judge(self, truth: pl.DataFrame, found: StoredRows, view: FeatureView) -> None:
@@ -228,7 +238,9 @@ class _Comparison:
 
     def _count_unexpected(self, key: bytes, row: bytes) -> None:
         if self._rows.is_later(row, self._task.record.computed_at):
-            self._later += 1
+            future = self._rows.is_later(row, self._task.latest)
+            self._unexpected[_FUTURE] += future
+            self._later += not future
             return
         self._unexpected[_UNEXPECTED] += 1
         self._example = self._example or f"an unexpected row under {key.decode(errors='backslashreplace')}"

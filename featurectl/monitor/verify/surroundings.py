@@ -10,7 +10,7 @@ from featurectl.errors import FeaturectlError
 from featurectl.monitor.prediction_log import Keeping
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.offline.base import OfflineStore
-from featurectl.online.base import OnlineStore, PushRecord
+from featurectl.online.base import Bound, OnlineStore, PushRecord
 from featurectl.online.stored import online_view
 from featurectl.registry.state import State
 from featurectl.training.bind import bind_view
@@ -23,6 +23,9 @@ class Stores(Keeping, Protocol):
     @property
     def clock(self) -> datetime | None:
         """The real time, where that is what now means."""
+
+    def latest_push(self) -> Bound:
+        """Return what gives the latest instant as of which something can rightly have been pushed."""
 
     def state(self) -> State:
         """Return the project as the registry knows it now."""

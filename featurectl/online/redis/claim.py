@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import replace
+from typing import Final
 
 import redis
 
 from featurectl.online.base import OnlineView, Writing
-from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_instant
+from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.wire import Call
 
 _TOKEN_BYTES = 8
+_BOUND: Final = 5  # its place among the arguments
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
 
 
@@ -26,12 +29,13 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: st
     order = "computed" if how.rebuilt else view.versioned_by
     token = secrets.token_bytes(_TOKEN_BYTES)
     field, (first, end) = field_of(view), NEWER_BYTES[order]
-    counter, writer = f"count/{field}", f"writer/{field}"
+    counter, writer, bound = f"count/{field}", f"writer/{field}", pack_bound(how.none_after)
     origin = how.origin
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
     at = pack_instant(origin.at) if origin else _ANY_INSTANT
-    free = client.eval(CLAIM, 1, home_of(view), writer, token, at, order, *table, counter)
-    arguments: list[bytes | str | int] = [field, first + 1, end, counter, writer, token if free else b"", expiry]
+    free = client.eval(CLAIM, 1, home_of(view), writer, token, at, order, *table, counter, bound)
+    place = NEWER_BYTES["computed"][0] + 1
+    arguments = [field, first + 1, end, counter, writer, bound, place, token if free else b"", expiry]
     return Call(
         script=WRITE_NEWER,
         sha=hashlib.sha1(WRITE_NEWER.encode(), usedforsecurity=False).hexdigest(),
@@ -40,3 +44,11 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: st
         last_key=home_of(view).encode(),
         arguments=[a if isinstance(a, bytes) else str(a).encode() for a in arguments],
     )
+
+
+def bounded(call: Call, how: Writing) -> Call:
+    """Return the call with the bound as it is now."""
+    if how.none_after is None:
+        return call
+    before, after = call.arguments[:_BOUND], call.arguments[_BOUND + 1 :]
+    return replace(call, arguments=[*before, pack_bound(how.none_after), *after])

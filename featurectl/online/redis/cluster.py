@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from featurectl.errors import StoreError
-from featurectl.online.base import OnlineView, Writing
-from featurectl.online.codec import NEWER_BYTES
+from featurectl.online.base import Bound, OnlineView, Writing
+from featurectl.online.codec import NEWER_BYTES, pack_bound
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
@@ -37,7 +37,7 @@ from featurectl.online.redis.slots import (
     slot_of,
     slot_tags,
 )
-from featurectl.online.redis.store import RedisStore, pages
+from featurectl.online.redis.store import RedisStore, instant_of_time, pages
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from featurectl.online.frame import Chunk
 
 _Arguments = list[bytes | str | int]
+_COMPUTED = NEWER_BYTES["computed"][0] + 1
 _Call = tuple[list[bytes], _Arguments]  # the keys and the arguments of a script
 
 
@@ -172,23 +173,25 @@ class RedisClusterStore(RedisStore):
 
         schema_id, written, added = self._prepare(view), 0, 0
         first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
-        common: _Arguments = [field_of(view), first + 1, end, field_of(view), "", "", self._expiry(how)]
+        newer, rest = (field_of(view), first + 1, end, field_of(view), ""), (_COMPUTED, "", self._expiry(how))
         self._mark_change(view)
         try:
             for frame in frames:
                 for chunk in encode_chunks(view, frame, schema_id):
-                    added += self._write_chunk(view, chunk, common)
+                    added += self._write_chunk(view, chunk, [*newer, pack_bound(how.none_after), *rest])
                     written += chunk.count
                     how.told(written)
         finally:
             self._mark_change(view)
         return added
 
-    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+    def keep_only(
+        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    ) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan of every node."""
         self._mark_change(view)
         try:
-            return super().keep_only(view, entities, until)
+            return super().keep_only(view, entities, until, none_after)
         finally:
             self._mark_change(view)
 
@@ -202,6 +205,12 @@ class RedisClusterStore(RedisStore):
         total = sum(self._counts(view))
         self._ask("HSET", home, names[0], total, names[1], changed or b"")
         return total
+
+    def clock(self) -> datetime:
+        """Return the greatest time of its nodes."""
+        with translated(self._where):
+            found = [self._cluster.ask_node(node, "TIME") for node in self._cluster.primaries()]
+        return max(instant_of_time(time_) for time_ in found)
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of every node's keys, 1,000 at a time."""
@@ -225,9 +234,22 @@ class RedisClusterStore(RedisStore):
     def _counts(self, view: OnlineView) -> list[int]:
         return [int(count or 0) for count in self._counters(view, "HGET")]
 
-    def _lower_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes]) -> None:
+    def _held(self) -> int:
+        with translated(self._where):
+            return sum(cast("int", self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
+
+    def _correct_counts(
+        self,
+        view: OnlineView,
+        before: Sequence[int],
+        met: Collection[bytes],
+        removed: int,  # noqa: ARG002 - which slots they were of is not known
+    ) -> None:
         tally, field = Counter(slot_of(key) for key in met), field_of(view)
         missing = {slot: count - tally[slot] for slot, count in enumerate(before) if count > tally[slot]}
+        if len(met) > sum(before):  # a counter was lost, or others have written meanwhile
+            after = self._counts(view)
+            missing |= {slot: most - n for slot, n in tally.items() if (most := max(before[slot], after[slot])) < n}
         self._send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
 
     def _mark_change(self, view: OnlineView) -> None:
@@ -249,9 +271,9 @@ class RedisClusterStore(RedisStore):
         ]
         return self._run(WRITE_NEWER, calls)
 
-    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
-        arguments: _Arguments = [field, first + 1, until, field]
+        arguments: _Arguments = [field, first + 1, bounds[0], field, bounds[1]]
         places = _by_slot([(key, b"") for key in keys])
         calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
         return self._run(REMOVE_UNTIL, calls)

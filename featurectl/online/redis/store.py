@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from featurectl.errors import StoreError
-from featurectl.online.base import Ask, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
+from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
+    pack_bound,
     pack_instant,
     pack_key,
     pack_record,
@@ -21,19 +22,21 @@ from featurectl.online.codec import (
     unpack_record,
     unpack_row,
 )
-from featurectl.online.redis.claim import claimed_call
+from featurectl.online.redis.claim import bounded, claimed_call
 from featurectl.online.redis.connect import open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, look_ups, parted, whole
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
+from featurectl.units import from_us
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
 
 _SCAN_COUNT = 1_000
-_ANY_INSTANT = b""  # no byte of a row is compared with it
+_ANY_ROW = (b"", b"")  # no byte of a row is compared with them
+FEW_KEYS = 20_000  # a look at all of them takes a tenth of a second
 
 
 class RedisStore:
@@ -71,17 +74,20 @@ class RedisStore:
             with Sender(self._client) as sender:
                 for frame in frames:
                     for chunk in encode_chunks(view, frame, schema_id):
-                        sender.send(batch_of(call, chunk))
+                        sender.send(batch_of(bounded(call, how), chunk))
                         how.told(sender.rows)
                 sender.finish()
         how.told(sender.rows)
         return sender.total
 
-    def keep_only(self, view: OnlineView, entities: pl.DataFrame, until: datetime) -> int:
+    def keep_only(
+        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    ) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan, 1,000 keys at a time.
 
-        The scan sees which rows have expired since they were counted, and takes them off the count: those that were
-        counted before it and that it did not meet. Rows that others write meanwhile stay in the count.
+        The scan sees which rows have expired, or were lost, since they were counted, and takes them off the count:
+        those that were counted before it and that it did not meet. Rows that others write meanwhile stay in the count.
+        It counts those that it met, too, which were never counted, as a counter was lost.
         """
         from featurectl.online.frame import encode_keys
 
@@ -91,9 +97,9 @@ class RedisStore:
             there = self._send([("HEXISTS", key, field_of(view)) for key in keys])
             met.update(key for key, has in zip(keys, there, strict=True) if has)
             others = [key for key in keys if key[len(prefix) : -1] not in kept]
-            removed += self._remove_until(view, others, pack_instant(until)) if others else 0
-        if sum(before) > len(met):
-            self._lower_counts(view, before, met)
+            bounds = (pack_instant(until), pack_bound(none_after))
+            removed += self._remove_until(view, others, bounds) if others else 0
+        self._correct_counts(view, before, met, removed)
         return removed
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
@@ -129,11 +135,27 @@ class RedisStore:
         """Return the number of entities that have a row of the view version."""
         return int(self._get(view, f"count/{field_of(view)}") or 0)
 
-    def write_push_record(self, view: OnlineView, record: PushRecord) -> None:
+    def count_rows(self, view: OnlineView) -> int | None:
+        """Return how many entities have a row, where the server holds few keys; else how many keys, if too few."""
+        held = self._held()
+        if held > FEW_KEYS:
+            return held if held < self.count(view) else None
+        met, field = set[bytes](), field_of(view)
+        for keys in self._pages(view):
+            there = self._send([("HEXISTS", key, field) for key in keys])
+            met.update(key for key, has in zip(keys, there, strict=True) if has)
+        return len(met)
+
+    def clock(self) -> datetime:
+        """Return the server's time."""
+        return instant_of_time(self._ask("TIME"))
+
+    def write_push_record(self, view: OnlineView, record: PushRecord, none_after: Bound | None = None) -> None:
         """Keep the record unless a newer one is there."""
         first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), f"push/{field_of(view)}"
-        self._ask("EVAL", WRITE_NEWER, 2, home, home, field, first + 1, end, "", "", "", "", pack_record(record))
+        newer = (field, first + 1, end, "", "", pack_bound(none_after), first + 1, "", "")
+        self._ask("EVAL", WRITE_NEWER, 2, home, home, *newer, pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -145,7 +167,7 @@ class RedisStore:
         self._ask("HDEL", home_of(view), f"push/{field_of(view)}", f"writer/{field_of(view)}")
         for keys in self._pages(view):
             if keys:  # counted down with each page: a removal that is broken off leaves a right count
-                self._remove_until(view, keys, _ANY_INSTANT)
+                self._remove_until(view, keys, _ANY_ROW)
         self._ask("HDEL", home_of(view), f"count/{field_of(view)}", *self._schema_fields(view))
         self._schemas.clear()
 
@@ -167,9 +189,19 @@ class RedisStore:
         """Return every count that is kept of a view version's entities."""
         return [self.count(view)]
 
-    def _lower_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes]) -> None:
-        """Take off the counts what a scan did not meet of the rows that were counted before it."""
-        self._ask("HINCRBY", home_of(view), f"count/{field_of(view)}", len(met) - before[0])
+    def _held(self) -> int:
+        """Return how many keys there are in all."""
+        return cast("int", self._ask("DBSIZE"))
+
+    def _correct_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes], removed: int) -> None:
+        """Take off the counts what a scan did not meet of the rows that were counted before it, and add what it met.
+
+        Of more than were ever counted, those that were written meanwhile among them.
+        """
+        most = max(before[0], self.count(view) + removed)
+        difference = len(met) - (before[0] if len(met) < before[0] else min(most, len(met)))
+        if difference:
+            self._ask("HINCRBY", home_of(view), f"count/{field_of(view)}", difference)
 
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
@@ -204,9 +236,9 @@ class RedisStore:
         """Yield the keys of the environment's entities, some at a time; one may come twice."""
         return pages(self._ask, view)
 
-    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], until: bytes) -> int:
+    def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
-        arguments = (field, first + 1, until, f"count/{field}")
+        arguments = (field, first + 1, bounds[0], f"count/{field}", bounds[1])
         return cast("int", self._ask("EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments))
 
     def _schema_fields(self, view: OnlineView) -> list[str]:
@@ -230,6 +262,12 @@ class RedisStore:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+def instant_of_time(answer: object) -> datetime:
+    """Return the instant of an answer to TIME."""
+    seconds, microseconds = cast("tuple[bytes, bytes]", answer)
+    return from_us(int(seconds) * 1_000_000 + int(microseconds))
 
 
 def pages(ask: Callable[..., object], view: OnlineView) -> Iterator[list[bytes]]:

@@ -1,0 +1,42 @@
+"""What was pushed as of an instant that has not come yet.
+
+Nobody finds a value before the instant as of which it was computed, and nothing older replaces it: such a push hides
+all values of a view until the time has come, if it ever does.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+from featurectl.online.base import Bound
+from featurectl.units import format_age, format_instant, moved_by
+
+CLOCKS_DIFFER: Final = timedelta(seconds=60)  # by so much clocks may, and nobody is told
+
+
+def latest_at(clock: datetime) -> datetime:
+    """Return the latest instant as of which something can rightly have been computed at a time."""
+    return moved_by(clock, CLOCKS_DIFFER)
+
+
+def moving(instant: datetime) -> Bound:
+    """Return what gives an instant as far on as time has gone on since."""
+    begin = time.monotonic()
+    return lambda: moved_by(instant, timedelta(seconds=time.monotonic() - begin))
+
+
+def how_far_ahead(computed_at: datetime, latest: datetime, of: str = "the online store's clock") -> str:
+    """Return how far after a clock something was computed, in words; "" where it is not later than `latest`.
+
+    `latest` is that of the clock (`latest_at`).
+
+    >>> noon = datetime.fromisoformat("2026-01-08T12:00:00Z")
+    >>> how_far_ahead(noon + timedelta(days=2), latest_at(noon))
+    "2026-01-10 12:00, 2 d after the online store's clock"
+    """
+    if computed_at <= latest:
+        return ""
+    ahead = computed_at - moved_by(latest, -CLOCKS_DIFFER)
+    return f"{format_instant(computed_at)}, {format_age(ahead // timedelta(microseconds=1))} after {of}"

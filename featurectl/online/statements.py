@@ -1,0 +1,44 @@
+"""What the embedded online store asks of SQLite."""
+
+from __future__ import annotations
+
+TABLES = """
+create table if not exists views (
+    id integer primary key autoincrement,
+    project text not null, env text not null, view text not null, version integer not null,
+    entities integer not null default 0, push_record blob,
+    unique (project, env, view, version)
+);
+create table if not exists schemas (
+    view integer not null, id integer not null, document text not null, primary key (view, id)
+) without rowid;
+create table if not exists rows (
+    view integer not null, entity blob not null, row blob not null, primary key (view, entity)
+) without rowid;
+"""
+FIND = "select id from views where project = ? and env = ? and view = ? and version = ?"
+PREPARED = """
+select view, version from views where project = ? and env = ? and id in (select view from schemas)
+"""
+ROW = "select row from rows where view = ? and entity = ?"
+ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
+ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
+NEWER_ROW = """
+update rows set row = ?3 where view = ?1 and entity = ?2 and row <> ?3
+and (substr(row, ?4, ?5) <= substr(?3, ?4, ?5) or substr(row, 18, 7) > ?6)
+"""
+NEWER_RECORD = """
+update views set push_record = ?2 where id = ?1
+and (push_record is null or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4) or substr(push_record, ?3, ?4) > ?5)
+"""
+REMOVE = """
+delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
+"""
+
+LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
+WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
+REMOVE_UNTIL = """
+delete from rows where view = ? and entity = ? and (substr(row, 18, 7) <= ? or substr(row, 18, 7) > ?)
+"""
+COUNTED = "select count(*) from rows where view = ?"
+COUNT_AGAIN = "update views set entities = (select count(*) from rows where view = ?1) where id = ?1"

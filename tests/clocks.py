@@ -1,0 +1,28 @@
+"""A machine whose clock is wrong: what the modules that ask for the time are told."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import datetime, timedelta
+
+import pytest
+
+WRITERS = ("featurectl.open", "featurectl.cli.future", "featurectl.cli.recorded")
+READERS = ("featurectl.open", "featurectl.online.client", "featurectl.serving.reading", "featurectl.serving.server")
+
+
+class _AnyInstant(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, datetime)
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, modules: tuple[str, ...] = WRITERS) -> None:
+    """Let a machine's clock be so far ahead of the real one, for who asks for it in some modules."""
+
+    class Clock(datetime, metaclass=_AnyInstant):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + ahead
+
+    for name in modules:
+        monkeypatch.setattr(importlib.import_module(name), "datetime", Clock)

@@ -1,0 +1,29 @@
+"""What happens to an online store behind its back: rows and counters that are lost."""
+
+from __future__ import annotations
+
+from featurectl.online.base import OnlineStore, OnlineView
+from featurectl.online.codec import pack_key
+from featurectl.online.redis.layout import field_of, home_of, prefix_of
+from featurectl.online.sqlite import SqliteStore
+
+
+def lose_row(store: OnlineStore, view: OnlineView, *entity: str | int) -> None:
+    """Take the row of an entity out of a store that is not told."""
+    key = pack_key(entity, tuple(view.keys.values()))
+    if isinstance(store, SqliteStore):
+        store._connection.execute("delete from rows where view = ? and entity = ?", (store._number(view), key))
+    else:
+        store._ask("HDEL", prefix_of(view) + key + b"}", field_of(view))
+
+
+def lose_count(store: OnlineStore, view: OnlineView) -> None:
+    """Take the number of a view's entities out of a store."""
+    if isinstance(store, SqliteStore):
+        store._connection.execute("update views set entities = 0 where id = ?", (store._number(view),))
+    else:
+        store._ask("HDEL", home_of(view), f"count/{field_of(view)}", f"counted/{field_of(view)}")
+        if hasattr(store, "_cluster"):
+            store._mark_change(view)
+            for _ in store._counters(view, "HDEL"):
+                pass

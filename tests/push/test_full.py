@@ -1,0 +1,187 @@
+"""A push of everything: it mends a store that has lost rows, or holds values that were pushed as of the future."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from featurectl.errors import DataError
+from featurectl.online.read import read_features
+from featurectl.online.redis import store as redis_store
+from featurectl.online.stored import online_view
+from featurectl.push import plan_push, push_view
+from tests.online.losses import lose_row
+from tests.online.views import add, at, event_view, latest, push_request, rebuild, state_view, table, window
+
+AMOUNT = {"amount": "int64"}
+YEARS = 24 * 365 * 5
+VIEWS = {
+    "state": state_view([latest("amount", "int64")]),
+    "event": event_view([window("sum_9", "sum", 9, "int64"), window("n_9", "count", 9, "int64", None)]),
+}
+ROWS = [("a", -1, None, {"amount": 1}), ("b", -2, None, {"amount": 2}), ("c", -3, None, {"amount": 3})]
+
+
+@pytest.fixture
+def project():
+    return f"p{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """Rows are counted, however many other tests have left on a server."""
+    monkeypatch.setattr(redis_store, "FEW_KEYS", 1 << 40)
+
+
+@pytest.fixture(params=sorted(VIEWS))
+def view(request):
+    return VIEWS[request.param]
+
+
+@pytest.fixture
+def rows(view):
+    return table(view, ROWS, AMOUNT)
+
+
+@pytest.fixture
+def push(store, view, rows, project):
+    def push_at(hours, clock_h=0, *, full=False, as_of=False):
+        """Push by a machine whose clock says `hours` where the store's says `clock_h`."""
+        request = push_request(store, view, rows, hours, project)
+        latest_push = at(clock_h) + timedelta(seconds=60)
+        return push_view(replace(request, clock=None if as_of else at(hours), latest=lambda: latest_push, full=full))
+
+    return push_at
+
+
+@pytest.fixture
+def values(store, view, project):
+    def values_at(hours, *entities):
+        found = read_features(
+            store, view, online_view(view, 1, project, "dev"), [[entity] for entity in entities or "abc"], at(hours)
+        )
+        return [answer.values[view.features[0].name].value for answer in found]
+
+    return values_at
+
+
+def record(store, view, project):
+    return store.read_push_record(online_view(view, 1, project, "dev"))
+
+
+def test_a_push_after_one_as_of_the_future_says_what_ends_it(push, view, store, project):
+    push(0)
+    push(YEARS)
+    with pytest.raises(DataError, match=r"was pushed as of .* its values are not found before") as caught:
+        push(0)
+    assert caught.value.code == "FC527"
+    assert caught.value.hint.startswith(f"featurectl push --full {view.name} ")
+    assert record(store, view, project).computed_at == at(YEARS)
+
+
+def test_a_push_of_everything_replaces_what_is_of_the_future(push, values, store, view, project):
+    push(0)
+    push(YEARS)
+    result = push(0, full=True)
+    assert (result.rows_sent, result.new_entities, result.entities, result.computed_at) == (3, 0, 3, at(0))
+    assert values(0) == [1, 2, 3]
+    assert record(store, view, project).computed_at == at(0)
+    again = push(1, 1)
+    assert (again.computed_at, values(1)) == (at(1), [1, 2, 3])
+
+
+def test_entities_that_only_the_future_has_are_removed(push, values, rows, view):
+    push(0)
+    add(rows, view, [("d", YEARS - 1, None, {"amount": 4})], AMOUNT)
+    assert push(YEARS).entities == 4
+    assert push(0, full=True).entities == 3
+    assert values(0, "a", "d") == [1, None]
+
+
+def test_a_rebuild_replaces_what_is_of_the_future_too(push, values, rows, view):
+    push(0)
+    push(YEARS)
+    rebuild(rows, view, ROWS[:2], AMOUNT, "second")
+    result = push(0)
+    assert (result.rows_sent, result.entities, result.computed_at) == (2, 2, at(0))
+    assert values(0) == [1, 2, None]
+
+
+def test_a_push_as_of_an_instant_replaces_what_is_later_than_it(push, values, store, view, project):
+    push(0)
+    assert push(-1.5, full=True, as_of=True).computed_at == at(-1.5)
+    assert values(-1.5) == [None, 2, 3]
+    assert record(store, view, project).computed_at == at(-1.5)
+    push(0)
+    assert values(0) == [1, 2, 3]
+
+
+def test_a_push_of_everything_of_a_store_that_is_right_changes_nothing(push, values):
+    push(0)
+    result = push(0, full=True)
+    assert (result.rows_sent, result.new_entities, result.entities, values(0)) == (3, 0, 3, [1, 2, 3])
+
+
+def test_a_push_of_everything_is_as_of_no_earlier_than_a_push_of_a_minute(push):
+    push(0.01)
+    assert push(0, full=True).computed_at == at(0.01)
+
+
+def test_a_push_makes_up_for_rows_that_were_lost(push, values, store, view, project):
+    push(0)
+    lose_row(store, online_view(view, 1, project, "dev"), "b")
+    result = push(0)
+    assert (result.lost, result.rows_sent, result.new_entities, result.entities) == (1, 3, 1, 3)
+    assert values(0) == [1, 2, 3]
+    assert store.count(online_view(view, 1, project, "dev")) == 3
+    assert [push(0).rows_sent, push(0).lost] == [0, 0]
+
+
+def test_a_record_that_counts_too_many_is_put_right_once(push, store, view, project):
+    """As older pushes left it, which counted a row twice when it was lost and came again."""
+    push(0)
+    where = online_view(view, 1, project, "dev")
+    store.write_push_record(where, replace(record(store, view, project), entities=5))
+    assert [push(0).rows_sent, push(0).rows_sent, record(store, view, project).entities] == [3, 0, 3]
+
+
+def test_what_a_push_of_everything_would_send_is_told(store, view, rows, project, push):
+    push(0)
+    push(YEARS)
+    request = push_request(store, view, rows, 0, project)
+    assert (plan_push(request).rows, plan_push(replace(request, full=True)).rows) == (0, 3)
+
+
+def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, push, values, monkeypatch):
+    push(0)
+    write_all = type(store).write_all
+
+    def after_the_other(*asked):
+        monkeypatch.setattr(type(store), "write_all", write_all)
+        add(rows, view, [("a", 0.005, None, {"amount": 8}), ("d", 0.005, None, {"amount": 9})], AMOUNT)
+        push(0.01)
+        return write_all(*asked)
+
+    monkeypatch.setattr(type(store), "write_all", after_the_other)
+    push(0, full=True)
+    assert values(0.01, "a", "b", "c", "d") == [8 if view.kind == "state" else 9, 2, 3, 9]
+
+
+def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, rows, push, values, monkeypatch):
+    """Another has pushed everything as of an earlier instant between what this one sent and its record."""
+    push(0)
+    look, seen = type(store).read_push_record, []
+
+    def after_the_other(*asked):
+        seen.append(True)
+        if len(seen) == 2:
+            push(-2.5, full=True, as_of=True)
+        return look(*asked)
+
+    monkeypatch.setattr(type(store), "read_push_record", after_the_other)
+    add(rows, view, [("a", 1, None, {"amount": 8})], AMOUNT)
+    push(2, 2)
+    assert values(2) == [8 if view.kind == "state" else 9, 2, 3]
