@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from featurectl.spec.codes_models import MODELS, Code
+from featurectl.spec.codes_stores import STORES
 from featurectl.spec.place import Place
 
 Severity = Literal["error", "warning", "note"]  # a note is counted, and listed when asked for
@@ -359,24 +360,6 @@ CODES: Final[Mapping[str, Code]] = {
         "What an entity had at an instant changed when rows were there that came later, so a training set would know "
         "more than a prediction. Each row of the result is made of rows that were available at its `available_at`.",
     ),
-    "FC526": Code(
-        "now is later than the store's clock",
-        "`materialize` and `push` compute values as of now, and nobody finds a value before the instant as of which it "
-        "was computed. An --as-of, or a machine's clock, more than 60 s after the clock of the registry or of the "
-        "online store is refused: set the clock right. `--allow-future` goes on; `now:` of an environment is not held "
-        "against any clock. Nor are alerts looked at as of the future: `monitor check --dry-run` does it, and tells "
-        "nobody.",
-    ),
-    "FC527": Code(
-        "a view was pushed as of the future",
-        "Its values are not found before that instant, and nothing older replaces them. `featurectl push --full VIEW` "
-        "puts the values of now in their place, from the offline table.",
-    ),
-    "FC528": Code(
-        "an offline table was computed as of the future",
-        "It takes no new rows before that instant. `featurectl materialize --full VIEW` makes it anew as of now, and "
-        "pushes it in place of what was pushed then.",
-    ),
     **MODELS,
     # Stores
     "FC535": Code(
@@ -385,30 +368,5 @@ CODES: Final[Mapping[str, Code]] = {
         "`data_roots`: a change to a path must not print what else is on the machine. Add the line that the message "
         "gives, or move the data. Nothing under /proc and /sys is data. Write a path, not a `file:` address.",
     ),
-    "FC601": Code(
-        "the registry can't be reached",
-        "The database of `registry:` does not answer, refuses the user, or is read-only.",
-    ),
-    "FC602": Code(
-        "the online store can't be reached",
-        "The store of `online:` does not answer, is full, or refuses writes.",
-    ),
-    "FC603": Code(
-        "the offline store can't be read or written",
-        "The folder or bucket of `offline:` does not answer, is not there, refuses the user, or is full.",
-    ),
-    "FC604": Code(
-        "the registry was made by a newer version",
-        "A newer featurectl has changed the registry's tables in a way that this one can't read. Install the version "
-        "that the others use.",
-    ),
-    "FC605": Code(
-        "a source's database can't be reached",
-        "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
-    ),
-    "FC616": Code(
-        "a source's object store does not answer",
-        "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "
-        "when it answers; nothing was read.",
-    ),
+    **STORES,
 }
