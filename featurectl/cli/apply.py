@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.allowances import Allow, with_allowances
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.saved_plan import read_plan, refuse_foreign
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from featurectl.apply import Author, Target
     from featurectl.open import Data, Workspace
     from featurectl.plan.model import Plan
+    from featurectl.plan.outside import Outside
 
 DECLINED = 1
 
@@ -38,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
         allow_remove: AllowRemove = None,
         allow_breaking: AllowBreaking = None,
         allow_older: AllowOlder = False,
+        allow: Allow = None,
         lock_timeout: Annotated[
             str, typer.Option(help="How long to wait for another command's lock: 60s.", metavar="DURATION")
         ] = "0s",
@@ -60,9 +63,10 @@ def add_to(app: typer.Typer) -> None:
                 if select:
                     raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
                 refuse_foreign(saved, plan, workspace)
+                saved = with_allowances(saved, allow, workspace.root)
                 return _apply_saved(target, saved.allowing([ALLOW_OLDER] if allow_older else []), workspace, options)
             planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
-            return _apply_files(target, planner, approved=auto_approve)
+            return _apply_files(target, planner, allow, approved=auto_approve)
 
 
 def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
@@ -94,7 +98,7 @@ def _author(commit: str) -> Author:
     return Author(who=caller(), commit=commit, at=datetime.now(UTC))
 
 
-def _apply_files(target: Target, planner: Planner, *, approved: bool) -> Outcome:
+def _apply_files(target: Target, planner: Planner, allow: Path | None, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
     from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
     from featurectl.cli.checkout import checkout_of
@@ -103,13 +107,17 @@ def _apply_files(target: Target, planner: Planner, *, approved: bool) -> Outcome
     refuse_unsupported(workspace.repo)
     checkout, outside = checkout_of(planner.call, workspace.root), workspace.outside()
     author = _author(str(checkout.commit or ""))
-    plan = planner.measure(planner.make(checkout, outside), outside)
+
+    def make(seen: Outside) -> Plan:
+        return with_allowances(planner.make(checkout, seen), allow, workspace.root)
+
+    plan = planner.measure(make(outside), outside)
     if not plan.empty:
         refuse_blocked(plan)
     if plan.empty:
         return _outcome(plan, plan.serial, asked=False)
     if approved:
-        plan, state = apply_newest(target, lambda: planner.make(checkout, workspace.outside()), plan, author)
+        plan, state = apply_newest(target, lambda: make(workspace.outside()), plan, author)
         return _outcome(plan, state.serial, asked=False)
     if not _approve(_drawn(plan)):
         return Outcome(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.allowances import Allow, with_allowances, write_allowances
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.saved_plan import write_plan
@@ -37,6 +38,10 @@ def add_to(app: typer.Typer) -> None:
         allow_remove: AllowRemove = None,
         allow_breaking: AllowBreaking = None,
         allow_older: AllowOlder = False,
+        allow: Allow = None,
+        write_allow: Annotated[
+            Path | None, typer.Option(help="Add to a file what the plan waits for, to be reviewed.", metavar="FILE")
+        ] = None,
     ) -> Outcome:
         """Show what apply would change, why, what breaks, and how much work it makes.
 
@@ -49,6 +54,9 @@ def add_to(app: typer.Typer) -> None:
             planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
             outside = planner.look()
             made = planner.measure(planner.make(checkout_of(call, workspace.root), outside), outside)
+            made = with_allowances(made, allow, workspace.root)
+            if write_allow is not None:
+                write_allowances(made, write_allow, workspace.root)
             if out is not None:
                 write_plan(made, out)
             changed = CHANGES if detailed_exitcode and not made.empty else 0
@@ -76,6 +84,8 @@ def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
 
 
 def _markdown(plan: Plan) -> str:
-    from featurectl.cli.render.plan import render_plan_markdown
+    from featurectl.cli.render.plan import render_needed, render_plan_markdown
+    from featurectl.plan.allowance import allowance_line, needed_allowances
 
-    return render_plan_markdown(plan.to_json())
+    document = plan.to_json()
+    return render_plan_markdown(document) + render_needed([allowance_line(item) for item in needed_allowances(plan)])

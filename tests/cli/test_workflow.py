@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,12 +18,15 @@ import pytest
 import yaml
 
 from featurectl.cli.init import template_folder, write_repository
+from tests.git_repository import GitRepository
 
 WORKFLOW = ".github/workflows/features.yml"
 TOOLS = Path(sys.executable).parent
 CLOCKS = {"flights": "decided_at", "arrivals": "sched_dep_at", "departures": "departed_at", "weather": "observed_at"}
 LAST_DAYS = datetime(2013, 12, 20, tzinfo=UTC)
-SECRETS = ("REGISTRY_URL", "OFFLINE_STORE", "REDIS_URL")
+STORES = ("REGISTRY_URL", "OFFLINE_STORE", "REDIS_URL")
+SECRETS = (*STORES, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+ON_PRODUCTION = ("plan", "deploy", "refresh")
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +94,47 @@ def test_actions_are_taken_at_a_version_and_leave_no_token_behind(jobs):
     assert {step["uses"] for step in steps if not re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])} == set()
     checkouts = [step for step in steps if step["uses"].startswith("actions/checkout@")]
     assert len(checkouts) == len(jobs)
-    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
+    assert all(step["with"].items() >= {"persist-credentials": False}.items() for step in checkouts)
+
+
+def test_who_plans_and_applies_has_the_whole_history(jobs):
+    depths = {name: job["steps"][0]["with"].get("fetch-depth") for name, job in jobs.items()}
+    assert depths == {"check": None, "plan": 0, "deploy": 0, "refresh": None}
+
+
+def test_what_the_addresses_need_is_installed(jobs):
+    installed = {name: commands(job)[0] for name, job in jobs.items()}
+    everything = "pip install 'featurectl[postgres,redis,cloud]'"
+    assert installed == {"check": "pip install featurectl"} | dict.fromkeys(ON_PRODUCTION, everything)
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {"postgres", "redis", "cloud"} <= set(extras["optional-dependencies"])
 
 
 def test_secrets_reach_the_jobs_that_look_at_production_and_no_command_line(repository, jobs):
     named = {name: job.get("env", {}) for name, job in jobs.items()}
     wanted = {name: f"${{{{ secrets.{name} }}}}" for name in SECRETS}
-    assert named == {"check": {}, "plan": wanted, "deploy": wanted}
+    wanted["FEATURECTL_ACTOR"] = "${{ github.actor }}"
+    assert named == {"check": {}} | dict.fromkeys(ON_PRODUCTION, wanted)
     assert [line for job in jobs.values() for line in commands(job) if "${{" in line] == []
     declared = re.findall(r"\$\{(\w+)\}", (repository / "featurectl.yaml").read_text())
-    assert sorted(declared) == sorted(SECRETS)
+    assert sorted(declared) == sorted(STORES)
 
 
 def test_a_pull_request_from_a_fork_is_checked_and_not_planned(jobs):
-    assert "if" not in jobs["check"]
+    assert jobs["check"]["if"] == "github.event_name != 'schedule'"
     assert "head.repo.full_name == github.repository" in jobs["plan"]["if"]
     assert jobs["deploy"]["if"] == "github.event_name == 'push'"
     assert (jobs["plan"]["needs"], jobs["deploy"]["needs"]) == ("check", "check")
+
+
+def test_a_schedule_refreshes_and_does_nothing_else(repository, jobs):
+    whole = yaml.safe_load((repository / WORKFLOW).read_text())
+    assert [list(item) for item in whole[True]["schedule"]] == [["cron"]], "YAML reads the key `on` as a truth"
+    assert jobs["refresh"]["if"] == "github.event_name == 'schedule'"
+    assert "needs" not in jobs["refresh"]
+    lines = [line.split()[1] for line in commands(jobs["refresh"]) if line.startswith("featurectl ")]
+    assert lines == ["materialize", "status"]
+    assert "github.event_name" in whole["concurrency"]["group"], "else a schedule takes the place of a deployment"
 
 
 def test_what_is_applied_is_the_plan_that_was_saved(jobs):
@@ -128,17 +156,22 @@ class Runner:
         self.summary = folder.parent / "summary.md"
 
     def run(self, job) -> Iterator[tuple[str, int, str]]:
-        environ = {k: v for k, v in os.environ.items() if k not in SECRETS and not k.startswith("GITHUB_")}
-        environ |= {name: self.secrets[name] for name in job.get("env", {})}
-        environ |= {"GITHUB_STEP_SUMMARY": str(self.summary), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
         for line in commands(job):
             if line.startswith("pip install "):
                 continue
-            shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line]
-            done = subprocess.run(shell, cwd=self.folder, env=environ, capture_output=True, text=True)
+            done = self.shell(line, job)
             yield line, done.returncode, done.stdout + done.stderr
             if done.returncode:
                 return
+
+    def shell(self, line: str, job) -> subprocess.CompletedProcess[str]:
+        environ = {
+            k: v for k, v in os.environ.items() if k not in SECRETS and not k.startswith(("GITHUB_", "FEATURECTL_"))
+        }
+        environ |= {name: self.secrets[name] for name in job.get("env", {})}  # nothing that the job does not name
+        environ |= {"GITHUB_STEP_SUMMARY": str(self.summary), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line]
+        return subprocess.run(shell, cwd=self.folder, env=environ, capture_output=True, text=True)
 
 
 def keep_last_days(root: Path) -> None:
@@ -148,12 +181,15 @@ def keep_last_days(root: Path) -> None:
         pl.read_parquet(path).filter(pl.col(clock) >= LAST_DAYS).write_parquet(path)
 
 
-def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgres_url, redis_url):
+def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgres_url, redis_url, s3):
     folder = tmp_path / "checkout"
     write_repository(template_folder() / "flights", folder, "flights_in_ci")
     keep_last_days(folder)
-    secrets = {"REGISTRY_URL": postgres_url, "OFFLINE_STORE": str(tmp_path / "tables"), "REDIS_URL": redis_url}
-    runner = Runner(folder, secrets)
+    git = GitRepository(folder)
+    git.commit()
+    secrets = {"REGISTRY_URL": postgres_url, "OFFLINE_STORE": s3.location(), "REDIS_URL": redis_url}
+    secrets |= {name: s3.environ[name] for name in SECRETS if name.startswith("AWS_")}
+    runner = Runner(folder, secrets | {"FEATURECTL_ACTOR": "ana"})
 
     for job in ("check", "plan"):
         assert [(line, code) for line, code, _ in runner.run(jobs[job]) if code] == []
@@ -170,10 +206,16 @@ def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgre
     assert [line for line in stale if not line.startswith(("weather", "airport_weather"))] == []
     assert json.loads((folder / "plan.json").read_text())
     told = "".join(output for _, _, output in ran) + runner.summary.read_text() + (folder / "plan.json").read_text()
-    assert [name for name, secret in secrets.items() if secret in told] == []
+    assert [name for name, secret in secrets.items() if name != "AWS_REGION" and secret in told] == []
 
     again = list(runner.run(jobs["deploy"]))
     assert [code for _, code, _ in again] == [0, 0, 0, 1]
+    refreshed = list(runner.run(jobs["refresh"]))
+    assert [(line.split()[1], code) for line, code, _ in refreshed] == [("materialize", 0), ("status", 1)]
+    assert sorted(path.name for path in folder.iterdir() if "tables" in path.name) == [], "tables lie in the bucket"
+    history = runner.shell("featurectl history --env prod -o json", jobs["plan"])
+    entry = json.loads(history.stdout)["result"]["entries"][0]
+    assert (entry["who"], entry["commit"], entry["dirty_files"]) == ("ana", git("rev-parse", "HEAD"), 0)
 
 
 def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
@@ -185,6 +227,7 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
         "OFFLINE_STORE": str(tmp_path / "tables"),
         "REDIS_URL": f"sqlite:///{tmp_path / 'online.db'}",
     }
+    secrets |= dict.fromkeys(("FEATURECTL_ACTOR", *SECRETS[3:]), "unused")
     runner = Runner(folder, secrets)
     assert [(line.split()[1], code) for line, code, _ in islice(runner.run(jobs["deploy"]), 2)] == [
         ("plan", 0),
@@ -197,3 +240,11 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     assert "BLOCKED" in (folder / "plan.md").read_text()
     deployed = list(runner.run(jobs["deploy"]))
     assert [(line.split()[1], code) for line, code, _ in deployed] == [("plan", 1)]
+
+    # What the plan prints is committed after a review, and both jobs go on.
+    told = (folder / "plan.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert yaml.safe_load(told)["allow"][0].items() >= {"environment": "prod", "remove": "model:late_arrival"}.items()
+    (folder / ".allow.yaml").write_text(told)
+    assert [code for _, code, _ in runner.run(jobs["plan"])] == [0]
+    assert [code for _, code, _ in islice(runner.run(jobs["deploy"]), 2)] == [0, 0]
+    assert [code for _, code, _ in runner.run(jobs["plan"])] == [0], "what is done already stays, of no effect"

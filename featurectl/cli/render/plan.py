@@ -115,6 +115,15 @@ def render_plan_markdown(plan: PlanJson) -> str:
     return f"{text}\n\nAfter apply, `materialize` computes {work}." if (work := _work(plan)) else text
 
 
+def render_needed(lines: Sequence[str]) -> str:
+    """Return, as Markdown, what a file of allowances must have for the blocked changes of a plan; "" for none."""
+    if not lines:
+        return ""
+    told = "To allow what is blocked, add to the list of `.allow.yaml` (`featurectl plan --write-allow .allow.yaml`):"
+    body = "\n".join(f"  - {in_one_line(line)}" for line in lines)
+    return f"\n\n{told}\n\n```yaml\nallow:\n{body}\n```"
+
+
 def _change_cells(change: ChangeJson) -> list[str]:
     name = f"{_OBJECTS[change['object']]} {code(change['name'])}"
     what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)

@@ -1,0 +1,62 @@
+"""`--allow FILE` and `--write-allow FILE`: what a review has allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.plan.allowance import Allowance
+    from featurectl.plan.model import Plan
+
+Allow = Annotated[
+    Path | None,
+    typer.Option(help="A file of the repository with what a review has allowed, like .allow.yaml.", metavar="FILE"),
+]
+
+
+def with_allowances(plan: Plan, path: Path | None, root: Path) -> Plan:
+    """Return a plan with the changes that a file allows no longer blocked.
+
+    Raises:
+        UsageError: there is no such file in the repository.
+        ProblemsError: it is no file of allowances.
+    """
+    from featurectl.plan.allowance import allowed_options
+
+    return plan if path is None else plan.allowing(allowed_options(plan, _read(path, root)))
+
+
+def write_allowances(plan: Plan, path: Path, root: Path) -> None:
+    """Write into a file what the plan waits for, beside what it allows of other environments.
+
+    Raises:
+        UsageError: it can't be written.
+        ProblemsError: what is there is no file of allowances.
+    """
+    from featurectl.plan.allowance import dump_allowances, merged_allowances
+
+    before = _read(path, root) if path.exists() else ()
+    try:
+        path.write_text(dump_allowances(merged_allowances(before, plan)), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"--write-allow {path}: it can't be written: {error.strerror}") from None
+
+
+def _read(path: Path, root: Path) -> tuple[Allowance, ...]:
+    from featurectl.plan.allowance import Allowance
+    from featurectl.spec.allowances import read_allowances
+
+    return tuple(
+        Allowance(
+            environment=item.environment,
+            what="breaking" if item.breaking is not None else "remove",
+            name=item.breaking or item.remove or "",
+            digest=item.digest,
+        )
+        for item in read_allowances(path, root)
+    )

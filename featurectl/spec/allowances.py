@@ -1,0 +1,80 @@
+"""The file of `--allow`: changes that a review has allowed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar, Final
+
+from pydantic import Field, ValidationError
+
+from featurectl.errors import ProblemsError, UsageError
+from featurectl.spec.node import Fields, File, Items, Node
+from featurectl.spec.place import Place
+from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
+from featurectl.spec.report import Report
+from featurectl.spec.rules import OneOf, Rule
+from featurectl.spec.shape import Shape
+from featurectl.spec.values import Name, Text
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{20}")
+_LIST: Final = "allow"
+
+
+class AllowanceShape(Shape):
+    """One change that may be applied."""
+
+    what: ClassVar[str] = "allowance"
+    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("breaking", "remove")),)
+    environment: Name = Field(description="The environment of the plan.")
+    breaking: Name | None = Field(None, description="A view whose values may change although a champion reads it.")
+    remove: Text | None = Field(None, description="An object that may be removed, KIND:NAME.")
+    digest: Text = Field(description="The digest of the change, as `plan --write-allow` writes it.")
+
+
+def read_allowances(path: Path, root: Path) -> tuple[AllowanceShape, ...]:
+    """Return what a file of the repository allows.
+
+    Raises:
+        UsageError: there is no such file in the repository; a link that leaves it is none.
+        ProblemsError: it is not such a file.
+    """
+    report, name = Report(), str(path)
+    text = read_text(name, _bytes(path, root), report)
+    node = None if text is None else read_nodes(File(name, text), report)
+    found = [] if report.problems else [_shape(item, report) for item in _items(node, Place(name), report)]
+    if report.problems:
+        raise ProblemsError(f"{path} is no file of allowances", report.problems)
+    return tuple(shape for shape in found if shape is not None)
+
+
+def _bytes(path: Path, root: Path) -> bytes:
+    try:
+        there = path.resolve(strict=True)
+        if not there.is_relative_to(root.resolve()) or not there.is_file():
+            raise UsageError(f"--allow {path} is no file of the repository", hint=f"a file below {root}")
+        with there.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        hint = f"featurectl plan --write-allow {path} writes one"
+        raise UsageError(f"--allow {path} can't be read: {error.strerror}", hint=hint) from None
+
+
+def _items(node: Node | None, place: Place, report: Report) -> list[Node]:
+    items = node.get(_LIST) if isinstance(node, Fields) else None
+    if not isinstance(items, Items):
+        report.error("FC101", f"a file of allowances is a mapping with a list: {_LIST}", place)
+        return []
+    return list(items)
+
+
+def _shape(node: Node, report: Report) -> AllowanceShape | None:
+    try:
+        shape = AllowanceShape.model_validate(node, context=report)
+    except ValidationError:
+        assert report.problems
+        return None
+    if not _DIGEST.fullmatch(shape.digest):
+        message = f"{shape.digest!r} is no digest of a change"
+        report.error("FC104", message, shape.fields.place("digest"), note="plan --write-allow writes it")
+    return shape
