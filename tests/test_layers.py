@@ -17,7 +17,7 @@ LAYERS = [
     ["object_store", "room", "postgres", "commits", "markdown"],
     ["expressions", "git"],
     ["spec"],
-    ["graph"],
+    ["graph", "drivers"],
     ["fact"],
     ["facts_model", "facts_alerts"],
     ["facts"],

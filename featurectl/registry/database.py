@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.drivers import driver_fault, missing_driver
+from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.postgres import connect_limited
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
@@ -27,6 +28,7 @@ ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another tr
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
+_MODULES: Final = {"psycopg": ("psycopg_binary", "psycopg_c"), "pysqlite": ("sqlite3",)}  # beside one of its own name
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
@@ -126,6 +128,15 @@ class Database:
             reason = hide_address_secrets((said.strip().splitlines() or [type(error).__name__])[0], self._address)
             hint = hint_of(cause)
             raise StoreError(f"registry {self._name} can't be used: {reason}", code="FC601", hint=hint) from error
+        except FeaturectlError:
+            raise
+        except Exception as error:  # what a driver raises that is no error of a driver
+            driver = self._url.get_driver_name()
+            if told := driver_fault(error, driver, {driver, *_MODULES.get(driver, ())}):
+                raise StoreError(
+                    f"registry {self._name} can't be used: {hide_address_secrets(told, self._address)}", code="FC601"
+                ) from error
+            raise
 
 
 def _is_there(file: Path) -> bool:
@@ -168,9 +179,9 @@ def _open_engine(url: URL) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
     except NoSuchModuleError:
         raise UsageError(f"no registry driver {url.drivername!r}", hint="write postgresql:// or sqlite:///") from None
-    except ModuleNotFoundError as error:
-        hint = "pip install 'featurectl[postgres]'"
-        raise UsageError(f"a {url.get_backend_name()} registry needs {error.name}", hint=hint) from None
+    except ImportError as error:
+        what, hint = missing_driver(url.get_backend_name(), "", error)
+        raise UsageError(f"registry: {what}", hint=hint) from None
     event.listen(engine, "do_connect", _connect_file)
     event.listen(engine, "connect", lambda connection, _: connection.execute("pragma foreign_keys = on"))
     return engine

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.drivers import driver_fault, missing_driver
+from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.secrets import hide_address_secrets
 from featurectl.spec.environment import shown_location
@@ -114,13 +115,26 @@ class SqlDestination:
             sa.event.listen(engine, "do_connect", _connect_watched)
             with engine.connect() as connection:
                 yield connection
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
-            hint = "pip install 'featurectl[postgres]'"
-            raise StoreError(f"--out {self.shown}: no driver: {error}", code="FC605", hint=hint) from error
+        except (NoSuchModuleError, ImportError) as error:
+            kind, _, driver = self.url.drivername.partition("+")
+            what, hint = missing_driver(kind, driver, error)
+            raise StoreError(f"--out {self.shown}: {what}", code="FC605", hint=hint) from error
         except OperationalError as error:
             raise StoreError(f"{self.shown} can't be written: {self._told(error)}", code="FC605") from error
         except SQLAlchemyError as error:
             raise UsageError(f"{self.shown} can't be written: {self._told(error)}") from error
+        except FeaturectlError:
+            raise
+        except Exception as error:  # what a driver raises that is no error of a driver
+            driver = self.url.drivername.partition("+")[2] or self.url.drivername
+            if told := driver_fault(error, driver, {driver, self._module()}):
+                raise StoreError(f"{self.shown} can't be written: {told}", code="FC605") from error
+            raise
+
+    def _module(self) -> str:
+        """Return the first part of the name of the driver's module."""
+        dbapi = self.url.get_dialect().import_dbapi()
+        return getattr(dbapi, "__name__", "").partition(".")[0]
 
 
 def open_table(out: str) -> SqlDestination:

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from featurectl.errors import DataError, StoreError
+from featurectl.drivers import driver_fault, missing_driver
+from featurectl.errors import DataError, FeaturectlError, StoreError
 from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.secrets import hide_address_secrets
 from featurectl.sources.base import Part, Told
@@ -128,7 +129,7 @@ class SqlReader:
     def _executed(self, since: datetime | None) -> Iterator[sa.CursorResult[tuple[object, ...]]]:
         assert self.source.sql is not None
         engine = self._engine()
-        with self._failures(), engine.connect() as connection:
+        with self._failures(engine), engine.connect() as connection:
             if engine.dialect.name == "postgresql":
                 zone = sa.text("select set_config('TimeZone', :zone, false)")
                 connection.execute(zone, {"zone": self.source.timezone})
@@ -152,11 +153,17 @@ class SqlReader:
             if url.get_backend_name() == "sqlite":
                 url = self._read_only(url)
             engine = sa.create_engine(url, poolclass=NullPool)
+        except (NoSuchModuleError, ImportError) as error:  # before its base, ArgumentError
+            what, hint = missing_driver(*_kind(self.url), error)
+            message = f"source {self.source.name}: {self._shown}: {what}"
+            raise StoreError(message, code="FC605", hint=hint) from error
         except (ArgumentError, ValueError) as error:
             raise DataError(f"source {self.source.name}: {self._shown} is no database URL", code="FC508") from error
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
-            message = f"source {self.source.name}: no driver for {self._shown}: {error}"
-            raise StoreError(message, code="FC605", hint="pip install 'featurectl[postgres]'") from error
+        except FeaturectlError:
+            raise
+        except Exception as error:
+            self._raise_crash(error, self.url.partition(":")[0])
+            raise
         sa.event.listen(engine, "do_connect", _connect_watched)
         return engine
 
@@ -177,7 +184,7 @@ class SqlReader:
         return shown_location(self.source.sql.url)
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _failures(self, engine: sa.Engine) -> Iterator[None]:
         try:
             yield
         except OperationalError as error:
@@ -187,6 +194,17 @@ class SqlReader:
             raise StoreError(message, code="FC605") from error
         except SQLAlchemyError as error:
             raise self._failed(error) from error
+        except FeaturectlError:
+            raise
+        except Exception as error:  # what a driver raises that is no error of a driver
+            self._raise_crash(error, engine.dialect.driver, getattr(engine.dialect.dbapi, "__name__", ""))
+            raise
+
+    def _raise_crash(self, error: Exception, driver: str, module: str = "") -> None:
+        """Raise what a driver has failed of; nothing for a fault of ours."""
+        if told := driver_fault(error, driver, {driver, module.partition(".")[0]} - {""}):
+            message = f"source {self.source.name}: {self._shown} can't be read: {told}"
+            raise StoreError(message, code="FC605", hint="a newer version of the driver may do") from error
 
     def _told(self, error: SQLAlchemyError) -> str:
         """Return what the driver says, without a secret of the URL."""
@@ -204,3 +222,9 @@ def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], option
 def _first_line(error: SQLAlchemyError) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+
+
+def _kind(url: str) -> tuple[str, str]:
+    """Return the kind of database that a URL names, and the driver, "" by default."""
+    kind, _, driver = url.partition(":")[0].partition("+")
+    return kind, driver
