@@ -91,16 +91,23 @@ def rules_of(repo: Repo, environment: str) -> Rules:
 
 def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[Rule]:
     owners = {("view", view.name): view.about.owner for view in repo.views.values()}
+    sources = {("view", view.name): view.source.name for view in repo.views.values()}
     slas = [("view", view.name, view.freshness) for view in repo.views.values()]
     slas += [("source", source.name, source.freshness) for source in repo.sources.values()]
     for kind, name, freshness in sorted(slas, key=lambda sla: (sla[0] != "view", sla[1])):
         if freshness is not None:
-            yield from _of_sla({**where, "kind": kind, "name": name}, freshness, owners.get((kind, name), ""))
+            more = {"owner": owners.get((kind, name), ""), "source": sources.get((kind, name), name)}
+            yield from _of_sla({**where, "kind": kind, "name": name}, freshness, more)
 
 
-def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable[Rule]:
+def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]) -> Iterable[Rule]:
+    """Give the rules of an SLA: what is stale is not late any more, so that one of them fires.
+
+    `more` are labels to group and inhibit by: the owner, and the source that a view reads.
+    """
+    error_us = freshness.error_after_us
     bounds = (
-        ("FeaturectlStale", "critical", "error_after", freshness.error_after_us),
+        ("FeaturectlStale", "critical", "error_after", error_us),
         ("FeaturectlLate", "warning", "warn_after", freshness.warn_after_us),
     )
     what = "feature view" if of["kind"] == "view" else "source"
@@ -109,11 +116,11 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, owner: str) -> Iterable
             continue
         told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
         hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
+        end = f" <= {_seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
         yield Rule(
             alert=alert,
-            expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}",
-            labels={"severity": severity, "kind": of["kind"], "name": of["name"]}
-            | ({"owner": _literal(owner)} if owner else {}),
+            expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}{end}",
+            labels={"severity": severity, **of} | {key: _literal(text) for key, text in more.items() if text},
             annotations={"summary": told, "description": f"{hint} --env {of['environment']}"},
         )
 
@@ -129,7 +136,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
         alert="FeaturectlError",
         expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
         for_us=_UNSURE_US,
-        labels={"severity": "critical"},
+        labels={"severity": "critical", **where},
         annotations={
             "summary": "{{ $labels.kind }} {{ $labels.name }} can't be looked at",
             "description": f"featurectl status --env {where['environment']}",
@@ -140,7 +147,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
         alert="FeaturectlUnseen",
         expr=f"time() - {stamp} > {_seconds(_UNSEEN_US)} or absent({stamp})",
         for_us=_UNSURE_US,
-        labels={"severity": "critical"},
+        labels={"severity": "critical", **where},
         annotations={
             "summary": f"nobody looks at the freshness of {where['project']} in {where['environment']}",
             "description": f"featurectl monitor export --env {where['environment']}",
@@ -162,7 +169,7 @@ def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
         alert=f"featurectl_{alert.name}",
         expr=_expression(alert, repo, where),
         for_us=alert.for_us,
-        labels={"severity": alert.severity, "notify": ",".join(alert.notify)},
+        labels={"severity": alert.severity, **where, "notify": ",".join(alert.notify)},
         annotations={
             "summary": f"{alert.name}: {_subject(metric)}{metric} is {_value(metric)}, alert when {condition}"
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,25 @@ def assert_golden(name, text):
     if os.environ.get("GOLDEN") == "write":
         (GOLDEN / name).write_text(text)
     assert (GOLDEN / name).read_text() == text, f"GOLDEN=write writes {name} again"
+
+
+def test_the_example_for_alertmanager_is_that_of_the_docs_and_its_labels_are_there(tmp_path):
+    text = (Path(__file__).parent / "alertmanager.yml").read_text()
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "watch-freshness.md"
+    assert f"```yaml\n{text}```" in page.read_text()
+    document, made = yaml.safe_load(text), rules_of(load_repo(write(tmp_path), None), "prod")
+    labels = [{"alertname": rule.alert, **rule.labels} for rule in (*made.slas, *made.alerts)]
+    for rule in document["inhibit_rules"]:
+        for matchers in (rule["source_matchers"], rule["target_matchers"]):
+            found = [one for one in labels if all(matches_labels(matcher, one) for matcher in matchers)]
+            assert found, f"{matchers}: no rule is meant"
+            assert [one for one in found if not set(rule["equal"]) <= set(one)] == [], matchers
+    assert all({"project", "environment", "severity"} <= set(one) for one in labels)
+
+
+def matches_labels(matcher, labels):
+    name, sign, pattern = re.fullmatch(r'(\w+)(=~|=)"(.*)"', matcher).groups()
+    return re.fullmatch(pattern if sign == "=~" else re.escape(pattern), labels.get(name, "")) is not None
 
 
 def test_rules_are_those_that_promtool_has_checked(tmp_path):
