@@ -14,7 +14,7 @@ BLOCKS = [
     (page, block)
     for page in PAGES
     for block in read_blocks(page)
-    if block.language == "yaml" and not (block.note("file") or "").startswith(".github")
+    if block.language == "yaml" and not (block.note("file") or "").startswith(".")  # hidden: read by others
 ]
 IDS = [f"{name_of(page)}:{block.line}" for page, block in BLOCKS]
 PROJECT = """
