@@ -128,6 +128,7 @@ class SqlDestination:
         except Exception as error:  # what a driver raises that is no error of a driver
             driver = self.url.drivername.partition("+")[2] or self.url.drivername
             if told := driver_fault(error, driver, {driver, self._module()}):
+                told = hide_address_secrets(told, self.address)
                 raise StoreError(f"{self.shown} can't be written: {told}", code="FC605") from error
             raise
 

@@ -203,6 +203,7 @@ class SqlReader:
     def _raise_crash(self, error: Exception, driver: str, module: str = "") -> None:
         """Raise what a driver has failed of; nothing for a fault of ours."""
         if told := driver_fault(error, driver, {driver, module.partition(".")[0]} - {""}):
+            told = hide_address_secrets(told, self.url)
             message = f"source {self.source.name}: {self._shown} can't be read: {told}"
             raise StoreError(message, code="FC605", hint="a newer version of the driver may do") from error
 
