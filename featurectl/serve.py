@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import timedelta
 from typing import Final
 
 import uvicorn
@@ -25,6 +26,7 @@ from featurectl.serving.canary import find_canaries
 from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
 from featurectl.serving.journal import Journal, log_config
+from featurectl.serving.log_room import LogLimits
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
@@ -165,8 +167,10 @@ def _log_of(workspace: Workspace, judge_s: float) -> Callable[[Metrics, Journal]
     sample = workspace.environment.prediction_sample
     if sample is None or not keeps_log(workspace.environment):
         return None
-    folder = predictions_folder(workspace)
-    return lambda metrics, journal: ParquetLog(folder, sample, metrics, journal, min(EVERY_S, judge_s))
+    folder, environment = predictions_folder(workspace), workspace.environment
+    keep = timedelta(microseconds=environment.prediction_keep_us)
+    limits = LogLimits(keep=keep, max_bytes=environment.prediction_max_bytes)
+    return lambda metrics, journal: ParquetLog(folder, sample, metrics, journal, limits, min(EVERY_S, judge_s))
 
 
 def run_server(settings: ServeSettings) -> None:

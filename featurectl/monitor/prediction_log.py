@@ -176,6 +176,8 @@ def read_rows(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], choos
     try:
         return choose(rows).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
+        if len(files) == 1 and _is_gone(files[0]):
+            return read_rows([], schema, choose)
         if len(files) == 1:
             raise _unreadable(files[0], error) from error
         return pl.concat([read_rows([file], schema, choose) for file in files])  # which one it is
@@ -188,6 +190,15 @@ def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], ch
         As `read_rows`.
     """
     return (read_rows(some, schema, choose) for some in cut_batches(files))
+
+
+def _is_gone(file: LogFile) -> bool:
+    """Return whether a file was removed since it was listed, as servers do with those that are too old."""
+    folder, _, name = file.path.rpartition("/")
+    try:
+        return open_loose(folder).read(name) is None
+    except StoreError:
+        return False
 
 
 def _unreadable(file: LogFile, error: Exception) -> StoreError:

@@ -92,6 +92,15 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure(folder, "moved", error) from error
 
+    def remove_files(self, paths: Sequence[str]) -> None:
+        """Remove some objects."""
+        try:
+            obstore.delete(self._store, list(paths))
+        except FileNotFoundError:
+            return  # somebody else has removed them
+        except (BaseError, OSError) as error:
+            raise _failure("files of the log", "removed", error) from error
+
     def remove(self, folder: str) -> None:
         """Remove all objects below a folder."""
         try:

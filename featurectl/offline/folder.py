@@ -74,6 +74,14 @@ class FolderFiles:
         except OSError as error:
             raise _failure(folder, "removed", error) from error
 
+    def remove_files(self, paths: Sequence[str]) -> None:
+        """Remove some files."""
+        for path in paths:
+            try:
+                (self._folder / path).unlink(missing_ok=True)
+            except OSError as error:
+                raise _failure(path, "removed", error) from error
+
     def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
         """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
         found: list[tuple[str, int]] = []

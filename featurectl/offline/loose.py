@@ -56,6 +56,13 @@ class LooseFiles(Protocol):
             StoreError: FC603, the place can't be reached or refuses to be written.
         """
 
+    def remove_files(self, paths: Sequence[str]) -> None:
+        """Remove some files; one that is not there is no error.
+
+        Raises:
+            StoreError: FC603, the place can't be reached or refuses to be written.
+        """
+
     def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:
         """Return the paths of all files below a folder and their sizes in bytes, by path.
 

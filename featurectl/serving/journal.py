@@ -17,7 +17,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, Literal
+
+from featurectl.secrets import hide, variable_secrets
 
 Level = Literal["info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -59,8 +62,13 @@ def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 
+@cache
+def _secrets() -> frozenset[str]:
+    return frozenset(variable_secrets(os.environ))
+
+
 def _write(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{hide(line, _secrets())}\n")  # what drivers say is not ours
     sys.stderr.flush()
 
 

@@ -110,6 +110,31 @@ class Metrics:
         self.log_rows = Counter(
             "featurectl_prediction_log_rows", "Rows of the prediction log.", ["result"], registry=own
         )
+        self._add_log(own)
+
+    def _add_log(self, own: CollectorRegistry) -> None:
+        """Add what is told of the prediction log's room."""
+        self.log_waiting_rows = Gauge(
+            "featurectl_prediction_log_waiting_rows",
+            "Rows that wait to be written.",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self.log_waiting_bytes = Gauge(
+            "featurectl_prediction_log_waiting_bytes",
+            "About how many bytes of memory they take.",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self.log_bytes = Gauge(
+            "featurectl_prediction_log_bytes",
+            "What the files of the log take, of all models and servers, as far as a process knows.",
+            registry=own,
+            multiprocess_mode="livemostrecent",
+        )
+        self.log_removed = Counter(
+            "featurectl_prediction_log_removed_files", "Files that were too old, or too many.", registry=own
+        )
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; there are few kinds of them, so those met are kept."""

@@ -14,6 +14,7 @@ every file.
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import queue
@@ -25,14 +26,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.object_store import polars_options
+from featurectl.offline.loose import LooseFiles, open_loose
 from featurectl.online.given import reader_of
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.journal import Journal
+from featurectl.serving.log_room import LogLimits, LogRoom
 from featurectl.serving.metrics import Metrics
+from featurectl.serving.reading import MOST_KEY
 from featurectl.serving.served import ServedModel
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ if TYPE_CHECKING:
 EVERY_S: Final = 10.0
 _ROWS_WAITING: Final = 100_000
 _ROWS_A_FILE: Final = 50_000
+_BYTES_WAITING: Final = 64 << 20
+_BYTES_A_FILE: Final = 16 << 20
+_A_ROW: Final = 500  # bytes of what every row has
+_A_VALUE: Final = 40
+_SHOWN: Final = 100  # characters of a text that is too long
 _OWN: Final = (
     "logged_at",
     "time",
@@ -73,18 +80,27 @@ class LoggedRows:
     model: ServedModel
     columns: Mapping[str, Sequence[object]]
     count: int
+    size: int
 
 
 class ParquetLog:
-    """Keeps a share of the predictions; rows that find the queue full are left out and counted.
+    """Keeps a share of the predictions; rows that find the queue full, or the log, are left out and counted.
 
-    A file is written when so many rows have come or `every_s` seconds have gone, whole or not at all.
+    A file is written when so many rows or bytes have come or `every_s` seconds have gone, whole or not at all. What
+    waits is bounded in rows and in bytes, what is written by `limits`.
     """
 
-    def __init__(
-        self, folder: str, sample: float, metrics: Metrics, journal: Journal, every_s: float = EVERY_S
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        folder: str,
+        sample: float,
+        metrics: Metrics,
+        journal: Journal,
+        limits: LogLimits,
+        every_s: float = EVERY_S,
     ) -> None:
         self._folder = folder
+        self._limits = limits
         self._sample = sample
         self._metrics = metrics
         self._journal = journal
@@ -92,7 +108,9 @@ class ParquetLog:
         self._random = random.Random(secrets.randbits(64))  # noqa: S311 (a sample, no secret)
         self._queue: queue.SimpleQueue[LoggedRows | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._lock = threading.Lock()
+        self._place: tuple[LooseFiles, LogRoom] | None = None
         self._server = f"{socket.gethostname()}:{os.getpid()}"
         self._requests = itertools.count(time.time_ns())  # of a process that is started again with the same number, too
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
@@ -101,36 +119,44 @@ class ParquetLog:
     def offer(self, scored: Scored) -> None:
         """Take the rows of a request that was answered, or leave them out; never waits."""
         count = len(scored.scores)
-        if self._is_taken(count, scored.seat):
-            self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored), count=count))
+        size = _size(scored.given, count, len(scored.inputs) + len(scored.found.columns))
+        if self._is_taken(count, size, scored.seat):
+            self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored), count=count, size=size))
 
     def offer_failure(self, failed: Failed) -> None:
-        """Take the rows of a request that failed, or leave them out."""
-        count, given = failed.count, failed.given
-        if self._is_taken(count, failed.seat):
+        """Take the rows of a request that failed, or leave them out; texts that are longer than any key are cut."""
+        count, given = failed.count, {name: [_cut(value) for value in values] for name, values in failed.given.items()}
+        size = 2 * _size(given, count, 0)
+        if self._is_taken(count, size, failed.seat):
             columns = self._common(count, failed.now, failed.latency_ms, failed.seat)
             columns |= {"error": [failed.error] * count, "fault": [failed.reason == "failed"] * count}
             columns["store_failed"] = [failed.reason == "store"] * count
             columns |= _readable(failed.model, given)
             rows = zip(*given.values(), strict=True)
             columns["given"] = [ENCODER.encode(dict(zip(given, row, strict=True))).decode() for row in rows]
-            self._queue.put(LoggedRows(model=failed.model, columns=columns, count=count))
+            self._queue.put(LoggedRows(model=failed.model, columns=columns, count=count, size=size))
 
     def close(self) -> None:
         """Write what is there."""
         self._queue.put(None)
         self._thread.join()
 
-    def _is_taken(self, count: int, seat: Seat | None) -> bool:
+    def _is_taken(self, count: int, size: int, seat: Seat | None) -> bool:
         """Return whether rows are kept: a share of them, and every one that a canary is judged by."""
         if seat is None and self._random.random() >= self._sample:
             return False
         with self._lock:
-            if self._waiting + count > _ROWS_WAITING:
+            if self._waiting + count > _ROWS_WAITING or self._waiting_bytes + size > _BYTES_WAITING:
                 self._metrics.log_rows.labels("dropped").inc(count)
                 return False
-            self._waiting += count
+            self._wait(count, size)
         return True
+
+    def _wait(self, count: int, size: int) -> None:
+        self._waiting += count
+        self._waiting_bytes += size
+        self._metrics.log_waiting_rows.set(self._waiting)
+        self._metrics.log_waiting_bytes.set(self._waiting_bytes)
 
     def _common(self, count: int, at: datetime, latency_ms: float, seat: Seat | None) -> dict[str, Sequence[object]]:
         columns: dict[str, Sequence[object]] = {
@@ -160,8 +186,8 @@ class ParquetLog:
         """Gather rows and write them, until the end is told."""
         going = True
         while going:
-            batch, rows, end = [], 0, time.monotonic() + self._every_s
-            while rows < _ROWS_A_FILE:
+            batch, rows, size, end = [], 0, 0, time.monotonic() + self._every_s
+            while rows < _ROWS_A_FILE and size < _BYTES_A_FILE:
                 try:
                     item = self._queue.get(timeout=max(end - time.monotonic(), 0))
                 except queue.Empty:
@@ -171,9 +197,10 @@ class ParquetLog:
                     break
                 batch.append(item)
                 rows += item.count
+                size += item.size
             self._write_all(batch)
             with self._lock:
-                self._waiting -= rows
+                self._wait(-rows, -size)
 
     def _write_all(self, batch: Sequence[LoggedRows]) -> None:
         by_model: dict[tuple[str, int], list[LoggedRows]] = {}
@@ -183,22 +210,60 @@ class ParquetLog:
         for (model, version), some in by_model.items():
             count = sum(rows.count for rows in some)
             try:
-                self._write(f"{model}/v{version}", some)
+                result = self._write(f"{model}/v{version}", some)
             except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
                 self._metrics.log_rows.labels("failed").inc(count)
-                told = f"{count:,} predictions of {model}@{version} could not be logged: {error}"
-                self._journal.tell("log_failed", told, "error", model=model, version=version, rows=count)
+                told = f"predictions of {model}@{version} could not be logged: {error}"
+                self._journal.begin("log_failed", told, "error", model=model, version=version, rows=count)
             else:
-                self._metrics.log_rows.labels("written").inc(count)
+                self._metrics.log_rows.labels(result).inc(count)
+                self._journal.end("log_failed", "log_written")
 
-    def _write(self, below: str, some: Sequence[LoggedRows]) -> None:
+    def _write(self, below: str, some: Sequence[LoggedRows]) -> str:
+        """Write a file, and return what became of its rows: written, or dropped as the log is full."""
         import polars as pl
 
         frame = pl.DataFrame([_series(some, name, dtype) for name, dtype in log_schema(some[0].model).items()])
         now = datetime.now(UTC)
         name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{next(_NUMBERS)}.parquet"
-        place = f"{self._folder.rstrip('/')}/{below}/{now:%Y-%m-%d}"
-        _write_whole(frame, place, name)
+        content = io.BytesIO()
+        frame.write_parquet(content, compression="zstd")
+        return self._keep(f"{below}/{now:%Y-%m-%d}/{name}", content.getvalue())
+
+    def _keep(self, path: str, content: bytes) -> str:
+        """Write a file that is there whole or not at all, where there is room for it."""
+        files, room = self._opened()
+        removed = room.make(len(content))
+        self._metrics.log_removed.inc(removed.files)
+        if not room.has_room(len(content)):
+            told = f"the prediction log has no room: {room.size:,} of {self._limits.max_bytes:,} bytes"
+            self._journal.begin("log_full", told)
+            return "dropped"
+        files.write(path, content)
+        room.add(len(content))
+        self._metrics.log_bytes.set(room.size)
+        self._journal.end("log_full", "log_has_room")
+        return "written"
+
+    def _opened(self) -> tuple[LooseFiles, LogRoom]:
+        if self._place is None:
+            files = open_loose(self._folder)
+            self._place = files, LogRoom(files, self._limits, lambda: datetime.now(UTC))
+        return self._place
+
+
+def _size(given: Mapping[str, Sequence[object]], count: int, columns: int) -> int:
+    """Return about how many bytes rows take while they wait: what comes from outside counts by its length."""
+    texts = sum(len(value) for values in given.values() for value in values if isinstance(value, str))
+    return texts + count * (_A_ROW + (len(given) + columns) * _A_VALUE)
+
+
+def _cut(value: object) -> object:
+    return (
+        f"{value[:_SHOWN]}... ({len(value):,} characters)"
+        if isinstance(value, str) and len(value) > MOST_KEY
+        else value
+    )
 
 
 def _series(some: Sequence[LoggedRows], name: str, dtype: pl.DataType) -> pl.Series:
@@ -246,18 +311,3 @@ def _readable(model: ServedModel, given: Mapping[str, Sequence[object]]) -> dict
 def _column(name: str) -> str:
     """Return the log's column for a key or a request column."""
     return f"request.{name}" if name in _OWN else name
-
-
-def _write_whole(frame: pl.DataFrame, place: str, name: str) -> None:
-    """Write a file that is there whole or not at all."""
-    if "://" in place:  # an object store shows an object when it is whole
-        frame.write_parquet(f"{place}/{name}", compression="zstd", storage_options=polars_options(place))
-        return
-    folder = Path(place)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{name}.part"
-    try:
-        frame.write_parquet(part, compression="zstd")
-        part.replace(folder / name)
-    finally:
-        part.unlink(missing_ok=True)

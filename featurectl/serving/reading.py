@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Final
 
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
@@ -14,6 +15,8 @@ from featurectl.online.future import latest_at
 from featurectl.online.pushes import Pushes
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.problems import Refused, refusal
+
+MOST_KEY: Final = 4_096  # characters
 
 
 class Features:
@@ -49,6 +52,7 @@ class Features:
         Raises:
             Refused: 400 the keys do not fit, 503 the store fails.
         """
+        _check_lengths(reader, rows)
         begin = time.perf_counter()
         try:
             found = await read_columns_async(self.store, reader, self.pushes, rows)
@@ -75,3 +79,16 @@ class Features:
         for status, count in statuses.items():
             if status != "PRESENT":
                 self._metrics.values.labels(status).inc(count)
+
+
+def _check_lengths(reader: FeatureReader, rows: KeyRows) -> None:
+    """Refuse keys that are in no store of features: they would be logged, and sent to the store.
+
+    Raises:
+        Refused: 400, FC548; it names the column and the first such row.
+    """
+    for name in reader.key_types:
+        for row, value in enumerate(rows.keys.get(name, ())):
+            if isinstance(value, str) and len(value) > MOST_KEY:
+                told = f"key {name}: {len(value):,} characters at row {row}; at most {MOST_KEY:,} are allowed"
+                raise Refused(400, told, code="FC548")

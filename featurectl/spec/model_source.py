@@ -24,6 +24,7 @@ from featurectl.spec.values import (
     Name,
     NamedMapped,
     Number,
+    Size,
     Some,
     Text,
     one_of,
@@ -32,6 +33,7 @@ from featurectl.spec.values import (
     words_schema,
 )
 
+LEAST_LOG = 16 << 20
 _SEPARATOR = re.compile(r"[\t !#-~]")
 _FORMATS = ("parquet", "csv", "ndjson", "delta")
 Format = Annotated[
@@ -70,10 +72,27 @@ class EngineShape(Shape):
 
 
 class PredictionLogShape(Shape):
-    """Which share of the predictions is kept."""
+    """Which share of the predictions is kept, and how long."""
 
     what: ClassVar[str] = "prediction_log"
     sample: Number | None = Field(None, description="The share of predictions to keep, from 0 to 1.")
+    keep: Duration | None = Field(
+        None,
+        description="How long: servers remove the files that are older. 30d when left out.",
+        examples=["30d", "90d"],
+    )
+    max_bytes: Size | None = Field(
+        None,
+        description="How much the files of all models may take: servers remove the oldest beyond it, and drop rows "
+        "where they can't. 1GiB when left out; 16MiB or more.",
+    )
+
+    def check_keys(self, report: Report) -> None:
+        """A share is one; a log that holds no file would lose every row."""
+        if self.sample is not None and not 0 <= self.sample <= 1:
+            report.error("FC104", '"sample" is a share, from 0 to 1', self.fields.place("sample"))
+        if self.max_bytes and self.max_bytes < LEAST_LOG:
+            report.error("FC104", '"max_bytes" is 16MiB or more', self.fields.place("max_bytes"))
 
 
 class EnvironmentShape(Shape):

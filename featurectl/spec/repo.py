@@ -26,6 +26,8 @@ class Environment:
     engine: str = "polars"
     now: datetime | None = None
     prediction_sample: float | None = None  # the share of predictions that are logged; None: there is no log
+    prediction_keep_us: int = 30 * 86_400_000_000  # how long the files of the log are kept
+    prediction_max_bytes: int = 1 << 30  # how much they may take
     data_roots: tuple[str, ...] = ()  # folders outside of the repository that its sources may read
     not_in_this_version: tuple[Problem, ...] = ()
 

@@ -68,9 +68,16 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
         engine=engine,
         now=parse_instant(shape.now) if shape.now else None,
         prediction_sample=_share(shape.prediction_log),
+        **_kept(shape.prediction_log),
         data_roots=shape.data_roots,
         not_in_this_version=tuple(later),
     )
+
+
+def _kept(shape: PredictionLogShape | None) -> dict[str, int]:
+    """Return how long, and how many bytes of, the prediction log are kept, where the file says so."""
+    told = {"prediction_keep_us": shape.keep, "prediction_max_bytes": shape.max_bytes} if shape else {}
+    return {name: value for name, value in told.items() if value}
 
 
 def _share(shape: PredictionLogShape | None) -> float | None:

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
+from featurectl.memory import parse_size
 from featurectl.nearest import did_you_mean
 from featurectl.spec.environment import bad_variable, has_password, has_variable
 from featurectl.spec.node import Constant, Fields, Items, Node, Scalar, Span
@@ -130,6 +131,16 @@ def read_duration(node: object, info: ValidationInfo) -> int:
         message = f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w'
         report_of(info).error("FC106", message, _place(node))
     return length_us or 0
+
+
+def read_size(node: object, info: ValidationInfo) -> int:
+    """Return a size in bytes; what is none is reported, and 0, so that its object is checked further."""
+    text = read_text(node, info)
+    size = parse_size(text) if text.strip()[-1:].isalpha() else None
+    if size is None:
+        message = f'"{text}" is no size; sizes are like 512MiB 1GiB 20GiB'
+        report_of(info).error("FC104", message, _place(node))
+    return size or 0
 
 
 def read_window(node: object, info: ValidationInfo) -> int | None:
@@ -314,6 +325,18 @@ Address = Annotated[
 ]
 Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(NAME_SCHEMA)]
 Duration = Annotated[int, PlainValidator(read_duration), WithJsonSchema(duration_schema())]
+Size = Annotated[
+    int,
+    PlainValidator(read_size),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGTkmgt](i?[Bb])?|[Bb])\s*$",
+            "patternErrorMessage": "a number and a unit, like 512MiB or 1GiB",
+            "examples": ["1GiB", "20GiB"],
+        }
+    ),
+]
 Window = Annotated[
     int | None,
     PlainValidator(read_window),

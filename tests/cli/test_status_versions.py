@@ -38,4 +38,4 @@ def test_an_older_version_that_a_model_reads_is_looked_at_and_one_that_none_read
         [("row_count at least 1 and at most 9000", "error")],
         [("row_count at least 1 and at most 9000", "error"), ("row_count at least 0 and at most 9", "error")],
     ]
-    assert seen == [{2: "not materialized yet"}, {1: "", 2: "not materialized yet"}]
+    assert seen == [{2: "not materialized yet; served: @1"}, {1: "", 2: "not materialized yet; served: @1"}]
