@@ -42,7 +42,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["canary", "health"],
+    ["canary", "health", "clean", "sizes"],
     ["alerts"],
     ["project", "clients", "serve"],
     ["cli"],

@@ -30,6 +30,7 @@ COMMANDS: Final = (  # in the order of the help, which is the order of the main 
     "why",
     "schema",
     "explain",
+    "clean",
     "unlock",
     "version",
 )

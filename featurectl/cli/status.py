@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -47,7 +48,8 @@ def add_to(app: typer.Typer) -> None:
 
         The age of a source is from its newest available_at to now, that of a view from the newest row behind the
         values that it serves. -v adds the ages of the newest event and of the last computation, and how many entities
-        of a state view have values older than its ttl, or known for longer than error_after.
+        of a state view have values older than its ttl, or known for longer than error_after; how much room tables,
+        models and the prediction log take (clean makes some), and runs that have failed.
 
         Exits 1 when one is past `error_after`, or can't be seen; with --checks when one of severity error failed the
         last time. --watch draws a terminal anew, and writes elsewhere when something else than an age has changed.
@@ -80,8 +82,9 @@ def _look(call: Call, show: Show) -> Shown:
 
 def _show_rows(call: Call, workspace: Workspace) -> Shown:
     from featurectl.cli.render.runs import not_done, render_not_done, run_json
-    from featurectl.cli.render.status import render_ages, render_status, status_json
+    from featurectl.cli.render.status import render_ages, render_sizes, render_status, status_json
     from featurectl.health import look, runs_seen
+    from featurectl.sizes import stored_sizes
 
     call.progress.start("look at the stores")
     told = call.verbose or call.output == "json"
@@ -94,7 +97,11 @@ def _show_rows(call: Call, workspace: Workspace) -> Shown:
     if rows and call.verbose:
         text += f"\n\n{render_ages(rows, now)}"
         text += f"\n\nruns: {unread}" if unread else f"\n\n{render_not_done(runs)}" if runs else ""
-    result = {"now": format_iso(now), "rows": [status_json(row, now) for row in rows]}
+    result: dict[str, object] = {"now": format_iso(now), "rows": [status_json(row, now) for row in rows]}
+    if rows and call.verbose:
+        sizes = stored_sizes(workspace, workspace.state())
+        text += f"\n\n{render_sizes(sizes)}" if sizes else ""
+        result["sizes"] = [asdict(size) for size in sizes]
     result["runs_not_done"] = [{"view": run.view, "version": run.version} | run_json(run) for run in runs]
     return Outcome(text=text, result=result, exit_code=1 if broken else 0), ([_without_ages(r) for r in rows], runs)
 

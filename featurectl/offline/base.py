@@ -87,6 +87,9 @@ class OfflineTable(Protocol):
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were."""
 
+    def unneeded(self, kept: Collection[int]) -> Sequence[str]:
+        """Return the paths of the files that `vacuum` would remove, below the table."""
+
     def set_aside(self) -> str:
         """Put a log that can't be read under another name and return it; empty where there is no such thing."""
 

@@ -14,6 +14,7 @@ from obstore.store import ObjectStore, from_url
 from featurectl.errors import StoreError
 from featurectl.object_store import client_options, retry_config
 from featurectl.offline.failures import store_failure
+from featurectl.offline.loose import LooseFile
 
 _PARTS_AT_ONCE: Final = 4  # of an upload: more would share a slow line until each of them is too late
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
@@ -60,6 +61,15 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure(path, "listed", error) from error
         return sorted((item["path"], item["size"]) for page in pages for item in page)
+
+    def dated(self, path: str) -> list[LooseFile]:
+        """Return all objects below a path."""
+        try:
+            found = [item for some in obstore.list(self._store, f"{path}/") for item in some]
+        except (BaseError, OSError) as error:
+            raise _failure(path, "listed", error) from error
+        files = [LooseFile(path=f["path"], size=f["size"], written=f["last_modified"]) for f in found]
+        return sorted(files, key=lambda file: file.path)
 
     def names(self) -> frozenset[str]:
         """Return the paths of all objects."""

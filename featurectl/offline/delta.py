@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, Literal
 
 import polars as pl
@@ -188,24 +187,30 @@ class ViewTable:
         Files that a run left which never came to its commit go with them. The log stays whole: every version that has
         its files can be opened.
         """
+        unneeded = self.unneeded(kept)
+        table = self._open()
+        if unneeded and table is not None:  # nothing is committed where none of them is there
+            with self._failures("cleaned up"):
+                self._vacuum(table, kept, dry_run=False)
+        return len(unneeded)
+
+    def unneeded(self, kept: Collection[int]) -> list[str]:
+        """Return the paths of the files that `vacuum` would remove."""
         table = self._open()
         if table is None:
-            return 0
-        known = [version for version in sorted(set(kept)) if version <= table.version()]
-        vacuum = partial(
-            table.vacuum,
+            return []
+        with self._failures("read"):  # the log goes on naming files that were removed
+            return those_there(self.location, self._vacuum(table, kept, dry_run=True))
+
+    def _vacuum(self, table: DeltaTable, kept: Collection[int], *, dry_run: bool) -> list[str]:
+        return table.vacuum(
             retention_hours=self.store.vacuum_hours,
             enforce_retention_duration=False,
             full=True,
-            keep_versions=known or None,
+            keep_versions=[version for version in sorted(set(kept)) if version <= table.version()] or None,
             post_commithook_properties=_HOOKS,
+            dry_run=dry_run,
         )
-        with self._failures("cleaned up"):
-            # The log goes on naming files that were removed; nothing is committed where none of them is there.
-            listed = those_there(self.location, vacuum(dry_run=True))
-            if listed:
-                vacuum(dry_run=False)
-            return len(listed)
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of one of so many buckets, sorted, whatever number of them the newest version has."""

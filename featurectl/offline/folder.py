@@ -8,10 +8,12 @@ import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from featurectl.errors import StoreError
+from featurectl.offline.loose import LooseFile
 from featurectl.offline.sync import sync_names
 from featurectl.room import hint_of
 
@@ -94,6 +96,20 @@ class FolderFiles:
                 with suppress(FileNotFoundError):  # one that was moved away meanwhile
                     found.append((below, entry.stat().st_size))
         return sorted(found)
+
+    def dated(self, path: str) -> list[LooseFile]:
+        """Return all files below a folder, by path."""
+        found: list[LooseFile] = []
+        for entry in self._entries(path):
+            below = f"{path}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                found += self.dated(below)
+                continue
+            with suppress(FileNotFoundError):  # one that was moved away meanwhile
+                status = entry.stat(follow_symlinks=False)
+                written = datetime.fromtimestamp(status.st_mtime, UTC)
+                found.append(LooseFile(path=below, size=status.st_size, written=written))
+        return sorted(found, key=lambda file: file.path)
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.offline.bucket import BucketFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooseFile:
+    """A file: its path, its bytes, and when it was written last."""
+
+    path: str
+    size: int
+    written: datetime
 
 
 class LooseFiles(Protocol):
@@ -61,6 +72,13 @@ class LooseFiles(Protocol):
 
         Raises:
             StoreError: FC603, the place can't be reached or refuses to be written.
+        """
+
+    def dated(self, path: str) -> Sequence[LooseFile]:
+        """Return all files below a folder, by path.
+
+        Raises:
+            As `read`.
         """
 
     def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:

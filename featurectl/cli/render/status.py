@@ -8,9 +8,11 @@ from datetime import datetime
 
 from featurectl.cli.render.table import render_table
 from featurectl.monitor.freshness import FreshnessRow, age_at
-from featurectl.units import format_age, format_count, format_instant, format_iso
+from featurectl.sizes import StoredSize
+from featurectl.units import format_age, format_bytes, format_count, format_instant, format_iso
 
 _HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
+_SIZES = ("stored", "files", "size")
 _AGES = ("view", "newest event", "newest available", "computed", "stale entities")
 
 
@@ -25,6 +27,15 @@ def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
 def render_ages(rows: Sequence[FreshnessRow], now: datetime) -> str:
     """Return the three ages of each row, and the share of its entities that are stale."""
     return "\n".join(render_table(_AGES, [_ages(row, now) for row in rows]))
+
+
+def render_sizes(sizes: Sequence[StoredSize]) -> str:
+    """Return how much room everything takes, versions that are kept included."""
+    rows = [
+        [s.what, "-" if s.files is None else format_count(s.files), "-" if s.size is None else format_bytes(s.size)]
+        for s in sizes
+    ]
+    return "\n".join(render_table(_SIZES, rows))
 
 
 def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:

@@ -1,0 +1,232 @@
+"""What an environment holds that nothing needs any more: found with its size, and removed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from featurectl.engines.spill import is_running
+from featurectl.monitor.prediction_log import predictions_folder
+from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
+from featurectl.online.stored import online_view
+from featurectl.registry.applied import served_views
+from featurectl.registry.rows import model_document
+from featurectl.spec.definition_json import load_untyped_view, load_view
+from featurectl.training.bind import view_table
+
+if TYPE_CHECKING:
+    from featurectl.open import Workspace
+    from featurectl.registry.state import ObjectVersion, State
+
+SAFE_AGE: Final = timedelta(days=7)  # nothing that was written since is taken for a leftover
+_PART: Final = ".part"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SPILL: Final = re.compile(r"spill-(\d+)-.*")
+_UNREADABLE: Final = re.compile(r"(.*/_delta_log_unreadable_[0-9a-f]+)/.*")
+_DAY: Final = re.compile(r"(.*/(\d{4}-\d\d-\d\d))/[^/]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something that nothing needs: of a `kind`, its bytes (None: not known), entities of rows, and how it goes."""
+
+    kind: str
+    name: str
+    size: int | None
+    remove: Callable[[], object]
+    entities: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """Where is looked, as of when; what was written since `age` before stays, and predictions since `predictions`.
+
+    With `models`, files of models that no version in the registry has are leftovers.
+    """
+
+    workspace: Workspace
+    clock: datetime
+    age: timedelta = SAFE_AGE
+    predictions: timedelta | None = None  # None: all stay
+    models: bool = False
+    files: LooseFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", open_loose(self.workspace.offline_location()))
+
+    def is_old(self, files: Sequence[LooseFile]) -> bool:
+        """Return whether none of some files was written lately."""
+        return all(file.written < self.clock - self.age for file in files)
+
+
+def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
+    """Return what nothing needs: no view that is served, no pin, no model version, no process that runs.
+
+    Raises:
+        StoreError: a store can't be read.
+        CheckFailedError: nothing is applied, so that nothing is known to be needed.
+    """
+    state = cleaning.workspace.applied_state()
+    retired, there = _retired(state), cleaning.workspace.has_offline()
+    ours = there and not _is_shared(cleaning.workspace)
+    return [
+        *(_tables(cleaning, retired) if ours else ()),
+        *_rows(cleaning, retired),
+        *(_data_files(cleaning, state) if ours else ()),
+        *(_loose_files(cleaning) if there else ()),
+        *(_model_files(cleaning, state) if ours and cleaning.models else ()),
+        *(_predictions(cleaning) if there else ()),
+        *_local(cleaning),
+    ]
+
+
+def _is_shared(workspace: Workspace) -> bool:
+    """Return whether another environment has the same place for its tables, and another registry that knows of them."""
+    here = workspace.environment
+    others = (each for each in workspace.repo.environments.values() if each.offline == here.offline)
+    return any(each.registry != here.registry for each in others)
+
+
+def _retired(state: State) -> list[ObjectVersion]:
+    """Return the view versions that the registry knows and nothing reads any more."""
+    served = served_views(state)
+    return [item for item in state.objects if item.kind == "feature_view" and item not in served]
+
+
+def _tables(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Leftover]:
+    pinned = {(pin.view, pin.version) for pin in cleaning.workspace.pins()}
+    for item in retired:
+        folder = f"{cleaning.workspace.project}/{item.name}/v{item.version}"
+        files = cleaning.files.dated(folder)
+        if files and (item.name, item.version) not in pinned and cleaning.is_old(files):
+            yield Leftover(
+                kind="table",
+                name=f"{item.name}@{item.version}",
+                size=sum(file.size for file in files),
+                remove=partial(_if_retired, cleaning, item, partial(cleaning.files.remove, folder)),
+            )
+
+
+def _rows(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Leftover]:
+    workspace = cleaning.workspace
+    store, env = workspace.online(), workspace.environment.name
+    there = store.prepared(workspace.project, env)
+    for item in retired:
+        if (item.name, item.version) not in there:
+            continue
+        view = online_view(load_untyped_view(item.definition), item.version, workspace.project, env)
+        yield Leftover(
+            kind="online rows",
+            name=f"{item.name}@{item.version}",
+            size=None,
+            entities=store.count(view),
+            remove=partial(_if_retired, cleaning, item, partial(store.remove, view)),
+        )
+
+
+def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], object]) -> None:
+    """Remove something of a view version unless it was applied again meanwhile."""
+    workspace = cleaning.workspace
+    with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
+        if item in _retired(workspace.state()):
+            remove()
+
+
+def _data_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
+    """Files of tables that no version needs that may be asked for, and those of runs that never came to a commit."""
+    workspace, pins = cleaning.workspace, cleaning.workspace.pins()
+    for item in served_views(state):
+        label, folder = f"{item.name}@{item.version}", f"{workspace.project}/{item.name}/v{item.version}"
+        kept = {m.table_versions[label] for m in state.model_versions if label in m.table_versions}
+        kept |= {pin.table_version for pin in pins if f"{pin.view}@{pin.version}" == label}
+        table = view_table(workspace.offline(), load_view(item.definition), item.version)
+        unneeded = {path for path in table.unneeded(kept) if not path.endswith(_PART)}  # those are told of below
+        if unneeded:
+            sizes = [file.size for file in cleaning.files.dated(folder) if file.path[len(folder) + 1 :] in unneeded]
+            name = f"{label}: {len(unneeded):,} of no version that is kept"
+            yield Leftover(kind="data files", name=name, size=sum(sizes), remove=partial(table.vacuum, kept))
+
+
+def _loose_files(cleaning: Cleaning) -> Iterator[Leftover]:
+    """Files that were being written when a run was killed, and logs that a rebuild has set aside."""
+    files = cleaning.files.dated(cleaning.workspace.project)
+    aside: dict[str, list[LooseFile]] = {}
+    for file in files:
+        if found := _UNREADABLE.fullmatch(file.path):
+            aside.setdefault(found[1], []).append(file)
+        elif file.path.endswith(_PART) and cleaning.is_old([file]):
+            yield _file("unfinished file", file, cleaning)
+    for folder, some in aside.items():
+        if cleaning.is_old(some):
+            yield _folder("unreadable log", folder, some, cleaning)
+
+
+def _file(kind: str, file: LooseFile, cleaning: Cleaning) -> Leftover:
+    return Leftover(kind=kind, name=file.path, size=file.size, remove=partial(cleaning.files.remove_files, [file.path]))
+
+
+def _folder(kind: str, folder: str, files: Sequence[LooseFile], cleaning: Cleaning) -> Leftover:
+    size = sum(file.size for file in files)
+    return Leftover(kind=kind, name=folder, size=size, remove=partial(cleaning.files.remove, folder))
+
+
+def _model_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
+    """Files of models that no version in the registry has, where no other project may have them.
+
+    Models of all projects of a place lie side by side, named by their bytes.
+    """
+    workspace = cleaning.workspace
+    if not set(cleaning.files.folders("")) <= {"models", workspace.project}:
+        return
+    known = {digest for version in state.model_versions for digest in _DIGEST.findall(model_document(version))}
+    for version in state.model_versions:  # charts are named in their card alone
+        card = cleaning.files.read(version.card) if version.card else None
+        known |= set(_DIGEST.findall((card or b"").decode(errors="replace")))
+    for file in cleaning.files.dated("models"):
+        digest = _DIGEST.search(file.path)
+        if digest is not None and digest[0] not in known and cleaning.is_old([file]):
+            yield _file("model file", file, cleaning)
+
+
+def _predictions(cleaning: Cleaning) -> Iterator[Leftover]:
+    """Days of the prediction log that are over for so long."""
+    if cleaning.predictions is None:
+        return
+    workspace = cleaning.workspace
+    folder = predictions_folder(workspace).removeprefix(workspace.offline_location().rstrip("/")).strip("/")
+    last, days = (cleaning.clock - cleaning.predictions).date(), dict[str, list[LooseFile]]()
+    for file in cleaning.files.dated(folder):
+        found = _DAY.fullmatch(file.path)
+        if found and datetime.fromisoformat(found[2]).date() < last:
+            days.setdefault(found[1], []).append(file)
+    for day, files in sorted(days.items()):
+        yield _folder("predictions", day, files, cleaning)
+
+
+def _local(cleaning: Cleaning) -> Iterator[Leftover]:
+    """Files beside the repository: rows that a killed run has spilled, and what was written of crashes."""
+    workspace = cleaning.workspace
+    for path in sorted(workspace.spill_folder().glob("spill-*")):
+        found = _SPILL.fullmatch(path.name)
+        if found and not is_running(int(found[1])):
+            remove = partial(shutil.rmtree, path, ignore_errors=True)
+            yield Leftover(kind="spilled rows", name=_below(workspace.root, path), size=_size(path), remove=remove)
+    for path in sorted((workspace.root / ".featurectl").glob("crash-*.log")):
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < cleaning.clock - cleaning.age:
+            remove = partial(path.unlink, missing_ok=True)
+            yield Leftover(kind="crash log", name=_below(workspace.root, path), size=_size(path), remove=remove)
+
+
+def _below(root: Path, path: Path) -> str:
+    return str(path.relative_to(root))
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,196 @@
+"""What `clean` removes: what nothing needs, and nothing else, with its size; --dry-run tells it and does nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurectl import clean
+from tests.model_shop import Shop, objects, open_shop
+
+OLD = 9 * 86_400
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    with open_shop(tmp_path, monkeypatch, capsys) as opened:
+        opened.make(objects())
+        yield opened
+
+
+def age(root: Path, *names: str) -> None:
+    """Let files have been written nine days ago: those of the offline store, or some."""
+    for path in [root / name for name in names] or [*(root / "off").rglob("*")]:
+        then = path.stat().st_mtime - OLD
+        os.utime(path, (then, then))
+
+
+def change(root: Path, before: str, after: str) -> None:
+    text = (root / "o.yaml").read_text()
+    assert before in text
+    (root / "o.yaml").write_text(text.replace(before, after))
+
+
+def found(shop: Shop, *words: str) -> dict[str, dict]:
+    """Return what a dry run finds, by kind and name."""
+    document = json.loads(shop.run("clean", "--dry-run", "-o", "json", *words).out)["result"]
+    assert document["bytes"] == sum(item["bytes"] or 0 for item in document["leftovers"])
+    return {f"{item['kind']} {item['name']}": item for item in document["leftovers"]}
+
+
+def new_version(shop: Shop) -> None:
+    """Let the view have a second version, and both a table."""
+    change(shop.root, "amount / 2", "amount / 4")
+    shop.run("apply", "--auto-approve", "--allow-breaking", "v")
+    shop.run("materialize")
+
+
+def files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and ".db" not in path.name}
+
+
+def test_nothing_is_removed_of_a_project_whose_parts_are_all_needed(shop):
+    shop.run("train", "m")
+    age(shop.root)
+    before = files(shop.root)
+    assert found(shop, "--model-files") == {}
+    assert shop.run("clean", "--model-files").out == "Nothing to remove.\n"
+    assert files(shop.root) == before
+    assert shop.run("train", "m", "--from-version", "1").out.count("the same bytes")
+
+
+def test_a_version_that_nothing_reads_any_more_goes_with_table_and_rows(shop):
+    new_version(shop)
+    assert list(found(shop)) == ["online rows v@1"]  # its table is young
+    age(shop.root)
+    told = found(shop)
+    assert told["online rows v@1"]["entities"] == 7
+    table = shop.root / "off/shop/v/v1"
+    assert told["table v@1"]["bytes"] == sum(path.stat().st_size for path in table.rglob("*") if path.is_file())
+    shown = shop.run("clean").out
+    assert "online rows  v@1" in shown
+    assert "2 things, " in shown
+    assert not table.exists()
+    assert found(shop) == {}
+    assert shop.run("get", "v", "k=k1").out
+    assert shop.run("verify", "--store").out
+    assert "Nothing to remove." in shop.run("clean").out
+
+
+def test_what_a_model_version_or_a_manifest_names_stays(shop):
+    shop.run("train", "m")
+    new_version(shop)
+    age(shop.root)
+    assert found(shop) == {}
+    assert shop.run("score", "m", "--out", "scores.csv")
+
+
+def test_a_table_that_a_manifest_pins_stays(shop):
+    shop.run("training-set", "m", "--out", "rows.parquet")
+    new_version(shop)
+    age(shop.root)
+    assert list(found(shop)) == ["online rows v@1"]
+    shop.run("clean")
+    assert shop.run("training-set", "--from-manifest", "rows.parquet.manifest.json", "--out", "again.parquet")
+
+
+def test_orphans_of_killed_runs_and_crash_logs_go_when_they_are_old(shop):
+    root = shop.root
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = {
+        f".featurectl/spill/spill-{ended.pid}-x/rows": "spilled rows",
+        "off/shop/v/v1/bucket=0/part-x.parquet.0a.part": "unfinished file",
+        "off/shop/v/v1/_delta_log_unreadable_0a1b2c3d/00000000000000000000.json": "unreadable log",
+        "off/models/m/" + "ab" * 32 + ".txt": "model file",
+        ".featurectl/crash-20260101T000000.log": "crash log",
+        "off/shop/v/v1/bucket=0/part-0123456789abcdef0123-0.parquet": "data files",
+    }
+    ours = root / f".featurectl/spill/spill-{os.getpid()}-x/rows"
+    for name in [*left, ours.relative_to(root)]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("12345")
+    assert list(found(shop)) == [f"spilled rows .featurectl/spill/spill-{ended.pid}-x"]
+    age(root, *list(left)[1:])
+    told = found(shop, "--model-files")
+    assert sorted(item["kind"] for item in told.values()) == sorted(left.values())
+    assert {item["bytes"] for item in told.values()} == {5}
+    before = files(root)
+    shop.run("clean", "--model-files")
+    commits = {name for name in files(root) if "/_delta_log/" in name}  # a vacuum is a version of its own
+    assert files(root) - commits == before - commits - left.keys()
+    assert ours.exists()
+
+
+def test_files_of_models_stay_where_somebody_else_may_have_them(shop):
+    name = "off/models/m/" + "cd" * 32 + ".txt"
+    (shop.root / name).parent.mkdir(parents=True, exist_ok=True)
+    (shop.root / name).write_text("theirs")
+    age(shop.root)
+    (shop.root / "off/another_project").mkdir()
+    assert found(shop, "--model-files") == {}
+    (shop.root / "off/another_project").rmdir()
+    assert found(shop) == {}
+    assert [item["kind"] for item in found(shop, "--model-files").values()] == ["model file"]
+    project = shop.root / "featurectl.yaml"
+    prod = '  prod: {registry: "sqlite:///p.db", offline: off, online: "sqlite:///po.db"}\n'
+    project.write_text(project.read_text() + prod)
+    assert found(shop, "--model-files") == {}
+
+
+def test_predictions_go_by_the_day_where_that_is_asked_for(shop):
+    for day in ("2026-01-01", "2026-01-02", "2999-01-01"):
+        file = shop.root / f"off/shop/predictions/dev/m/v1/{day}/000000-h-1-1.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_text("123")
+    assert found(shop) == {}
+    assert list(found(shop, "--predictions-older-than", "30d")) == [
+        "predictions shop/predictions/dev/m/v1/2026-01-01", "predictions shop/predictions/dev/m/v1/2026-01-02",
+    ]  # fmt: skip
+    shop.run("clean", "--predictions-older-than", "30d")
+    assert [path.name for path in (shop.root / "off/shop/predictions/dev/m/v1").iterdir()] == ["2999-01-01"]
+
+
+def test_an_empty_registry_ends_it_before_anything_is_taken_for_a_leftover(shop):
+    shop.run("train", "m")
+    age(shop.root)
+    (shop.root / "r.db").rename(shop.root / "lost.db")
+    for name in ("r.db-wal", "r.db-shm"):
+        (shop.root / name).unlink(missing_ok=True)
+    before = files(shop.root)
+    assert "nothing is applied" in shop.run("clean", code=1).err
+    assert files(shop.root) == before
+
+
+@pytest.mark.parametrize("words", [("--older-than", "1h"), ("--older-than", "x"), ("--predictions-older-than", "0d")])
+def test_a_length_that_is_too_short_to_be_safe_is_refused(shop, words):
+    assert "is no length of time of at least a day" in shop.run("clean", *words, code=64).err
+
+
+def test_a_version_that_somebody_needs_again_meanwhile_stays(shop, monkeypatch):
+    """A model version may be bound to it between the look and the removal."""
+    new_version(shop)
+    age(shop.root)
+    answers = [clean._retired]
+    with monkeypatch.context() as patched:
+        patched.setattr(clean, "_retired", lambda state: answers.pop()(state) if answers else [])
+        shop.run("clean")
+    assert (shop.root / "off/shop/v/v1").exists()
+    assert list(found(shop)) == ["table v@1", "online rows v@1"]
+
+
+def test_status_tells_how_much_room_everything_takes(shop):
+    shop.run("train", "m")
+    said = shop.run("status", "-v").out
+    assert "stored          files  size" in said
+    sizes = {s["what"]: s for s in json.loads(shop.run("status", "-v", "-o", "json").out)["result"]["sizes"]}
+    models = [path for path in (shop.root / "off/models").rglob("*") if path.is_file()]
+    assert sizes["models"] == {"what": "models", "files": len(models), "size": sum(p.stat().st_size for p in models)}
+    assert sizes["v@1"]["files"] == 2  # of rows, of the log
+    assert sizes["prediction log"]["size"] == 0
+    assert "sizes" not in json.loads(shop.run("status", "-o", "json").out)["result"]
