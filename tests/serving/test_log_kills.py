@@ -10,24 +10,27 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.monitor.prediction_log import PredictionLog, read_batches, read_schema
+from featurectl.monitor.prediction_log import LogFile, PredictionLog, read_batches, read_schema
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
 from tests.serving.process import running
+from tests.serving.trial import wait_until
 
 PREDICT = {"rows": request_rows(40, seed=4)}
 OPTIONS = ("--env", "logged", "--judge", "0.01", "--timeout", "20", "--store-timeout", "20")  # a file every 10 ms
 
 
-def rows_of(root: Path) -> tuple[int, int]:
-    """The files and rows of the log, all of them read."""
-    files = PredictionLog(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
-    if not files:
-        return 0, 0
+def files_of(root: Path) -> list[LogFile]:
+    return PredictionLog(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
+
+
+def rows_of(root: Path) -> int:
+    """The rows of the log, all of them read."""
+    files = files_of(root)
     rows = pl.concat(read_batches(files, read_schema(files[0]), lambda rows: rows.select("request", "score")))
     assert rows["score"].null_count() == 0
     assert rows.group_by("request").len()["len"].unique().to_list() == [40]  # no request is there in part
-    return len(files), rows.height
+    return rows.height
 
 
 def kill_at_random(root: Path, count: int, seed: int) -> None:
@@ -35,11 +38,13 @@ def kill_at_random(root: Path, count: int, seed: int) -> None:
     run(root, "push", "--env", "logged")
     for _ in range(count):
         with running(root, *OPTIONS) as server, Load(f"{server.url}/v1/predict/click", PREDICT, threads=2) as load:
+            known = len(files_of(root))
             load.wait_for(200, 5)
+            wait_until(lambda known=known: len(files_of(root)) > known)
             threading.Event().wait(chance.random() * 0.3)
             server.process.kill()
             server.process.wait()
-        _, rows = rows_of(root)
+        rows = rows_of(root)
         assert rows > before
         before = rows
     assert main(["verify", "click", "-C", str(root), "--env", "logged", "-q"]) in (0, 1)
