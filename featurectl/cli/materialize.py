@@ -44,7 +44,9 @@ def add_to(app: typer.Typer) -> None:
             str | None, typer.Option(help="Compute events from this instant on again.", metavar="TIME")
         ] = None,
         until: Annotated[str | None, typer.Option(help="Compute events before it again.", metavar="TIME")] = None,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Only say what would be done, and why; no query is run.")
+        ] = False,
         no_online: Annotated[bool, typer.Option("--no-online", help="Leave the online store alone.")] = False,
         allow_future: AllowFuture = False,
         select: Select = None,
@@ -52,8 +54,9 @@ def add_to(app: typer.Typer) -> None:
         """Read new rows into the offline tables, then push online.
 
         The newest version of each view is computed, and each older one that a model version is bound to. Run it
-        again at any time: without new rows nothing is read and no table version is written. A view that fails does
-        not keep the others from being computed.
+        again at any time: without new rows of files or Delta tables nothing is read and no table version is written. A
+        query is run each time: with `:since` for what came since the last run, without it, and of a static source,
+        whole, and the table is rebuilt. A view that fails does not keep the others from being computed.
 
         --since and --until name a range of event times: after new rows were taken, what a table has of it is computed
         again from the rows that were read. A table that is not there yet begins at --since.

@@ -56,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Join features to a spine as they were known then.
 
-        One row is written per spine row, in its order, and a manifest beside it: NAME.manifest.json.
+        One row is written per spine row, in its order, and a manifest beside it: FILE.manifest.json.
         """
         from featurectl.spec.asked import feature_pairs
         from featurectl.training.again import load_manifest

@@ -48,7 +48,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDestination:
-    """A Parquet or CSV file or a Delta table, with `NAME.manifest.json` beside it.
+    """A Parquet or CSV file or a Delta table, with `FILE.manifest.json` beside it.
 
     `in_folder` says that its folder was named, which need not be there.
     """

@@ -100,7 +100,10 @@ def plan_increment(
     if not touched and not gone and (not held or now == coverage.now):
         return Increment(covered=coverage.parts, reason="no new rows")
     if source.static:
-        return _rebuild(parts, "a static source changed")
+        unknown = all(not part.stamp for part in touched) and not gone
+        return _rebuild(
+            parts, "what a query gives is not known before it is run" if unknown else "a static source changed"
+        )
     if source.format == "sql":
         return _query(source, parts, coverage)
     if source.available_at is not None:

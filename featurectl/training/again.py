@@ -75,7 +75,7 @@ def load_manifest(path: Path, out: Path) -> Manifest:
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
-        hint = "training-set writes NAME.manifest.json beside NAME"
+        hint = "training-set writes FILE.manifest.json beside FILE: train.parquet.manifest.json"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
     if manifest.file_format != format_of(out):
         form = manifest.file_format

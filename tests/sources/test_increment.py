@@ -242,6 +242,13 @@ def test_a_static_source_is_rebuilt_when_any_file_changes(now):
     assert plan_increment(STATIC, now, covered(), from_us(11)).rebuild
 
 
+def test_why_a_static_source_is_read_says_what_is_known():
+    query_of_all = replace(PLAIN_QUERY, event_time=None)
+    assert query(query_of_all).reason == "what a query gives is not known before it is run"
+    touched = (Part(name="a", stamp="2"),)
+    assert plan_increment(STATIC, touched, covered(parts={"a": "1"}), from_us(11)).reason == "a static source changed"
+
+
 def query(source, **keys):
     return plan_increment(source, (Part(name="query", stamp=""),), covered(parts={"query": ""}, **keys), from_us(11))
 

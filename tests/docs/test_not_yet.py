@@ -1,0 +1,87 @@
+"""What a page says is not there yet is not there: such a sentence grows old without anybody touching it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from featurectl.cli.app import build_app
+from featurectl.spec.load import load_repo
+from tests.docs.pages import DOCS, ROOT, name_of
+from tests.docs.test_reference import generate
+
+PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
+COMMANDS = {name for name, _ in generate.commands(typer.main.get_command(build_app()))}
+NOT_YET = re.compile(
+    r"not (?:in|of|part of|run in) this version|(?:come|comes) with a later version|a later version|does not run yet"
+    r"|does not exist yet|no command yet|until this version|until a later|gets a command|not yet (?:there|possible|done)"
+    r"|nothing \w+ \w+ yet|no \w+ says it yet",
+    re.IGNORECASE,
+)
+PROMISES = re.compile(r"until (?:this|a later) version|gets a command", re.IGNORECASE)
+
+
+def not_yet(text: str) -> list[str]:
+    """Return the paragraphs of a page, without its shown output, that say what is not there yet."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [part for part in re.split(r"\n\s*\n|\n(?=- )", prose) if NOT_YET.search(" ".join(part.split()))]
+
+
+def claims(paragraph: str) -> set[str]:
+    """Return the commands that exist and stand in the sentences that say what does not."""
+    sentences = re.split(r"(?<=[.:;])\s", " ".join(paragraph.split()))
+    words = {word for one in sentences if NOT_YET.search(one) for word in re.findall(r"`([^`]+)`", one)}
+    return {word for word in words if word.removeprefix("featurectl ") in COMMANDS - {"validate", "apply"}}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_command_that_exists_is_said_to_be_missing(page):
+    found = not_yet(page.read_text())
+    assert [claims(part) for part in found if claims(part)] == []
+    assert [part for part in found if PROMISES.search(part)] == []
+
+
+def test_a_sentence_that_has_grown_old_is_found():
+    old = "Streams are part of these rules but not of this version, nor are the commands `stream` and `verify`.\n"
+    assert [claims(part) for part in not_yet(old)] == [{"verify"}]
+    old = "use it by its number,\nuntil this version of featurectl gets a command that promotes it.\n"
+    assert [bool(PROMISES.search(" ".join(part.split()))) for part in not_yet(old)] == [True]
+
+
+LATER = {
+    "stream": """
+sources: [{name: s, stream: {kafka: k:9092, topic: t}, event_time: at, columns: {k: string, at: timestamp}}]
+""",
+    "stream_lag": """
+sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
+alerts: [{name: a, when: stream_lag > 1m, severity: info, notify: [n]}]
+notifiers: [{name: n, email: a@example.com}]
+""",
+    "pipelines": """
+sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
+feature_views: [{name: v, source: s, features: [k]}]
+pipelines: [{name: p, schedule: "0 * * * *", stages: [{name: one, run: materialize}]}]
+""",
+}
+PROJECT = "project: p\nenvironments: {dev: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_the_pages_name_as_later_is_read_and_not_run(name, tmp_path):
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(LATER[name])
+    repo = load_repo(tmp_path, None)
+    assert [problem.code for problem in repo.not_in_this_version] == ["FC402"], repo.problems
+    told = " ".join(
+        part for page in ("README.md", "docs/reference/language.md") for part in [(ROOT / page).read_text()]
+    )
+    assert name.removesuffix("s") in told
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_module_that_a_page_runs_is_there(page):
+    for name in re.findall(r"python -m (benchmarks[.\w]*)", page.read_text()):
+        path = ROOT / name.rstrip(".").replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
