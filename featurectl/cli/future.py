@@ -73,16 +73,18 @@ def hold_to_clocks(
     """
     if workspace.as_of is None and workspace.environment.now is not None:
         return
+    ahead = _NONE
     for clock in _clocks(workspace, registry=registry, online=online):
         if workspace.as_of is not None:
             if not allow_future:
                 _refuse_later(workspace.as_of, clock)
         elif not allow_future and clock.ahead > CLOCKS_DIFFER:
             raise DataError(clock.both(), code="FC526", hint=f"set it right; {_HINT}")
-        elif _NONE < clock.ahead <= CLOCKS_DIFFER:
-            workspace.turn_back(clock.ahead)
         elif clock.ahead < -CLOCKS_DIFFER:
             call.progress.done(f"warning: {clock.both()}; what became known in between is left to a later run")
+        elif clock.ahead <= CLOCKS_DIFFER:
+            ahead = max(ahead, clock.ahead)
+    workspace.turn_back(ahead)
 
 
 def refuse_future(workspace: Workspace, hint: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.future import AllowFuture, hold_to_clocks
-from featurectl.cli.push import fails_for_all, push_applied
+from featurectl.cli.push import fails_for_all, push_applied, push_notes
 from featurectl.cli.recorded import Became, Recording
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
@@ -134,7 +134,10 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
         seconds = recording.seconds
         action, rows, checks = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
         recording.end(Became(action=action, rows=rows, checks=checks, error=error))
-    return ViewRun(view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds)
+    notes = push_notes(pushed, work.workspace.now)
+    return ViewRun(
+        view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds, notes=notes
+    )
 
 
 def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None, *, full: bool) -> Range | None:

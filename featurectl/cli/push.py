@@ -220,5 +220,6 @@ def _json(made: PushResult | PushPlan) -> dict[str, object]:
         "rows_sent": made.rows_sent,
         "new_entities": made.new_entities,
         "entities": made.entities,
+        "rows_lost": made.lost,
         "computed_at": format_iso(made.computed_at),
     }

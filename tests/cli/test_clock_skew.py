@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
 from featurectl.clients import open_client
+from featurectl.health import look
 from featurectl.online.redis import store as redis_store
+from featurectl.open import open_workspace
 from featurectl.serve import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.clocks import READERS, set_clock
@@ -109,6 +111,19 @@ def test_a_machine_that_is_a_little_ahead_takes_the_stores_time(run, monkeypatch
     assert served(run) == (1, "PRESENT")
 
 
+def test_of_two_clocks_that_are_behind_the_earlier_one_counts_once(tmp_path, monkeypatch, redis_url, postgres_url):
+    write(tmp_path, redis_url, postgres_url)
+    monkeypatch.chdir(tmp_path)
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    begun = datetime.now(UTC)
+    with monkeypatch.context() as patch:
+        set_clock(patch, timedelta(seconds=50))
+        assert main(["materialize", "-q"]) == 0
+    with open_workspace(tmp_path, None, None) as workspace:
+        (view, *_) = look(workspace, workspace.state(), entities=False)
+    assert begun - timedelta(seconds=10) < view.computed_at < datetime.now(UTC)
+
+
 def test_a_machine_whose_clock_is_behind_is_told_and_what_it_leaves_too(run, monkeypatch):
     assert run("push")[0] == 0
     with monkeypatch.context() as patch:
@@ -175,7 +190,7 @@ def test_rows_that_are_gone_are_counted_and_come_back(run, redis_url):
     assert rows["spend"] == ("ERROR", "1 of 1 rows are gone: featurectl push spend")
     assert "has lost rows of spend@1" in run("why", "spend")[1]
     assert run("verify", "--store")[0] == 1
-    code, out, _ = run("push")
+    code, out, _ = run("materialize")
     assert (code, "spend@1: 1 row was gone from the online store: all were sent" in out) == (0, True)
     assert states(run)[0] == run("verify", "--store")[0] == 0
 

@@ -32,6 +32,7 @@ class ViewRun:
     error: FeaturectlError | None = None
     skipped: bool = False
     seconds: float = 0.0
+    notes: Sequence[str] = ()  # what else there is to be told of the push
 
     @property
     def label(self) -> str:
@@ -68,6 +69,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {reason}")
         lines += [f"{run.label}: {check.told}" for check in run.made.checks if not check.passed] if run.made else []
+        lines += [f"{run.label}: {note}" for note in run.notes]
     return "\n".join([*lines, "", _totals(runs)])
 
 
@@ -101,6 +103,7 @@ def run_json(run: ViewRun) -> dict[str, object]:
         "watermark": None if made is None or made.watermark is None else format_iso(made.watermark),
         "online_rows_sent": pushed and pushed.rows_sent,
         "online_keys": pushed and pushed.entities,
+        "online_rows_lost": pushed and pushed.lost,
         "seconds": round(run.seconds, 3),
         "error": run.error and error_json(run.error),
     }
