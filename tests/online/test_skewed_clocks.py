@@ -7,7 +7,10 @@ says of it, unless rows were lost since.
 from __future__ import annotations
 
 import random
+import threading
+import time
 import uuid
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -189,3 +192,69 @@ def test_who_reads_as_of_the_last_push_finds_what_the_table_says(store, kind):
 @pytest.mark.parametrize("open_again", STORES, indirect=True)
 def test_so_it_is_in_many_long_stories(store, kind):
     assert run(store, VIEWS[kind], range(1_000, 1_060), 60) == {"send", "stay", "refuse"}
+
+
+class AtOnce:
+    """Pushers that work at the same time, each with a connection of its own, while rows are added."""
+
+    def __init__(self, open_again, view, seed):
+        self.open_again, self.view, self.chance = open_again, view, random.Random(seed)
+        self.project, self.begun_s, self.problems = f"p{uuid.uuid4().hex[:12]}", time.monotonic(), []
+        self.rows = table(view, [(name, -1, None, {"amount": 0}) for name in ENTITIES], AMOUNT)
+        self.where = online_view(view, 1, self.project, "dev")
+
+    def now(self):
+        return T0 + timedelta(seconds=time.monotonic() - self.begun_s)
+
+    def push(self, made, *, full):
+        now = self.now()
+        request = push_request(made, self.view, self.rows, 0, self.project)
+        return push_view(
+            replace(request, now=now, clock=now, latest=lambda: self.now() + MINUTE, full=full)
+        ).computed_at
+
+    def push_some(self, *, full):
+        try:
+            with closing(self.open_again()) as made:
+                for _ in range(6):
+                    self.push(made, full=full)
+        except Exception as error:
+            self.problems.append(error)
+
+    def run(self):
+        threads = [threading.Thread(target=self.push_some, kwargs={"full": number < 2}) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            hours = (self.now() - T0) / timedelta(hours=1)
+            add(
+                self.rows,
+                self.view,
+                [(self.chance.choice(ENTITIES), hours, None, {"amount": self.chance.randint(1, 99)})],
+                AMOUNT,
+            )
+            time.sleep(0.005)
+        for thread in threads:
+            thread.join()
+        assert self.problems == []
+        with closing(self.open_again()) as made:
+            at = self.push(made, full=False)
+            found = read_features(made, self.view, self.where, [[name] for name in ENTITIES], at)
+            made.remove(self.where)
+        offline = [read_offline(PolarsEngine(), self.view, self.rows, {"customer": name}, at) for name in ENTITIES]
+        wanted = [ViewReader(self.view, self.where).answer(row, at, pushed=at) for row in offline]
+        assert [answer.values for answer in found] == [answer.values for answer in wanted]
+
+
+@pytest.mark.parametrize("kind", sorted(VIEWS))
+@pytest.mark.parametrize("open_again", ["redis_url"], indirect=True)
+def test_pushes_of_everything_among_others_leave_nothing_stale(open_again, kind):
+    AtOnce(open_again, VIEWS[kind], 5).run()
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("kind", sorted(VIEWS))
+@pytest.mark.parametrize("open_again", STORES, indirect=True)
+def test_so_they_do_again_and_again(open_again, kind):
+    for seed in range(25):
+        AtOnce(open_again, VIEWS[kind], seed).run()
