@@ -1,15 +1,27 @@
 """A model as ONNX gives the scores of the native one, at thresholds and with NaN, or is refused with a reason."""
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from featurectl.models.conversion.convert import _difference, convert_model
 from featurectl.models.conversion.graph import Forest, Leaf, Split
 from featurectl.models.runtimes.onnx import Onnx
 from featurectl.models.scores import worst_difference
-from tests.models.estimators import CATEGORY, LIGHTGBM, NAN_REFUSED, NAN_TAKEN, XGBOOST, fitted, label_of, matrix_of
+from tests.models.estimators import (
+    CATBOOST,
+    CATEGORY,
+    LIGHTGBM,
+    NAN_REFUSED,
+    NAN_TAKEN,
+    XGBOOST,
+    fitted,
+    label_of,
+    matrix_of,
+)
 
 CODES = 2  # the column of whole numbers, for sets
 
@@ -80,6 +92,63 @@ def test_numbers_that_lightgbm_takes_for_0_are_on_its_side_of_a_threshold_beside
     near = [edge, *(np.nextafter(edge, np.float32(to)) for to in (0, 1)), np.float32(1e-40), np.float32(0)]
     asked = rng.choice(np.array([*near, *(-x for x in near), np.nan], dtype=np.float32), (500, 4))
     assert worst_difference(Onnx(made.content).predict(asked), native.predict(asked)) is None
+
+
+SINGLE = [
+    {"objective": "reg:squarederror"},
+    {"objective": "reg:squarederror", "gamma": 1e12},  # trees that are one leaf, among others
+    {"objective": "count:poisson"},
+    {"objective": "reg:gamma"},
+    {"objective": "binary:logistic"},
+    {"objective": "binary:logitraw"},
+]
+
+
+@pytest.mark.parametrize("params", SINGLE)
+@pytest.mark.parametrize("booster", [{}, {"booster": "dart", "rate_drop": 0.3}])
+def test_float32_sums_of_xgboost_are_added_as_it_adds_them(params, booster):
+    """To the last bit of the margin: what comes after it is exp or a sigmoid, of float32 there and of doubles here."""
+    rng = np.random.default_rng(5)
+    matrix = matrix_of(rng, holes=True)
+    name = "xgboost.XGBClassifier" if "binary" in params["objective"] else "xgboost.XGBRegressor"
+    label = label_of(rng, matrix, name) * (1 if "Class" in name else 1e3) + (0 if "Class" in name else 1e6)
+    kind, content, native = fitted(name, {**XGBOOST, "n_estimators": 40, **params, **booster}, matrix, label)
+    made = convert_model(kind, content, native, matrix, [CATEGORY])
+    assert made.missing == ""
+    scores, expected = Onnx(made.content).predict(matrix), native.predict(matrix)
+    if params["objective"] in ("reg:squarederror", "binary:logitraw"):
+        assert scores.tolist() == expected.tolist()
+    np.testing.assert_allclose(scores, expected, rtol=3e-7, atol=0)
+
+
+@pytest.mark.parametrize("name", ["lightgbm.LGBMRegressor", "xgboost.XGBRegressor", "catboost.CatBoostRegressor"])
+@pytest.mark.parametrize("size", [1e-5, 1.0, 1e5])
+def test_a_leaf_that_was_changed_is_seen_however_small_scores_are(name, size):
+    rng = np.random.default_rng(3)
+    matrix = matrix_of(rng, holes=True)
+    params = {"lightgbm": LIGHTGBM, "xgboost": XGBOOST, "catboost": CATBOOST}[name.split(".")[0]]
+    kind, content, native = fitted(name, params, matrix, label_of(rng, matrix, name) / 30 * size, categories=())
+    made = convert_model(kind, content, native, matrix, []).content
+    changed = onnx.load_from_string(made)
+    (trees,) = [node for node in changed.graph.node if node.op_type == "TreeEnsemble"]
+    (leaves,) = [item for item in trees.attribute if item.name == "leaf_weights"]
+    weights = numpy_helper.to_array(leaves.t).copy()
+    weights[len(weights) // 2] += weights.dtype.type(1e-4 * size)
+    leaves.t.CopyFrom(numpy_helper.from_array(weights, "leaf_weights"))
+    assert _difference(made, native, matrix, []) == ""
+    assert _difference(changed.SerializeToString(), native, matrix, []).startswith("as ONNX it gives ")
+
+
+def test_a_pipeline_that_scales_columns_far_from_0_is_converted():
+    """What ONNX has for it multiplies by a rounded inverse, which moves scores by 1e-5."""
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(3)
+    matrix = (rng.normal(size=(500, 5)) + 100).astype(np.float32)
+    steps = [("scale", StandardScaler()), ("model", Ridge())]
+    made = convert("sklearn.pipeline.Pipeline", {"steps": steps}, matrix, matrix.sum(axis=1) - 500)
+    assert made.missing == ""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from featurectl.models.conversion.probes import probe_rows
 from featurectl.models.runtimes.base import CATBOOST, FUNCTION, LIGHTGBM, XGBOOST, Matrix, Runtime, install_hint
 from featurectl.models.runtimes.estimator import Fitted
 from featurectl.models.runtimes.onnx import Onnx
-from featurectl.models.scores import worst_difference
+from featurectl.models.scores import unit_of, worst_difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def _difference(made: bytes, native: Runtime, seen: Matrix, categories: list[int
                 expected = native.predict(rows)
             except ValueError:
                 continue  # it refuses such rows, as those with a NaN; what it was trained on it does not refuse
-            worst = worst_difference(converted.predict(rows), expected)
+            worst = worst_difference(converted.predict(rows), expected, unit_of(expected))
             if worst is not None:
                 place, got, want = worst
                 return f"as ONNX it gives {got!r} for a row for which it gives {want!r} (row {place} of the check)"

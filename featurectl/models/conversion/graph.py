@@ -79,7 +79,7 @@ class Forest:
         """
         first = read(root)
         if isinstance(first, Leaf):
-            self.base += first.value * scale
+            self._add_leaf(first.value * scale)
             return
         self._roots.append(len(self._nodes))
         waiting = [self._put(first)]
@@ -95,6 +95,13 @@ class Forest:
                     ends.append((len(self._nodes), False))
                     waiting.append(self._put(child))
             node.yes, node.no = ends
+
+    def _add_leaf(self, value: float) -> None:
+        """Add a tree that is a leaf: to the base, or where sums are of float32 in its turn, as a tree."""
+        if self.is_single:
+            self._put_stump(len(self._roots), value)
+        else:
+            self.base += value
 
     def _put(self, split: Split[Key]) -> tuple[_Node, Split[Key]]:
         if len(self._nodes) >= MOST_SPLITS:
@@ -124,15 +131,16 @@ class Forest:
         return [self._trees("matrix"), cast], []
 
     def _put_base_first(self) -> None:
-        """Make the base the first tree: a split with that leaf on both sides. float32 sums depend on the order.
-
-        So does a forest of leaves alone get a tree.
-        """
-        leaf = (len(self._leaves), True)
-        self._leaves.append(self.base)
-        self._roots.insert(0, len(self._nodes))
-        self._nodes.append(_Node(0, _MODES["<"], 0.0, (), missing=False, yes=leaf, no=leaf))
+        """Make the base the first tree: float32 sums depend on the order. A forest of leaves alone gets a tree, too."""
+        self._put_stump(0, self.base)
         self.base = 0.0
+
+    def _put_stump(self, place: int, value: float) -> None:
+        """Put a tree that gives one value, among the others: a split with that leaf on both sides."""
+        leaf = (len(self._leaves), True)
+        self._leaves.append(value)
+        self._roots.insert(place, len(self._nodes))
+        self._nodes.append(_Node(0, _MODES["<"], 0.0, (), missing=False, yes=leaf, no=leaf))
 
     def _trees(self, source: str) -> Any:
         from onnx import helper

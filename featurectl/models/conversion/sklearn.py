@@ -101,12 +101,17 @@ def _by_skl2onnx(estimator: Any, width: int, *, is_classifier: bool) -> bytes:
     try:
         from skl2onnx import convert_sklearn as convert
         from skl2onnx.common.data_types import FloatTensorType
+        from sklearn.preprocessing import StandardScaler
     except ImportError as error:
         raise CannotConvertError("skl2onnx is not installed") from error
     has_proba = is_classifier and hasattr(estimator, "predict_proba")
     if is_classifier and not has_proba:
         raise CannotConvertError("a classifier without probabilities has no conversion")
-    options = {id(estimator): {"zipmap": False}} if has_proba else None
+    options: dict[Any, Any] = {
+        StandardScaler: {"div": "div"}
+    }  # as scikit-learn: its own operator multiplies, in one step
+    if has_proba:
+        options[id(estimator)] = {"zipmap": False}
     try:
         made = convert(estimator, initial_types=[("matrix", FloatTensorType([None, width]))], options=options)
     except Exception as error:  # skl2onnx raises whatever it meets
