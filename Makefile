@@ -1,5 +1,6 @@
 # The two commands are `make demo` and `make test`; `make help` lists all of them.
 PYTHON ?= python3
+SEED ?= $(shell date +%s)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -22,8 +23,9 @@ demo: $(READY) ## set everything up and run the main job on real flights
 test: $(READY) ## set everything up and pass every test, real Redis and PostgreSQL included
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not stress"
 
-stress: $(READY) ## the long counts, of which make test runs a sample
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m stress
+stress: $(READY) ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
+	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"
+	FEATURECTL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "stress or hypothesis"
 
 check: lint types layers test ## what CI runs
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis.core
 import pytest
 from hypothesis import settings
 
+from tests.seeds import FIRST, IS_FRESH, REPEAT
 from tests.servers.cluster import Cluster, started_cluster
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
@@ -15,8 +17,17 @@ from tests.servers.s3 import S3Server, running_s3
 from tests.servers.tls import Certificates, tls_proxy
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
-settings.register_profile("no clocks", deadline=None)  # a busy machine is no failure
-settings.load_profile("no clocks")
+settings.register_profile("fixed", deadline=None, derandomize=True)  # a busy machine is no failure
+settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
+settings.load_profile("fresh" if IS_FRESH else "fixed")
+if IS_FRESH:
+    hypothesis.core.global_force_seed = FIRST
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how fresh random cases are repeated."""
+    if IS_FRESH:
+        terminalreporter.write_line(REPEAT)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from featurectl.fingerprint import fingerprints
 from featurectl.plan.wanted import wanted_objects
 from featurectl.spec.load import load_repo
 from featurectl.spec.model import LISTS
+from tests.seeds import seeds_from
 from tests.spec.repository import BASE, PROJECT
 
 TEMPLATES = Path(__file__).parents[1] / "feature_repo_template"
@@ -170,7 +171,7 @@ def test_style_order_comments_and_files_move_no_fingerprint(name, seed, tmp_path
 @pytest.mark.stress
 @pytest.mark.parametrize("name", REPOSITORIES)
 def test_style_order_comments_and_files_move_no_fingerprint_many(name, tmp_path):
-    for seed in range(100, 1_100):
+    for seed in seeds_from(100, 1_100):
         check(name, seed, tmp_path / f"repo-{seed}")
 
 

@@ -18,6 +18,7 @@ from featurectl.push import push_view
 from featurectl.units import HOUR_US
 from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, add, at, derive, event_view, latest, push_request, state_view, table, window
+from tests.seeds import seeds_from
 
 INPUTS = {"amount": "int64", "city": "string"}
 CUSTOMERS = "abcdef"
@@ -119,5 +120,5 @@ def test_a_state_read_later_is_the_training_set_s_at_the_moment_of_reading(kind,
 @pytest.mark.stress
 @pytest.mark.parametrize("kind", VIEWS)
 def test_many_histories_of_pushes(kind, tmp_path):
-    for seed in range(1_000, 1_300):
+    for seed in seeds_from(1_000, 1_300):
         check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))

@@ -24,6 +24,7 @@ from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
 from tests.end_to_end.applies import write_entities, write_project
+from tests.seeds import seed_of
 
 # Runs a command line and writes letters to a pipe: s when it starts, o when the transaction of the change is open, c
 # when its commit begins, d when that is done, e at the end.
@@ -177,7 +178,7 @@ def measured(project: Project) -> dict[tuple[str, str], float]:
 
 def moments(count: int) -> list[Kill]:
     """Return moments spread over the whole run, three of four inside the transaction."""
-    draw, inside = Random(7), count - count // 4
+    draw, inside = Random(seed_of(7)), count - count // 4
     outside = [("s", "o") if number % 2 else ("d", "e") for number in range(count - inside)]
     return [
         Kill(after, before, (number + draw.random()) / len(pairs))

@@ -20,6 +20,7 @@ from featurectl.spec.definition import Entity, Feature, FeatureView, NamedExpres
 from featurectl.spec.scope import bare_column
 from featurectl.spec.typing_view import check_view
 from featurectl.units import HOUR_US
+from tests.seeds import seeds_from
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -115,7 +116,7 @@ def some_rows(chance, hour, known):
 def test_any_sequence_of_runs_gives_the_table_of_one_run(sequences, clock, lookback_h, tmp_path):
     view = a_view(RECENT.replace("CLOCK", clock), lookback_h=lookback_h)
     appended = set()
-    for seed in range(sequences):
+    for seed in seeds_from(0, sequences):
         chance, root, hour = random.Random(seed), tmp_path / str(seed), 0.0
         root.mkdir()
         write_facts(root, a=1, b=2)

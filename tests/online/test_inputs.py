@@ -27,6 +27,7 @@ from featurectl.training.spine import frame_spine
 from tests.expressions.agreement import equal
 from tests.expressions.random_expressions import COLUMNS, RandomExpression, random_value
 from tests.online.views import at, derive, event_view, latest, state_view, table, window
+from tests.seeds import seeds_from
 
 ROWS = 30
 NOW = at(0)
@@ -124,7 +125,7 @@ def test_derived_inputs_of_any_types_are_those_of_a_training_set():
 
 @pytest.mark.stress
 def test_many_derived_inputs_of_any_types_are_those_of_a_training_set():
-    for seed in range(1_000, 2_000):
+    for seed in seeds_from(1_000, 2_000):
         check_derived(seed)
 
 

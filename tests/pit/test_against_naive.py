@@ -21,8 +21,6 @@ from tests.pit.tally import Tally
 
 QUIET = settings(
     deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
@@ -85,12 +83,12 @@ def test_rows_that_tie_are_ordered_as_the_naive_ones(case):
     check_states(case)
 
 
-def campaign(examples: int, most_rows: int, **how: object) -> Tally:
+def campaign(examples: int, most_rows: int) -> Tally:
     """Compare so many random cases, whole and in small pieces, and return what they had."""
     tally = Tally()
 
     @given(st.booleans().flatmap(lambda tied: cases(most_rows=most_rows, tied=tied)))
-    @settings(QUIET, max_examples=examples, **how)
+    @settings(QUIET, max_examples=examples)
     def compare_one(case: Case) -> None:
         tally.see(case, check_windows(case))
         check_states(case)
@@ -117,7 +115,7 @@ def test_random_tables_are_hard_ones():
 
 @pytest.mark.stress
 def test_many_random_tables_equal_the_naive_ones(capsys):
-    tally = campaign(2000, 60, derandomize=False, print_blob=True)
+    tally = campaign(2000, 60)
     with capsys.disabled():
         print(f"\n{tally.told()}")
     assert tally.cases >= 2000

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from tests.push.killed import FIRST, SECOND, content, push
+from tests.seeds import seed_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,7 @@ def run_until(letters, *words):
 
 def campaign(place_of, kills, kind, first):
     """Kill pushes at points spread over their sending; return how many died while rows were on their way."""
-    whole, random = place_of(), Random(7)
+    whole, random = place_of(), Random(seed_of(7))
     if not first:
         push(*whole, kind, FIRST)
     letters = run_until(None, *whole, kind, SECOND)

@@ -11,6 +11,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.stored import online_view
 from featurectl.push import push_view, read_offline
 from tests.online.views import at, event_view, latest, push_request, rebuild, state_view, table, window
+from tests.seeds import seeds_from
 
 AMOUNT = {"amount": "int64"}
 ENTITIES = ("a", "b", "c", "d")
@@ -151,7 +152,7 @@ def test_many_histories_of_rebuilds(store, view, project, seed):
 
 @pytest.mark.stress
 def test_very_many_histories_of_rebuilds(store, view, project):
-    for seed in range(4, 400):
+    for seed in seeds_from(4, 400):
         check_history(store, view, f"{project}_{seed}", seed)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.cli.main import main
+from tests.seeds import seeds_from
 from tests.spec.damage import damaged
 from tests.spec.repository import PROJECT
 from tests.spec.test_any_text import WHOLE
@@ -87,7 +88,7 @@ def test_some_damaged_files_give_problems_in_every_output(originals, tmp_path):
 @pytest.mark.stress
 @pytest.mark.parametrize("first", range(100_000, 200_000, 10_000))
 def test_a_hundred_thousand_damaged_files_give_problems(originals, tmp_path, first):
-    for seed in range(first, first + 10_000):
+    for seed in seeds_from(first, first + 10_000):
         check(originals, seed, tmp_path)
     assert peak_mb() < MOST_MB
 
