@@ -58,8 +58,9 @@ class Rollback:
 def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover: Mover) -> Promotion:
     """Make a version the champion if it passes the gates that its model asks for now.
 
-    What was measured when it was trained stands, and is not measured again; the gain over the champion is, on the rows
-    that the version was judged on. A rejected version is turned away by what was found then.
+    What was measured when it was trained stands, and is not measured again; the gain over the champion is, and so is
+    what was not asked then, on the rows that the version was judged on. That a version was rejected by the gates of its
+    training counts for nothing beside those that are applied now.
 
     Raises:
         TryAgainError: the aliases have moved meanwhile.
@@ -71,7 +72,7 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
     if before == version.version:
         return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
     results = check_gates(version, ring)
-    if version.status == "rejected" or failed_gates(results):
+    if failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
     _check_usable(version, ring, mover.at)
     _move_champion(registry, version, ring.state, mover)
@@ -81,13 +82,11 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
 def check_gates(version: ModelVersion, ring: Ring) -> tuple[GateResult, ...]:
     """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
 
-    What was measured when it was trained stands; of a rejected version nothing is measured anew.
+    What was measured when it was trained stands where the same is asked.
 
     Raises:
         As `promote_version`.
     """
-    if version.status == "rejected":
-        return version.gates
     asked = gates_asked(_asked_model(version, ring.state).gates)
     return measure_gates(asked, lambda: _evidence(version, ring), version.gates)
 

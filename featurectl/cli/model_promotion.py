@@ -55,8 +55,9 @@ def _add_promote(group: typer.Typer) -> None:
     ) -> Outcome:
         """Make a model version the champion, if it passes the gates.
 
-        What was measured when it was trained stands; the gain over the champion of now is measured anew, on the rows
-        that the version was judged on. Exit code 1 when a gate fails: nothing has moved then.
+        The gates are those that are applied now, also for a version that was rejected by those of its training. What
+        was measured then stands where the same is asked; the gain over the champion of now is measured anew, on the
+        rows that the version was judged on. Exit code 1 when a gate fails: nothing has moved then.
         """
         from dataclasses import asdict
 
@@ -98,9 +99,8 @@ def _promoted(done: Promotion, result: dict[str, object]) -> Outcome:
         return Outcome(text=f"{label} is the champion already.", result=result)
     table = render_gates(done.gates)
     if not done.is_moved:
-        why = "was rejected when it was trained" if version.status == "rejected" else "fails a gate"
         kept = "there is no champion" if before is None else f"the champion is version {before} still"
-        return Outcome(text=f"{table}\n{label} {why} and is not promoted; {kept}.", result=result, exit_code=1)
+        return Outcome(text=f"{table}\n{label} fails a gate and is not promoted; {kept}.", result=result, exit_code=1)
     was = (
         ""
         if before is None

@@ -41,7 +41,7 @@ def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
     shop.change(gates="min_auc: 0.99")
     out = shop.run("train", "m", code=1).out
     assert "min_auc  FAIL  at least 0.99  0." in out
-    assert out.endswith("rejected: it fails 1 gate; kept, and never champion.\n")
+    assert out.endswith("rejected: it fails 1 gate; kept, and not champion.\n")
     assert "m      2        rejected" in shop.run("models", "list").out
     shop.change(gates="")
     third = shop.run("train", "m").out
@@ -76,7 +76,7 @@ def test_a_worse_version_is_rejected_when_it_is_trained_and_can_not_be_promoted(
     assert lost["measured"].startswith("-0.")
     refused = shop.result("models", "promote", "m@2", code=1)
     assert (refused["promoted"], refused["gates"]) == (False, worse["gates"])
-    assert "m version 2 was rejected when it was trained" in shop.run("models", "promote", "m@2", code=1).out
+    assert "m version 2 fails a gate and is not promoted" in shop.run("models", "promote", "m@2", code=1).out
     assert shop.aliases() == {"champion": 1}
 
 
@@ -104,6 +104,33 @@ def test_a_gate_that_was_added_after_the_training_is_measured_at_the_promotion(s
     assert "not measured: the version has no input kind" in refused.out
     shop.change(gates="min_auc: 0.6", features=GOOD)
     assert gate(shop.result("models", "promote", "m@2"), "min_auc")["passed"] is True
+
+
+def test_a_version_that_was_rejected_is_promoted_by_the_gates_that_are_applied_now(shop):
+    first = shop.train(features=GOOD, gates="min_auc: 0.999", code=1)
+    assert first["status"] == "rejected"
+    assert (
+        gate(shop.result("models", "promote", "m@1", code=1), "min_auc")["measured"]
+        == gate(first, "min_auc")["measured"]
+    )
+    shop.change(gates="min_auc: 0.8")
+    done = shop.result("models", "promote", "m@1")
+    assert [item["name"] for item in done["gates"] if item["passed"] is False] == []
+    assert (done["promoted"], gate(done, "min_auc")["asked"]) == (True, "at least 0.8")
+    assert shop.aliases() == {"champion": 1}
+    shop.change(gates="min_auc: 0.999")
+    assert shop.train(code=1)["status"] == "rejected"
+    shop.change(gates="")
+    assert shop.result("models", "promote", "m@2")["promoted"]
+
+
+def test_a_version_that_passed_is_not_promoted_where_the_gates_ask_for_more_by_now(shop):
+    shop.train(gates="")
+    shop.train(features=GOOD)
+    shop.change(gates="min_auc: 0.999")
+    refused = shop.result("models", "promote", "m@2", code=1)
+    assert (refused["status"], gate(refused, "min_auc")["passed"]) == ("registered", False)
+    assert shop.aliases() == {"champion": 1}
 
 
 def test_a_leaky_version_is_caught_by_max_auc_and_by_its_feature_alone(shop):

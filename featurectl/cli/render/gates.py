@@ -26,4 +26,4 @@ def render_rejection(gates: Sequence[GateResult]) -> str:
     failed = [item for item in gates if item.passed is False]
     if not failed:
         return ""
-    return f"\n{render_gates(failed)}\nrejected: it fails {counted(len(failed), 'gate')}; kept, and never champion."
+    return f"\n{render_gates(failed)}\nrejected: it fails {counted(len(failed), 'gate')}; kept, and not champion."
