@@ -52,6 +52,8 @@ def _add_import(group: typer.Typer) -> None:
         from featurectl.cli.render.models import render_standing, version_json
         from featurectl.models.export import exported_categories
         from featurectl.models.foreign import format_of_file, read_foreign
+        from featurectl.models.isolation.limits import limits_of
+        from featurectl.models.isolation.process import open_process
         from featurectl.models.mlflow import mlflow_file
         from featurectl.open import open_workspace
         from featurectl.training.bind import registered_model
@@ -60,11 +62,12 @@ def _add_import(group: typer.Typer) -> None:
         if (file is None) == (mlflow is None):
             raise UsageError("which model? give --file FILE or --mlflow FOLDER, one of them")
         path, kind = mlflow_file(mlflow) if mlflow is not None else (file or Path(), format_of_file(file or Path()))
-        with open_workspace(call.root(), call.env, None, "if there") as workspace:
+        limits = limits_of(call.memory_bytes())
+        with open_workspace(call.root(), call.env, None, "if there") as workspace, open_process(limits) as process:
             state = workspace.applied_state()
             definition = registered_model(state, model)
             leave = workspace.leave(state, by_flag=allow_pickle)
-            found = read_foreign(path, kind, leave, definition)
+            found = read_foreign(path, kind, leave, definition, process)
             exported = exported_categories(path) if mlflow is None else {}
             rows = _sample(call, workspace, state, (definition, sample))
             to = registration(call, workspace, state, leave)

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from featurectl.errors import DataError, UsageError
+from featurectl.models.foreign import as_ubj
 from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.runtimes.base import (
     CATBOOST,
@@ -24,9 +25,10 @@ from featurectl.models.runtimes.base import (
     SKOPS,
     XGBOOST,
     check_code_allowed,
-    not_installed,
 )
 from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.structure.check import check_structure
+from featurectl.models.structure.xgboost import is_json
 from featurectl.spec.definition import Trainer
 from featurectl.units import plural
 
@@ -174,7 +176,9 @@ def _loaded(path: Path, kind: str, lesson: Lesson, command: str) -> MadeModel:
     """Return a model that can be read and gives a score for each row of the matrix."""
     few = lesson.matrix[:2]
     try:
-        content = _as_ubj(path) if path.suffix == ".json" else path.read_bytes()
+        content = path.read_bytes()
+        check_structure(kind, content)
+        content = as_ubj(content) if kind == XGBOOST and is_json(content) else content
         runtime = load_runtime(kind, content, allow_pickle=True)  # checked by whoever calls this
         scores = runtime.predict(few)
     except UsageError:
@@ -187,13 +191,3 @@ def _loaded(path: Path, kind: str, lesson: Lesson, command: str) -> MadeModel:
     if scores.shape != (len(few),):
         raise DataError(f"{path.name} of the trainer's command `{command}` gives no score per row", code="FC513")
     return MadeModel(format=kind, content=content, runtime=runtime)
-
-
-def _as_ubj(path: Path) -> bytes:
-    try:
-        import xgboost
-    except ImportError as error:
-        raise not_installed("xgboost") from error
-    booster = xgboost.Booster()
-    booster.load_model(path)
-    return bytes(booster.save_raw("ubj"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from featurectl.errors import DataError, UsageError
+from featurectl.models.isolation.process import ModelProcess, RemoteModel
 from featurectl.models.leave import Leave
 from featurectl.models.runtimes.base import (
     CATBOOST,
@@ -25,6 +26,8 @@ from featurectl.models.runtimes.base import (
 )
 from featurectl.models.runtimes.estimator import Fitted
 from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.structure.check import check_structure
+from featurectl.models.structure.xgboost import is_json
 from featurectl.spec.definition import Model
 
 FORMATS: Final[Mapping[str, str]] = {
@@ -58,18 +61,32 @@ _NUMBERED: Final = re.compile(r"(Column_|f|column_|feature_)?\d+")  # names that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
-    """A model from a file, loaded.
+class ReadModel:
+    """A model of a file, loaded where it is read.
 
-    `content` is what is kept, `sha256` the digest of the file itself. `names` are its inputs' (empty: it has none),
-    `categories` the lists of those that are categories, in order, where the file holds them.
+    `content` is what is kept. `names` are its inputs' (empty: it has none), `categories` the lists of those that are
+    categories, in order, where the file holds them.
+    """
+
+    content: bytes
+    runtime: Runtime
+    width: int
+    names: tuple[str, ...] = ()
+    categories: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A model from a file, loaded in a process of its own; `sha256` is the digest of the file itself.
+
+    The others are as `ReadModel` has them.
     """
 
     path: Path
     format: str
     content: bytes
     sha256: str
-    runtime: Runtime
+    runtime: RemoteModel
     width: int
     names: tuple[str, ...] = ()
     categories: tuple[tuple[str, ...], ...] = ()
@@ -87,32 +104,48 @@ def format_of_file(path: Path) -> str:
     return kind
 
 
-def read_foreign(path: Path, kind: str, leave: Leave, model: Model) -> Foreign:
-    """Return the model of a file of a format, for a model of the files.
+def read_foreign(path: Path, kind: str, leave: Leave, model: Model, process: ModelProcess) -> Foreign:
+    """Return the model of a file of a format, for a model of the files; only a process of its own parses the file.
 
     Raises:
-        DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed.
+        DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed;
+            FC530, the process has died of it; FC531, it takes too long or too much memory.
         UsageError: it runs code and the command was not given --allow-pickle; it can't be read, or is of another width.
     """
-    width = len(model.inputs)
-    check_code_allowed(kind, in_model=leave.has(model.name), by_flag=leave.by_flag)  # before a byte of it is parsed
+    width, may_run = len(model.inputs), leave.has(model.name)
+    check_code_allowed(kind, in_model=may_run, by_flag=leave.by_flag)  # before a byte of it is parsed
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+    process.name = f"{path}, read as {_WORDS[kind]},"
+    allowed = may_run and leave.by_flag
+    answer = process.ask("open", path=str(path), format=kind, content=content, width=width, allow_code=allowed)
+    return Foreign(
+        path=path,
+        format=kind,
+        content=bytes(answer["content"]),
+        sha256=hashlib.sha256(content).hexdigest(),
+        runtime=RemoteModel(process=process, number=int(answer["model"])),
+        width=int(answer["width"]),
+        names=tuple(map(str, answer["names"])),
+        categories=tuple(tuple(map(str, values)) for values in answer["categories"]),
+    )
+
+
+def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_code: bool) -> ReadModel:
+    """Return the model of a file's bytes, whose parts fit each other, for a model of so many inputs.
+
+    Raises:
+        DataError: FC513, its library is not installed; FC514, it holds types that are not known.
+        UsageError: it can't be read, or is of another width.
+    """
     try:
+        check_structure(kind, content)
         kept = _kept(kind, content, width)
-        runtime = load_runtime(kind, kept, allow_pickle=leave.by_flag, in_model=leave.has(model.name))
-        found = Foreign(
-            path=path,
-            format=kind,
-            content=kept,
-            sha256=hashlib.sha256(content).hexdigest(),
-            runtime=runtime,
-            width=width,
-        )
-        found = _described(found)
-    except UsageError:
+        runtime = load_runtime(kind, kept, allow_pickle=allow_code)
+        found = _described(path, kind, content, ReadModel(content=kept, runtime=runtime, width=width))
+    except (UsageError, MemoryError):
         raise
     except Exception as error:  # each library raises its own kinds
         if isinstance(error, DataError) and error.code != "FC512":
@@ -145,25 +178,25 @@ def _kept(kind: str, content: bytes, width: int) -> bytes:
         from featurectl.models.conversion.foreign import normal_onnx
 
         return normal_onnx(content, width)
-    if kind == XGBOOST and content.lstrip()[:2] != b"{L" and content.lstrip()[:1] == b"{":
-        return _as_ubj(content)
+    if kind == XGBOOST and is_json(content):
+        return as_ubj(content)
     return content
 
 
-def _as_ubj(content: bytes) -> bytes:
+def as_ubj(content: bytes) -> bytes:
+    """Return an XGBoost model of JSON as UBJSON; its parts were looked at before."""
     try:
         import xgboost
     except ImportError as error:
         raise not_installed("xgboost") from error
-    json.loads(content)  # XGBoost would end the process over a file that is cut off
     booster = xgboost.Booster()
     booster.load_model(bytearray(content))
     return bytes(booster.save_raw("ubj"))
 
 
-def _described(found: Foreign) -> Foreign:
-    """Return a model with what its file says of its inputs."""
-    match found.format:
+def _described(path: Path, kind: str, given: bytes, found: ReadModel) -> ReadModel:
+    """Return a model with what its file says of its inputs; `given` are the file's bytes."""
+    match kind:
         case "txt":
             return _of_lightgbm(found)
         case "ubj":
@@ -173,16 +206,16 @@ def _described(found: Foreign) -> Foreign:
             booster.load_model(bytearray(found.content))
             return replace(found, width=booster.num_features(), names=tuple(booster.feature_names or ()))
         case "cbm":
-            return _of_catboost(found)
+            return _of_catboost(path, found)
         case "skops" | "pkl":
-            return _of_estimator(found)
+            return _of_estimator(path, found)
         case _:
             from featurectl.models.conversion.foreign import names_of
 
-            return replace(found, names=names_of(found.path.read_bytes()))
+            return replace(found, names=names_of(given))
 
 
-def _of_lightgbm(found: Foreign) -> Foreign:
+def _of_lightgbm(found: ReadModel) -> ReadModel:
     text = found.content.decode()
     facts = dict(line.partition("=")[::2] for line in text[: text.find("\nTree=")].splitlines() if "=" in line)
     pandas = re.search(r"^pandas_categorical:(\[.*\])$", text, re.MULTILINE)
@@ -195,22 +228,22 @@ def _of_lightgbm(found: Foreign) -> Foreign:
     )
 
 
-def _of_catboost(found: Foreign) -> Foreign:
+def _of_catboost(path: Path, found: ReadModel) -> ReadModel:
     import catboost
 
     model = catboost.CatBoost().load_model(blob=found.content)
     if model.get_cat_feature_indices() or model.get_text_feature_indices():
         raise UsageError(
-            f"{found.path}: CatBoost's own categories and texts are not numbers",
+            f"{path}: CatBoost's own categories and texts are not numbers",
             hint="train it on the codes of the categories",
         )
     names = tuple(model.feature_names_)
     return replace(found, width=len(names), names=names)
 
 
-def _of_estimator(found: Foreign) -> Foreign:
+def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
     estimator = found.runtime.estimator if isinstance(found.runtime, Fitted) else None
     if not hasattr(estimator, "predict"):
-        raise UsageError(f"{found.path} holds {type(estimator).__name__}, which has no predict")
+        raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
     width = int(getattr(estimator, "n_features_in_", found.width))
     return replace(found, width=width, names=tuple(map(str, getattr(estimator, "feature_names_in_", ()))))

@@ -57,4 +57,16 @@ MODELS: Final[Mapping[str, Code]] = {
         "meant then. The message says which input comes from another version, or means something else by now, because "
         "rows of the registry were edited or restored in part. Restore the registry, or train the model again.",
     ),
+    "FC530": Code(
+        "a model's file ends the process that reads it",
+        "`models import` reads a file in a process of its own, and the library of its format has died there: the file "
+        "is damaged, or was made to do so. Nothing was registered. Export the model once more where it was trained. If "
+        "it says SIGKILL, the system had too little memory for it.",
+    ),
+    "FC531": Code(
+        "a model's file takes too long, or too much memory",
+        "The process that reads the file of `models import` has five minutes for each step (10,000 rows, the "
+        "conversion to ONNX) and the memory of the command, at least 2 GiB. Nothing was registered. A model that is "
+        "large gets more by `--memory`; one that is not is damaged, or was made to do so.",
+    ),
 }

@@ -10,18 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.errors import DataError, UsageError
-from featurectl.models.conversion.convert import Converted, convert_model
+from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.models.conversion.convert import Converted
 from featurectl.models.fit import COMPARED
 from featurectl.models.foreign import LIBRARIES, Foreign, check_names
 from featurectl.models.gates.base import Evidence, Rival
 from featurectl.models.golden import choose_rows, dump_golden, load_golden
+from featurectl.models.isolation.process import load_remote
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
-from featurectl.models.runtimes.estimator import has_classes
-from featurectl.models.runtimes.load import load_runtime
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import dump_definition
@@ -92,7 +91,7 @@ def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Rival
         scores=proof.scores,
         task=proof.task,
         native=found.runtime,
-        serving=load_runtime(ONNX, onnx, allow_pickle=False) if onnx else found.runtime,
+        serving=load_remote(found.runtime.process, ONNX, onnx) if onnx else found.runtime,
         onnx_missing=proof.onnx.missing,
         golden=load_golden(proof.golden),
         size_bytes=max(len(found.content), len(onnx)),
@@ -144,7 +143,7 @@ def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
         onnx = Converted(content=found.content)
     else:
         seen = matrix[:: max(1, len(matrix) // COMPARED)]
-        onnx = convert_model(found.format, found.content, found.runtime, seen, form.category_positions())
+        onnx = found.runtime.convert(found.format, found.content, seen, form.category_positions())
     return _Proof(
         form=form,
         places=np.flatnonzero(known),
@@ -160,7 +159,7 @@ def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
 
 
 def _task(found: Foreign, matrix: Matrix, label: npt.NDArray[np.float64]) -> Task:
-    if has_classes(found.runtime, matrix[:1]):
+    if found.runtime.has_several(matrix[:1]):
         return "classes"
     return "binary" if is_binary(label) else "numbers"
 
@@ -170,9 +169,12 @@ def _predicted(found: Foreign, matrix: Matrix) -> Scores:
 
     Raises:
         UsageError: the model can't take them, or gives something else than a number for each.
+        DataError: FC530, FC531, it ends its process, or takes too long or too much memory.
     """
     try:
         scores = found.runtime.predict(matrix)
+    except FeaturectlError:
+        raise
     except Exception as error:  # each library raises its own kinds
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(f"{found.path} can't score the rows of the sample: {line[:200]}") from error

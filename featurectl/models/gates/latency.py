@@ -48,15 +48,25 @@ class LatencyGate:
 
 
 def _timed(evidence: Evidence, rows: Sequence[Row]) -> list[float]:
-    encoder, runtime = RowEncoder(evidence.inputs), evidence.serving
+    encoder, predict = RowEncoder(evidence.inputs), evidence.serving.predict
+    elsewhere = getattr(
+        evidence.serving, "seconds_of", None
+    )  # of a model in another process, as long as it takes there
     seconds: list[float] = []
     begin = time.perf_counter()
     for call in range(_WARM_UP + _MOST_CALLS):
         before = time.perf_counter()
-        runtime.predict(encoder.encode(rows[call % len(rows)], 1))
-        after = time.perf_counter()
+        matrix = encoder.encode(rows[call % len(rows)], 1)
+        if elsewhere is None:
+            predict(matrix)
+            after = time.perf_counter()
+            taken = after - before
+        else:
+            encoded = time.perf_counter() - before
+            taken = encoded + elsewhere(matrix)
+            after = time.perf_counter()
         if call >= _WARM_UP:
-            seconds.append(after - before)
+            seconds.append(taken)
         if len(seconds) >= _LEAST_CALLS and after - begin > _ENOUGH_S:
             break
     return seconds

@@ -7,6 +7,7 @@ from typing import Final
 from featurectl.errors import DataError
 from featurectl.models.runtimes.base import not_installed
 from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.structure.estimator import check_estimator
 
 # Types of fitted scikit-learn estimators that hold data and run nothing when they are made, beyond those that skops
 # trusts by itself.
@@ -29,13 +30,16 @@ def load_skops(content: bytes) -> Fitted:
 
     Raises:
         DataError: FC514, it holds a type that is not known; FC513, skops is not installed.
+        ValueError: it holds a tree whose nodes are not there.
     """
     unknown = unknown_types(content)
     if unknown:
         raise DataError(f"this model holds types that are not known: {', '.join(unknown)}", code="FC514")
     from skops import io
 
-    return Fitted(io.loads(content, trusted=list(KNOWN_TYPES)))
+    estimator = io.loads(content, trusted=list(KNOWN_TYPES))
+    check_estimator(estimator)
+    return Fitted(estimator)
 
 
 def unknown_types(content: bytes) -> list[str]:

@@ -1,0 +1,116 @@
+"""What a model's file does to the process that reads it does nothing to `models import`, which says so."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from featurectl.errors import DataError, UsageError
+from featurectl.models.isolation.limits import Limits
+from featurectl.models.isolation.process import open_process
+from tests.cli.test_model_import import ALLOWED, PLAIN, lightgbm_file, xgboost_file
+from tests.model_shop import open_shop
+from tests.models.damaged import as_json, with_sizes
+from tests.models.test_damaged_files import endless_loop
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    with open_shop(tmp_path, monkeypatch, capsys) as shop:
+        yield shop
+
+
+def bomb(code):
+    """A pickle that runs code where it is loaded."""
+
+    class Bomb:
+        def __reduce__(self):
+            return (exec, (code,))
+
+    return pickle.dumps(Bomb())
+
+
+def children():
+    """The processes that this one has begun and not yet seen the end of."""
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+
+
+def refused(shop, name, content, *more, code):
+    before = children()
+    (shop.root / name).write_bytes(content)
+    said = shop.run("models", "import", "m", "--file", name, *more, code=code).err
+    assert children() == before
+    assert shop.run("models", "list").out.startswith("No model is trained yet")
+    assert list(shop.root.rglob("core*")) == []
+    assert not (shop.root / "off" / "models").exists()
+    return said
+
+
+def test_a_file_that_would_kill_its_library_is_refused_by_its_numbers(shop):
+    shop.make(PLAIN)
+    lightgbm_file(shop)
+    xgboost_file(shop, "model.ubj")
+    text, document = ((shop.root / name).read_bytes() for name in ("model.txt", "model.ubj"))
+    endless = with_sizes(re.sub(rb"left_child=-?\d+", b"left_child=0", text, count=1))
+    said = refused(shop, "model.txt", endless, code=64)
+    assert "model.txt can't be read as LightGBM's text: " in said
+    far = re.sub(rb'"split_indices":\[\d+', b'"split_indices":[77777', as_json(document), count=1)
+    assert b"77777" in far
+    said = refused(shop, "model.json", far, code=64)
+    assert "model.json can't be read as XGBoost's UBJSON or JSON: an input of tree 0 is 77777, of 0 to 2" in said
+    said = refused(shop, "model.onnx", endless_loop(), code=64)
+    assert "model.onnx can't be read as ONNX: it has a Loop, which may have no end" in said
+
+
+def test_a_file_that_kills_the_process_that_reads_it_is_told_with_the_signal(shop):
+    shop.make(ALLOWED)
+    content = bomb("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    said = refused(shop, "model.pkl", content, "--allow-pickle", code=1)
+    assert "error[FC530]: model.pkl, read as a pickle, ends the process that reads it (SIGSEGV)" in said
+
+
+def test_a_file_that_takes_all_memory_is_told(shop):
+    shop.make(ALLOWED)
+    said = refused(shop, "model.pkl", bomb("x = [bytearray(1 << 44)]"), "--allow-pickle", code=1)
+    assert "error[FC531]: model.pkl, read as a pickle, needs more than " in said
+
+
+def ask(content, limits):
+    with open_process(limits) as process:
+        process.name = "it"
+        process.ask("open", path="m.pkl", format="pkl", content=content, width=1, allow_code=True)
+
+
+def test_a_file_that_never_ends_is_ended_in_time():
+    before = children()
+    with pytest.raises(DataError, match=r"it has not answered in 0\.5 seconds and was ended") as caught:
+        ask(bomb("while True: pass"), Limits(seconds=0.5))
+    assert caught.value.code == "FC531"
+    assert children() == before
+
+
+def test_memory_that_is_taken_bit_by_bit_has_an_end():
+    grows = "kept = []\nwhile True: kept.append(bytearray(1 << 24))"
+    with pytest.raises(DataError, match=r"it needs more than 0\.5 GiB of memory"):
+        ask(bomb(grows), Limits(memory_bytes=1 << 29, seconds=300))
+
+
+def test_a_process_that_is_asked_no_more_has_ended():
+    with open_process(Limits()) as process:
+        number = process._process.pid
+        os.kill(number, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+def test_a_module_of_the_folder_is_not_taken_for_one_of_a_library(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "msgpack.py").write_text("raise SystemExit('a module of the repository was run')")
+    with pytest.raises(UsageError, match="holds NoneType, which has no predict"):
+        ask(bomb("1"), Limits())

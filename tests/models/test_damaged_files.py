@@ -1,0 +1,181 @@
+"""A model's file whose parts don't fit each other is refused before its library has it, and no damage kills or hangs it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from featurectl.models.structure.check import check_structure
+from featurectl.models.structure.lightgbm import check_lightgbm
+from featurectl.models.structure.ubjson import read_ubjson
+from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
+from tests.models.damaged import SMALL, as_json, campaign, whole_file, with_sizes
+from tests.seeds import seeds_from
+
+FORMS = [*SMALL, "xgboost.json", "xgboost.onnx", "forest.old"]
+FEW = ["lightgbm", "xgboost", "xgboost.json", "xgboost.onnx"]
+
+
+@pytest.fixture(scope="module")
+def lightgbm_text():
+    return whole_file("lightgbm")[1].decode()
+
+
+@pytest.fixture(scope="module")
+def xgboost_file():
+    return whole_file("xgboost")[1]
+
+
+def changed(text, line, value):
+    """A text in which a number of the first tree is another, with the sizes of trees as they are then."""
+    made = re.sub(rf"({line}=)-?[\d.]+", rf"\g<1>{value}", text, count=1)
+    assert made != text
+    return with_sizes(made.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "told"),
+    [
+        ("left_child", 0, "a child of tree 0 is 0, of 1 to 6"),
+        ("left_child", 999, "a child of tree 0 is 999, of 1 to 6"),
+        ("left_child", -999, "a leaf of tree 0 is 998, of 0 to 7"),
+        ("right_child", 1, "a child twice|a child of tree 0"),
+        ("split_feature", 2147483647, "an input of tree 0 is 2147483647, of 0 to 4"),
+        ("num_leaves", 1000, "leaf_value of tree 0 has 8 numbers, of 1000"),
+        ("cat_boundaries", 7, "cat_boundaries of tree 0 do not rise from 0"),
+        ("decision_type", 99, "a decision_type of tree 0 is 99"),
+        ("max_feature_idx", 0, "feature_names are not 1"),
+        ("num_class", 3, "trees of 1 an iteration, for 3 classes"),
+    ],
+)
+def test_a_tree_of_lightgbm_that_speaks_of_what_is_not_there_is_refused(lightgbm_text, line, value, told):
+    check_lightgbm(lightgbm_text)
+    with pytest.raises(ValueError, match=told):
+        check_lightgbm(changed(lightgbm_text, line, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("left_children", 0, "a child of tree 0 is 0"),
+        ("left_children", 10**9, "a child of tree 0 is 1000000000"),
+        ("right_children", 1, "node 1 of tree 0 is a child twice"),
+        ("split_indices", 70000, "an input of tree 0 is 70000, of 0 to 4"),
+        ("split_indices", -1, "an input of tree 0 is -1"),
+        ("split_indices", 0.5, "split_indices of tree 0 are no whole numbers"),
+        ("parents", 5, "the parents of tree 0 are not those"),
+    ],
+)
+def test_a_tree_of_xgboost_that_speaks_of_what_is_not_there_is_refused(xgboost_file, name, value, told):
+    document = json.loads(as_json(xgboost_file))
+    check_xgboost(document)
+    document["learner"]["gradient_booster"]["model"]["trees"][0][name][0] = value
+    with pytest.raises(ValueError, match=told):
+        check_xgboost(read_xgboost(json.dumps(document).encode()))
+
+
+def plain(value):
+    """A document without numpy, and numbers that JSON writes as integers alike."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, np.ndarray)):
+        return [plain(item) for item in value]
+    return round(float(value), 4) if isinstance(value, (int, float)) else value
+
+
+def test_ubjson_is_read_as_the_same_document_in_json(xgboost_file):
+    of_ubj, of_json = read_ubjson(xgboost_file), json.loads(as_json(xgboost_file))
+    of_ubj.pop("version"), of_json.pop("version")
+    trees = [d["learner"]["gradient_booster"]["model"]["trees"] for d in (of_ubj, of_json)]
+    for one, other in zip(*trees, strict=True):
+        for name in ("left_children", "right_children", "split_indices", "parents", "default_left", "categories"):
+            assert plain(one[name]) == plain(other[name])
+        np.testing.assert_allclose(one["split_conditions"], other["split_conditions"], rtol=1e-6)
+    assert plain(of_ubj["learner"]["learner_model_param"]) == plain(of_json["learner"]["learner_model_param"])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"{L" + b"\xff" * 20, b"[$d#L" + b"\x7f" * 8, b"Zrest"])
+def test_what_is_no_ubjson_is_refused(content):
+    with pytest.raises(ValueError, match=r"no UBJSON|cut off|deeper|after its end"):
+        read_ubjson(content)
+
+
+def graph_of(*nodes, inputs=1):
+    value = helper.make_tensor_value_info
+    given = [value(f"x{i}", TensorProto.FLOAT, [None, 2]) for i in range(inputs)]
+    graph = helper.make_graph(list(nodes), "g", given, [value("y", TensorProto.FLOAT, None)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def endless_loop():
+    """A graph that goes on as long as its condition holds, which it always does."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",
+        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, [None, 2])],
+        [value("on", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, [None, 2])],
+    )  # fmt: skip
+    true = helper.make_node("Constant", [], ["yes"], value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))
+    return graph_of(true, helper.make_node("Loop", ["", "yes", "x0"], ["y"], body=body))
+
+
+def large_for_some_rows():
+    """A graph that makes as many values as the first number of a row says."""
+    cast = helper.make_node("Cast", ["x0"], ["n"], to=TensorProto.INT64)
+    flat = helper.make_node("Reshape", ["n", "one"], ["shape"])
+    one = helper.make_node("Constant", [], ["one"], value=helper.make_tensor("t", TensorProto.INT64, [1], [-1]))
+    return graph_of(cast, one, flat, helper.make_node("ConstantOfShape", ["shape"], ["y"]))
+
+
+def as_large_as_its_rows():
+    """A graph with a size that follows from how many rows there are: that is fine."""
+    shape = helper.make_node("Shape", ["x0"], ["shape"])
+    zeros = helper.make_node("ConstantOfShape", ["shape"], ["zeros"])
+    return graph_of(shape, zeros, helper.make_node("Add", ["x0", "zeros"], ["y"]))
+
+
+def inside(content, how="If"):
+    import onnx
+
+    body = onnx.load_from_string(content).graph
+    del body.input[:]
+    yes = helper.make_node("Constant", [], ["yes2"], value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))
+    return graph_of(yes, helper.make_node(how, ["yes2"], ["y"], then_branch=body, else_branch=body))
+
+
+@pytest.mark.parametrize("wrap", [lambda content: content, inside])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(endless_loop(), "it has a Loop, which may have no end"), (large_for_some_rows(), "is as large as the values of its rows say")],
+)  # fmt: skip
+def test_a_graph_that_may_not_end_or_grows_with_the_values_of_a_row_is_refused(content, told, wrap):
+    with pytest.raises(ValueError, match=told):
+        check_structure("onnx", wrap(content))
+    check_structure("onnx", wrap(as_large_as_its_rows()))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_files_as_libraries_write_them_are_taken(name):
+    kind, content, _ = whole_file(name)
+    check_structure(kind, content)
+
+
+def test_files_that_were_damaged_end_no_process():
+    for name, found in campaign(FEW, range(25)).items():
+        assert found.pop("whole: done") == 1, (name, found)
+        assert set(found) <= {"seen", "refused", "done"}, (name, found)
+        assert found["seen"] >= 5
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("name", FORMS)
+def test_many_files_that_were_damaged_end_no_process(name, capsys):
+    (found,) = campaign([name], seeds_from(0, 2_000)).values()
+    with capsys.disabled():
+        print(f"\n{name}: {dict(found)}")
+    assert found.pop("whole: done") == 1
+    assert set(found) <= {"seen", "refused", "done"}
