@@ -78,7 +78,8 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     from featurectl.monitor.why import Records, look_at_chain
 
     served, (runs, unread) = served_view(workspace, item), runs_seen(workspace, _BACK)
-    checks = check_histories([(served.view, item.version)], runs, workspace.now)
+    own = [run for run in runs if (run.view, run.version) == (item.name, item.version)]
+    checks = check_histories([(served.view, item.version)], own, workspace.now)
     records = Records(state=state, runs=runs, checks=checks, unread=unread)
     look = partial(check_source, reader=workspace.source, now=workspace.now)
     return look_at_chain(served, look, workspace.online, records, workspace.now)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from featurectl.errors import FeaturectlError
 from featurectl.monitor.checks import CheckHistory
-from featurectl.monitor.freshness import FreshnessRow, age_at
+from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, check_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
@@ -111,6 +111,22 @@ def cause_of(chain: Chain) -> str:
     the one before it, else the source that has had nothing new.
     """
     return next((cause for find in _CAUSES if (cause := find(chain))), "")
+
+
+def verdict_of(chain: Chain, cause: str) -> Verdict:
+    """Return the verdict on a view with all that belongs to it: that of its age, or what is wrong where its age is OK.
+
+    A warning is what a source's SLA or a check warns of; anything else that is wrong is an error.
+    """
+    if not cause or chain.row.verdict != "OK":
+        return chain.row.verdict
+    warned = [find(chain) for find in (_stopped, _unchecked)]
+    return "WARN" if cause in warned and _is_warning(chain) else "ERROR"
+
+
+def _is_warning(chain: Chain) -> bool:
+    failing = [history.severity for history in chain.checks if history.failing]
+    return "error" not in failing and all(link.verdict in ("", "OK", "WARN") for link in chain.sources)
 
 
 def _unreadable(chain: Chain) -> str:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.why import Values, _changed
+from featurectl.cli.render.why import Values, _changed, render_why, why_json
 from featurectl.cli.why import _cause_of_values
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.value_history import Changed, EntityHistory
-from featurectl.monitor.why import Chain, Link, cause_of
+from featurectl.monitor.why import Chain, Link, cause_of, verdict_of
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.online.read import Answer, FeatureValue
 from featurectl.spec.definition import Freshness
@@ -159,6 +159,24 @@ def test_the_first_link_that_is_wrong_is_the_cause(name):
     assert cause_of(given) == cause
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_view_with_which_something_is_wrong_is_not_called_ok(name):
+    given, cause = CASES[name]
+    verdict = verdict_of(given, cause)
+    assert (verdict == "OK") == (cause == "")
+    assert f": {verdict}" in render_why(given, cause, "dev", None, whole=True).splitlines()[0]
+    assert why_json(given, cause, None)["verdict"] == verdict
+
+
+def test_what_is_only_warned_of_is_a_warning():
+    warned = replace(HISTORY, severity="warn")
+    late = CASES["a source that is late itself"][0]
+    for checks, base, verdict in (((warned,), FRESH, "WARN"), ((HISTORY,), FRESH, "ERROR"), ((), late, "WARN")):
+        given = replace(base, checks=checks)
+        assert verdict_of(given, cause_of(given)) == verdict
+    assert verdict_of(FRESH, "the online store has no row of customer=ana") == "ERROR"
+
+
 OBJECTS = """
 entities: [{name: customer, keys: {customer: string}}]
 sources:
@@ -238,6 +256,23 @@ def test_a_view_without_a_key_and_offline_only(why):
     assert "online store" not in page
     assert code == 1
     assert 'cause: check "amount between 0 and 100" of source orders failed' in page
+
+
+def test_a_check_that_failed_in_a_run_of_another_view_is_not_told_as_this_ones(applied, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(shutil.copytree(applied, tmp_path / "shop"))
+    Path("orders.csv").write_text("\n".join(ORDERS.splitlines()[:3]) + "\n")
+    assert main(["materialize", "spend", "-q", "--as-of", "2026-01-02T12:30:00Z"]) == 0
+    Path("orders.csv").write_text(ORDERS)
+    assert main(["materialize", "last_order", "-q", "--as-of", "2026-01-02T13:00:00Z"]) == 0
+    capsys.readouterr()
+    assert main(["why", "last_order", "-q", "--as-of", "2026-01-02T13:30:00Z"]) == 1
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert ": WARN" in first
+    assert second.startswith('cause: check "amount between 0 and 100" of source orders failed 2026-01-02 13:00')
+    assert main(["why", "spend", "-q", "--as-of", "2026-01-02T13:30:00Z"]) == 0
+    page = capsys.readouterr().out
+    assert page.splitlines()[1] == "nothing is wrong"
+    assert "failed check" not in page
 
 
 def test_what_a_person_gets_wrong_is_told(shop, capsys):

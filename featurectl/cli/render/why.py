@@ -14,7 +14,7 @@ from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.monitor.value_history import Changed, EntityHistory
-from featurectl.monitor.why import Chain, Link
+from featurectl.monitor.why import Chain, Link, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
 from featurectl.units import format_age, format_count, format_instant, format_iso
@@ -56,6 +56,7 @@ def why_json(chain: Chain, cause: str, values: Values | None) -> dict[str, objec
     return {
         "now": format_iso(chain.now),
         "cause": cause or None,
+        "verdict": verdict_of(chain, cause),
         "status": status_json(chain.row, chain.now),
         "links": [_link_json(link, chain.now) for link in links],
         "models": list(chain.models),
@@ -69,7 +70,7 @@ def _head(chain: Chain, cause: str, environment: str) -> list[str]:
     row, age = chain.row, "" if chain.row.age_us is None else f", {format_age(chain.row.age_us)} old"
     wrong = in_one_line(cause) if cause else "nothing is wrong"
     return [
-        f"{row.label} in {environment} as of {format_instant(chain.now)}: {row.verdict}{age}{_sla(chain)}",
+        f"{row.label} in {environment} as of {format_instant(chain.now)}: {verdict_of(chain, cause)}{age}{_sla(chain)}",
         f"cause: {wrong}" if cause else wrong,
     ]
 
