@@ -25,6 +25,7 @@ from featurectl.models.structure.check import check_structure
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
 
 SECONDS = 60
+_LONG = 3_600  # seconds, for a worker that has died and will not answer
 BAD = ("killed", "endless", "out of memory", "ended")
 ENOUGH_MEMORY = 4 << 30
 ENDS = [-1, 0, 1, 2, 3, 7, 14, 15, 16, 255, 256, 1 << 15, (1 << 31) - 1, 1 << 31, 1 << 40, -2, -17, -(1 << 31)]
@@ -52,16 +53,19 @@ def whole_file(name: str) -> tuple[str, bytes, Any]:
     return kind, content, matrix
 
 
-def made_apart(name: str) -> tuple[str, bytes, Any]:
-    """Return the same, made in another process: a fork of one whose library has begun threads would wait for them."""
+def whole_form(name: str) -> tuple[str, bytes, Any]:
+    """Return the same of a model in another form: NAME.json, NAME.onnx, or "forest.old", ONNX as others write it."""
     of, _, form = name.partition(".")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        kind, content, matrix = pool.apply(whole_file, (of,))
-        if form == "onnx":
-            return "onnx", pool.apply(as_onnx, (kind, content, matrix)), matrix
-        if form == "old":
-            return "onnx", pool.apply(as_old_onnx, ()), matrix
-        return kind, pool.apply(as_json, (content,)) if form == "json" else content, matrix
+    kind, content, matrix = whole_file(of)
+    match form:
+        case "onnx":
+            return "onnx", as_onnx(kind, content, matrix), matrix
+        case "old":
+            return "onnx", as_old_onnx(), matrix
+        case "json":
+            return kind, as_json(content), matrix
+        case _:
+            return kind, content, matrix
 
 
 def as_onnx(kind: str, content: bytes, matrix: Any) -> bytes:
@@ -233,10 +237,14 @@ def try_file(kind: str, content: bytes, matrix: Any, *, checked: bool = True) ->
 
 
 def campaign(names: Sequence[str], seeds: range) -> dict[str, Counter[str]]:
-    """Return how many files of each kind of model ended how, each damaged by another seed."""
-    made = {name: made_apart(name) for name in names}
-    with multiprocessing.get_context("spawn").Pool(1) as pool:  # whose libraries have begun no threads
-        return {name: pool.apply(_campaign, (*whole, seeds)) for name, whole in made.items()}
+    """Return how many files of each kind of model ended how, each damaged by another seed.
+
+    The files are made in one process and used in another: a fork of one whose library has begun threads waits for them.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1) as maker, spawn.Pool(1) as pool:
+        made = {name: maker.apply_async(whole_form, (name,)).get(_LONG) for name in names}
+        return {name: pool.apply_async(_campaign, (*whole, seeds)).get(_LONG) for name, whole in made.items()}
 
 
 def _campaign(kind: str, content: bytes, matrix: Any, seeds: range) -> Counter[str]:

@@ -43,7 +43,7 @@ def changed(text, line, value):
         ("left_child", 0, "a child of tree 0 is 0, of 1 to 6"),
         ("left_child", 999, "a child of tree 0 is 999, of 1 to 6"),
         ("left_child", -999, "a leaf of tree 0 is 998, of 0 to 7"),
-        ("right_child", 1, "a child twice|a child of tree 0"),
+        ("right_child", 3, r"node \d of tree 0 is a child twice"),
         ("split_feature", 2147483647, "an input of tree 0 is 2147483647, of 0 to 4"),
         ("num_leaves", 1000, "leaf_value of tree 0 has 8 numbers, of 1000"),
         ("cat_boundaries", 7, "cat_boundaries of tree 0 do not rise from 0"),
@@ -94,7 +94,7 @@ def test_ubjson_is_read_as_the_same_document_in_json(xgboost_file):
     for one, other in zip(*trees, strict=True):
         for name in ("left_children", "right_children", "split_indices", "parents", "default_left", "categories"):
             assert plain(one[name]) == plain(other[name])
-        np.testing.assert_allclose(one["split_conditions"], other["split_conditions"], rtol=1e-6)
+        np.testing.assert_allclose(one["split_conditions"], other["split_conditions"], rtol=1e-6, atol=1e-40)
     assert plain(of_ubj["learner"]["learner_model_param"]) == plain(of_json["learner"]["learner_model_param"])
 
 
@@ -165,10 +165,10 @@ def test_files_as_libraries_write_them_are_taken(name):
 
 
 def test_files_that_were_damaged_end_no_process():
-    for name, found in campaign(FEW, range(25)).items():
+    for name, found in campaign(FEW, range(15)).items():
         assert found.pop("whole: done") == 1, (name, found)
         assert set(found) <= {"seen", "refused", "done"}, (name, found)
-        assert found["seen"] >= 5
+        assert found["seen"] >= 3
 
 
 @pytest.mark.stress
