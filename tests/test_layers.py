@@ -73,7 +73,7 @@ HEAVY = {
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["cli/init.py"],
-    "msgpack": ["online/"],
+    "msgpack": ["online/", "models/isolation/messages.py"],
     "msgspec": ["serving/"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/", "serve.py"],
