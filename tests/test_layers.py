@@ -69,7 +69,7 @@ HEAVY = {
     "catboost": ["models/"],
     "skops": ["models/"],
     "joblib": ["models/"],
-    "onnx": ["models/conversion/"],
+    "onnx": ["models/conversion/", "models/structure/"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["cli/init.py"],
