@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.monitor.prometheus.names import PREFIX, REQUESTS, SECONDS, UP
+from featurectl.monitor.prometheus.names import LOG_ROWS, LOG_WAITING, PREFIX, REQUESTS, SECONDS, UP
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _LONGEST_UID: Final = 40
@@ -104,6 +104,14 @@ def _panels(project: str, environment: str) -> list[_Panel]:
             title="Errors of the online store a second",
             unit="reqps",
             queries=(("sum(rate(featurectl_online_store_errors_total[5m]))", "errors"),),
+        ),
+        _Panel(
+            title="Prediction log: rows that wait", unit="short", queries=((f"sum({LOG_WAITING})", "rows that wait"),)
+        ),
+        _Panel(
+            title="Prediction log: rows lost a second",
+            unit="short",
+            queries=((f'sum by (result) (rate({LOG_ROWS}{{result=~"dropped|failed"}}[5m]))', "{{result}}"),),
         ),
     ]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from featurectl.monitor.alerts.observation import matches
 from featurectl.monitor.alerts.observe import WINDOWS_US
-from featurectl.monitor.prometheus.names import FAILING, PREFIX, REQUESTS, SECONDS
+from featurectl.monitor.prometheus.names import FAILING, LOG_ROWS, PREFIX, REQUESTS, SECONDS
 from featurectl.spec.definition import FeatureInput, Freshness, Model
 from featurectl.spec.definition_alerts import Alert, Condition, Metric, format_condition, is_timed
 from featurectl.spec.repo import Repo
@@ -20,6 +20,7 @@ from featurectl.units import MINUTE_US, SECOND_US, format_duration
 LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
+_LOST_IN: Final = "10m"  # how far back rows that the log has lost are told
 _QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
 _EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # told by `monitor export`, all others by `serve`
 _MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
@@ -80,6 +81,8 @@ def rules_of(repo: Repo, environment: str) -> Rules:
     slas = tuple(_of_slas(repo, where))
     if slas or any(alert.when.metric in _EXPORTED for alert in repo.alerts.values()):
         slas += tuple(_of_sight(where))
+    if repo.environments[environment].prediction_sample:
+        slas += (_of_log(where),)
     return Rules(
         project=repo.project,
         environment=environment,
@@ -152,6 +155,21 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
             "summary": f"nobody looks at the freshness of {where['project']} in {where['environment']}",
             "description": f"featurectl monitor export --env {where['environment']}",
         },
+    )
+
+
+def _of_log(where: Mapping[str, str]) -> Rule:
+    """Return the rule of rows that the prediction log has lost: what is verified and judged by it lacks them."""
+    lost = "{{ $value | humanize }} rows of the prediction log were {{ $labels.result }}"
+    return Rule(
+        alert="FeaturectlLogLost",
+        expr=f'sum by (result) (increase({LOG_ROWS}{{result=~"dropped|failed"}}[{_LOST_IN}])) > 0',
+        labels={"severity": "warning", **where},
+        annotations={
+            "summary": f"{lost} in {_LOST_IN}",
+            "description": "its room is full, or its store is away or slow: prediction_log in featurectl.yaml",
+        },
+        comments=("of all servers that are scraped: their metrics name no project",),
     )
 
 

@@ -18,6 +18,7 @@ from featurectl.spec.load import load_repo
 
 GOLDEN = Path(__file__).parent / "golden"
 PROJECT = "project: shop\nenvironments: {prod: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"
+WITH_LOG = PROJECT.replace("offline: off", "offline: off, prediction_log: {sample: 0.1}")
 OBJECTS = """
 entities: [{name: customer, keys: {customer: string}}]
 sources:
@@ -85,7 +86,9 @@ def matches_labels(matcher, labels):
 
 
 def test_rules_are_those_that_promtool_has_checked(tmp_path):
-    repo = load_repo(write(tmp_path), None)
+    write(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text(WITH_LOG)
+    repo = load_repo(tmp_path, None)
     assert repo.errors == ()
     assert_golden("shop.rules.yaml", render_rules(rules_of(repo, "prod")))
 
@@ -200,6 +203,7 @@ def test_the_dashboard_asks_for_metrics_that_there_are():
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(write(tmp_path))
+    (tmp_path / "featurectl.yaml").write_text(WITH_LOG)
     return tmp_path
 
 
@@ -208,7 +212,7 @@ def test_the_command_prints_rules_or_writes_them_whole(shop, capsys):
     assert capsys.readouterr().out == (GOLDEN / "shop.rules.yaml").read_text()
     assert main(["monitor", "rules", "--out", "prom.rules", "--grafana", "board.json"]) == 0
     told = capsys.readouterr().out
-    assert told == "Wrote 14 rules to prom.rules; 4 alerts that no metric tells: see its comments\n"
+    assert told == "Wrote 15 rules to prom.rules; 4 alerts that no metric tells: see its comments\n"
     assert (shop / "prom.rules").read_text() == (GOLDEN / "shop.rules.yaml").read_text()
     assert (shop / "board.json").read_text() == (GOLDEN / "dashboard.json").read_text()
     assert not list(shop.glob(".*.part"))
@@ -217,7 +221,7 @@ def test_the_command_prints_rules_or_writes_them_whole(shop, capsys):
 def test_the_command_in_json(shop, capsys):
     assert main(["monitor", "rules", "-o", "json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
-    assert len(result["rules"]) == 14
+    assert len(result["rules"]) == 15
     assert result["not_rendered"][0] == {
         "alert": "drift",
         "why": "psi: featurectl monitor measures it: no metric of a server does",
