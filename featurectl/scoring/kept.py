@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -82,7 +83,9 @@ class KeptScores:
             UsageError: it can't be written.
         """
         path = self._folder / f"{start:015}-{len(scores)}.npy"
-        _write(path, lambda file: np.save(file, scores, allow_pickle=False))
+        content = BytesIO()  # into a file numpy writes by itself, and does not hear of a disk that is full
+        np.save(content, scores, allow_pickle=False)
+        _write(path, lambda file: file.write(content.getbuffer()))
         return path
 
     def clear(self) -> None:
