@@ -226,7 +226,7 @@ class AtOnce:
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            hours = (self.now() - T0) / timedelta(hours=1)
+            hours = (self.now() + timedelta(seconds=0.2) - T0) / timedelta(hours=1)  # it is there before it is known
             add(
                 self.rows,
                 self.view,
@@ -238,7 +238,7 @@ class AtOnce:
             thread.join()
         assert self.problems == []
         with closing(self.open_again()) as made:
-            at = self.push(made, full=False)
+            at = made.read_push_record(self.where).computed_at
             found = read_features(made, self.view, self.where, [[name] for name in ENTITIES], at)
             made.remove(self.where)
         offline = [read_offline(PolarsEngine(), self.view, self.rows, {"customer": name}, at) for name in ENTITIES]
