@@ -26,6 +26,9 @@ def add_to(app: typer.Typer) -> None:
         store_timeout: Annotated[float, typer.Option(help="Seconds of them that the online store has.")] = 0.25,
         max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20,
         max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000,
+        max_values: Annotated[
+            int, typer.Option(help="The most values of an answer: rows by what is told of each.")
+        ] = 250_000,
         reload: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
         judge: Annotated[float, typer.Option(help="Seconds between judgements of a running canary.")] = 10.0,
         drain: Annotated[
@@ -48,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
         API keys come from FEATURECTL_API_KEYS, separated by commas; without it nobody is asked for one.
         GET /openapi.json describes the routes.
         """
-        counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows}
+        counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows, "--max-values": max_values}
         for name, value in (counts | {"--max-connections": max_connections}).items():
             if value < 1:
                 raise UsageError(f"{name} {value} is too few", hint="1 or more")
@@ -77,6 +80,7 @@ def add_to(app: typer.Typer) -> None:
             store_timeout_s=min(store_timeout, timeout),
             max_body_bytes=max_body,
             max_rows=max_rows,
+            max_values=max_values,
             reload_s=reload,
             judge_s=judge,
             allow_pickle=allow_pickle,

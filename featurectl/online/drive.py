@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from featurectl.errors import StoreError
 from featurectl.online.base import AsyncRowReader, RowReader
 from featurectl.online.columns import ViewColumns
-from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows, ReadView
+from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import KEPT_S, Pushes, record_name
 from featurectl.online.schema import parse_schema
+
+FEW_VALUES: Final = 10_000  # are decoded in some milliseconds
 
 
 def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows) -> FeatureColumns:
@@ -35,7 +39,7 @@ def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: 
 async def read_columns_async(
     store: AsyncRowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows
 ) -> FeatureColumns:
-    """Return what `read_columns` does, without waiting for the store.
+    """Return what `read_columns` does, without waiting for the store; between many values it gives way.
 
     Raises:
         DataError: FC504 or FC506, the keys do not fit.
@@ -47,7 +51,12 @@ async def read_columns_async(
     for decoder, view, schema_id in reader.unknown_schemas(found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
-    return reader.answer(packed, found, rows, pushes.instants(reader.views))
+    columns: dict[str, FeatureColumn] = {}
+    for some in reader.answers(packed, found, rows, pushes.instants(reader.views)):
+        columns |= some
+        if rows.count * len(some) > FEW_VALUES:
+            await asyncio.sleep(0)
+    return reader.columns(columns, rows)
 
 
 async def learn_pushes(

@@ -6,7 +6,7 @@ callers who wait and callers who do not share all of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -174,10 +174,25 @@ class FeatureReader:
         `pushed` holds the last push of each event view, by `view@version`.
         """
         columns: dict[str, FeatureColumn] = {}
+        for some in self.answers(packed, found, asked, pushed):
+            columns |= some
+        return self.columns(columns, asked)
+
+    def answers(
+        self,
+        packed: Sequence[Sequence[bytes | None]],
+        found: Sequence[Sequence[Found]],
+        asked: KeyRows,
+        pushed: Mapping[str, datetime | None],
+    ) -> Iterator[dict[str, FeatureColumn]]:
+        """Yield what `answer` returns, some features at a time."""
         for group in self._groups:
             last = pushed.get(group.source.field) if group.source.view.kind == "event" else None
             moment = Moment(asked.now, last, asked.latest)
-            columns |= self._columns(group, packed[group.trip], found[group.trip], moment)
+            yield self._columns(group, packed[group.trip], found[group.trip], moment)
+
+    def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
+        """Return features in the order of asking."""
         return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
 
     def _columns(

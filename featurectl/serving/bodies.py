@@ -1,4 +1,4 @@
-"""Bodies of requests, read and checked by msgspec: what is not named here is refused."""
+"""Bodies of requests, read and checked by msgspec: what is not named here is refused, and so is more than is meant."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-Scalar = str | int | float | bool | None
+MOST_TEXT: Final = 4_096  # characters of a key, or of a request column
+MOST_NAMES: Final = 500
+MOST_MEMBERS: Final = 2_000
+
+Text = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
+Scalar = Text | int | float | bool | None
 Column = list[Scalar]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Names = Annotated[list[Name], msgspec.Meta(max_length=MOST_NAMES)]
+Row = Annotated[dict[Name, Scalar], msgspec.Meta(max_length=MOST_MEMBERS)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 About = Literal["version", "event_time", "age", "computed_at"]
 Echo = Literal["features", "status"]
@@ -21,12 +28,12 @@ class FeaturesBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned
     `version` is the model's, its champion when none is given.
     """
 
-    entities: dict[str, Column]
+    entities: Annotated[dict[Name, Column], msgspec.Meta(max_length=100)]
     model: Name | None = None
     version: int | Name | msgspec.UnsetType = msgspec.UNSET
-    features: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=500)] | None = None
+    features: Annotated[Names, msgspec.Meta(min_length=1)] | None = None
     time: Instant | None = None
-    returned: list[About] = []
+    returned: Annotated[list[About], msgspec.Meta(max_length=16)] = []
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned": "return"}):
@@ -35,13 +42,13 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned"
     Without a `version` the champion answers, and its challenger some of the rows while a canary runs.
     """
 
-    rows: Annotated[list[dict[str, Scalar]], msgspec.Meta(min_length=1)]
+    rows: Annotated[list[Row], msgspec.Meta(min_length=1)]
     version: int | Name | msgspec.UnsetType = msgspec.UNSET
     time: Instant | None = None
-    returned: list[Echo] = []
+    returned: Annotated[list[Echo], msgspec.Meta(max_length=16)] = []
 
 
 FEATURES: Final = msgspec.json.Decoder(FeaturesBody)
 PREDICT: Final = msgspec.json.Decoder(PredictBody)
-FLAT: Final = msgspec.json.Decoder(dict[str, Scalar | list[Name]])
+FLAT: Final = msgspec.json.Decoder(Annotated[dict[Name, Scalar | Names], msgspec.Meta(max_length=MOST_MEMBERS)])
 ENCODER: Final = msgspec.json.Encoder(decimal_format="string")

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from featurectl.errors import FeaturectlError
 from featurectl.online.columns import instant_of
 from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
-from featurectl.serving.bodies import FEATURES, FeaturesBody
+from featurectl.serving.bodies import FEATURES, About, FeaturesBody
 from featurectl.serving.problems import Refused, refusal
-from featurectl.serving.requests import answered, parsed
+from featurectl.serving.requests import FEW_VALUES, answered, check_values, give_way, parsed
 from featurectl.units import instant_us
 
 if TYPE_CHECKING:
@@ -30,13 +30,20 @@ async def read_features(request: Request) -> Response:
     body = await parsed(request, FEATURES)
     count = row_count(body.entities, server.settings.max_rows)
     model, reader = await _reader(server, body)
+    about = tuple(dict.fromkeys(body.returned))
+    values = check_values(count, len(reader.names) * (1 + len(about)), server.settings.max_values)
     rows = KeyRows(
         keys=body.entities, count=count, now=server.features.now(body.time), latest=server.features.latest(body.time)
     )
     found = await server.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = server.stale_views(reader, rows.now)
-    answer["features"] = {name: shown(column, rows.now, body, stale) for name, column in found.columns.items()}
+    tell, told = _Told(rows.now, about, stale), dict[str, object]()
+    for name, column in found.columns.items():
+        told[name] = tell(column)
+        if values > FEW_VALUES:
+            await give_way()
+    answer["features"] = told
     answer |= {"timestamp": rows.now, "view_versions": reader.versions}
     return answered(answer | server.signature(begin))
 
@@ -68,7 +75,7 @@ async def _reader(server: Server, body: FeaturesBody) -> tuple[tuple[str, int] |
     if body.version is not msgspec.UNSET:
         told = "version: it is that of a model, and `features` are of the newest pushed versions of their views"
         raise Refused(400, told, hint="leave it out, or give `model` instead of `features`")
-    features = body.features or []
+    features = list(dict.fromkeys(body.features or []))
     wrong = [text for text in features if not all(text.partition(":"))]
     if wrong:
         raise Refused(400, f"features: {wrong[0]!r} is not view:feature", hint="write view:feature, or view:*")
@@ -78,24 +85,43 @@ async def _reader(server: Server, body: FeaturesBody) -> tuple[tuple[str, int] |
         raise refusal(error) from error
 
 
-def shown(column: FeatureColumn, now: datetime, body: FeaturesBody, stale: frozenset[str]) -> dict[str, object]:
-    """Return a feature as it is told: values and statuses always, the rest on request."""
-    told: dict[str, object] = {"values": column.values, "status": column.statuses}
-    if any(column.defaulted):
-        told["defaulted"] = column.defaulted
-    if column.source.field in stale:
-        told["stale"] = True
-    for name in body.returned:
-        if name == "version":
-            told[name] = column.source.online.version
-        elif name == "event_time":
-            told[name] = [instant_of(us) for us in column.event_us]
-        elif name == "computed_at":
-            told[name] = [instant_of(us) for us in column.computed_us]
-        else:
-            read = instant_us(now)
-            told["age_seconds"] = [None if us is None else (read - us) / 1e6 for us in column.event_us]
-    return told
+class _Told:
+    """Tells features as of an instant: values and statuses always, `about` them what was asked for.
+
+    Instants are those of a view's rows, and columns of one view share them: they are made once.
+    """
+
+    def __init__(self, now: datetime, about: Sequence[About], stale: frozenset[str]) -> None:
+        self._now_us = instant_us(now)
+        self._about = about
+        self._stale = stale
+        self._known: dict[tuple[int, str], Sequence[object]] = {}
+
+    def __call__(self, column: FeatureColumn) -> dict[str, object]:
+        """Return a feature as it is told."""
+        told: dict[str, object] = {"values": column.values, "status": column.statuses}
+        if any(column.defaulted):
+            told["defaulted"] = column.defaulted
+        if column.source.field in self._stale:
+            told["stale"] = True
+        for name in self._about:
+            if name == "version":
+                told[name] = column.source.online.version
+            elif name == "age":
+                told["age_seconds"] = self._instants(column.event_us, name)
+            else:
+                told[name] = self._instants(column.event_us if name == "event_time" else column.computed_us, name)
+        return told
+
+    def _instants(self, of: Sequence[int | None], name: About) -> Sequence[object]:
+        """Return instants, or how long ago they were in seconds."""
+        if (id(of), name) not in self._known:
+            self._known[id(of), name] = (
+                [None if us is None else (self._now_us - us) / 1e6 for us in of]
+                if name == "age"
+                else [instant_of(us) for us in of]
+            )
+        return self._known[id(of), name]
 
 
 def statuses_of(found: FeatureColumns, row: int) -> dict[str, str]:

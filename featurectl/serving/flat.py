@@ -27,6 +27,7 @@ async def predict_flat(request: Request) -> Response:
     asked = body.get("features")
     if not (asked is None or isinstance(asked, list)):
         raise Refused(400, "features: a list of names is expected")
+    asked = None if asked is None else list(dict.fromkeys(asked))
     lists = [name for name, value in body.items() if isinstance(value, list) and name != "features"]
     if lists:
         raise Refused(400, f"{lists[0]}: one value is expected, not a list")

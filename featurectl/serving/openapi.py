@@ -7,16 +7,17 @@ from typing import Any, Final
 import msgspec
 
 from featurectl import __version__
-from featurectl.serving.bodies import FeaturesBody, PredictBody
+from featurectl.serving.bodies import MOST_MEMBERS, MOST_NAMES, MOST_TEXT, FeaturesBody, PredictBody
 from featurectl.serving.problems import TITLES
 from featurectl.serving.settings import ServeSettings
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _ANY: Final[dict[str, Any]] = {}
 _TEXT: Final = {"type": "string"}
+_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _NUMBER: Final = {"type": "number"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
-_SCALAR: Final = {"type": ["string", "number", "boolean", "null"]}
+_SCALAR: Final = {"type": ["string", "number", "boolean", "null"], "maxLength": MOST_TEXT}
 _STATUS: Final = {"enum": ["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]}
 _SIGNED: Final = {"timestamp": _INSTANT, "latency_ms": _NUMBER, "server_name": _TEXT}
 _WARNINGS: Final = {"type": "array", "items": _TEXT}
@@ -28,6 +29,10 @@ def document(settings: ServeSettings) -> dict[str, Any]:
     for body in ("FeaturesBody", "PredictBody"):
         schemas[body]["additionalProperties"] = False
     schemas["PredictBody"]["properties"]["rows"]["maxItems"] = settings.max_rows
+    schemas["FeaturesBody"]["properties"]["entities"]["additionalProperties"]["maxItems"] = settings.max_rows
+    for body in ("FeaturesBody", "PredictBody"):
+        bound = f"Rows by what is told of each are {settings.max_values:,} values at most."
+        schemas[body]["description"] = f"{schemas[body].get('description', '')}\n\n{bound}".strip()
     return {
         "openapi": "3.1.0",
         "info": {"title": "featurectl", "version": __version__, "description": __doc__},
@@ -83,9 +88,15 @@ def _flat_body() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "Keys and request columns of the model, each one value.",
-        "properties": {"features": {"type": "array", "items": _TEXT}, "model_version": _SCALAR, "model": _SCALAR},
+        "properties": {"features": _names(), "model_version": _SCALAR, "model": _SCALAR},
         "additionalProperties": _SCALAR,
+        "maxProperties": MOST_MEMBERS,
+        "propertyNames": _NAME,
     }
+
+
+def _names() -> dict[str, Any]:
+    return {"type": "array", "items": _NAME, "maxItems": MOST_NAMES}
 
 
 def _problem() -> dict[str, Any]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.serving.bodies import PREDICT, PredictBody
+from featurectl.serving.bodies import PREDICT, Echo
 from featurectl.serving.features import statuses_of
 from featurectl.serving.predict import Scored
 from featurectl.serving.problems import Refused
-from featurectl.serving.requests import answered, parsed
+from featurectl.serving.requests import FEW_VALUES, answered, check_values, give_way, parsed
 from featurectl.serving.split import score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
+
+
+_ROWS_AT_ONCE: Final = 50
 
 
 async def predict(request: Request) -> Response:
@@ -30,12 +34,17 @@ async def predict(request: Request) -> Response:
     name: str = request.path_params["model"]
     version = None if body.version is msgspec.UNSET else str(body.version)
     parts = await split_rows(server, name, version, body.rows)
+    echoed = tuple(dict.fromkeys(body.returned))
+    inputs = max(len(part.model.reader.names) for part in parts)
+    values = check_values(len(body.rows), inputs * (1 + len(echoed)), server.settings.max_values)
     scored = await score_parts(server, parts, body.rows, body.time, begin)
     several = len(parts) > 1
     rows: list[dict[str, object]] = [{}] * len(body.rows)
     for part, found in zip(parts, scored, strict=True):
         for row, place in enumerate(part.places):
-            rows[place] = _row(found, row, body) | ({"version": found.model.version.version} if several else {})
+            rows[place] = _row(found, row, echoed) | ({"version": found.model.version.version} if several else {})
+            if values > FEW_VALUES and row % _ROWS_AT_ONCE == 0:
+                await give_way()
         server.log(found)
     one = None if several else scored[0].model.version.version
     answer: dict[str, object] = {"model": name, "version": one, "rows": rows}
@@ -45,9 +54,9 @@ async def predict(request: Request) -> Response:
     return answered(answer | server.signature(begin))
 
 
-def _row(scored: Scored, row: int, body: PredictBody) -> dict[str, object]:
+def _row(scored: Scored, row: int, echoed: Sequence[Echo]) -> dict[str, object]:
     told: dict[str, object] = {"score": scored.scores[row]}
-    for name in body.returned:
+    for name in echoed:
         if name == "features":
             told[name] = {key: values[row] for key, values in scored.inputs.items()}
         else:
