@@ -34,6 +34,7 @@ import msgpack
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
+from featurectl.online.broken import BrokenRowError, RowPlace, check_values, stored_as
 from featurectl.online.schema import FORMAT, RowSchema
 from featurectl.units import DAY_US, from_us, instant_us
 
@@ -89,38 +90,47 @@ def unpack_instant(data: bytes) -> datetime | None:
     return from_us(number + INSTANT_ZERO_US) if number else None
 
 
-def row_schema_id(data: bytes) -> int:
-    """Return the schema id of a row.
+def row_schema_id(data: bytes, place: RowPlace | None = None) -> int:
+    """Return the schema id of a row; `place` is for messages.
 
     Raises:
-        StoreError: the bytes are no row, or a row of a later format.
+        BrokenRowError: the bytes are too few to be a row.
+        StoreError: a row of a later format.
     """
-    if len(data) < HEADER_BYTES or data[0] != FORMAT:
-        what = f"format {data[0]}" if len(data) >= HEADER_BYTES else f"{len(data)} bytes"
+    if len(data) < HEADER_BYTES:
+        raise BrokenRowError(f"it has {len(data)} bytes, fewer than a row's head", place)
+    if data[0] != FORMAT:
         raise StoreError(
-            f"the online store holds a row of {what}; this version reads format {FORMAT}",
+            f"the online store holds a row of format {data[0]}; this version reads format {FORMAT}",
             code="FC602",
             hint="use the version of featurectl that pushed it, or a later one",
         )
     return int.from_bytes(data[1:3], "big")
 
 
-def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | None = None) -> OnlineRow:
+def unpack_row(
+    data: bytes, schema: RowSchema, meanings: Mapping[str, str] | None = None, place: RowPlace | None = None
+) -> OnlineRow:
     """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`.
 
-    Values whose meaning is not the one in `meanings` are left out.
+    Values whose meaning is not the one in `meanings` are left out; `place` is for messages.
 
     Raises:
-        StoreError: it is no row of this schema.
+        BrokenRowError: it is no row of this schema.
     """
-    wanted = meanings or {}
-    computed_at = unpack_instant(data[17:24])
     try:
-        packed = msgpack.unpackb(memoryview(data)[HEADER_BYTES:])
-    except ValueError as error:
-        raise _no_row() from error
-    if computed_at is None or not isinstance(packed, list) or len(packed) != len(schema.features):
-        raise _no_row()
+        return _unpacked(data, schema, meanings or {})
+    except BrokenRowError as error:
+        raise BrokenRowError(error.what, place) from error
+    except (ValueError, ArithmeticError) as error:
+        raise BrokenRowError("its values can't be read", place) from error
+
+
+def _unpacked(data: bytes, schema: RowSchema, wanted: Mapping[str, str]) -> OnlineRow:
+    computed_at = unpack_instant(data[17:24])
+    if computed_at is None:
+        raise BrokenRowError("it has no instant of its computation")
+    packed = check_values(msgpack.unpackb(memoryview(data)[HEADER_BYTES:]), schema.features)
     return OnlineRow(
         event_time=unpack_instant(data[3:10]),
         available_at=unpack_instant(data[10:17]),
@@ -130,12 +140,6 @@ def unpack_row(data: bytes, schema: RowSchema, meanings: Mapping[str, str] | Non
             for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
             if schema.means(name, wanted.get(name))
         },
-    )
-
-
-def _no_row() -> StoreError:
-    return StoreError(
-        "the online store holds a row that can't be read", code="FC602", hint="does another program write its keys?"
     )
 
 
@@ -152,7 +156,7 @@ def decoder(dtype: str) -> _Decode:
     if decimal_parts(dtype):
         return _decimal
     item = list_item(dtype)
-    return partial(_list, decoder(item)) if item else _same
+    return partial(_list, decoder(item), {stored_as(item), type(None)}) if item else _same
 
 
 def _same(value: object) -> object:
@@ -171,11 +175,16 @@ def _date(value: object) -> object:
 
 def _decimal(value: object) -> object:
     assert isinstance(value, str)
-    return Decimal(value)
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError(value)
+    return number
 
 
-def _list(decode: _Decode, value: object) -> object:
+def _list(decode: _Decode, types: set[type], value: object) -> object:
     assert isinstance(value, list)
+    if not types.issuperset(map(type, value)):
+        raise TypeError(value)
     return [item if item is None else decode(item) for item in value]
 
 

@@ -11,13 +11,14 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgpack
 
 from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.expressions.row import to_closure
 from featurectl.online.base import OnlineView
+from featurectl.online.broken import RowPlace, stored_as
 from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, decoder, row_schema_id, unpack_row
 from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
 from featurectl.online.schema import RowSchema
@@ -40,6 +41,12 @@ _AVAILABLE_BITS: Final = (1 << 48) - 1
 _COMPUTED_BITS: Final = (1 << 56) - 1
 _FORMAT: Final = 1 << 16  # above the schema id
 _NIL: Final = b"\xc0"  # MessagePack's null; it may be a byte of something else, too
+_UNSIGNED: Final = b"\xcf"  # before an integer that may be too large, likewise
+_NULL_TYPE: Final = type(None)
+
+
+class _OtherTypes(ValueError):  # noqa: N818 (becomes a `BrokenRowError`)
+    """Values are not of the types that they are to be of."""
 
 
 class Row(NamedTuple):
@@ -91,9 +98,11 @@ class ViewColumns:
         self._event = view.kind == "event"
         self._ttl_us = None if self._event else view.ttl_us
         self._stored = len(view.features)
-        self._unpack: Callable[[bytes], list[object]] = msgpack.unpackb
+        self._unpack: Callable[[bytes], object] = msgpack.unpackb
         types = [(i, feature.dtype or STRING) for i, feature in enumerate(view.features)]
         self._decoders = [(i, decoder(dtype)) for i, dtype in types if dtype not in _PLAIN]
+        self._types = [stored_as(dtype) for _, dtype in types]
+        self._whole = [i for i, dtype in types if dtype == INT64]
         self._timed = [i for i, dtype in types if dtype in (TIMESTAMP, DATE)]
         slots = {name: i for i, name in enumerate([*self.names[: self._stored], ASOF, *self.names[self._stored :]])}
         self._derived = []
@@ -154,10 +163,12 @@ class ViewColumns:
             after = max(events) > latest or max((s & _AVAILABLE_BITS) << 8 | t >> 56 for _, s, t in heads) > latest
         if after or (self._ttl_us is not None and min(events) < now - self._ttl_us):
             return None
-        if (pushed := _since_zero(moment.pushed)) > min(computed):
+        if not (least := min(computed)):
+            raise _OtherTypes
+        if (pushed := _since_zero(moment.pushed)) > least:
             computed = [max(instant, pushed) for instant in computed]
         bodies = [data[HEADER_BYTES:] for data in known]
-        values: list[list[object]] = [*map(list, zip(*map(self._unpack, bodies), strict=True))]
+        values = self._values(bodies)
         for i, decode in self._decoders:
             values[i] = [value if value is None else decode(value) for value in values[i]]
         places = range(len(values)) if any(_NIL in body for body in bodies) else self._timed
@@ -169,6 +180,51 @@ class ViewColumns:
             [None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US for event in events],
             [instant + INSTANT_ZERO_US for instant in computed],
         )
+
+    def _values(self, bodies: Sequence[bytes]) -> list[list[object]]:
+        """Return the values of rows by column, each of its type or null.
+
+        Raises:
+            ValueError: they are others; `check` says which.
+        """
+        rows = [*map(self._unpack, bodies)]
+        if {*map(type, rows)} != {list}:
+            raise _OtherTypes
+        columns = [*map(list, zip(*cast("list[list[object]]", rows), strict=True))]
+        if len(columns) != self._stored:
+            raise _OtherTypes
+        for column, wanted in zip(columns, self._types, strict=True):
+            found = {*map(type, column)}
+            if found != {wanted} and not found <= {wanted, _NULL_TYPE}:
+                raise _OtherTypes
+        if self._whole and any(_UNSIGNED in body for body in bodies):
+            self._check_whole([value for i in self._whole for value in columns[i]])
+        return columns
+
+    def _row_values(self, body: bytes) -> list[object]:
+        """Return the values of one row, each of its type or null.
+
+        Raises:
+            ValueError: they are others.
+        """
+        values = self._unpack(body)
+        if type(values) is not list:
+            raise _OtherTypes
+        found = [*map(type, values)]
+        if found != self._types:
+            if len(found) != self._stored:
+                raise _OtherTypes
+            for kind, wanted in zip(found, self._types, strict=True):
+                if kind is not wanted and kind is not _NULL_TYPE:
+                    raise _OtherTypes
+        if self._whole and _UNSIGNED in body:
+            self._check_whole([values[i] for i in self._whole])
+        return values
+
+    @staticmethod
+    def _check_whole(values: Sequence[object]) -> None:
+        if any(isinstance(value, int) and value >= 1 << 63 for value in values):
+            raise _OtherTypes
 
     def _statuses(
         self, values: list[list[object]], places: Sequence[int]
@@ -188,15 +244,15 @@ class ViewColumns:
                     values[i], defaulted[i] = [constant if value is None else value for value in column], missing
         return statuses, defaulted
 
-    def check(self, found: Sequence[bytes | None]) -> None:
+    def check(self, found: Sequence[bytes | None], places: Sequence[RowPlace]) -> None:
         """See that rows are some of the schemas that are known.
 
         Raises:
-            StoreError: one is not.
+            BrokenRowError: one is not.
         """
-        for data in found:
+        for data, place in zip(found, places, strict=True):
             if data is not None:
-                unpack_row(data, self.forms[row_schema_id(data)])
+                unpack_row(data, self.forms[row_schema_id(data, place)], place=place)
 
     def unknown(self, moment: Moment) -> Row:
         """Return what there is of an entity whose key has a null."""
@@ -216,6 +272,8 @@ class ViewColumns:
             return None
         event = int.from_bytes(data[3:10], "big")
         computed = int.from_bytes(data[17:24], "big")
+        if not computed:
+            raise _OtherTypes
         if self._event:
             if computed > latest:
                 return None
@@ -227,7 +285,7 @@ class ViewColumns:
             if self._ttl_us is not None and event < now - self._ttl_us:
                 return None
             computed, asof = max(computed, pushed), now
-        values = self._unpack(data[HEADER_BYTES:])
+        values = self._row_values(data[HEADER_BYTES:])
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])

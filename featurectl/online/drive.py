@@ -30,7 +30,7 @@ def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: 
         for project, env, views in _by_place(due):
             pushes.learn(views, store.fetch_shared(project, env, [record_name(view) for view in views]), at_s)
     found = store.fetch(asks)
-    for decoder, view, schema_id in reader.unknown_schemas(found):
+    for decoder, view, schema_id in reader.unknown_schemas(packed, found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, store.fetch_shared(view.online.project, view.online.env, names)[0])
     return reader.answer(packed, found, rows, pushes.instants(reader.views))
@@ -48,7 +48,7 @@ async def read_columns_async(
     asks, packed = reader.asks(rows.keys, rows.count)
     await learn_pushes(store, pushes, reader.views)
     found = await store.fetch(asks)
-    for decoder, view, schema_id in reader.unknown_schemas(found):
+    for decoder, view, schema_id in reader.unknown_schemas(packed, found):
         names = [_schema_name(view, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
     columns: dict[str, FeatureColumn] = {}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from featurectl.errors import DataError
 from featurectl.online.ask import pack_columns
 from featurectl.online.base import Ask, Found, OnlineView
+from featurectl.online.broken import BrokenRowError, RowPlace
 from featurectl.online.codec import HEADER_BYTES, row_schema_id
 from featurectl.online.columns import Default, Moment, Row, ViewColumns
 from featurectl.online.read import Status
@@ -145,7 +146,9 @@ class FeatureReader:
         ]
         return asks, packed
 
-    def unknown_schemas(self, found: Sequence[Sequence[Found]]) -> list[tuple[ViewColumns, ReadView, int]]:
+    def unknown_schemas(
+        self, packed: Sequence[Sequence[bytes | None]], found: Sequence[Sequence[Found]]
+    ) -> list[tuple[ViewColumns, ReadView, int]]:
         """Return the schemas that have to be learned before these rows can be read.
 
         Raises:
@@ -155,10 +158,10 @@ class FeatureReader:
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
             known, place = group.decoder.forms, group.place
-            for rows in found[group.trip]:
+            for row, rows in enumerate(found[group.trip]):
                 data = rows[place]
                 if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
-                    schema_id = row_schema_id(data)
+                    schema_id = row_schema_id(data, self._places(group, packed[group.trip])[row])
                     wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
 
@@ -207,9 +210,14 @@ class FeatureReader:
         data = [row[group.place] for row in found]
         try:
             return self._decoded(group, packed, data, moment)
-        except (ValueError, IndexError):
-            decoder.check(data)
+        except (ValueError, IndexError, TypeError, ArithmeticError, BrokenRowError):
+            decoder.check(data, self._places(group, packed))
             raise
+
+    def _places(self, group: _Group, packed: Sequence[bytes | None]) -> list[RowPlace]:
+        """Return whose the rows of a group are, for messages."""
+        names = [*self._trips[group.trip].types]
+        return [RowPlace(group.source.field, key, names) for key in packed if key is not None]
 
     def _decoded(
         self, group: _Group, packed: Sequence[bytes | None], data: Sequence[bytes | None], moment: Moment

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.online import statements
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
+from featurectl.online.broken import row_place
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -231,9 +232,8 @@ class SqliteStore:
         return int(row[0]) if row else 0
 
     def _document(self, number: int, schema_id: int) -> str | None:
-        found = self._connection.execute(
-            "select document from schemas where view = ? and id = ?", (number, schema_id)
-        ).fetchone()
+        query = "select document from schemas where view = ? and id = ?"
+        found = self._connection.execute(query, (number, schema_id)).fetchone()
         return str(found[0]) if found else None
 
     def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int, bytes]) -> int:
@@ -250,8 +250,8 @@ class SqliteStore:
         found = self._connection.execute(statements.ROW, (number, key)).fetchone()
         if found is None:
             return None
-        schema_id = row_schema_id(found[0])
-        return unpack_row(found[0], self._schema(number, schema_id), view.meanings)
+        place = row_place(view, key)
+        return unpack_row(found[0], self._schema(number, row_schema_id(found[0], place)), view.meanings, place)
 
     def _fetch(self, ask: Ask) -> list[Found]:
         numbers = [self._numbered(ask.project, ask.env, field) for field in ask.fields]

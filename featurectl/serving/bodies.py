@@ -8,13 +8,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 MOST_TEXT: Final = 4_096  # characters of a key, or of a request column
+MOST_NAME: Final = 200  # characters
 MOST_NAMES: Final = 500
 MOST_MEMBERS: Final = 2_000
 
 Text = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
 Scalar = Text | int | float | bool | None
 Column = list[Scalar]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 Names = Annotated[list[Name], msgspec.Meta(max_length=MOST_NAMES)]
 Row = Annotated[dict[Name, Scalar], msgspec.Meta(max_length=MOST_MEMBERS)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

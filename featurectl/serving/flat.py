@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from featurectl.serving.bodies import FLAT, Scalar
 from featurectl.serving.problems import Refused
-from featurectl.serving.requests import answered, parsed
+from featurectl.serving.requests import answered, check_name, parsed
 from featurectl.serving.split import score_parts, split_rows
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _name(server: Server, given: object) -> str:
         Refused: 400, there are several; 404, there is none.
     """
     if isinstance(given, str) and given:
-        return given
+        return check_name(given)
     if given is not None:
         raise Refused(400, f"model: {given!r} is no name of a model")
     names = server.served.names()

@@ -107,7 +107,7 @@ def _problem() -> dict[str, Any]:
 
 def _post(summary: str, body: str, answer: dict[str, Any], also: tuple[int, ...]) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": _TEMPLATE.format(name=body)}}}
-    told = _get(summary, answer, (400, 401, 408, 413, 503, *also))
+    told = _get(summary, answer, (400, 401, 408, 413, 500, 503, *also))
     return told | {"requestBody": {"required": True, "content": content}}
 
 

@@ -14,7 +14,7 @@ from featurectl.serving.bodies import PREDICT, Echo
 from featurectl.serving.features import statuses_of
 from featurectl.serving.predict import Scored
 from featurectl.serving.problems import Refused
-from featurectl.serving.requests import FEW_VALUES, answered, check_values, give_way, parsed
+from featurectl.serving.requests import FEW_VALUES, answered, check_name, check_values, give_way, parsed
 from featurectl.serving.split import score_parts, split_rows
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ async def predict(request: Request) -> Response:
     body = await parsed(request, PREDICT)
     if len(body.rows) > server.settings.max_rows:
         raise Refused(400, f"rows: {len(body.rows):,} rows; 1 to {server.settings.max_rows:,} are allowed")
-    name: str = request.path_params["model"]
+    name = check_name(request.path_params["model"])
     version = None if body.version is msgspec.UNSET else str(body.version)
     parts = await split_rows(server, name, version, body.rows)
     echoed = tuple(dict.fromkeys(body.returned))

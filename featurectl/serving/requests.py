@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from featurectl.serving.bodies import ENCODER
+from featurectl.serving.bodies import ENCODER, MOST_NAME
 from featurectl.serving.problems import Refused
 
 T = TypeVar("T")
@@ -37,6 +37,17 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 async def give_way() -> None:
     """Let other requests go on, between steps that take long: then this one is given up, too, whose time is over."""
     await asyncio.sleep(0)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a model, which is not shown when it can be none.
+
+    Raises:
+        Refused: 404, it is too long.
+    """
+    if len(name) > MOST_NAME:
+        raise Refused(404, f"no model has a name of {len(name):,} characters")
+    return name
 
 
 def check_values(rows: int, of_each: int, most: int) -> int:

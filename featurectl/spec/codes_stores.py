@@ -47,6 +47,11 @@ STORES: Final[Mapping[str, Code]] = {
         "a source's database can't be reached",
         "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
     ),
+    "FC610": Code(
+        "a row of the online store is broken",
+        "What is stored for an entity is no row, or its values are not of the types that its schema says: it was cut "
+        "off, or another program has written it. It is not served. `featurectl push --full` sends the row again.",
+    ),
     "FC616": Code(
         "a source's object store does not answer",
         "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "

@@ -132,9 +132,16 @@ def test_whole_numbers_of_a_float_feature_stay_floats():
     assert type(unpack_row(row, parse_schema(schema_document(of))).values["x"]) is float
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01" * 23, b"\x02" + bytes(40)])
-def test_bytes_that_are_no_row_of_this_format_are_refused(data):
-    with pytest.raises(StoreError, match="this version reads format 1"):
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "it has 0 bytes, fewer than a row's head"),
+        (b"\x01" * 23, "it has 23 bytes, fewer than a row's head"),
+        (b"\x02" + bytes(40), "this version reads format 1"),
+    ],
+)
+def test_bytes_that_are_no_row_of_this_format_are_refused(data, told):
+    with pytest.raises(StoreError, match=told):
         row_schema_id(data)
 
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 
 import pytest
 import redis
 
 from featurectl.errors import StoreError, TryAgainError, UsageError
-from featurectl.online.drive import read_columns
-from featurectl.online.features import FeatureReader, KeyRows, ReadView
-from featurectl.online.pushes import Pushes
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
-from tests.online.compared import every_input
-from tests.online.rows import HOUR, T0, frame, view
-from tests.online.views import latest, state_view
+from tests.online.rows import frame, view
 from tests.servers.redis import free_port, started_redis
 
 
@@ -139,36 +132,4 @@ def test_a_chunk_that_fails_leaves_nothing_of_itself(tmp_path):
         store.write(of, frame(of, [["b"], ["c"]], [[2], [3]]))
     assert (store.read(of, [["b"]]), store.count(of)) == ([None], 1)
     other.close()
-    store.close()
-
-
-@pytest.mark.parametrize("count", [1, 9])
-@pytest.mark.parametrize(
-    "broken",
-    [
-        lambda row: b"",
-        lambda row: row[:23],
-        lambda row: row[:-1],
-        lambda row: row + b"\xc0",
-        lambda row: row[:24] + b"\x81\x01\x02",
-        lambda row: row[:24] + b"\x91\x01",
-        lambda row: b"\x02\xff\xff" + row[3:],
-    ],
-    ids=["nothing", "less than a head", "cut", "longer", "no array", "a value less", "a later format"],
-)
-def test_bytes_that_are_no_row_are_a_store_error(tmp_path, broken, count):
-    profile = state_view([latest("amount", "int64"), latest("city", "string")])
-    keys, of = {"customer": list("abcdefghi")[:count]}, online_view(profile, 1, "p", "dev")
-    store = SqliteStore(tmp_path / "online.db")
-    store.write(of, frame(of, [[key] for key in keys["customer"]], [[1, "Oslo"]] * count))
-    reader = FeatureReader(every_input(profile), {"profile": ReadView(view=profile, online=of)})
-    asked = KeyRows(keys=keys, count=count, now=T0 + HOUR)
-    assert read_columns(store, reader, Pushes(), asked).values()["amount"] == [1] * count
-    with closing(sqlite3.connect(tmp_path / "online.db")) as file:
-        [(row,)] = file.execute("select row from rows where entity = ?", (b"s1:a",))
-        file.execute("update rows set row = ? where entity = ?", (broken(row), b"s1:a"))
-        file.commit()
-    for read in (lambda: read_columns(store, reader, Pushes(), asked), lambda: store.read(of, [["a"]])):
-        with pytest.raises(StoreError, match="holds a row"):
-            read()
     store.close()

@@ -27,6 +27,10 @@ class Process:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def complaints(self) -> list[str]:
+        """Return the lines of the log that tell of anything but what a server does by itself."""
+        return [line for line in self.log.read_text().splitlines() if " info " not in line]
+
     def stop(self) -> int:
         """Tell it to stop, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)

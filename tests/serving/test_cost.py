@@ -193,7 +193,7 @@ def check_all(root: Path, count: int) -> None:
         took = ask_all(server, count)
         assert took["beside"] < HANG_S
         assert took["megabytes"] < GROWTH_BYTES / 1e6
-        assert server.log.read_text() == ""
+        assert server.complaints() == []
     print({kind: round(figure, 2) for kind, figure in took.items()})
 
 
@@ -203,7 +203,7 @@ def test_no_body_takes_long_or_much_memory_or_keeps_others_waiting(clicks):
 
 @pytest.mark.stress
 def test_none_of_many_bodies_takes_long_or_much_memory(clicks):
-    check_all(clicks, 300)
+    check_all(clicks, 100)
 
 
 @pytest.mark.parametrize(

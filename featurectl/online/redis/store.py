@@ -11,6 +11,7 @@ import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
+from featurectl.online.broken import row_place
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -213,12 +214,14 @@ class RedisStore:
 
     def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         field, prefix, dtypes = field_of(view), prefix_of(view), tuple(view.keys.values())
-        replies = self._send([("HGET", prefix + pack_key(entity, dtypes) + b"}", field) for entity in entities])
-        found = cast("list[bytes | None]", replies)
-        return [None if data is None else self._unpacked(view, data) for data in found]
+        keys = [pack_key(entity, dtypes) for entity in entities]
+        replies = self._send([("HGET", prefix + key + b"}", field) for key in keys])
+        found = zip(keys, cast("list[bytes | None]", replies), strict=True)
+        return [None if data is None else self._unpacked(view, key, data) for key, data in found]
 
-    def _unpacked(self, view: OnlineView, data: bytes) -> OnlineRow:
-        return unpack_row(data, self._schema(view, row_schema_id(data)), view.meanings)
+    def _unpacked(self, view: OnlineView, key: bytes, data: bytes) -> OnlineRow:
+        place = row_place(view, key)
+        return unpack_row(data, self._schema(view, row_schema_id(data, place)), view.meanings, place)
 
     def _schema(self, view: OnlineView, schema_id: int) -> RowSchema:
         field = f"{home_of(view)}/{field_of(view)}"

@@ -47,7 +47,7 @@ def test_hostile_clients_are_got_rid_of_and_others_are_answered(clicks):
             attack_all(server)
             load.wait_for(405)
         assert (load.broken, set(load.statuses())) == ([], {405})
-        assert server.log.read_text() == ""
+        assert server.complaints() == []
 
 
 @pytest.mark.stress
@@ -57,7 +57,7 @@ def test_who_has_the_wrong_key_or_needs_none_can_hold_no_connection_either(click
             attack_all(server)
             answer = httpx2.post(f"{server.url}/v1/features", json=ASK, timeout=20)
             assert answer.status_code == (401 if environ else 200)
-        assert server.log.read_text() == ""
+        assert server.complaints() == []
 
 
 def test_a_peer_has_so_many_connections_and_others_may_follow_when_it_lets_go(clicks):
@@ -65,7 +65,7 @@ def test_a_peer_has_so_many_connections_and_others_may_follow_when_it_lets_go(cl
         take_all_connections(target_of(server))
         answers = [httpx2.get(f"{server.url}/health", timeout=20).status_code for _ in range(5)]
         assert answers == [200] * 5
-        assert server.log.read_text() == ""
+        assert server.complaints() == []
 
 
 @pytest.mark.stress
@@ -75,4 +75,4 @@ def test_many_hostile_clients_are_got_rid_of_time_and_again(clicks):
             for _ in range(3):
                 attack_all(server, times=3)
         assert httpx2.post(f"{server.url}/v1/features", json=ASK, timeout=20).status_code == 200
-        assert server.log.read_text() == ""
+        assert server.complaints() == []
