@@ -41,6 +41,8 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "models canary status late",
     "models canary promote late",
     "models canary abort late",
+    "clean",
+    "clean --dry-run",
     "monitor check",
     "monitor check --dry-run",
     "monitor silence late --for 2h",
