@@ -27,7 +27,7 @@ NUMERIC: Final = (INT64, FLOAT64)
 
 _DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
-_LIST = re.compile(r"list\(\s*(.+?)\s*\)")
+_LIST = re.compile(r"list\((.+)\)", re.DOTALL)
 
 
 class TypedColumns(dict[str, str]):
@@ -60,8 +60,9 @@ def parse_dtype(text: str) -> str | None:
         precision, scale = int(match[1]), int(match[2])
         return f"decimal({precision},{scale})" if 1 <= precision <= 38 and scale <= precision else None
     if match := _LIST.fullmatch(text):
-        item = parse_dtype(match[1])
-        return None if item is None or item.startswith("list") else f"list({item})"
+        inner = match[1].strip()
+        item = None if inner.startswith("list") else parse_dtype(inner)  # no lists of lists, however deep
+        return None if item is None else f"list({item})"
     return None
 
 
@@ -72,7 +73,7 @@ def list_item(dtype: str) -> str | None:
     'int64'
     """
     match = _LIST.fullmatch(dtype)
-    return match[1] if match else None
+    return match[1].strip() if match else None
 
 
 def decimal_parts(dtype: str) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ from featurectl.spec.environment import has_password, shown_location
 
 Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
 
-_SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*.*?\*/)+""", re.DOTALL)
+_SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*(?:.*?\*/|.*))+""", re.DOTALL)
 
 
 def feature_facts(view: FeatureView) -> dict[str, Facts]:

@@ -22,10 +22,10 @@ RETRIES: Final = 5
 _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "ALLOW_HTTP")
 _YES: Final = ("1", "true", "on", "yes", "y")
 _COLOR: Final = re.compile("\x1b\\[[0-9;]*m")
-_BRANCH: Final = re.compile(r"\s*↳\s*")
+_BRANCH: Final = re.compile(r"(?<!\s)\s*↳\s*")
 _LONGEST: Final = 500  # characters of a reason
-_MESSAGE: Final = re.compile(r"<Message>\s*(.*?)\s*</Message>", re.DOTALL)
-_CODE: Final = re.compile(r"<Code>\s*(.*?)\s*</Code>", re.DOTALL)
+_MESSAGE: Final = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
+_CODE: Final = re.compile(r"<Code>(.*?)</Code>", re.DOTALL)
 _STATUS: Final = re.compile(r"status code\W+(\d{3}(?: [A-Z][A-Za-z]+)*)")
 _ASKED: Final = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
 _CREDENTIALS: Final = ("169.254.", "metadata.google.internal")  # who is asked for them where the environment has none
@@ -107,7 +107,8 @@ def refusal_of(error: Exception) -> str:
         return "the environment has no credentials for the object store"
     if message := _MESSAGE.search(text):
         code = _CODE.search(text)
-        return f"{message[1].rstrip('.')} ({code[1]})" if code else message[1]
+        told = message[1].strip()
+        return f"{told.rstrip('.')} ({code[1].strip()})" if code else told
     if status := _STATUS.search(text):
         return f"{host} answers {status[1]}"
     if asked and is_unanswered(error):

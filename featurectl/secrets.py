@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN: Final = "***"
 _SHORTEST: Final = 4  # characters of a piece of a secret that is worth hiding: shorter ones stand in any text
-_ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+_ADDRESS: Final = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _QUERY_VALUE: Final = re.compile(r"[?&;]([^=&;?]*)=([^&;]*)")
 _CUT: Final = re.compile(r"[@/:?#&=;,\s]+")
 _PARAMETER: Final = re.compile(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -230,7 +231,19 @@ def _document(command: str, outcome: Outcome, problems: list[dict[str, object]])
         "result": outcome.result,
     }
     ascii_alone = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-    return json.dumps(document, indent=2, ensure_ascii=ascii_alone, default=str)
+    try:
+        return json.dumps(document, indent=2, ensure_ascii=ascii_alone, default=str, allow_nan=False)
+    except ValueError:  # NaN and infinities are no JSON
+        return json.dumps(_without_nan(document), indent=2, ensure_ascii=ascii_alone, default=str)
+
+
+def _without_nan(value: object) -> object:
+    """Return a document with null for numbers that JSON has not."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _written(text: str, code: int) -> int:

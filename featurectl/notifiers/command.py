@@ -17,7 +17,7 @@ from typing import Final
 from featurectl.notifiers.base import Message, NotSentError
 
 TIMEOUT_S: Final = 30.0
-_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
+_VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
 _SHORT: Final = 3
 _MOST_BYTES: Final = 2_000  # of what a command says
 

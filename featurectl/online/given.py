@@ -33,7 +33,7 @@ Read = Callable[[object], object]  # gives None for a value that does not fit
 
 
 def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "column") -> list[object]:
-    """Return values in a type of the language; null stays null, NaN is null.
+    """Return values in a type of the language; null stays null; NaN and infinities are null.
 
     Raises:
         DataError: FC504, one does not fit; it names the column, how many and the first such row.
@@ -41,19 +41,24 @@ def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "c
     read = reader_of(dtype)
     typed: list[object] = []
     for row, value in enumerate(values):
-        if value is None or value != value:  # noqa: PLR0124 (NaN)
+        if value is None or _is_no_number(value):
             typed.append(None)
             continue
         found = _read(read, value)
         if found is None:
-            wrong = sum(v is not None and v == v and _read(read, v) is None for v in values)  # noqa: PLR0124
+            wrong = sum(not (v is None or _is_no_number(v)) and _read(read, v) is None for v in values)
             raise DataError(
                 f"{what} {name}: {_shown(value)} is no {dtype} ({wrong:,} of {len(values):,} "
                 f"{plural(len(values), 'row')}, first at row {row})",
                 code="FC504",
             )
-        typed.append(None if found != found else found)  # noqa: PLR0124 (the text "NaN")
+        typed.append(None if _is_no_number(found) else found)  # the texts "NaN" and "inf"
     return typed
+
+
+def _is_no_number(value: object) -> bool:
+    """Return whether a value is a NaN of any kind, or an infinity."""
+    return value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124
 
 
 def _read(read: Read, value: object) -> object:
@@ -110,9 +115,11 @@ def _float64(value: object) -> float | None:
     if isinstance(value, int):
         found = float(value) if abs(value) <= 2**1023 else math.inf
         return found if found == value else None
-    if isinstance(value, Decimal):
-        return float(value)
-    return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value) else None
+    if not (isinstance(value, Decimal) or (isinstance(value, str) and _FLOAT.fullmatch(value))):
+        return None
+    number = float(value)
+    spelled = math.isfinite(number) or not any(digit in "0123456789" for digit in str(value))
+    return number if spelled else None  # digits that no float64 holds: "1e400"
 
 
 def _bool(value: object) -> bool | None:

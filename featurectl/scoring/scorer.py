@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from featurectl.engines.polars.types import finite
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes.base import SKOPS, Runtime, Scores
 from featurectl.registry.state import ModelVersion
@@ -68,9 +69,10 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
 
 
 def score_columns(scorer: Scorer, scores: npt.NDArray[np.float64]) -> list[pl.Series]:
-    """Return what is put beside the rows: their scores and the version of the model."""
+    """Return what is put beside the rows: their scores, null where the model has none, and its version."""
     version = pl.repeat(scorer.version.version, len(scores), dtype=pl.Int64, eager=True).alias("model_version")
-    return [pl.Series(scorer.output, scores, dtype=pl.Float64), version]
+    told = pl.Series(scorer.output, scores, dtype=pl.Float64)
+    return [told.to_frame().select(finite(pl.col(scorer.output))).to_series(), version]
 
 
 def trained_model(version: ModelVersion) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -99,7 +100,8 @@ class _Told:
 
     def __call__(self, column: FeatureColumn) -> dict[str, object]:
         """Return a feature as it is told."""
-        told: dict[str, object] = {"values": column.values, "status": column.statuses}
+        values, statuses = finite_values(column)
+        told: dict[str, object] = {"values": values, "status": statuses}
         if any(column.defaulted):
             told["defaulted"] = column.defaulted
         if column.source.field in self._stale:
@@ -122,6 +124,16 @@ class _Told:
                 else [instant_of(us) for us in of]
             )
         return self._known[id(of), name]
+
+
+def finite_values(column: FeatureColumn) -> tuple[Sequence[object], Sequence[str]]:
+    """Return values as JSON can tell them, with their statuses: what is no finite number is null, and `NULL`."""
+    if not any(type(value) is float and not math.isfinite(value) for value in column.values):
+        return column.values, column.statuses
+    gone = [isinstance(value, float) and not math.isfinite(value) for value in column.values]
+    values = [None if missing else value for missing, value in zip(gone, column.values, strict=True)]
+    statuses = ["NULL" if missing else status for missing, status in zip(gone, column.statuses, strict=True)]
+    return values, statuses
 
 
 def statuses_of(found: FeatureColumns, row: int) -> dict[str, str]:

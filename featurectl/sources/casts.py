@@ -10,11 +10,12 @@ import polars as pl
 
 from featurectl import dtypes
 from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps, spell_wall_clock
-from featurectl.engines.polars.types import Nan, language_dtype, polars_dtype, widen_column
+from featurectl.engines.polars.types import Nan, finite, language_dtype, polars_dtype, widen_column
 from featurectl.errors import DataError
 from featurectl.sources.failures import reading
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
+_INFINITE: Final = r"(?i)^[+-]?inf(inity)?$"
 _INT64_MAX: Final = 2**63 - 1
 _EXACT: Final = frozenset(
     {
@@ -86,8 +87,8 @@ def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: Readin
         parsed = parse_text(wide, want, reading)
         if parsed is None:
             return None
-        # A text "NaN" is a float that can be read, whatever becomes of it.
-        value = parsed.fill_nan(None) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
+        # Texts "NaN" and "inf" are floats that can be read, whatever becomes of them; "1e400" is none.
+        value = finite(parsed) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
         naive = want == dtypes.TIMESTAMP and _naive_texts(wide, reading.timestamp_format)
         return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed), naive=naive)
     return _convert(name, wide, have, want)
@@ -169,7 +170,10 @@ def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:
         text = pl.when(text.str.contains(rf"^[+-]?\d+(\.\d{{0,{parts[1]}}}0*)?$")).then(text)
         return text.cast(polars_dtype(want), strict=False)
     if want in dtypes.NUMERIC:
-        return text.cast(polars_dtype(want), strict=False)
+        number = text.cast(polars_dtype(want), strict=False)
+        if want != dtypes.FLOAT64:
+            return number
+        return pl.when(~number.is_infinite() | text.str.contains(_INFINITE)).then(number)
     return None
 
 

@@ -24,7 +24,7 @@ OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measur
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")
 _TO_ONE: Final = (*_SHARES, "js", "ks")  # never more than 1
-_VARIABLE: Final = re.compile(r"\$\{\w+(:-[^}]*)?\}")
+_VARIABLE: Final = re.compile(r"\$\{\w+(:-[^{}]*)?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,16 @@ from functools import lru_cache
 
 from featurectl.errors import UsageError
 
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>(?:(?!\$\{)[^}])*))?\}")
 _PORT = re.compile(r"[^:]*:\d*")
 _BARE_USER = re.compile(r"(\$\{\w+\}:?)+")
 _NAMES = r"(?:(?:ssl)?(?:password|passwd|pwd)|token|secret|sig|signature|(?:api|access|account)_?key)"
-_SECRET = re.compile(rf"://[^:/@?#]*:[^@]+@|[?&]{_NAMES}=[^&]", re.IGNORECASE)
+_SECRET = re.compile(rf"[?&]{_NAMES}=[^&]", re.IGNORECASE)
+_LONGEST_WORD = 1_000  # characters of a password that is looked at for what may be shown of it
 _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
 _QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
-_QUERY = re.compile(r"\?(\$\{[^}]*\}|[^}])*")
+_QUERY = re.compile(r"\?(\$\{[^{}]*\}|[^}])*")
 
 
 def has_variable(text: str) -> bool:
@@ -66,7 +67,10 @@ def has_password(text: str) -> bool:
     >>> has_password("postgresql://ana:secret@host/db"), has_password("${URL:-postgresql:///db?password=secret}")
     (True, True)
     """
-    return _SECRET.search(_VARIABLE.sub(lambda variable: variable["default"] or "", text)) is not None
+    filled = _VARIABLE.sub(lambda variable: variable["default"] or "", text)
+    login = re.search(r"://[^:/@?#]*:", filled)
+    in_login = login is not None and login.end() < filled.rfind("@")
+    return in_login or _SECRET.search(filled) is not None
 
 
 @lru_cache(maxsize=64)  # many problems may stand in one long line
@@ -92,6 +96,8 @@ def _hide_login(token: re.Match[str]) -> str:
 
 
 def _stars(word: str) -> str:
+    if len(word) > _LONGEST_WORD:
+        return "*" * len(word)
     return word if _VARIABLE.sub("", word) == "" and ":-" not in word else "*" * len(word)
 
 

@@ -123,6 +123,11 @@ CODES: Final[Mapping[str, Code]] = {
         "notifiers, so that what a feature means never depends on where the command runs.",
     ),
     # References
+    "FC109": Code(
+        "a text is too long",
+        "A key or value has at most 10,000 characters, a `query`, `sql` or `description` 100,000. A bracket or a quote "
+        "that is not closed makes one value of many. The rest of the file is not read.",
+    ),
     "FC201": Code(
         "a reference to something that does not exist",
         "Nothing of that kind has that name in the repository. Names are unique per kind, whatever file they are in.",

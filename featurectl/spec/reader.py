@@ -20,6 +20,10 @@ from featurectl.spec.report import Report
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 32
+MAX_TEXT: Final = 10_000  # characters of a key or a value
+MAX_LONG_TEXT: Final = 100_000  # of one that may be a document
+_SHOWN_TEXT: Final = 40  # characters of one that is too long
+_LONG_KEYS: Final = frozenset({"query", "sql", "description"})
 MAX_EVENTS: Final = 1_000_000  # keys, values, and beginnings and ends of lists and mappings: some 300 bytes each
 _LOADER: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -155,6 +159,19 @@ class _Reader:
             name = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse_word(event, f"a tag ({name}) is not allowed", "leave it out, or quote the text")
 
+    def _check_length(self, scalar: Scalar, top: _Open | None) -> None:
+        """Report FC109 for a text that is longer than any of its kind, and leave the rest of the file unread."""
+        key = top.keys[-1] if top is not None and top.mapping and not top.expects_key else None
+        long = key is not None and key.text in _LONG_KEYS
+        most = MAX_LONG_TEXT if long else MAX_TEXT
+        if len(scalar.text) > most:
+            message = f"a text of {len(scalar.text):,} characters; at most {most:,} are read here"
+            note = f"{', '.join(sorted(_LONG_KEYS))} may have {MAX_LONG_TEXT:,}" if not long else ""
+            begin = scalar.span.start
+            place = self._file.place(begin, min(begin + _SHOWN_TEXT, scalar.span.end))
+            self._report.error("FC109", message, place, note=note)
+            raise _RefusedError
+
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._properties(event)
         style = event.style or ""
@@ -165,6 +182,7 @@ class _Reader:
             text = value = f"&{event.anchor}"
         scalar = Scalar(text, value, self._span(event), style)
         top = self._stack[-1] if self._stack else None
+        self._check_length(scalar, top)
         if top is not None and top.mapping and top.expects_key:
             merge = scalar.text == "<<" and not style
             if merge:

@@ -1,5 +1,6 @@
 """A spine's own columns stand in a training set as they were, whatever their types; features see the language's."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -183,4 +184,4 @@ def test_a_label_of_any_number_stands_last_as_it_is_and_is_a_number_for_the_mode
     assert made.rows.columns == ["carrier", "event_time", "made_count", "outcome"]
     assert_same(made.rows.select("outcome"), frame.select("outcome"))
     assert made.values["outcome"].dtype == polars_dtype(language_dtype(outcome.dtype))
-    assert made.values["outcome"].is_null().to_list() == [v is None or v != v for v in outcome]  # noqa: PLR0124
+    assert made.values["outcome"].is_null().to_list() == [v is None or not math.isfinite(v) for v in outcome]

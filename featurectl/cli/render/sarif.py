@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _TOP: Final = "%SRCROOT%"
-_LINK: Final = re.compile(r"\[(?=[^\]]*\]\()")  # the bracket of what would be read as a link
+_LINK: Final = re.compile(r"\[(?=[^\[\]]*\]\()")  # the bracket of what would be read as a link
 
 
 def draw_sarif(problems: Sequence[Problem], files: Files) -> str:

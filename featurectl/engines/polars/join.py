@@ -10,10 +10,10 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
-from featurectl.dtypes import DATE, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.engines.base import Table
 from featurectl.engines.polars.timestamps import on_calendar
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.engines.polars.types import finite, polars_dtype
 from featurectl.expressions.polars import to_polars
 from featurectl.pit.answers import Answers, join_answers
 from featurectl.pit.hashing import bucket_of
@@ -53,8 +53,15 @@ def _find(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str)
     else:
         found = find_states(table, spine, time, state_questions(view), view.ttl_us).found
     types = [(feature.name, _dtype(feature)) for feature in view.features]
-    values = found.values.select(on_calendar(pl.col(name).cast(polars_dtype(dtype)), dtype) for name, dtype in types)
+    values = found.values.select(_told(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types)
     return replace(found, values=values)
+
+
+def _told(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
+    """Return a feature with null for what is no value: a time outside of the calendar, a sum that no float64 holds."""
+    if dtype == FLOAT64 and view.source.nan == "null":
+        return finite(column)
+    return on_calendar(column, dtype)
 
 
 def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:

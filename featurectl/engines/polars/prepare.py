@@ -16,6 +16,7 @@ from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT, within_datetime
+from featurectl.engines.polars.types import finite
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
@@ -224,11 +225,11 @@ def _distinct(
 
 
 def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Return the scan with its clocks beside its columns, and with NaN as null unless the source keeps it."""
+    """Return the scan with its clocks beside its columns; floats that are not finite are null, unless it keeps them."""
     schema = scan.collect_schema()
     if source.nan == "null":
         floats = [name for name, dtype in schema.items() if dtype.is_float()]
-        scan = scan.with_columns(pl.col(floats).fill_nan(None)) if floats else scan
+        scan = scan.with_columns(finite(pl.col(name)).alias(name) for name in floats) if floats else scan
     if source.event_time is None:
         always = pl.lit(ALWAYS_US).cast(INSTANT)
         return scan.with_columns(always.alias(EVENT), always.alias(AVAILABLE))

@@ -78,11 +78,16 @@ def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
     return inner if isinstance(inner, pl.DataType) else inner()
 
 
+def finite(column: pl.Expr) -> pl.Expr:
+    """Return a column of floats with null for NaN and infinities."""
+    return pl.when(column.is_finite()).then(column)
+
+
 def widen_column(column: pl.Expr, dtype: pl.DataType, *, timezone: str = "UTC", nan: Nan = "null") -> pl.Expr:
     """Return the column in the language's type.
 
     Nanoseconds are floored to microseconds; a naive timestamp is read in `timezone` (see `timestamps.localize`).
-    `nan` "null" makes NaN null. An unsigned value above 2**63 - 1 becomes null: the caller checks.
+    `nan` "null" makes NaN and infinities null. An unsigned value above 2**63 - 1 becomes null: the caller checks.
     """
     target = language_dtype(dtype)
     assert target is not None
@@ -94,7 +99,7 @@ def widen_column(column: pl.Expr, dtype: pl.DataType, *, timezone: str = "UTC", 
         return column.list.eval(widen_column(pl.element(), _inner(dtype), timezone=timezone, nan=nan))
     if dtype.is_float():
         wide = column.cast(pl.Float64)
-        return wide.fill_nan(None) if nan == "null" else wide
+        return finite(wide) if nan == "null" else wide
     return column if dtype == polars_dtype(target) else column.cast(polars_dtype(target), strict=False)
 
 
