@@ -86,8 +86,8 @@ class PredictionLog:
         Raises:
             As `versions`.
         """
-        first = "" if since is None else _stamp(moved_by(since, -_CLOCKS))
-        last = None if until is None else f"{_stamp(moved_by(until, _CLOCKS))}~"
+        first = "" if since is None else written_at(moved_by(since, -_CLOCKS))
+        last = None if until is None else f"{written_at(moved_by(until, _CLOCKS))}~"
         loose = self._files()
         found = [
             LogFile(version=version, written=written, path=f"{self._folder}/{path}", size=size)
@@ -101,7 +101,7 @@ class PredictionLog:
         return open_loose(self._folder)
 
 
-def _stamp(instant: datetime) -> str:
+def written_at(instant: datetime) -> str:
     """Return how the names of files begin that are written at an instant."""
     return f"{instant.date().isoformat()}/{instant:%H%M%S}"
 

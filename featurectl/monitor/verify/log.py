@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
-from featurectl.monitor.prediction_log import open_log
+from featurectl.monitor.prediction_log import LogFile, PredictionLog, open_log, written_at
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
-from featurectl.monitor.verify.logged import ERROR, Chosen, read_log
+from featurectl.monitor.verify.logged import ERROR, LOGGED, Chosen, read_log
 from featurectl.monitor.verify.replay import Group, group_inputs, log_columns, served_rows
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
 from featurectl.monitor.verify.served import Served, computed
@@ -31,6 +32,7 @@ from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
 from featurectl.units import counted
 
+_DAY: Final = len("2026-01-08")
 _STALE: Cause = "stale push"
 
 
@@ -73,10 +75,13 @@ def verify_log(  # noqa: PLR0913
             continue
         replay = _Replay(workspace, state, version, how)
         how.progress.start(f"replay {model}@{number}")
-        files = opened.files([number], None if workspace.clock is None else since)
-        for log in read_log(files, replay.columns, chosen):
+        ahead = workspace.clock is None or (since is not None and since > workspace.clock)
+        for log in read_log(opened.files([number], None if ahead else since), replay.columns, chosen):
             replay.add(log)
             how.progress.advance(replay.rows, None, "rows")
+        if not replay.rows and since is not None:
+            for log in read_log(_asked_since(opened, number, since), replay.columns, replace(chosen, clock=LOGGED)):
+                replay.add(log)
         how.progress.done(f"replayed {model}@{number}: {counted(replay.rows, 'row')}")
         replays.append(replay)
     left_out = sum((replay.left_out for replay in replays), Counter[str]())
@@ -87,6 +92,15 @@ def verify_log(  # noqa: PLR0913
         left_out=dict(left_out.most_common()),
         notes=[*notes, *dict.fromkeys(note for replay in replays if replay.rows for note in replay.notes)],
     )
+
+
+def _asked_since(log: PredictionLog, version: int, since: datetime) -> list[LogFile]:
+    """Return the files of requests since an instant; none when the log began at a later day: the clock is not meant.
+
+    A server that runs at an instant has features of another time than that of its requests, and either may be meant.
+    """
+    every = log.files([version])
+    return log.files([version], since) if every and every[0].written[:_DAY] <= written_at(since) else []
 
 
 @dataclass(slots=True, kw_only=True)

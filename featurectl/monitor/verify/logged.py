@@ -13,6 +13,7 @@ from featurectl.monitor.prediction_log import LogFile, read_batches, read_schema
 
 BATCH_ROWS: Final = 100_000
 TIME: Final = "time"
+LOGGED: Final = "logged_at"
 ERROR: Final = "error"
 _REQUEST: Final = "request"
 _WHICH: Final = ("server", _REQUEST)
@@ -21,8 +22,12 @@ _SHARES: Final = 1 << 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which rows of a log are read: `since` <= time < `until` (None: no end), and a share of the requests."""
+    """Which rows of a log are read: `since` <= `clock` < `until` (None: no end), and a share of the requests.
 
+    `clock` is the instant of the features, or that of the request: they differ where a server runs at an instant.
+    """
+
+    clock: str = TIME
     since: datetime | None = None
     until: datetime | None = None
     sample: float = 1.0
@@ -39,7 +44,7 @@ def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: Chosen) -
     if not files:
         return
     there = read_schema(files[-1])
-    schema = {name: there[name] for name in (TIME, ERROR, *_WHICH, *columns) if name in there}
+    schema = {name: there[name] for name in (TIME, LOGGED, ERROR, *_WHICH, *columns) if name in there}
     kept = [name for name in dict.fromkeys([TIME, ERROR, *columns]) if name in there]
     waiting: list[pl.DataFrame] = []
     for batch in read_batches(files, schema, lambda rows: _chosen(rows, chosen).select(kept)):
@@ -54,9 +59,9 @@ def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: Chosen) -
 
 def _chosen(rows: pl.LazyFrame, chosen: Chosen) -> pl.LazyFrame:
     if chosen.since is not None:
-        rows = rows.filter(pl.col(TIME) >= chosen.since)
+        rows = rows.filter(pl.col(chosen.clock) >= chosen.since)
     if chosen.until is not None:
-        rows = rows.filter(pl.col(TIME) < chosen.until)
+        rows = rows.filter(pl.col(chosen.clock) < chosen.until)
     if chosen.sample < 1:
         rows = rows.filter(pl.struct(_WHICH).hash(seed=0) % _SHARES < int(chosen.sample * _SHARES))
     return rows

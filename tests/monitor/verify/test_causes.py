@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -199,6 +199,17 @@ def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_b
     run(shop, "push")
     code, result = verified(shop, capsys, "--store", "--all")
     assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
+
+
+def test_rows_of_a_server_at_an_instant_are_found_by_when_they_were_asked_for(shop, capsys):
+    """The shop's server runs at an instant of long ago: no row has features of now."""
+    asked = datetime.now(UTC) - timedelta(minutes=30)
+    _, since = verified(shop, capsys, "--since", asked.isoformat())
+    assert since["models"][0]["replayed"] == 150
+    _, between = verified(
+        shop, capsys, "--since", asked.isoformat(), "--until", (asked + timedelta(seconds=1)).isoformat()
+    )
+    assert between["models"][0]["rows"] == 0
 
 
 def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
