@@ -53,7 +53,9 @@ class Keeping:
             try:
                 made.request("POST", "/v1/features", BODY)
                 answer = made.getresponse()
-                answer.read()
+                told = answer.read()
+                if answer.status == 503 and b"not ready yet" in told and answer.getheader("retry-after"):
+                    continue  # the next server has begun: it answers before its models are loaded, and is asked again
                 self.answered[answer.status] += 1
             except (OSError, http.client.HTTPException) as error:
                 self.lost.append(repr(error))
