@@ -1,0 +1,121 @@
+"""`models promote` and `training-set`, killed wherever: the old state, or the new one, whole."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.models.leave import Leave
+from featurectl.models.served import check_golden, load_served
+from featurectl.open import open_workspace
+from tests.model_shop import objects, write_files
+from tests.models.killed import run_until
+from tests.seeds import seed_of
+
+COMMANDS = {
+    "promote": ("models", "promote", "m@2"),
+    "training-set": ("training-set", "m", "--out", "out.parquet"),
+}
+STOPPED = -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is: versions with digests of their files, aliases, commands of the history, and the set that is made."""
+
+    versions: tuple
+    aliases: tuple
+    history: tuple
+    rows: bytes
+    manifest: object
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A repository with two versions of a model and a training set of before."""
+    root = tmp_path_factory.mktemp("made")
+    write_files(root, objects())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(root)
+        for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"], ["train", "m"]):  # fmt: skip
+            assert main([*words, "-q"]) == 0
+    (root / "out.parquet").write_text("old")
+    return root
+
+
+def see(root):
+    with open_workspace(root, None, None, "unread") as workspace:
+        state, location = workspace.state(), workspace.offline_location()
+        entries = workspace.registry().read_history("shop")
+    found = []
+    for version in sorted(state.model_versions, key=lambda v: v.version):
+        assert check_golden(load_served(version, location, Leave()), location) == len(
+            range(40)[: version.rows_train or 40]
+        )
+        found.append(
+            (
+                version.version,
+                version.artifact_sha256,
+                version.onnx_sha256,
+                version.golden_sha256,
+                version.judged_sha256,
+            )
+        )
+    manifest = root / "out.parquet.manifest.json"
+    return Seen(
+        versions=tuple(found),
+        aliases=tuple(sorted(state.aliases.items())),
+        history=tuple(entry.command for entry in entries),
+        rows=(root / "out.parquet").read_bytes(),
+        manifest=json.loads(manifest.read_text())["file"] if manifest.exists() else None,
+    )
+
+
+def copy(made, folder):
+    shutil.copytree(made, folder)
+    return folder
+
+
+def campaign(made, tmp_path, name, kills):
+    """Kill a command at so many of its writes; return how many left the old state, and how many the new one."""
+    words, draw = COMMANDS[name], random.Random(seed_of(7))
+    whole = copy(made, tmp_path / "whole")
+    before = see(whole)
+    code, writes = run_until(whole, words, 0)
+    assert code == 0
+    after = see(whole)
+    assert after != before
+    left = {"old": 0, "new": 0}
+    for number in sorted(draw.sample(range(1, writes + 1), min(kills, writes))):
+        root = copy(made, tmp_path / str(number))
+        assert run_until(root, words, number)[0] == STOPPED, number
+        found = see(root)
+        is_new = found.rows == after.rows if name == "training-set" else found == after
+        assert is_new or found == before, (number, writes)
+        left["new" if is_new else "old"] += 1
+        assert run_until(root, words, 0)[0] == 0
+        assert see(root) == after
+        shutil.rmtree(root)
+    return left
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_killed_leaves_the_old_state_or_the_new_one(made, tmp_path, name):
+    assert sum(campaign(made, tmp_path, name, 3).values()) == 3
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_killed_at_any_write_leaves_the_old_state_or_the_new_one(made, tmp_path, name, capsys):
+    left = campaign(made, tmp_path, name, 200)
+    with capsys.disabled():
+        print(
+            f"\n{name}: killed {sum(left.values())} times, {left['old']} left the old state, {left['new']} the new one"
+        )
+    assert left["old"] > 0
