@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -137,7 +136,7 @@ def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch):
     assert 'featurectl_prediction_log_rows_total{result="dropped"} 40.0' in told
 
 
-def test_a_key_that_is_too_long_is_refused_by_its_name_and_logged_cut(served):
+def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
     root, client = served
     row = {**request_rows(1)[0], "merchant": "x" * 500_000}
     for path, body in (
@@ -146,13 +145,10 @@ def test_a_key_that_is_too_long_is_refused_by_its_name_and_logged_cut(served):
         ("/v1/features", {"features": ["bond:*"], "entities": {"user": [1, 1], "merchant": ["m1", row["merchant"]]}}),
     ):
         refused = client.post(path, json=body)
-        assert (refused.status_code, refused.json()["code"]) == (400, "FC548")
-        place = 0 if path == "/predict" else 1
-        told = f"key merchant: 500,000 characters at row {place}; at most 4,096 are allowed"
-        assert refused.json()["detail"] == told
+        assert (refused.status_code, len(refused.text) < 1_000) == (400, True), refused.text[:1_000]
+        assert "4096" in refused.json()["detail"].replace(",", "")
     log_of(client).close()
-    assert json.loads(logged(root)["given"][1])["merchant"] == "x" * 100 + "... (500,000 characters)"
-    assert bytes_of(root) < 50_000
+    assert logged(root) is None
 
 
 def test_a_file_that_a_server_removes_while_it_is_read_is_no_error(served):
