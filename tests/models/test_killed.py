@@ -1,4 +1,4 @@
-"""`models promote` and `training-set`, killed wherever: the old state, or the new one, whole."""
+"""`train`, `models import`, `models promote` and `training-set`, killed wherever: the old state, or the new one, whole."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.models.killed import run_until
 from tests.seeds import seed_of
 
 COMMANDS = {
+    "train": ("train", "m"),
+    "import": ("models", "import", "m", "--file", "exported/model.txt"),
     "promote": ("models", "promote", "m@2"),
     "training-set": ("training-set", "m", "--out", "out.parquet"),
 }
@@ -38,12 +40,13 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A repository with two versions of a model and a training set of before."""
+    """A repository with two versions of a model, an export and a training set of before."""
     root = tmp_path_factory.mktemp("made")
     write_files(root, objects())
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
-        for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"], ["train", "m"]):  # fmt: skip
+        for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"], ["train", "m"],
+                      ["models", "export", "m@1", "--out", "exported"]):  # fmt: skip
             assert main([*words, "-q"]) == 0
     (root / "out.parquet").write_text("old")
     return root
@@ -100,9 +103,19 @@ def campaign(made, tmp_path, name, kills):
         assert is_new or found == before, (number, writes)
         left["new" if is_new else "old"] += 1
         assert run_until(root, words, 0)[0] == 0
-        assert see(root) == after
+        check_again(name, is_new, see(root), after)
         shutil.rmtree(root)
     return left
+
+
+def check_again(name, was_done, again, after):
+    """A command that is run again after it was killed comes to what one that nobody killed comes to."""
+    if name in ("train", "import"):
+        made = [version[1:] for version in again.versions]
+        assert made[-1] == after.versions[-1][1:]  # the same files, by one number more where it was registered before
+        assert len(made) == len(after.versions) + was_done
+    else:
+        assert again == after
 
 
 @pytest.mark.parametrize("name", COMMANDS)
