@@ -8,6 +8,7 @@ Nothing is said of a server that only goes on. What happens again and again is t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -68,8 +69,9 @@ def _secrets() -> frozenset[str]:
 
 
 def _write(line: str) -> None:
-    sys.stderr.write(f"{hide(line, _secrets())}\n")  # what drivers say is not ours
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more, or its disk is full: serving goes on
+        sys.stderr.write(f"{hide(line, _secrets())}\n")  # what drivers say is not ours
+        sys.stderr.flush()
 
 
 def _clock() -> datetime:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -12,7 +15,8 @@ import redis
 
 from featurectl import __version__
 from featurectl.serving.journal import Journal
-from tests.serving.process import running
+from tests.servers.redis import free_port
+from tests.serving.process import START_LIMIT_S, running
 from tests.serving.test_faults import Redis
 from tests.serving.trial import run, wait_until
 
@@ -117,3 +121,25 @@ def test_each_request_is_a_line_where_that_is_asked_for(clicks):
         assert server.stop() == 0
     asked = [line for line in server.log.read_text().splitlines() if "/health" in line]
     assert re.fullmatch(r'\S+Z info request \[\d+\]: 127\.0\.0\.1:\d+ - "GET /health HTTP/1.1" 200', asked[0])
+
+
+def test_a_server_whose_log_nobody_reads_any_more_goes_on(own_clicks):
+    run(own_clicks, "train", "click")
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "featurectl", "serve", "-C", str(own_clicks), "--reload", "0.1", "--drain", "0s"]
+    port = free_port()
+    with os.fdopen(write, "wb") as log, subprocess.Popen([*command, "--port", str(port)], stderr=log) as process:
+        try:
+            wait_until(lambda: os.read(read, 1 << 16).find(b" serving ") > 0)
+            os.close(read)
+            run(own_clicks, "models", "promote", "click@2")
+            wait_until(lambda: champion_of(port) == 2)
+            assert httpx2.get(f"http://127.0.0.1:{port}/ready", timeout=20).json()["warnings"] == []
+        finally:
+            process.terminate()
+        assert process.wait(START_LIMIT_S) == 0
+
+
+def champion_of(port: int) -> int:
+    told = httpx2.get(f"http://127.0.0.1:{port}/v1/models", timeout=20).json()
+    return told["models"][0]["aliases"]["champion"]
