@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.engines.spill import is_running
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
+from featurectl.online.pushed import needed_versions
 from featurectl.online.stored import online_view
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
@@ -73,7 +74,7 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
         CheckFailedError: nothing is applied, so that nothing is known to be needed.
     """
     state = cleaning.workspace.applied_state()
-    retired, there = _retired(state), cleaning.workspace.has_offline()
+    retired, there = _retired(cleaning.workspace, state), cleaning.workspace.has_offline()
     ours = there and not _is_shared(cleaning.workspace)
     return [
         *(_tables(cleaning, retired) if ours else ()),
@@ -93,10 +94,10 @@ def _is_shared(workspace: Workspace) -> bool:
     return any(each.registry != here.registry for each in others)
 
 
-def _retired(state: State) -> list[ObjectVersion]:
+def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:
     """Return the view versions that the registry knows and nothing reads any more."""
-    served = served_views(state)
-    return [item for item in state.objects if item.kind == "feature_view" and item not in served]
+    needed = needed_versions(workspace.online(), state, workspace.environment.name)
+    return [item for item in state.objects if item.kind == "feature_view" and item not in needed]
 
 
 def _tables(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Leftover]:
@@ -134,7 +135,7 @@ def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], ob
     """Remove something of a view version unless it was applied again meanwhile."""
     workspace = cleaning.workspace
     with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
-        if item in _retired(workspace.state()):
+        if item in _retired(workspace, workspace.state()):
             remove()
 
 

@@ -44,10 +44,10 @@ def add_to(app: typer.Typer) -> None:
         """Remove what nothing needs any more, and say how much it was.
 
         Tables and online rows of view versions that are neither the newest of an applied view nor bound to a model
-        version; files of tables that no version needs that may be asked for; what killed runs have left; crash logs.
-        What a manifest or a model version names, what is younger than --older-than, and what a running process uses
-        stays; so do tables and models at a place that another environment with another registry has, too. Run it at
-        any time, beside other commands.
+        version, nor served until the newest is pushed; files of tables that no version needs that may be asked for;
+        what killed runs have left; crash logs. What a manifest or a model version names, what is younger than
+        --older-than, and what a running process uses stays; so do tables and models at a place that another environment
+        with another registry has, too. Run it at any time, beside other commands.
 
         --model-files is for a place at which no other registry and no other project keeps models.
         """

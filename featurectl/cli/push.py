@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
         there would be at most; it writes nothing.
 
         --remove takes the rows of view versions out of the store that are neither the newest of an applied view nor
-        bound to a model version; with --dry-run it only counts them.
+        bound to a model version, nor served until the newest is pushed; with --dry-run it only counts them.
         """
         if remove:
             from featurectl.cli.removed import remove_rows

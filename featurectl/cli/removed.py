@@ -24,13 +24,19 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
         StoreError: the store fails; run again, the command goes on.
     """
     from featurectl.cli.render.table import render_table
+    from featurectl.online.pushed import needed_versions
     from featurectl.online.stored import online_view
     from featurectl.spec.definition_json import load_untyped_view
 
     with open_applied(call) as workspace:
         state = workspace.applied_state()
-        chosen = [_chosen(state, label) for label in labels]
         store, env = workspace.online(), workspace.environment.name
+        chosen = [_chosen(state, label) for label in labels]
+        needed = needed_versions(store, state, env)
+        for item in chosen:
+            if item in needed:
+                told = f"--remove {item.name}@{item.version}: it is served until the newest version is pushed"
+                raise UsageError(told, hint=f"featurectl materialize {item.name}")
         there = store.prepared(workspace.project, env)
         counts = []
         for item in chosen:

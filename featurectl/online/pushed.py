@@ -41,6 +41,18 @@ def kept_places(state: State) -> list[Place]:
     return [(item.name, item.version) for item in served_views(state)]
 
 
+def needed_versions(store: RowReader, state: State, env: str) -> list[ObjectVersion]:
+    """Return the view versions that somebody reads: those that pushes keep up, and what names stand for until then.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    pushed = read_pushed(store, state, env, unsure_places(state))
+    names = {item.name for item in state.objects if item.kind == "feature_view"}
+    read = [served_version(state, name, pushed) for name in sorted(names)]
+    return [*served_views(state), *(item for item in read if item is not None)]
+
+
 def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Place]:
     """Return the view versions of which a reader has to know the last push: the others are read without.
 

@@ -178,7 +178,7 @@ def test_a_version_that_somebody_needs_again_meanwhile_stays(shop, monkeypatch):
     age(shop.root)
     answers = [clean._retired]
     with monkeypatch.context() as patched:
-        patched.setattr(clean, "_retired", lambda state: answers.pop()(state) if answers else [])
+        patched.setattr(clean, "_retired", lambda *given: answers.pop()(*given) if answers else [])
         shop.run("clean")
     assert (shop.root / "off/shop/v/v1").exists()
     assert list(found(shop)) == ["table v@1", "online rows v@1"]
@@ -194,3 +194,18 @@ def test_status_tells_how_much_room_everything_takes(shop):
     assert sizes["v@1"]["files"] == 2  # of rows, of the log
     assert sizes["prediction log"]["size"] == 0
     assert "sizes" not in json.loads(shop.run("status", "-o", "json").out)["result"]
+
+
+def test_rows_that_are_served_until_the_next_push_stay(shop):
+    """A name is served by its newest version that was pushed: what is applied since is only waiting."""
+    change(shop.root, "amount / 2", "amount / 4")
+    shop.run("apply", "--auto-approve", "--allow-breaking", "v")
+    age(shop.root)
+    before = shop.run("get", "v", "k=k1").out
+    assert before.startswith("v@1 k=k1 online")
+    assert found(shop) == {}
+    shop.run("materialize", "--no-online")
+    shop.run("clean")
+    assert shop.run("get", "v", "k=k1").out == before
+    shop.run("push")
+    assert "online rows v@1" in found(shop)

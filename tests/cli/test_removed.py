@@ -52,3 +52,15 @@ def test_what_is_needed_or_is_not_there_is_not_removed(shop, capsys, words, said
     assert main(["push", *words]) == 64
     assert said in capsys.readouterr().err
     assert run(capsys, "push", "--remove", "spend@1", "--dry-run")["removed"][0]["entities"] == 1
+
+
+def test_rows_that_are_served_until_the_next_push_are_not_removed(shop, capsys):
+    file = shop / "views.yaml"
+    file.write_text(file.read_text().replace("amount > 2", "amount > 3"))
+    assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
+    assert run(capsys, "get", "spend", "customer=ana")["version"] == 2
+    assert main(["push", "--remove", "spend@2"]) == 64
+    told = capsys.readouterr().err
+    assert "--remove spend@2: it is served until the newest version is pushed" in told
+    assert "featurectl materialize spend" in told
+    assert run(capsys, "get", "spend", "customer=ana")["features"]
