@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.engines.spill import is_running
+from featurectl.errors import StoreError
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
 from featurectl.online.pushed import needed_versions
@@ -216,12 +217,21 @@ def _local(cleaning: Cleaning) -> Iterator[Leftover]:
     for path in sorted(workspace.spill_folder().glob("spill-*")):
         found = _SPILL.fullmatch(path.name)
         if found and not is_running(int(found[1])):
-            remove = partial(shutil.rmtree, path, ignore_errors=True)
+            remove = partial(_remove_local, path, shutil.rmtree)
             yield Leftover(kind="spilled rows", name=_below(workspace.root, path), size=_size(path), remove=remove)
     for path in sorted((workspace.root / ".featurectl").glob("crash-*.log")):
         if datetime.fromtimestamp(path.stat().st_mtime, UTC) < cleaning.clock - cleaning.age:
-            remove = partial(path.unlink, missing_ok=True)
+            remove = partial(_remove_local, path, Path.unlink)
             yield Leftover(kind="crash log", name=_below(workspace.root, path), size=_size(path), remove=remove)
+
+
+def _remove_local(path: Path, remove: Callable[[Path], object]) -> None:
+    try:
+        remove(path)
+    except FileNotFoundError:
+        return  # somebody else has removed it
+    except OSError as error:
+        raise StoreError(f"{path} can't be removed: {error.strerror}") from error
 
 
 def _below(root: Path, path: Path) -> str:

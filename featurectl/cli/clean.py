@@ -62,8 +62,9 @@ def add_to(app: typer.Typer) -> None:
             where = Cleaning(workspace=workspace, clock=clock, age=age, predictions=kept, models=model_files)
             found = find_leftovers(where)
             call.progress.done("")
-            failures = () if dry_run else _remove(call, found)
-        return Outcome(text=_render(found, dry_run=dry_run), result=_json(found, dry_run=dry_run), failures=failures)
+            done, failures = (found, []) if dry_run else _remove(call, found)
+        text = "" if failures and not done else _render(done, dry_run=dry_run)
+        return Outcome(text=text, result=_json(done, dry_run=dry_run), failures=tuple(failures))
 
 
 def _length(text: str, option: str) -> timedelta:
@@ -75,17 +76,18 @@ def _length(text: str, option: str) -> timedelta:
     return timedelta(microseconds=found)
 
 
-def _remove(call: Call, found: Sequence[Leftover]) -> tuple[Failure, ...]:
-    """Remove what was found; what fails does not keep the rest."""
-    failures = []
+def _remove(call: Call, found: Sequence[Leftover]) -> tuple[list[Leftover], list[Failure]]:
+    """Remove what was found, and return what is gone and what failed, which does not keep the rest."""
+    done, failures = [], []
     for item in found:
         try:
             item.remove()
         except FeaturectlError as error:
             failures.append(Failure(part=f"{item.kind} {item.name}", error=error))
         else:
+            done.append(item)
             call.progress.done(f"removed {item.kind} {item.name}")
-    return tuple(failures)
+    return done, failures
 
 
 def _render(found: Sequence[Leftover], *, dry_run: bool) -> str:

@@ -209,3 +209,15 @@ def test_rows_that_are_served_until_the_next_push_stay(shop):
     assert shop.run("get", "v", "k=k1").out == before
     shop.run("push")
     assert "online rows v@1" in found(shop)
+
+
+def test_what_can_not_be_removed_is_said_and_counted_as_there(shop):
+    logs = shop.root / ".featurectl"
+    for name in ("crash-20260101T000000.log/kept", "crash-20260102T000000.log"):
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
+        (logs / name).write_text("0123456789")
+    age(shop.root, *(f".featurectl/crash-2026010{day}T000000.log" for day in (1, 2)))
+    told = shop.run("clean", code=69)
+    assert "1 thing, 10 B removed" in told.out
+    assert "crash-20260101T000000.log can't be removed: Is a directory" in told.err
+    assert list(found(shop)) == ["crash log .featurectl/crash-20260101T000000.log"]
