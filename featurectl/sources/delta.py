@@ -123,8 +123,13 @@ class DeltaReader:
     def _check_log(self) -> None:
         """See that the table and the files of its log lie where the source may read, and that none of them blocks."""
         self._readable.check_pattern(self.path)
+        log = Path(self._location) / "_delta_log"
+        self._readable.check(log)
+        self._check_entries(log)
+
+    def _check_entries(self, folder: Path) -> None:
         try:
-            entries = sorted(os.scandir(Path(self._location) / "_delta_log"), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:  # there is no table, or none that can be looked at: it is asked for next
             return
         for entry in entries:
@@ -132,6 +137,8 @@ class DeltaReader:
                 raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
             if entry.is_symlink():
                 self._readable.check(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                self._check_entries(Path(entry.path))
 
     @cached_property
     def _table(self) -> DeltaTable:

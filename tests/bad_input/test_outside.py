@@ -193,6 +193,24 @@ def test_the_log_of_a_delta_table_leads_nowhere_else(shop, outside, path):
     refused(shop, "FC5", "materialize")
 
 
+@pytest.mark.parametrize("linked", ["_delta_log", "_delta_log/00000000000000000000.json"])
+def test_the_log_of_a_delta_table_is_no_link_to_elsewhere(shop, outside, linked):
+    here = shop.root / "table" / linked
+    here.parent.mkdir(parents=True)
+    here.symlink_to(outside / "private_delta" / linked)
+    orders_at(shop, "table", "\n    dedup_key: [nope]")
+    refused(shop, "FC535", "validate", "plan")
+    assert linked in shop.fails(1, "validate")
+
+
+def test_a_log_that_is_a_link_within_the_repository_is_read(shop):
+    pl.DataFrame({"customer": ["a"], "ordered_at": ["2026-01-01"], "amount": [1.0]}).write_delta(shop.root / "table")
+    (shop.root / "table" / "_delta_log").rename(shop.root / "log")
+    (shop.root / "table" / "_delta_log").symlink_to("../log")
+    orders_at(shop, "table", "\n    dedup_key: [nope]")
+    assert "no column \"nope\"" in shop.fails(1, "validate")
+
+
 def test_a_pipe_in_the_log_of_a_delta_table_is_not_opened(shop):
     pl.DataFrame({"customer": ["a"], "ordered_at": ["2026-01-01"], "amount": [1.0]}).write_delta(shop.root / "table")
     os.mkfifo(shop.root / "table" / "_delta_log" / "00000000000000000001.json")
