@@ -208,7 +208,7 @@ def test_a_log_that_is_a_link_within_the_repository_is_read(shop):
     (shop.root / "table" / "_delta_log").rename(shop.root / "log")
     (shop.root / "table" / "_delta_log").symlink_to("../log")
     orders_at(shop, "table", "\n    dedup_key: [nope]")
-    assert "no column \"nope\"" in shop.fails(1, "validate")
+    assert 'no column "nope"' in shop.fails(1, "validate")
 
 
 def test_a_pipe_in_the_log_of_a_delta_table_is_not_opened(shop):
