@@ -9,7 +9,10 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN: Final = "***"
 _SHORTEST: Final = 4  # characters of a piece of a secret that is worth hiding: shorter ones stand in any text
-_ADDRESS: Final = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+_BEGIN: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
+_ADDRESS: Final = re.compile(rf"(?<![a-zA-Z0-9+.-]){_BEGIN}[^\s'\"<>]+")
+_QUOTED: Final = re.compile(rf"(?<=')({_BEGIN}[^'\n]+)'|(?<=\")({_BEGIN}[^\"\n]+)\"")
+_WHOLE: Final = re.compile(rf"{_BEGIN}[^\n]+")
 _QUERY_VALUE: Final = re.compile(r"[?&;]([^=&;?]*)=([^&;]*)")
 _CUT: Final = re.compile(r"[@/:?#&=;,\s]+")
 _PARAMETER: Final = re.compile(
@@ -30,9 +33,11 @@ def address_secrets(text: str) -> set[str]:
     ['other', 'pw@1/x']
     >>> address_secrets("s3://bucket/a@b and redis://token1@host")
     {'token1'}
+    >>> "it's 1 <here>" in address_secrets("redis://:it's 1 <here>@host"), address_secrets('to "redis://:2 of@host", or')
+    (True, {'2 of'})
     """
     found: set[str] = set()
-    for address in _ADDRESS.findall(text):
+    for address in _addresses(text):
         _, _, rest = address.partition("://")
         login, mark, _ = rest.rpartition("@")
         first = re.split(r"[/?#]", login, maxsplit=1)[0]
@@ -41,6 +46,12 @@ def address_secrets(text: str) -> set[str]:
             found.add(password if colon else user)
         found |= {value for name, value in _QUERY_VALUE.findall(rest) if not _is_plain(name, value)}
     return {secret for secret in found if secret and "${" not in secret}
+
+
+def _addresses(text: str) -> set[str]:
+    """Return the addresses in a text: with what would end them elsewhere, where the text is one, or quotes it."""
+    found = {*_ADDRESS.findall(text), *(one or other for one, other in _QUOTED.findall(text))}
+    return found | {text} if _WHOLE.fullmatch(text) and text.count("://") == 1 else found
 
 
 def _is_plain(name: str, value: str) -> bool:
@@ -58,7 +69,7 @@ def variable_secrets(environ: Mapping[str, str]) -> set[str]:
     values = [value for value in named.values() if "://" not in value and not value.startswith("/")]
     words = {word.strip() for value in values for word in value.split(",")}
     urls = [value for value in environ.values() if "://" in value]
-    return {word for word in words if len(word) >= _SHORTEST} | address_secrets("\n".join(urls))
+    return {word for word in words if len(word) >= _SHORTEST}.union(*map(address_secrets, urls))
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

@@ -49,8 +49,8 @@ class _Hider:
     def _secrets(self) -> frozenset[str]:
         from featurectl.secrets import address_secrets, variable_secrets
 
-        texts = "\n".join([*self._words, self._project()])
-        return frozenset(address_secrets(texts) | variable_secrets(os.environ))
+        texts = [*self._words, self._project()]
+        return frozenset(variable_secrets(os.environ).union(*map(address_secrets, texts)))
 
     def _project(self) -> str:
         """Return the project file with its variables filled, those of them that are set; empty when there is none."""

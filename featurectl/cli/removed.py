@@ -35,8 +35,8 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
         needed = needed_versions(store, state, env)
         for item in chosen:
             if item in needed:
-                told = f"--remove {item.name}@{item.version}: it is served until the newest version is pushed"
-                raise UsageError(told, hint=f"featurectl materialize {item.name}")
+                why = f"--remove {item.name}@{item.version}: it is served until the newest version is pushed"
+                raise UsageError(why, hint=f"featurectl materialize {item.name}")
         there = store.prepared(workspace.project, env)
         counts = []
         for item in chosen:

@@ -13,8 +13,9 @@ from featurectl.cli.main import main
 from tests.bad_input.shop import OBJECTS, PROJECT, copy_shop
 
 PLAIN, ODD = "canary-7193", "can@ry/71:93?x#y-long"  # what a driver reads, and what it stumbles over
-SECRETS = (PLAIN, ODD, quote(ODD, safe=""))
-PIECES = (PLAIN, "can@ry", "ry/71", "93?x", "y-long", "can%40ry", "%2F71")
+QUOTED = "can'ry 71<93>x-long"  # what ends an address in other texts
+SECRETS = (PLAIN, ODD, quote(ODD, safe=""), QUOTED)
+PIECES = (PLAIN, "can@ry", "ry/71", "93?x", "y-long", "can%40ry", "%2F71", "can'ry", "71<93", "93>x")
 REGISTRIES = (
     "postgresql://ana:PW@127.0.0.1:1/db",
     "postgresql://127.0.0.1:1/db?password=PW&connect_timeout=2",
