@@ -33,7 +33,7 @@ def address_secrets(text: str) -> set[str]:
     ['other', 'pw@1/x']
     >>> address_secrets("s3://bucket/a@b and redis://token1@host")
     {'token1'}
-    >>> "it's 1 <here>" in address_secrets("redis://:it's 1 <here>@host"), address_secrets('to "redis://:2 of@host", or')
+    >>> "it's <1>" in address_secrets("redis://:it's <1>@host"), address_secrets('to "redis://:2 of@host", or')
     (True, {'2 of'})
     """
     found: set[str] = set()

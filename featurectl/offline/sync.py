@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+_HAS_NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of folders, as of some file systems over a network
 
 
 def sync_path(path: Path) -> None:
@@ -21,9 +25,16 @@ def sync_path(path: Path) -> None:
 
 
 def sync_names(folder: Path, top: Path) -> None:
-    """See that the names in a folder, and its own and those of the folders above it up to `top`, would outlive it."""
+    """See that the names in a folder, and its own and those of the folders above it up to `top`, would outlive it.
+
+    Of a file system that syncs no folders nothing more can be had.
+    """
     for each in [folder, *folder.parents]:
-        sync_path(each)
+        try:
+            sync_path(each)
+        except OSError as error:
+            if error.errno not in _HAS_NO_SYNC:
+                raise
         if each == top:
             return
 

@@ -61,7 +61,8 @@ MODELS: Final[Mapping[str, Code]] = {
         "a model's file ends the process that reads it",
         "`models import` reads a file in a process of its own, and the library of its format has died there: the file "
         "is damaged, or was made to do so. Nothing was registered. Export the model once more where it was trained. If "
-        "it says SIGKILL, the system had too little memory for it.",
+        "it says SIGKILL, the system had too little memory for it. Where the process can't even be started, it is not "
+        "the file: the message says why.",
     ),
     "FC531": Code(
         "a model's file takes too long, or too much memory",

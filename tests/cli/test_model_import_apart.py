@@ -114,3 +114,18 @@ def test_a_module_of_the_folder_is_not_taken_for_one_of_a_library(tmp_path, monk
     (tmp_path / "msgpack.py").write_text("raise SystemExit('a module of the repository was run')")
     with pytest.raises(UsageError, match="holds NoneType, which has no predict"):
         ask(bomb("1"), Limits())
+
+
+def test_a_process_that_can_not_be_started_is_an_error_and_leaves_no_pipe_open(monkeypatch):
+    import sys
+
+    handles = Path("/proc/self/fd")
+    before = len(list(handles.iterdir()))
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with (
+        pytest.raises(DataError, match="can't be started: No such file or directory") as caught,
+        open_process(Limits()),
+    ):
+        pytest.fail("there is none")
+    assert caught.value.code == "FC530"
+    assert len(list(handles.iterdir())) == before

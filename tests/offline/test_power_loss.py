@@ -11,6 +11,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.folder import FolderFiles
 from featurectl.offline.rows import FrameRows
+from featurectl.offline.sync import sync_names, sync_path
 from tests.offline.made import KEYS, table_rows
 
 
@@ -83,3 +84,12 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
     syncs = Syncs(tmp_path, monkeypatch)
     FolderFiles(str(tmp_path)).write("models/m/x.txt", b"x")
     assert syncs.after(tmp_path / "models/m", tmp_path / "models/m/x.txt")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that syncs no folders")
+def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path):
+    with pytest.raises(OSError, match="Invalid argument"):
+        sync_path(Path("/proc/self"))
+    sync_names(Path("/proc/self"), Path("/proc"))
+    with pytest.raises(FileNotFoundError):
+        sync_names(tmp_path / "gone", tmp_path)

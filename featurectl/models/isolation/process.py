@@ -107,6 +107,11 @@ def open_process(limits: Limits) -> Iterator[ModelProcess]:
     with tempfile.TemporaryFile() as said:
         try:
             process = _started(to_child, from_child, limits, said)
+        except OSError as error:
+            os.close(from_parent)
+            os.close(to_parent)
+            told = f"a process that reads the model can't be started: {error.strerror}"
+            raise DataError(told, code="FC530", hint="it is a Python of its own; nothing was registered") from error
         finally:
             os.close(to_child)
             os.close(from_child)
