@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,17 +34,19 @@ def with_allowances(plan: Plan, path: Path | None, root: Path) -> Plan:
 
 
 def write_allowances(plan: Plan, path: Path, root: Path) -> None:
-    """Write into a file what the plan waits for, beside what it allows of other environments.
+    """Write into a file of the repository what the plan waits for, beside what it allows of other environments.
 
     Raises:
-        UsageError: it can't be written.
+        UsageError: it can't be written, or lies elsewhere, where `--allow` would not read it.
         ProblemsError: what is there is no file of allowances.
     """
     from featurectl.plan.allowance import dump_allowances, merged_allowances
 
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"--write-allow {path} is no file of the repository", hint=f"a file below {root}")
     before = _read(path, root) if path.exists() else ()
     try:
-        path.write_text(dump_allowances(merged_allowances(before, plan)), encoding="utf-8", newline="\n")
+        write_whole(path, dump_allowances(merged_allowances(before, plan)))
     except OSError as error:
         raise UsageError(f"--write-allow {path}: it can't be written: {error.strerror}") from None
 

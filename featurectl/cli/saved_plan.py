@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,18 +17,8 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write a plan's file whole: whatever interrupts it, the file is the old one or the new one."""
     from featurectl.plan.saved import dump_plan
 
-    text = dump_plan(plan)
     try:
-        if path.exists() and not path.is_file():  # a pipe, say
-            path.write_text(text, encoding="utf-8")
-            return
-        there = path.resolve()  # a link stays one
-        beside = there.with_name(f".featurectl-plan-{os.getpid()}.tmp")
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(there)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, dump_plan(plan))
     except OSError as error:
         raise UsageError(f"the plan can't be written to {path}: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from featurectl.errors import ProblemsError, UsageError
 from featurectl.spec.node import Fields, File, Items, Node
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 from featurectl.spec.place import Place
 from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
 from featurectl.spec.report import Report
@@ -50,11 +51,11 @@ def read_allowances(path: Path, root: Path) -> tuple[AllowanceShape, ...]:
 
 def _bytes(path: Path, root: Path) -> bytes:
     try:
-        there = path.resolve(strict=True)
-        if not there.is_relative_to(root.resolve()) or not there.is_file():
-            raise UsageError(f"--allow {path} is no file of the repository", hint=f"a file below {root}")
-        with there.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_own_file(root, str(path.absolute()), MAX_BYTES)
+    except (NotOwnFileError, IsADirectoryError):
+        raise UsageError(f"--allow {path} is no file of the repository", hint=f"a file below {root}") from None
+    except FileTooLargeError as error:
+        raise UsageError(f"--allow {path} has {error}; at most 5 MB are read") from None
     except OSError as error:
         hint = f"featurectl plan --write-allow {path} writes one"
         raise UsageError(f"--allow {path} can't be read: {error.strerror}", hint=hint) from None

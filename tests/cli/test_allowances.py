@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -145,3 +148,46 @@ def test_markdown_says_what_to_commit(shop):
     assert '```yaml\nallow:\n  - {environment: dev, remove: "view:history", digest: "' in shown
     Path(".allow.yaml").write_text(shown.partition("```yaml\n")[2].partition("```")[0])
     assert shop.run("plan --allow .allow.yaml").code == 0
+
+
+def test_a_file_outside_of_the_repository_is_not_written(shop, tmp_path):
+    outside = tmp_path / "outside.yaml"
+    Path(".allow.yaml").symlink_to(outside)
+    for path in (".allow.yaml", outside, "../other.yaml"):
+        done = shop.run(f"plan --write-allow {path}")
+        assert (done.code, f"--write-allow {path} is no file of the repository" in done.err) == (64, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop"]
+
+
+def test_a_file_that_can_not_be_written_stays_as_it_was(shop):
+    remove("history")
+    shop.run("plan --write-allow .allow.yaml")
+    before = Path(".allow.yaml").read_text()
+    remove("spend")
+    with limited_file_size(64):
+        done = shop.run("plan --write-allow .allow.yaml")
+    assert (done.code, "it can't be written: File too large" in done.err) == (64, True)
+    assert Path(".allow.yaml").read_text() == before
+    assert not list(Path().glob("*.tmp"))
+
+
+def test_a_link_that_leads_to_itself_is_said_and_written_over(shop):
+    Path("LOOP").symlink_to("LOOP")
+    for line in ("plan --allow LOOP", "apply LOOP"):
+        done = shop.run(line)
+        assert (done.code, "Too many levels of symbolic links" in done.err) == (64, True), done
+    for line in ("plan --write-allow LOOP", "plan --out LOOP"):
+        assert shop.run(line).code == 0
+        assert Path("LOOP").read_text()
+
+
+@contextmanager
+def limited_file_size(size: int):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)

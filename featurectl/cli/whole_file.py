@@ -1,0 +1,24 @@
+"""A file that a command writes whole: whatever interrupts it, the file is the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text into a file; a link stays one, and what is no file, as a pipe, is written as it is.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    there = Path(os.path.realpath(path))
+    beside = there.with_name(f".featurectl-{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(there)
+    finally:
+        beside.unlink(missing_ok=True)
