@@ -45,6 +45,14 @@ class BrokenRowError(StoreError):
         self.what = what
 
 
+class BrokenRecordError(StoreError):
+    """The record of a view version's last push (`spend@1`) is none."""
+
+    def __init__(self, field: str) -> None:
+        hint = f"featurectl push --full {field.partition('@')[0]} writes it again; does another program write its keys?"
+        super().__init__(f"the online store holds a broken record of the last push of {field}", code=BROKEN, hint=hint)
+
+
 def stored_as(dtype: str) -> type:
     """Return the type in which a value of a type of the language comes out of MessagePack."""
     if list_item(dtype):

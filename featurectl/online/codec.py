@@ -34,7 +34,7 @@ import msgpack
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
-from featurectl.online.broken import BrokenRowError, RowPlace, check_values, stored_as
+from featurectl.online.broken import BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
 from featurectl.online.schema import FORMAT, RowSchema
 from featurectl.units import DAY_US, from_us, instant_us
 
@@ -203,10 +203,22 @@ def pack_record(record: PushRecord) -> bytes:
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
 
-def unpack_record(data: bytes) -> PushRecord:
-    """Return a push record from its bytes."""
+def unpack_record(data: bytes, field: str) -> PushRecord:
+    """Return a push record of a view version (`spend@1`) from its bytes.
+
+    Raises:
+        BrokenRecordError: it is none.
+    """
+    try:
+        return _unpacked_record(data)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise BrokenRecordError(field) from error
+
+
+def _unpacked_record(data: bytes) -> PushRecord:
     computed_at = unpack_instant(data[:INSTANT_BYTES])
-    assert computed_at is not None
+    if computed_at is None:
+        raise ValueError(data)
     fields = json.loads(data[INSTANT_BYTES:])
     kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
     return PushRecord(

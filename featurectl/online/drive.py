@@ -86,4 +86,4 @@ def _schema_name(view: ReadView, schema_id: int) -> str:
 def _learn(decoder: ViewColumns, schema_id: int, document: bytes | None) -> None:
     if document is None:
         raise StoreError(f"the online store has lost schema {schema_id}", code="FC602")
-    decoder.learn(schema_id, parse_schema(document.decode()))
+    decoder.learn(schema_id, parse_schema(document))

@@ -98,7 +98,8 @@ def _names(places: Sequence[Place]) -> list[str]:
 
 
 def _taken(places: Sequence[Place], records: Sequence[bytes | None]) -> dict[Place, PushRecord | None]:
-    return {place: unpack_record(data) if data else None for place, data in zip(places, records, strict=True)}
+    found = zip(places, records, strict=True)
+    return {place: unpack_record(data, f"{place[0]}@{place[1]}") if data else None for place, data in found}
 
 
 def _older_places(state: State, places: Sequence[Place], found: Pushed) -> list[Place]:

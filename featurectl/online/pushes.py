@@ -34,7 +34,7 @@ class Pushes:
     def learn(self, views: Sequence[ReadView], records: Sequence[bytes | None], at_s: float) -> None:
         """Take the records of some views."""
         for view, data in zip(views, records, strict=True):
-            self._records[view.place] = unpack_record(data) if data else None
+            self._records[view.place] = unpack_record(data, view.field) if data else None
             self._read_s[view.place] = at_s
 
     def take(self, project: str, env: str, records: Pushed, at_s: float) -> None:

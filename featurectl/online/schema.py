@@ -14,9 +14,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
+from featurectl.online.broken import BROKEN
 
 FORMAT = 1
 _IDS = 1 << 16
@@ -52,20 +54,27 @@ def schema_digest(view: OnlineView) -> str:
     return hashlib.sha256(schema_document(view).encode()).hexdigest()
 
 
-def parse_schema(document: str) -> RowSchema:
+def parse_schema(document: str | bytes) -> RowSchema:
     """Return a stored document as a schema.
 
     Raises:
-        StoreError: a later version of featurectl wrote it.
+        StoreError: a later version of featurectl wrote it, or it is none.
     """
-    found = json.loads(document)
+    try:
+        return _parsed(json.loads(document))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        hint = "featurectl push --full VIEW writes another; does another program write its keys?"
+        raise StoreError("the online store holds a broken schema of rows", code=BROKEN, hint=hint) from error
+
+
+def _parsed(found: dict[str, Any]) -> RowSchema:
     if found["format"] != FORMAT:
         raise StoreError(
             f"the online store holds rows of format {found['format']}; this version reads format {FORMAT}",
             code="FC602",
             hint="use the version of featurectl that pushed them, or a later one",
         )
-    return RowSchema(features=dict(found["features"]), meanings=found.get("meanings", {}))
+    return RowSchema(features=dict(found["features"]), meanings=dict(found.get("meanings", {})))
 
 
 def claim_schema(document: str, put_if_absent: Callable[[int, str], str]) -> int:

@@ -188,7 +188,7 @@ class SqliteStore:
             self._look()
             found = self._connection.execute("select push_record from views where id = ?", (self._number(view),))
             row = found.fetchone()
-            return unpack_record(row[0]) if row and row[0] else None
+            return unpack_record(row[0], f"{view.view}@{view.version}") if row and row[0] else None
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 20,000 in a transaction."""

@@ -22,14 +22,16 @@ select view, version from views where project = ? and env = ? and id in (select 
 """
 ROW = "select row from rows where view = ? and entity = ?"
 ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
+# Of bytes that are none `substr` is null, and nothing is newer or older than that.
 ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
 NEWER_ROW = """
 update rows set row = ?3 where view = ?1 and entity = ?2 and row <> ?3
-and (substr(row, ?4, ?5) <= substr(?3, ?4, ?5) or substr(row, 18, 7) > ?6)
+and (length(row) = 0 or substr(row, ?4, ?5) <= substr(?3, ?4, ?5) or substr(row, 18, 7) > ?6)
 """
 NEWER_RECORD = """
 update views set push_record = ?2 where id = ?1
-and (push_record is null or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4) or substr(push_record, ?3, ?4) > ?5)
+and (push_record is null or length(push_record) = 0
+    or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4) or substr(push_record, ?3, ?4) > ?5)
 """
 REMOVE = """
 delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
@@ -38,7 +40,8 @@ delete from rows where view = ?1 and entity in (select entity from rows where vi
 LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
 WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
 REMOVE_UNTIL = """
-delete from rows where view = ? and entity = ? and (substr(row, 18, 7) <= ? or substr(row, 18, 7) > ?)
+delete from rows where view = ? and entity = ?
+and (length(row) = 0 or substr(row, 18, 7) <= ? or substr(row, 18, 7) > ?)
 """
 COUNTED = "select count(*) from rows where view = ?"
 COUNT_AGAIN = "update views set entities = (select count(*) from rows where view = ?1) where id = ?1"

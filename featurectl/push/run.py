@@ -12,7 +12,8 @@ from featurectl.engines.base import Engine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable, newest_of
-from featurectl.online.base import Bound, OnlineStore, Origin, PushRecord, Writing
+from featurectl.online.base import Bound, OnlineStore, OnlineView, Origin, PushRecord, Writing
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.future import CLOCKS_DIFFER, how_far_ahead
 from featurectl.online.lost import rows_lost
 from featurectl.online.schema import schema_digest
@@ -263,7 +264,7 @@ def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = Fals
     if table_version is None or coverage is None:
         raise never_materialized(request.view.name)
     online = online_view(request.view, request.version, request.project, request.env)
-    last = request.store.read_push_record(online) if known else None
+    last = _last_push(request, online) if known else None
     there = request.store.count_rows(online) if last and counted_rows else None
     lost = rows_lost(request.view, last, there, request.clock) if last else 0
     # Rows without a record are those of a first push that was cut off, of whichever table there was then.
@@ -282,6 +283,16 @@ def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = Fals
         lost=lost,
         none_after=request.none_after if replaces else None,
     )
+
+
+def _last_push(request: PushRequest, online: OnlineView) -> PushRecord | None:
+    """Return the record of the last push; of one that is broken none, where everything is sent anew."""
+    try:
+        return request.store.read_push_record(online)
+    except BrokenRecordError:
+        if not request.full:
+            raise
+        return None
 
 
 def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from featurectl.errors import DataError, FeaturectlError, StoreError, UsageError
-from featurectl.online.broken import BrokenRowError
+from featurectl.online.broken import BrokenRecordError, BrokenRowError
 from featurectl.serving.bodies import ENCODER
 
 TITLES = {
@@ -70,7 +70,7 @@ def refusal(error: FeaturectlError) -> Refused:
             return Refused(400, error.message, code=code, hint=error.hint)
         case UsageError():
             return Refused(400 if code else 404, error.message, code=code, hint=error.hint)
-        case BrokenRowError():  # of which nothing is put right by asking again, or another server
+        case BrokenRecordError() | BrokenRowError():  # of which nothing is put right by asking again, or another server
             return StoreFailed(500, error.message, code=code, hint=error.hint)
         case StoreError():
             return StoreFailed(503, error.message, code=code)

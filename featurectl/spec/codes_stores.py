@@ -50,7 +50,8 @@ STORES: Final[Mapping[str, Code]] = {
     "FC610": Code(
         "a row of the online store is broken",
         "What is stored for an entity is no row, or its values are not of the types that its schema says: it was cut "
-        "off, or another program has written it. It is not served. `featurectl push --full` sends the row again.",
+        "off, or another program has written it. It is not served. `featurectl push --full` sends the row again. The "
+        "same is said of a schema of rows, and of the record of a view's last push.",
     ),
     "FC616": Code(
         "a source's object store does not answer",

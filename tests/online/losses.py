@@ -27,3 +27,31 @@ def lose_count(store: OnlineStore, view: OnlineView) -> None:
             store._mark_change(view)
             for _ in store._counters(view, "HDEL"):
                 pass
+
+
+def spoil_row(store: OnlineStore, view: OnlineView, data: bytes, *entity: str | int) -> None:
+    """Put bytes in the place of an entity's row."""
+    key = pack_key(entity, tuple(view.keys.values()))
+    if isinstance(store, SqliteStore):
+        query = "update rows set row = ? where view = ? and entity = ?"
+        store._connection.execute(query, (data, store._number(view), key))
+    else:
+        store._ask("HSET", prefix_of(view) + key + b"}", field_of(view), data)
+
+
+def spoil_record(store: OnlineStore, view: OnlineView, data: bytes) -> None:
+    """Put bytes in the place of the record of a view's last push."""
+    if isinstance(store, SqliteStore):
+        store._connection.execute("update views set push_record = ? where id = ?", (data, store._number(view)))
+    else:
+        store._ask("HSET", home_of(view), f"push/{field_of(view)}", data)
+
+
+def spoil_schemas(store: OnlineStore, view: OnlineView, text: str) -> None:
+    """Put a text in the place of the schemas of a view's rows."""
+    store._schemas.clear()
+    if isinstance(store, SqliteStore):
+        store._connection.execute("update schemas set document = ? where view = ?", (text, store._number(view)))
+    else:
+        for name in store._schema_fields(view):
+            store._ask("HSET", home_of(view), name, text)

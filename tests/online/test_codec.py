@@ -182,7 +182,7 @@ def test_a_push_record_survives_packing(computed, watermark, newest):
         entities=4,
         schema="ab",
     )
-    assert unpack_record(pack_record(record)) == record
+    assert unpack_record(pack_record(record), "spend@1") == record
 
 
 def test_chunks_cover_every_row_once(monkeypatch):

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.errors import DataError, StoreError
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.read import read_features
 from featurectl.online.redis import store as redis_store
 from featurectl.online.stored import online_view
 from featurectl.push import plan_push, push_view
-from tests.online.losses import lose_row
+from tests.online.losses import lose_row, spoil_record, spoil_row, spoil_schemas
 from tests.online.views import add, at, event_view, latest, push_request, rebuild, state_view, table, window
 
 AMOUNT = {"amount": "int64"}
@@ -185,3 +186,47 @@ def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, r
     add(rows, view, [("a", 1, None, {"amount": 8})], AMOUNT)
     push(2, 2)
     assert values(2) == [8 if view.kind == "state" else 9, 2, 3]
+
+
+@pytest.fixture
+def where(view, project):
+    return online_view(view, 1, project, "dev")
+
+
+@pytest.mark.parametrize("last", [0, YEARS])  # rows are compared with those that are there, or not
+@pytest.mark.parametrize("broken", [b"", b"abc", b"\x00" * 7 + b"{}", b"\xff" * 23, b"\xff" * 24])
+def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, view, where, values, broken, last):
+    push(0)
+    push(last)
+    spoil_row(store, where, broken, "a")
+    with pytest.raises(StoreError, match=r"broken row|format"):
+        store.read(where, [["a"]])
+    push(1, 1, full=True)
+    assert None not in values(1)
+    assert store.count(where) == 3
+
+
+@pytest.mark.parametrize(
+    "broken", [b"abc", b"\x00" * 7 + b"{}", b"\x01" * 7 + b'{"watermark":', b"\xff" * 7, b"\x01" * 7]
+)
+def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, view, where, values, rows, broken):
+    push(0)
+    spoil_record(store, where, broken)
+    for ask in (lambda: store.read_push_record(where), lambda: push(1, 1)):
+        with pytest.raises(BrokenRecordError) as caught:
+            ask()
+        assert (caught.value.code, where.view in caught.value.hint) == ("FC610", True)
+    push(1, 1, full=True)
+    assert store.read_push_record(where).computed_at == at(1)
+    assert None not in values(1)
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": 1}', '{"format": 1, "features": 7}'])
+def test_a_broken_schema_is_told_and_a_full_push_writes_another(push, store, view, where, values, broken):
+    push(0)
+    spoil_schemas(store, where, broken)
+    with pytest.raises(StoreError) as caught:
+        values(0)
+    assert caught.value.code == "FC610"
+    push(1, 1, full=True)
+    assert None not in values(1)

@@ -83,7 +83,7 @@ class RowDecoder:
             (document,) = self._store.fetch_shared(where.project, where.env, [name])
             if document is None:
                 return None
-            self._schemas[number] = parse_schema(document.decode())
+            self._schemas[number] = parse_schema(document)
         return self._schemas[number]
 
 

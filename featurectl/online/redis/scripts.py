@@ -9,13 +9,14 @@ from typing import Final
 # last (CLAIM): a call with that token need not look at what is there. Rows expire at an instant of Unix time in ms, if
 # one is given. A value that is later than the bound, 7 bytes compared with its own from `place` on, is replaced by any:
 # nothing can rightly be. Bytes are compared as numbers: how Lua compares strings depends on the locale of the server.
+# Of one that is cut off the bytes that it lacks are 0.
 WRITE_NEWER: Final = """
 local call, byte, keys, args = redis.call, string.byte, KEYS, ARGV
 local field, from, to, counter = args[1], tonumber(args[2]), tonumber(args[3]), args[4]
 local home, added, bound, place, token, expiry = keys[#keys], 0, args[6], tonumber(args[7]), args[8], args[9]
 local function later(row)
   for at = 1, #bound do
-    local a, b = byte(row, place + at - 1), byte(bound, at)
+    local a, b = byte(row, place + at - 1) or 0, byte(bound, at)
     if a ~= b then return a > b end
   end
   return false
@@ -35,7 +36,7 @@ else
       added = added + 1
     else
       for at = from, to do
-        local a, b = byte(new, at), byte(old, at)
+        local a, b = byte(new, at), byte(old, at) or 0
         if a ~= b then older = a < b; break end
       end
       older = older and not later(old)
@@ -96,7 +97,7 @@ local field, from, until_, counter, bound = ARGV[1], tonumber(ARGV[2]), ARGV[3],
 local removed = 0
 local function later(row, instant)
   for at = 1, #instant do
-    local a, b = instant:byte(at), row:byte(from + at - 1)
+    local a, b = instant:byte(at), row:byte(from + at - 1) or 0
     if a ~= b then return a < b end
   end
   return false

@@ -161,7 +161,7 @@ class RedisStore:
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
         data = self._get(view, f"push/{field_of(view)}")
-        return unpack_record(data) if data else None
+        return unpack_record(data, field_of(view)) if data else None
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
@@ -208,7 +208,7 @@ class RedisStore:
         def put(schema_id: int, document: str) -> str:
             field = f"schema/{field_of(view)}/{schema_id}"
             self._ask("HSETNX", home_of(view), field, document)
-            return (self._get(view, field) or b"").decode()
+            return (self._get(view, field) or b"").decode(errors="replace")
 
         return claim_schema(schema_document(view), put)
 
@@ -229,7 +229,7 @@ class RedisStore:
             document = self._get(view, f"schema/{field_of(view)}/{schema_id}")
             if document is None:
                 raise StoreError(f"the online store {self._where} has lost schema {schema_id}", code="FC602")
-            self._schemas[field, schema_id] = parse_schema(document.decode())
+            self._schemas[field, schema_id] = parse_schema(document)
         return self._schemas[field, schema_id]
 
     def _get(self, view: OnlineView, field: str) -> bytes | None:
