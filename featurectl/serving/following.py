@@ -91,7 +91,7 @@ class Follower:
 
     async def _take_up(self, state: State) -> None:
         served = self.served
-        if served is not None and state.serial == served.catalog.state.serial:
+        if served is not None and _are_one(state, served.catalog.state):
             before = dict(served.failures)
             if await self._beside(served.reach_again):
                 tell_reached(self._server.journal, before, served)
@@ -178,6 +178,11 @@ class Follower:
             except Exception as error:  # noqa: BLE001 (a fault of ours in one look must not end all later ones)
                 self._server.journal.fault(error)
             await asyncio.sleep(every_s)
+
+
+def _are_one(state: State, known: State) -> bool:
+    """Return whether a state of the registry is the one that is known, and not that of another one in its place."""
+    return (state.registry_id, state.serial) == (known.registry_id, known.serial)
 
 
 def _read_by(pushed: Pushed) -> Mapping[Place, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import httpx2
@@ -42,6 +43,20 @@ def test_a_registry_that_is_away_keeps_no_server_from_being_ready(own_clicks, op
     wait_until(lambda: not ready(client)[2])
     said = capsys.readouterr().err
     assert (said.count(" registry_lost "), said.count(" registry_back ")) == (1, 1)
+
+
+def test_another_registry_of_the_same_serial_is_taken_up(own_clicks, opened, tmp_path):
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    assert client.get("/v1/models").json()["models"][0]["loaded"] == [1]
+    other = shutil.copytree(own_clicks, tmp_path / "other")
+    (other / "r.db").unlink()
+    serial = client.get("/ready").json()["serial"]
+    for hours in range(1, serial + 1):
+        (other / "views.yaml").write_text(FILES["views.yaml"].replace("warn_after: 1d", f"warn_after: {hours}h"))
+        run(other, "apply", "--auto-approve")
+    assert state_of(other).serial == serial
+    (other / "r.db").replace(own_clicks / "r.db")
+    wait_until(lambda: client.get("/v1/models").json()["models"] == [], 20)
 
 
 def test_a_new_view_that_no_model_reads_keeps_no_server_from_being_ready(own_clicks, opened):
