@@ -254,8 +254,15 @@ class ParquetLog:
 
 def _size(given: Mapping[str, Sequence[object]], count: int, columns: int) -> int:
     """Return about how many bytes rows take while they wait: what comes from outside counts by its length."""
-    texts = sum(len(value) for values in given.values() for value in values if isinstance(value, str))
+    texts = sum(map(_length, itertools.chain.from_iterable(given.values())))
     return texts + count * (_A_ROW + (len(given) + columns) * _A_VALUE)
+
+
+def _length(value: object) -> int:
+    """Return how long the text is that a value has in the log, where that is not bounded by its kind."""
+    if isinstance(value, str):
+        return len(value)
+    return value.bit_length() // 3 if isinstance(value, int) else 0  # of thousands of digits, as JSON may have them
 
 
 def _cut(value: object) -> object:

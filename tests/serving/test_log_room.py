@@ -122,12 +122,13 @@ def test_a_log_without_room_drops_rows_says_so_and_counts_them(served, capsys):
     assert " error log_full " in capsys.readouterr().err
 
 
-def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch):
+@pytest.mark.parametrize("merchant", ["x" * MOST_KEY, int("9" * MOST_KEY)])
+def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch, merchant):
     monkeypatch.setattr("featurectl.serve.EVERY_S", 3_600.0)  # nothing is written
     monkeypatch.setattr(prediction_log, "_BYTES_WAITING", 100_000)
     run(own_clicks, "push", "--env", "logged")
     client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=3_600.0)
-    rows = [{**row, "merchant": "x" * MOST_KEY} for row in request_rows(10)]
+    rows = [{**row, "merchant": merchant} for row in request_rows(10)]
     for _ in range(5):
         assert client.post("/v1/predict/click", json={"rows": rows}).status_code == 200
     told = client.get("/metrics").text
