@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from featurectl.online.stored import online_view
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
 from featurectl.spec.definition_json import load_untyped_view, load_view
+from featurectl.spec.environment import expand_set
 from featurectl.training.bind import view_table
 
 if TYPE_CHECKING:
@@ -91,8 +93,14 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
 def _is_shared(workspace: Workspace) -> bool:
     """Return whether another environment has the same place for its tables, and another registry that knows of them."""
     here = workspace.environment
-    others = (each for each in workspace.repo.environments.values() if each.offline == here.offline)
-    return any(each.registry != here.registry for each in others)
+    others = [each for each in workspace.repo.environments.values() if each.registry != here.registry]
+    return any(_place(workspace, each.offline) == _place(workspace, here.offline) for each in others)
+
+
+def _place(workspace: Workspace, offline: str) -> str:
+    """Return where an offline store is, however it is written; with variables that are not set here as they stand."""
+    filled = expand_set(offline, workspace.environ)
+    return filled.rstrip("/") if "://" in filled else os.path.realpath(workspace.root / filled)
 
 
 def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:

@@ -130,10 +130,15 @@ def bad_variable(text: str) -> str:
 def expand_set(text: str, environ: Mapping[str, str]) -> str:
     """Return the text with those of its variables filled that are set or have a default.
 
-    >>> expand_set("${A}/${B:-b}/${C}", {"A": "a"})
-    'a/b/${C}'
+    >>> expand_set("${A}/${B:-b}/${C}", {"A": "a"}), expand_set("${A:-b}", {"A": ""})
+    ('a/b/${C}', '')
     """
-    return _VARIABLE.sub(lambda found: environ.get(found["name"], found["default"]) or found[0], text)
+
+    def value(found: re.Match[str]) -> str:
+        filled: str | None = environ.get(found["name"], found["default"])
+        return found[0] if filled is None else filled
+
+    return _VARIABLE.sub(value, text)
 
 
 def expand(text: str, environ: Mapping[str, str], place: str) -> str:

@@ -137,10 +137,22 @@ def test_files_of_models_stay_where_somebody_else_may_have_them(shop):
     (shop.root / "off/another_project").rmdir()
     assert found(shop) == {}
     assert [item["kind"] for item in found(shop, "--model-files").values()] == ["model file"]
+
+
+def test_what_is_at_the_place_of_another_registry_stays_however_it_is_written(shop, monkeypatch):
+    new_version(shop)
+    age(shop.root)
+    assert "table v@1" in found(shop)
     project = shop.root / "featurectl.yaml"
-    prod = '  prod: {registry: "sqlite:///p.db", offline: off, online: "sqlite:///po.db"}\n'
-    project.write_text(project.read_text() + prod)
-    assert found(shop, "--model-files") == {}
+    before = project.read_text()
+    (shop.root / "away").symlink_to("off")
+    monkeypatch.setenv("PLACE", "off")
+    for spelled in ("off", "./off/", "away", "${PLACE}", str(shop.root / "off")):
+        prod = f'  prod: {{registry: "sqlite:///p.db", offline: "{spelled}", online: "sqlite:///po.db"}}\n'
+        project.write_text(before + prod)
+        assert list(found(shop, "--model-files")) == ["online rows v@1"], spelled
+    project.write_text(before + prod.replace(str(shop.root), "/elsewhere"))
+    assert "table v@1" in found(shop)
 
 
 def test_predictions_go_by_the_day_where_that_is_asked_for(shop):
