@@ -19,9 +19,9 @@ class FreshnessRow:
     one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
     seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
     entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
-    not counted). `lost` rows of the last push are not in the online store any more; of the
-    `future` is what was computed as of an instant that has not come. `note` says what else there is to
-    know of a row: why something that belongs to it is not shown.
+    not counted). `lost` rows of the last push are not in the online store any more. `future`: it was computed as of
+    an instant that has not come. `note` says what else there is to know of a row: why something that belongs to it is
+    not shown.
     """
 
     kind: Literal["view", "source"]

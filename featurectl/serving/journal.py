@@ -90,7 +90,7 @@ class Journal:
         self._render = event_json if form == "json" else render_event
         self._write = write
         self._clock = clock
-        self._lasting: dict[str, tuple[str, datetime]] = {}  # by event: what lasts, and since when
+        self._lasting: dict[tuple[str, str], tuple[str, datetime]] = {}  # by event and `of`: what lasts, since when
         self._lock = threading.Lock()
 
     def tell(self, name: str, message: str, level: Level = "info", **details: object) -> None:
@@ -102,19 +102,19 @@ class Journal:
         with self._lock:
             self._write(line)
 
-    def begin(self, name: str, message: str, level: Level = "error", **details: object) -> None:
-        """Tell of a trouble that lasts, unless it was told in these words and has not ended."""
-        before = self._lasting.get(name)
+    def begin(self, name: str, message: str, level: Level = "error", of: str = "", **details: object) -> None:
+        """Tell of a trouble that lasts, unless it was told in these words and has not ended; `of` is whose it is."""
+        before = self._lasting.get((name, of))
         if before is None or before[0] != message:
-            self._lasting[name] = (message, before[1] if before else self._clock())
+            self._lasting[name, of] = (message, before[1] if before else self._clock())
             self.tell(name, message, level, **details)
 
-    def end(self, name: str, ended: str) -> None:
+    def end(self, name: str, ended: str, of: str = "") -> None:
         """Tell, as event `ended`, that a trouble is over; nothing where there was none."""
-        before = self._lasting.pop(name, None)
+        before = self._lasting.pop((name, of), None)
         if before is not None:
             seconds = round((self._clock() - before[1]).total_seconds(), 1)
-            self.tell(ended, f"after {seconds:g} s", seconds=seconds)
+            self.tell(ended, f"{of} after {seconds:g} s".lstrip(), seconds=seconds)
 
     def fault(self, error: BaseException) -> None:
         """Tell of a fault of ours, with where it was: it is never the fault of a request."""

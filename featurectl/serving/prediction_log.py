@@ -213,11 +213,12 @@ class ParquetLog:
                 result = self._write(f"{model}/v{version}", some)
             except BaseException as error:  # noqa: BLE001 (of a disk, an object store, a panic of Polars: requests go on)
                 self._metrics.log_rows.labels("failed").inc(count)
-                told = f"predictions of {model}@{version} could not be logged: {error}"
-                self._journal.begin("log_failed", told, "error", model=model, version=version, rows=count)
+                told, label = f"predictions of {model}@{version} could not be logged: {error}", f"{model}@{version}"
+                self._journal.begin("log_failed", told, of=label, model=model, version=version, rows=count)
             else:
                 self._metrics.log_rows.labels(result).inc(count)
-                self._journal.end("log_failed", "log_written")
+                if result == "written":
+                    self._journal.end("log_failed", "log_written", f"{model}@{version}")
 
     def _write(self, below: str, some: Sequence[LoggedRows]) -> str:
         """Write a file, and return what became of its rows: written, or dropped as the log is full."""

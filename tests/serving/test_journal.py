@@ -55,6 +55,21 @@ def test_events_are_a_line_each_as_text_and_as_json():
     assert told("json") == LINES
 
 
+def test_what_lasts_for_one_of_several_is_told_once_and_ends_for_each():
+    lines = []
+    journal = Journal("text", lines.append, lambda: BEGIN)
+    for _ in range(3):
+        for label in ("click@1", "click@2"):
+            journal.begin("log_failed", f"predictions of {label} could not be logged", of=label)
+        journal.end("log_failed", "log_written", "late@1")
+    journal.end("log_failed", "log_written", "click@1")
+    assert [line.partition("]: ")[2] for line in lines] == [
+        "predictions of click@1 could not be logged",
+        "predictions of click@2 could not be logged",
+        "click@1 after 0 s",
+    ]
+
+
 def test_a_fault_is_one_line_with_its_place_and_json_has_the_whole_trace():
     lines = []
     try:
