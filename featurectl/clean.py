@@ -7,13 +7,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.engines.spill import is_running
 from featurectl.errors import StoreError
+from featurectl.monitor.compaction import LogDay, compact_some, read_day
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
 from featurectl.online.pushed import needed_versions
@@ -23,17 +24,20 @@ from featurectl.registry.rows import model_document
 from featurectl.spec.definition_json import load_untyped_view, load_view
 from featurectl.spec.environment import expand_set
 from featurectl.training.bind import view_table
+from featurectl.units import counted, moved_by
 
 if TYPE_CHECKING:
     from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion, State
 
 SAFE_AGE: Final = timedelta(days=7)  # nothing that was written since is taken for a leftover
+_CANARY: Final = timedelta(days=1)  # before it began: who judges it looks an hour back, as clocks differ
 _PART: Final = ".part"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SPILL: Final = re.compile(r"spill-(\d+)-.*")
 _UNREADABLE: Final = re.compile(r"(.*/_delta_log_unreadable_[0-9a-f]+)/.*")
 _DAY: Final = re.compile(r"(.*/(\d{4}-\d\d-\d\d))/[^/]+")
+_LOG_DAY: Final = re.compile(r"(?P<model>[^/]+)/v\d+/(?P<day>\d{4}-\d\d-\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +52,27 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmallFiles:
+    """Files of the prediction log, of one day, that can be made into fewer: their bytes, and how that is done."""
+
+    name: str
+    files: int
+    size: int
+    compact: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaning:
     """Where is looked, as of when; what was written since `age` before stays, and predictions since `predictions`.
 
-    With `models`, files of models that no version in the registry has are leftovers.
+    Without `predictions` those stay that `prediction_log.keep` says. With `models`, files of models that no version in
+    the registry has are leftovers.
     """
 
     workspace: Workspace
     clock: datetime
     age: timedelta = SAFE_AGE
-    predictions: timedelta | None = None  # None: all stay
+    predictions: timedelta | None = None
     models: bool = False
     files: LooseFiles = field(init=False)
 
@@ -67,6 +82,14 @@ class Cleaning:
     def is_old(self, files: Sequence[LooseFile]) -> bool:
         """Return whether none of some files was written lately."""
         return all(file.written < self.clock - self.age for file in files)
+
+    def first_day(self) -> date:
+        """Return the first day whose predictions stay; all do where the environment keeps no log now."""
+        environment = self.workspace.environment
+        kept = self.predictions
+        if kept is None and environment.prediction_sample is not None:
+            kept = timedelta(microseconds=environment.prediction_keep_us)
+        return date.min if kept is None else moved_by(self.clock, -kept).date()
 
 
 def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
@@ -86,6 +109,7 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
         *(_loose_files(cleaning) if there else ()),
         *(_model_files(cleaning, state) if ours and cleaning.models else ()),
         *(_predictions(cleaning) if there else ()),
+        *(_replaced(cleaning, state) if there else ()),
         *_local(cleaning),
     ]
 
@@ -206,17 +230,76 @@ def _model_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
 
 def _predictions(cleaning: Cleaning) -> Iterator[Leftover]:
     """Days of the prediction log that are over for so long."""
-    if cleaning.predictions is None:
-        return
     workspace = cleaning.workspace
     folder = predictions_folder(workspace).removeprefix(workspace.offline_location().rstrip("/")).strip("/")
-    last, days = (cleaning.clock - cleaning.predictions).date(), dict[str, list[LooseFile]]()
+    first, days = cleaning.first_day(), dict[str, list[LooseFile]]()
     for file in cleaning.files.dated(folder):
         found = _DAY.fullmatch(file.path)
-        if found and datetime.fromisoformat(found[2]).date() < last:
+        if found and date.fromisoformat(found[2]) < first:
             days.setdefault(found[1], []).append(file)
     for day, files in sorted(days.items()):
         yield _folder("predictions", day, files, cleaning)
+
+
+def find_small_files(cleaning: Cleaning) -> list[SmallFiles]:
+    """Return the days of the prediction log whose small files can be made into fewer.
+
+    Raises:
+        As `find_leftovers`.
+    """
+    workspace = cleaning.workspace
+    state, there = workspace.applied_state(), workspace.has_offline()
+    return [
+        SmallFiles(
+            name=day.folder,
+            files=len(day.small),
+            size=sum(file.size for file in day.small),
+            compact=partial(_compact, cleaning, day.folder),
+        )
+        for day in (_log_days(cleaning, state) if there else ())
+        if day.small
+    ]
+
+
+def _replaced(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
+    """Files of the prediction log whose rows stand in larger ones, since long enough for every reader."""
+    files = open_loose(predictions_folder(cleaning.workspace))
+    for day in _log_days(cleaning, state):
+        if day.replaced:
+            yield Leftover(
+                kind="replaced predictions",
+                name=f"{day.folder}: {counted(len(day.replaced), 'file')} that larger ones stand for",
+                size=sum(file.size for file in day.replaced),
+                remove=partial(files.remove_files, [file.path for file in day.replaced]),
+            )
+
+
+def _log_days(cleaning: Cleaning, state: State) -> Iterator[LogDay]:
+    """Yield the days of the log that stay, are over for long enough, and that no running canary is judged by."""
+    files, first = open_loose(predictions_folder(cleaning.workspace)), cleaning.first_day()
+    for model in files.folders(""):
+        last = _compacted_before(cleaning, state, model)
+        for version in files.folders(model):
+            for day in files.folders(f"{model}/{version}"):
+                found = _LOG_DAY.fullmatch(f"{model}/{version}/{day}")
+                if found and first <= date.fromisoformat(day) < last:
+                    yield read_day(files, found[0], cleaning.clock)
+
+
+def _compacted_before(cleaning: Cleaning, state: State, model: str) -> date:
+    """Return the day up to which a model's log may be compacted: a canary's files are counted once, by their names."""
+    here = [run for run in state.canaries if run.environment == cleaning.workspace.environment.name]
+    begun = [run.started_at for run in here if run.model == model and run.state == "running"]
+    return min([moved_by(cleaning.clock, -cleaning.age), *(moved_by(at, -_CANARY) for at in begun)]).date()
+
+
+def _compact(cleaning: Cleaning, folder: str) -> None:
+    """Make the small files of a day into fewer, each time under the project's lock and as they are by then."""
+    workspace, going = cleaning.workspace, 1
+    files = open_loose(predictions_folder(workspace))
+    while going:
+        with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
+            going = compact_some(files, read_day(files, folder, cleaning.clock))
 
 
 def _local(cleaning: Cleaning) -> Iterator[Leftover]:

@@ -16,9 +16,10 @@ from featurectl.units import counted, format_bytes, format_count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from featurectl.clean import Leftover
+    from featurectl.clean import Leftover, SmallFiles
 
 _HEAD: Final = ("kind", "what", "size")
+_SMALL: Final = ("small files of", "files", "size")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,7 +35,9 @@ def add_to(app: typer.Typer) -> None:
         predictions: Annotated[
             str | None,
             typer.Option(
-                "--predictions-older-than", help="Remove days of the prediction log, too.", metavar="DURATION"
+                "--predictions-older-than",
+                help="Remove days of the prediction log; `prediction_log.keep` without it.",
+                metavar="DURATION",
             ),
         ] = None,
         model_files: Annotated[
@@ -45,13 +48,17 @@ def add_to(app: typer.Typer) -> None:
 
         Tables and online rows of view versions that are neither the newest of an applied view nor bound to a model
         version, nor served until the newest is pushed; files of tables that no version needs that may be asked for;
-        what killed runs have left; crash logs. What a manifest or a model version names, what is younger than
-        --older-than, and what a running process uses stays; so do tables and models at a place that another environment
-        with another registry has, too. Run it at any time, beside other commands.
+        what killed runs have left; crash logs; predictions that are kept no longer. The small files of days of the
+        prediction log that are over are made into few: the small ones go with a run two hours later, as somebody may be
+        reading them.
+
+        What a manifest or a model version names, what is younger than --older-than, and what a running process uses
+        stays; so do tables and models at a place that another environment with another registry has, too. Run it at
+        any time, beside other commands.
 
         --model-files is for a place at which no other registry and no other project keeps models.
         """
-        from featurectl.clean import Cleaning, find_leftovers
+        from featurectl.clean import Cleaning, find_leftovers, find_small_files
 
         age, kept = _length(older_than, "--older-than"), None
         if predictions is not None:
@@ -60,11 +67,15 @@ def add_to(app: typer.Typer) -> None:
             call.progress.start("look at the stores")
             clock = datetime.now(UTC)
             where = Cleaning(workspace=workspace, clock=clock, age=age, predictions=kept, models=model_files)
-            found = find_leftovers(where)
+            found, small = find_leftovers(where), find_small_files(where)
             call.progress.done("")
-            done, failures = (found, []) if dry_run else _remove(call, found)
-        text = "" if failures and not done else _render(done, dry_run=dry_run)
-        return Outcome(text=text, result=_json(done, dry_run=dry_run), failures=tuple(failures))
+            failures: list[Failure] = []
+            if not dry_run:
+                found, failures = _remove(call, found)
+                small, more = _compact(call, small)
+                failures += more
+        text = "" if failures and not (found or small) else _render(found, small, dry_run=dry_run)
+        return Outcome(text=text, result=_json(found, small, dry_run=dry_run), failures=tuple(failures))
 
 
 def _length(text: str, option: str) -> timedelta:
@@ -90,15 +101,38 @@ def _remove(call: Call, found: Sequence[Leftover]) -> tuple[list[Leftover], list
     return done, failures
 
 
-def _render(found: Sequence[Leftover], *, dry_run: bool) -> str:
+def _compact(call: Call, small: Sequence[SmallFiles]) -> tuple[list[SmallFiles], list[Failure]]:
+    """Make small files into fewer, and return what was done; what fails does not keep the rest."""
+    done: list[SmallFiles] = []
+    failures: list[Failure] = []
+    for day in small:
+        call.progress.start(f"compact {day.name}")
+        try:
+            day.compact()
+        except FeaturectlError as error:
+            failures.append(Failure(part=f"small files {day.name}", error=error))
+        else:
+            done.append(day)
+            call.progress.done(f"compacted {day.name}")
+    return done, failures
+
+
+def _render(found: Sequence[Leftover], small: Sequence[SmallFiles], *, dry_run: bool) -> str:
     from featurectl.cli.render.table import render_table
 
-    if not found:
-        return "Nothing to remove."
-    rows = [[item.kind, item.name, _size(item)] for item in found]
-    total = format_bytes(sum(item.size or 0 for item in found))
-    did = "would be removed" if dry_run else "removed"
-    return "\n".join([*render_table(_HEAD, rows), "", f"{counted(len(found), 'thing')}, {total} {did}."])
+    lines: list[str] = []
+    if found:
+        rows = [[item.kind, item.name, _size(item)] for item in found]
+        total = format_bytes(sum(item.size or 0 for item in found))
+        did = "would be removed" if dry_run else "removed"
+        lines += [*render_table(_HEAD, rows), "", f"{counted(len(found), 'thing')}, {total} {did}."]
+    if small:
+        rows = [[day.name, f"{day.files:,}", format_bytes(day.size)] for day in small]
+        did = "would be made" if dry_run else "made"
+        told = f"{counted(sum(day.files for day in small), 'small file')} {did} into large ones"
+        told += "; a run two hours later removes the small ones."
+        lines += [*([""] if lines else []), *render_table(_SMALL, rows), "", told]
+    return "\n".join(lines) if lines else "Nothing to remove."
 
 
 def _size(item: Leftover) -> str:
@@ -107,6 +141,8 @@ def _size(item: Leftover) -> str:
     return format_bytes(item.size)
 
 
-def _json(found: Sequence[Leftover], *, dry_run: bool) -> dict[str, object]:
+def _json(found: Sequence[Leftover], small: Sequence[SmallFiles], *, dry_run: bool) -> dict[str, object]:
     told = [{"kind": i.kind, "name": i.name, "bytes": i.size, "entities": i.entities} for i in found]
-    return {"dry_run": dry_run, "bytes": sum(item.size or 0 for item in found), "leftovers": told}
+    days = [{"name": day.name, "files": day.files, "bytes": day.size} for day in small]
+    total = sum(item.size or 0 for item in found)
+    return {"dry_run": dry_run, "bytes": total, "leftovers": told, "compacted": days}

@@ -4,7 +4,8 @@ Files are laid out as `serving/prediction_log.py` writes them, in a folder or in
 
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
-Day and time are of the clock when the file was written; no row in it was served later, unless clocks differ.
+Day and time are of the clock when the file was written; no row in it was served later, unless clocks differ. Files of a
+day may be replaced by larger ones: see `compacted.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from featurectl.errors import NoAnswerError, StoreError, UsageError
+from featurectl.errors import NoAnswerError, StoreError, TryAgainError, UsageError
+from featurectl.monitor.compacted import begins_at, covers, replaced_files, replaced_names
 from featurectl.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.offline.loose import LooseFiles, open_loose
 from featurectl.spec.repo import Environment
@@ -81,7 +83,8 @@ class PredictionLog:
     ) -> list[LogFile]:
         """Return the files that were written in a window, in that order; None: there is no end, or every version.
 
-        Clocks may differ: some from just before or behind the window are among them.
+        Clocks may differ: some from just before or behind the window are among them. Those whose rows stand in another
+        one are not.
 
         Raises:
             As `versions`.
@@ -89,12 +92,19 @@ class PredictionLog:
         first = "" if since is None else written_at(moved_by(since, -_CLOCKS))
         last = None if until is None else f"{written_at(moved_by(until, _CLOCKS))}~"
         loose = self._files()
-        found = [
-            LogFile(version=version, written=written, path=f"{self._folder}/{path}", size=size)
-            for version in (self.versions() if versions is None else versions)
-            for path, size in loose.listed(f"v{version}", f"v{version}/{first}")
-            if _FILE.fullmatch(written := path.partition("/")[2]) and (last is None or written <= last)
-        ]
+        found: list[LogFile] = []
+        for version in self.versions() if versions is None else versions:
+            sizes = {
+                written: size
+                for path, size in loose.listed(f"v{version}", f"v{version}/{first}")
+                if _FILE.fullmatch(written := path.partition("/")[2]) and (last is None or begins_at(written) <= last)
+            }
+            replaced = replaced_files(loose, f"v{version}", list(sizes))
+            found += [
+                LogFile(version=version, written=name, path=f"{self._folder}/v{version}/{name}", size=size)
+                for name, size in sizes.items()
+                if name not in replaced
+            ]
         return sorted(found, key=lambda file: (file.written, file.version))
 
     def _files(self) -> LooseFiles:
@@ -193,12 +203,24 @@ def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], ch
 
 
 def _is_gone(file: LogFile) -> bool:
-    """Return whether a file was removed since it was listed, as servers do with those that are too old."""
-    folder, _, name = file.path.rpartition("/")
+    """Return whether a file was removed since it was listed, as servers do with those that are too old.
+
+    Raises:
+        TryAgainError: its rows stand in another one by now.
+    """
+    top, name = file.path.removesuffix(f"/{file.written}"), file.written.rpartition("/")[2]
+    loose = open_loose(top)
     try:
-        return open_loose(folder).read(name) is None
+        if loose.read(file.written) is not None:
+            return False
+        large = [path for path, _ in loose.listed(file.written.partition("/")[0]) if covers(path, file.written)]
+        moved = any(name in replaced_names(loose, path) for path in large)
     except StoreError:
         return False
+    if moved:
+        told = "files of the prediction log were made into larger ones while they were read"
+        raise TryAgainError(told, hint="run it again")
+    return True
 
 
 def _unreadable(file: LogFile, error: Exception) -> StoreError:

@@ -111,6 +111,9 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure("files of the log", "removed", error) from error
 
+    def remove_empty(self, folder: str) -> None:
+        """Do nothing: a folder in which nothing is is none."""
+
     def remove(self, folder: str) -> None:
         """Remove all objects below a folder."""
         try:

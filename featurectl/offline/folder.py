@@ -84,6 +84,11 @@ class FolderFiles:
             except OSError as error:
                 raise _failure(path, "removed", error) from error
 
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder in which nothing is; another one stays."""
+        with suppress(OSError):  # it is not empty, is gone, or may not be removed: then it goes on standing there
+            (self._folder / folder).rmdir()
+
     def listed(self, path: str, after: str = "") -> list[tuple[str, int]]:
         """Return the paths and sizes of the files below a folder; folders that lie before `after` are passed over."""
         found: list[tuple[str, int]] = []

@@ -74,6 +74,9 @@ class LooseFiles(Protocol):
             StoreError: FC603, the place can't be reached or refuses to be written.
         """
 
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder in which nothing is, where folders are things; another one stays."""
+
     def dated(self, path: str) -> Sequence[LooseFile]:
         """Return all files below a folder, by path.
 

@@ -19,6 +19,7 @@ from featurectl.units import moved_by
 EVERY_S: Final = 600.0
 _PART: Final = 32  # of what there may be, that a process writes before it looks again
 _SPARE: Final = 10  # a tenth is made free where there is too much, so that the next file finds room
+_DAY: Final = len("2026-01-08")
 _ORPHAN: Final = timedelta(hours=1)  # a file that was being written so long ago never will be whole
 _FILE: Final = re.compile(r"[^/]+/v\d+/(?P<day>\d{4}-\d\d-\d\d)/\.?(?P<time>\d{6})?[^/]*?(?P<end>\.parquet|\.part)")
 
@@ -76,6 +77,8 @@ class LogRoom:
         self.size = sum(bytes_ for _, _, bytes_ in found)
         gone = self._chosen(found, size)
         self._files.remove_files([path for _, path, _ in gone])
+        for day in sorted({path.rpartition("/")[0] for stamp, path, _ in gone if stamp < _stamp(self._clock())[:_DAY]}):
+            self._files.remove_empty(day)  # of days that are over: no server is about to write into them
         freed = sum(bytes_ for _, _, bytes_ in gone)
         self.size -= freed
         return Removed(files=len(gone), size=freed)

@@ -6,11 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from featurectl import clean
+from featurectl.monitor.prediction_log import PredictionLog, read_rows
+from featurectl.open import open_workspace
+from featurectl.registry.base import HistoryEntry
+from featurectl.registry.state import CanaryRun
+from featurectl.spec.definition_gates import CanarySuccess
 from tests.model_shop import Shop, objects, open_shop
 
 OLD = 9 * 86_400
@@ -233,3 +240,78 @@ def test_what_can_not_be_removed_is_said_and_counted_as_there(shop):
     assert "1 thing, 10 B removed" in told.out
     assert "crash-20260101T000000.log can't be removed: Is a directory" in told.err
     assert list(found(shop)) == ["crash log .featurectl/crash-20260101T000000.log"]
+
+
+def log_files(shop: Shop, day: str, count: int, *, version: int = 1) -> None:
+    """Write a day of a prediction log, in files of a row."""
+    for number in range(count):
+        file = shop.root / f"off/shop/predictions/dev/m/v{version}/{day}/00000{number}-h-1-1.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame({"n": [number]}).write_parquet(file)
+
+
+def log_rows(shop: Shop) -> list[int]:
+    files = PredictionLog(str(shop.root / "off/shop/predictions/dev/m")).files()
+    return read_rows(files, {"n": pl.Int64()}, lambda rows: rows)["n"].sort().to_list()
+
+
+def keep_log(shop: Shop, more: str = "") -> None:
+    project = shop.root / "featurectl.yaml"
+    at = "online: "
+    project.write_text(project.read_text().replace(at, f"prediction_log: {{sample: 1.0{more}}}, {at}", 1))
+
+
+def days_ago(days: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
+
+
+def test_small_files_of_days_that_are_over_are_made_into_one(shop):
+    keep_log(shop)
+    log_files(shop, days_ago(9), 5)
+    log_files(shop, days_ago(2), 5)
+    size = sum(p.stat().st_size for p in (shop.root / "off").rglob(f"{days_ago(9)}/*"))
+    before = files(shop.root)
+    document = json.loads(shop.run("clean", "--dry-run", "-o", "json").out)["result"]
+    assert document["compacted"] == [{"name": f"m/v1/{days_ago(9)}", "files": 5, "bytes": size}]
+    assert "5 small files would be made into large ones; a run two hours later" in shop.run("clean", "--dry-run").out
+    assert files(shop.root) == before
+    shown = shop.run("clean").out
+    assert f"m/v1/{days_ago(9)}  5      " in shown
+    assert "5 small files made into large ones; a run two hours later removes the small ones." in shown
+    assert log_rows(shop) == sorted([*range(5)] * 2)
+    assert shop.run("clean").out == "Nothing to remove.\n"
+    for path in (shop.root / "off").rglob("*-since.*.parquet"):
+        os.utime(path, (path.stat().st_mtime - 3 * 3_600,) * 2)
+    told = found(shop)
+    assert list(told) == [f"replaced predictions m/v1/{days_ago(9)}: 5 files that larger ones stand for"]
+    assert next(iter(told.values()))["bytes"] == size
+    shop.run("clean")
+    assert len(list((shop.root / "off").rglob(f"{days_ago(9)}/*"))) == 1
+    assert log_rows(shop) == sorted([*range(5)] * 2)
+    assert shop.run("clean").out == "Nothing to remove.\n"
+
+
+def test_files_that_a_running_canary_is_judged_by_stay_small(shop):
+    keep_log(shop)
+    shop.run("train", "m")
+    shop.run("train", "m")
+    log_files(shop, days_ago(9), 3)
+    log_files(shop, days_ago(12), 3)
+    run = CanaryRun(
+        model="m", number=0, champion=1, challenger=2, environment="dev", percent=5, for_us=10**9, min_requests=1,
+        success=CanarySuccess(error_rate_percent=1), started_at=datetime.now(UTC) - timedelta(days=10),
+    )  # fmt: skip
+    registry = open_workspace(shop.root, "dev", None, "applied").registry()
+    entry = HistoryEntry(serial=0, at=run.started_at, who="a", commit="", command="c", summary="s")
+    registry.start_canary("shop", run, entry)
+    document = json.loads(shop.run("clean", "--dry-run", "-o", "json").out)["result"]
+    assert [day["name"] for day in document["compacted"]] == [f"m/v1/{days_ago(12)}"]
+
+
+def test_predictions_are_kept_as_long_as_the_environment_says(shop):
+    keep_log(shop, ", keep: 10d")
+    log_files(shop, days_ago(12), 1)
+    log_files(shop, days_ago(9), 1)
+    assert list(found(shop)) == [f"predictions shop/predictions/dev/m/v1/{days_ago(12)}"]
+    assert len(found(shop, "--predictions-older-than", "5d")) == 2
+    assert found(shop, "--predictions-older-than", "20d") == {}

@@ -62,6 +62,16 @@ def test_files_that_are_too_old_are_removed_and_nothing_else(files):
     assert room.make(SIZE).files == 0
 
 
+def test_folders_of_days_in_which_nothing_is_left_go_too(tmp_path):
+    files = open_loose(str(tmp_path))
+    fill(files, "m/v1/2025-12-01/000000-b-7-1.parquet", "m/v1/2025-12-02/000000-b-7-1.parquet")
+    fill(files, "m/v1/2025-12-02/notes.txt", "m/v1/2026-01-31/110000-b-7-1.parquet")
+    room_of(files).make(SIZE)
+    assert files.folders("m/v1") == ["2025-12-02", "2026-01-31"]
+    assert room_of(files, max_bytes=SIZE).make(SIZE).files == 1
+    assert files.folders("m/v1") == ["2025-12-02", "2026-01-31"]  # a server may be about to write into it
+
+
 def test_the_oldest_files_of_all_models_are_removed_where_there_are_too_many(files):
     paths = [f"{'mn'[n % 2]}/v1/2026-01-30/1200{n:02}-a-1-1.parquet" for n in range(12)]
     fill(files, *paths)

@@ -1,0 +1,93 @@
+"""Small files of the prediction log are made into few: of days that are over, every row once at any moment.
+
+1. Some files of a day are read, and one with their rows and their names is written, whole. From then on readers leave
+   them out.
+2. Hours later they are removed: who had listed them before has read them by then.
+
+What a killed run has left the next one finds, as either of the two. Servers write and remove files meanwhile.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from featurectl.errors import StoreError
+from featurectl.monitor.compacted import compacted_content, compacted_name, is_plain, replaced_files
+from featurectl.offline.loose import LooseFile, LooseFiles
+
+REPLACED: Final = timedelta(hours=2)  # how long replaced files stay: a reader's run, and clocks that differ
+_SMALL: Final = 4 << 20
+_BYTES: Final = 16 << 20  # of small files that become one
+_FILES: Final = 2_000
+_MEMORY: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDay:
+    """A day of the log of a model version: its folder, the small files, and those that another one stands for."""
+
+    folder: str
+    small: tuple[LooseFile, ...]
+    replaced: tuple[LooseFile, ...]
+
+
+def read_day(files: LooseFiles, folder: str, clock: datetime) -> LogDay:
+    """Return what is there of a day, `<model>/v<version>/<day>`; replaced files that may go by now are told.
+
+    Raises:
+        StoreError: FC603, the log can't be read.
+    """
+    version, _, _ = folder.rpartition("/")
+    there = {file.path.removeprefix(f"{version}/"): file for file in files.dated(folder)}
+    replaced = replaced_files(files, version, list(there))
+    small = [file for name, file in there.items() if is_plain(name) and name not in replaced and file.size < _SMALL]
+    due = [there[name] for name, large in replaced.items() if there[large].written < clock - REPLACED]
+    return LogDay(folder=folder, small=tuple(small) if len(small) > 1 else (), replaced=tuple(due))
+
+
+def compact_some(files: LooseFiles, day: LogDay) -> int:
+    """Write one file for as many of a day's small ones as may be, and return how many it stands for.
+
+    Nobody else may do so with the same day meanwhile.
+
+    Raises:
+        StoreError: FC603, the log can't be read or written.
+    """
+    names, frames = list[str](), list[pl.DataFrame]()
+    for name, frame in _bounded(files, day.small):
+        names.append(name)
+        frames.append(frame)
+    if len(names) < 2:
+        return 0
+    try:
+        rows = pl.concat(frames, how="diagonal")
+    except pl.exceptions.PolarsError as error:
+        told = f"files of {day.folder} have one column in two types, and stay as they are"
+        raise StoreError(f"the prediction log can't be compacted: {told}", code="FC603") from error
+    files.write(f"{day.folder}/{compacted_name(names)}", compacted_content(rows, names))
+    return len(names)
+
+
+def _bounded(files: LooseFiles, small: Sequence[LooseFile]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield names and rows of files, until there is enough for one; those that were removed meanwhile are left out."""
+    size = memory = count = 0
+    for file in small:
+        content = files.read(file.path)
+        if content is None:
+            continue
+        name = file.path.rpartition("/")[2]
+        try:
+            frame = pl.read_parquet(io.BytesIO(content))
+        except pl.exceptions.PolarsError as error:
+            hint = f"move {file.path} out of the log to go on without its rows"
+            raise StoreError(f"the prediction log can't be read: {name}", hint=hint, code="FC603") from error
+        yield name, frame
+        size, memory, count = size + file.size, memory + int(frame.estimated_size()), count + 1
+        if size >= _BYTES or memory >= _MEMORY or count >= _FILES:
+            return
