@@ -64,7 +64,7 @@ def refusal(error: FeaturectlError) -> Refused:
     """Return how an error of the reader or of a store is told: bad input 400, an unknown name 404, a store 503."""
     code = error.code
     if code in _NOT_SERVED:
-        return Refused(503, error.message, code=code, hint=error.hint)
+        return StoreFailed(503, error.message, code=code, hint=error.hint)
     match error:
         case DataError():
             return Refused(400, error.message, code=code, hint=error.hint)

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
-from featurectl.errors import FeaturectlError, StoreError
+from featurectl.errors import DataError, FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
@@ -50,12 +50,13 @@ class Features:
         """Return the features of some rows.
 
         Raises:
-            Refused: 400 the keys do not fit, 503 the store fails.
+            Refused: 400 the keys do not fit, 503 the store fails, or has nothing of a view.
         """
         _check_lengths(reader, rows)
         begin = time.perf_counter()
         try:
             found = await read_columns_async(self.store, reader, self.pushes, rows)
+            self._check_pushed(reader)
         except FeaturectlError as error:
             if isinstance(error, StoreError):
                 self._metrics.store_errors.inc()
@@ -64,6 +65,19 @@ class Features:
             self._metrics.store_seconds.observe(time.perf_counter() - begin)
         self._count(found)
         return found
+
+    def _check_pushed(self, reader: FeatureReader) -> None:
+        """Refuse to say of everybody that there is no row: of a store that lost all, nobody would see that.
+
+        Raises:
+            DataError: FC511, the store has no push of a view: there was none, or it was lost.
+        """
+        for view in reader.views:
+            if self.pushes.record(view) is None:
+                told = (
+                    f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"
+                )
+                raise DataError(told, code="FC511", hint=f"featurectl push {view.online.view}")
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""

@@ -322,8 +322,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC511": Code(
         "a view was never pushed",
-        "The online store holds nothing of this version of the view: `featurectl push` fills it from the offline "
-        "table.",
+        "The online store holds nothing of this version of the view, or was emptied since: `featurectl push` fills it "
+        "from the offline table.",
     ),
     "FC518": Code(
         "a check of the data failed",

@@ -80,6 +80,22 @@ def test_a_view_that_a_champion_reads_and_that_was_never_pushed_does(own_clicks,
     ]
 
 
+@pytest.mark.parametrize("path, body", [("/v1/predict/click", PREDICT), ("/v1/features", FEATURES)])
+def test_a_store_that_holds_no_push_is_503_and_not_that_nobody_is_there(path, body, own_clicks, opened, monkeypatch):
+    monkeypatch.setenv("ONLINE", "sqlite:///empty.db")  # as a Redis without persistence is after a restart
+    run(own_clicks, "apply", "--auto-approve")
+    client = opened(own_clicks, timeout_s=20.0)
+    answer = client.post(path, json=body)
+    told = answer.json()
+    assert (answer.status_code, told["code"], answer.headers["retry-after"]) == (503, "FC511", "1")
+    assert told["detail"].endswith("it was never pushed, or the store was emptied")
+    assert told["hint"].startswith("featurectl push ")
+    counted = 'featurectl_prediction_requests_total{model="click",result="store"} 1.0'
+    assert (counted in client.get("/metrics").text) == (path != "/v1/features")
+    run(own_clicks, "push")
+    wait_until(lambda: client.post(path, json=body).status_code == 200)
+
+
 def test_a_challenger_that_can_not_be_loaded_keeps_no_server_from_being_ready(own_trial, opened):
     write_model(own_trial, canary=CANARY.replace("2s", "9h"))
     canary(own_trial, "start", f"trial@{NUMBER['better']}", "--percent", "5")
