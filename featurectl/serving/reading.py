@@ -52,7 +52,6 @@ class Features:
         Raises:
             Refused: 400 the keys do not fit, 503 the store fails, or has nothing of a view.
         """
-        _check_lengths(reader, rows)
         begin = time.perf_counter()
         try:
             found = await read_columns_async(self.store, reader, self.pushes, rows)
@@ -93,16 +92,3 @@ class Features:
         for status, count in statuses.items():
             if status != "PRESENT":
                 self._metrics.values.labels(status).inc(count)
-
-
-def _check_lengths(reader: FeatureReader, rows: KeyRows) -> None:
-    """Refuse keys that are in no store of features: they would be logged, and sent to the store.
-
-    Raises:
-        Refused: 400, FC548; it names the column and the first such row.
-    """
-    for name in reader.key_types:
-        for row, value in enumerate(rows.keys.get(name, ())):
-            if isinstance(value, str) and len(value) > MOST_KEY:
-                told = f"key {name}: {len(value):,} characters at row {row}; at most {MOST_KEY:,} are allowed"
-                raise Refused(400, told, code="FC548")

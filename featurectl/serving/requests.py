@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from featurectl.serving.bodies import ENCODER, MOST_NAME
+from featurectl.serving.bodies import ENCODER, MOST_NAME, MOST_TEXT
 from featurectl.serving.problems import Refused
 
 T = TypeVar("T")
@@ -31,7 +32,40 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     except RecursionError as error:
         raise Refused(400, "the body can't be read: it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
+        _refuse_long_text(content)
         raise Refused(400, f"the body can't be read: {error}") from error
+
+
+def _refuse_long_text(content: bytes) -> None:
+    """Refuse a body with too long a value by the column that has it, which its decoder does not name.
+
+    Raises:
+        Refused: 400, FC548.
+    """
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    for name, row, value in _values(document):
+        if isinstance(value, str) and len(value) > MOST_TEXT:
+            at = "" if row is None else f" at row {row}"
+            told = f"{name[:MOST_NAME]}: {len(value):,} characters{at}; at most {MOST_TEXT:,} are allowed"
+            raise Refused(400, told, code="FC548")
+
+
+def _values(document: object) -> Iterator[tuple[str, int | None, object]]:
+    """Yield the values of keys and request columns that a body has, whatever it is, with their columns and rows."""
+    if not isinstance(document, dict):
+        return
+    rows, entities = document.get("rows"), document.get("entities")
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        for name, value in row.items() if isinstance(row, dict) else ():
+            yield name, number, value
+    for name, column in entities.items() if isinstance(entities, dict) else ():
+        for number, value in enumerate(column if isinstance(column, list) else ()):
+            yield name, number, value
+    if rows is None and entities is None:
+        yield from ((name, None, value) for name, value in document.items())
 
 
 async def give_way() -> None:

@@ -336,8 +336,8 @@ CODES: Final[Mapping[str, Code]] = {
         "view, or `rows`; it gives the rows that are wrong.",
     ),
     "FC548": Code(
-        "a key is too long",
-        "A server takes texts of at most 4,096 characters as keys: what is longer is in no store of features.",
+        "a key or request column is too long",
+        "A server takes texts of at most 4,096 characters as keys and request columns: nothing longer is in a store.",
     ),
     "FC549": Code(
         "the types of a view are not known where it is served",

@@ -157,7 +157,9 @@ def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
     ):
         refused = client.post(path, json=body)
         assert (refused.status_code, len(refused.text) < 1_000) == (400, True), refused.text[:1_000]
-        assert "4096" in refused.json()["detail"].replace(",", "")
+        told = "merchant: 500,000 characters" + ("" if path == "/predict" else " at row 1")
+        assert refused.json()["detail"] == f"{told}; at most 4,096 are allowed"
+        assert refused.json()["code"] == "FC548"
     log_of(client).close()
     assert logged(root) is None
 
