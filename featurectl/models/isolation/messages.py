@@ -19,6 +19,7 @@ import numpy.typing as npt
 _LENGTH: Final = struct.Struct(">Q")
 _PIECE: Final = 1 << 20
 _MOST: Final = 1 << 33
+_ANY_PATH: Final = "surrogatepass"  # the name of a file need be no text
 Message = Mapping[str, Any]
 
 
@@ -36,7 +37,7 @@ def write_message(file: int, message: Message) -> None:
     Raises:
         ClosedError: nobody reads it any more.
     """
-    content = msgpack.packb(dict(message))
+    content = msgpack.packb(dict(message), unicode_errors=_ANY_PATH)
     view = memoryview(_LENGTH.pack(len(content)) + content)
     try:
         while view:
@@ -56,7 +57,7 @@ def read_message(file: int, seconds: float | None = None) -> Message:
     (length,) = _LENGTH.unpack(_read(file, _LENGTH.size, end))
     if length > _MOST:
         raise ClosedError
-    found = msgpack.unpackb(_read(file, length, end), strict_map_key=False)
+    found = msgpack.unpackb(_read(file, length, end), strict_map_key=False, unicode_errors=_ANY_PATH)
     if not isinstance(found, dict):
         raise ClosedError
     return found
