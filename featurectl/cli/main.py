@@ -145,6 +145,8 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
 
 
 def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
+    from featurectl.cli.render.visible import visible
+
     if call.debug:
         traceback.print_exc()
     folder = (call.repo or Path.cwd()) / ".featurectl"
@@ -156,7 +158,7 @@ def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
     except OSError:
         where = "run it again with --debug for the details"
     summary = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    _say(f"error: this is a fault of featurectl, not yours: {summary}\n{where}\n")
+    _say(visible(f"error: this is a fault of featurectl, not yours: {summary}\n{where}\n"))
     return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})
 
 
@@ -215,10 +217,18 @@ def _draw(call: Call, outcome: Outcome) -> int:
     if outcome.problems and not (drawn and call.output in WHOLE):
         text = render_problems(outcome.problems, call)
         if call.output == "text":
-            _say(text)
+            _say(_steered(text, call))
         else:
             drawn = "\n".join(part.rstrip("\n") for part in (text, drawn) if part)
-    return _written(drawn, outcome.exit_code)
+    return _written(drawn if call.output in WHOLE else _steered(drawn, call), outcome.exit_code)
+
+
+def _steered(text: str, call: Call) -> str:
+    """Return a text in which nothing but our own colors steers the terminal, wherever its parts come from."""
+    from featurectl.cli.render.paint import wants_color
+    from featurectl.cli.render.visible import visible, visible_but_colors
+
+    return visible_but_colors(text) if wants_color(call.color) else visible(text)
 
 
 def _document(command: str, outcome: Outcome, problems: list[dict[str, object]]) -> str:

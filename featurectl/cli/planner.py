@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call
+from featurectl.cli.render.visible import visible
 from featurectl.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Planner:
 
     def _say(self, text: str) -> None:
         if not self.call.quiet:
-            sys.stderr.write(f"warning: {text}\n")
+            sys.stderr.write(visible(f"warning: {text}\n"))
 
 
 def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from featurectl.cli.render.visible import visible
 from featurectl.progress import Progress, Silent
 from featurectl.units import format_count
 
@@ -34,7 +35,7 @@ class _Unit:
     def told(self, seconds: float) -> str:
         """Return the label with the seconds gone by, and how far it is."""
         far = self.far
-        return f"{self.label} ... {seconds:.0f} s" + (f", {far.told(time.monotonic())}" if far else "")
+        return f"{visible(self.label)} ... {seconds:.0f} s" + (f", {far.told(time.monotonic())}" if far else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class TerminalProgress:
         """Replace the running line by what came of it."""
         self._stop()
         if text:
-            _write(f"\r\x1b[2K{text}\n")
+            _write(f"\r\x1b[2K{visible(text)}\n")
 
     def _stop(self) -> None:
         if self._ticker:
@@ -116,7 +117,7 @@ class PlainProgress:
         """Write what came of a unit."""
         self._stop()
         if text:
-            _write(f"{text}\n")
+            _write(f"{visible(text)}\n")
 
     def _stop(self) -> None:
         if self._ticker:

@@ -29,6 +29,7 @@ from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
 from featurectl.spec.definition import Model
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 
 FORMATS: Final[Mapping[str, str]] = {
     ".onnx": ONNX,
@@ -57,6 +58,7 @@ _WORDS: Final[Mapping[str, str]] = {
     SKOPS: "skops",
     PICKLE: "a pickle",
 }
+MAX_BYTES: Final = 2 << 30  # of a model's file; protobuf takes no more
 _NUMBERED: Final = re.compile(r"(Column_|f|column_|feature_)?\d+")  # names that a library gives by itself
 
 
@@ -110,14 +112,12 @@ def read_foreign(path: Path, kind: str, leave: Leave, model: Model, process: Mod
     Raises:
         DataError: FC514, it runs code and the model does not say that it may; FC513, its library is not installed;
             FC530, the process has died of it; FC531, it takes too long or too much memory.
-        UsageError: it runs code and the command was not given --allow-pickle; it can't be read, or is of another width.
+        UsageError: it runs code and the command was not given --allow-pickle; it can't be read, is no regular file, or
+            is of another width.
     """
     width, may_run = len(model.inputs), leave.has(model.name)
     check_code_allowed(kind, in_model=may_run, by_flag=leave.by_flag)  # before a byte of it is parsed
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+    content = _read_model(path)
     process.name = f"{path}, read as {_WORDS[kind]},"
     allowed = may_run and leave.by_flag
     answer = process.ask("open", path=str(path), format=kind, content=content, width=width, allow_code=allowed)
@@ -131,6 +131,17 @@ def read_foreign(path: Path, kind: str, leave: Leave, model: Model, process: Mod
         names=tuple(map(str, answer["names"])),
         categories=tuple(tuple(map(str, values)) for values in answer["categories"]),
     )
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        return read_regular_file(path, MAX_BYTES)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except NotOwnFileError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except FileTooLargeError as error:
+        raise UsageError(f"{path} has {error}; models of at most {MAX_BYTES >> 30} GiB are read") from error
 
 
 def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_code: bool) -> ReadModel:

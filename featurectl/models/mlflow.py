@@ -9,7 +9,8 @@ from typing import Final
 from featurectl.errors import UsageError
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST
 from featurectl.spec.node import Fields, File
-from featurectl.spec.reader import read_nodes, read_text
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
+from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
 from featurectl.spec.report import Report
 
 _FLAVORS: Final[Mapping[str, str]] = {
@@ -43,9 +44,10 @@ def mlflow_file(folder: Path) -> tuple[Path, str]:
 def _flavors(folder: Path) -> Fields:
     path = folder / "MLmodel"
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", hint="a folder that mlflow.*.save_model wrote") from error
+        content = read_regular_file(path, MAX_BYTES)
+    except (OSError, NotOwnFileError, FileTooLargeError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: {told}", hint="a folder that mlflow.*.save_model wrote") from error
     report = Report()
     text = read_text("MLmodel", content, report)
     node = None if text is None else read_nodes(File("MLmodel", text), report)

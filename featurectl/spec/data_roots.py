@@ -92,7 +92,11 @@ class ReadableFolders:
         if is_file_address(path):
             message = f"source {self.source}: {self.written} is the address of files of this machine"
             raise OutsideDataError(message, path, "write their path alone")
-        self.check(fixed_folder(path))
+        folder = fixed_folder(path)
+        self.check(folder)
+        if ".." in PurePath(path).parts[len(PurePath(folder).parts) :]:  # a search that leaves what was just checked
+            message = f"source {self.source}: {self.written} has .. behind a pattern"
+            raise OutsideDataError(message, path, "write where it leads to in its place")
 
     def _refused(self, path: str | Path, real: str) -> OutsideDataError:
         link = leaving_link(self.root, path)

@@ -39,8 +39,23 @@ def read_own_file(root: Path, path: str, most_bytes: int) -> bytes:
     """
     real = _own_place(root, path)
     _check_regular(os.lstat(real).st_mode)
-    handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-    with open(handle, "rb") as file:  # noqa: PTH123 - of a handle
+    return _read(os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)), most_bytes)
+
+
+def read_regular_file(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file that somebody names, wherever it is: no pipe or device, which has no end.
+
+    Raises:
+        NotOwnFileError: it is no regular file.
+        FileTooLargeError: it has more bytes than that.
+        OSError: there is none, or it can't be read.
+    """
+    _check_regular(path.stat().st_mode)
+    return _read(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), most_bytes)
+
+
+def _read(handle: int, most_bytes: int) -> bytes:
+    with open(handle, "rb") as file:
         found = os.fstat(handle)
         _check_regular(found.st_mode)
         content = b"" if found.st_size > most_bytes else file.read(most_bytes + 1)

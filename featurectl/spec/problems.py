@@ -85,6 +85,11 @@ CODES: Final[Mapping[str, Code]] = {
         "a folder of that name is not opened: what it holds is nobody's business, and it might never end. Links within "
         "the repository are fine, those of a mounted ConfigMap, too. Copy the file, or move the repository's root up.",
     ),
+    "FC010": Code(
+        "a character that no text may hold",
+        r"The escape \0 in a quoted text is a character that no path, and no text of a database, can hold. Leave it "
+        "out. The rest of the file is not read.",
+    ),
     "FC101": Code(
         "a value has the wrong type",
         "The key takes another kind of value: a list, a mapping, a text, a number, or true and false. Only true, "

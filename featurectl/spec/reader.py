@@ -25,6 +25,7 @@ MAX_LONG_TEXT: Final = 100_000  # of one that may be a document
 _SHOWN_TEXT: Final = 40  # characters of one that is too long
 _LONG_KEYS: Final = frozenset({"query", "sql", "description"})
 MAX_EVENTS: Final = 1_000_000  # keys, values, and beginnings and ends of lists and mappings: some 300 bytes each
+_NEVER: Final = re.compile("[\x00\ud800-\udfff]")  # in no path, and in no text of a database
 _LOADER: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -172,6 +173,14 @@ class _Reader:
             self._report.error("FC109", message, place, note=note)
             raise _RefusedError
 
+    def _check_characters(self, scalar: Scalar) -> None:
+        """Report FC010 for a character that can stand in a text only as an escape, and that nothing else can hold."""
+        found = _NEVER.search(scalar.text) if scalar.style == '"' else None
+        if found is not None:
+            message = f"the character U+{ord(found[0]):04X} is not allowed in a text"
+            self._report.error("FC010", message, scalar.span.place)
+            raise _RefusedError
+
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._properties(event)
         style = event.style or ""
@@ -183,6 +192,7 @@ class _Reader:
         scalar = Scalar(text, value, self._span(event), style)
         top = self._stack[-1] if self._stack else None
         self._check_length(scalar, top)
+        self._check_characters(scalar)
         if top is not None and top.mapping and top.expects_key:
             merge = scalar.text == "<<" and not style
             if merge:

@@ -133,6 +133,12 @@ def test_data_outside_is_not_looked_at(shop, outside, name, way):
     refused(shop, "FC535", "validate", "plan")
 
 
+@pytest.mark.parametrize("pattern", ["dat*/../../outside/*.csv", "**/../../*.csv", "data/[o]*/../orders.csv"])
+def test_a_search_does_not_leave_by_dots_behind_a_pattern(shop, outside, pattern):
+    orders_at(shop, f'"{pattern}"')
+    refused(shop, "has .. behind a pattern", "validate", "plan")
+
+
 def test_a_source_reads_where_an_environment_lets_it(shop, outside):
     shutil.move(shop.root / "data" / "orders.csv", outside / "orders.csv")
     orders_at(shop, str(outside / "orders.csv"))

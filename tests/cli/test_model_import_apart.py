@@ -69,6 +69,29 @@ def test_a_file_that_would_kill_its_library_is_refused_by_its_numbers(shop):
     assert "model.onnx can't be read as ONNX: it has a Loop, which may have no end" in said
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "flow/MLmodel"])
+def test_a_pipe_or_device_is_no_file_of_a_model(shop, name):
+    shop.make(PLAIN)
+    path = shop.root / name
+    path.parent.mkdir(exist_ok=True)
+    given = ("--mlflow", "flow") if "/" in name else ("--file", name)
+    os.mkfifo(path)  # to open it would wait for whoever writes to it
+    said = shop.run("models", "import", "m", *given, code=64).err
+    assert f"{name}: it is a pipe, no regular file" in said
+    path.unlink()
+    path.symlink_to("/dev/zero")  # has no end
+    said = shop.run("models", "import", "m", *given, code=64).err
+    assert f"{name}: it is a device, no regular file" in said
+
+
+def test_a_model_of_many_bytes_is_not_read_at_all(shop):
+    shop.make(PLAIN)
+    with (shop.root / "model.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    said = shop.run("models", "import", "m", "--file", "model.onnx", code=64).err
+    assert "model.onnx has 1099511.6 MB; models of at most 2 GiB are read" in said
+
+
 def test_a_file_that_kills_the_process_that_reads_it_is_told_with_the_signal(shop):
     shop.make(ALLOWED)
     content = bomb("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")

@@ -51,3 +51,38 @@ def test_the_history_shows_it(repo, capsys, monkeypatch):  # noqa: F811
         out = run(capsys, "history", *words)[1]
         assert "\\x1b[31mred@" in out
         assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("output", ["text", "github", "junit"])
+def test_names_of_tests_show_it_and_begin_no_line(repo, capsys, output):  # noqa: F811
+    (repo / "t.yaml").write_text(
+        "tests:\n"
+        '  - name: "a\\e[31mred\\n::stop-commands::x"\n'
+        "    view: spend\n"
+        "    rows: [{customer: ann, ordered_at: 2026-01-01T00:00:00Z, amount: 1}]\n"
+        "    spine: [{customer: ann, time: 2026-01-02T00:00:00Z}]\n"
+        "    expect: [{count_7d: 5}]\n"
+    )
+    code, out, err = run(capsys, "test", "-o", output)
+    assert code == 1, err
+    assert "31mred" in out
+    assert "\x1b" not in out + err
+    assert not [line for line in (out + err).splitlines() if line.startswith("::stop")]
+
+
+@pytest.mark.parametrize("output", ["text", "concise", "github", "sarif", "junit"])
+def test_names_of_files_show_it(repo, capsys, output):  # noqa: F811
+    (repo / "a\x1b[31mred\n::stop-commands::x.yaml").write_text("entities: [{name: 3}]\n")
+    code, out, err = run(capsys, "validate", "-o", output)
+    assert code == 1
+    assert "31mred" in out + err
+    assert "\x1b" not in out + err
+    assert not [line for line in (out + err).splitlines() if line.startswith("::stop")]
+
+
+def test_colors_are_ours_alone(repo, capsys):  # noqa: F811
+    (repo / "a\x1b[2Jx.yaml").write_text("entities: [{name: 3}]\n")
+    code, _, err = run(capsys, "validate", "--color", "always")
+    assert code == 1
+    assert "\x1b[1;31m" in err
+    assert "\x1b[2J" not in err

@@ -131,6 +131,19 @@ def large_for_some_rows():
     return graph_of(cast, one, flat, helper.make_node("ConstantOfShape", ["shape"], ["y"]))
 
 
+def by_chance():
+    """A graph that gives a row another score each time."""
+    return graph_of(helper.make_node("RandomNormalLike", ["x0"], ["y"]))
+
+
+def with_a_constant_elsewhere():
+    """A graph whose constant is the bytes of a file that it names."""
+    tensor = helper.make_tensor("t", TensorProto.FLOAT, [2], bytes(8), raw=True)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return graph_of(helper.make_node("Constant", [], ["c"], value=tensor), helper.make_node("Add", ["x0", "c"], ["y"]))
+
+
 def as_large_as_its_rows():
     """A graph with a size that follows from how many rows there are: that is fine."""
     shape = helper.make_node("Shape", ["x0"], ["shape"])
@@ -150,8 +163,13 @@ def inside(content, how="If"):
 @pytest.mark.parametrize("wrap", [lambda content: content, inside])
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(endless_loop(), "it has a Loop, which may have no end"), (large_for_some_rows(), "is as large as the values of its rows say")],
-)  # fmt: skip
+    [
+        (endless_loop(), "it has a Loop, which may have no end"),
+        (large_for_some_rows(), "is as large as the values of its rows say"),
+        (by_chance(), "it has a RandomNormalLike: a row gets another score each time"),
+        (with_a_constant_elsewhere(), "it keeps tensors in other files"),
+    ],
+)
 def test_a_graph_that_may_not_end_or_grows_with_the_values_of_a_row_is_refused(content, told, wrap):
     with pytest.raises(ValueError, match=told):
         check_structure("onnx", wrap(content))

@@ -22,6 +22,8 @@ CASES = [
     ("FC005", "entities: «!!seq» []\n", ""),
     ("FC005", "entities: []\n«---»\nsources: []\n", ""),
     ("FC005", "entities:\n  - name: x\n    keys: {k: string}\n    «<<»: {owner: me}\n", ""),
+    ("FC010", 'entities:\n  - {name: x, keys: {k: string}, owner: «"a\\0"»}\n', ""),
+    ("FC010", 'entities:\n  - {name: x, keys: {k: string}, «"\\x00"»: a}\n', ""),
     # Shape
     ("FC101", "entities: «x»\n", ""),
     ("FC101", "entities:\n  - name: x\n    keys: «[a]»\n", ""),

@@ -9,6 +9,7 @@ from featurectl.cli.render.github import Annotation, cell, draw_annotations, dra
 from featurectl.cli.render.junit import Case, Suite, Trouble, draw_junit
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.values import show_pair
+from featurectl.cli.render.visible import in_one_line
 from featurectl.feature_tests.results import Cell, FeatureTestResult
 from featurectl.markdown import code
 
@@ -22,7 +23,7 @@ def render_results(results: Sequence[FeatureTestResult], files: Files, seconds: 
         return NONE
     lines = []
     for result in results:
-        lines.append(f"{'ok' if result.passed else 'FAIL':<5}{result.subject}: {result.name}")
+        lines.append(f"{'ok' if result.passed else 'FAIL':<5}{result.subject}: {in_one_line(result.name)}")
         if not result.passed:
             lines += [f"     {line}".rstrip() for line in _explained(result, files)]
     return "\n".join([*lines, "", counts(results, seconds)])
@@ -144,7 +145,7 @@ def _sentences(result: FeatureTestResult) -> list[str]:
 
 def _explained(result: FeatureTestResult, files: Files) -> list[str]:
     """Return the place of a failed test, and a table of the rows that differ, each value that does marked with !."""
-    lines = [files.shown_place(result.place)]
+    lines = [in_one_line(files.shown_place(result.place))]
     if result.error is not None:
         code = f"[{result.error.code}]" if result.error.code else ""
         hint = [f"  = {result.error.hint}"] if result.error.hint else []

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from featurectl import __version__
 from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.paint import Paint
+from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files
@@ -142,4 +143,6 @@ def _file_case(path: str, problems: Sequence[Problem], files: Files) -> Case:
 
 
 def _drawn(problems: Sequence[Problem], files: Files) -> str:
-    return "\n\n".join(draw_problem(p, files.lines(p.place), files.shown, _PLAIN) for p in problems)
+    return "\n\n".join(
+        draw_problem(p, files.lines(p.place), lambda path: in_one_line(files.shown(path)), _PLAIN) for p in problems
+    )

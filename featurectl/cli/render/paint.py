@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Color = Literal["bold", "red", "yellow", "blue", "cyan", "green"]
-_CODES = {"bold": "1", "red": "1;31", "yellow": "1;33", "blue": "1;34", "cyan": "36", "green": "32"}
+CODES: Final = {"bold": "1", "red": "1;31", "yellow": "1;33", "blue": "1;34", "cyan": "36", "green": "32"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Paint:
 
     def __call__(self, text: str, color: Color) -> str:
         """Return the text in a color."""
-        return f"\x1b[{_CODES[color]}m{text}\x1b[0m" if self.on and text else text
+        return f"\x1b[{CODES[color]}m{text}\x1b[0m" if self.on and text else text
 
 
 def wants_color(choice: Literal["auto", "always", "never"]) -> bool:

@@ -10,7 +10,7 @@ from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import draw_annotations, problem_annotation
 from featurectl.cli.render.paint import Paint, wants_color
-from featurectl.cli.render.visible import visible
+from featurectl.cli.render.visible import in_one_line, visible
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
@@ -41,7 +41,7 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
         return draw_files(problems, files, seconds)
     paint = Paint(on=wants_color(call.color))
     drawn = [
-        draw_problem(problem, files.lines(problem.place), lambda path: visible(files.shown(path)), paint)
+        draw_problem(problem, files.lines(problem.place), lambda path: in_one_line(files.shown(path)), paint)
         for problem in problems
     ]
     return "\n\n".join([*drawn, summary(every, len(files.paths()), listed=call.verbose)])
@@ -102,6 +102,6 @@ def summary(problems: Sequence[Problem], files: int, *, listed: bool = True) -> 
 
 
 def _line(problem: Problem, files: Files) -> str:
-    place = visible(files.shown_place(problem.place))
+    place = in_one_line(files.shown_place(problem.place))
     suggestion = f" ({problem.suggestion})" if problem.suggestion else ""
     return f"{place}: {problem.severity}[{problem.code}]: {problem.message}{suggestion}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final, TypeVar, cast
 
+from featurectl.cli.render.paint import CODES
+
 Json = TypeVar("Json")
 
 # Control characters but tab and newline, line separators, and what turns the direction of writing.
 _STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_COLORS: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(CODES.values())})m)")
 
 
 def visible(text: str) -> str:
@@ -19,6 +22,15 @@ def visible(text: str) -> str:
     日本\u202e
     """
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def visible_but_colors(text: str) -> str:
+    r"""Return a text whose control characters are escapes, but for the colors that `Paint` gives.
+
+    >>> visible_but_colors("\x1b[1;31merror\x1b[0m \x1b[2J") == "\x1b[1;31merror\x1b[0m \\x1b[2J"
+    True
+    """
+    return "".join(part if number % 2 else visible(part) for number, part in enumerate(_COLORS.split(text)))
 
 
 def in_one_line(text: str) -> str:

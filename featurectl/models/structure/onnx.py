@@ -14,6 +14,9 @@ from featurectl.models.structure.onnx_trees import check_trees
 _DEEPEST: Final = 8
 _ENDLESS: Final = ("Loop",)
 _GENERATES: Final = ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch")
+_CHANCE: Final = (
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+)  # fmt: skip
 _SIZES: Final[Mapping[str, Sequence[int]]] = {
     "AffineGrid": (1,),
     "BlackmanWindow": (0,),
@@ -39,8 +42,8 @@ def check_onnx(content: bytes) -> None:
     """See that a graph ends, whatever the rows are, and takes as much memory for one row as for another.
 
     Raises:
-        ValueError: it has a loop, a size that follows from the values of its inputs, or trees with nodes that are not
-            there.
+        ValueError: it has a loop, chance, tensors in other files, a size that follows from the values of its inputs,
+            or trees with nodes that are not there.
     """
     try:
         import onnx
@@ -67,9 +70,14 @@ def _check_graph(graph: Any, of_rows: set[str], depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError(f"its graphs are in each other, deeper than {_DEEPEST}")
     known = set(of_rows)
+    _check_kept(graph.initializer)
     for node in graph.node:
         if node.op_type in _ENDLESS or node.op_type in _GENERATES:
             raise ValueError(f"it has a {node.op_type}, which may have no end")
+        if node.op_type in _CHANCE:
+            raise ValueError(f"it has a {node.op_type}: a row gets another score each time")
+        for attribute in node.attribute:
+            _check_kept([attribute.t, *attribute.tensors])
         for place in _SIZES.get(node.op_type, ()):
             if place < len(node.input) and node.input[place] in known:
                 raise ValueError(f"what {node.op_type} makes is as large as the values of its rows say")
@@ -78,6 +86,12 @@ def _check_graph(graph: Any, of_rows: set[str], depth: int) -> None:
             _check_graph(part, known | {item.name for item in part.input}, depth + 1)
         if parts or (node.op_type not in ("Shape", "Size") and any(name in known for name in node.input)):
             known.update(node.output)
+
+
+def _check_kept(tensors: Iterable[Any]) -> None:
+    """See that the values of tensors stand in the file itself, not in one that it names."""
+    if any(tensor.data_location or tensor.external_data for tensor in tensors):
+        raise ValueError("it keeps tensors in other files; save it as one file")
 
 
 def _graphs(node: Any) -> Iterable[Any]:
