@@ -62,7 +62,7 @@ def parse_schema(document: str | bytes) -> RowSchema:
     """
     try:
         return _parsed(json.loads(document))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         hint = "featurectl push --full VIEW writes another; does another program write its keys?"
         raise StoreError("the online store holds a broken schema of rows", code=BROKEN, hint=hint) from error
 

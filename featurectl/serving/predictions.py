@@ -15,7 +15,7 @@ from featurectl.serving.features import statuses_of
 from featurectl.serving.predict import Scored
 from featurectl.serving.problems import Refused
 from featurectl.serving.requests import FEW_VALUES, answered, check_name, check_values, give_way, parsed
-from featurectl.serving.split import score_parts, split_rows
+from featurectl.serving.split import Part, score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -37,21 +37,32 @@ async def predict(request: Request) -> Response:
     echoed = tuple(dict.fromkeys(body.returned))
     inputs = max(len(part.model.reader.names) for part in parts)
     values = check_values(len(body.rows), inputs * (1 + len(echoed)), server.settings.max_values)
-    scored = await score_parts(server, parts, body.rows, body.time, begin)
-    several = len(parts) > 1
-    rows: list[dict[str, object]] = [{}] * len(body.rows)
+    async with server.turns.wait(values):
+        scored = await score_parts(server, parts, body.rows, body.time, begin)
+        rows = await _rows(server, parts, scored, echoed)
+        one = None if len(parts) > 1 else scored[0].model.version.version
+        answer: dict[str, object] = {"model": name, "version": one, "rows": rows}
+        warnings = [text for found in scored for text in found.warnings]
+        answer |= {"warnings": warnings} if warnings else {}
+        answer["timestamp"] = scored[0].found.now
+        return answered(answer | server.signature(begin))
+
+
+async def _rows(
+    server: Server, parts: Sequence[Part], scored: Sequence[Scored], echoed: Sequence[Echo]
+) -> list[dict[str, object]]:
+    """Return the rows of an answer in the order of the request, and have them logged."""
+    count = sum(len(part.places) for part in parts)
+    rows: list[dict[str, object]] = [{}] * count
+    many = count * len(scored[0].inputs) * (1 + len(echoed)) > FEW_VALUES
     for part, found in zip(parts, scored, strict=True):
+        version = {"version": found.model.version.version} if len(parts) > 1 else {}
         for row, place in enumerate(part.places):
-            rows[place] = _row(found, row, echoed) | ({"version": found.model.version.version} if several else {})
-            if values > FEW_VALUES and row % _ROWS_AT_ONCE == 0:
+            rows[place] = _row(found, row, echoed) | version
+            if many and row % _ROWS_AT_ONCE == 0:
                 await give_way()
         server.log(found)
-    one = None if several else scored[0].model.version.version
-    answer: dict[str, object] = {"model": name, "version": one, "rows": rows}
-    warnings = [text for found in scored for text in found.warnings]
-    answer |= {"warnings": warnings} if warnings else {}
-    answer["timestamp"] = scored[0].found.now
-    return answered(answer | server.signature(begin))
+    return rows
 
 
 def _row(scored: Scored, row: int, echoed: Sequence[Echo]) -> dict[str, object]:

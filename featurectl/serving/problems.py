@@ -23,6 +23,7 @@ TITLES = {
 }
 
 
+_MOST_DETAIL: Final = 4_000  # characters
 _NOT_SERVED: Final = ("FC511", "FC549")  # a view was never pushed, or without what reading it needs
 
 
@@ -49,7 +50,7 @@ def problem(refused: Refused) -> Response:
     """Return the answer of a refused request."""
     status = refused.status
     document: dict[str, object] = {"type": "about:blank", "title": TITLES[status], "status": status}
-    document["detail"] = refused.detail
+    document["detail"] = _cut(refused.detail)
     document |= {"code": refused.code} if refused.code else {}
     document |= {"hint": refused.hint} if refused.hint else {}
     document |= refused.more
@@ -58,6 +59,11 @@ def problem(refused: Refused) -> Response:
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     content = ENCODER.encode(document)
     return Response(content, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def _cut(text: str) -> str:
+    """Return a text without the middle of what is too long: it may quote all of a request."""
+    return text if len(text) <= _MOST_DETAIL else f"{text[: _MOST_DETAIL // 2]} ... {text[-_MOST_DETAIL // 4 :]}"
 
 
 def refusal(error: FeaturectlError) -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -17,6 +18,8 @@ from featurectl.serving.connections import (
 )
 from featurectl.serving.problems import TITLES, Refused, problem
 from featurectl.serving.transport import ENDING, AnswerTransport
+
+_FRAMING: Final = 8  # bytes for each of a body: one in a chunk of its own takes six
 
 
 class _TooMany(Exception):  # noqa: N818 (ends the parser, and nothing else sees it)
@@ -68,6 +71,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     _head: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_in_body = False  # the head of a request is there, its end is not
+    _body_bytes = 0  # of that request
+    _framing_bytes = 0  # of all that came behind its head: the body, what stands around it, what follows it
     _data = b""  # what is parsed at the moment
     _rest: asyncio.TimerHandle | None = None
     _address: str | None = None  # of a connection that was admitted
@@ -103,23 +109,38 @@ class PatientProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         self._data = data
+        self._framing_bytes += len(data)
         super().data_received(data)
         self._data = b""
+        if self._is_in_body and self._framing_bytes > HEAD_BYTES + _FRAMING * self._body_bytes:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Wait for the head of this request, and no longer than for any other."""
         if len(self.pipeline) >= PIPELINED:
             self._is_full = True
             raise _TooMany
+        self._is_in_body = False
         super().on_message_begin()
         if self._all.is_draining:
             self.scope["state"][ENDING] = True
         if self._head is None:
             self._head = self.loop.call_later(HEAD_S, self.transport.close)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind a body is read by nobody, and not kept."""
+        if not self._is_in_body:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Wait no more: the head is there."""
         self._forget()
+        self._is_in_body, self._body_bytes, self._framing_bytes = True, 0, 0
         super().on_headers_complete()
         self.has_asked = True
         if self._all.is_draining:
@@ -130,6 +151,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self._framing():
             return  # the parser takes the body for the other protocol
         self._forget_rest()
+        self._is_in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

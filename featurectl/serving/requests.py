@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import msgspec
@@ -71,6 +72,26 @@ def _values(document: object) -> Iterator[tuple[str, int | None, object]]:
 async def give_way() -> None:
     """Let other requests go on, between steps that take long: then this one is given up, too, whose time is over."""
     await asyncio.sleep(0)
+
+
+class Turns:
+    """Lets few requests of many values be worked on at once, so that the others are not held up by all of them.
+
+    Who waits has done little so far: one whose time is over by then has cost nothing more, and small requests, which
+    need no turn, come between the steps of few.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def wait(self, values: int) -> AsyncIterator[None]:
+        """Wait for a turn to make so many values, and have it meanwhile."""
+        if values <= FEW_VALUES:
+            yield
+            return
+        async with self._free:
+            yield
 
 
 def check_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.models.leave import Leave, check_leave
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from featurectl.serving.canary import ServedCanary
 
 ALIASES = ("champion", "challenger")
+MOST_NAMED: Final = 8  # versions without an alias that a process keeps loaded, for who names them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Served:
     failures: dict[str, str] = field(default_factory=dict)
     unreached: set[tuple[str, int]] = field(default_factory=set)
     canaries: Mapping[str, ServedCanary] = field(default_factory=dict)
+    _named: list[tuple[str, int]] = field(default_factory=list)  # loaded as a request named them, the latest last
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def names(self) -> list[str]:
@@ -78,9 +80,19 @@ class Served:
             place = (model, version.version)
             found = self.models[place] if place in self.models else self.try_load(version)
             if isinstance(found, ServedModel):
-                self.models[place] = found
+                self._keep(place, found)
                 self.failures.pop(found.label, None)
             return found
+
+    def _keep(self, place: tuple[str, int], found: ServedModel) -> None:
+        """Keep a version that was loaded; of those without an alias the few that were loaded last."""
+        if place in self.models:
+            return
+        self.models[place] = found
+        if not any(self.catalog.state.aliases.get((place[0], alias)) == place[1] for alias in ALIASES):
+            self._named.append(place)
+        while len(self._named) > MOST_NAMED:
+            self.models.pop(self._named.pop(0), None)
 
     def try_load(self, version: ModelVersion) -> ServedModel | str:
         """Return a version loaded and proven, or why it can't be served."""
@@ -111,12 +123,13 @@ def build_served(catalog: Catalog, location: str, leave: Leave, before: Served |
 
     A model that can't be loaded is told in `failures`; the others are served.
     """
+    loaded = dict(before.models) if before else {}  # not `before` itself, which would hold all that was before it
 
     def load(version: ModelVersion) -> ServedModel:
         if not version.onnx:
             check_leave(version, leave)  # of one that is loaded, too
         reader = catalog.model_reader(version)
-        known = before.models.get((version.model, version.version)) if before else None
+        known = loaded.get((version.model, version.version))
         if known and known.version == version:
             return replace(known, reader=reader)
         runtime = load_served(version, location, leave)

@@ -23,6 +23,7 @@ from featurectl.serving.metrics import Metrics
 from featurectl.serving.predict import Asked, Reason, Scored
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.reading import Features
+from featurectl.serving.requests import Turns
 from featurectl.serving.served import Served, ServedModel
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow import Shadow
@@ -95,6 +96,7 @@ class Server:
         self.settings = settings
         self.metrics = Metrics()
         self.journal = journal or Journal()
+        self.turns = Turns()
         self.features = Features(store, self.metrics, now)
         self.started_s = time.monotonic()
         self.name = f"{socket.gethostname()}:{os.getpid()}"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import random
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 
 from featurectl.errors import DataError, StoreError
 from featurectl.online.base import PushRecord
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import (
     NEWER_BYTES,
+    decoder,
     pack_instant,
     pack_key,
     pack_record,
@@ -183,6 +187,69 @@ def test_a_push_record_survives_packing(computed, watermark, newest):
         schema="ab",
     )
     assert unpack_record(pack_record(record), "spend@1") == record
+
+
+RECORD = PushRecord(computed_at=T0, watermark=T0, newest_event=None, table_version=3, entities=4, schema="ab")
+BROKEN_RECORDS = (
+    b"{}",
+    b"",
+    b"\xff" * 50,
+    b"[" * 100_000,
+    b"null",
+    b'{"watermark":"x"}',
+    b'{"watermark":1' + b"0" * 30,
+)
+
+
+@pytest.mark.parametrize("fields", BROKEN_RECORDS, ids=range(len(BROKEN_RECORDS)))
+def test_a_broken_push_record_says_whose_it_is(fields):
+    with pytest.raises(BrokenRecordError, match="last push of spend@1"):
+        unpack_record(pack_record(RECORD)[:7] + fields, "spend@1")
+    with pytest.raises(BrokenRecordError):
+        unpack_record(bytes(7) + pack_record(RECORD)[7:], "spend@1")
+
+
+def test_random_bytes_in_a_push_record_are_read_or_refused():
+    chance, data = random.Random(49), pack_record(RECORD)
+    for _ in range(2_000):
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 3)):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        with suppress(BrokenRecordError):
+            unpack_record(bytes(changed), "spend@1")
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"{}", b"null", b"[1]", b"\xff", b'{"format":1,"features":7}', b"[" * 100_000]
+)
+def test_a_broken_schema_is_an_error_of_the_store(document):
+    with pytest.raises(StoreError, match="broken schema"):
+        parse_schema(document)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1E+9",
+        "1e-9",
+        "0.2 ",
+        "\n0.20",
+        "0_1.00",
+        "\u0661.\u0660\u0660",
+        "1",
+        "1.000",
+        ".50",
+        "5.",
+        "+1.00",
+        "",
+        "123456789.00",
+    ],
+)
+def test_a_decimal_that_nobody_wrote_is_a_broken_row(text):
+    assert decoder("decimal(10,2)")("-0.05") == Decimal("-0.05")
+    assert decoder("decimal(4,0)")("1234") == 1234
+    with pytest.raises(ValueError, match=r".*"):
+        decoder("decimal(10,2)")(text)
 
 
 def test_chunks_cover_every_row_once(monkeypatch):

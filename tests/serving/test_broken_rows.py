@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
 
 import msgpack
@@ -54,3 +55,22 @@ def test_clients_servers_and_commands_tell_of_a_broken_row(own_clicks, opened, c
     assert "featurectl_online_store_errors_total 2.0" in client.get("/metrics").text
     good = {"features": ["spend:count_7d"], "entities": {"user": [3]}}
     assert client.post("/v1/features", json=good).status_code == 200
+
+
+def test_a_broken_record_of_a_push_is_told_and_a_full_push_writes_it_again(own_clicks, opened, capsys):
+    told = "the online store holds a broken record of the last push of profile@1"
+    client = opened(own_clicks, timeout_s=20.0)
+    with closing(sqlite3.connect(own_clicks / "on.db")) as store, store:
+        store.execute("update views set push_record = ? where view = 'profile'", (b"\xff" * 40,))
+    until_s = time.monotonic() + 30
+    while client.get("/ready").status_code == 200 and time.monotonic() < until_s:  # it is known for a second
+        time.sleep(0.1)
+    for path in ("/ready", "/fresh"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert told in answer.text
+    capsys.readouterr()
+    assert main(["push", "profile", "-C", str(own_clicks)]) == 69
+    assert told in capsys.readouterr().err
+    assert main(["push", "--full", "profile", "-C", str(own_clicks)]) == 0
+    assert main(["push", "profile", "-C", str(own_clicks)]) == 0

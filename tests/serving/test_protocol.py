@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -176,3 +177,21 @@ def test_what_is_left_of_a_request_that_was_answered_may_still_come(served):
         served, (head, b"404"), (b"x" * 300_000, b""), (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", b"uptime")
     )
     assert found.count(b"HTTP/1.1 ") == 2
+
+
+def test_what_follows_a_body_has_a_limit_and_small_chunks_do_not_meet_it(served):
+    head = b"POST /v1/features HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunks = b"1\r\n \r\n" * 100_000 + b"2\r\n{}\r\n0\r\n"
+    assert exchange(served, (head + chunks + b"a: b\r\n\r\n", b"`entities`"))
+    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
+        answer = b""
+        with suppress(OSError):  # it may be closed before all is sent
+            made.sendall(head + b"2\r\n{}\r\n0\r\n" + b"a: b\r\n" * 400_000 + b"\r\n")
+            answer = made.recv(65536)
+        assert b"HTTP/1.1" not in answer
+
+
+def test_an_error_does_not_quote_all_of_a_long_request(served):
+    body = b'{"%b": 1}' % (b"A" * 100_000)
+    head = b"POST /v1/features HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    assert len(exchange(served, (head + body, b"AAA ... AAA"))) < 10_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
 
 import redis
 
@@ -12,7 +11,7 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
-from featurectl.online.redis.trips import Command, look_ups, parted, whole
+from featurectl.online.redis.trips import Command, listed, look_ups, parted, whole
 
 
 class AsyncRedisReader:
@@ -26,14 +25,17 @@ class AsyncRedisReader:
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
         commands = [command for ask in asks for command in look_ups(ask)]
-        return parted(asks, cast("list[Found]", await self._send(commands)))
+        answers = await self._send(commands)
+        with translated(self._where):
+            return parted(asks, answers)
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
         if not names:
             return []
         [found] = await self._send([("HMGET", f"{project}/{env}", *names)])
-        return cast("list[bytes | None]", found)
+        with translated(self._where):
+            return listed(found, len(names))
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""

@@ -77,7 +77,7 @@ def translated(shown: str) -> Iterator[None]:
     """Turn the client's errors into ours."""
     try:
         yield
-    except redis.RedisError as error:
+    except (redis.RedisError, *_NO_ANSWERS) as error:
         raise store_error(shown, error) from error
 
 
@@ -103,7 +103,7 @@ def _described(error: Exception) -> tuple[str, str]:
             f"can't be reached: {text}",
             "is the server running, and is `online:` of the environment its address?",
         )
-    if isinstance(error, redis.InvalidResponse):
+    if isinstance(error, (redis.InvalidResponse, *_NO_ANSWERS)):
         return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
     if isinstance(error, redis.exceptions.ClusterDownError):
         return f"is down: {text}", "some slots of the Cluster are served by no node"
@@ -114,6 +114,8 @@ def _described(error: Exception) -> tuple[str, str]:
     return f"refuses: {text}", _REFUSALS.get(type(error), "")
 
 
+# What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
+_NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
 _REFUSALS: Final[dict[type[Exception], str]] = {
     redis.exceptions.OutOfMemoryError: "it is full: raise `maxmemory` of the server, or remove what is not needed",
     redis.exceptions.ReadOnlyError: "it is a replica: `online:` must be the address of the primary",

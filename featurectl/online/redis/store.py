@@ -116,7 +116,8 @@ class RedisStore:
         replies: list[object] = []
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             replies += self._send(commands[start : start + COMMANDS_A_TRIP])
-        return parted(asks, cast("list[Found]", replies))
+        with translated(self._where):
+            return parted(asks, replies)
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""

@@ -32,10 +32,10 @@ def packed(commands: Sequence[Command]) -> bytes:
     return b"".join(map(_PACK, commands))
 
 
-def parted(asks: Sequence[Ask], replies: Sequence[Found]) -> list[list[Found]]:
+def parted(asks: Sequence[Ask], replies: Sequence[object]) -> list[list[Found]]:
     """Return the answers of several asks, each ask's by itself."""
     rest = iter(replies)
-    return [list(islice(rest, len(ask.keys))) for ask in asks]
+    return [[listed(one, len(ask.fields)) for one in islice(rest, len(ask.keys))] for ask in asks]
 
 
 def whole(answers: list[object]) -> list[object]:
@@ -44,6 +44,17 @@ def whole(answers: list[object]) -> list[object]:
         if isinstance(answer, Exception):
             raise answer
     return answers
+
+
+def listed(answer: object, count: int) -> list[bytes | None]:
+    """Return the answer of HMGET for so many fields.
+
+    Raises:
+        redis.InvalidResponse: it is another one, which no Redis gives.
+    """
+    if type(answer) is not list or len(answer) != count or not {bytes, type(None)}.issuperset(map(type, answer)):
+        raise redis.InvalidResponse(f"{count} values were asked for")
+    return answer
 
 
 def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:

@@ -1,0 +1,49 @@
+"""Requests of many values are worked on by turns: what waits costs nothing, and small ones need no turn."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from featurectl.serving.requests import FEW_VALUES, Turns
+
+
+def test_few_requests_of_many_values_are_worked_on_at_once():
+    async def trial():
+        turns, inside, most = Turns(2), 0, 0
+
+        async def work():
+            nonlocal inside, most
+            async with turns.wait(FEW_VALUES + 1):
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(work() for _ in range(20)))
+        return most
+
+    assert asyncio.run(trial()) == 2
+
+
+def test_who_waits_too_long_leaves_its_turn_to_others_and_small_requests_need_none():
+    async def trial():
+        turns, free = Turns(1), asyncio.Event()
+
+        async def hold():
+            async with turns.wait(FEW_VALUES + 1):
+                await free.wait()
+
+        holder = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01), turns.wait(FEW_VALUES + 1):
+                pytest.fail("there was no turn")
+        async with turns.wait(FEW_VALUES):
+            free.set()
+        await holder
+        async with turns.wait(FEW_VALUES + 1):
+            return True
+
+    assert asyncio.run(trial())
