@@ -28,10 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Final
 
 import msgpack
-import msgspec
 
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
@@ -209,46 +207,32 @@ def pack_record(record: PushRecord) -> bytes:
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
 
-class _RecordFields(msgspec.Struct):
-    """What stands behind the instant of a push record; what may be absent was not in those of older versions."""
-
-    watermark: int | None
-    newest_event: int | None
-    table_version: int
-    entities: int
-    schema: str
-    rebuild_id: str = ""
-    kept_until: int | None = None
-    columns: dict[str, str] = {}
-
-
-_RECORD: Final = msgspec.json.Decoder(_RecordFields)
-
-
 def unpack_record(data: bytes, field: str) -> PushRecord:
-    """Return a push record of a view version, as `spend@1`, from its bytes.
+    """Return a push record of a view version (`spend@1`) from its bytes.
 
     Raises:
-        BrokenRecordError: they are none.
+        BrokenRecordError: it is none.
     """
     try:
-        computed_at, fields = unpack_instant(data[:INSTANT_BYTES]), _RECORD.decode(data[INSTANT_BYTES:])
-        if computed_at is None:
-            raise BrokenRecordError(field)
-        return PushRecord(
-            computed_at=computed_at,
-            watermark=_instant(fields.watermark),
-            newest_event=_instant(fields.newest_event),
-            table_version=fields.table_version,
-            entities=fields.entities,
-            schema=fields.schema,
-            rebuild_id=fields.rebuild_id,
-            kept_until=_instant(fields.kept_until),
-            columns=fields.columns,
-        )
-    except (ValueError, ArithmeticError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        return _unpacked_record(data)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BrokenRecordError(field) from error
 
 
-def _instant(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_us(microseconds)
+def _unpacked_record(data: bytes) -> PushRecord:
+    computed_at = unpack_instant(data[:INSTANT_BYTES])
+    if computed_at is None:
+        raise ValueError(data)
+    fields = json.loads(data[INSTANT_BYTES:])
+    kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
+    return PushRecord(
+        computed_at=computed_at,
+        watermark=None if fields["watermark"] is None else from_us(fields["watermark"]),
+        newest_event=None if fields["newest_event"] is None else from_us(fields["newest_event"]),
+        table_version=fields["table_version"],
+        entities=fields["entities"],
+        schema=fields["schema"],
+        rebuild_id=fields.get("rebuild_id", ""),
+        kept_until=None if kept_until is None else from_us(kept_until),
+        columns=fields.get("columns", {}),
+    )
