@@ -140,7 +140,7 @@ OPENS = [
     (("apply", *PROD, "--auto-approve"), ["REGISTRY_URL", "ONLINE_URL", "OFFLINE_STORE"]),
     (("history", *PROD), ["REGISTRY_URL"]),
     (("models", "list", *PROD), ["REGISTRY_URL"]),
-    (("get", "spend", "customer=a", *PROD), ["REGISTRY_URL", "OFFLINE_STORE", "ONLINE_URL"]),
+    (("get", "spend", "customer=a", *PROD), ["REGISTRY_URL", "ONLINE_URL"]),
     (("materialize", "last_visit", *PROD), ["REGISTRY_URL", "OFFLINE_STORE", "WAREHOUSE_URL", "ONLINE_URL"]),
     (("push", *PROD), ["REGISTRY_URL", "OFFLINE_STORE", "ONLINE_URL"]),
     (("training-set", "pays", "--out", "x.csv", *PROD), ["REGISTRY_URL", "OFFLINE_STORE"]),

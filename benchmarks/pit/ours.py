@@ -12,7 +12,7 @@ from benchmarks.pit.rivals import HOURS, OPS, TTL
 
 _PROJECT = """project: bench
 environments:
-  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db"}
+  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db", data_roots: [%s]}
 """
 
 
@@ -54,7 +54,7 @@ def _write(folder: Path, data: Path, shape: Shape, sources: list[str], views: li
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "data").symlink_to(data.resolve())
-    (folder / "featurectl.yaml").write_text(_PROJECT)
+    (folder / "featurectl.yaml").write_text(_PROJECT % json.dumps(str(data.resolve())))
     features = "".join(f'\n      - {view["name"]}: "*"' for view in views)
     text = f"""entities:
   - {{name: user, keys: {json.dumps(shape.key_columns)}}}

@@ -75,7 +75,11 @@ class PredictionLogShape(Shape):
     """Which share of the predictions is kept, and how long."""
 
     what: ClassVar[str] = "prediction_log"
-    sample: Number | None = Field(None, description="The share of predictions to keep, from 0 to 1.")
+    sample: Number | None = Field(
+        None,
+        description="The share of predictions to keep, from 0 to 1.",
+        json_schema_extra={"minimum": 0, "maximum": 1},
+    )
     keep: Duration | None = Field(
         None,
         description="How long: servers remove the files that are older. 30d when left out.",

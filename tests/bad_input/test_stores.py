@@ -99,7 +99,7 @@ def test_a_corrupt_online_store_is_named_and_left_alone(live, command, damage):
 def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
     (log,) = (live.root / ".featurectl/offline/shop/spend").rglob("*.json")
     log.write_text("{nothing")
-    for command in (("push", "spend"), ("get", "spend", "customer=a"), ("train", "pays")):
+    for command in (("push", "spend"), ("get", "spend", "customer=a", "--offline"), ("train", "pays")):
         said = live.fails(69, *command)
         assert f"error[FC603]: the offline table {SPEND} can't be read: " in said
         assert "= featurectl materialize --full VIEW makes the table anew" in said
@@ -159,7 +159,7 @@ def test_an_online_store_that_can_not_be_made_is_named(live):
 
 @pytest.mark.parametrize(
     "kind,written,commands",
-    [("registry", REGISTRY, EVERY), ("offline", OFFLINE, [EVERY[i] for i in (3, 4, 5, 6, 7, 9, 10)]),
+    [("registry", REGISTRY, EVERY), ("offline", OFFLINE, [EVERY[i] for i in (3, 4, 6, 7, 9, 10)]),
      ("online", ONLINE, EVERY[3:6])],
 )  # fmt: skip
 def test_an_unset_variable_is_named_by_the_command_that_needs_it(live, monkeypatch, kind, written, commands):

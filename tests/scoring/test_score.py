@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.errors import StoreError
+from featurectl.scoring import kept as kept_scores
 from featurectl.scoring.sql_table import SqlDestination, open_table
 from featurectl.training.formats import frames_of
 from tests.model_shop import KEYS
@@ -213,19 +215,20 @@ def test_no_output_takes_the_place_of_what_is_read(made, tmp_path, capsys, comma
 
 def test_a_disk_that_is_full_is_told_and_what_is_scored_is_kept(shop, made, tmp_path, monkeypatch):
     write_spine(tmp_path / "spine.parquet", 250_000)
-    whole, left = np.save, [2]
+    whole, left = kept_scores._write, [2]
 
-    def save(file, scores, **more):
-        left[0] -= 1
-        if not left[0]:
-            raise OSError("50000 requested and 10000 written")  # as numpy says it
-        whole(file, scores, **more)
+    def write(path, put):
+        def full(file):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        left[0] -= path.suffix == ".npy"
+        whole(path, full if path.suffix == ".npy" and not left[0] else put)
 
     with monkeypatch.context() as patched:
-        patched.setattr("featurectl.scoring.kept.np.save", save)
+        patched.setattr("featurectl.scoring.kept._write", write)
         patched.setattr("featurectl.scoring.run.range_rows", lambda *_: 100_000)
         said = shop("--spine", "spine.parquet", "--out", "out.parquet", code=64).err
-    assert "where scores are kept, can't be written: 50000 requested and 10000 written" in said
+    assert "where scores are kept, can't be written: No space left on device" in said
     (kept,) = (made / ".featurectl" / "scores").rglob("000000000000000-100000.npy")
     assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name, "begun.json", "lock"]
     shop("--spine", "spine.parquet", "--out", "out.parquet")

@@ -21,7 +21,7 @@ BLOCKS = [
     (page, block)
     for page in PAGES
     for block in read_blocks(page)
-    if block.language == "yaml" and not (block.note("file") or "").startswith(".github")
+    if block.language == "yaml" and not (block.note("file") or "").startswith(".")  # hidden: of other programs
 ]
 SHAPE = re.compile("FC[01]")  # what is wrong with a file by itself; FC2xx are names that stand in other files
 
