@@ -64,7 +64,7 @@ def serving(folder: Path, online: str) -> Iterator[Running]:
     port = free_port()
     command = [sys.executable, "-m", "featurectl", "serve", "-C", str(folder), "-q", "--port", str(port), *OPTIONS]
     environ = {"ONLINE": online, "PYTHONPATH": str(ROOT)}
-    with started(command, port, environ, folder / "serve.log") as running:
+    with started(command, port, environ, folder / "serve.log", until="/ready") as running:
         yield running
 
 

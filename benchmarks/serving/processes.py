@@ -55,7 +55,8 @@ def ours(folder: Path, online: str, workers: int) -> Iterator[Running]:
     """`featurectl serve` over the repository."""
     port = free_port()
     command = [sys.executable, "-m", "featurectl", "serve", "-C", str(folder), "-q", "--port", str(port)]
-    with started([*command, "--workers", str(workers)], port, {"ONLINE": online}, folder / "serve.log") as running:
+    command += ["--workers", str(workers)]
+    with started(command, port, {"ONLINE": online}, folder / "serve.log", until="/ready") as running:
         yield running
 
 
@@ -70,12 +71,14 @@ def feast(python: str, repo: Path, workers: int) -> Iterator[Running]:
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, environ: Mapping[str, str], log: Path) -> Iterator[Running]:
-    """Start a server, wait until it answers, and end it afterwards."""
+def started(
+    command: Sequence[str], port: int, environ: Mapping[str, str], log: Path, until: str = "/health"
+) -> Iterator[Running]:
+    """Start a server, wait until it answers what tells that it has begun, and end it afterwards."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environ})
     try:
-        _wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        _wait_for(f"http://127.0.0.1:{port}{until}", process, log)
         yield Running(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
