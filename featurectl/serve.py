@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from featurectl import __version__
 from featurectl.canary import judge_now, keeps_log, open_log, running_canaries
 from featurectl.errors import StoreError, UsageError
+from featurectl.hidden import hide_secrets
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.online.pushed import Pushed
@@ -97,8 +98,9 @@ class WorkspaceSource:
 
 def create_app() -> Guard:
     """Return the application of a process that `run_server` has started."""
-    loaded_first = bool(os.environ.get(LOADED_FIRST_VARIABLE))
-    return open_app(load_settings(os.environ[SETTINGS_VARIABLE]), loaded_first=loaded_first)
+    settings = load_settings(os.environ[SETTINGS_VARIABLE])
+    hide_secrets(settings.folder)
+    return open_app(settings, loaded_first=bool(os.environ.get(LOADED_FIRST_VARIABLE)))
 
 
 def open_app(settings: ServeSettings, *, loaded_first: bool = True) -> Guard:

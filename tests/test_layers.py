@@ -42,7 +42,7 @@ LAYERS = [
     ["apply"],
     ["feature_tests"],
     ["open"],
-    ["canary", "health", "clean", "sizes"],
+    ["canary", "health", "clean", "sizes", "hidden"],
     ["alerts"],
     ["project", "clients", "serve"],
     ["cli"],

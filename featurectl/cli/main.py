@@ -21,7 +21,6 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.app import build_app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
-from featurectl.cli.hidden import Hide, hiding_secrets
 from featurectl.cli.verb import COMMON
 from featurectl.errors import (
     FeaturectlError,
@@ -30,6 +29,7 @@ from featurectl.errors import (
     TryAgainError,
     UsageError,
 )
+from featurectl.hidden import Hide, hiding_secrets
 from featurectl.nearest import nearest
 
 FINE = (0, 2)  # 2: a valid plan with changes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -14,7 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from featurectl import serve
 from featurectl.errors import StoreError
-from featurectl.serving.settings import ServeSettings
+from featurectl.serving.settings import SETTINGS_VARIABLE, ServeSettings, dump_settings
 from tests.serving.process import running
 
 FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
@@ -88,3 +90,30 @@ def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks
         assert "featurectl_http_requests_in_flight 1.0" in text  # this one; what the dead one had is forgotten
         assert 'featurectl_model_loaded{alias="champion",model="click",version="1"} 1.0' in text
         assert server.stop() == 0
+
+
+WORKER = """
+import logging, os, sys
+handler = logging.StreamHandler()  # as uvicorn sets its loggers up before it makes the application
+logging.getLogger("uvicorn.error").addHandler(handler)
+from featurectl.serve import create_app
+create_app()
+logging.getLogger("uvicorn.error").error("no answer of redis://:pa55-of-a-store@127.0.0.1/0")
+print("ConnectionError: redis://:pa55-of-a-store@127.0.0.1/0", file=sys.stderr)
+raise RuntimeError(os.environ["STORE_URL"])
+"""
+
+
+def test_a_process_of_several_says_no_secret_of_an_address(tmp_path):
+    (tmp_path / "featurectl.yaml").write_text(
+        'project: p\nenvironments:\n  dev: {registry: "sqlite:///r.db", offline: off, online: "${STORE_URL}"}\n'
+    )
+    (tmp_path / "all.yaml").write_text("entities:\n  - {name: user, keys: {user: string}}\n")
+    settings = ServeSettings(root=str(tmp_path))
+    variables = {SETTINGS_VARIABLE: dump_settings(settings), "STORE_URL": "redis://:pa55-of-a-store@127.0.0.1:1/0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", WORKER], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.count("redis://") >= 2, ran.stderr
+    assert "pa55-of-a-store" not in ran.stderr

@@ -1,4 +1,4 @@
-"""What a command says on stderr and leaves in a crash log, without the secrets of its addresses.
+"""What a command says on stderr and leaves in a crash log, without the secrets of its addresses; so its processes.
 
 Messages are made without secrets where they are made; this is for what others wrote: the tracebacks of `--debug`, the
 words of drivers, warnings of libraries.
@@ -32,6 +32,23 @@ def hiding_secrets(words: Sequence[str]) -> Iterator[Hide]:
         yield hide
     finally:
         sys.stderr = stream
+
+
+def hide_secrets(root: Path) -> None:
+    """Write to stderr without the secrets of a repository from now on, in a process that a command has started.
+
+    So do the loggers that were set up before.
+    """
+    import logging
+
+    below = sys.stderr
+    if below is None:
+        return
+    sys.stderr = _HidingStream(below, _Hider(["--repo", str(root)]))
+    loggers = (logger for logger in logging.Logger.manager.loggerDict.values() if isinstance(logger, logging.Logger))
+    for handler in (handler for logger in (logging.getLogger(), *loggers) for handler in logger.handlers):
+        if isinstance(handler, logging.StreamHandler) and handler.stream is below:
+            handler.setStream(sys.stderr)
 
 
 class _Hider:
