@@ -17,6 +17,7 @@ from featurectl.online.base import PushRecord
 from featurectl.online.pushed import Place, Pushed, kept_places, read_pushed_async
 from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
+from featurectl.serving.readiness import served_views
 from featurectl.serving.served import Served
 from featurectl.serving.thread import OneThread
 
@@ -160,11 +161,12 @@ class Follower:
         self._server.metrics.show_models(shown)
 
     def _show_ages(self) -> None:
-        now, gauge = self._server.features.now(), self._server.metrics.view_age
-        for view in self._server.served.catalog.views():
+        now, ages = self._server.features.now(), dict[tuple[str, str], float]()
+        for view in served_views(self._server.served):
             age = self._server.age_us(view, now)
             if age is not None:
-                gauge.labels(view.online.view, str(view.online.version)).set(age / 1e6)
+                ages[view.online.view, str(view.online.version)] = age / 1e6
+        self._server.metrics.show_ages(ages)
 
     async def _beside(self, call: Callable[[], T]) -> T:
         """Return what a call returns that waits for a database, an object store or a library."""

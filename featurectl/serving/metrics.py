@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ class Metrics:
         self._add_predictions(self._own)
         self._add_served(self._own)
         self._shown: set[tuple[str, str, str]] = set()
+        self._aged: set[tuple[str, str]] = set()
         self._of_model: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -162,6 +164,14 @@ class Metrics:
         for labels, found in loaded.items():
             self.models.labels(*labels).set(found)
         self._shown |= loaded.keys()
+
+    def show_ages(self, ages: Mapping[tuple[str, str], float]) -> None:
+        """Tell how old views are, in seconds, by view and version; of those told before that are not read, NaN."""
+        for labels in self._aged - ages.keys():
+            self.view_age.labels(*labels).set(math.nan)
+        for labels, age in ages.items():
+            self.view_age.labels(*labels).set(age)
+        self._aged |= ages.keys()
 
     def text(self) -> bytes:
         """Return all metrics, of all processes of the server."""

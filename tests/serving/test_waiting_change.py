@@ -50,6 +50,22 @@ def test_a_view_is_served_by_its_pushed_version_until_the_next_one_is(own_clicks
     assert client.post("/v1/predict/click", json={"rows": request_rows(2)}).json()["rows"] == scored["rows"]
 
 
+def test_ages_are_told_of_the_versions_that_names_and_models_read(own_clicks, opened):
+    def ages():
+        lines = client.get("/metrics").text.splitlines()
+        told = (line.rpartition(" ") for line in lines if line.startswith("featurectl_view_age_seconds{version="))
+        return {name.partition("{")[2].rstrip("}"): value != "NaN" for name, _, value in told if "spend" in name}
+
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    first, second = 'version="1",view="spend"', 'version="2",view="spend"'
+    change(own_clicks)
+    run(own_clicks, "materialize")
+    wait_until(lambda: ages() == {first: True, second: True})  # the model still reads the first
+    run(own_clicks, "train", "click")
+    assert main(["models", "promote", "click@2", "-C", str(own_clicks), "-q"]) == 0
+    wait_until(lambda: ages() == {first: False, second: True})
+
+
 def test_a_server_that_starts_while_a_change_waits_serves_the_pushed_version(own_clicks, opened):
     change(own_clicks)
     assert asked(opened(own_clicks))["view_versions"] == {"spend": 1}
