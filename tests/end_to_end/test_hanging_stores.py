@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import polars as pl
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ from featurectl.postgres import connect_limited, connect_watched
 from tests.model_shop import PROJECT, Shop, objects, write_files
 from tests.servers.pausing import hanging
 from tests.servers.postgres import PostgresServer, started_postgres
-from tests.servers.redis import redis_server
+from tests.servers.redis import free_port, redis_server
 from tests.serving.process import running
 
 LIMIT_S = 60  # a hang breaks it; with the limits below a command takes a few seconds
@@ -179,10 +180,39 @@ def test_a_store_that_stops_at_any_moment_ends_a_rebuild(shop, capsys, monkeypat
 
 @pytest.mark.stress
 @pytest.mark.parametrize("store", ["registry", "offline"])
-def test_a_server_starts_and_answers_where_a_store_hangs(shop, store):
+def test_a_server_ends_where_a_store_hangs(shop, store):
     train(shop.root)
     with running(shop.root, environ=dict(os.environ)) as server, hanging(shop.pids[store]):
         assert server.stop() == 0
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("store", ["offline", "online"])
+def test_a_server_that_begins_where_a_store_hangs_is_ready_once_it_answers(shop, store, workers):
+    train(shop.root)
+    with ExitStack() as stack:
+        with hanging(shop.pids[store]):
+            server = stack.enter_context(
+                running(shop.root, "--workers", workers, environ=dict(os.environ), until="/health")
+            )
+            begin = time.monotonic()
+            assert httpx2.get(f"{server.url}/ready", timeout=20).status_code in (200, 503)
+            assert time.monotonic() - begin < LIMIT_S
+        end = time.monotonic() + LIMIT_S * 4
+        while httpx2.get(f"{server.url}/ready", timeout=20).status_code != 200:
+            assert time.monotonic() < end, server.log.read_text()
+            time.sleep(0.2)
+        assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_begins_where_the_registry_hangs_says_so_and_ends(shop, capsys, workers):
+    with hanging(shop.pids["registry"]):
+        code, said = run(capsys, "serve", "--port", str(free_port()), "--workers", workers)
+    assert (code, "error[FC601]: registry " in said) == (69, True), said
 
 
 SOURCES = {
