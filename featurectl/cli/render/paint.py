@@ -26,4 +26,5 @@ def wants_color(choice: Literal["auto", "always", "never"]) -> bool:
     """Return whether to color what goes to stderr; NO_COLOR and TERM=dumb are obeyed unless it is asked for."""
     if choice != "auto":
         return choice == "always"
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: the caller has closed it
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
