@@ -58,6 +58,7 @@ def test_rows_that_are_served_until_the_next_push_are_not_removed(shop, capsys):
     file = shop / "views.yaml"
     file.write_text(file.read_text().replace("amount > 2", "amount > 3"))
     assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
+    capsys.readouterr()
     assert run(capsys, "get", "spend", "customer=ana")["version"] == 2
     assert main(["push", "--remove", "spend@2"]) == 64
     told = capsys.readouterr().err
