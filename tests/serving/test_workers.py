@@ -49,12 +49,14 @@ def counted(url: str) -> dict[str, float]:
 
 
 def ask_each(url: str, times: int) -> set[int]:
-    """Ask so many times, on a connection each, and return the processes that answered."""
+    """Ask so many times, on a connection each, and return the processes that answered, not those that were busy."""
     found = set()
     for _ in range(times):
         with httpx2.Client(timeout=20) as client:
             answer = client.post(f"{url}/v1/features", json=FEATURES)
-            assert answer.status_code == 200
+            if answer.status_code == 503:  # the store was too slow for it: the machine is busy
+                continue
+            assert answer.status_code == 200, answer.text
             found.add(int(answer.json()["server_name"].rpartition(":")[2]))
     return found
 
@@ -65,17 +67,19 @@ def ask_until(url: str, is_enough) -> tuple[int, set[int]]:
     while not is_enough(found):
         assert time.monotonic() < end, found
         try:
-            found |= ask_each(url, 1)
-            times += 1
+            one = ask_each(url, 1)
         except httpx2.HTTPError:  # one that was ended takes its connections along
-            time.sleep(0.05)
+            one = set()
+        found |= one
+        times += len(one)
+        time.sleep(0 if one else 0.05)
     return times, found
 
 
 def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks):
     requests = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"}'
     values = 'featurectl_feature_values_total{status="PRESENT"}'
-    with running(clicks, "--workers", "2") as server:
+    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15") as server:
         times, processes = ask_until(server.url, lambda found: len(found) == 2)
         before = counted(server.url)
         assert (before[requests], before[values]) == (times, times * 18)
