@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from featurectl.drivers import driver_fault, missing_driver
 from featurectl.errors import FeaturectlError, StoreError, UsageError
-from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.secrets import hide_address_secrets
+from featurectl.sources.sql_connections import first_line, watch_connections
 from featurectl.spec.environment import shown_location
 from featurectl.training.formats import Frames
 
@@ -106,13 +106,13 @@ class SqlDestination:
 
     def _told(self, error: SQLAlchemyError) -> str:
         """Return what the driver says, without a secret of the URL."""
-        return hide_address_secrets(_first_line(error), self.address)
+        return hide_address_secrets(first_line(error), self.address)
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
         try:
             engine = sa.create_engine(self.url, poolclass=NullPool)
-            sa.event.listen(engine, "do_connect", _connect_watched)
+            watch_connections(engine)
             with engine.connect() as connection:
                 yield connection
         except (NoSuchModuleError, ImportError) as error:
@@ -170,13 +170,3 @@ def _sql_type(dtype: pl.DataType) -> sa.types.TypeEngine[Any] | None:
         return sa.Numeric(20, 0)
     found = _TYPES.get(type(dtype))
     return None if found is None else found()
-
-
-def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
-    """Open a connection to a server that is watched while it answers; None, to open it as usual, for another driver."""
-    return connect_watched(args, options, PROBE_S) if dialect.driver == "psycopg" else None
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from featurectl.drivers import driver_fault, missing_driver
 from featurectl.errors import DataError, FeaturectlError, StoreError
-from featurectl.postgres import PROBE_S, connect_watched
 from featurectl.secrets import hide_address_secrets
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
 from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
+from featurectl.sources.sql_connections import first_line, watch_connections
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
 from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.spec.definition import Source
@@ -164,7 +164,7 @@ class SqlReader:
         except Exception as error:
             self._raise_crash(error, self.url.partition(":")[0])
             raise
-        sa.event.listen(engine, "do_connect", _connect_watched)
+        watch_connections(engine)
         return engine
 
     def _read_only(self, url: sa.URL) -> sa.URL:
@@ -209,20 +209,10 @@ class SqlReader:
 
     def _told(self, error: SQLAlchemyError) -> str:
         """Return what the driver says, without a secret of the URL."""
-        return hide_address_secrets(_first_line(error), self.url)
+        return hide_address_secrets(first_line(error), self.url)
 
     def _failed(self, error: SQLAlchemyError) -> DataError:
         return DataError(f"{self._where} fails: {self._told(error)}", code="FC508")
-
-
-def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
-    """Open a connection to a server that is watched while it answers; None, to open it as usual, for another driver."""
-    return connect_watched(args, options, PROBE_S) if dialect.driver == "psycopg" else None
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
 
 
 def _kind(url: str) -> tuple[str, str]:

@@ -112,7 +112,7 @@ def hurry(monkeypatch, seconds: float) -> None:
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.ANSWER_LIMIT_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)
-    monkeypatch.setattr("featurectl.sources.sql.PROBE_S", seconds)
+    monkeypatch.setattr("featurectl.sources.sql_connections.PROBE_S", seconds)
     monkeypatch.setattr("featurectl.postgres.CONNECT_S", 2)
 
 

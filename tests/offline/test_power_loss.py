@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -86,10 +87,15 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
     assert syncs.after(tmp_path / "models/m", tmp_path / "models/m/x.txt")
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that syncs no folders")
-def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path):
-    with pytest.raises(OSError, match="Invalid argument"):
-        sync_path(Path("/proc/self"))
-    sync_names(Path("/proc/self"), Path("/proc"))
+def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(handle):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    (tmp_path / "inner").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="Invalid argument"):
+            sync_path(tmp_path / "inner")
+        sync_names(tmp_path / "inner", tmp_path)
     with pytest.raises(FileNotFoundError):
         sync_names(tmp_path / "gone", tmp_path)
