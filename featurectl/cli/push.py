@@ -15,6 +15,7 @@ from featurectl.errors import FeaturectlError, NoAnswerError, StoreError, UsageE
 from featurectl.units import counted, format_count, format_instant, format_iso, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from featurectl.open import Workspace
@@ -63,7 +64,6 @@ def add_to(app: typer.Typer) -> None:
             if views or select or full:
                 raise UsageError("--remove, and views to push", hint="one of them at a time")
             return remove_rows(call, remove, dry_run=dry_run)
-        from featurectl.cli.render.table import render_table
         from featurectl.open import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
@@ -74,26 +74,35 @@ def add_to(app: typer.Typer) -> None:
                 workspace.online()
                 if not dry_run:
                     hold_to_clocks(call, workspace, allow_future=allow_future, online=True)
-            rows: list[list[str]] = []
-            told: list[dict[str, object]] = []
-            notes: list[str] = []
-            failures: list[Failure] = []
-            for item in chosen:
-                try:
-                    made = _plan(workspace, item, full=full) if dry_run else _push(call, workspace, item, full=full)
-                except FeaturectlError as error:
-                    failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
-                    if fails_for_all(error):
-                        break
-                else:
-                    rows.append([item.name, str(item.version), *_cells(made)])
-                    told.append({"view": item.name, "version": item.version, **_json(made)})
-                    notes += [f"{item.name}@{item.version}: {note}" for note in push_notes(made, workspace.now)]
-        text = "\n".join(render_table(_PLAN_HEAD if dry_run else _HEAD, rows)) if rows else ""
-        text += "".join(f"\n{note}" for note in notes)
-        if not chosen:
-            text = "No applied view is online."
-        return Outcome(text=text, result={"views": told}, failures=tuple(failures))
+            return _outcome(call, workspace, chosen, dry_run=dry_run, full=full)
+
+
+def _outcome(
+    call: Call, workspace: Workspace, chosen: Sequence[ObjectVersion], *, dry_run: bool, full: bool
+) -> Outcome:
+    """Push view versions, or say what that would send; one that fails does not keep the others from it."""
+    from featurectl.cli.render.table import render_table
+
+    rows: list[list[str]] = []
+    told: list[dict[str, object]] = []
+    notes: list[str] = []
+    failures: list[Failure] = []
+    for item in chosen:
+        try:
+            made = _plan(workspace, item, full=full) if dry_run else _push(call, workspace, item, full=full)
+        except FeaturectlError as error:
+            failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
+            if fails_for_all(error):
+                break
+        else:
+            rows.append([item.name, str(item.version), *_cells(made)])
+            told.append({"view": item.name, "version": item.version, **_json(made)})
+            notes += [f"{item.name}@{item.version}: {note}" for note in push_notes(made, workspace.now)]
+    text = "\n".join(render_table(_PLAN_HEAD if dry_run else _HEAD, rows)) if rows else ""
+    text += "".join(f"\n{note}" for note in notes)
+    if not chosen:
+        text = "No applied view is online."
+    return Outcome(text=text, result={"views": told}, failures=tuple(failures))
 
 
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -52,17 +53,8 @@ def add_to(app: typer.Typer) -> None:
         GET /openapi.json describes the routes.
         """
         counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows, "--max-values": max_values}
-        for name, value in (counts | {"--max-connections": max_connections}).items():
-            if value < 1:
-                raise UsageError(f"{name} {value} is too few", hint="1 or more")
-        if not 0 < port < 1 << 16:
-            raise UsageError(f"--port {port} is no port", hint="1 to 65535")
         lengths = {"--timeout": timeout, "--store-timeout": store_timeout, "--reload": reload, "--judge": judge}
-        for option, seconds in lengths.items():
-            if not 0 < seconds < math.inf:
-                raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
-        if log_format not in ("text", "json"):
-            raise UsageError(f"--log-format {log_format} is no format", hint="text or json")
+        _check_options(counts | {"--max-connections": max_connections}, port, lengths, log_format)
         try:
             from featurectl.serve import run_server
             from featurectl.serving.settings import ServeSettings
@@ -93,6 +85,24 @@ def add_to(app: typer.Typer) -> None:
         call.instant()  # one that is none is told before anything is opened
         run_server(settings)
         return Outcome(text="", result={"served": f"http://{host}:{port}"})
+
+
+def _check_options(counts: Mapping[str, int], port: int, lengths: Mapping[str, float], log_format: str) -> None:
+    """See that numbers are within their bounds and words are known.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise UsageError(f"{name} {value} is too few", hint="1 or more")
+    if not 0 < port < 1 << 16:
+        raise UsageError(f"--port {port} is no port", hint="1 to 65535")
+    for option, seconds in lengths.items():
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
+    if log_format not in ("text", "json"):
+        raise UsageError(f"--log-format {log_format} is no format", hint="text or json")
 
 
 def _seconds(option: str, text: str) -> float:
