@@ -23,6 +23,7 @@ from featurectl.online.pushed import Pushed
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
+from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, told_process
 from featurectl.serving.canary import find_canaries
 from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
@@ -35,7 +36,6 @@ from featurectl.serving.served import Served, build_served
 from featurectl.serving.server import Server
 from featurectl.serving.settings import (
     KEYS_VARIABLE,
-    LOADED_FIRST_VARIABLE,
     SETTINGS_VARIABLE,
     ServeSettings,
     api_keys,
@@ -100,13 +100,11 @@ def create_app() -> Guard:
     """Return the application of a process that `run_server` has started."""
     settings = load_settings(os.environ[SETTINGS_VARIABLE])
     hide_secrets(settings.folder)
-    return open_app(settings, loaded_first=bool(os.environ.get(LOADED_FIRST_VARIABLE)))
+    return open_app(settings, told_process())
 
 
-def open_app(settings: ServeSettings, *, loaded_first: bool = True) -> Guard:
+def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Guard:
     """Return the application of a repository; its stores are opened when they are first read.
-
-    `loaded_first` is that of `make_app`.
 
     Raises:
         UsageError: there is no such repository or environment.
@@ -116,7 +114,7 @@ def open_app(settings: ServeSettings, *, loaded_first: bool = True) -> Guard:
     now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
     journal = Journal(settings.log_format)
     server = Server(settings, source, store, now, _log_of(workspace, settings.judge_s), journal)
-    return make_app(server, _keys(), loaded_first=loaded_first)
+    return make_app(server, _keys(), beginning)
 
 
 def check_start(settings: ServeSettings) -> None:
@@ -185,7 +183,7 @@ def run_server(settings: ServeSettings) -> None:
     os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
     several = settings.workers > 1
     check_start(settings)
-    app: Guard | str = _APP if several else open_app(settings, loaded_first=False)
+    app: Guard | str = _APP if several else open_app(settings, AT_ONCE)
     config = uvicorn.Config(
         app,
         factory=several,
@@ -224,7 +222,7 @@ def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
     folder = share_metrics()
     try:
         with closing(config.bind_socket()) as port:
-            processes = Workers(config, port, settings.drain_s)
+            processes = Workers(config, port, settings.drain_s, folder)
             processes.run()
     finally:
         forget_metrics(folder)

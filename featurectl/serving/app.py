@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from featurectl.serving import about
+from featurectl.serving.beginning import Beginning
 from featurectl.serving.features import read_features
 from featurectl.serving.flat import predict_flat
 from featurectl.serving.guard import Guard
@@ -25,16 +24,14 @@ from featurectl.serving.server import Server
 
 __all__ = ["Server", "make_app"]
 
-LOAD_S: Final = 60.0
 PREDICT_PREFIX: Final = "/v1/predict/"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(server: Server, keys: Sequence[bytes], *, loaded_first: bool = True) -> Guard:
+def make_app(server: Server, keys: Sequence[bytes], beginning: Beginning) -> Guard:
     """Return the application of a server; `keys` are the API keys, none means that nobody is asked for one.
 
-    `loaded_first`: it begins when what it serves is loaded, or it is known why that can't be, after a minute at the
-    latest; else at once. What needs something that is not loaded is refused.
+    Once it has begun, what needs something that is not loaded is refused.
     """
     routes = [
         Route("/v1/features", read_features, methods=["POST"]),
@@ -52,10 +49,8 @@ def make_app(server: Server, keys: Sequence[bytes], *, loaded_first: bool = True
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         server.start()
-        if loaded_first:
-            with contextlib.suppress(TimeoutError):  # what takes longer is refused meanwhile
-                await asyncio.wait_for(server.follower.looked.wait(), LOAD_S)
-        yield
+        async with beginning.of(server.follower):
+            yield
         await server.stop()
 
     app = Starlette(

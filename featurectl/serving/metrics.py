@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import (
@@ -182,10 +183,10 @@ class Metrics:
         return generate_latest(together)
 
 
-def share_metrics() -> str:
+def share_metrics() -> Path:
     """Return a new folder through which processes that are started from now on share their metrics."""
-    folder = tempfile.mkdtemp(prefix="featurectl-metrics-")
-    os.environ[MULTIPROC_VARIABLE] = folder
+    folder = Path(tempfile.mkdtemp(prefix="featurectl-metrics-"))
+    os.environ[MULTIPROC_VARIABLE] = str(folder)
     return folder
 
 
@@ -195,6 +196,6 @@ def forget_process(process: int) -> None:
         mark_process_dead(process)
 
 
-def forget_metrics(folder: str) -> None:
+def forget_metrics(folder: Path) -> None:
     """Remove the folder of shared metrics."""
     shutil.rmtree(folder, ignore_errors=True)

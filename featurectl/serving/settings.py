@@ -10,7 +10,6 @@ from typing import Final
 from featurectl.serving.journal import LogFormat
 
 KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"
-LOADED_FIRST_VARIABLE: Final = "FEATURECTL_SERVE_LOADED_FIRST"
 SETTINGS_VARIABLE: Final = "FEATURECTL_SERVE_SETTINGS"  # for the processes of `--workers`
 
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -15,10 +16,11 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from featurectl.serving.beginning import tell_process
 from featurectl.serving.draining import DrainingServer, open_server
 from featurectl.serving.listening import refuse_new
 from featurectl.serving.metrics import forget_process
-from featurectl.serving.settings import LOADED_FIRST_VARIABLE, SETTINGS_VARIABLE, load_settings
+from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
 
 _STEP_S: Final = 0.05
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -44,15 +46,16 @@ class Workers(Multiprocess):
     is_interrupted = False
     ended_by: int | None = None  # the signal that ended all at once
 
-    def __init__(self, config: uvicorn.Config, port: socket.socket, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, port: socket.socket, drain_s: float, folder: Path) -> None:
         super().__init__(config, [port])
         self._port = port
         self._drain_s = drain_s
+        self._mark = folder / "loaded"
 
     def init_processes(self) -> None:
         """Start as many as were asked for."""
-        for _ in range(self.processes_num):
-            self.processes.append(self._started())
+        for place in range(self.processes_num):
+            self.processes.append(self._started(place))
 
     def handle_int(self) -> None:
         """End at Ctrl-C, and remember it: a command that was interrupted says so."""
@@ -62,7 +65,7 @@ class Workers(Multiprocess):
     def handle_ttin(self) -> None:
         """Be one more."""
         self.processes_num += 1
-        self.processes.append(self._started())
+        self.processes.append(self._started(len(self.processes)))
 
     def handle_signals(self) -> None:
         """Do what signals ask for: to end, to start all anew, to be one more or one less."""
@@ -82,12 +85,12 @@ class Workers(Multiprocess):
                 if process.exitcode == STARTUP_FAILURE:
                     self.should_exit.set()
                 else:
-                    self.processes[place] = self._started()
+                    self.processes[place] = self._started(place)
 
     def restart_all(self) -> None:
         """Start a process in the place of each, one after the other; the old one ends when the new one answers."""
         for place, old in enumerate(self.processes):
-            new = self._started()
+            new = self._started(place)
             if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
                 new.kill()
                 new.join()
@@ -111,9 +114,8 @@ class Workers(Multiprocess):
             time.sleep(_STEP_S)
         super().join_all()
 
-    def _started(self) -> _Worker:
-        # Only the very first answers before it is loaded: others would take requests from those that can answer them.
-        os.environ[LOADED_FIRST_VARIABLE] = "yes" if self.processes else ""
+    def _started(self, place: int) -> _Worker:
+        tell_process(self._mark, is_first=place == 0 and not self._mark.exists())
         process = _Worker(self.config, self.sockets)
         process.start()
         return process

@@ -180,11 +180,13 @@ def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_cli
 
 
 def test_several_processes_share_a_port_and_their_counts_and_end_together(own_clicks):
-    with running(own_clicks, "--workers", "2") as server:
+    with running(own_clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "10") as server:
         names = set()
         for _ in range(60):
             with httpx2.Client() as client:  # a connection each: any process may take it
-                names.add(client.post(f"{server.url}/v1/features", json=FEATURES, timeout=20).json()["server_name"])
+                answer = client.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
+                assert answer.status_code == 200, answer.text
+                names.add(answer.json()["server_name"])
         assert len(names) == 2
         counted = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"} 60.0'
         wait_until(lambda: counted in httpx2.get(f"{server.url}/metrics").text)  # a request counts once it is answered

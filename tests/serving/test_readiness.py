@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from featurectl.models.served import load_served
 from featurectl.serve import open_app
+from featurectl.serving.beginning import AT_ONCE
 from featurectl.serving.settings import ServeSettings
 from tests.serving.clicks import FILES, request_rows, run
 from tests.serving.process import START_LIMIT_S, running
@@ -116,7 +117,7 @@ def test_every_question_has_an_answer_while_models_are_loaded(clicks, monkeypatc
         return load_served(*given)
 
     monkeypatch.setattr("featurectl.serving.served.load_served", wait)
-    app = open_app(ServeSettings(root=str(clicks), timeout_s=20.0), loaded_first=False)
+    app = open_app(ServeSettings(root=str(clicks), timeout_s=20.0), AT_ONCE)
     with TestClient(app, raise_server_exceptions=False) as client:
         assert begun.wait(60)
         assert client.get("/health").json()["status"] == "ok"

@@ -1,0 +1,68 @@
+"""When a process of a server begins to answer.
+
+One that is alone answers at once: that it is not loaded is an answer, too. Of several on one port the first does so,
+and the others wait until they and the first are loaded. Else somebody who was told by one of them that the server is
+ready would be refused by another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from featurectl.serving.following import Follower
+
+LOAD_S: Final = 60.0  # then it answers anyway: what is not loaded is refused
+_MARK_VARIABLE: Final = "FEATURECTL_SERVE_FIRST_LOADED"
+_FIRST_VARIABLE: Final = "FEATURECTL_SERVE_IS_FIRST"
+_STEP_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """`at_once`: nothing is waited for. `mark` is the file that is there when the first of several is loaded."""
+
+    at_once: bool = False
+    mark: Path | None = None
+
+    @asynccontextmanager
+    async def of(self, follower: Follower) -> AsyncIterator[None]:
+        """Begin the block when the process may answer: what it serves is loaded, or it is known why that can't be."""
+        loaded = asyncio.create_task(self._load(follower))
+        if not self.at_once:
+            await asyncio.wait([loaded], timeout=LOAD_S)
+        try:
+            yield
+        finally:
+            loaded.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loaded
+
+    async def _load(self, follower: Follower) -> None:
+        await follower.looked.wait()
+        if self.mark is not None and self.at_once:
+            self.mark.touch()
+        while self.mark is not None and not self.mark.exists():  # noqa: ASYNC110 (another process makes it)
+            await asyncio.sleep(_STEP_S)
+
+
+AT_ONCE: Final = Beginning(at_once=True)
+WHEN_LOADED: Final = Beginning()
+
+
+def tell_process(mark: Path, *, is_first: bool) -> None:
+    """Tell a process of several, which is started next, when it begins."""
+    os.environ[_MARK_VARIABLE] = str(mark)
+    os.environ[_FIRST_VARIABLE] = "yes" if is_first else ""
+
+
+def told_process() -> Beginning:
+    """Return when this process begins; one that was told nothing begins when it is loaded."""
+    mark = os.environ.get(_MARK_VARIABLE)
+    return Beginning(at_once=bool(os.environ.get(_FIRST_VARIABLE)), mark=Path(mark) if mark else None)
