@@ -249,13 +249,14 @@ class Workspace:
 
         The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
         """
+        from featurectl.online.base import PushRecord
         from featurectl.online.catalog import Catalog
         from featurectl.online.pushed import is_typed
 
         columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
         for (name, version), record in pushed.items():
             registered = state.view(name, version)
-            kept = record is None or record.columns
+            kept = not isinstance(record, PushRecord) or record.columns
             if registered is not None and not kept and not is_typed(registered):
                 columns[name, version] = self._source_columns(registered)
         return Catalog(state, self.environment.name, pushed, columns)

@@ -12,6 +12,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import counted
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from featurectl.monitor.prometheus.rules import Rule, Rules
 
 _BACK: Final = timedelta(days=30)
-_LONGEST_S: Final = 86_400.0
 _PORTS: Final = 1 << 16
 
 
@@ -39,7 +39,7 @@ def _add_export(group: typer.Typer) -> None:
         ] = None,
         host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")] = None,
         port: Annotated[int | None, typer.Option(help="The port to listen on; 9464 by default.")] = None,
-        every: Annotated[float | None, typer.Option(help="Seconds between two looks; 60 by default.")] = None,
+        every: Annotated[str | None, typer.Option(help="How long between two looks; 60s by default.")] = None,
     ) -> Outcome:
         """Give Prometheus what status shows.
 
@@ -52,16 +52,14 @@ def _add_export(group: typer.Typer) -> None:
                 raise UsageError("--host, --port and --every are of an endpoint", hint="leave --textfile out")
             return _write_textfile(call, textfile)
         address = ("127.0.0.1" if host is None else host, 9464 if port is None else port)
-        _serve(call, address, _checked(address[1], 60.0 if every is None else every))
+        _serve(call, address, _checked(address[1], "60s" if every is None else every))
         return Outcome(result={"served": f"http://{address[0]}:{address[1]}/metrics"})
 
 
-def _checked(port: int, every_s: float) -> float:
-    if not 0 < every_s <= _LONGEST_S:
-        raise UsageError(f"--every {every_s:g} is no length of time", hint="above 0, and at most a day")
+def _checked(port: int, every: str) -> float:
     if not 0 < port < _PORTS:
         raise UsageError(f"--port {port} is no port", hint="1 to 65535")
-    return every_s
+    return seconds_of("--every", every)
 
 
 def _write_textfile(call: Call, path: Path) -> Outcome:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
-from featurectl.units import parse_duration
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,15 +22,15 @@ def add_to(app: typer.Typer) -> None:
         host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
         workers: Annotated[int, typer.Option(help="How many processes share the port.")] = 1,
-        timeout: Annotated[float, typer.Option(help="Seconds in which every request is answered.")] = 1.0,
-        store_timeout: Annotated[float, typer.Option(help="Seconds of them that the online store has.")] = 0.25,
+        timeout: Annotated[str, typer.Option(help="How long until every request is answered, at most.")] = "1s",
+        store_timeout: Annotated[str, typer.Option(help="How much of it the online store has.")] = "0.25s",
         max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20,
         max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000,
         max_values: Annotated[
             int, typer.Option(help="The most values of an answer: rows by what is told of each.")
         ] = 250_000,
-        reload: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
-        judge: Annotated[float, typer.Option(help="Seconds between judgements of a running canary.")] = 10.0,
+        reload: Annotated[str, typer.Option(help="How long between two looks at the registry.")] = "2s",
+        judge: Annotated[str, typer.Option(help="How long between two judgements of a running canary.")] = "10s",
         drain: Annotated[
             str, typer.Option(help="How long to go on after SIGTERM, at most: 5s; 0s ends at once.")
         ] = "5s",
@@ -53,8 +52,8 @@ def add_to(app: typer.Typer) -> None:
         GET /openapi.json describes the routes.
         """
         counts = {"--workers": workers, "--max-body": max_body, "--max-rows": max_rows, "--max-values": max_values}
-        lengths = {"--timeout": timeout, "--store-timeout": store_timeout, "--reload": reload, "--judge": judge}
-        _check_options(counts | {"--max-connections": max_connections}, port, lengths, log_format)
+        _check_options(counts | {"--max-connections": max_connections}, port, log_format)
+        timeout_s = seconds_of("--timeout", timeout)
         try:
             from featurectl.serve import run_server
             from featurectl.serving.settings import ServeSettings
@@ -68,17 +67,17 @@ def add_to(app: typer.Typer) -> None:
             host=host,
             port=port,
             workers=workers,
-            timeout_s=timeout,
-            store_timeout_s=min(store_timeout, timeout),
+            timeout_s=timeout_s,
+            store_timeout_s=min(seconds_of("--store-timeout", store_timeout), timeout_s),
             max_body_bytes=max_body,
             max_rows=max_rows,
             max_values=max_values,
-            reload_s=reload,
-            judge_s=judge,
+            reload_s=seconds_of("--reload", reload),
+            judge_s=seconds_of("--judge", judge),
             allow_pickle=allow_pickle,
             access_log=access_log,
-            drain_s=_seconds("--drain", drain),
-            keep_alive_s=_seconds("--keep-alive", keep_alive) or 1.0,
+            drain_s=seconds_of("--drain", drain, least_s=0),
+            keep_alive_s=seconds_of("--keep-alive", keep_alive, least_s=0) or 1.0,
             max_connections=max_connections,
             log_format="json" if log_format == "json" else "text",
         )
@@ -87,7 +86,7 @@ def add_to(app: typer.Typer) -> None:
         return Outcome(text="", result={"served": f"http://{host}:{port}"})
 
 
-def _check_options(counts: Mapping[str, int], port: int, lengths: Mapping[str, float], log_format: str) -> None:
+def _check_options(counts: Mapping[str, int], port: int, log_format: str) -> None:
     """See that numbers are within their bounds and words are known.
 
     Raises:
@@ -98,20 +97,5 @@ def _check_options(counts: Mapping[str, int], port: int, lengths: Mapping[str, f
             raise UsageError(f"{name} {value} is too few", hint="1 or more")
     if not 0 < port < 1 << 16:
         raise UsageError(f"--port {port} is no port", hint="1 to 65535")
-    for option, seconds in lengths.items():
-        if not 0 < seconds < math.inf:
-            raise UsageError(f"{option} {seconds:g} is no length of time", hint="above 0")
     if log_format not in ("text", "json"):
         raise UsageError(f"--log-format {log_format} is no format", hint="text or json")
-
-
-def _seconds(option: str, text: str) -> float:
-    """Return a length of time in seconds.
-
-    Raises:
-        UsageError: it is none.
-    """
-    length_us = 0 if text in ("0", "0s") else parse_duration(text)
-    if length_us is None:
-        raise UsageError(f"{option} {text!r} is no length of time", hint="like 5s or 2m")
-    return length_us / 1e6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import format_iso
@@ -36,8 +36,8 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "status", as_of=True)
     def status(
         call: Call,
-        seconds: Annotated[
-            float | None, typer.Argument(help="With --watch: seconds between two looks; 10 by default.")
+        every: Annotated[
+            str | None, typer.Argument(help="With --watch: how long between two looks; 10s by default.")
         ] = None,
         watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
         checks: Annotated[
@@ -54,21 +54,19 @@ def add_to(app: typer.Typer) -> None:
         Exits 1 when one is past `error_after`, or can't be seen; with --checks when one of severity error failed the
         last time. --watch draws a terminal anew, and writes elsewhere when something else than an age has changed.
         """
-        every = _checked(call, seconds, watch=watch)
+        every_s = _checked(call, every, watch=watch)
         show = _show_checks if checks else _show_rows
         if watch:
-            _watch(call, every, show)
+            _watch(call, every_s, show)
         return _look(call, show)[0]
 
 
-def _checked(call: Call, seconds: float | None, *, watch: bool) -> float:
-    if seconds is not None and not watch:
-        raise UsageError(f"{seconds:g} seconds, and no --watch", hint="featurectl status --watch 5")
-    if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError(f"--watch {seconds:g} is no length of time", hint="above 0")
+def _checked(call: Call, every: str | None, *, watch: bool) -> float:
+    if every is not None and not watch:
+        raise UsageError(f"{every!r}, and no --watch", hint="featurectl status --watch 5s")
     if watch and call.output != "text":
         raise UsageError(f"--watch has no output {call.output!r}: it does not end", hint="leave --watch out")
-    return _EVERY_S if seconds is None else seconds
+    return _EVERY_S if every is None else seconds_of("--watch", every)
 
 
 Shown = tuple[Outcome, object]  # what is shown, and what of it is a change when it differs

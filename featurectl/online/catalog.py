@@ -7,6 +7,7 @@ from typing import Final
 
 from featurectl.dtypes import UNKNOWN
 from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.inputs import InputReader, Missing
 from featurectl.online.pushed import Place, Pushed, served_version
@@ -51,6 +52,7 @@ class Catalog:
         Raises:
             UsageError: no such view or version is registered, or it is offline only.
             DataError: FC511, FC549: nothing says what types its values have.
+            BrokenRecordError: the record that would say so is none.
         """
         registered = served_version(self.state, name, self.pushed) if version is None else None
         registered = registered or registered_view(self.state, name, version)
@@ -65,7 +67,7 @@ class Catalog:
         for name in names:
             try:
                 online.append(self.view(name))
-            except (UsageError, DataError):  # offline only, or never pushed
+            except (UsageError, DataError, BrokenRecordError):  # offline only, never pushed, or nobody knows its types
                 continue
         return online
 
@@ -131,6 +133,7 @@ class Catalog:
 
         Raises:
             DataError: FC511, it was never pushed; FC549, its push did not keep them.
+            BrokenRecordError: the record of its push is none.
         """
         place = (registered.name, registered.version)
         label = f"view {registered.name}@{registered.version}"
@@ -138,6 +141,8 @@ class Catalog:
         record = self.pushed.get(place)
         if record is None:
             raise DataError(f"{label} was never pushed to the online store", code="FC511", hint=hint)
+        if isinstance(record, BrokenRecordError):
+            raise BrokenRecordError(f"{registered.name}@{registered.version}")
         known = record.columns or self.columns.get(place)
         if known is None or isinstance(known, FeaturectlError):
             behind = f": {known.message}" if known else ""

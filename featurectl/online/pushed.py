@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from featurectl.dtypes import UNKNOWN
 from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import unpack_record
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
 
 Place = tuple[str, int]  # a view and its version
-Pushed = Mapping[Place, PushRecord | None]  # the last push of each view version that was looked up; None: there is none
+LastPush = (
+    PushRecord | BrokenRecordError | None
+)  # None: there was none; an error: there was one, and its record is broken
+Pushed = Mapping[Place, LastPush]  # of each view version that was looked up
 
 
 def is_typed(registered: ObjectVersion) -> bool:
@@ -69,7 +73,7 @@ def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Plac
     ]
 
 
-def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place]) -> dict[Place, PushRecord | None]:
+def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place]) -> dict[Place, LastPush]:
     """Return the last pushes of some view versions; of views whose newest was never pushed, those of older ones too.
 
     Raises:
@@ -82,7 +86,7 @@ def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place
 
 async def read_pushed_async(
     store: AsyncRowReader, state: State, env: str, places: Sequence[Place]
-) -> dict[Place, PushRecord | None]:
+) -> dict[Place, LastPush]:
     """Return what `read_pushed` does, without waiting for the store.
 
     Raises:
@@ -97,9 +101,16 @@ def _names(places: Sequence[Place]) -> list[str]:
     return [f"push/{name}@{version}" for name, version in places]
 
 
-def _taken(places: Sequence[Place], records: Sequence[bytes | None]) -> dict[Place, PushRecord | None]:
-    found = zip(places, records, strict=True)
-    return {place: unpack_record(data, f"{place[0]}@{place[1]}") if data else None for place, data in found}
+def _taken(places: Sequence[Place], records: Sequence[bytes | None]) -> dict[Place, LastPush]:
+    return {place: _unpacked(place, data) if data else None for place, data in zip(places, records, strict=True)}
+
+
+def _unpacked(place: Place, data: bytes) -> PushRecord | BrokenRecordError:
+    """Return a record, or that it is broken: that of one view keeps nobody from reading others."""
+    try:
+        return unpack_record(data, f"{place[0]}@{place[1]}")
+    except BrokenRecordError as error:
+        return error.with_traceback(None)
 
 
 def _older_places(state: State, places: Sequence[Place], found: Pushed) -> list[Place]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.online.base import PushRecord
+from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import unpack_record
 from featurectl.online.features import ReadView
 from featurectl.online.future import how_far_ahead, latest_at
@@ -19,12 +20,14 @@ Place = tuple[str, str, str]  # project, environment, view@version
 class Pushes:
     """Push records by view version, each with the second at which it was read (of a clock that only goes forward).
 
-    A record read before a row may be older than the row's push: what it says stays true, of an earlier instant.
+    A record read before a row may be older than the row's push: what it says stays true, of an earlier instant. One
+    that is broken is read again by whoever needs it, and is told.
     """
 
     def __init__(self) -> None:
         self._records: dict[Place, PushRecord | None] = {}
         self._read_s: dict[Place, float] = {}
+        self._broken: dict[Place, BrokenRecordError] = {}
 
     def due(self, views: Iterable[ReadView], at_s: float, kept_s: float = KEPT_S) -> list[ReadView]:
         """Return the views whose record is older than `kept_s` and has to be read again."""
@@ -32,21 +35,37 @@ class Pushes:
         return [view for view in views if read_s(view.place, since) <= since]
 
     def learn(self, views: Sequence[ReadView], records: Sequence[bytes | None], at_s: float) -> None:
-        """Take the records of some views."""
+        """Take the records of some views.
+
+        Raises:
+            BrokenRecordError: one is none.
+        """
         for view, data in zip(views, records, strict=True):
-            self._records[view.place] = unpack_record(data, view.field) if data else None
-            self._read_s[view.place] = at_s
+            self._take(view.place, unpack_record(data, view.field) if data else None, at_s)
 
     def take(self, project: str, env: str, records: Pushed, at_s: float) -> None:
         """Take the records of some view versions."""
         for (name, version), record in records.items():
             place = (project, env, f"{name}@{version}")
-            self._records[place] = record
-            self._read_s[place] = at_s
+            if isinstance(record, BrokenRecordError):
+                self._broken[place] = record
+                self._records.pop(place, None)
+                self._read_s.pop(place, None)
+            else:
+                self._take(place, record, at_s)
+
+    def _take(self, place: Place, record: PushRecord | None, at_s: float) -> None:
+        self._records[place] = record
+        self._read_s[place] = at_s
+        self._broken.pop(place, None)
 
     def record(self, view: ReadView) -> PushRecord | None:
         """Return the last push of a view that is known; None: there was none, or nobody asked."""
         return self._records.get(view.place)
+
+    def broken(self, view: ReadView) -> BrokenRecordError | None:
+        """Return what is to say of a view whose record is none."""
+        return self._broken.get(view.place)
 
     def instants(self, views: Iterable[ReadView]) -> dict[str, datetime | None]:
         """Return when each view was pushed last, by `view@version`."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.online.base import PushRecord
-from featurectl.online.pushed import Place, Pushed, kept_places, read_pushed_async
+from featurectl.online.broken import BrokenRecordError
+from featurectl.online.pushed import LastPush, Place, Pushed, kept_places, read_pushed_async
 from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
 from featurectl.serving.readiness import served_views
@@ -74,6 +75,11 @@ class Follower:
             raise
         self.lost = ""
         self._server.journal.end("store_lost", "store_back")
+        for (name, version), record in pushed.items():
+            if isinstance(record, BrokenRecordError):
+                self._server.journal.begin("push_record_broken", record.message, of=f"{name}@{version}")
+            else:
+                self._server.journal.end("push_record_broken", "push_record_mended", of=f"{name}@{version}")
         features.pushes.take(state.project, self._source.environment, pushed, at_s)
         return pushed
 
@@ -192,5 +198,5 @@ def _read_by(pushed: Pushed) -> Mapping[Place, object]:
     return {place: _kind(record) for place, record in pushed.items()}
 
 
-def _kind(record: PushRecord | None) -> object:
-    return None if record is None else dict(record.columns)
+def _kind(record: LastPush) -> object:
+    return dict(record.columns) if isinstance(record, PushRecord) else record is not None

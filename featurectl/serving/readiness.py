@@ -50,6 +50,7 @@ async def check_ready(server: Server) -> Readiness:
         if model.label in champions
         for view in model.reader.features.views
     }
+    ahead |= _broken_records(server, served)
     problems += [told for field, told in ahead.items() if field in read]
     warnings += [told for field, told in ahead.items() if field not in read]
     warnings += served.catalog.waiting()
@@ -70,10 +71,11 @@ async def check_fresh(server: Server) -> list[str]:
         return problems
     now, late = server.features.now(), []
     for view in served_views(served):
-        if server.is_late(view, now):
+        if server.is_late(view, now) and server.features.pushes.broken(view) is None:
             known = server.features.pushes.record(view)
             late.append(f"view {view.field} " + ("is older than its error_after" if known else "was never pushed"))
-    return [*late, *pushed_ahead(server.features.pushes, served_views(served), _clock(server)).values()]
+    ahead = pushed_ahead(server.features.pushes, served_views(served), _clock(server))
+    return [*late, *ahead.values(), *_broken_records(server, served).values()]
 
 
 def _clock(server: Server) -> datetime:
@@ -104,5 +106,11 @@ def _never_pushed(server: Server, served: Served, champions: Sequence[str]) -> l
         for model in served.models.values()
         if model.label in champions
         for view in model.reader.features.views
-        if server.features.pushes.record(view) is None
+        if server.features.pushes.record(view) is None and server.features.pushes.broken(view) is None
     )
+
+
+def _broken_records(server: Server, served: Served) -> dict[str, str]:
+    """Return which views have a broken record of their last push, by `view@version`, in words."""
+    every = ((view.field, server.features.pushes.broken(view)) for view in served_views(served))
+    return {field: f"{error.message}: {error.hint}" for field, error in every if error is not None}

@@ -82,9 +82,9 @@ def test_a_terminal_is_drawn_anew_each_time(shop, looks, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["5"], "5 seconds, and no --watch"),
-        (["--watch", "0"], "--watch 0 is no length of time"),
-        (["--watch", "inf"], "--watch inf is no length of time"),
+        (["5"], "'5', and no --watch"),
+        (["--watch", "0"], "--watch '0' is not within bounds"),
+        (["--watch", "inf"], "--watch 'inf' is no length of time"),
         (["--watch", "-o", "json"], "--watch has no output 'json'"),
     ],
 )

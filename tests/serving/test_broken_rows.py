@@ -14,6 +14,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.clients import open_async_client, open_client
 from featurectl.online.broken import BrokenRowError
+from tests.serving.trial import wait_until
 
 
 def spoil(root):
@@ -72,5 +73,27 @@ def test_a_broken_record_of_a_push_is_told_and_a_full_push_writes_it_again(own_c
     capsys.readouterr()
     assert main(["push", "profile", "-C", str(own_clicks)]) == 69
     assert told in capsys.readouterr().err
+    good = {"features": ["spend:count_7d"], "entities": {"user": [3]}}
+    assert client.post("/v1/features", json=good).status_code == 200
     assert main(["push", "--full", "profile", "-C", str(own_clicks)]) == 0
     assert main(["push", "profile", "-C", str(own_clicks)]) == 0
+    wait_until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_a_server_that_starts_over_a_broken_record_serves_the_other_views(own_clicks, opened, capfd):
+    with closing(sqlite3.connect(own_clicks / "on.db")) as store, store:
+        store.execute("update views set push_record = ? where view = 'profile'", (b"\xff" * 40,))
+    client = opened(own_clicks, timeout_s=20.0, reload_s=0.05)
+    good = {"features": ["spend:count_7d"], "entities": {"user": [3]}}
+    assert client.post("/v1/features", json=good).status_code == 200
+    bad = client.post("/v1/features", json={"features": ["profile:tier"], "entities": {"user": [3]}})
+    assert (bad.status_code, bad.json()["code"]) == (500, "FC610")
+    assert [view["view"] for view in client.get("/v1/views").json()["views"]] == ["bond", "profile", "spend"]
+    (problem,) = client.get("/ready").json()["problems"]
+    assert problem.startswith("the online store holds a broken record of the last push of profile@1: featurectl push")
+    assert main(["push", "--full", "profile", "-C", str(own_clicks)]) == 0
+    wait_until(lambda: client.get("/ready").status_code == 200)
+    read = client.post("/v1/features", json={"features": ["profile:tier"], "entities": {"user": [3]}})
+    assert read.status_code == 200
+    told = capfd.readouterr().err
+    assert (told.count("push_record_broken"), told.count("push_record_mended")) == (1, 1)
