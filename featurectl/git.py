@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -80,10 +81,13 @@ def read_checkout(root: Path, timeout_s: float = TIMEOUT_S) -> Checkout:
     return Checkout(root=root, commit=commit, shallow=shallow, prefix=prefix, problem=problem)
 
 
-def contains(checkout: Checkout, applied: GitCommit, timeout_s: float = TIMEOUT_S) -> tuple[bool | None, str]:
+def contains(
+    checkout: Checkout, applied: GitCommit, at: datetime | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[bool | None, str]:
     """Return whether a checkout's commit contains another one, and what is to say of that; None: can't tell.
 
-    A commit that was squashed is contained when a newer one had the same files in the folder.
+    A commit that was squashed is contained when a newer one had the same files in the folder. `at` is when it was
+    applied: a commit that is unknown, and was applied after the checkout's own was made, is likely to be a newer one.
     """
     if checkout.commit is None:
         return None, checkout.problem
@@ -93,6 +97,8 @@ def contains(checkout: Checkout, applied: GitCommit, timeout_s: float = TIMEOUT_
     try:
         git = _Git(checkout.root, timeout_s)
         commit = _resolved(git, applied.hash)
+        if commit is None:
+            return None, f"this clone has no commit {applied.hash[:7]}: {_why_unknown(git, head, at)}"
         if _is_ancestor(git, commit, head):
             return True, ""
         if checkout.shallow:
@@ -145,8 +151,8 @@ def _without_filters(git: _Git) -> dict[str, str]:
 _OFF: Final = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
-def _resolved(git: _Git, text: str) -> str:
-    """Return the whole hash of a commit that this clone has; older registries hold short ones."""
+def _resolved(git: _Git, text: str) -> str | None:
+    """Return the whole hash of a commit, None where this clone has it not; older registries hold short ones."""
     if _FULL.fullmatch(text):
         found = [text]
     elif _SHORT.fullmatch(text):
@@ -156,10 +162,17 @@ def _resolved(git: _Git, text: str) -> str:
     _, out, _ = git.ask("cat-file", "--batch-check", given="".join(f"{name}\n" for name in found))
     commits = [words[0] for words in map(str.split, out.splitlines()) if words[1:2] == ["commit"]]
     if not commits:
-        raise _NoAnswerError(f"this clone has no commit {text[:7]}: it was squashed, or was never pushed")
+        return None
     if len(commits) > 1:
         raise _NoAnswerError(f"{len(commits)} commits begin with {text}")
     return commits[0]
+
+
+def _why_unknown(git: _Git, head: str, at: datetime | None) -> str:
+    code, out, _ = git.ask("show", "--no-patch", "--format=%ct", head)
+    if code == 0 and at is not None and out.strip().isdigit() and int(out) < at.timestamp():
+        return "it was applied after this checkout's own commit was made, and may be newer: git pull"
+    return "it was squashed, or was never pushed"
 
 
 def _is_ancestor(git: _Git, old: str, new: str) -> bool:

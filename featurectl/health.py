@@ -63,19 +63,25 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 
 def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:
     """Return the row of a view; of one that nothing was pushed of, with the older version that is served meanwhile."""
+    served = served_meanwhile(workspace, state, row)
+    return row if served is None else replace(row, error=f"{row.error}; served: @{served}")
+
+
+def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> int | None:
+    """Return the older version that a view is read by where nothing was pushed of its newest; None: there is none."""
     from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
     from featurectl.online.pushed import read_pushed, served_version
 
     newest = state.current("feature_view", row.name)
     if row.error not in (NOT_MATERIALIZED, NOT_PUSHED) or newest is None or newest.version != row.version:
-        return row
+        return None
     try:
         place = (row.name, newest.version)
         pushed = read_pushed(workspace.online(), state, workspace.environment.name, [place])
     except FeaturectlError:
-        return row
+        return None
     served = served_version(state, row.name, pushed)
-    return row if served is None or served == newest else replace(row, error=f"{row.error}; served: @{served.version}")
+    return None if served is None or served == newest else served.version
 
 
 def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = False) -> Sequence[RunRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,14 @@ def test_an_object_that_is_missing_is_not_fetched(git, tmp_path):
     git("config", "core.repositoryFormatVersion", "1")
     assert contained(git.folder, "1" * 40) == (None, told_missing("1111111"))
     assert not ran.exists()
+
+
+def test_a_commit_that_is_unknown_may_be_newer_where_it_was_applied_later(git):
+    git.commit()  # at one o'clock
+    checkout, applied = read_checkout(git.folder), parse_commit("2" * 40)
+    for hour, told in ((0, "it was squashed, or was never pushed"), (2, "may be newer: git pull")):
+        contained, reason = contains(checkout, applied, datetime(2026, 1, 1, hour, tzinfo=UTC))
+        assert (contained, reason.endswith(told)) == (None, True), reason
 
 
 def told_missing(short: str) -> str:

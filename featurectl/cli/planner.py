@@ -86,7 +86,7 @@ class Planner:
         last = self.workspace.last_apply()
         if last is None:
             return None
-        contained, reason = contains(checkout, parse_commit(last.commit))
+        contained, reason = contains(checkout, parse_commit(last.commit), last.at)
         return AppliedCommit(commit=last.commit, at=last.at, who=last.who, contained=contained, reason=reason)
 
     def measure(self, plan: Plan, outside: Outside) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -72,7 +73,7 @@ def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
 
 
 def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
-    from featurectl.health import runs_seen, served_view
+    from featurectl.health import runs_seen, served_meanwhile, served_view
     from featurectl.monitor.checks import check_histories
     from featurectl.monitor.status import check_source
     from featurectl.monitor.why import Records, look_at_chain
@@ -82,7 +83,8 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     checks = check_histories([(served.view, item.version)], own, workspace.now)
     records = Records(state=state, runs=runs, checks=checks, unread=unread)
     look = partial(check_source, reader=workspace.source, now=workspace.now)
-    return look_at_chain(served, look, workspace.online, records, workspace.now)
+    chain = look_at_chain(served, look, workspace.online, records, workspace.now)
+    return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row))
 
 
 def _cause_of_values(values: Values, chain: Chain) -> str:

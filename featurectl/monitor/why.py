@@ -52,7 +52,8 @@ class Chain:
 
     `row` is that of `status`. `read` is what the table has read of each source, by name. `runs` are those of this
     version, the newest last (`unread` says why they can't be read); `checks` those of the view and its sources;
-    `models` the trained versions that read it.
+    `models` the trained versions that read it; `meanwhile` the older version that is served where nothing was pushed
+    of this one.
     """
 
     now: datetime
@@ -65,6 +66,7 @@ class Chain:
     checks: tuple[CheckHistory, ...] = ()
     models: tuple[str, ...] = ()
     unread: str = ""
+    meanwhile: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +167,16 @@ def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> str:
 def _missing(chain: Chain) -> str:
     """Tell of a table or a place in the store with nothing in it, and of what can't be seen."""
     if chain.table.missing:
-        return f"nothing was computed yet: featurectl materialize {chain.row.name}"
+        return f"nothing was computed yet{_meanwhile(chain)}: featurectl materialize {chain.row.name}"
     if not chain.table.error and chain.online is not None and chain.online.missing:
-        return f"nothing was pushed to the online store yet: featurectl push {chain.row.name}"
+        return f"nothing was pushed to the online store yet{_meanwhile(chain)}: featurectl push {chain.row.name}"
     if chain.row.lost:
         return f"the online store has lost rows of {chain.row.label}: {chain.row.note}"
     return f"{chain.row.label}: {chain.row.error}" if chain.row.error else ""
+
+
+def _meanwhile(chain: Chain) -> str:
+    return "" if chain.meanwhile is None else f", @{chain.meanwhile} is served"
 
 
 def _table_behind(chain: Chain) -> str:

@@ -14,6 +14,7 @@ from featurectl.serving.settings import ServeSettings
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _ANY: Final[dict[str, Any]] = {}
 _TEXT: Final = {"type": "string"}
+_NULL: Final = {"type": "null"}
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _NUMBER: Final = {"type": "number"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
@@ -30,6 +31,7 @@ def document(settings: ServeSettings) -> dict[str, Any]:
         schemas[body]["additionalProperties"] = False
     schemas["PredictBody"]["properties"]["rows"]["maxItems"] = settings.max_rows
     schemas["FeaturesBody"]["properties"]["entities"]["additionalProperties"]["maxItems"] = settings.max_rows
+    schemas["FeaturesBody"]["oneOf"] = [_asks_for("model"), _asks_for("features")]
     for body in ("FeaturesBody", "PredictBody"):
         bound = f"Rows by what is told of each are {settings.max_values:,} values at most."
         schemas[body]["description"] = f"{schemas[body].get('description', '')}\n\n{bound}".strip()
@@ -88,11 +90,22 @@ def _flat_body() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "Keys and request columns of the model, each one value.",
-        "properties": {"features": _names(), "model_version": _SCALAR, "model": _SCALAR},
+        "properties": {
+            "features": _names(),
+            "model_version": {"type": ["string", "integer", "null"], "minLength": 1},
+            "model": {"type": ["string", "null"], "minLength": 1},
+        },
         "additionalProperties": _SCALAR,
         "maxProperties": MOST_MEMBERS,
         "propertyNames": _NAME,
     }
+
+
+def _asks_for(what: str) -> dict[str, Any]:
+    """Return what a body has that asks for a model, or for features: one of them, and a version of a model alone."""
+    other = {"model": "features", "features": "model"}[what]
+    asked: dict[str, Any] = {"required": [what], "properties": {what: {"not": _NULL}, other: _NULL}}
+    return asked if what == "model" else asked | {"not": {"required": ["version"]}}
 
 
 def _names() -> dict[str, Any]:

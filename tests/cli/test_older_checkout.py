@@ -129,7 +129,8 @@ def test_where_it_can_not_be_told_that_is_said_and_nothing_is_refused(shop, monk
     planned = shop.run("plan")
     line = planned.out.splitlines()[1]
     assert line.startswith(f"! can't tell whether the files contain {shop.second[:7]}, applied ")
-    assert line.endswith(f"this clone has no commit {shop.second[:7]}: it was squashed, or was never pushed")
+    told = "it was applied after this checkout's own commit was made, and may be newer: git pull"
+    assert line.endswith(f"this clone has no commit {shop.second[:7]}: {told}")
     monkeypatch.setenv("PATH", str(tmp_path))
     planned = shop.run("plan")
     assert planned.out.splitlines()[1].endswith("there is no git on PATH")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from tests.serving.clicks import request_rows, run
@@ -86,6 +87,35 @@ def test_the_openapi_document_names_every_route_and_its_schemas_take_what_the_se
     assert validator.is_valid({"rows": request_rows(2), "version": 1, "return": ["features"]})
     assert not validator.is_valid({"rows": [], "version": 1})
     assert not validator.is_valid({"rows": request_rows(1), "other": 1})
+
+
+READ = {"entities": {"user": [3]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/features", READ | {"features": ["spend:*"]}, 200),
+        ("/v1/features", READ | {"features": ["spend:*"], "model": None}, 200),
+        ("/v1/features", {"entities": {"user": [3], "merchant": ["m1"]}, "model": "click", "version": 1}, 200),
+        ("/v1/features", READ, 400),
+        ("/v1/features", READ | {"features": None, "model": None}, 400),
+        ("/v1/features", READ | {"features": ["spend:*"], "model": "click"}, 400),
+        ("/v1/features", READ | {"features": ["spend:*"], "version": 1}, 400),
+        ("/predict", request_rows(1)[0] | {"model": None, "model_version": "1"}, 200),
+        ("/predict", request_rows(1)[0] | {"model_version": 1}, 200),
+        ("/predict", request_rows(1)[0] | {"model": False}, 400),
+        ("/predict", request_rows(1)[0] | {"model": ""}, 400),
+        ("/predict", request_rows(1)[0] | {"model_version": 1.5}, 400),
+    ],
+)
+def test_a_body_fits_the_openapi_document_when_and_only_when_it_is_taken(client, path, body, status):
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    document = client.get("/openapi.json").json()
+    (content,) = document["paths"][path]["post"]["requestBody"]["content"].values()
+    schema = content["schema"] | {"components": document["components"]}
+    assert Draft202012Validator(json.loads(json.dumps(schema))).is_valid(body) is (status == 200)
 
 
 def test_a_method_that_a_path_does_not_have_is_refused_as_the_openapi_document_says(client):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurectl.cli.render.table import render_table
 from featurectl.monitor.freshness import FreshnessRow, age_at
+from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
 from featurectl.sizes import StoredSize
 from featurectl.units import format_age, format_bytes, format_count, format_instant, format_iso
 
@@ -21,7 +22,16 @@ def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
     lines = render_table(_HEAD, [_cells(row, now) for row in rows])
     counts = Counter(row.verdict for row in rows)
     ends = [f"{counts[v]} {v.lower()}" for v in ("OK", "WARN", "STALE", "ERROR") if counts[v] or v == "OK"]
-    return "\n".join([*lines, "", ", ".join(ends) + "."])
+    return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])
+
+
+def _next(rows: Sequence[FreshnessRow]) -> list[str]:
+    """Return what to run where views serve nothing yet, or nothing any more."""
+    if any(row.error.startswith(NOT_MATERIALIZED) for row in rows):
+        return ["Next: featurectl materialize computes and pushes what is not there yet."]
+    if any(row.error.startswith(NOT_PUSHED) for row in rows):
+        return ["Next: featurectl push sends all rows of what the store has no push of."]
+    return []
 
 
 def render_ages(rows: Sequence[FreshnessRow], now: datetime) -> str:

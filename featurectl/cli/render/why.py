@@ -58,6 +58,7 @@ def why_json(chain: Chain, cause: str, values: Values | None) -> dict[str, objec
         "cause": cause or None,
         "verdict": verdict_of(chain, cause),
         "status": status_json(chain.row, chain.now),
+        "served_version": chain.meanwhile or chain.row.version,
         "links": [_link_json(link, chain.now) for link in links],
         "models": list(chain.models),
         "runs": [run_json(run) for run in chain.runs],
