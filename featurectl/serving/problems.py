@@ -18,6 +18,7 @@ TITLES = {
     408: "Request Timeout",
     413: "Content Too Large",
     422: "Unprocessable Content",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }

@@ -106,7 +106,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
-                self.transport.close()
+                self._refuse_head()
                 return
         self._data = data
         self._framing_bytes += len(data)
@@ -167,6 +167,13 @@ class PatientProtocol(HttpToolsProtocol):
             self._answer_last()
             return
         self.transport.write(_whole_problem(Refused(400, msg)))
+        self.transport.close()
+
+    def _refuse_head(self) -> None:
+        """Close the connection of a head that is too large, with an answer where none is due to a request before."""
+        if not self.has_asked or (self.cycle.response_complete and not self.pipeline):
+            told = f"the head of the request is larger than {HEAD_BYTES:,} bytes"
+            self.transport.write(_whole_problem(Refused(431, told)))
         self.transport.close()
 
     def drain(self) -> None:

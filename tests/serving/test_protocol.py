@@ -110,6 +110,19 @@ def test_requests_that_are_sent_together_are_answered_in_turn(served):
     assert found.index(b"HTTP/1.1 404") > found.rindex(b"HTTP/1.1 200 OK")
 
 
+def refused(served, request):
+    """Send a request, and return the head of the answer and the problem that is its body; the connection ends."""
+    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
+        made.sendall(request)
+        found = b""
+        while data := made.recv(65536):
+            found += data
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json\r\n" in head
+    assert b"content-length: %d" % len(body) in head
+    return head, json.loads(body)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -121,16 +134,16 @@ def test_requests_that_are_sent_together_are_answered_in_turn(served):
     ],
 )
 def test_what_is_no_http_is_told_so_as_a_problem_and_costs_no_line_of_the_log(served, log, request_):
-    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
-        made.sendall(request_)
-        found = b""
-        while data := made.recv(65536):
-            found += data
-    head, _, body = found.partition(b"\r\n\r\n")
+    head, problem = refused(served, request_)
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert b"content-type: application/problem+json\r\n" in head
-    assert b"content-length: %d" % len(body) in head
-    assert json.loads(body)["detail"] == "Invalid HTTP request received."
+    assert problem["detail"] == "Invalid HTTP request received."
+    assert "WARNING" not in log.read_text()
+
+
+def test_a_head_that_is_too_large_is_told_so(served, log):
+    head, problem = refused(served, b"GET /health HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 70_000 + b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert problem["detail"] == "the head of the request is larger than 65,536 bytes"
     assert "WARNING" not in log.read_text()
 
 
