@@ -17,6 +17,8 @@ _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may
 _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
 _QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
+_NOTIFIER = re.compile(r"(\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*['\"]?)([^'\",}\s][^'\",}\n]*)")
+_OPTION = re.compile(rf"((?<![\w-])--[\w-]{{0,30}}(?:{_NAMES}|api-key|credential)[\w-]{{0,30}}[ =])(.*)$", re.IGNORECASE)
 _QUERY = re.compile(r"\?(\$\{[^{}]*\}|[^}])*")
 
 
@@ -75,13 +77,17 @@ def has_password(text: str) -> bool:
 
 @lru_cache(maxsize=64)  # many problems may stand in one long line
 def hide_passwords(line: str) -> str:
-    """Return a line of a file with a star for each character of the passwords in its locations.
+    """Return a line of a file with a star for each character of the passwords in its locations and notifiers.
 
     >>> hide_passwords("url: 'postgresql://ana:secret@host/db', more: redis://:${PW}@host")
     "url: 'postgresql://ana:******@host/db', more: redis://:${PW}@host"
     >>> hide_passwords("registry: ${URL:-postgresql:///db?password=secret}")
     'registry: ${URL:-postgresql:///db?password=******}'
+    >>> hide_passwords("{name: ops, pagerduty: 'key', to: x}"), hide_passwords("command: notify --api-token 'key'")
+    ("{name: ops, pagerduty: '***', to: x}", 'command: notify --api-token *****')
     """
+    line = _NOTIFIER.sub(lambda found: found[1] + _stars(found[2]), line)
+    line = _OPTION.sub(lambda found: found[1] + _stars(found[2]), line)
     without = _QUERY_WORD.sub(lambda found: found[1] + _stars(found[2]), line)  # such a value may hold an `@`
     return _TOKEN.sub(_hide_login, without) if "@" in without else without
 
