@@ -18,7 +18,9 @@ _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
 _QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
 _NOTIFIER = re.compile(r"(\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*['\"]?)([^'\",}\s][^'\",}\n]*)")
-_OPTION = re.compile(rf"((?<![\w-])--[\w-]{{0,30}}(?:{_NAMES}|api-key|credential)[\w-]{{0,30}}[ =])(.*)$", re.IGNORECASE)
+_OPTION = re.compile(
+    rf"((?<![\w-])--[\w-]{{0,30}}(?:{_NAMES}|api-key|credential)[\w-]{{0,30}}[ =])(.*)$", re.IGNORECASE
+)
 _QUERY = re.compile(r"\?(\$\{[^{}]*\}|[^}])*")
 
 

@@ -44,7 +44,7 @@ WORDS = {
 CODES = {
     "plan": (69, 0, 0), "apply": (69, 0, 69), "history": (69, 0, 0),
     "materialize": (69, 69, 69), "rebuild": (69, 69, 69), "push": (69, 69, 69),
-    "get": (69, 69, 69), "status": (69, 1, 1), "why": (69, 1, 1), "verify": (69, 69, 69),
+    "get": (69, 0, 69), "status": (69, 1, 1), "why": (69, 1, 1), "verify": (69, 69, 69),
     "train": (69, 69, 0), "score": (69, 69, 0),
     "training-set": (69, 69, 0), "card": (69, 69, 0),
     "promote": (69, 69, 0), "export": (69, 69, 0),

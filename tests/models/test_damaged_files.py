@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 
 import numpy as np
 import pytest
+import skops.io
 from onnx import TensorProto, helper
 
 from featurectl.models.structure.check import check_structure
+from featurectl.models.structure.estimator import check_estimator
 from featurectl.models.structure.lightgbm import check_lightgbm
 from featurectl.models.structure.ubjson import read_ubjson
 from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
-from tests.models.damaged import SMALL, as_json, campaign, whole_file, with_sizes
+from tests.models.damaged import SMALL, as_json, campaign, try_file, whole_file, with_sizes
 from tests.seeds import seeds_from
 
 FORMS = [*SMALL, "xgboost.json", "xgboost.onnx", "forest.old"]
@@ -56,6 +59,34 @@ def test_a_tree_of_lightgbm_that_speaks_of_what_is_not_there_is_refused(lightgbm
     check_lightgbm(lightgbm_text)
     with pytest.raises(ValueError, match=told):
         check_lightgbm(changed(lightgbm_text, line, value))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("tree_sizes=", "tree_sizes=\x16", "its tree_sizes are no numbers"),
+        ("split_gain=", "split_gain}", "tree 0 has a line that gives no value to a name"),
+    ],
+)
+def test_a_line_of_lightgbm_that_cannot_be_read_is_refused(lightgbm_text, before, after, told):
+    with pytest.raises(ValueError, match=told):
+        check_lightgbm(lightgbm_text.replace(before, after, 1))
+
+
+def test_a_parameter_that_lightgbm_does_not_know_does_not_end_the_process():
+    kind, content, matrix = whole_file("lightgbm")
+    assert b"[fair_c:" in content
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(try_file, (kind, content.replace(b"[fair_c:", b"[fair_d:"), matrix)) == "done"
+
+
+def test_a_tree_on_histograms_that_reads_a_column_that_is_not_there_is_refused():
+    _, content, _ = whole_file("histograms")
+    estimator = skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+    check_estimator(estimator)
+    estimator._predictors[0][0].nodes["feature_idx"][0] = 4_096
+    with pytest.raises(ValueError, match="an input of a tree is 4096, of 0 to 4"):
+        check_estimator(estimator)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +205,13 @@ def test_a_graph_that_may_not_end_or_grows_with_the_values_of_a_row_is_refused(c
     with pytest.raises(ValueError, match=told):
         check_structure("onnx", wrap(content))
     check_structure("onnx", wrap(as_large_as_its_rows()))
+
+
+def test_a_graph_with_operators_of_nobody_is_refused():
+    """That is an error of its own kind in onnx."""
+    trees = helper.make_node("TreeEnsemble", ["x0"], ["y"], domain="ai.onjx.ml")
+    with pytest.raises(ValueError, match="its types don't fit each other"):
+        check_structure("onnx", graph_of(trees))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
+from featurectl.models.structure.lightgbm import without_parameters
 
 _LINKS: Final[Mapping[str, Link]] = {
     "": "identity",
@@ -38,7 +39,7 @@ def forest_of(content: bytes, width: int) -> Forest:
     """
     import lightgbm
 
-    dumped = lightgbm.Booster(model_str=content.decode()).dump_model()
+    dumped = lightgbm.Booster(model_str=without_parameters(content.decode())).dump_model()
     objective, *words = str(dumped.get("objective", "")).split()
     if dumped["num_tree_per_iteration"] != 1 or objective not in _LINKS:
         raise CannotConvertError(f"LightGBM's objective {objective} has no conversion")

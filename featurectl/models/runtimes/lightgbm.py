@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
-from featurectl.models.structure.lightgbm import check_places
+from featurectl.models.structure.lightgbm import check_places, without_parameters
 
 
 class LightGbm:
@@ -21,7 +21,7 @@ class LightGbm:
             raise not_installed("lightgbm") from error
         text = content.decode()
         check_places(text)  # what becomes of a registered file: all of it was looked at when it came
-        self._booster = lightgbm.Booster(model_str=text)
+        self._booster = lightgbm.Booster(model_str=without_parameters(text))
         self._threads = threads
 
     def predict(self, matrix: Matrix) -> Scores:

@@ -17,13 +17,19 @@ def check_estimator(estimator: Any) -> None:
         ValueError: one has not.
     """
     for part in _parts(estimator):
+        for predictor in _predictors(part):
+            _check_predictor(predictor, part.n_features_in_)
         match type(part).__name__:
             case "Tree":
                 _check_tree(part)
-            case "TreePredictor":
-                _check_predictor(part)
             case "KDTree" | "BallTree":
                 _check_neighbours(part)
+
+
+def _predictors(part: Any) -> Iterator[Any]:
+    """Give the trees of a gradient boosting on histograms: what they read is checked against nothing else."""
+    for trees in getattr(part, "_predictors", ()):
+        yield from trees
 
 
 def _parts(whole: Any) -> Iterator[Any]:
@@ -55,12 +61,12 @@ def _check_tree(tree: Any) -> None:
         raise ValueError(f"a tree has {len(tree.value)} values, of {tree.node_count} nodes")
 
 
-def _check_predictor(predictor: Any) -> None:
+def _check_predictor(predictor: Any, features: int) -> None:
     nodes = predictor.nodes
     inner = nodes["is_leaf"] == 0
     children = np.concatenate([nodes["left"][inner], nodes["right"][inner]]).astype(np.int64)
     check_children(children, len(nodes), "a tree")
-    check_range(nodes["feature_idx"][inner].astype(np.int64), 0, 1 << 31, "an input of a tree")
+    check_range(nodes["feature_idx"][inner].astype(np.int64), 0, features, "an input of a tree")
     sets = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)].astype(np.int64)
     held = min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets))
     check_range(sets, 0, held, "a set of categories of a tree")

@@ -20,6 +20,7 @@ _OF_LEAVES_OR_NONE: Final = ("leaf_weight", "leaf_count", "leaf_const")
 _OF_SPLITS: Final = ("threshold",)
 _OF_SPLITS_OR_NONE: Final = ("split_gain", "internal_value", "internal_weight", "internal_count")
 _ONCE: Final = ("end of trees", "parameters:", "end of parameters", "pandas_categorical:")
+_FLAGS: Final = ("tree", "average_output")
 Lines = Mapping[str, str]
 
 
@@ -53,6 +54,13 @@ def _check_parameters(text: str) -> None:
         raise ValueError("its parameters say something twice")
 
 
+def without_parameters(text: str) -> str:
+    """Return a model without its parameters: no score follows from them, and LightGBM dies over unknown ones."""
+    before, mark, rest = text.partition("\nparameters:")
+    _, end, after = rest.partition("\nend of parameters")
+    return f"{before}{mark}{end}{after}" if end else text
+
+
 def _has(head: Lines) -> bool:
     return "num_tree_per_iteration" in head
 
@@ -69,6 +77,8 @@ def check_places(text: str) -> list[str]:
     if "\nparameters:" in text and "\nend of parameters" not in text:  # the lists of categories come behind them
         raise ValueError("its parameters have no end: it is cut off, or was changed")
     told = re.search(r"^tree_sizes=([\d ]*)$", head, re.MULTILINE | re.ASCII)
+    if told is None and "tree_sizes" in head:
+        raise ValueError("its tree_sizes are no numbers")
     if told is None:  # a version of long ago did not say it
         trees, end, after = rest.partition("\nend of trees")
         if not end or "Tree=" in after:
@@ -88,8 +98,15 @@ def check_places(text: str) -> list[str]:
 
 
 def _lines(section: str, what: str) -> Lines:
-    """Return the values of a section by their names."""
-    pairs = [line.partition("=") for line in section.splitlines()[1:] if "=" in line]
+    """Return the values of a section by their names.
+
+    Raises:
+        ValueError: a line has no name or stands twice.
+    """
+    lines = [line for line in section.splitlines()[1:] if line and line not in _FLAGS]
+    pairs = [line.partition("=") for line in lines]
+    if not all(mark for _, mark, _ in pairs):
+        raise ValueError(f"{what} has a line that gives no value to a name")
     found = {name: value for name, _, value in pairs}
     if len(found) != len(pairs):
         raise ValueError(f"{what} says something twice")

@@ -41,7 +41,10 @@ def _widths(model: Any) -> Mapping[str, int]:
     """Return how many columns tensors have, of those that say it."""
     from onnx import shape_inference
 
-    inferred = shape_inference.infer_shapes(model).graph
+    try:
+        inferred = shape_inference.infer_shapes(model).graph
+    except Exception as error:  # it raises kinds of its own
+        raise ValueError(f"its types don't fit each other: {str(error)[:120]}") from error
     found = {}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         dimensions = value.type.tensor_type.shape.dim
