@@ -11,6 +11,7 @@ from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
 
 BROKEN: Final = "FC610"
+NO_ROW: Final = "another program has written what is in its place"
 _STORED_AS: Final[Mapping[str, type]] = {
     STRING: str, INT64: int, FLOAT64: float, BOOL: bool, TIMESTAMP: int, DATE: int
 }  # fmt: skip

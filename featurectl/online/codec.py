@@ -34,7 +34,7 @@ import msgpack
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
-from featurectl.online.broken import BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
+from featurectl.online.broken import NO_ROW, BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
 from featurectl.online.schema import FORMAT, RowSchema
 from featurectl.units import DAY_US, from_us, instant_us
 
@@ -98,7 +98,8 @@ def row_schema_id(data: bytes, place: RowPlace | None = None) -> int:
         StoreError: a row of a later format.
     """
     if len(data) < HEADER_BYTES:
-        raise BrokenRowError(f"it has {len(data)} bytes, fewer than a row's head", place)
+        what = f"it has {len(data)} bytes, fewer than a row's head" if data else NO_ROW
+        raise BrokenRowError(what, place)
     if data[0] != FORMAT:
         raise StoreError(
             f"the online store holds a row of format {data[0]}; this version reads format {FORMAT}",

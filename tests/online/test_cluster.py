@@ -206,14 +206,14 @@ def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
             assert store.read(wide, [[30_001]]) == [None]
 
 
-def test_a_wrong_type_at_one_entity_is_an_error_of_the_call(redis_cluster, of):
+def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
     key = f"{of.project}/{of.env}:{{i1:1}}"
     with closing(open_store(redis_cluster.url)) as store:
         store.write(of, rows_of(of, 2, 9))
         node = redis_cluster.node_of(slot_of(key.encode()))
         with node.client() as client:
             client.set(key, "no hash")
-        with pytest.raises(StoreError, match="refuses: "):
+        with pytest.raises(StoreError, match="spend@1 id=1: another program has written"):
             store.read(of, [[1], [2]])
         assert store.read(of, [[2]])[0] is not None
 

@@ -139,7 +139,7 @@ def test_whole_numbers_of_a_float_feature_stay_floats():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "it has 0 bytes, fewer than a row's head"),
+        (b"", "another program has written what is in its place"),
         (b"\x01" * 23, "it has 23 bytes, fewer than a row's head"),
         (b"\x02" + bytes(40), "this version reads format 1"),
     ],

@@ -11,7 +11,7 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
-from featurectl.online.redis.trips import Command, listed, look_ups, parted, whole
+from featurectl.online.redis.trips import Command, listed, look_ups, of_entities, parted, whole
 
 
 class AsyncRedisReader:
@@ -25,16 +25,15 @@ class AsyncRedisReader:
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
         commands = [command for ask in asks for command in look_ups(ask)]
-        answers = await self._send(commands)
         with translated(self._where):
-            return parted(asks, answers)
+            return parted(asks, of_entities(await self._exchange(commands)))
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
         if not names:
             return []
-        [found] = await self._send([("HMGET", f"{project}/{env}", *names)])
         with translated(self._where):
+            [found] = whole(await self._exchange([("HMGET", f"{project}/{env}", *names)]))
             return listed(found, len(names))
 
     async def close(self) -> None:
@@ -44,10 +43,9 @@ class AsyncRedisReader:
     def _open(self, url: str) -> None:
         self._trips = SharedTrips(open_async_client(url, self._where, self._budget_s), self._budget_s)
 
-    async def _send(self, commands: list[Command]) -> list[object]:
-        """Return the answers of some commands; they travel with those of others."""
-        with translated(self._where):
-            return whole(await self._trips.send(commands))
+    async def _exchange(self, commands: list[Command]) -> list[object]:
+        """Return the answers of some commands, errors among them; they travel with those of others."""
+        return await self._trips.send(commands)
 
 
 class AsyncClusterReader(AsyncRedisReader):
@@ -69,18 +67,17 @@ class AsyncClusterReader(AsyncRedisReader):
         self._closed = False
         self._node(self._url.seeds[0])  # whether its options are some
 
-    async def _send(self, commands: list[Command]) -> list[object]:
+    async def _exchange(self, commands: list[Command]) -> list[object]:
         journey, until_s = Journey(commands, self._slots), asyncio.get_running_loop().time() + self._budget_s
-        with translated(self._where):
-            for pause_s in journey.pauses_s():
-                if asyncio.get_running_loop().time() + pause_s > until_s:
-                    break
-                if pause_s:
-                    await asyncio.sleep(pause_s)
-                await self._try(journey, until_s)
-            if journey.left:
-                raise journey.error
-            return whole(journey.answers)
+        for pause_s in journey.pauses_s():
+            if asyncio.get_running_loop().time() + pause_s > until_s:
+                break
+            if pause_s:
+                await asyncio.sleep(pause_s)
+            await self._try(journey, until_s)
+        if journey.left:
+            raise journey.error
+        return journey.answers
 
     async def _try(self, journey: Journey, until_s: float) -> None:
         """Send what is left to where it belongs by now, and tell the journey what came back."""

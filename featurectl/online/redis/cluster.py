@@ -24,6 +24,7 @@ import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, OnlineView, Writing
+from featurectl.online.broken import BrokenRowError
 from featurectl.online.codec import NEWER_BYTES, pack_bound
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
@@ -37,7 +38,7 @@ from featurectl.online.redis.slots import (
     slot_of,
     slot_tags,
 )
-from featurectl.online.redis.store import RedisStore, instant_of_time, pages
+from featurectl.online.redis.store import RedisStore, foreign_keys_named, instant_of_time, pages
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
 
 if TYPE_CHECKING:
@@ -171,18 +172,23 @@ class RedisClusterStore(RedisStore):
         """
         from featurectl.online.frame import encode_chunks
 
-        schema_id, written, added = self._prepare(view), 0, 0
+        schema_id, written, added, broken = self._prepare(view), 0, 0, list[BrokenRowError]()
         first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
         newer, rest = (field_of(view), first + 1, end, field_of(view), ""), (_COMPUTED, "", self._expiry(how))
         self._mark_change(view)
         try:
             for frame in frames:
                 for chunk in encode_chunks(view, frame, schema_id):
-                    added += self._write_chunk(view, chunk, [*newer, pack_bound(how.none_after), *rest])
+                    try:
+                        added += self._write_chunk(view, chunk, [*newer, pack_bound(how.none_after), *rest])
+                    except BrokenRowError as error:
+                        broken.append(error)
                     written += chunk.count
                     how.told(written)
         finally:
             self._mark_change(view)
+        if broken:
+            raise broken[0]
         return added
 
     def keep_only(
@@ -269,28 +275,29 @@ class RedisClusterStore(RedisStore):
             ([*(key for key, _ in some), _counter(view, slot)], [*common, *(row for _, row in some)])
             for slot, some in _by_slot(rows).items()
         ]
-        return self._run(WRITE_NEWER, calls)
+        return self._run(view, WRITE_NEWER, calls)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
         arguments: _Arguments = [field, first + 1, bounds[0], field, bounds[1]]
         places = _by_slot([(key, b"") for key in keys])
         calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
-        return self._run(REMOVE_UNTIL, calls)
+        return self._run(view, REMOVE_UNTIL, calls)
 
-    def _run(self, script: str, calls: Sequence[_Call]) -> int:
+    def _run(self, view: OnlineView, script: str, calls: Sequence[_Call]) -> int:
         """Return the sum of what a script answers, called once for each slot."""
         with translated(self._where):
             shas = {self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()}
         sha = cast("bytes", next(iter(shas)))
-        total = 0
+        answers: list[object] = []
         for start in range(0, len(calls), COMMANDS_A_TRIP):
             commands: list[Command] = [
                 (b"EVALSHA", sha, len(keys), *keys, *arguments)
                 for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
             ]
-            total += sum(cast("list[int]", self._send_scripts(commands, script)))
-        return total
+            answers += self._send_scripts(commands, script)
+        with translated(self._where), foreign_keys_named(view):
+            return sum(cast("list[int]", whole(answers)))
 
     def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
@@ -300,11 +307,10 @@ class RedisClusterStore(RedisStore):
             again = self._cluster.send([(b"EVAL", script, *commands[at][2:]) for at in unknown])
             for at, answer in zip(unknown, again, strict=True):
                 answers[at] = answer
-            return whole(answers)
+        return answers
 
-    def _send(self, commands: Sequence[Command]) -> list[object]:
-        with translated(self._where):
-            return whole(self._cluster.send(commands))
+    def _exchange(self, commands: Sequence[Command]) -> list[object]:
+        return self._cluster.send(commands)
 
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
         with translated(self._where):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+FOREIGN: Final = "FOREIGN"  # begins the error of a key that is no hash; the key follows
+
 # Sets a field of each of some hashes unless it holds a newer value: one whose bytes `from` to `to` are greater.
 # The last key holds the counter of fields that were not there before, and in the field `writer` who claimed the rows
 # last (CLAIM): a call with that token need not look at what is there. Rows expire at an instant of Unix time in ms, if
 # one is given. A value that is later than the bound, 7 bytes compared with its own from `place` on, is replaced by any:
 # nothing can rightly be. Bytes are compared as numbers: how Lua compares strings depends on the locale of the server.
-# Of one that is cut off the bytes that it lacks are 0.
+# Of one that is cut off the bytes that it lacks are 0. A key that is no hash is of another program: with a bound it is
+# replaced, else all others are written, and the answer is an error that names it.
 WRITE_NEWER: Final = """
 local call, byte, keys, args = redis.call, string.byte, KEYS, ARGV
 local field, from, to, counter = args[1], tonumber(args[2]), tonumber(args[3]), args[4]
@@ -21,30 +24,38 @@ local function later(row)
   end
   return false
 end
+local foreign
 local function set(key, row)
-  local new = call('HSET', key, field, row)
+  local new = redis.pcall('HSET', key, field, row)
+  if type(new) == 'table' then
+    if new.err:sub(1, 9) == 'WRONGTYPE' then
+      if bound == string.rep('\\255', 7) then foreign = foreign or key; return end
+      call('DEL', key)
+    end
+    new = call('HSET', key, field, row)
+  end
   if expiry ~= '' then call('HPEXPIREAT', key, expiry, 'FIELDS', 1, field) end
   return new
 end
 local owner = token ~= '' and call('HGET', home, args[5])
 if owner and owner:sub(1, #token) == token then
-  for i = 1, #keys - 1 do added = added + set(keys[i], args[i + 9]) end
+  for i = 1, #keys - 1 do added = added + (set(keys[i], args[i + 9]) or 0) end
 else
   for i = 1, #keys - 1 do
-    local new, old, older = args[i + 9], call('HGET', keys[i], field), false
-    if not old then
-      added = added + 1
-    else
+    local new, old, older = args[i + 9], redis.pcall('HGET', keys[i], field), false
+    if type(old) == 'table' then old = false end
+    if old then
       for at = from, to do
         local a, b = byte(new, at), byte(old, at) or 0
         if a ~= b then older = a < b; break end
       end
       older = older and not later(old)
     end
-    if not older then set(keys[i], new) end
+    if not older and set(keys[i], new) and not old then added = added + 1 end
   end
 end
 if added > 0 and counter ~= '' then call('HINCRBY', home, counter, added) end
+if foreign then return redis.error_reply('FOREIGN ' .. foreign) end
 return added
 """
 
@@ -91,7 +102,7 @@ return free and 1 or 0
 """
 
 # Removes a field of each of some hashes when its bytes `from` on are not greater than those given, or later than a
-# bound; counts as above.
+# bound; counts as above. Keys that are no hashes are left alone.
 REMOVE_UNTIL: Final = """
 local field, from, until_, counter, bound = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local removed = 0
@@ -103,8 +114,8 @@ local function later(row, instant)
   return false
 end
 for i = 1, #KEYS - 1 do
-  local row = redis.call('HGET', KEYS[i], field)
-  if row and (not later(row, until_) or later(row, bound)) then
+  local row = redis.pcall('HGET', KEYS[i], field)
+  if type(row) == 'string' and (not later(row, until_) or later(row, bound)) then
     removed = removed + redis.call('HDEL', KEYS[i], field)
   end
 end

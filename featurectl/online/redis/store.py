@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +12,7 @@ import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
-from featurectl.online.broken import row_place
+from featurectl.online.broken import NO_ROW, BrokenRowError, row_place
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -26,8 +27,17 @@ from featurectl.online.codec import (
 from featurectl.online.redis.claim import bounded, claimed_call
 from featurectl.online.redis.connect import open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
-from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, look_ups, parted, whole
+from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
+from featurectl.online.redis.trips import (
+    COMMANDS_A_TRIP,
+    Command,
+    exchange,
+    look_ups,
+    of_entities,
+    parted,
+    row_of,
+    whole,
+)
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
 from featurectl.units import from_us
@@ -70,7 +80,7 @@ class RedisStore:
         from featurectl.online.redis.wire import Sender, batch_of
 
         schema_id = self._prepare(view)
-        with translated(self._where):
+        with translated(self._where), foreign_keys_named(view):
             call = claimed_call(self._client, view, how, self._expiry(how))
             with Sender(self._client) as sender:
                 for frame in frames:
@@ -95,8 +105,7 @@ class RedisStore:
         kept, prefix, removed, met = set(encode_keys(view, entities)), prefix_of(view), 0, set[bytes]()
         before = self._counts(view)
         for keys in self._pages(view):
-            there = self._send([("HEXISTS", key, field_of(view)) for key in keys])
-            met.update(key for key, has in zip(keys, there, strict=True) if has)
+            met.update(self._with_row(keys, field_of(view)))
             others = [key for key in keys if key[len(prefix) : -1] not in kept]
             bounds = (pack_instant(until), pack_bound(none_after))
             removed += self._remove_until(view, others, bounds) if others else 0
@@ -115,7 +124,7 @@ class RedisStore:
         commands = [command for ask in asks for command in look_ups(ask)]
         replies: list[object] = []
         for start in range(0, len(commands), COMMANDS_A_TRIP):
-            replies += self._send(commands[start : start + COMMANDS_A_TRIP])
+            replies += self._send_about(commands[start : start + COMMANDS_A_TRIP])
         with translated(self._where):
             return parted(asks, replies)
 
@@ -130,7 +139,7 @@ class RedisStore:
         begin = len(prefix_of(view))
         for keys in self._pages(view):
             asked = [key for key in keys if wanted(key[begin:-1])]
-            rows = cast("list[bytes | None]", self._send([("HGET", key, field_of(view)) for key in asked]))
+            rows = map(row_of, self._send_about([("HGET", key, field_of(view)) for key in asked]))
             yield [(key[begin:-1], row) for key, row in zip(asked, rows, strict=True) if row is not None]
 
     def count(self, view: OnlineView) -> int:
@@ -144,8 +153,7 @@ class RedisStore:
             return held if held < self.count(view) else None
         met, field = set[bytes](), field_of(view)
         for keys in self._pages(view):
-            there = self._send([("HEXISTS", key, field) for key in keys])
-            met.update(key for key, has in zip(keys, there, strict=True) if has)
+            met.update(self._with_row(keys, field))
         return len(met)
 
     def clock(self) -> datetime:
@@ -216,8 +224,8 @@ class RedisStore:
     def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         field, prefix, dtypes = field_of(view), prefix_of(view), tuple(view.keys.values())
         keys = [pack_key(entity, dtypes) for entity in entities]
-        replies = self._send([("HGET", prefix + key + b"}", field) for key in keys])
-        found = zip(keys, cast("list[bytes | None]", replies), strict=True)
+        replies = self._send_about([("HGET", prefix + key + b"}", field) for key in keys])
+        found = zip(keys, map(row_of, replies), strict=True)
         return [None if data is None else self._unpacked(view, key, data) for key, data in found]
 
     def _unpacked(self, view: OnlineView, key: bytes, data: bytes) -> OnlineRow:
@@ -257,7 +265,21 @@ class RedisStore:
     def _send(self, commands: Sequence[Command]) -> list[object]:
         """Return the answers of some commands that travel together; the first error among them is raised."""
         with translated(self._where):
-            return whole(exchange(self._client, commands))
+            return whole(self._exchange(commands))
+
+    def _exchange(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands, errors among them."""
+        return exchange(self._client, commands)
+
+    def _send_about(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands about keys of entities; that of one that is no hash is an error."""
+        with translated(self._where):
+            return of_entities(self._exchange(commands))
+
+    def _with_row(self, keys: Sequence[bytes], field: str) -> list[bytes]:
+        """Return those of some keys of entities that have a field; one that is no hash has none."""
+        there = self._send_about([("HEXISTS", key, field) for key in keys])
+        return [key for key, has in zip(keys, there, strict=True) if has == 1]
 
     def _replies(self, pipeline: redis.client.Pipeline) -> list[object]:
         """Return what a pipeline answers; the first error among the answers is raised, without the command's bytes."""
@@ -266,6 +288,23 @@ class RedisStore:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+@contextmanager
+def foreign_keys_named(view: OnlineView) -> Iterator[None]:
+    """Say of a key that a script could not write whose row it would have been.
+
+    Raises:
+        BrokenRowError: a key is no hash.
+    """
+    try:
+        yield
+    except redis.ResponseError as error:
+        mark, _, key = str(error).partition(" ")
+        if mark != FOREIGN:
+            raise
+        packed = key.encode()[len(prefix_of(view)) : -1]
+        raise BrokenRowError(NO_ROW, row_place(view, packed)) from error
 
 
 def instant_of_time(answer: object) -> datetime:

@@ -46,12 +46,33 @@ def whole(answers: list[object]) -> list[object]:
     return answers
 
 
+def of_entities(answers: list[object]) -> list[object]:
+    """Return some answers about keys of entities: of one that is no hash, as another program wrote it, its error.
+
+    The first other error among them is raised.
+    """
+    whole([answer for answer in answers if not is_no_hash(answer)])
+    return answers
+
+
+def is_no_hash(answer: object) -> bool:
+    """Return whether an answer says that a key holds another type than hashes."""
+    return isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE")
+
+
+def row_of(answer: object) -> bytes | None:
+    """Return the answer of HGET for a row; of a key that is no hash no byte, which is a broken row of it."""
+    return b"" if is_no_hash(answer) else cast("bytes | None", answer)
+
+
 def listed(answer: object, count: int) -> list[bytes | None]:
-    """Return the answer of HMGET for so many fields.
+    """Return the answer of HMGET for so many fields, of a key that is no hash no byte for each.
 
     Raises:
         redis.InvalidResponse: it is another one, which no Redis gives.
     """
+    if is_no_hash(answer):
+        return [b""] * count
     if type(answer) is not list or len(answer) != count or not {bytes, type(None)}.issuperset(map(type, answer)):
         raise redis.InvalidResponse(f"{count} values were asked for")
     return answer

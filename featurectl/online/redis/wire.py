@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import redis
 
 from featurectl.online.encode import digits, join_pieces, lengths_of, literal
 from featurectl.online.frame import Chunk
+from featurectl.online.redis.scripts import FOREIGN
 
 ROWS_A_CALL: Final = 200
 _WAITING: Final = 2
@@ -72,7 +73,8 @@ class Sender:
 
     Raises:
         redis.RedisError: the connection fails, or a reply is an error: the first one, when a later batch is given or
-            at the end. What the server had received by then it has carried out.
+            at the end. What the server had received by then it has carried out. That of a key that is no hash is
+            raised when all is written.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -83,6 +85,7 @@ class Sender:
         self._due: deque[Batch] = deque()  # sent, or being sent, and not yet replied to
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
+        self._foreign: redis.ResponseError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +109,8 @@ class Sender:
         while self._waiting:
             self._waiting.popleft().result()
         self._thread.submit(self._read_replies, 0).result()
+        if self._foreign is not None:
+            raise self._foreign
 
     def _exchange(self, batch: Batch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""
@@ -119,10 +124,19 @@ class Sender:
     def _read_replies(self, leave: int) -> None:
         while len(self._due) > leave:
             for number in range(self._due[0].commands):
-                reply = self._connection.read_response()
+                reply = self._read_reply()
                 if number:  # the first is the hash of the script
                     self.total += int(reply)
             self.rows += self._due.popleft().rows
+
+    def _read_reply(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            if not str(error).startswith(FOREIGN):
+                raise
+            self._foreign = self._foreign or error
+            return 0
 
 
 def _command(arguments: int, named: Sequence[bytes]) -> bytes:
