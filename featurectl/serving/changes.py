@@ -23,8 +23,10 @@ def tell_begin(journal: Journal, served: Served) -> None:
 def tell_changes(journal: Journal, before: Served, after: Served) -> None:
     """Tell what is served otherwise than before."""
     old, new = before.catalog.state, after.catalog.state
-    if old.serial != new.serial:
-        journal.tell("reloaded", f"registry serial {old.serial} -> {new.serial}", before=old.serial, serial=new.serial)
+    if old is not new:
+        other = ", of another registry or a restored one" if old.serial == new.serial else ""
+        message = f"registry serial {old.serial} -> {new.serial}{other}"
+        journal.tell("reloaded", message, before=old.serial, serial=new.serial)
     for model, alias in sorted({**old.aliases, **new.aliases}):
         was, now = old.aliases.get((model, alias)), new.aliases.get((model, alias))
         if alias in ALIASES and was != now:

@@ -189,8 +189,12 @@ class Follower:
 
 
 def _are_one(state: State, known: State) -> bool:
-    """Return whether a state of the registry is the one that is known, and not that of another one in its place."""
-    return (state.registry_id, state.serial) == (known.registry_id, known.serial)
+    """Return whether a state of the registry is the one that is known, and not that of another one in its place.
+
+    One that was restored from before the last changes, and got others then, has the same serial and other contents.
+    """
+    is_same = (state.registry_id, state.serial) == (known.registry_id, known.serial)
+    return is_same and (state == known or state.digest() == known.digest())
 
 
 def _read_by(pushed: Pushed) -> Mapping[Place, object]:

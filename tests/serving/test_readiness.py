@@ -60,6 +60,20 @@ def test_another_registry_of_the_same_serial_is_taken_up(own_clicks, opened, tmp
     wait_until(lambda: client.get("/v1/models").json()["models"] == [], 20)
 
 
+def test_a_restored_registry_that_has_changed_as_often_is_taken_up(own_clicks, opened, tmp_path, capsys):
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    serial, restored = client.get("/ready").json()["serial"], shutil.copytree(own_clicks, tmp_path / "restored")
+    (own_clicks / "views.yaml").write_text(FILES["views.yaml"].replace("warn_after: 1d", "warn_after: 9h"))
+    run(own_clicks, "apply", "--auto-approve")
+    wait_until(lambda: client.get("/ready").json()["serial"] == serial + 1)
+    (restored / "views.yaml").write_text(FILES["views.yaml"].replace("models:\n", NEW_VIEW))
+    run(restored, "apply", "--auto-approve")
+    (restored / "r.db").replace(own_clicks / "r.db")
+    wait_until(lambda: ready(client)[2] == ["fresh_one@1 is applied but was never pushed"], 20)
+    assert client.get("/ready").json()["serial"] == serial + 1
+    assert "of another registry or a restored one" in capsys.readouterr().err
+
+
 def test_a_new_view_that_no_model_reads_keeps_no_server_from_being_ready(own_clicks, opened):
     client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
     (own_clicks / "views.yaml").write_text(FILES["views.yaml"].replace("models:\n", NEW_VIEW))
