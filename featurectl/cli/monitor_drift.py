@@ -15,6 +15,7 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import instant
 from featurectl.cli.verb import verb
+from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 from featurectl.units import format_instant, moved_by
 
@@ -193,6 +194,6 @@ def _write_page(path: Path, told: Told) -> None:
     from featurectl.cli.render.drift_page import render_page
 
     try:
-        path.write_text(render_page(told), encoding="utf-8")
+        write_whole(path, render_page(told))
     except OSError as error:
         raise UsageError(f"--html {path}: {error.strerror}") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,6 +12,7 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
+from featurectl.cli.whole_file import write_whole
 from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import counted
 
@@ -213,11 +212,7 @@ def _refuse_own(root: Path, path: Path | None, option: str, instead: str) -> Non
 
 def _write_whole(path: Path, text: str, option: str) -> None:
     """Write a file that is there whole or as it was before."""
-    part = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise UsageError(f"{option} {path} can't be written: {error.strerror}") from error

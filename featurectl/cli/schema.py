@@ -10,6 +10,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 
 
@@ -36,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
         if out is None:
             return Outcome(text=text, result=made)
         try:
-            out.write_text(text + "\n", encoding="utf-8")
+            write_whole(out, text + "\n")
         except OSError as error:
             raise UsageError(f"--out {out} can't be written: {error.strerror}") from error
         return Outcome(text=f"wrote {out}", result={"out": str(out)})

@@ -10,6 +10,7 @@ from typing import Final
 from featurectl.errors import DataError, StoreError
 from featurectl.offline.loose import open_loose
 
+_PROBE: Final = "models/none"  # a file that is not there
 _WHERE: Final = "it lies below the `offline` location of the environment"
 
 
@@ -30,7 +31,11 @@ def check_artifacts(location: str) -> None:
         UsageError: it is an object store, and the library for it is not installed.
         StoreError: FC603, the offline location can't be read.
     """
-    open_loose(location).read("models/none")
+    try:
+        open_loose(location).read(_PROBE)
+    except StoreError as error:
+        message = error.message.replace(_PROBE, "the folder `models` of artifacts")
+        raise StoreError(message, code=error.code, hint=error.hint) from error
 
 
 def write_artifact(location: str, model: str, kind: str, content: bytes) -> Artifact:

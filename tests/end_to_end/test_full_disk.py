@@ -96,6 +96,23 @@ def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, 
     assert try_once(made, tmp_path / "shop", name, limit) == 69
 
 
+OUTPUTS = {
+    "schema": ("schema", "--out", "page"), "drift": ("monitor", "drift", "pays", "--batch", "asks", "--html", "page"),
+    "metrics": ("monitor", "export", "--textfile", "page"), "plan": ("plan", "--out", "page"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_can_not_be_written_whole_is_the_one_of_before(made, tmp_path, name):
+    root = copy_shop(made, tmp_path / "shop")
+    (root / "page").write_text("before")
+    code, said = limited(root, 40, OUTPUTS[name])
+    assert (code, "Traceback" in said) == (64, False), said
+    assert any(text in said for text in FULL)
+    assert (root / "page").read_text() == "before"
+    assert not [path.name for path in root.iterdir() if path.suffix in (".tmp", ".part")]
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tmp_path, monkeypatch, capsys, name):

@@ -39,8 +39,9 @@ def round_lines(found: Round) -> Iterator[str]:
         before, after = item.before, item.after
         if (before.status, before.error) != (after.status, after.error):
             state, cause = after.status, after.cause
-            error = f" (not seen: {after.error})" if after.error else ""
-            yield f"{after.alert} ({after.subject}): {state}{f', {cause}' if cause else ''}{error}"
+            known = f"{state}{f', {cause}' if cause else ''}"
+            shown = f"not seen: {after.error} (before: {known})" if after.error else known
+            yield f"{after.alert} ({after.subject}): {shown}"
     for sent in found.sent:
         yield _sent_line(sent)
 
