@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stress check lint types layers data docs wheel bench bench-serving coverage format clean
+.PHONY: help demo test stress check guests lint types layers data docs wheel bench bench-serving coverage format clean
 
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -27,7 +27,10 @@ stress: $(READY) ## the long counts, of which make test runs a sample, and rando
 	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"
 	FEATURECTL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "stress or hypothesis"
 
-check: lint types layers test ## what CI runs
+check: lint types layers test ## what CI runs first
+
+guests: $(READY) ## what needs programs of the system: promtool and amtool read what is rendered for Prometheus (apt)
+	.ci/prometheus
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""What is rendered for Prometheus and Grafana; `.ci/prometheus` holds the golden files to promtool."""
+"""What is rendered for Prometheus and Grafana; `make guests` holds the golden files to promtool."""
