@@ -7,6 +7,7 @@ from math import isinf
 from typing import Final
 
 from featurectl.dtypes import FLOAT64, INT64, STRING, UNKNOWN, decimal_parts
+from featurectl.spec.check_query import query_problem
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.declared import Declared, tell
 from featurectl.spec.definition import Check
@@ -22,7 +23,7 @@ def resolve_checks(
     """Return the checks of a source or a view; `columns` are those of its rows, None when they are not known.
 
     Reports FC301 a column that is not there, FC302 a column of a type that the check does not take or a value that is
-    not of its type.
+    not of its type, FC519 a query that is none of a check.
     """
     return tuple(check for shape in shapes if (check := _check(shape, columns, declared)) is not None)
 
@@ -40,6 +41,8 @@ def _check(shape: CheckShape, columns: Mapping[str, str] | None, declared: Decla
         low, high = shape.row_count
         return Check(kind="row_count", low=low, high=None if isinf(high) else high, severity=shape.severity)
     if shape.sql is not None:
+        if problem := query_problem(shape.sql):
+            declared.report.error("FC519", f"no query of a check: {problem}", shape.fields.place("sql"))
         return Check(kind="sql", text=shape.sql, severity=shape.severity)
     return _of_column(shape)
 

@@ -18,6 +18,7 @@ from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.pit.arrays import Ints
 from featurectl.pit.hashing import hash_rows
+from featurectl.spec.check_query import query_problem
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.definition import Check
 from featurectl.units import counted, parse_instant
@@ -160,6 +161,8 @@ class Checker:
         if not self._kept:
             return 0, ""
         rows = pl.concat(self._kept)
+        if problem := query_problem(check.text):  # of a registry of before
+            raise DataError(f"{self._of}: the query of a check can't be run: {problem}", code="FC519")
         try:
             with pl.SQLContext({self.name: rows, _QUERY_ROWS: rows}) as context:
                 found = context.execute(check.text, eager=False).collect(engine="streaming")
