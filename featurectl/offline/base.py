@@ -111,6 +111,11 @@ def newest_of(table: OfflineTable) -> tuple[int | None, Coverage | None]:
     return version, coverage
 
 
+def coverage_of(history: Sequence[tuple[int, Coverage]], version: int) -> Coverage | None:
+    """Return what a version has read, by the history of its table: others may have written it without adding rows."""
+    return next((coverage for number, coverage in reversed(history) if number <= version), None)
+
+
 class OfflineStore(Protocol):
     """A folder or object-store location that holds the tables of a project."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from featurectl.errors import DataError
-from featurectl.offline.base import OfflineStore, OfflineTable, newest_of
+from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.skew import check_skew
@@ -52,9 +52,23 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
             code="FC510",
             hint=f"featurectl materialize {view.name}",
         )
+    return _bound(view, registered.version, table, newest, coverage)
+
+
+def bind_at(bound: BoundView, registered: ObjectVersion, number: int, coverage: Coverage) -> BoundView:
+    """Return a view version with its table at another version of that, which had read `coverage`.
+
+    Raises:
+        DataError: FC510, that was made by another definition.
+    """
+    view = load_view(registered.definition)
+    return replace(_bound(view, registered.version, bound.stored, number, coverage), pinned=True)
+
+
+def _bound(view: FeatureView, version: int, table: OfflineTable, number: int, coverage: Coverage) -> BoundView:
     if made_otherwise(coverage, view):
         raise DataError(
-            f"the offline table of feature view {view.name}@{registered.version} was made by another definition",
+            f"the offline table of feature view {view.name}@{version} was made by another definition",
             code="FC510",
             hint=f"featurectl materialize {view.name} makes it anew",
         )
@@ -62,9 +76,9 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     return BoundView(
         view=typed,
         columns={} if typed is view else coverage.columns,
-        version=registered.version,
+        version=version,
         stored=table,
-        table_version=newest,
+        table_version=number,
         lacking=lacking_inputs(coverage, view),
     )
 

@@ -9,8 +9,9 @@ from typing import Final, get_args
 
 import polars as pl
 
+from featurectl.engines.base import Engine
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.errors import DataError
+from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.rows import (
     known_at_once,
@@ -19,7 +20,7 @@ from featurectl.monitor.verify.rows import (
     without_overtaken,
     without_winners,
 )
-from featurectl.monitor.verify.served import Asking, Change, Served
+from featurectl.monitor.verify.served import Asking, Change, Served, computed
 from featurectl.offline.base import Coverage
 from featurectl.pit.questions import AVAILABLE_AT, Closed
 from featurectl.training.join import BoundView
@@ -63,6 +64,24 @@ def hypotheses(served: Served, known: Known) -> Iterator[Hypothesis]:
     yield from _stale_pushes(served, known)
 
 
+def explains(
+    engine: Engine, served: Served, wrong: pl.DataFrame, hypothesis: Hypothesis, tolerance: float
+) -> pl.Series | None:
+    """Return which rows a hypothesis explains; None where it can't be computed."""
+    try:
+        found = computed(engine, served, hypothesis.asking)
+    except (DataError, StoreError):  # of a version whose table or files are gone
+        return None
+    differ = served.wrong(found, tolerance)
+    if not differ.width:
+        return None
+    elsewhere = [name for name in wrong.columns if name not in differ.columns]
+    clear = ~differ.select(pl.any_horizontal(pl.all())).to_series()
+    if elsewhere:
+        clear &= ~wrong.select(pl.any_horizontal(elsewhere)).to_series()
+    return clear & served.expired if hypothesis.expired else clear
+
+
 def _versions(served: Served, known: Known) -> Iterator[Hypothesis]:
     for other in known.others:
         if dict(other.view.key_types) == dict(served.bound.view.key_types):
@@ -103,6 +122,10 @@ def _expiries(served: Served) -> Iterator[Hypothesis]:
 
 
 def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
+    if served.stored and known.history and (newest := known.history[-1][0]) > served.bound.table_version:
+        bound = replace(served.bound, table_version=newest, pinned=True)
+        told = f"of version {newest} of the table, which no push that ended had"
+        yield Hypothesis(cause="late row", told=told, asking=Asking(bound=bound))
     view, changes = served.bound.view, list[tuple[str, Change]]()
     for number, coverage in _earlier(served, known):
         changes.append((f"in the table after its version {number}", _as_before(served.bound, number, coverage)))
@@ -142,14 +165,17 @@ def _as_before(bound: BoundView, number: int, coverage: Coverage) -> Change:
     return change
 
 
+def of_own_push(served: Served) -> pl.Series:
+    """Return the instant of the push that each row names, that of reading where it names none of before."""
+    instants = pl.DataFrame([served.pushed.alias("own"), served.at.alias("at")])
+    return instants.select(pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")).to_series()
+
+
 def _stale_pushes(served: Served, known: Known) -> Iterator[Hypothesis]:
     """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
-    row_own = served.pushed
-    if (row_own.is_not_null() & (row_own != served.at)).any():
-        own = pl.DataFrame([row_own.alias("own"), served.at.alias("at")]).select(
-            pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")
-        )
-        yield Hypothesis(cause="stale push", told="the push that the row names", asking=Asking(pushed=own.to_series()))
+    if (served.pushed.is_not_null() & (served.pushed != served.at)).any():
+        told = "the push that the row names"
+        yield Hypothesis(cause="stale push", told=told, asking=Asking(pushed=of_own_push(served)))
     instants = pl.Series("push", sorted(set(known.pushes)), dtype=INSTANT)
     for back in range(1, _PUSHES_BACK + 1):
         place = pl.Series(instants.search_sorted(served.at, side="left"), dtype=pl.Int64) - back

@@ -1,5 +1,7 @@
 """Why values differ: each hypothesis is computed for the rows that differ, and the one that explains most goes first.
 
+What the table gave when a row's push read it is no hypothesis but a fact: rows that are as that goes before all others.
+
 A hypothesis explains a row when it gives every value of the view that was served in it, those that are right included:
 a value that is right by chance under one hypothesis is rarely so with all values beside it.
 """
@@ -11,9 +13,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.errors import DataError, StoreError
-from featurectl.monitor.verify.alternatives import Hypothesis, Known, hypotheses
+from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, hypotheses
 from featurectl.monitor.verify.equal import differing
+from featurectl.monitor.verify.known_then import known_then
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.served import Asking, Served, computed
 from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
@@ -29,35 +31,38 @@ class Explained:
 
 def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
     """Return the causes of the values that differ; `served` are rows in each of which at least one does."""
-    tried = [(h, _explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
+    if served.stored:  # it is compared with the table as the push had it
+        return _by_vote(engine, served, wrong, known, tolerance)
+    late: Cause = "late row"
+    then = known_then(engine, served, wrong, known, tolerance)
+    left = wrong.select(pl.col(name) & ~then.values[name] for name in wrong.columns)
+    causes = then.values.select(pl.when(pl.col(name)).then(pl.lit(late)).alias(name) for name in wrong.columns)
+    others = left.select(pl.any_horizontal(pl.all())).to_series()
+    if not others.any():
+        return Explained(causes=causes, told={late: then.told})
+    voted = _by_vote(engine, served.some(others), left.filter(others), known, tolerance)
+    merged = causes.filter(others).select(pl.coalesce(name, voted.causes[name]).alias(name) for name in wrong.columns)
+    places = others.arg_true()
+    causes = causes.with_columns(causes[name].scatter(places, merged[name]) for name in wrong.columns)
+    told = {late: then.told} if not left.equals(wrong) else {}
+    return Explained(causes=causes, told=voted.told | told)
+
+
+def _by_vote(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+    tried = [(h, explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
+    if not served.stored:
+        asides = (known_then(engine, served, wrong, known, tolerance, aside=aside) for aside in (-1, 1))
+        tried.extend(then.hypothesis() for then in asides)
     shift_us = find_shift(engine, served, tolerance)
     if shift_us is not None:
         hypothesis = Hypothesis(cause="shifted clock", told=shift_told(shift_us), asking=shifted(served, shift_us))
-        tried.append((hypothesis, _explains(engine, served, wrong, hypothesis, tolerance)))
+        tried.append((hypothesis, explains(engine, served, wrong, hypothesis, tolerance)))
     row_causes, told = _choose(tried, served.height)
     causes = wrong.select(
         pl.when(pl.col(name)).then(pl.coalesce(row_causes, pl.lit(None, pl.String))).alias(name)
         for name in wrong.columns
     )
     return Explained(causes=_left(engine, served, wrong, causes), told=told)
-
-
-def _explains(
-    engine: Engine, served: Served, wrong: pl.DataFrame, hypothesis: Hypothesis, tolerance: float
-) -> pl.Series | None:
-    """Return which rows a hypothesis explains; None where it can't be computed."""
-    try:
-        found = computed(engine, served, hypothesis.asking)
-    except (DataError, StoreError):  # of a version whose table or files are gone
-        return None
-    differ = served.wrong(found, tolerance)
-    if not differ.width:
-        return None
-    elsewhere = [name for name in wrong.columns if name not in differ.columns]
-    clear = ~differ.select(pl.any_horizontal(pl.all())).to_series()
-    if elsewhere:
-        clear &= ~wrong.select(pl.any_horizontal(elsewhere)).to_series()
-    return clear & served.expired if hypothesis.expired else clear
 
 
 def _choose(tried: list[tuple[Hypothesis, pl.Series | None]], rows: int) -> tuple[pl.Series, dict[str, str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from featurectl.errors import DataError, StoreError
 from featurectl.offline.base import Coverage
-from featurectl.online.base import PushRecord
 from featurectl.training.join import BoundView
 from featurectl.units import instant_us
 
@@ -33,31 +30,3 @@ def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> Be
     first = next(c.now for _, c in history if c.rebuild_id == here.rebuild_id)
     rebuilt_us = instant_us(first) if first else 0
     return Begin(rebuilt_us=rebuilt_us, since_us=instant_us(here.since), rebuild_id=here.rebuild_id)
-
-
-def as_pushed(bound: BoundView, record: PushRecord) -> tuple[BoundView, str]:
-    """Return the table that a push is compared with: the newest, unless that begins later and was not pushed yet."""
-    begin = moved_begin(bound, bound.stored.history())
-    if begin is None or begin.rebuild_id == record.rebuild_id:
-        return bound, ""
-    note = f"its table begins later since the last push: compared with version {record.table_version} of it"
-    return replace(bound, table_version=record.table_version, pinned=True), note
-
-
-@contextmanager
-def reading_pushed(bound: BoundView) -> Iterator[None]:
-    """Tell of a table that is read as it was pushed, and can't be: its files may be gone for good."""
-    try:
-        yield
-    except StoreError as error:
-        if not bound.pinned or error.code != "FC603":
-            raise
-        told = f"{bound.label} begins later since its last push, and what was pushed can't be read any more"
-        raise DataError(f"{told}: {error.message}", hint=f"featurectl push {bound.view.name}") from error
-
-
-def are_others(before: PushRecord, after: PushRecord | None) -> bool:
-    """Return whether rows may have been replaced that do not say so: not by a later push of the same table."""
-    if after is None or after.rebuild_id != before.rebuild_id:
-        return True
-    return after != before and after.computed_at <= before.computed_at

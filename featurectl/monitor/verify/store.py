@@ -18,7 +18,7 @@ from featurectl.errors import TryAgainError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.log import How
-from featurectl.monitor.verify.rebuilt import are_others, as_pushed, reading_pushed
+from featurectl.monitor.verify.pushed import are_others, compare_as_pushed
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served import Served
 from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows
@@ -49,10 +49,10 @@ _HAS_ROW: Final = "\x00row"
 def verify_store(
     workspace: Stores, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
 ) -> ViewSkew:
-    """Return what the online store has of a view version against its table, at the instant of the last push.
+    """Return what the online store has of a view version against its table as the last push had it, at that instant.
 
     `sample` is about how many entities are looked at, drawn by their keys; None: all. An entity that an event view has
-    no row of counts as one without events.
+    no row of counts as one without events. Rows that came into the table after the push are told of, and no difference.
 
     Raises:
         DataError: the view has no table that can be asked. StoreError: a store can't be read.
@@ -63,31 +63,38 @@ def verify_store(
     store = workspace.online()
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     record = store.read_push_record(where)
-    bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     if record is None:
         return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed", pushed=False)
-    bound, note = as_pushed(bound, record)
+    bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     how.progress.start(f"compare {bound.label}")
-    clock = workspace.clock
-    task = _Task(
-        bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),
-        store=store,
-        where=where,
-        record=record,
-        known=surroundings(workspace, state, bound, record),
-        how=how,
-        latest=(latest := workspace.latest_push())(),
-        ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
-    )
-    count = store.count(where)
-    with reading_pushed(bound):
-        skew = _Comparison(task).compare(_drawn(sample, count), count)
+    latest, count = workspace.latest_push(), store.count(where)
+
+    def compare(bound: BoundView) -> ViewSkew:
+        known = surroundings(workspace, state, bound, record)
+        task = _task(workspace, bound, known, record, how)
+        return _Comparison(task).compare(_drawn(sample, count), count)
+
+    skew = compare_as_pushed(bound, item, record, compare)
     if are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
     how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")
     far = how_far_ahead(record.computed_at, latest())
     future = f"pushed as of {far}: featurectl push --full {item.name}" if far else ""
-    return replace(skew, note="; ".join(part for part in (future, note, skew.note) if part), future=future)
+    return replace(skew, note="; ".join(part for part in (future, skew.note) if part), future=future)
+
+
+def _task(workspace: Stores, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
+    clock = workspace.clock
+    return _Task(
+        bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),
+        store=workspace.online(),
+        where=online_view(bound.view, bound.version, workspace.project, workspace.environment.name),
+        record=record,
+        known=known,
+        how=how,
+        latest=workspace.latest_push()(),
+        ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
+    )
 
 
 def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:

@@ -1,0 +1,111 @@
+"""Values that were right by what their push knew: rows that came into the table after it are late, whatever they say.
+
+A row names the push that it was served from, and the history of the table says which version there was by then. What
+that version gives has nothing free that could be fitted, so it goes before all other causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.base import Engine
+from featurectl.errors import DataError, StoreError
+from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
+from featurectl.monitor.verify.served import Asking, Served, computed
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import lacking_inputs, made_otherwise
+from featurectl.training.join import BoundView
+
+_TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
+_ROW: Final = "\x00row"
+_VERSION: Final = "\x00version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownThen:
+    """Which of the values that differ are as the table was when their push read it, and what there is to tell of that.
+
+    `rows` says of which rows all values are.
+    """
+
+    values: pl.DataFrame
+    rows: pl.Series
+    told: str = ""
+
+    def hypothesis(self) -> tuple[Hypothesis, pl.Series]:
+        """Return this as an explanation of rows among others."""
+        return Hypothesis(cause="late row", told=self.told, asking=Asking()), self.rows
+
+
+def known_then(  # noqa: PLR0913
+    engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: int = 0
+) -> KnownThen:
+    """Return which values the table gives as it was at their push; `aside`: so many versions later, or before.
+
+    A run that was under way at a push has an instant before it, and came to its commit behind it: one version aside.
+    Rows of a state view that the table of now gives at the instant of the push are none of them: nothing came late.
+    """
+    same = wrong.clear(wrong.height).fill_null(value=False)
+    versions = list[int]()
+    for number, coverage, places in _by_version(served, known, aside):
+        if number == served.bound.table_version or made_otherwise(coverage, served.bound.view):
+            continue
+        lacking = lacking_inputs(coverage, served.bound.view)
+        bound = replace(served.bound, table_version=number, pinned=True, lacking=lacking)
+        found = _same(engine, served.some(places), bound, tolerance)
+        if found is not None and any((found[name] & wrong[name][places]).any() for name in wrong.columns):
+            same = same.with_columns(same[name].scatter(places, found[name]) for name in found.columns)
+            versions.append(number)
+    if versions and served.bound.view.kind != "event":
+        stale = _same(engine, served, served.bound, tolerance)
+        clear = pl.lit(value=True) if stale is None else ~_all(stale)
+        same = same.select(pl.col(name) & clear for name in same.columns)
+    values = same.select(pl.col(name) & wrong[name] for name in same.columns)
+    told = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
+    return KnownThen(values=values, rows=_all(same), told=told)
+
+
+def _all(values: pl.DataFrame) -> pl.Series:
+    return values.select(pl.all_horizontal(pl.all())).to_series()
+
+
+def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.DataFrame | None:
+    """Return which values a table gives at the instants of the rows' pushes; None where it can't be asked."""
+    try:
+        found = computed(engine, served, Asking(bound=bound, pushed=of_own_push(served)))
+    except (DataError, StoreError):  # its files are gone
+        return None
+    differ = served.wrong(found, tolerance)
+    return differ.select(~pl.all())
+
+
+def _by_version(served: Served, known: Known, aside: int) -> Iterator[tuple[int, Coverage, pl.Series]]:
+    """Yield versions of the table with the places of the rows whose pushes they were there for, the most rows first."""
+    pushes = served.pushed.unique().drop_nulls().to_list()
+    numbered = {push: place for push in pushes if (place := _place_at(push, known, aside)) is not None}
+    if not numbered:
+        return
+    places = served.pushed.replace_strict(numbered, default=None, return_dtype=pl.Int64)
+    frame = pl.DataFrame([places.alias(_VERSION)]).with_row_index(_ROW).drop_nulls()
+    groups = sorted(frame.partition_by(_VERSION), key=lambda group: -group.height)
+    for group in groups[:_TABLES]:
+        number, coverage = known.history[group[_VERSION][0]]
+        yield number, coverage, group[_ROW].cast(pl.Int64)
+
+
+def _place_at(push: datetime, known: Known, aside: int) -> int | None:
+    """Return the place in a table's history of the newest version whose run was as of no later than a push."""
+    before = (place for place in reversed(range(len(known.history))) if _is_before(known.history[place][1], push))
+    place = next(before, None)
+    if place is None or not 0 <= place + aside < len(known.history):
+        return None
+    return place + aside
+
+
+def _is_before(coverage: Coverage, push: datetime) -> bool:
+    return coverage.now is not None and coverage.now <= push
