@@ -8,25 +8,34 @@ a value that is right by chance under one hypothesis is rarely so with all value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
 
 import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, hypotheses
 from featurectl.monitor.verify.equal import differing
-from featurectl.monitor.verify.known_then import known_then
+from featurectl.monitor.verify.known_then import changed_since, known_then, others_then, tables_then
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.served import Asking, Served, computed
 from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
 
+_CORRUPTED: Final[Cause] = "corrupted value"
+_AGAIN: Final = 5  # tables that rows of a batch are explained by once more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """The cause of each value that differs, null for one that does not; and what more there is to tell of a cause."""
+    """The cause of each value that differs, null for one that does not; and what more there is to tell of a cause.
+
+    `gone` are versions of the table that some rows were served from, and that can't be asked any more.
+    """
 
     causes: pl.DataFrame
     told: dict[str, str]
+    gone: tuple[int, ...] = ()
 
 
 def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
@@ -40,12 +49,33 @@ def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, t
     others = left.select(pl.any_horizontal(pl.all())).to_series()
     if not others.any():
         return Explained(causes=causes, told={late: then.told})
-    voted = _by_vote(engine, served.some(others), left.filter(others), known, tolerance)
+    voted = _also_late(engine, served.some(others), left.filter(others), known, tolerance)
     merged = causes.filter(others).select(pl.coalesce(name, voted.causes[name]).alias(name) for name in wrong.columns)
     places = others.arg_true()
     causes = causes.with_columns(causes[name].scatter(places, merged[name]) for name in wrong.columns)
     told = {late: then.told} if not left.equals(wrong) else {}
-    return Explained(causes=causes, told=voted.told | told)
+    return Explained(causes=causes, told=voted.told | told, gone=then.gone)
+
+
+def _also_late(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+    """Return the causes of values; rows that nothing explains may have one, and late rows beside it.
+
+    Those that the table of their push gives others than that of now are looked at once more, with that one.
+    """
+    voted = _by_vote(engine, served, wrong, known, tolerance)
+    bare = voted.causes.select(pl.any_horizontal(pl.all() == _CORRUPTED).fill_null(value=False)).to_series()
+    places = bare.arg_true()
+    causes, told = voted.causes, voted.told
+    for bound, coverage, chosen in islice(tables_then(served.some(places), known), _AGAIN):
+        there = places[chosen]
+        there = there.filter(changed_since(engine, served.some(there), bound, tolerance))
+        if there.is_empty():
+            continue
+        some = replace(served.some(there), bound=bound)
+        again = _by_vote(engine, some, wrong[there], others_then(known, coverage), tolerance)
+        told = again.told | told
+        causes = causes.with_columns(causes[name].scatter(there, again.causes[name]) for name in causes.columns)
+    return Explained(causes=causes, told=told)
 
 
 def _by_vote(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
@@ -86,10 +116,9 @@ def _choose(tried: list[tuple[Hypothesis, pl.Series | None]], rows: int) -> tupl
 
 def _left(engine: Engine, served: Served, wrong: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
     """Name what no row's hypothesis explains: a default on one side only, else a value that is corrupted."""
-    corrupted: Cause = "corrupted value"
     if served.stored:
         return causes.select(
-            pl.when(wrong[name]).then(pl.col(name).fill_null(corrupted)).alias(name) for name in causes.columns
+            pl.when(wrong[name]).then(pl.col(name).fill_null(_CORRUPTED)).alias(name) for name in causes.columns
         )
     default: Cause = "default"
     plain = computed(engine, served, Asking(plain=True))
@@ -99,6 +128,6 @@ def _left(engine: Engine, served: Served, wrong: pl.DataFrame, causes: pl.DataFr
         value = served.values[name]
         lacks = value.is_null() & plain[name].is_null()
         is_default = ~differing(value, blank[name], tolerance=0.0) & value.is_not_null()
-        cause = pl.when(lacks | is_default).then(pl.lit(default)).otherwise(pl.lit(corrupted))
+        cause = pl.when(lacks | is_default).then(pl.lit(default)).otherwise(pl.lit(_CORRUPTED))
         columns.append(pl.when(wrong[name]).then(pl.coalesce(causes[name], cause)).alias(name))
     return pl.DataFrame([pl.select(column).to_series() for column in columns])

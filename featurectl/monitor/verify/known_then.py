@@ -6,7 +6,7 @@ that version gives has nothing free that could be fitted, so it goes before all 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -24,18 +24,20 @@ from featurectl.training.join import BoundView
 _TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
 _ROW: Final = "\x00row"
 _VERSION: Final = "\x00version"
+History = Sequence[tuple[int, Coverage]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownThen:
     """Which of the values that differ are as the table was when their push read it, and what there is to tell of that.
 
-    `rows` says of which rows all values are.
+    `rows` says of which rows all values are. `gone` are versions that some rows' pushes read, and nobody can any more.
     """
 
     values: pl.DataFrame
     rows: pl.Series
     told: str = ""
+    gone: tuple[int, ...] = ()
 
     def hypothesis(self) -> tuple[Hypothesis, pl.Series]:
         """Return this as an explanation of rows among others."""
@@ -51,23 +53,21 @@ def known_then(  # noqa: PLR0913
     Rows of a state view that the table of now gives at the instant of the push are none of them: nothing came late.
     """
     same = wrong.clear(wrong.height).fill_null(value=False)
-    versions = list[int]()
-    for number, coverage, places in _by_version(served, known, aside):
-        if number == served.bound.table_version or made_otherwise(coverage, served.bound.view):
-            continue
-        lacking = lacking_inputs(coverage, served.bound.view)
-        bound = replace(served.bound, table_version=number, pinned=True, lacking=lacking)
+    versions, gone = list[int](), list[int]()
+    for bound, _, places in tables_then(served, known, aside):
         found = _same(engine, served.some(places), bound, tolerance)
-        if found is not None and any((found[name] & wrong[name][places]).any() for name in wrong.columns):
+        if found is None:
+            gone.append(bound.table_version)
+        elif any((found[name] & wrong[name][places]).any() for name in wrong.columns):
             same = same.with_columns(same[name].scatter(places, found[name]) for name in found.columns)
-            versions.append(number)
+            versions.append(bound.table_version)
     if versions and served.bound.view.kind != "event":
         stale = _same(engine, served, served.bound, tolerance)
         clear = pl.lit(value=True) if stale is None else ~_all(stale)
         same = same.select(pl.col(name) & clear for name in same.columns)
     values = same.select(pl.col(name) & wrong[name] for name in same.columns)
     told = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
-    return KnownThen(values=values, rows=_all(same), told=told)
+    return KnownThen(values=values, rows=_all(same), told=told, gone=tuple(sorted(gone)))
 
 
 def _all(values: pl.DataFrame) -> pl.Series:
@@ -84,13 +84,46 @@ def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) ->
     return differ.select(~pl.all())
 
 
-def _by_version(served: Served, known: Known, aside: int) -> Iterator[tuple[int, Coverage, pl.Series]]:
+def tables_then(served: Served, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
+    """Yield the table as pushes had it, with the places of their rows, the most first; that of now is left out."""
+    for number, coverage, places in _by_version(served.pushed, known, aside):
+        if number != served.bound.table_version and not made_otherwise(coverage, served.bound.view):
+            yield _at(served.bound, number, coverage), coverage, places
+
+
+def others_then(known: Known, coverage: Coverage) -> Known:
+    """Return what was known around a view version when its table had read `coverage`: what the others' had by then."""
+    others = list[BoundView]()
+    for other in known.others:
+        history = other.stored.history()
+        place = None if coverage.now is None else _place_at(coverage.now, history)
+        if place is not None and not made_otherwise(history[place][1], other.view):
+            others.append(_at(other, *history[place]))
+    return replace(known, others=others)
+
+
+def changed_since(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.Series:
+    """Return for which rows the table of now gives other values than that of a push; none where that can't be asked."""
+    try:
+        then = computed(engine, served, Asking(bound=bound))
+    except (DataError, StoreError):  # its files are gone
+        return pl.repeat(value=False, n=served.height, eager=True)
+    differ = replace(served, values=computed(engine, served)).wrong(then, tolerance)
+    return differ.select(pl.any_horizontal(pl.all())).to_series()
+
+
+def _at(bound: BoundView, number: int, coverage: Coverage) -> BoundView:
+    lacking = lacking_inputs(coverage, bound.view)
+    return replace(bound, table_version=number, pinned=True, lacking=lacking)
+
+
+def _by_version(pushed: pl.Series, known: Known, aside: int) -> Iterator[tuple[int, Coverage, pl.Series]]:
     """Yield versions of the table with the places of the rows whose pushes they were there for, the most rows first."""
-    pushes = served.pushed.unique().drop_nulls().to_list()
-    numbered = {push: place for push in pushes if (place := _place_at(push, known, aside)) is not None}
+    pushes = pushed.unique().drop_nulls().to_list()
+    numbered = {push: place for push in pushes if (place := _place_at(push, known.history, aside)) is not None}
     if not numbered:
         return
-    places = served.pushed.replace_strict(numbered, default=None, return_dtype=pl.Int64)
+    places = pushed.replace_strict(numbered, default=None, return_dtype=pl.Int64)
     frame = pl.DataFrame([places.alias(_VERSION)]).with_row_index(_ROW).drop_nulls()
     groups = sorted(frame.partition_by(_VERSION), key=lambda group: -group.height)
     for group in groups[:_TABLES]:
@@ -98,14 +131,12 @@ def _by_version(served: Served, known: Known, aside: int) -> Iterator[tuple[int,
         yield number, coverage, group[_ROW].cast(pl.Int64)
 
 
-def _place_at(push: datetime, known: Known, aside: int) -> int | None:
-    """Return the place in a table's history of the newest version whose run was as of no later than a push."""
-    before = (place for place in reversed(range(len(known.history))) if _is_before(known.history[place][1], push))
+def _place_at(instant: datetime, history: History, aside: int = 0) -> int | None:
+    """Return the place in a history of the newest version whose run was as of no later than an instant."""
+    before = (place for place in reversed(range(len(history))) if _is_before(history[place][1], instant))
     place = next(before, None)
-    if place is None or not 0 <= place + aside < len(known.history):
-        return None
-    return place + aside
+    return None if place is None or not 0 <= place + aside < len(history) else place + aside
 
 
-def _is_before(coverage: Coverage, push: datetime) -> bool:
-    return coverage.now is not None and coverage.now <= push
+def _is_before(coverage: Coverage, instant: datetime) -> bool:
+    return coverage.now is not None and coverage.now <= instant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -127,6 +128,7 @@ class _Replay:
         self.columns = log_columns(groups)
         self._parts: list[_Part] = []
         self._gone: list[tuple[Group, str]] = []
+        self._told_gone = set[str]()
         for group in groups:
             try:
                 self._parts.append(_part(stores, state, group))
@@ -173,6 +175,7 @@ class _Replay:
             places = differs.arg_true()
             some, known = served.some(places), replace(part.known, pushes=pushes)
             explained = explain(engine, some, wrong[places], known, tolerance)
+            self._note_gone(part, explained.gone)
             for name, tally in part.tallies.items():
                 tally.count(explained.causes[name])
                 tally.told = explained.told | tally.told
@@ -183,6 +186,13 @@ class _Replay:
             if late := int((overdue & ~wrong[name]).sum()):
                 tally.causes[_STALE] += late
                 tally.told.setdefault(_STALE, "read later than `refresh` allows, though a later push was there")
+
+    def _note_gone(self, part: _Part, versions: Sequence[int]) -> None:
+        """Tell that what was served can't be compared with the table that it came from."""
+        if versions and part.group.label not in self._told_gone:
+            self._told_gone.add(part.group.label)
+            gone = f"version {versions[0]} of the table of {part.group.label}, of which rows were served, is gone"
+            self.notes.append(f"{gone}: rows that came late since can't be told from other causes there")
 
 
 def _part(stores: Stores, state: State, group: Group) -> _Part:

@@ -69,7 +69,7 @@ def _told_since(
     rows = stored.statistics(newest.table_version).rows - stored.statistics(bound.table_version).rows
     if rows <= 0:
         return ""
-    came = f"{counted(rows, 'row')} of its table {plural(rows, 'is', 'are')} newer than the last push"
+    came = f"{counted(rows, 'row')} came into its table after the last push"
     return f"{came}: featurectl push {newest.view.name}"
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.online.sqlite import SqliteStore
-from tests.monitor.verify.injections import HOUR, NOW, change_log, inject_store, open_bytes, read_orders
+from tests.monitor.verify.injections import HOUR, NOW, change_log, inject_log, inject_store, open_bytes, read_orders
 from tests.monitor.verify.shop import log_folder, run, serve_rows, verified
 from tests.monitor.verify.test_pushed_meanwhile import compare
 
@@ -58,7 +58,7 @@ def drop_files_of_before(root) -> None:
 
 def test_rows_that_came_since_the_push_are_told_and_no_difference(ahead, capsys):
     view = compared(ahead, capsys)
-    assert view["note"] == "31 rows of its table are newer than the last push: featurectl push spend"
+    assert view["note"] == "31 rows came into its table after the last push: featurectl push spend"
     assert (view["entities"], causes(view)) == (40, {})
     run(ahead, "push", "spend", "--as-of", LATER)
     assert compared(ahead, capsys)["note"] is None
@@ -69,16 +69,6 @@ def test_corrupted_values_are_found_beside_late_rows(shop, capsys):
     materialize_late(shop)
     assert inject_store("corrupted value", orders, f"sqlite:///{shop}/on.db") == 3
     assert causes(compared(shop, capsys, code=1)) == {"amount_sum_7d": {"corrupted value": 3}}
-
-
-def test_a_stale_push_is_found_beside_late_rows(shop, capsys):
-    orders = read_orders(shop / "orders.parquet")
-    materialize_late(shop)
-    changed = inject_store("stale push", orders, f"sqlite:///{shop}/on.db")
-    found = causes(compared(shop, capsys, code=1))
-    assert set(found) == {"count_1d", "count_7d", "amount_sum_7d", "amount_max_7d"}
-    assert max(sum(of.values()) for of in found.values()) <= changed
-    assert {cause for of in found.values() for cause in of} == {"stale push"}
 
 
 def test_rows_that_a_run_reads_while_the_store_is_compared_are_no_differences(shop, monkeypatch):
@@ -114,6 +104,10 @@ def test_where_the_table_that_was_pushed_is_gone_the_newest_is_compared(shop, ca
         "compared with version 2, and what changed since counts as differences; featurectl push spend"
     )
     assert causes(view)["count_1d"]
+    assert replayed(shop, capsys)["notes"][-1] == (
+        "version 1 of the table of spend@1, of which rows were served, is gone: "
+        "rows that came late since can't be told from other causes there"
+    )
     run(shop, "push", "spend", "--as-of", LATER)
     assert compared(shop, capsys)["note"] is None
 
@@ -134,13 +128,20 @@ def test_rows_of_a_push_that_was_cut_off_are_late_rows(ahead, capsys):
     assert view["features"][0]["told"] == {"late row": "of version 2 of the table, which no push that ended had"}
 
 
+@pytest.fixture(scope="module")
+def later(built, tmp_path_factory):
+    """The repository, whose table got late rows by six runs after the push that the log is of; not to be changed."""
+    root = shutil.copytree(built, tmp_path_factory.mktemp("later") / "repo")
+    for hour in range(1, 7):
+        add_orders(root, users=range(0, 40, 3), known=timedelta(seconds=hour))
+        run(root, "materialize", "spend", "--no-online", "--as-of", (NOW + hour * HOUR).isoformat())
+    return root
+
+
 @pytest.fixture
-def long_after(shop):
-    """The repository, whose table got late rows by seven runs after the push that the log is of."""
-    for hour in range(1, 8):
-        add_orders(shop, users=range(30), known=timedelta(seconds=hour))
-        run(shop, "materialize", "spend", "--no-online", "--as-of", (NOW + hour * HOUR).isoformat())
-    return shop
+def long_after(later, tmp_path):
+    """A copy of the repository with late rows of six runs."""
+    return shutil.copytree(later, tmp_path / "repo")
 
 
 def replayed(root, capsys):
@@ -150,15 +151,28 @@ def replayed(root, capsys):
     return result["models"][0]
 
 
-def test_rows_that_came_by_many_runs_after_the_serving_push_are_late(long_after, capsys):
-    found = causes(replayed(long_after, capsys))
+def test_rows_that_came_by_many_runs_after_the_serving_push_are_late(later, capsys):
+    report = replayed(later, capsys)
+    found = causes(report)
     assert set(found) == {"count_1d", "count_7d", "amount_sum_7d", "amount_max_7d"}
     assert {cause for of in found.values() for cause in of} == {"late row"}
+    assert report["features"][0]["told"] == {"late row": "in the table after its version 1"}
 
 
-def test_late_rows_are_told_with_the_version_that_the_push_had(long_after, capsys):
-    skew = replayed(long_after, capsys)["features"][0]
-    assert skew["told"] == {"late row": "in the table after its version 1"}
+def test_a_fault_is_named_in_rows_that_lack_late_rows_too(built, long_after, capsys):
+    inject_log("wrong version served", read_orders(built / "orders.parquet"), log_folder(long_after))
+    found = {cause for of in causes(replayed(long_after, capsys)).values() for cause in of}
+    assert found == {"version", "late row"}
+
+
+def test_a_run_that_was_under_way_at_the_push_brought_late_rows(shop, capsys):
+    """It was as of no later, and ended only after the push had read the table."""
+    for hour in range(6):
+        add_orders(shop, users=range(0, 40, 3), known=timedelta(seconds=hour + 1))
+        run(shop, "materialize", "spend", "--no-online", "--as-of", (NOW + hour * HOUR).isoformat())
+    report = replayed(shop, capsys)
+    assert {cause for of in causes(report).values() for cause in of} == {"late row"}
+    assert report["features"][0]["told"] == {"late row": "in the table after its version 1"}
 
 
 def test_a_value_that_is_corrupted_in_the_log_is_found_beside_late_rows(long_after, capsys):
