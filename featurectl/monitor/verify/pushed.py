@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from featurectl.errors import DataError, NoAnswerError, StoreError
@@ -18,8 +18,12 @@ from featurectl.units import counted, plural
 Compare = Callable[[BoundView], ViewSkew]
 
 
-def compare_as_pushed(newest: BoundView, registered: ObjectVersion, record: PushRecord, compare: Compare) -> ViewSkew:
+def compare_as_pushed(
+    newest: BoundView, registered: ObjectVersion, record: PushRecord, wrote: Collection[str], compare: Compare
+) -> ViewSkew:
     """Compare with the version of the table that a push had; where that is gone with the newest, and say so.
+
+    Features that are not among those that it `wrote` are left out.
 
     Raises:
         DataError: it is gone, and what is there now begins later: it has not what was pushed.
@@ -29,13 +33,14 @@ def compare_as_pushed(newest: BoundView, registered: ObjectVersion, record: Push
     try:
         bound = _at_push(newest, registered, record, history)
         if bound is not None:
-            since = _told_since(newest, bound, record, history)
+            since, bound = _told_since(newest, bound, record, history), _written(bound, wrote)
             return _noted(compare(bound), since, _told_added(newest, bound))
     except StoreError as error:
         if error.code != "FC603" or isinstance(error, NoAnswerError) or record.table_version == newest.table_version:
             raise
         _check_begin(newest, record, history, error)
-    return _noted(compare(newest), _told_gone(newest, record, history))
+    bound = _written(newest, wrote)
+    return _noted(compare(bound), _told_gone(newest, record, history), _told_added(newest, bound))
 
 
 def _at_push(
@@ -51,8 +56,16 @@ def _at_push(
         bound = bind_at(newest, registered, number, coverage)
     except DataError:  # it was made by another definition
         return None
-    had = tuple(feature for feature in bound.view.features if feature.column not in bound.lacking)
-    return replace(bound, view=replace(bound.view, features=had, derived=())) if had else None
+    had = [feature.name for feature in bound.view.features if feature.column not in bound.lacking]
+    return _written(bound, had) if had else None
+
+
+def _written(bound: BoundView, names: Collection[str]) -> BoundView:
+    """Return a view with some of its stored features; with all of them where it has none of these."""
+    features = tuple(feature for feature in bound.view.features if feature.name in names)
+    if not features or len(features) == len(bound.view.features):
+        return bound
+    return replace(bound, view=replace(bound.view, features=features, derived=()))
 
 
 def _told_since(
@@ -74,13 +87,13 @@ def _told_since(
 
 
 def _told_added(newest: BoundView, bound: BoundView) -> str:
-    """Say which features the table did not have when it was pushed."""
+    """Say which features the last push did not have."""
     had = {feature.name for feature in bound.view.features}
     added = [feature.name for feature in newest.view.features if feature.name not in had]
     if not added:
         return ""
-    told = f"{plural(len(added), 'feature')} {', '.join(added)} {plural(len(added), 'was', 'were')} not in its table"
-    return f"{told} at the last push: not compared; featurectl push {newest.view.name}"
+    told = f"{plural(len(added), 'feature')} {', '.join(added)} {plural(len(added), 'was', 'were')} added"
+    return f"{told} after the last push: not compared; featurectl push {newest.view.name}"
 
 
 def _told_gone(newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]]) -> str:

@@ -21,7 +21,7 @@ from featurectl.monitor.verify.log import How
 from featurectl.monitor.verify.pushed import are_others, compare_as_pushed
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served import Served
-from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows
+from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
 from featurectl.monitor.verify.surroundings import Stores, surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
@@ -74,7 +74,7 @@ def verify_store(
         task = _task(workspace, bound, known, record, how)
         return _Comparison(task).compare(_drawn(sample, count), count)
 
-    skew = compare_as_pushed(bound, item, record, compare)
+    skew = compare_as_pushed(bound, item, record, pushed_features(store, where, record), compare)
     if are_others(record, store.read_push_record(where)):
         raise TryAgainError(f"{bound.label} was pushed while it was compared; run it again")
     how.progress.done(f"compared {bound.label}: {counted(skew.entities, 'entity', 'entities')}")

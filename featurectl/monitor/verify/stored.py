@@ -11,9 +11,9 @@ import polars as pl
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import StoreError
-from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView
+from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView, PushRecord
 from featurectl.online.codec import row_schema_id, unpack_row
-from featurectl.online.schema import RowSchema, parse_schema
+from featurectl.online.schema import RowSchema, parse_schema, pushed_schema, schema_digest
 
 MISSING, UNREADABLE, THERE = "missing", "unreadable", "there"
 
@@ -26,6 +26,26 @@ class StoredRows:
     values: pl.DataFrame
     computed_at: pl.Series
     newest: pl.Series  # the latest of all its clocks
+
+
+def pushed_features(store: OnlineStore, where: OnlineView, record: PushRecord) -> frozenset[str]:
+    """Return the features of a view version that its last push wrote, all of them where nobody can say.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    if record.schema in ("", schema_digest(where)):
+        return frozenset(where.features)
+    document = pushed_schema(
+        record.schema,
+        lambda number: store.fetch_shared(where.project, where.env, [f"schema/{where.view}@{where.version}/{number}"])[
+            0
+        ],
+    )
+    if document is None:
+        return frozenset(where.features)
+    schema = parse_schema(document)
+    return frozenset(n for n in where.features if n in schema.features and schema.means(n, where.meanings.get(n)))
 
 
 class RowDecoder:

@@ -112,6 +112,28 @@ def test_where_the_table_that_was_pushed_is_gone_the_newest_is_compared(shop, ca
     assert compared(shop, capsys)["note"] is None
 
 
+def test_features_that_were_added_after_the_push_are_told_and_not_compared(shop, capsys):
+    views = shop / "views.yaml"
+    text = views.read_text().replace("op: [sum, max], windows: [7d]", "op: [sum, max, min], windows: [7d]")
+    views.write_text(text.replace("}, age]", "}, age, {name: older, expr: age + 1}]"))
+    run(shop, "apply", "--auto-approve")
+    run(shop, "materialize", "--no-online")
+    code, result = verified(shop, capsys, "--store", "--all")
+    notes = {f"{view['view']}@{view['version']}": view["note"] for view in result["views"]}
+    assert (code, notes) == (
+        0,
+        {
+            "profile@1": "its table was rebuilt since the last push: compared with version 1 of it; "
+            "feature older was added after the last push: not compared; featurectl push profile",
+            "spend@1": None,
+            "spend@2": "feature amount_min_7d was added after the last push: not compared; featurectl push spend",
+        },
+    )
+    run(shop, "push")
+    code, result = verified(shop, capsys, "--store", "--all")
+    assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
+
+
 def test_rows_of_a_push_that_was_cut_off_are_late_rows(ahead, capsys):
     """It was as of the same instant, of a table that had more: its record was never written."""
     place = f"sqlite:///{ahead}/on.db"
