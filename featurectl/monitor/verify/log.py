@@ -128,7 +128,7 @@ class _Replay:
         self.columns = log_columns(groups)
         self._parts: list[_Part] = []
         self._gone: list[tuple[Group, str]] = []
-        self._told_gone = set[str]()
+        self._gone_labels = set[str]()
         for group in groups:
             try:
                 self._parts.append(_part(stores, state, group))
@@ -189,8 +189,8 @@ class _Replay:
 
     def _note_gone(self, part: _Part, versions: Sequence[int]) -> None:
         """Tell that what was served can't be compared with the table that it came from."""
-        if versions and part.group.label not in self._told_gone:
-            self._told_gone.add(part.group.label)
+        if versions and part.group.label not in self._gone_labels:
+            self._gone_labels.add(part.group.label)
             gone = f"version {versions[0]} of the table of {part.group.label}, of which rows were served, is gone"
             self.notes.append(f"{gone}: rows that came late since can't be told from other causes there")
 

@@ -33,14 +33,14 @@ def compare_as_pushed(
     try:
         bound = _at_push(newest, registered, record, history)
         if bound is not None:
-            since, bound = _told_since(newest, bound, record, history), _written(bound, wrote)
-            return _noted(compare(bound), since, _told_added(newest, bound))
+            since, bound = _note_since(newest, bound, record, history), _written(bound, wrote)
+            return _noted(compare(bound), since, _note_added(newest, bound))
     except StoreError as error:
         if error.code != "FC603" or isinstance(error, NoAnswerError) or record.table_version == newest.table_version:
             raise
         _check_begin(newest, record, history, error)
     bound = _written(newest, wrote)
-    return _noted(compare(bound), _told_gone(newest, record, history), _told_added(newest, bound))
+    return _noted(compare(bound), _note_gone(newest, record, history), _note_added(newest, bound))
 
 
 def _at_push(
@@ -68,7 +68,7 @@ def _written(bound: BoundView, names: Collection[str]) -> BoundView:
     return replace(bound, view=replace(bound.view, features=features, derived=()))
 
 
-def _told_since(
+def _note_since(
     newest: BoundView, bound: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]]
 ) -> str:
     """Say what became of the table after the push."""
@@ -86,7 +86,7 @@ def _told_since(
     return f"{came}: featurectl push {newest.view.name}"
 
 
-def _told_added(newest: BoundView, bound: BoundView) -> str:
+def _note_added(newest: BoundView, bound: BoundView) -> str:
     """Say which features the last push did not have."""
     had = {feature.name for feature in bound.view.features}
     added = [feature.name for feature in newest.view.features if feature.name not in had]
@@ -96,7 +96,7 @@ def _told_added(newest: BoundView, bound: BoundView) -> str:
     return f"{told} after the last push: not compared; featurectl push {newest.view.name}"
 
 
-def _told_gone(newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]]) -> str:
+def _note_gone(newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]]) -> str:
     here = coverage_of(history, newest.table_version)
     what = "its files were removed" if here and here.rebuild_id == record.rebuild_id else "the table was rebuilt"
     told = f"version {record.table_version} of its table, which was pushed last, is gone ({what}): compared with"
