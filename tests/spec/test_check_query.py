@@ -30,6 +30,8 @@ SOURCE = """sources:
 )
 def test_a_query_that_looks_at_anything_else_is_refused(tmp_path, capsys, query, told):
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/p.csv").write_text("card,at,amount\n")
     (tmp_path / "all.yaml").write_text(SOURCE.replace("QUERY", query))
     assert main(["validate", "-C", str(tmp_path)]) == (1 if told else 0)
     said = "".join(capsys.readouterr())
