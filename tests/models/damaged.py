@@ -229,11 +229,20 @@ def use(kind: str, content: bytes, matrix: Any) -> None:
 def try_file(kind: str, content: bytes, matrix: Any, *, checked: bool = True) -> str:
     """Return what becomes of a file: "seen" where it is refused before its library has it, else how that ends."""
     if checked:
-        try:
-            check_structure(kind, content)
-        except (ValueError, UnicodeDecodeError):
-            return "seen"
+        end = outcome(lambda: _check(kind, content))
+        if end != "done":
+            return "seen" if end == "refused" else end
     return outcome(lambda: use(kind, content, matrix))
+
+
+def _check(kind: str, content: bytes) -> None:
+    """See to the structure of a file; an error of another kind than it says ends the process otherwise."""
+    try:
+        check_structure(kind, content)
+    except ValueError:
+        raise
+    except Exception:
+        os._exit(4)
 
 
 def campaign(names: Sequence[str], seeds: range) -> dict[str, Counter[str]]:
