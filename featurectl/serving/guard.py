@@ -86,7 +86,7 @@ class Guard:
             return
         given = dict(scope["headers"])
         kind, _, token = given.get(b"authorization", b"").partition(b" ")
-        key = token.strip() if kind.lower() == b"bearer" else given.get(b"x-api-key", b"")
+        key = token.strip() if kind.lower() == b"bearer" else given.get(b"x-api-key", b"").strip()
         # Every key is compared, each in the same time whatever it shares with the one given.
         if not max([hmac.compare_digest(key, known) for known in self._keys]):
             raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")

@@ -21,7 +21,7 @@ def test_without_a_key_nobody_is_answered_but_who_watches_the_process(clicks, op
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert client.post("/v1/features", json=ASK).status_code == 401
     assert client.post("/v1/features", json=ASK, headers={"authorization": "Bearer third"}).status_code == 401
-    for headers in ({"authorization": "Bearer second"}, {"x-api-key": "first"}):
+    for headers in ({"authorization": "Bearer second"}, {"x-api-key": "first"}, {"x-api-key": "first \t"}):
         assert client.post("/v1/features", json=ASK, headers=headers).status_code == 200
 
 
