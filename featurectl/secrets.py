@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -14,6 +17,8 @@ _ADDRESS: Final = re.compile(rf"(?<![a-zA-Z0-9+.-]){_BEGIN}[^\s'\"<>]+")
 _QUOTED: Final = re.compile(rf"(?<=')({_BEGIN}[^'\n]+)'|(?<=\")({_BEGIN}[^\"\n]+)\"")
 _WHOLE: Final = re.compile(rf"{_BEGIN}[^\n]+")
 _QUERY_VALUE: Final = re.compile(r"[?&;]([^=&;?]*)=([^&;]*)")
+_BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"  # no letter, but that of an escape of JSON or of Python
+_HTTP: Final = ("http", "https")
 _CUT: Final = re.compile(r"[@/:?#&=;,\s]+")
 _PARAMETER: Final = re.compile(
     r"table|user(name)?|host|port|db|dbname|mode|uri|region|protocol|application_name|ssl(mode|_cert_reqs)|.*timeout",
@@ -29,23 +34,58 @@ _VARIABLE: Final = re.compile(
 def address_secrets(text: str) -> set[str]:
     """Return what is secret in the addresses of a text: passwords, logins without one, values of most parameters.
 
+    A login of HTTP is one as it is sent, too, in base64.
+
     >>> sorted(address_secrets("to postgresql://ana:pw@1/x@db.host/d?password=other&table=scores"))
     ['other', 'pw@1/x']
     >>> address_secrets("s3://bucket/a@b and redis://token1@host")
     {'token1'}
+    >>> sorted(address_secrets("https://ana:p%40ss@host/hook"))
+    ['YW5hOnBAc3M=', 'p%40ss']
     >>> "it's <1>" in address_secrets("redis://:it's <1>@host"), address_secrets('to "redis://:2 of@host", or')
     (True, {'2 of'})
     """
     found: set[str] = set()
     for address in _addresses(text):
-        _, _, rest = address.partition("://")
-        login, mark, _ = rest.rpartition("@")
-        first = re.split(r"[/?#]", login, maxsplit=1)[0]
-        if mark and (":" in first or first == login):
+        scheme, _, rest = address.partition("://")
+        if login := _login_of(rest):
             user, colon, password = login.partition(":")
             found.add(password if colon else user)
+            if scheme.endswith(_HTTP):
+                found |= {password or user, basic_login(unquote(user), unquote(password))}
         found |= {value for name, value in _QUERY_VALUE.findall(rest) if not _is_plain(name, value)}
     return {secret for secret in found if secret and "${" not in secret}
+
+
+def _login_of(rest: str) -> str:
+    """Return what stands before the host in an address without its scheme; empty where nothing does."""
+    login, mark, _ = rest.rpartition("@")
+    first = re.split(r"[/?#]", login, maxsplit=1)[0]
+    return login if mark and (":" in first or first == login) else ""
+
+
+def basic_login(user: str, password: str) -> str:
+    """Return a login as HTTP, and some mail servers, get it: in base64.
+
+    >>> basic_login("ana", "pw")
+    'YW5hOnB3'
+    """
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def without_logins(text: str) -> str:
+    """Return a text whose addresses name neither users nor passwords.
+
+    >>> without_logins("GET http://ana:p/w@1@127.0.0.1:9/b/x, s3://bucket/a@b: no answer from https://key@host.")
+    'GET http://127.0.0.1:9/b/x, s3://bucket/a@b: no answer from https://host.'
+    """
+
+    def bare(address: re.Match[str]) -> str:
+        scheme, mark, rest = address[0].partition("://")
+        login = _login_of(rest)
+        return f"{scheme}{mark}{rest[len(login) + 1 :] if login else rest}"
+
+    return _ADDRESS.sub(bare, text)
 
 
 def _addresses(text: str) -> set[str]:
@@ -73,18 +113,20 @@ def variable_secrets(environ: Mapping[str, str]) -> set[str]:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without secrets: each, as it is or in the spelling of URLs, and their longer pieces, as stars.
+    r"""Return a text without secrets: each, as it is or as URLs, JSON and Python write it, and their longer pieces.
 
-    Only whole words are hidden, and none of fewer than four characters: other texts hold such, too. A driver that can't
-    read an address quotes the piece that it stumbled over.
+    Stars stand in their place. Only whole words are hidden, and none of fewer than four characters: other texts hold
+    such, too. A driver that can't read an address quotes the piece that it stumbled over.
 
     >>> hide("bad port 'x' in pw@1:x; no p%40ss", ["pw@1:x", "p@ss"])
     "bad port 'x' in ***; no ***"
+    >>> hide(r'{"said":"\np\"w d"}', ['p"w d'])
+    '{"said":"\\n***"}'
     """
     forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
     for form in forms:  # one after the other: a long one may begin behind a shorter one that overlaps it
         if form in text:
-            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])", HIDDEN, text)
+            text = re.sub(rf"{_BEFORE}{re.escape(form)}(?![A-Za-z0-9])", HIDDEN, text)
     return text
 
 
@@ -93,9 +135,17 @@ def hide_address_secrets(text: str, address: str) -> str:
     return hide(text, address_secrets(address))
 
 
-def _forms(secret: str) -> set[str]:
+@lru_cache(maxsize=256)  # a server hides the same ones in each line that it writes
+def _forms(secret: str) -> frozenset[str]:
     spelled = {secret, unquote(secret), unquote_plus(secret), quote(secret, safe=""), quote_plus(secret)}
     cuts = {(form, cut.start(), cut.end()) for form in spelled for cut in _CUT.finditer(form)}
     ends = {form[:begin] for form, begin, _ in cuts} | {form[end:] for form, _, end in cuts}
     pieces = {piece for form in spelled for piece in _CUT.split(form)}
-    return {form for form in spelled | ends | pieces if len(form) >= _SHORTEST}
+    forms = {form for form in spelled | ends | pieces if len(form) >= _SHORTEST}
+    return frozenset(forms.union(*map(_escaped, forms)))
+
+
+def _escaped(form: str) -> set[str]:
+    """Return a text as JSON and Python write it between quotes."""
+    python = {repr(form)[1:-1], form.replace("\\", "\\\\").replace("'", "\\'")}
+    return python | {json.dumps(form, ensure_ascii=ascii_only)[1:-1] for ascii_only in (False, True)}

@@ -68,9 +68,13 @@ def _secrets() -> frozenset[str]:
     return frozenset(variable_secrets(os.environ))
 
 
+def _hide(text: str) -> str:
+    return hide(text, _secrets())
+
+
 def _write(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody reads it any more, or its disk is full: serving goes on
-        sys.stderr.write(f"{hide(line, _secrets())}\n")  # what drivers say is not ours
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
@@ -86,17 +90,21 @@ class Journal:
         form: LogFormat = "text",
         write: Callable[[str], None] = _write,
         clock: Callable[[], datetime] = _clock,
+        hide: Callable[[str], str] = _hide,
     ) -> None:
         self._render = event_json if form == "json" else render_event
         self._write = write
         self._clock = clock
+        self._hide = hide  # what drivers say is not ours
         self._lasting: dict[tuple[str, str], tuple[str, datetime]] = {}  # by event and `of`: what lasts, since when
         self._lock = threading.Lock()
 
     def tell(self, name: str, message: str, level: Level = "info", **details: object) -> None:
         """Tell an event."""
+        message = self._hide(message)  # before it is written as JSON, which escapes what a secret may hold
+        known = {key: self._hide(value) if isinstance(value, str) else value for key, value in details.items()}
         event = ServerEvent(
-            at=self._clock(), name=name, message=message, level=level, process=os.getpid(), details=details
+            at=self._clock(), name=name, message=message, level=level, process=os.getpid(), details=known
         )
         line = self._render(event)
         with self._lock:

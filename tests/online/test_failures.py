@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import pytest
 import redis
 
 from featurectl.errors import StoreError, TryAgainError, UsageError
+from featurectl.online.redis.kinds import open_async_reader, open_store
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
 from tests.online.rows import frame, view
+from tests.servers.echo import echoing_redis
 from tests.servers.redis import free_port, started_redis
+
+PASSWORD = "C@NARY'\"pw"
 
 
 def test_a_redis_that_does_not_answer_is_named_without_its_password():
@@ -21,6 +26,35 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password():
         store.read(view({"n": "int64"}), [["a"]])
     assert caught.value.code == "FC602"
     assert "secret" not in str(caught.value) + caught.value.hint
+
+
+def test_a_redis_without_hello_is_told_so_and_its_password_is_not():
+    with started_redis("--requirepass", PASSWORD, "--rename-command", "HELLO", "") as url:
+        given = url.replace("://", f"://:{PASSWORD}@")
+        with pytest.raises(StoreError, match=r"the online store \${RED} does not know the command HELLO$") as caught:
+            open_store(given, "${RED}").clock()
+        assert "redis://host:6379/0?protocol=2" in caught.value.hint
+        assert open_store(f"{given}?protocol=2").clock()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+@pytest.mark.parametrize(
+    "answer",
+    ["ERR unknown command '{name}', with args beginning with: {all}", "ERR {all} is not allowed", "NOAUTH {all}"],
+)
+def test_no_redis_that_repeats_what_it_was_sent_gives_the_password_away(scheme, answer):
+    with echoing_redis(answer) as port:
+        url = f"{scheme}://ana:{PASSWORD}@127.0.0.1:{port}/0"
+        with pytest.raises(StoreError, match="the online store") as one:
+            open_store(url, "${RED}").count(view({"n": "int64"}))
+
+        async def read() -> None:
+            await open_async_reader(url, "${RED}", 2.0).fetch_shared("shop", "dev", ["a"])
+
+        with pytest.raises(StoreError, match="the online store") as other:
+            asyncio.run(read())
+    for error in (one.value, other.value):
+        assert "NARY" not in error.message + error.hint
 
 
 def test_every_operation_on_a_redis_that_does_not_answer_is_a_store_error():

@@ -7,9 +7,10 @@ import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Ask
-from featurectl.online.redis.connect import translated
+from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.trips import parted
 
+X = StoreAddress(url="redis://x", shown="redis://x")
 ASK = Ask(project="p", env="dev", keys=[b"s1:a"], fields=["spend@1", "visits@1"])
 
 
@@ -22,5 +23,5 @@ def test_what_is_no_row_for_each_field_is_no_answer_of_a_redis(answer):
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, OverflowError])
 def test_an_answer_that_the_parser_gives_up_is_told_as_no_redis(error):
-    with pytest.raises(StoreError, match="does not speak the protocol of Redis"), translated("redis://x"):
+    with pytest.raises(StoreError, match="does not speak the protocol of Redis"), translated(X):
         raise error

@@ -163,7 +163,7 @@ def _package(name: str) -> Path:
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     limit = time.monotonic() + START_LIMIT_S
-    client = redis.Redis(host="127.0.0.1", port=port, retry=Retry(NoBackoff(), 0))
+    client = redis.Redis(host="127.0.0.1", port=port, retry=Retry(NoBackoff(), 0), protocol=2)  # some know no HELLO
     while True:
         try:
             client.ping()

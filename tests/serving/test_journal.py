@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from featurectl import __version__
+from featurectl.secrets import hide
 from featurectl.serving.journal import Journal
 from tests.servers.redis import free_port
 from tests.serving.process import START_LIMIT_S, running
@@ -53,6 +54,15 @@ def told(form: str) -> str:
 def test_events_are_a_line_each_as_text_and_as_json():
     assert told("text") == TEXT
     assert told("json") == LINES
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_is_hidden_before_json_escapes_it(form):
+    lines, secret = [], """p@CANARY'"w"""
+    journal = Journal(form, lines.append, lambda: BEGIN, lambda text: hide(text, [secret]))
+    journal.tell("store_lost", f"a\n{secret} and {secret}", traceback=f"-\n{secret}")
+    assert "CANARY" not in lines[0]
+    assert lines[0].count("***") == (2 if form == "text" else 3)
 
 
 def test_what_lasts_for_one_of_several_is_told_once_and_ends_for_each():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import redis
 
 from featurectl.online.base import Ask, Found
-from featurectl.online.redis.connect import ReaderClosedError, no_url, open_async_client, translated
+from featurectl.online.redis.connect import ReaderClosedError, StoreAddress, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
 from featurectl.online.redis.trips import Command, listed, look_ups, of_entities, parted, whole
@@ -18,21 +18,21 @@ class AsyncRedisReader:
     """An `AsyncRowReader` at a URL. A call waits at most `budget_s` for its answer, connecting included."""
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
-        self._where = shown
+        self._address = StoreAddress(url=url, shown=shown)
         self._budget_s = budget_s
         self._open(url)
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
         commands = [command for ask in asks for command in look_ups(ask)]
-        with translated(self._where):
+        with translated(self._address):
             return parted(asks, of_entities(await self._exchange(commands)))
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
         if not names:
             return []
-        with translated(self._where):
+        with translated(self._address):
             [found] = whole(await self._exchange([("HMGET", f"{project}/{env}", *names)]))
             return listed(found, len(names))
 
@@ -41,7 +41,7 @@ class AsyncRedisReader:
         await self._trips.close()
 
     def _open(self, url: str) -> None:
-        self._trips = SharedTrips(open_async_client(url, self._where, self._budget_s), self._budget_s)
+        self._trips = SharedTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
     async def _exchange(self, commands: list[Command]) -> list[object]:
         """Return the answers of some commands, errors among them; they travel with those of others."""
@@ -60,7 +60,7 @@ class AsyncClusterReader(AsyncRedisReader):
         try:
             self._url = parse_cluster_url(url)
         except ValueError as error:
-            raise no_url(self._where) from error
+            raise no_url(self._address.shown) from error
         self._nodes: dict[Address, SharedTrips] = {}
         self._slots = SlotMap(self._url.seeds)
         self._learning = asyncio.Lock()
@@ -129,6 +129,6 @@ class AsyncClusterReader(AsyncRedisReader):
         if self._closed:
             raise ReaderClosedError
         if address not in self._nodes:
-            client = open_async_client(self._url.node(address), self._where, self._budget_s)
+            client = open_async_client(self._url.node(address), self._address.shown, self._budget_s)
             self._nodes[address] = SharedTrips(client, self._budget_s)
         return self._nodes[address]

@@ -214,7 +214,7 @@ class RedisClusterStore(RedisStore):
 
     def clock(self) -> datetime:
         """Return the greatest time of its nodes."""
-        with translated(self._where):
+        with translated(self._address):
             found = [self._cluster.ask_node(node, "TIME") for node in self._cluster.primaries()]
         return max(instant_of_time(time_) for time_ in found)
 
@@ -235,13 +235,13 @@ class RedisClusterStore(RedisStore):
         self._cluster.close()
 
     def _open(self, url: str) -> None:
-        self._cluster = ClusterClient(url, self._where)
+        self._cluster = ClusterClient(url, self._address.shown)
 
     def _counts(self, view: OnlineView) -> list[int]:
         return [int(count or 0) for count in self._counters(view, "HGET")]
 
     def _held(self) -> int:
-        with translated(self._where):
+        with translated(self._address):
             return sum(cast("int", self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
 
     def _correct_counts(
@@ -286,7 +286,7 @@ class RedisClusterStore(RedisStore):
 
     def _run(self, view: OnlineView, script: str, calls: Sequence[_Call]) -> int:
         """Return the sum of what a script answers, called once for each slot."""
-        with translated(self._where):
+        with translated(self._address):
             shas = {self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()}
         sha = cast("bytes", next(iter(shas)))
         answers: list[object] = []
@@ -296,12 +296,12 @@ class RedisClusterStore(RedisStore):
                 for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
             ]
             answers += self._send_scripts(commands, script)
-        with translated(self._where), foreign_keys_named(view):
+        with translated(self._address), foreign_keys_named(view):
             return sum(cast("list[int]", whole(answers)))
 
     def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
-        with translated(self._where):
+        with translated(self._address):
             answers = self._cluster.send(commands)
             unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
             again = self._cluster.send([(b"EVAL", script, *commands[at][2:]) for at in unknown])
@@ -313,13 +313,13 @@ class RedisClusterStore(RedisStore):
         return self._cluster.send(commands)
 
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
-        with translated(self._where):
+        with translated(self._address):
             nodes = self._cluster.primaries()
         for node in nodes:
             yield from pages(partial(self._ask_node, node), view)
 
     def _ask_node(self, node: Address, *command: bytes | str | int) -> object:
-        with translated(self._where):
+        with translated(self._address):
             return self._cluster.ask_node(node, *command)
 
 

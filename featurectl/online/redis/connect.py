@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 import redis
@@ -13,15 +15,26 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from featurectl.errors import NoAnswerError, StoreError, UsageError
+from featurectl.secrets import hide_address_secrets
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
 _BROKEN: Final = (redis.ConnectionError,)  # once more; a server that was given its time is not given it twice
 _NO_CLUSTER: Final = "cluster support disabled"
+_ARGUMENTS: Final = re.compile(r"(?is)[\s,]*with args beginning with.*")  # cut anywhere, in the middle of a password
+_UNKNOWN: Final = re.compile(r"(?i)unknown command\W{0,2}['`\"](\w+)")
 
 
 class ReaderClosedError(redis.RedisError):
     """Someone still waited when a reader was closed, or asked it afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAddress:
+    """Where a store is: the URL, with its secrets, and what errors call it."""
+
+    url: str = field(repr=False)
+    shown: str
 
 
 def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
@@ -73,24 +86,24 @@ def no_url(shown: str) -> UsageError:
 
 
 @contextmanager
-def translated(shown: str) -> Iterator[None]:
+def translated(address: StoreAddress) -> Iterator[None]:
     """Turn the client's errors into ours."""
     try:
         yield
     except (redis.RedisError, *_NO_ANSWERS) as error:
-        raise store_error(shown, error) from error
+        raise store_error(address, error) from error
 
 
-def store_error(shown: str, error: Exception) -> StoreError:
-    """Return a failure of a client as ours."""
-    what, hint = _described(error)
+def store_error(address: StoreAddress, error: Exception) -> StoreError:
+    """Return a failure of a client as ours: a server may repeat the password that it was sent."""
+    said = _ARGUMENTS.sub("", str(error))
+    what, hint = _described(error, hide_address_secrets(said, address.url))
     kind = NoAnswerError if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else StoreError
-    return kind(f"the online store {shown} {what}", code="FC602", hint=hint)
+    return kind(f"the online store {address.shown} {what}", code="FC602", hint=hint)
 
 
-def _described(error: Exception) -> tuple[str, str]:
-    """Return what a store does that fails in such a way, and what may help."""
-    text = str(error)
+def _described(error: Exception, text: str) -> tuple[str, str]:
+    """Return what a store does that fails in such a way, saying this, and what may help."""
     if isinstance(error, ReaderClosedError):
         return "is read no more: the reader was closed", ""
     if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError)):
@@ -109,6 +122,8 @@ def _described(error: Exception) -> tuple[str, str]:
         return f"is down: {text}", "some slots of the Cluster are served by no node"
     if isinstance(error, (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)):  # MOVED too
         return "is a node of a Redis Cluster", "write it like redis+cluster://host:6379,other:6379/"
+    if unknown := _UNKNOWN.search(text):
+        return f"does not know the command {unknown[1]}", _NO_HELLO if unknown[1].upper() == "HELLO" else ""
     if _NO_CLUSTER in text:
         return "is no Redis Cluster", "write it like redis://host:6379/0"
     return f"refuses: {text}", _REFUSALS.get(type(error), "")
@@ -116,6 +131,10 @@ def _described(error: Exception) -> tuple[str, str]:
 
 # What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
 _NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
+_NO_HELLO: Final = (
+    "it is a proxy, older than Redis 6, or configured without HELLO: protocol=2 in the URL does without it, as in "
+    "redis://host:6379/0?protocol=2"
+)
 _REFUSALS: Final[dict[type[Exception], str]] = {
     redis.exceptions.OutOfMemoryError: "it is full: raise `maxmemory` of the server, or remove what is not needed",
     redis.exceptions.ReadOnlyError: "it is a replica: `online:` must be the address of the primary",

@@ -25,7 +25,7 @@ from featurectl.online.codec import (
     unpack_row,
 )
 from featurectl.online.redis.claim import bounded, claimed_call
-from featurectl.online.redis.connect import open_client, translated
+from featurectl.online.redis.connect import StoreAddress, open_client, translated
 from featurectl.online.redis.layout import escaped, field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.trips import (
@@ -55,7 +55,7 @@ class RedisStore:
 
     def __init__(self, url: str, shown: str = "") -> None:
         self._schemas: dict[tuple[str, int], RowSchema] = {}
-        self._where = shown or shown_location(url)  # what errors call it
+        self._address = StoreAddress(url=url, shown=shown or shown_location(url))
         self._open(url)
 
     def prepare(self, *views: OnlineView) -> None:
@@ -80,7 +80,7 @@ class RedisStore:
         from featurectl.online.redis.wire import Sender, batch_of
 
         schema_id = self._prepare(view)
-        with translated(self._where), foreign_keys_named(view):
+        with translated(self._address), foreign_keys_named(view):
             call = claimed_call(self._client, view, how, self._expiry(how))
             with Sender(self._client) as sender:
                 for frame in frames:
@@ -125,7 +125,7 @@ class RedisStore:
         replies: list[object] = []
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             replies += self._send_about(commands[start : start + COMMANDS_A_TRIP])
-        with translated(self._where):
+        with translated(self._address):
             return parted(asks, replies)
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
@@ -186,7 +186,7 @@ class RedisStore:
         self._client.close()
 
     def _open(self, url: str) -> None:
-        self._client = open_client(url, self._where)
+        self._client = open_client(url, self._address.shown)
 
     def _expiry(self, how: Writing) -> str:
         """Return when rows expire, in ms of Unix time; nothing where they do not or the server has no such thing."""
@@ -237,7 +237,7 @@ class RedisStore:
         if (field, schema_id) not in self._schemas:
             document = self._get(view, f"schema/{field_of(view)}/{schema_id}")
             if document is None:
-                raise StoreError(f"the online store {self._where} has lost schema {schema_id}", code="FC602")
+                raise StoreError(f"the online store {self._address.shown} has lost schema {schema_id}", code="FC602")
             self._schemas[field, schema_id] = parse_schema(document)
         return self._schemas[field, schema_id]
 
@@ -264,7 +264,7 @@ class RedisStore:
 
     def _send(self, commands: Sequence[Command]) -> list[object]:
         """Return the answers of some commands that travel together; the first error among them is raised."""
-        with translated(self._where):
+        with translated(self._address):
             return whole(self._exchange(commands))
 
     def _exchange(self, commands: Sequence[Command]) -> list[object]:
@@ -273,7 +273,7 @@ class RedisStore:
 
     def _send_about(self, commands: Sequence[Command]) -> list[object]:
         """Return the answers of some commands about keys of entities; that of one that is no hash is an error."""
-        with translated(self._where):
+        with translated(self._address):
             return of_entities(self._exchange(commands))
 
     def _with_row(self, keys: Sequence[bytes], field: str) -> list[bytes]:
