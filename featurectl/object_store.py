@@ -12,7 +12,7 @@ import re
 from datetime import timedelta
 from typing import Any, Final
 
-from featurectl.secrets import hide_address_secrets
+from featurectl.secrets import hide, hide_address_secrets, variable_secrets, without_logins
 
 CONNECT_S: Final = 5.0
 READ_S: Final = 20.0
@@ -28,6 +28,7 @@ _MESSAGE: Final = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 _CODE: Final = re.compile(r"<Code>(.*?)</Code>", re.DOTALL)
 _STATUS: Final = re.compile(r"status code\W+(\d{3}(?: [A-Z][A-Za-z]+)*)")
 _ASKED: Final = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
+_LOGIN: Final = re.compile(r"(?<=://).*@")
 _CREDENTIALS: Final = ("169.254.", "metadata.google.internal")  # who is asked for them where the environment has none
 
 
@@ -91,18 +92,31 @@ def _plain(error: Exception) -> str:
 def refusal_of(error: Exception) -> str:
     """Return why an object store refused, or did not answer; of another error its first line.
 
+    Neither names the login of an endpoint: libraries show its address whole, and a server may repeat what it was sent.
+
     >>> refusal_of(OSError("Error performing PUT http://127.0.0.1:9/b/x in 2ms - HTTP error: error sending request"))
     'no answer from http://127.0.0.1:9'
     >>> refusal_of(OSError("... status code: 403 Forbidden: <Code>NoSuchKey</Code><Message>It is gone.</Message>"))
     'It is gone (NoSuchKey)'
     >>> refusal_of(OSError("Error performing GET http://h/b in 2ms - Server returned status code: 403 Forbidden: "))
     'http://h answers 403 Forbidden'
+    >>> refusal_of(OSError("Error performing GET http://ana:p'w@h/b in 2ms - HTTP error: error sending request"))
+    'no answer from http://h'
     >>> refusal_of(OSError("schema mismatch"))
     'schema mismatch'
     """
+    return without_secrets(_reason(error))
+
+
+def without_secrets(text: str) -> str:
+    """Return what a library says of an object store without logins, and without what is secret in the environment."""
+    return hide(without_logins(text), variable_secrets(os.environ))
+
+
+def _reason(error: Exception) -> str:
     text = _plain(error)
     asked = _ASKED.search(text)
-    host = asked[1] if asked else "the object store"
+    host = _LOGIN.sub("", asked[1]) if asked else "the object store"
     if any(name in host for name in _CREDENTIALS):
         return "the environment has no credentials for the object store"
     if message := _MESSAGE.search(text):

@@ -29,6 +29,7 @@ _VARIABLE: Final = re.compile(
     r"passw(or)?d|passphrase|secret|token|credential|auth$|pgpass|webhook|(api|account|access|routing)_?keys?$",
     re.IGNORECASE,
 )
+_SERVICE: Final = re.compile(r"endpoint|proxy", re.IGNORECASE)
 
 
 def address_secrets(text: str) -> set[str]:
@@ -55,6 +56,16 @@ def address_secrets(text: str) -> set[str]:
                 found |= {password or user, basic_login(unquote(user), unquote(password))}
         found |= {value for name, value in _QUERY_VALUE.findall(rest) if not _is_plain(name, value)}
     return {secret for secret in found if secret and "${" not in secret}
+
+
+def address_users(text: str) -> set[str]:
+    """Return the names of users in the addresses of a text.
+
+    >>> address_users("http://ana:pw@host and https://host/a")
+    {'ana'}
+    """
+    logins = (_login_of(address.partition("://")[2]) for address in _addresses(text))
+    return {user for login in logins if (user := login.partition(":")[0])}
 
 
 def _login_of(rest: str) -> str:
@@ -102,14 +113,19 @@ def _is_plain(name: str, value: str) -> bool:
 def variable_secrets(environ: Mapping[str, str]) -> set[str]:
     """Return what is secret among environment variables: by their names, or in the addresses that they hold.
 
+    Of services that libraries speak to the users are secret, too: these may be keys.
+
     >>> sorted(variable_secrets({"API_KEYS": "key-1,key-2", "DB": "postgresql://a:secret@h/d", "HOME": "/root"}))
     ['key-1', 'key-2', 'secret']
+    >>> sorted(variable_secrets({"AWS_ENDPOINT_URL": "s3+https://key-id:secret@host"}))
+    ['a2V5LWlkOnNlY3JldA==', 'key-id', 'secret']
     """
     named = {name: value for name, value in environ.items() if _VARIABLE.search(name)}
     values = [value for value in named.values() if "://" not in value and not value.startswith("/")]
     words = {word.strip() for value in values for word in value.split(",")}
     urls = [value for value in environ.values() if "://" in value]
-    return {word for word in words if len(word) >= _SHORTEST}.union(*map(address_secrets, urls))
+    users = (address_users(value) for name, value in environ.items() if _SERVICE.search(name))
+    return {word for word in words if len(word) >= _SHORTEST}.union(*map(address_secrets, urls), *users)
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from featurectl.errors import DataError
-from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of
+from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of, without_secrets
 from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import (
     Shape,
@@ -152,7 +152,8 @@ class DeltaReader:
         except (DeltaError, OSError) as error:
             if is_unanswered(error):
                 raise no_answer(self._where, refusal_of(error)) from error
-            raise DataError(f"{self._where} can't be read: {self._shown(str(error))}", code="FC502") from error
+            told = without_secrets(self._shown(str(error))) if self._remote else self._shown(str(error))
+            raise DataError(f"{self._where} can't be read: {told}", code="FC502") from error
         refused = _REFUSED & set(table.protocol().reader_features or ())
         if refused or "delta.columnMapping.mode" in table.metadata().configuration:
             raise DataError(

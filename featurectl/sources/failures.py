@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from polars.exceptions import PanicException, PolarsError
 
 from featurectl.errors import DataError, NoAnswerError
-from featurectl.object_store import is_unanswered, refusal_of
+from featurectl.object_store import is_unanswered, refusal_of, without_secrets
 from featurectl.secrets import hide_address_secrets
 
 
@@ -25,6 +25,7 @@ def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
             raise no_answer(what, refusal_of(error)) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         told = hide_address_secrets(shown(lines[0]), lines[0])
+        told = without_secrets(told) if "://" in lines[0] else told
         raise DataError(f"{what} can't be read: {told}", code="FC502") from error
 
 

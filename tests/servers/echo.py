@@ -29,16 +29,16 @@ def echoing_redis(answer: str = "ERR {all} is not allowed") -> Iterator[int]:
 
 
 @contextmanager
-def echoing_http(status: int = 400) -> Iterator[int]:
-    """Give the port of a server that answers every request with its path, its headers and its login in clear."""
+def echoing_http(status: int = 400, *, told: bool = True) -> Iterator[int]:
+    """Give the port of a server that answers every request with its path, its headers and its login, if it is told."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             login = self.headers.get("authorization", "")
             clear = base64.b64decode(login.removeprefix("Basic ")).decode() if login.startswith("Basic ") else ""
-            told = f"login={clear} auth={login} {self.path} {unquote(self.path)} {json.dumps(clear)}"
-            body = f"<Error><Code>Odd</Code><Message>{told}</Message></Error>".encode()
+            text = f"{clear} {json.dumps(clear)} {self.path} {unquote(self.path)} {dict(self.headers)}"
+            body = f"<Error><Code>Odd</Code><Message>{text}</Message></Error>".encode() if told else b""
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
