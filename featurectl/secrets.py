@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from base64 import b64encode
@@ -12,6 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN: Final = "***"
 _SHORTEST: Final = 4  # characters of a piece of a secret that is worth hiding: shorter ones stand in any text
+_LONG: Final = 12  # characters of one that stands in no other word by chance
 _BEGIN: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
 _ADDRESS: Final = re.compile(rf"(?<![a-zA-Z0-9+.-]){_BEGIN}[^\s'\"<>]+")
 _QUOTED: Final = re.compile(rf"(?<=')({_BEGIN}[^'\n]+)'|(?<=\")({_BEGIN}[^\"\n]+)\"")
@@ -129,10 +131,11 @@ def variable_secrets(environ: Mapping[str, str]) -> set[str]:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    r"""Return a text without secrets: each, as it is or as URLs, JSON and Python write it, and their longer pieces.
+    r"""Return a text without secrets: each, as it is or as URLs, JSON, HTML and Python write it, and its pieces.
 
-    Stars stand in their place. Only whole words are hidden, and none of fewer than four characters: other texts hold
-    such, too. A driver that can't read an address quotes the piece that it stumbled over.
+    Stars stand in their place. Only whole words are hidden, but for those that no other word holds by chance, and none
+    of fewer than four characters: other texts hold such, too. A driver that can't read an address quotes the piece that
+    it stumbled over.
 
     >>> hide("bad port 'x' in pw@1:x; no p%40ss", ["pw@1:x", "p@ss"])
     "bad port 'x' in ***; no ***"
@@ -142,7 +145,8 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
     for form in forms:  # one after the other: a long one may begin behind a shorter one that overlaps it
         if form in text:
-            text = re.sub(rf"{_BEFORE}{re.escape(form)}(?![A-Za-z0-9])", HIDDEN, text)
+            before, after = ("", "") if len(form) >= _LONG else (_BEFORE, "(?![A-Za-z0-9])")
+            text = re.sub(f"{before}{re.escape(form)}{after}", HIDDEN, text)
     return text
 
 
@@ -162,6 +166,7 @@ def _forms(secret: str) -> frozenset[str]:
 
 
 def _escaped(form: str) -> set[str]:
-    """Return a text as JSON and Python write it between quotes."""
+    """Return a text as JSON and Python write it between quotes, and as HTML does."""
     python = {repr(form)[1:-1], form.replace("\\", "\\\\").replace("'", "\\'")}
-    return python | {json.dumps(form, ensure_ascii=ascii_only)[1:-1] for ascii_only in (False, True)}
+    page = {html.escape(form), html.escape(form).replace("&#x27;", "&#39;"), html.escape(form, quote=False)}
+    return python | page | {json.dumps(form, ensure_ascii=ascii_only)[1:-1] for ascii_only in (False, True)}

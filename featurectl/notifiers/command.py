@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from featurectl.notifiers.base import Message, NotSentError
+from featurectl.secrets import address_secrets, address_users, hide
 
 TIMEOUT_S: Final = 30.0
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
@@ -82,4 +83,4 @@ class CommandNotifier:
         for value in sorted(names, key=len, reverse=True):
             if len(value) > _SHORT:
                 text = text.replace(value, names[value])
-        return text
+        return hide(text, {secret for value in names for secret in address_secrets(value) | address_users(value)})

@@ -10,6 +10,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from featurectl.errors import UsageError
 from featurectl.notifiers.base import Message, NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
+from featurectl.secrets import hide
 
 URL_VARIABLE: Final = "FEATURECTL_SMTP_URL"
 FROM_VARIABLE: Final = "FEATURECTL_SMTP_FROM"
@@ -37,6 +39,12 @@ class SmtpServer:
     user: str
     password: str
     sender: str
+
+    @property
+    def secrets(self) -> set[str]:
+        """What a server that repeats a login gives away: as it is, and as SMTP sends it."""
+        plain = f"\0{self.user}\0{self.password}"
+        return {self.password, *(b64encode(text.encode()).decode() for text in (plain, self.password))} - {""}
 
 
 def smtp_server(url: str, sender: str) -> SmtpServer:
@@ -81,12 +89,17 @@ class EmailNotifier:
             within(TOTAL_S, lambda: self._hand_over(mail))
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
-            raise _refused(code, said) from None
+            raise self._refused(code, said) from None
         except smtplib.SMTPResponseException as error:
-            raise _refused(error.smtp_code, error.smtp_error) from None
+            raise self._refused(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             again = not isinstance(error, ValueError)
             raise NotSentError(f"the mail server can't be used: {reason_of(error)}", again=again, down=again) from None
+
+    def _refused(self, code: int, said: bytes | str) -> NotSentError:
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        told = " ".join(hide(text, self._server.secrets).split())[:200]
+        return NotSentError(f"the mail server answered {code}: {told}", again=code < 500)
 
     def _hand_over(self, mail: EmailMessage) -> None:
         server = self._connected()
@@ -137,8 +150,3 @@ def _one_line(text: str) -> str:
 
 def _mail_id(text: str) -> str:
     return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@featurectl>"
-
-
-def _refused(code: int, said: bytes | str) -> NotSentError:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return NotSentError(f"the mail server answered {code}: {' '.join(text.split())[:200]}", again=code < 500)

@@ -10,7 +10,6 @@ import math
 import re
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import Message
@@ -22,6 +21,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from featurectl import __version__
 from featurectl.notifiers.base import NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
+from featurectl.secrets import address_secrets, address_users, basic_login, hide
 
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
@@ -75,6 +75,7 @@ def post_json(
         reason = getattr(error, "reason", None) or error
         raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=True, down=True) from None
     text = _without(text.replace(secret, "...") if secret else text, parts)
+    text = hide(text, address_secrets(url) | address_users(url))  # in base64, too; the name of a user may be a key
     if not 200 <= status < 300:
         raise _refused(what, _Answer(status, text, given))
     return text
@@ -117,8 +118,7 @@ def _no_url(what: str) -> NotSentError:
 def _login(parts: SplitResult) -> dict[str, str]:
     if parts.username is None:
         return {}
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
+    return {"authorization": f"Basic {basic_login(unquote(parts.username), unquote(parts.password or ''))}"}
 
 
 def _refused(what: str, answer: _Answer) -> NotSentError:

@@ -90,3 +90,10 @@ def test_an_error_of_a_command_names_the_variable_and_not_its_value(tmp_path):
     declared = Notifier(name="hook", way="command", address=f"{python(code)} -u${{URL}} ${{TRY:-1}}")
     error = refused(open_notifier(declared, {"URL": "https://hooks.test/hush"}, tmp_path))
     assert error.message == "the command ended with exit code 1: no host in ${URL} at 1"
+
+
+def test_an_error_of_a_command_shows_no_part_of_an_address_either(tmp_path):
+    code = "import base64, sys; sys.exit(f'no {base64.b64encode(sys.argv[1][7:17].encode()).decode()}, hush-1')"
+    declared = Notifier(name="hook", way="command", address=f"{python(code)} ${{URL}}")
+    error = refused(open_notifier(declared, {"URL": "http://ana:hush-1@hooks.test/x"}, tmp_path))
+    assert error.message == "the command ended with exit code 1: no ***, ***"

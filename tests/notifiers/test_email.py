@@ -68,6 +68,14 @@ def test_the_password_goes_through_tls_alone(certificates):
         assert "AUTH" not in server.words
 
 
+def test_a_server_that_repeats_the_login_it_refuses_gives_it_to_nobody(certificates):
+    trusting = ssl.create_default_context(cafile=certificates.authority_file)
+    with running_mail(certificates.server, ("ana", "other")) as server:
+        server.echoes = True
+        error = refused(notifier(f"smtp://ana:hush%3A1@127.0.0.1:{server.port}", trusting))
+    assert error.message == "the mail server answered 535: 5.7.8 no such user or password: PLAIN *** ***"
+
+
 def test_what_the_server_refuses_for_good_is_given_up_and_for_now_is_not():
     with running_mail() as server:
         server.refuse += ["450 4.2.1 busy", "550 5.1.1 no such user"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -126,6 +130,24 @@ def test_a_user_in_an_address_logs_in():
         WebhookNotifier(hook.url.replace("http://", "http://ana:hush%3A1@")).send(MESSAGE)
     assert hook.headers[0]["authorization"] == "Basic YW5hOmh1c2g6MQ=="
     assert "@" not in hook.headers[0]["host"]
+
+
+@pytest.mark.parametrize("password", ["hush-pw", "p&'hush\"", "\xfchush/+pw=x"])
+@pytest.mark.parametrize("form", ["{auth}", "auth={auth}x", "{clear}", "{json}", "{html}"])
+def test_a_server_that_repeats_a_login_puts_none_of_it_into_the_error(password, form):
+    with running_hook() as hook:
+
+        def repeat(body: bytes, path: str, headers: dict[str, str]):
+            clear = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode()
+            text = {"clear": clear, "json": json.dumps(clear), "html": html.escape(clear)}
+            return 400, form.format(auth=headers["authorization"], **text), {}
+
+        hook.answer = repeat
+        address = hook.url.replace("http://", f"http://ana-key:{quote(password, safe='')}@")
+        error = refused(WebhookNotifier(f"{address}/x"))
+    login = f"ana-key:{password}"
+    for piece in ("hush", "ana-key", base64.b64encode(login.encode()).decode()[:12]):
+        assert piece not in error.message
 
 
 @pytest.mark.parametrize("asked", ["9" * 400, "99999999999", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])

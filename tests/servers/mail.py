@@ -25,6 +25,7 @@ class MailServer:
     mails: list[bytes] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     goodbye: str = "221 bye"
+    echoes: bool = False  # the login that it refuses
     hello: str = "220 mail.test ESMTP"
 
 
@@ -64,7 +65,8 @@ class _Handler(socketserver.StreamRequestHandler):
             self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb", buffering=0)
         elif word == "AUTH":
             _, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")
-            self._say("235 fine" if (user, password) == self.mail.login else "535 5.7.8 no such user or password")
+            no = f"535 5.7.8 no such user or password{f': {rest} {password}' if self.mail.echoes else ''}"
+            self._say("235 fine" if (user, password) == self.mail.login else no)
         elif word == "RCPT" and self.mail.refuse:
             self._say(self.mail.refuse.pop(0))
         elif word == "DATA":
