@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN: Final = "***"
 _SHORTEST: Final = 4  # characters of a piece of a secret that is worth hiding: shorter ones stand in any text
+_AFTER_CUT: Final = " \t\r\n.…'\"`)]}"  # what stands behind a text that was cut off
 _LONG: Final = 12  # characters of one that stands in no other word by chance
 _BEGIN: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
 _ADDRESS: Final = re.compile(rf"(?<![a-zA-Z0-9+.-]){_BEGIN}[^\s'\"<>]+")
@@ -148,6 +149,25 @@ def hide(text: str, secrets: Iterable[str]) -> str:
             before, after = ("", "") if len(form) >= _LONG else (_BEFORE, "(?![A-Za-z0-9])")
             text = re.sub(f"{before}{re.escape(form)}{after}", HIDDEN, text)
     return text
+
+
+def hide_repeated(text: str, secrets: Iterable[str]) -> str:
+    """Return what a server says, which may repeat what it was sent and cut it off in the middle, without secrets.
+
+    >>> hide_repeated("ERR unknown: 'AUTH' 'canary-71", ["canary-7193"])
+    "ERR unknown: 'AUTH' '***"
+    >>> hide_repeated("no: canary-7...", ["canary-7193"]), hide_repeated("a scanary.", ["canary-7193"])
+    ('no: ***...', 'a scanary.')
+    """
+    secrets = list(secrets)
+    text = hide(text, secrets)
+    end = text.rstrip(_AFTER_CUT)
+    forms = {form for secret in secrets for form in _forms(secret)}
+    starts = {form[:size] for form in forms for size in range(_SHORTEST, len(form)) if end.endswith(form[:size])}
+    cut = len(max(starts, key=len, default=""))
+    if cut == 0 or end[:-cut][-1:].isalnum():  # a word that only ends so
+        return text
+    return f"{end[:-cut]}{HIDDEN}{text[len(end) :]}"
 
 
 def hide_address_secrets(text: str, address: str) -> str:

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from featurectl.notifiers.base import Message, NotSentError
-from featurectl.secrets import address_secrets, address_users, hide
+from featurectl.secrets import address_secrets, address_users, hide_repeated
 
 TIMEOUT_S: Final = 30.0
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
@@ -83,4 +83,6 @@ class CommandNotifier:
         for value in sorted(names, key=len, reverse=True):
             if len(value) > _SHORT:
                 text = text.replace(value, names[value])
-        return hide(text, {secret for value in names for secret in address_secrets(value) | address_users(value)})
+        return hide_repeated(
+            text, {secret for value in names for secret in address_secrets(value) | address_users(value)}
+        )

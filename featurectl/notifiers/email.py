@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from featurectl.errors import UsageError
 from featurectl.notifiers.base import Message, NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
-from featurectl.secrets import hide
+from featurectl.secrets import hide_repeated
 
 URL_VARIABLE: Final = "FEATURECTL_SMTP_URL"
 FROM_VARIABLE: Final = "FEATURECTL_SMTP_FROM"
@@ -98,7 +98,7 @@ class EmailNotifier:
 
     def _refused(self, code: int, said: bytes | str) -> NotSentError:
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        told = " ".join(hide(text, self._server.secrets).split())[:200]
+        told = " ".join(hide_repeated(text, self._server.secrets).split())[:200]
         return NotSentError(f"the mail server answered {code}: {told}", again=code < 500)
 
     def _hand_over(self, mail: EmailMessage) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from featurectl import __version__
 from featurectl.notifiers.base import NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
-from featurectl.secrets import address_secrets, address_users, basic_login, hide
+from featurectl.secrets import address_secrets, address_users, basic_login, hide_repeated
 
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
@@ -75,7 +75,9 @@ def post_json(
         reason = getattr(error, "reason", None) or error
         raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=True, down=True) from None
     text = _without(text.replace(secret, "...") if secret else text, parts)
-    text = hide(text, address_secrets(url) | address_users(url))  # in base64, too; the name of a user may be a key
+    text = hide_repeated(
+        text, address_secrets(url) | address_users(url)
+    )  # in base64, too; the name of a user may be a key
     if not 200 <= status < 300:
         raise _refused(what, _Answer(status, text, given))
     return text

@@ -15,7 +15,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from featurectl.errors import NoAnswerError, StoreError, UsageError
-from featurectl.secrets import address_secrets, address_users, hide
+from featurectl.secrets import address_secrets, address_users, hide_repeated
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
@@ -97,7 +97,7 @@ def translated(address: StoreAddress) -> Iterator[None]:
 def store_error(address: StoreAddress, error: Exception) -> StoreError:
     """Return a failure of a client as ours: a server may repeat the login that it was sent."""
     said = _ARGUMENTS.sub("", str(error))
-    what, hint = _described(error, hide(said, address_secrets(address.url) | address_users(address.url)))
+    what, hint = _described(error, hide_repeated(said, address_secrets(address.url) | address_users(address.url)))
     kind = NoAnswerError if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else StoreError
     return kind(f"the online store {address.shown} {what}", code="FC602", hint=hint)
 
