@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
@@ -58,8 +57,9 @@ def _choose(entries: Sequence[HistoryEntry], serial: str, project: str) -> Histo
 
 def _show(entry: HistoryEntry, project: str) -> Outcome:
     from featurectl.cli.render.plan import render_plan
+    from featurectl.registry.rows import load_document
 
-    plan = json.loads(entry.plan) if entry.plan else None
+    plan = load_document(entry.plan) if entry.plan else None
     if plan is not None:
         text = f"\n\n{render_plan(plan)}"
     else:

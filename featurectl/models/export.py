@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from featurectl.documents import parse_json
 from featurectl.errors import UsageError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.runtimes.base import FUNCTION, ONNX
@@ -114,7 +115,7 @@ def _described(version: ModelVersion, output: str, native: str) -> dict[str, obj
 def exported_categories(file: Path) -> Mapping[str, tuple[str, ...]]:
     """Return the lists of categories by input, of the export that a file is part of; empty where it is of none."""
     try:
-        document: dict[str, Any] = json.loads((file.parent / INPUTS).read_text(encoding="utf-8"))
+        document: dict[str, Any] = parse_json((file.parent / INPUTS).read_text(encoding="utf-8"))
         name, inputs = str(document["file"]), list(document["inputs"])
         lists = {str(item["name"]): item["categories"] for item in inputs}
     except (OSError, ValueError, LookupError, TypeError):

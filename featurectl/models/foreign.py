@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from featurectl.documents import parse_json
 from featurectl.errors import DataError, UsageError
 from featurectl.models.isolation.process import ModelProcess, RemoteModel
 from featurectl.models.leave import Leave
@@ -230,7 +230,7 @@ def _of_lightgbm(found: ReadModel) -> ReadModel:
     text = found.content.decode()
     facts = dict(line.partition("=")[::2] for line in text[: text.find("\nTree=")].splitlines() if "=" in line)
     pandas = re.search(r"^pandas_categorical:(\[.*\])$", text, re.MULTILINE)
-    listed: list[list[Any]] = json.loads(pandas[1]) if pandas else []
+    listed: list[list[Any]] = parse_json(pandas[1]) if pandas else []
     return replace(
         found,
         width=int(facts["max_feature_idx"]) + 1,

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.documents import parse_json
 from featurectl.models.rows import category_text
 from featurectl.models.runtimes.base import Scores
 
@@ -47,7 +48,7 @@ def dump_golden(columns: Columns, scores: Scores) -> bytes:
 
 def load_golden(content: bytes) -> Golden:
     """Return the golden rows of a JSON text."""
-    document = json.loads(content)
+    document = parse_json(content)
     scores = [math.nan if score is None else float(score) for score in document["scores"]]
     return Golden(columns=document["columns"], scores=np.array(scores, dtype=np.float64))
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.documents import parse_json
 from featurectl.errors import StoreError
 from featurectl.offline.loose import LooseFiles
 
@@ -66,8 +67,8 @@ def replaced_names(files: LooseFiles, path: str) -> frozenset[str]:
     if content is None:
         return frozenset()
     try:
-        return frozenset(json.loads(pl.read_parquet_metadata(content)[_REPLACES]))
-    except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
+        return frozenset(parse_json(pl.read_parquet_metadata(content)[_REPLACES]))
+    except (OSError, KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
         told = f"the prediction log can't be read: {path.rpartition('/')[2]} says not which files it stands for"
         raise StoreError(told, code="FC603") from error
 

@@ -6,9 +6,9 @@ Source: https://developer.pagerduty.com/docs/events-api-v2-overview
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Final
 
+from featurectl.documents import parse_json
 from featurectl.notifiers.base import Message, NotSentError
 from featurectl.notifiers.http import post_json
 
@@ -34,7 +34,7 @@ class PagerDutyNotifier:
         event = pagerduty_event(message, self._routing_key)
         answer = post_json("PagerDuty", self._url, event, secret=self._routing_key)
         try:
-            status = json.loads(answer).get("status")
+            status = parse_json(answer).get("status")
         except (ValueError, AttributeError):
             status = None
         if status != "success":

@@ -29,10 +29,13 @@ class BucketFiles:
     def __init__(self, url: str) -> None:
         self._store = _open(url)
 
-    def read(self, path: str) -> bytes | None:
-        """Return the bytes of an object, or None when there is none."""
+    def read(self, path: str, most_bytes: int | None = None) -> bytes | None:
+        """Return the bytes of an object, or None when there is none, or a larger one than `most_bytes`."""
         try:
-            return bytes(obstore.get(self._store, path).bytes())
+            found = obstore.get(self._store, path)
+            if most_bytes is not None and found.meta["size"] > most_bytes:
+                return None
+            return bytes(found.bytes())
         except FileNotFoundError as error:
             if not _NO_BUCKET.search(str(error)):
                 return None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from featurectl.documents import parse_json
+from featurectl.errors import StoreError
 from featurectl.offline.base import Coverage
 from featurectl.units import format_iso, parse_instant
 
@@ -45,9 +49,20 @@ def dump_commit(commit: Commit) -> str:
     )
 
 
-def load_commit(text: str) -> Commit:
-    """Return a commit's own part from its JSON text."""
-    data = json.loads(text)
+def load_commit(text: str, shown: str = "") -> Commit:
+    """Return a commit's own part from its JSON text; `shown` is the table as errors call it.
+
+    Raises:
+        StoreError: FC603, it is none.
+    """
+    try:
+        return _loaded(parse_json(text))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        told = f"the table {shown} has a commit that says not what it holds"
+        raise StoreError(told, code="FC603", hint="was it changed by another program?") from error
+
+
+def _loaded(data: Mapping[str, Any]) -> Commit:
     coverage = Coverage(
         parts=data["parts"],
         held=tuple(data["held"]),

@@ -179,7 +179,7 @@ class ViewTable:
         table = self._open()
         with self._failures("read"):
             entries = [] if table is None else [e for e in table.history() if _METADATA in e]
-        return [(entry["version"], load_commit(entry[_METADATA]).coverage) for entry in reversed(entries)]
+        return [(entry["version"], load_commit(entry[_METADATA], self.shown).coverage) for entry in reversed(entries)]
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
@@ -284,7 +284,7 @@ class ViewTable:
                 entries = [e for e in table.history() if e["version"] <= wanted and _METADATA in e]
         if not entries:
             raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
-        return load_commit(entries[0][_METADATA])
+        return load_commit(entries[0][_METADATA], self.shown)
 
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         files, schema = files_of(table), self._schema(table)

@@ -27,10 +27,14 @@ class FolderFiles:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
 
-    def read(self, path: str) -> bytes | None:
-        """Return the bytes of a file, or None when there is none."""
+    def read(self, path: str, most_bytes: int | None = None) -> bytes | None:
+        """Return the bytes of a file, or None when there is none, or a larger one than `most_bytes`."""
         try:
-            return (self._folder / path).read_bytes()
+            with (self._folder / path).open("rb") as file:
+                if most_bytes is None:
+                    return file.read()
+                content = file.read(most_bytes + 1)
+                return content if len(content) <= most_bytes else None
         except _NONE_THERE:
             return None
         except OSError as error:

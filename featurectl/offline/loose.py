@@ -25,8 +25,8 @@ class LooseFile:
 class LooseFiles(Protocol):
     """Files that are there whole or not at all; who reads one at the moment never sees half of another."""
 
-    def read(self, path: str) -> bytes | None:
-        """Return the bytes of a file, or None when there is none.
+    def read(self, path: str, most_bytes: int | None = None) -> bytes | None:
+        """Return the bytes of a file, or None when there is none, or a larger one than `most_bytes`.
 
         Raises:
             StoreError: FC603, the place can't be reached or refuses to be read.

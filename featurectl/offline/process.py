@@ -71,7 +71,7 @@ def _stat(pid: int) -> tuple[str, str]:
 def _answers(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has so large a number
         return False
     except OSError:  # it is somebody else's
         return True

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from featurectl.documents import parse_json
 from featurectl.errors import StoreError
 from featurectl.offline.loose import LooseFiles, open_loose
 from featurectl.offline.process import HOST, Process, is_alive, this_process
@@ -27,6 +28,10 @@ KEPT: Final = timedelta(days=90)
 LOST: Final = timedelta(days=1)  # a run elsewhere that has not ended for so long is taken to be killed
 _AT_ONCE: Final = 16  # requests to an object store
 _KNOWN: Final = 50_000  # records that are kept in memory, for whoever looks again and again
+_MOST_BYTES: Final = 4 << 20  # of a record; those of thousands of checks have less
+_MOST_ERROR: Final = 10_000  # characters
+_ENDLESS_S: Final = 1e10  # of a run: no duration that can be shown
+_State = Literal["ended", "running", "unseen"]
 _NUMBERS: Final = itertools.count(1)
 _READ: Final[dict[tuple[str, str, str], RunRecord | None]] = {}
 
@@ -64,7 +69,7 @@ class RunRecord:
     error_code: str = ""
     error: str = ""
     checks: tuple[CheckRecord, ...] = ()
-    state: Literal["ended", "running", "unseen"] = "ended"
+    state: _State = "ended"
     process: Process | None = None  # that runs, or was killed
 
     @property
@@ -154,6 +159,7 @@ def _forget(files: LooseFiles, runs: str, before: date) -> None:
 
 
 def _document(record: RunRecord) -> dict[str, object]:
+    record = replace(record, error=record.error[:_MOST_ERROR])
     return asdict(record) | {"at": format_iso(record.at), "now": format_iso(record.now), "format": 1}
 
 
@@ -162,7 +168,7 @@ def _recorded(location: str, files: LooseFiles, path: str, mark: str) -> RunReco
     key = (location, path, mark)
     with suppress(KeyError):  # no question beforehand whether it is there: other threads make room, too
         return _READ[key]
-    found = _parsed(files.read(path) or b"")
+    found = _parsed(files.read(path, _MOST_BYTES) or b"")
     if len(_READ) >= _KNOWN:
         _READ.clear()
     _READ[key] = found
@@ -172,7 +178,7 @@ def _recorded(location: str, files: LooseFiles, path: str, mark: str) -> RunReco
 def _parsed(content: bytes) -> RunRecord | None:
     """Return the record that a document holds; None when it is none. Keys of a later version are passed over."""
     try:
-        return _load(json.loads(content))
+        return _load(parse_json(content))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -185,7 +191,27 @@ def _load(given: Mapping[str, Any]) -> RunRecord:
 
 
 def _known(kind: type[CheckRecord | Process | RunRecord], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in kind.__dataclass_fields__ if name in given}
+    fields = {field.name: field.type for field in kind.__dataclass_fields__.values() if field.name in given}
+    for name, hint in fields.items():
+        if not _fits(given[name], str(hint)):
+            raise ValueError(name)
+    return {name: given[name] for name in fields}
+
+
+def _fits(value: object, hint: str) -> bool:
+    """Return whether a value is what a record may hold: others read, add up and show it."""
+    match hint:
+        case "str":
+            return isinstance(value, str)
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+        case "float":
+            return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _ENDLESS_S
+        case "_State":
+            return value in get_args(_State)
+    return True  # the others are read by themselves
 
 
 def _instant(text: str) -> datetime:

@@ -31,6 +31,7 @@ from functools import lru_cache, partial
 
 import msgpack
 
+from featurectl.documents import parse_json
 from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
@@ -216,7 +217,7 @@ def unpack_record(data: bytes, field: str) -> PushRecord:
     """
     try:
         return _unpacked_record(data)
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise BrokenRecordError(field) from error
 
 
@@ -224,7 +225,7 @@ def _unpacked_record(data: bytes) -> PushRecord:
     computed_at = unpack_instant(data[:INSTANT_BYTES])
     if computed_at is None:
         raise ValueError(data)
-    fields = json.loads(data[INSTANT_BYTES:])
+    fields = parse_json(data[INSTANT_BYTES:])
     kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
     return PushRecord(
         computed_at=computed_at,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from featurectl.documents import parse_json
 from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
 from featurectl.online.broken import BROKEN
@@ -61,8 +62,8 @@ def parse_schema(document: str | bytes) -> RowSchema:
         StoreError: a later version of featurectl wrote it, or it is none.
     """
     try:
-        return _parsed(json.loads(document))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return _parsed(parse_json(document))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         hint = "featurectl push --full VIEW writes another; does another program write its keys?"
         raise StoreError("the online store holds a broken schema of rows", code=BROKEN, hint=hint) from error
 

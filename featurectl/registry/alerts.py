@@ -15,6 +15,7 @@ from featurectl.registry import tables
 from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence, first_of_each
 from featurectl.registry.database import Database
 from featurectl.registry.dialect import insert_new, read_clock
+from featurectl.registry.rows import load_document
 from featurectl.units import format_iso, parse_instant
 
 T = TypeVar("T", Delivery, Silence)
@@ -221,7 +222,7 @@ def _dump(value: AlertState | Delivery | Silence) -> str:
 
 
 def _load_state(document: str) -> AlertState:
-    fields = json.loads(document)
+    fields = load_document(document)
     told = {name: parse_instant(text) for name, text in fields["told"].items()}
     named = (name for name in ("began", "since", "changed_at") if name in fields)
     instants = {name: fields[name] and parse_instant(fields[name]) for name in named}
@@ -234,6 +235,6 @@ def _load_delivery(row: Mapping[str, Any]) -> Delivery:
 
 
 def _load(cls: type[T], document: str) -> T:
-    fields = json.loads(document)
+    fields = load_document(document)
     instants = {name: parse_instant(fields[name]) for name in ("created_at", "due_at", "until") if name in fields}
     return cls(**(fields | instants))

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from featurectl.documents import parse_json
+from featurectl.errors import StoreError
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
 from featurectl.spec.definition_gates import CanarySuccess
@@ -38,8 +40,8 @@ def load_object(row: Row) -> ObjectVersion:
         kind=row["kind"],
         name=row["name"],
         version=row["version"],
-        definition=json.loads(row["definition"]),
-        features=json.loads(row["features"]),
+        definition=load_document(row["definition"]),
+        features=load_document(row["features"]),
         data=row["data"],
         metadata=row["metadata"],
         applied_at=parse_instant(row["applied_at"]),
@@ -54,12 +56,25 @@ def model_document(version: ModelVersion) -> str:
 
 def load_model_version(document: str) -> ModelVersion:
     """Return the model version of a JSON text."""
-    fields = json.loads(document)
+    fields = load_document(document)
     created = parse_instant(fields["created_at"])
     assert created is not None, f"no instant: {fields['created_at']}"
     inputs = tuple(_load_input(item) for item in fields["inputs"])
     gates = tuple(GateResult(**item) for item in fields.get("gates", ()))
     return ModelVersion(**(fields | {"created_at": created, "inputs": inputs, "gates": gates}))
+
+
+def load_document(text: str) -> Any:
+    """Return what a column of the registry holds as JSON.
+
+    Raises:
+        StoreError: FC601, it is none.
+    """
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        told = "the registry holds a document that featurectl has not written"
+        raise StoreError(told, code="FC601", hint="restore it from a backup") from error
 
 
 def _load_input(fields: dict[str, Any]) -> BoundFeature:
@@ -90,7 +105,7 @@ def canary_document(run: CanaryRun) -> str:
 
 def load_canary(document: str) -> CanaryRun:
     """Return the canary of a JSON text."""
-    fields = json.loads(document)
+    fields = load_document(document)
     started = parse_instant(fields["started_at"])
     assert started is not None, f"no instant: {fields['started_at']}"
     fields |= {"started_at": started, "success": CanarySuccess(**fields["success"])}

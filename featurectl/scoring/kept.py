@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from featurectl.documents import parse_json
 from featurectl.errors import TryAgainError, UsageError
 from featurectl.models.runtimes.base import Scores
 from featurectl.units import format_iso, parse_instant
@@ -177,11 +178,11 @@ def _forget_others(parent: Path, own: Path, clock: datetime) -> None:
 
 def _read_begun(path: Path) -> Begun | None:
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         begun_at, known_at = (parse_instant(document[name]) for name in ("begun_at", "known_at"))
         tables = {str(label): int(version) for label, version in document["tables"].items()}
         rows, spine = int(document["rows"]), str(document["spine"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
     if begun_at is None or known_at is None:
         return None

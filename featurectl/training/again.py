@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from featurectl.documents import parse_json
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, FeaturectlError, UsageError
@@ -17,6 +17,7 @@ from featurectl.registry.applied import registered_view
 from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import Model, ModelInput
 from featurectl.spec.definition_json import load_model
+from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.training.bind import bind_view
 from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
@@ -28,6 +29,7 @@ from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+_MOST_BYTES: Final = 64 << 20  # of a manifest, which names each column and file
 T = TypeVar("T")
 
 
@@ -71,9 +73,11 @@ def load_manifest(path: Path, out: Path) -> Manifest:
         UsageError: it is none that rows can be made from, or of another format.
     """
     try:
-        manifest = parse_manifest(path, json.loads(path.read_text(encoding="utf-8")))
+        manifest = parse_manifest(path, parse_json(read_regular_file(path, _MOST_BYTES)))
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
+    except (NotOwnFileError, FileTooLargeError) as error:
+        raise UsageError(f"--from-manifest {path}: no manifest: {error}") from error
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         hint = "training-set writes FILE.manifest.json beside FILE: train.parquet.manifest.json"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurectl.errors import StoreError
+from featurectl.offline.loose import open_loose
 from featurectl.offline.process import Process, this_process
 from featurectl.offline.runs import CheckRecord, RunRecord, begun, read_runs, write_run
 
@@ -72,6 +73,35 @@ def test_what_is_no_record_is_passed_over(tmp_path):
     (folder / "when.json").write_text(json.dumps(document | {"at": "yesterday"}))
     (folder.parent / "notes").mkdir()
     assert [record.view for record in read(tmp_path)] == ["spend", "of a later version"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": "many"}, {"rows": True}, {"rows": 1 << 70}, {"seconds": float("inf")}, {"seconds": -1}, {"view": {}},
+        {"state": "gone"}, {"error": None}, {"checks": [{"check": 1}]}, {"checks": 7}, {"process": {"host": 1, "pid": 2}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_document_of_other_types_is_no_record(tmp_path, change):
+    write_run(str(tmp_path), "shop", RUN)
+    (written,) = tmp_path.rglob("*.json")
+    written.with_name("other.json").write_text(json.dumps(json.loads(written.read_text()) | change))
+    assert read(tmp_path) == [RUN]
+
+
+def test_a_document_without_end_keeps_no_record_from_being_read(location):
+    write_run(location, "shop", RUN)
+    files = open_loose(location)
+    deep = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
+    for name, content in {"deep": deep, "wide": b" " * (5 << 20) + b"{}", "number": b"9" * 5_000}.items():
+        files.write(f"shop/runs/dev/2026-01-10/{name}.json", content)
+    assert read(location) == [RUN]
+
+
+def test_a_long_error_is_cut_and_its_run_is_known(tmp_path):
+    write_run(str(tmp_path), "shop", replace(RUN, error="x" * (5 << 20)))
+    assert [len(record.error) for record in read(tmp_path)] == [10_000]
 
 
 def test_many_that_write_at_one_instant_lose_nothing(tmp_path):

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from featurectl.documents import parse_json
 from featurectl.errors import DataError
 from featurectl.models.profile.categories import (
     Categories,
@@ -117,7 +118,7 @@ def load_profile(content: bytes) -> Profile:
     Raises:
         DataError: FC512, it is that of another version of featurectl.
     """
-    document = json.loads(content)
+    document = parse_json(content)
     if document["schema_version"] != _VERSION:
         told = f"the profile is of schema version {document['schema_version']}, this featurectl reads {_VERSION}"
         raise DataError(told, code="FC512", hint="train the model again, or use the featurectl that trained it")

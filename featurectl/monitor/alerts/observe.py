@@ -140,15 +140,28 @@ def _champions(alert: Alert, world: World) -> list[str]:
 
 
 def _freshness(alert: Alert, world: World) -> Observed:
-    aged = world.ages(_views(alert, world))
-    found = [_age(alert, world, item) for item in aged]
-    return Observed(observations=found, watched=frozenset(item.subject for item in aged))
+    subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, world)}
+    observations: list[Observation] = []
+    for pair, subject in subjects.items():
+        try:
+            observations += [_age(alert, world, aged) for aged in world.ages([pair])]
+        except Exception as error:  # noqa: BLE001 (see `_failed`)
+            observations.append(_failed(subject, error))
+    return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
 def _age(alert: Alert, world: World, aged: Aged) -> Observation:
     value = None if aged.age_us is None else float(aged.age_us)
     found = Observation(subject=aged.subject, value=value, error=aged.error)
-    return replace(found, cause=world.behind(aged)) if holds(alert.when, found) else found
+    return replace(found, cause=_behind(world, aged)) if holds(alert.when, found) else found
+
+
+def _behind(world: World, aged: Aged) -> str:
+    """Return why a view is as old as it is; that it can't be told keeps nobody from hearing that it is."""
+    try:
+        return world.behind(aged)
+    except Exception as error:  # noqa: BLE001 (see `_failed`)
+        return f"what it waits for can't be told: {_failed(aged.subject, error).error}"
 
 
 def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
@@ -156,7 +169,7 @@ def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Co
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
     try:
         found = {(item.view, item.version): item for item in count(window.since)}
-    except FeaturectlError as error:
+    except Exception as error:  # noqa: BLE001 (see `_failed`)
         return Observed(
             observations=[_failed(s, error) for s in subjects.values()], watched=frozenset(subjects.values())
         )
@@ -184,7 +197,7 @@ def _store(alert: Alert, world: World) -> Observed:
     subject, window = f"store:{world.environment}", _window(alert, world)
     try:
         every = [world.requests(model, window) for model in _models(alert, world)]
-    except FeaturectlError as error:
+    except Exception as error:  # noqa: BLE001 (see `_failed`)
         return Observed(observations=[_failed(subject, error)], watched=frozenset({subject}))
     last = next((told for requests in every if (told := requests.last_error("store"))), "")
     value = sum(requests.store_errors() for requests in every)
@@ -202,7 +215,7 @@ def _of_models(models: Sequence[str], look: _OfModel) -> Observed:
     for model in models:
         try:
             observations += look(model)
-        except FeaturectlError as error:
+        except Exception as error:  # noqa: BLE001 (see `_failed`)
             observations.append(_failed(f"model:{model}", error))
     return Observed(observations=observations, watched=frozenset(f"model:{model}" for model in models))
 
@@ -218,5 +231,11 @@ def _below(model: str, measured: Iterable[Measured]) -> list[Observation]:
     return [Observation(subject=subjects[name], value=item.value, cause=item.cause) for name, item in worst.items()]
 
 
-def _failed(subject: str, error: FeaturectlError) -> Observation:
-    return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))
+def _failed(subject: str, error: Exception) -> Observation:
+    """Return that a subject can't be measured: also by a fault of ours, which must not silence all other alerts."""
+    told = (
+        error.message
+        if isinstance(error, FeaturectlError)
+        else f"a fault of featurectl: {type(error).__name__}: {str(error)[:200]}"
+    )
+    return Observation(subject=subject, error=told, unreachable=isinstance(error, StoreError))
