@@ -13,7 +13,7 @@ from featurectl.cli.allowances import Allow, with_allowances
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.render.visible import visible
-from featurectl.cli.saved_plan import read_plan, refuse_foreign
+from featurectl.cli.saved_plan import decided_again, read_plan, refuse_foreign
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -48,7 +48,8 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Make the registry match the files, and create what is missing outside of it.
 
-        A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
+        A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since. What
+        it waits for is allowed here, not in its file: give the options that it was made with again.
         """
         from featurectl.open import open_workspace
         from featurectl.plan.model import ALLOW_OLDER
@@ -64,7 +65,7 @@ def add_to(app: typer.Typer) -> None:
                 if select:
                     raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
                 refuse_foreign(saved, plan, workspace)
-                saved = with_allowances(saved, allow, workspace.root)
+                saved = with_allowances(decided_again(saved, plan, target, workspace), allow, workspace.root)
                 return _apply_saved(target, saved.allowing([ALLOW_OLDER] if allow_older else []), workspace, options)
             planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
             return _apply_files(target, planner, allow, approved=auto_approve)

@@ -72,22 +72,10 @@ class Planner:
             allow_breaking=tuple(self.allow_breaking or ()),
             select=tuple(self.select or ()),
             outside=outside,
-            applied=self._applied(checkout),
+            applied=applied_commit(self.workspace, checkout),
             allow_older=self.allow_older,
         )
         return plan_repo(self.workspace.repo, self.workspace.state(), request)
-
-    def _applied(self, checkout: Checkout) -> AppliedCommit | None:
-        """Return the commit that was applied last, and whether that of the files contains it."""
-        from featurectl.commits import parse_commit
-        from featurectl.git import contains
-        from featurectl.plan.model import AppliedCommit
-
-        last = self.workspace.last_apply()
-        if last is None:
-            return None
-        contained, reason = contains(checkout, parse_commit(last.commit), last.at)
-        return AppliedCommit(commit=last.commit, at=last.at, who=last.who, contained=contained, reason=reason)
 
     def measure(self, plan: Plan, outside: Outside) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""
@@ -107,6 +95,19 @@ class Planner:
     def _say(self, text: str) -> None:
         if not self.call.quiet:
             sys.stderr.write(visible(f"warning: {text}\n"))
+
+
+def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | None:
+    """Return the commit that was applied last, and whether that of the checkout contains it."""
+    from featurectl.commits import parse_commit
+    from featurectl.git import contains
+    from featurectl.plan.model import AppliedCommit
+
+    last = workspace.last_apply()
+    if last is None:
+        return None
+    contained, reason = contains(checkout, parse_commit(last.commit), last.at)
+    return AppliedCommit(commit=last.commit, at=last.at, who=last.who, contained=contained, reason=reason)
 
 
 def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
+    from featurectl.apply import Target
     from featurectl.open import Workspace
-    from featurectl.plan.model import Plan
+    from featurectl.plan.model import AppliedCommit, Plan
+
+_HASH: Final = re.compile(r"[0-9a-f]{40,64}")
+_MOST_BYTES: Final = 256 << 20  # a plan of a thousand views has a tenth
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -30,9 +36,12 @@ def read_plan(path: Path) -> Plan:
         UsageError: the file can't be read, or holds no plan.
     """
     from featurectl.plan.saved import load_plan
+    from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 
     try:
-        return load_plan(path.read_text(encoding="utf-8"), str(path))
+        return load_plan(read_regular_file(path, _MOST_BYTES).decode("utf-8"), str(path))
+    except (NotOwnFileError, FileTooLargeError) as error:
+        raise UsageError(f"the plan {path} can't be read: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"the plan {path} can't be read: {reason}") from error
@@ -51,3 +60,33 @@ def refuse_foreign(plan: Plan, path: Path, workspace: Workspace) -> None:
         )
     if plan.project != workspace.project:
         raise UsageError(f"{path} is a plan of project {plan.project}, this repository is {workspace.project}")
+
+
+def decided_again(plan: Plan, path: Path, target: Target, workspace: Workspace) -> Plan:
+    """Return a saved plan with what is blocked by the registry as it is: nobody's leave is taken from the file.
+
+    Raises:
+        TryAgainError: the registry has changed since the plan was made.
+        UsageError: the plan does something else than it says, or what the language has no words for.
+        StoreError: the registry can't be read.
+    """
+    from featurectl.apply import refuse_stale
+    from featurectl.plan.again import decide_again
+
+    state = target.registry.load_state(plan.project)
+    refuse_stale(plan, state)
+    return replace(decide_again(plan, state, str(path)), applied=_applied(plan, workspace))
+
+
+def _applied(plan: Plan, workspace: Workspace) -> AppliedCommit | None:
+    """Return the commit that was applied last and whether the plan's contains it; what was known of that stays."""
+    from featurectl.cli.planner import applied_commit
+    from featurectl.commits import parse_commit
+    from featurectl.git import read_checkout
+
+    known, commit = plan.applied, parse_commit(plan.commit)
+    if (known is not None and known.contained is False) or not _HASH.fullmatch(commit.hash):
+        return known
+    checkout = read_checkout(workspace.root)
+    found = applied_commit(workspace, checkout if checkout.commit is None else replace(checkout, commit=commit))
+    return known if found is None or found.contained is None else found

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
 from featurectl.engines.base import Rows
+from featurectl.errors import StoreError
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
+
+
+def table_folder(view: str, version: int) -> str:
+    """Return the folder of a view version's table below that of its project.
+
+    Raises:
+        StoreError: FC603, the name is none of the language: a registry that somebody wrote to may lead anywhere by it.
+    """
+    if not _NAME.fullmatch(view):
+        raise StoreError(f"{view!r} is no name of a view: no table is kept by it", code="FC603")
+    return f"{view}/v{version:d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, NoAnswerError, StoreError, TryAgainError
 from featurectl.object_store import delta_options, polars_options
 from featurectl.offline.actions import event_end, files_of, removals
-from featurectl.offline.base import Coverage, TableStatistics
+from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
@@ -61,7 +61,7 @@ class DeltaStore:
 
     def table(self, view: str, version: int, keys: Mapping[str, str]) -> ViewTable:
         """Return the handle of a view version's table; nothing is touched until it is used."""
-        below = f"{self.project}/{view}/v{version}"
+        below = f"{self.project}/{table_folder(view, version)}"
         shown = f"{(self.shown or shown_location(self.location)).rstrip('/')}/{below}"
         return ViewTable(store=self, location=f"{self.location.rstrip('/')}/{below}", shown=shown, keys=tuple(keys))
 

@@ -27,7 +27,7 @@ from featurectl.spec.definition_json import (
 
 _KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
 _OBJECTS: Final = ("entity", "source", "feature_view", "model", "alert", "notifier")
-_LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
+LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
     "entity": load_entity,
     "source": load_source,
     "feature_view": load_view,
@@ -62,7 +62,7 @@ def _change(item: Wanted, state: State) -> Change:
     kept = Change(kind="unchanged", object=item.kind, name=item.name, old_version=old.version, new_version=old.version)
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
         return kept
-    registered, after = _LOAD[item.kind](old.definition), item.spec
+    registered, after = LOAD[item.kind](old.definition), item.spec
     before = with_learned_types(registered, after)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
         return change_view(kept, before, after, state, diff_learned(registered, before))

@@ -13,7 +13,9 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, Final
 
+from featurectl.documents import parse_json
 from featurectl.errors import UsageError
+from featurectl.plan.fitting import fits
 from featurectl.plan.model import AppliedCommit, Change, Effort, Plan, Reason, Stage
 from featurectl.registry.state import ObjectVersion
 from featurectl.spec.place import Place
@@ -36,20 +38,27 @@ def load_plan(text: str, name: str) -> Plan:
     """Return the plan of a file; `name` is what errors call it.
 
     Raises:
-        UsageError: the text is no plan, one of another form, or was changed after it was written.
+        UsageError: the text is no plan, one of another form, or was damaged after it was written.
     """
     hint = "featurectl plan --out FILE writes one"
     try:
-        document = json.loads(text)
+        document = parse_json(text)
         form, digest, body = document["featurectl_plan"], document["sha256"], document["plan"]
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"{name} is no saved plan", hint=hint) from None
     if form != FORM:
+        form = str(form)[:20]
         raise UsageError(f"{name} is a plan of form {form}; this version reads form {FORM}", hint=hint)
     plain = json.dumps(body, ensure_ascii=False)
     if hashlib.sha256(plain.encode()).hexdigest() != digest:
         raise UsageError(f"{name} was changed after it was made", hint=hint)
-    return _plan(body)
+    try:
+        plan = _plan(body)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"{name} is no saved plan: {str(error)[:200]}", hint=hint) from error
+    if not fits(plan):
+        raise UsageError(f"{name} is no saved plan: a value is of another type", hint=hint)
+    return plan
 
 
 def _plan(body: dict[str, Any]) -> Plan:

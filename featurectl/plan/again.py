@@ -1,0 +1,127 @@
+"""What a saved plan does, decided anew: by the definitions that it writes and the registry's state, by no flag of it.
+
+Its digest tells a damaged file from a whole one; whoever changes the file can make another digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from featurectl.errors import UsageError
+from featurectl.facts import Registrable
+from featurectl.fingerprint import fingerprints
+from featurectl.plan.categorise import LOAD, categorise
+from featurectl.plan.fitting import fits
+from featurectl.plan.model import Change, Plan, Stage
+from featurectl.plan.wanted import Wanted, wanted_object
+from featurectl.registry.state import Kind, ObjectVersion, State
+from featurectl.spec.definition import FeatureView, Model
+from featurectl.spec.values import NAME
+
+_HINT: Final = "featurectl plan --out FILE writes one"
+Key = tuple[Kind, str]
+
+
+def decide_again(plan: Plan, state: State, name: str) -> Plan:
+    """Return a saved plan with what is blocked by now, by nobody's leave; `name` is what errors call it. Pure.
+
+    `state` is the one that the plan was made against.
+
+    Raises:
+        UsageError: what the plan writes is nothing that the language can say, or is not what its changes say.
+    """
+    written = {_key(stage.item): stage.item for stage in plan.stages if _is_written(stage) and stage.item}
+    wanted = [_wanted(item, name) for item in written.values()]
+    _check_stages(plan, state, written, name)
+    retired = {_key(stage.item) for stage in plan.stages if stage.action == "retire" and stage.item}
+    kept = [o for o in state.objects if state.current(o.kind, o.name) is o and _key(o) not in {*written, *retired}]
+    found = categorise([*wanted, *(_wanted(item, name, known=True) for item in kept)], state)
+    moved = {(c.object, c.name): c for c in found if c.kind != "unchanged"}
+    claimed = {(c.object, c.name): c for c in plan.changes if c.kind != "unchanged"}
+    if {key: _outcome(c) for key, c in moved.items()} != {key: _outcome(c) for key, c in claimed.items()}:
+        raise UsageError(f"{name} does something else than it says", hint=_HINT)
+    for key, item in written.items():
+        known = state.current(item.kind, item.name)
+        if item.version != (moved[key].new_version if key in moved else known.version if known else 0):
+            raise UsageError(f"{name} writes another version of {item.name} than it says", hint=_HINT)
+    return replace(
+        plan,
+        allow_older=False,
+        changes=tuple(_decided(c, moved.get((c.object, c.name))) for c in plan.changes),
+        stages=tuple(replace(s, blocked=_waits(s, moved, state)) for s in plan.stages),
+    )
+
+
+def _decided(change: Change, found: Change | None) -> Change:
+    if found is None:
+        return replace(change, blocked="", code="", allow="")
+    return replace(change, blocked=found.blocked, code=found.code, allow=found.allow)
+
+
+def _waits(stage: Stage, moved: Mapping[Key, Change], state: State) -> bool:
+    """Return whether a stage is of a blocked change; room for what is registered is of none."""
+    found, item = moved.get(stage.object) if stage.object else None, stage.item
+    is_there = stage.action == "create" and item is not None and state.view(item.name, item.version) is not None
+    return found is not None and bool(found.blocked) and not is_there
+
+
+def _outcome(change: Change) -> tuple[str, int | None, int | None]:
+    return change.kind, change.old_version, change.new_version
+
+
+def _key(item: ObjectVersion) -> Key:
+    return item.kind, item.name
+
+
+def _is_written(stage: Stage) -> bool:
+    return stage.action == "write" and stage.item is not None and stage.item.current
+
+
+def _check_stages(plan: Plan, state: State, written: Mapping[Key, ObjectVersion], name: str) -> None:
+    """See that the other stages mean what the versions mean that the plan writes, or that are registered."""
+    known = {(o.kind, o.name, o.version): o for o in state.objects}
+    known |= {(o.kind, o.name, o.version): o for o in written.values()}
+    for item in (stage.item for stage in plan.stages if stage.item and not _is_written(stage)):
+        there = known.get((item.kind, item.name, item.version))
+        if there is None:
+            raise UsageError(f"{name} names {item.name!r} in version {item.version}, which nobody knows", hint=_HINT)
+        meant = fingerprints(LOAD[there.kind](there.definition)).data
+        if _loaded(item, name).fingerprints.data != meant:
+            raise UsageError(f"{name} gives {item.name} v{item.version} another meaning", hint=_HINT)
+
+
+def _wanted(item: ObjectVersion, name: str, *, known: bool = False) -> Wanted:
+    """Return an object as it is wanted; the fingerprints of one that is not `known` are those of its definition."""
+    wanted = wanted_object(LOAD[item.kind](item.definition)) if known else _loaded(item, name)
+    if not known and wanted.version(item.version) != replace(item, definition=wanted.definition, applied_at=None):
+        raise UsageError(f"{name} has a definition of {item.name} that is not the one it was made with", hint=_HINT)
+    if known:
+        marks = replace(wanted.fingerprints, features=item.features, data=item.data, metadata=item.metadata)
+        return replace(wanted, fingerprints=marks)
+    return wanted
+
+
+def _loaded(item: ObjectVersion, name: str) -> Wanted:
+    """Return the object of a stage, all of its names names of the language."""
+    try:
+        spec = LOAD[item.kind](item.definition)
+        is_whole = fits(spec) and spec.name == item.name and all(map(NAME.fullmatch, _names(spec)))
+        wanted = wanted_object(spec)
+    except Exception as error:
+        told = str(error)[:200] or type(error).__name__
+        raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}: {told}") from error
+    if not is_whole:
+        raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}", hint=_HINT)
+    return wanted
+
+
+def _names(spec: Registrable) -> Iterator[str]:
+    yield spec.name
+    if isinstance(spec, FeatureView):
+        yield from (spec.source.name, *(feature.name for feature in spec.features))
+        yield from (item.name for item in spec.derived)
+        yield from (spec.entity.name,) if spec.entity else ()
+    elif isinstance(spec, Model):
+        yield spec.spine.source.name
