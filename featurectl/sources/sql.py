@@ -26,7 +26,7 @@ from featurectl.sources.base import Part, Told
 from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
 from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
-from featurectl.sources.sql_connections import first_line, watch_connections
+from featurectl.sources.sql_connections import first_line, is_refused, let_only_read, was_interrupted, watch_connections
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
 from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.spec.definition import Source
@@ -133,6 +133,8 @@ class SqlReader:
             if engine.dialect.name == "postgresql":
                 zone = sa.text("select set_config('TimeZone', :zone, false)")
                 connection.execute(zone, {"zone": self.source.timezone})
+            if engine.dialect.name == "sqlite":
+                let_only_read(connection)
             text = self.source.sql.query
             query = sa.text(_OTHER_COLON.sub(r"\:", text))
             wanted = {"since": self._since(since, engine.dialect.name)} if asks_since(text) else {}
@@ -188,6 +190,8 @@ class SqlReader:
         try:
             yield
         except OperationalError as error:
+            if was_interrupted(error):
+                raise KeyboardInterrupt from None
             if getattr(error.orig, "sqlite_errorcode", None) in _QUERY_ERRORS:
                 raise self._failed(error) from error
             message = f"source {self.source.name}: {self._shown} can't be read: {self._told(error)}"
@@ -212,7 +216,8 @@ class SqlReader:
         return hide_address_secrets(first_line(error), self.url)
 
     def _failed(self, error: SQLAlchemyError) -> DataError:
-        return DataError(f"{self._where} fails: {self._told(error)}", code="FC508")
+        told = "it does something else than to read" if is_refused(error) else self._told(error)
+        return DataError(f"{self._where} fails: {told}", code="FC508")
 
 
 def _kind(url: str) -> tuple[str, str]:

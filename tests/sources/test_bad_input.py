@@ -1,6 +1,11 @@
 """What is wrong with a file or a database is said with the source, the file and the column; nothing else escapes."""
 
 import json
+import os
+import signal
+import sqlite3
+import threading
+from contextlib import closing
 from datetime import UTC, datetime
 
 import polars as pl
@@ -183,6 +188,49 @@ def test_a_query_that_fails_repeats_the_database_s_words(tmp_path, postgres_url,
         error = failing(tmp_path, source.sql.url, query)
         assert error.code == "FC508", query
         assert error.message.startswith("source orders, its query ")
+
+
+WRITES = (
+    "vacuum into 'FILE'", "attach 'FILE' as other", "create temp table x as select 1", "pragma journal_mode = delete",
+    "select load_extension('FILE')", "drop table t", "select * from t; attach 'FILE' as other",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", WRITES)
+def test_a_query_to_sqlite_reaches_nothing_but_its_file(tmp_path, query):
+    source, file = make_source("sqlite", tmp_path, ""), tmp_path / "made.db"
+    before = sorted(tmp_path.iterdir())
+    assert failing(tmp_path, source.sql.url, query.replace("FILE", str(file))).code == "FC508"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_query_to_sqlite_may_read_in_every_way(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "w.db")) as made:
+        made.executescript(
+            "create table t (a int); insert into t values (1), (2); create view v as select a from t;"
+            "create virtual table places using rtree(id, low, high); insert into places values (1, 0, 1);"
+            "create virtual table words using fts5(word); insert into words values ('one');"
+        )
+    queries = (
+        "with recursive n(a) as (select 1 union all select a + 1 from n where a < 3) select a from n",
+        "values (1)", "select a, row_number() over (order by a) as n from v", "select value as a from json_each('[1]')",
+        "select id as a from places where low < 1", "select rowid as a from words where word match 'one'",
+        "select (select max(a) from t) as a, upper('x') || strftime('%Y', 'now') as b",
+    )  # fmt: skip
+    for query in queries:
+        reader = opened(tmp_path, "sql", "", sql=SqlQuery(url="sqlite:///w.db", query=query))
+        assert reader.scan(reader.parts()).collect().height > 0, query
+
+
+def test_a_query_without_end_is_ended_by_an_interrupt(tmp_path):
+    url = make_source("sqlite", tmp_path, "").sql.url
+    query = "with recursive n(a) as (select 1 union all select a + 1 from n) select a from n where a < 0"
+    reader = opened(tmp_path, "sql", "", sql=SqlQuery(url=url, query=query))
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        reader.scan(reader.parts())
+    timer.join()
 
 
 def test_a_column_of_mixed_kinds_is_refused(tmp_path):
