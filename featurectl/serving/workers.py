@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +32,27 @@ _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 class _Worker(Process):
     """A process of several."""
 
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve in the process that was started, and end when the one that started it is gone."""
+        if (parent := multiprocessing.parent_process()) is not None:
+            threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+        super().target(sockets)
+
     @property
     def server(self) -> DrainingServer:
         """The server that the process runs."""
         if not isinstance(self._server, DrainingServer):
             self._server = open_server(self.config, load_settings(os.environ[SETTINGS_VARIABLE]))
         return self._server
+
+
+def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
+    """End this process as SIGTERM does when the first of them is gone, whatever ended it: nobody else can tell it to.
+
+    It would go on listening, and the port would be nobody's to stop and nobody's to have.
+    """
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Workers(Multiprocess):

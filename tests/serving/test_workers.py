@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -74,6 +76,29 @@ def ask_until(url: str, is_enough) -> tuple[int, set[int]]:
         times += len(one)
         time.sleep(0 if one else 0.05)
     return times, found
+
+
+def wait_until_refused(url: str) -> None:
+    """Wait until nobody listens any more."""
+    address, end = urlsplit(url), time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection((address.hostname, address.port), timeout=5).close()
+        except (ConnectionRefusedError, ConnectionResetError):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
+def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, number):
+    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15") as server:
+        _, processes = ask_until(server.url, lambda found: len(found) == 2)
+        server.process.send_signal(number)
+        assert server.process.wait(60) == -number
+        wait_until_refused(server.url)
+        text = server.log.read_text()
+        assert ("Traceback" in text, text.count("told to stop")) == (False, len(processes))
 
 
 def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks):
