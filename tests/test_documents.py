@@ -1,11 +1,15 @@
 """JSON of others is read, or is one kind of error: nothing deep or large ends who reads it."""
 
+from pathlib import Path
+
 import pytest
 
 from featurectl.documents import parse_json
-from featurectl.errors import StoreError
+from featurectl.errors import StoreError, UsageError
+from featurectl.models.export import exported_categories
 from featurectl.offline.commit import load_commit
 from featurectl.registry.rows import load_document
+from featurectl.training.again import load_manifest
 
 DEEP = '{"a":' * 50_000 + "1" + "}" * 50_000
 
@@ -27,3 +31,15 @@ def test_a_document_of_the_registry_that_is_none_is_its_error():
     with pytest.raises(StoreError) as raised:
         load_document(DEEP)
     assert raised.value.code == "FC601"
+
+
+def test_a_file_beside_a_model_that_is_no_document_says_nothing_of_it(tmp_path):
+    (tmp_path / "inputs.json").write_text(DEEP)
+    assert exported_categories(tmp_path / "model.onnx") == {}
+
+
+def test_a_manifest_is_a_regular_file_that_can_be_read(tmp_path):
+    (tmp_path / "deep.json").write_text(DEEP)
+    for path, told in ((tmp_path / "deep.json", "no training set"), (Path("/dev/zero"), "it is a device")):
+        with pytest.raises(UsageError, match=told):
+            load_manifest(path, tmp_path / "out.parquet")
