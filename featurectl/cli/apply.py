@@ -48,8 +48,7 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Make the registry match the files, and create what is missing outside of it.
 
-        A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since. What
-        it waits for is allowed here, not in its file: give the options that it was made with again.
+        A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
         """
         from featurectl.open import open_workspace
         from featurectl.plan.model import ALLOW_OLDER

@@ -63,7 +63,7 @@ def refuse_foreign(plan: Plan, path: Path, workspace: Workspace) -> None:
 
 
 def decided_again(plan: Plan, path: Path, target: Target, workspace: Workspace) -> Plan:
-    """Return a saved plan with what is blocked by the registry as it is: nobody's leave is taken from the file.
+    """Return a saved plan that does what it says, with the commit that was applied by now.
 
     Raises:
         TryAgainError: the registry has changed since the plan was made.

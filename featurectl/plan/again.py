@@ -1,4 +1,4 @@
-"""What a saved plan does, decided anew: by the definitions that it writes and the registry's state, by no flag of it.
+"""What a saved plan does, held against the definitions that it writes and the registry's state.
 
 Its digest tells a damaged file from a whole one; whoever changes the file can make another digest.
 """
@@ -25,9 +25,10 @@ Key = tuple[Kind, str]
 
 
 def decide_again(plan: Plan, state: State, name: str) -> Plan:
-    """Return a saved plan with what is blocked by now, by nobody's leave; `name` is what errors call it. Pure.
+    """Return a saved plan that does what it says; `name` is what errors call it. Pure.
 
-    `state` is the one that the plan was made against.
+    `state` is the one that the plan was made against. What was allowed when it was made stays allowed: that is part of
+    what was reviewed.
 
     Raises:
         UsageError: what the plan writes is nothing that the language can say, or is not what its changes say.
@@ -48,21 +49,13 @@ def decide_again(plan: Plan, state: State, name: str) -> Plan:
             raise UsageError(f"{name} writes another version of {item.name} than it says", hint=_HINT)
     return replace(
         plan,
-        allow_older=False,
-        changes=tuple(_decided(c, moved.get((c.object, c.name))) for c in plan.changes),
-        stages=tuple(replace(s, blocked=_waits(s, moved, state)) for s in plan.stages),
+        stages=tuple(replace(s, blocked=_waits(s, claimed, state)) for s in plan.stages),
     )
 
 
-def _decided(change: Change, found: Change | None) -> Change:
-    if found is None:
-        return replace(change, blocked="", code="", allow="")
-    return replace(change, blocked=found.blocked, code=found.code, allow=found.allow)
-
-
-def _waits(stage: Stage, moved: Mapping[Key, Change], state: State) -> bool:
+def _waits(stage: Stage, changes: Mapping[Key, Change], state: State) -> bool:
     """Return whether a stage is of a blocked change; room for what is registered is of none."""
-    found, item = moved.get(stage.object) if stage.object else None, stage.item
+    found, item = changes.get(stage.object) if stage.object else None, stage.item
     is_there = stage.action == "create" and item is not None and state.view(item.name, item.version) is not None
     return found is not None and bool(found.blocked) and not is_there
 

@@ -1,4 +1,4 @@
-"""A saved plan whose file somebody has edited, with a digest that is right again: it frees nothing and writes nowhere."""
+"""A saved plan whose file somebody has edited, with a digest that is right again: it writes nowhere."""
 
 import hashlib
 import json
@@ -41,22 +41,6 @@ def refused(capsys, body):
     assert (code, out, err.startswith("error: q.json ")) == (64, "", True), err
     assert not Path(".featurectl").exists()
     return err
-
-
-def test_a_flag_in_the_file_frees_nothing(repo, plan, capsys):
-    run(capsys, "apply", "--auto-approve")
-    (repo / "objects.yaml").write_text(OBJECTS.split("feature_views:", maxsplit=1)[0])
-    body = plan()
-    for change in body["changes"]:
-        change |= {"blocked": "", "code": "", "allow": ""}
-    for stage in body["stages"]:
-        stage["blocked"] = False
-    code, _, err = apply(capsys, body)
-    assert (code, err.splitlines()) == (
-        1,
-        ['error[FC401]: feature view "spend" would be removed: left out of the files', "  = --allow-remove spend"],
-    )
-    assert apply(capsys, body, "--allow-remove", "spend")[0] == 0
 
 
 def test_a_change_is_what_its_definitions_make_it(repo, plan, capsys):
