@@ -15,6 +15,7 @@ _MENTION: Final = re.compile(r"(?<![\w`])@(?=\w)")
 _NUMBER: Final = re.compile(r"#(?=\d)")
 _LINK: Final = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
 _BLOCK: Final = re.compile(r"^(?=[#+=>-])|(?<=^\d)(?=[.)])")
+_BACKTICKS: Final = re.compile(r"`+")
 _BREAK: Final = "&#8203;"  # takes no room, and no name or number begins behind it
 
 
@@ -50,6 +51,20 @@ def paragraph(text: str) -> str:
     \# not a heading
     """
     return _BLOCK.sub(r"\\", prose(" ".join(text.split())))
+
+
+def fenced(text: str) -> str:
+    r"""Return a text as a block of code, which nothing in it ends.
+
+    >>> print(fenced("a `b`\n```\n<img>"))
+    ````
+    a `b`
+    ```
+    <img>
+    ````
+    """
+    fence = "`" * max(3, *(len(run) + 1 for run in _BACKTICKS.findall(text)), 0)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _entity(found: re.Match[str]) -> str:

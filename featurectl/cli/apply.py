@@ -12,7 +12,7 @@ import typer
 from featurectl.cli.allowances import Allow, with_allowances
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
-from featurectl.cli.render.visible import visible
+from featurectl.cli.render.visible import in_one_line
 from featurectl.cli.saved_plan import decided_again, read_plan, refuse_foreign
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
@@ -88,7 +88,7 @@ def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
 
 
 def _say_waiting(holder: str) -> None:
-    sys.stderr.write(visible(f"waiting for {holder}\n"))
+    sys.stderr.write(f"waiting for {in_one_line(holder)}\n")
 
 
 def _author(commit: str) -> Author:

@@ -131,6 +131,8 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
     """Say what parts of a command failed of, each error once, and return the outcome with the gravest in its result."""
     if not outcome.failures:
         return outcome
+    from featurectl.cli.render.visible import in_one_line
+
     parts: dict[str, list[str]] = {}
     for failure in outcome.failures:
         if call.debug:
@@ -138,14 +140,14 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
         parts.setdefault(_error_text(failure.error), []).append(failure.part)
     if call.output != "json":
         for text, names in parts.items():
-            _say(f"{text}  = affects {', '.join(names)}")
+            _say(f"{text}  = affects {in_one_line(', '.join(names))}")
     gravest = min((f.error for f in outcome.failures), key=lambda error: _GRAVITY.index(exit_code_of(error)))
     result = {**outcome.result, "error": error_json(gravest)}
     return replace(outcome, exit_code=exit_code_of(gravest), result=result)
 
 
 def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
-    from featurectl.cli.render.visible import visible
+    from featurectl.cli.render.visible import in_one_line
 
     if call.debug:
         traceback.print_exc()
@@ -158,7 +160,7 @@ def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
     except OSError:
         where = "run it again with --debug for the details"
     summary = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    _say(visible(f"error: this is a fault of featurectl, not yours: {summary}\n{where}\n"))
+    _say(f"error: this is a fault of featurectl, not yours: {in_one_line(summary)}\n{in_one_line(where)}\n")
     return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})
 
 
@@ -194,21 +196,22 @@ def _usage_error(error: TyperException) -> UsageError:
     if name in COMMON and context is not None and context.parent is None:
         return UsageError(f"No such option: {name}", hint="options stand behind the command: featurectl plan -C DIR")
     if not offered:
-        return UsageError(error.format_message())
+        return UsageError(" ".join(error.format_message().split()))
     near = nearest(name, offered)
     return UsageError(f"No such option: {name}", hint=f"did you mean {near}?" if near else "")
 
 
 def _error_text(error: FeaturectlError) -> str:
-    from featurectl.cli.render.visible import visible
+    from featurectl.cli.render.visible import in_one_line
 
     code = f"[{error.code}]" if error.code else ""
-    hint = f"  = {error.hint}\n" if error.hint else ""
-    return visible(f"error{code}: {error.message}\n{hint}")
+    hint = f"  = {in_one_line(error.hint)}\n" if error.hint else ""
+    return f"error{code}: {in_one_line(error.message)}\n{hint}"
 
 
 def _draw(call: Call, outcome: Outcome) -> int:
     from featurectl.cli.render.problems import problems_json, render_problems
+    from featurectl.markdown import fenced
 
     if call.output == "json":
         document = _document(call.command, outcome, problems_json(outcome.problems, call))
@@ -219,16 +222,22 @@ def _draw(call: Call, outcome: Outcome) -> int:
         if call.output == "text":
             _say(_steered(text, call))
         else:
+            text = fenced(text.rstrip("\n")) if call.output == "markdown" else text
             drawn = "\n".join(part.rstrip("\n") for part in (text, drawn) if part)
     return _written(drawn if call.output in WHOLE else _steered(drawn, call), outcome.exit_code)
 
 
 def _steered(text: str, call: Call) -> str:
-    """Return a text in which nothing but our own colors steers the terminal, wherever its parts come from."""
-    from featurectl.cli.render.paint import wants_color
-    from featurectl.cli.render.visible import visible, visible_but_colors
+    """Return a text in which nothing but our own colors steers the terminal, wherever its parts come from.
 
-    return visible_but_colors(text) if wants_color(call.color) else visible(text)
+    No line commands the CI that reads it, but for those of `-o github`.
+    """
+    from featurectl.cli.render.paint import wants_color
+    from featurectl.cli.render.visible import visible, visible_but_colors, without_commands
+
+    colored = wants_color(call.color) and call.output != "markdown"
+    shown = visible_but_colors(text) if colored else visible(text)
+    return shown if call.output == "github" else without_commands(shown)
 
 
 def _document(command: str, outcome: Outcome, problems: list[dict[str, object]]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call
-from featurectl.cli.render.visible import visible
+from featurectl.cli.render.visible import in_one_line
 from featurectl.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Planner:
 
     def _say(self, text: str) -> None:
         if not self.call.quiet:
-            sys.stderr.write(visible(f"warning: {text}\n"))
+            sys.stderr.write(f"warning: {in_one_line(text)}\n")
 
 
 def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from featurectl.cli.render.visible import visible
+from featurectl.cli.render.visible import in_one_line
 from featurectl.progress import Progress, Silent
 from featurectl.units import format_count
 
@@ -35,7 +35,7 @@ class _Unit:
     def told(self, seconds: float) -> str:
         """Return the label with the seconds gone by, and how far it is."""
         far = self.far
-        return f"{visible(self.label)} ... {seconds:.0f} s" + (f", {far.told(time.monotonic())}" if far else "")
+        return f"{in_one_line(self.label)} ... {seconds:.0f} s" + (f", {far.told(time.monotonic())}" if far else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class TerminalProgress:
         """Replace the running line by what came of it."""
         self._stop()
         if text:
-            _write(f"\r\x1b[2K{visible(text)}\n")
+            _write(f"\r\x1b[2K{in_one_line(text)}\n")
 
     def _stop(self) -> None:
         if self._ticker:
@@ -117,7 +117,7 @@ class PlainProgress:
         """Write what came of a unit."""
         self._stop()
         if text:
-            _write(f"{visible(text)}\n")
+            _write(f"{in_one_line(text)}\n")
 
     def _stop(self) -> None:
         if self._ticker:

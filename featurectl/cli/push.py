@@ -82,6 +82,7 @@ def _outcome(
 ) -> Outcome:
     """Push view versions, or say what that would send; one that fails does not keep the others from it."""
     from featurectl.cli.render.table import render_table
+    from featurectl.cli.render.visible import in_one_line
 
     rows: list[list[str]] = []
     told: list[dict[str, object]] = []
@@ -97,7 +98,7 @@ def _outcome(
         else:
             rows.append([item.name, str(item.version), *_cells(made)])
             told.append({"view": item.name, "version": item.version, **_json(made)})
-            notes += [f"{item.name}@{item.version}: {note}" for note in push_notes(made, workspace.now)]
+            notes += [f"{item.name}@{item.version}: {in_one_line(note)}" for note in push_notes(made, workspace.now)]
     text = "\n".join(render_table(_PLAN_HEAD if dry_run else _HEAD, rows)) if rows else ""
     text += "".join(f"\n{note}" for note in notes)
     if not chosen:

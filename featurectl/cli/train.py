@@ -126,9 +126,11 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
 
 
 def _warn(call: Call, trained: Trained) -> None:
+    from featurectl.cli.render.visible import in_one_line
+
     if not call.quiet:
         for warning in trained.fitted.warnings:
-            sys.stderr.write(f"warning: input {warning.message}\n")
+            sys.stderr.write(f"warning: input {in_one_line(warning.message)}\n")
 
 
 def _outcome(trained: Trained, was: ModelVersion | None, task: _Task, aliases: Aliases) -> Outcome:

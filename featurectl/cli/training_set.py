@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.call import Call, Outcome
-from featurectl.cli.render.visible import visible
+from featurectl.cli.render.visible import in_one_line
 from featurectl.cli.verb import verb
 from featurectl.errors import StoreError, UsageError
 from featurectl.units import counted, parse_instant, plural
@@ -146,7 +146,7 @@ def _pin(call: Call, workspace: Workspace, made: Made, manifest: str) -> None:
     except StoreError as error:
         if not call.quiet:
             what = "the table versions of the manifest are not pinned and may be vacuumed once they are a week old"
-            sys.stderr.write(visible(f"warning: {what}: {error.message}\n"))
+            sys.stderr.write(f"warning: {what}: {in_one_line(error.message)}\n")
 
 
 def _asked(task: _Task, stores: Stores) -> Asked:

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line, visible
+from featurectl.cli.render.visible import in_one_line, visible, without_commands
 from tests.cli.test_plan_apply_history import rewrite, run
 from tests.cli.test_saved_plan import repo  # noqa: F401 - a fixture
 
@@ -80,9 +80,107 @@ def test_names_of_files_show_it(repo, capsys, output):  # noqa: F811
     assert not [line for line in (out + err).splitlines() if line.startswith("::stop")]
 
 
+def commands(text):
+    return [line for line in text.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_columns_of_a_file_begin_no_line(repo, capsys):  # noqa: F811
+    rewrite(repo, "    columns: {customer: string, ordered_at: timestamp, amount: float64}\n", "")
+    data = repo / "data" / "orders.csv"
+    head, rest = data.read_text().split("\n", 1)
+    data.write_text(head.replace("amount", '"amo\n::error file=x::PWNED\n::stop-commands::zz"', 1) + "\n" + rest)
+    for words in (("validate",), ("validate", "-v"), ("validate", "-o", "junit"), ("plan",)):
+        code, out, err = run(capsys, *words)
+        assert code == 1
+        assert "PWNED" in out + err
+        assert not commands(out + err)
+
+
+def test_files_behind_a_pattern_begin_no_line(repo, capsys):  # noqa: F811
+    run(capsys, "apply", "--auto-approve")
+    (repo / "data" / "orders.csv").unlink()
+    (repo / "data" / "orders.csv").mkdir()
+    (repo / "data" / "orders.csv" / "b\n::error::FILEPWN.csv").write_text("nothing\n1\n")
+    for words in (("materialize",), ("plan",)):
+        _, out, err = run(capsys, *words)
+        assert not commands(out + err)
+    assert "b\\n::error::FILEPWN.csv" in run(capsys, "materialize")[2]
+
+
+def test_a_file_named_as_a_command_is_none(repo, capsys):  # noqa: F811
+    (repo / "::error::a.yaml").write_text('entities: [{name: "##vso[task.complete]"}]\n')
+    for output in ("text", "concise"):
+        code, out, err = run(capsys, "validate", "-o", output)
+        assert code == 1
+        assert not commands(out + err)
+        assert "##vso[" not in out
+        assert ":error::a.yaml" in out + err
+
+
+def test_commands_are_left_where_they_are_no_ones():
+    assert without_commands("a ::b\n \t::c") == "a ::b\n \t\\x3a:c"
+    assert visible("##[group]a ## [b] ##") == "\\x23#[group]a ## [b] ##"
+
+
+def test_parts_that_failed_show_it(repo, capsys):  # noqa: F811
+    from featurectl.cli import main
+    from featurectl.cli.call import Call, Failure, Outcome
+    from featurectl.errors import DataError
+    from featurectl.progress import Silent
+
+    call = Call(
+        command="clean",
+        repo=None,
+        env=None,
+        output="text",
+        color="auto",
+        quiet=False,
+        verbose=False,
+        debug=False,
+        as_of=None,
+        progress=Silent(),
+    )
+    failure = Failure(part=f"file a\n::error::b{STEERING}", error=DataError("no\n::error::c", hint="x\n::error::d"))
+    main._with_failures(call, Outcome(failures=(failure,)))
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 3
+    assert "\x1b" not in err
+
+
+def test_a_summary_of_a_step_shows_it(repo, capsys, monkeypatch, tmp_path):  # noqa: F811
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    (repo / "t.yaml").write_text(
+        "tests:\n"
+        '  - name: "a\\e[31mred\\u202eb"\n'
+        "    view: spend\n"
+        "    rows: [{customer: ann, ordered_at: 2026-01-01T00:00:00Z, amount: 1}]\n"
+        "    spine: [{customer: ann, time: 2026-01-02T00:00:00Z}]\n"
+        "    expect: [{count_7d: 5}]\n"
+    )
+    assert run(capsys, "test", "-o", "github")[0] == 1
+    assert "31mred" in summary.read_text()
+    assert not {"\x1b", "\u202e"} & set(summary.read_text())
+
+
 def test_colors_are_ours_alone(repo, capsys):  # noqa: F811
     (repo / "a\x1b[2Jx.yaml").write_text("entities: [{name: 3}]\n")
     code, _, err = run(capsys, "validate", "--color", "always")
     assert code == 1
     assert "\x1b[1;31m" in err
     assert "\x1b[2J" not in err
+
+
+@pytest.mark.parametrize("color", ["never", "always"])
+def test_problems_in_markdown_are_code_that_nothing_ends(repo, capsys, color):  # noqa: F811
+    hostile = '# ````` <h1>Plan: 0 to add</h1> <img src="https://evil.example/x.png"> @org/everyone'
+    rewrite(repo, "    source: orders\n", f"    source: orders\n    {hostile}\n    unknown: 1\n")
+    code, out, _ = run(capsys, "plan", "-o", "markdown", "--color", color)
+    assert code == 1
+    lines = out.rstrip("\n").split("\n")
+    fence = lines[0]
+    assert set(fence) == {"`"}
+    assert lines[-1] == fence
+    assert "<h1>" in out
+    assert "\x1b" not in out
+    assert not [line for line in lines[1:-1] if fence in line]

@@ -8,6 +8,7 @@ from datetime import datetime
 from featurectl.alerts.look import Round
 from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
+from featurectl.cli.render.visible import in_one_line
 from featurectl.monitor.alerts.deliver import Sent
 from featurectl.monitor.alerts.look import Looked
 from featurectl.registry.alert_state import Delivery, Silence
@@ -30,6 +31,7 @@ def render_round(found: Round, *, dry: bool) -> str:
     tried = {sent.delivery.id for sent in found.sent}
     silenced = {(item.after.alert, item.after.subject) for item in found.looked if item.silence is not None}
     told += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
+    told = [in_one_line(line) for line in told]
     return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from featurectl.cli.render.table import render_table
+from featurectl.cli.render.visible import in_one_line
 from featurectl.registry.state import CanaryRun
 from featurectl.units import format_duration, format_instant, format_iso
 
@@ -25,7 +26,7 @@ def render_started(run: CanaryRun) -> str:
 def render_ended(run: CanaryRun) -> str:
     """Return how a canary has ended."""
     at = format_instant(run.decided_at) if run.decided_at else ""
-    return f"{_head(run)}\n{run.state.replace('_', ' ')} {at}: {run.reason}"
+    return f"{_head(run)}\n{run.state.replace('_', ' ')} {at}: {in_one_line(run.reason)}"
 
 
 def render_judged(judged: Judged) -> str:
@@ -45,7 +46,7 @@ def render_judged(judged: Judged) -> str:
     if run.percent and figures.share_percent is not None:
         lines += ["", f"{figures.share_percent:.1f}% of the requests were the challenger's"]
     ended = run.state if run.state == "running" else render_ended(run).partition("\n")[2]
-    return "\n".join([*lines, "", f"running: {verdict.reason}" if ended == "running" else ended])
+    return "\n".join([*lines, "", f"running: {in_one_line(verdict.reason)}" if ended == "running" else ended])
 
 
 def run_json(run: CanaryRun) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.paint import Color, Paint
 from featurectl.cli.render.table import text_width
+from featurectl.cli.render.visible import in_one_line
 from featurectl.spec.environment import hide_passwords
 
 if TYPE_CHECKING:
@@ -17,10 +18,15 @@ _COLORS: Final[Mapping[Severity, Color]] = {"error": "red", "warning": "yellow",
 
 
 def draw_problem(problem: Problem, lines: Sequence[str], shown: Callable[[str], str], paint: Paint) -> str:
-    """Return the problem as text without a newline at its end; without lines there is no excerpt."""
+    """Return the problem as text without a newline at its end; without lines there is no excerpt.
+
+    Each of its texts is a line, whatever name of a file or of its data stands in it.
+    """
     place, color = problem.place, _color(problem)
     where = str(place).replace(place.path, shown(place.path), 1)
-    head = f"{paint(where, 'bold')}: {paint(f'{problem.severity}[{problem.code}]', color)}: {problem.message}"
+    head = (
+        f"{paint(where, 'bold')}: {paint(f'{problem.severity}[{problem.code}]', color)}: {in_one_line(problem.message)}"
+    )
     gutter = " " * len(str(place.line))
     bar = paint("|", "blue")
     drawn = [head]
@@ -32,7 +38,7 @@ def draw_problem(problem: Problem, lines: Sequence[str], shown: Callable[[str], 
     notes += [f"{word}: {str(at).replace(at.path, shown(at.path), 1)}" for at, word in problem.related]
     if notes:
         drawn.append(f"{gutter} {bar}")
-        drawn += [f"{gutter} {paint('=', 'blue')} {note}" for note in notes]
+        drawn += [f"{gutter} {paint('=', 'blue')} {in_one_line(note)}" for note in notes]
     return "\n".join(drawn)
 
 
@@ -54,7 +60,7 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint) -> list[str]:
         before = text_width(_clean(line, cut)[: place.column - 1 - cut])
         marked = _clean(line, cut)[place.column - 1 - cut : place.end_column - 1 - cut]
         caret = paint("^" * max(text_width(marked), 1), _color(problem))
-        drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {problem.suggestion}".rstrip())
+        drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {in_one_line(problem.suggestion)}".rstrip())
     return drawn
 
 

@@ -148,8 +148,8 @@ def _explained(result: FeatureTestResult, files: Files) -> list[str]:
     lines = [in_one_line(files.shown_place(result.place))]
     if result.error is not None:
         code = f"[{result.error.code}]" if result.error.code else ""
-        hint = [f"  = {result.error.hint}"] if result.error.hint else []
-        return [*lines, f"error{code}: {result.error.message}", *hint]
+        hint = [f"  = {in_one_line(result.error.hint)}"] if result.error.hint else []
+        return [*lines, f"error{code}: {in_one_line(result.error.message)}", *hint]
     wrong = {cell.row for cell in result.differences}
     return lines + render_table(_HEAD, [_row(cell) for cell in result.cells if cell.row in wrong])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from featurectl.cli.render.visible import visible
 from featurectl.errors import UsageError
 from featurectl.markdown import code, prose
 
@@ -104,6 +105,6 @@ def write_step_summary(text: str) -> None:
         return
     try:
         with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+            file.write(visible(text))
     except OSError as error:
         raise UsageError(f"the file of $GITHUB_STEP_SUMMARY can't be written: {path}: {error.strerror}") from error

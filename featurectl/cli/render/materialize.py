@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
+from featurectl.cli.render.visible import in_one_line
 from featurectl.engines.base import CheckResult
 from featurectl.errors import FeaturectlError
 from featurectl.materialize.ahead import Planned
@@ -67,9 +68,13 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs])
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {reason}")
-        lines += [f"{run.label}: {check.told}" for check in run.made.checks if not check.passed] if run.made else []
-        lines += [f"{run.label}: {note}" for note in run.notes]
+            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}")
+        lines += (
+            [f"{run.label}: {in_one_line(check.told)}" for check in run.made.checks if not check.passed]
+            if run.made
+            else []
+        )
+        lines += [f"{run.label}: {in_one_line(note)}" for note in run.notes]
     return "\n".join([*lines, "", _totals(runs)])
 
 

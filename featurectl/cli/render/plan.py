@@ -25,6 +25,7 @@ _OBJECTS: Final = {
 }
 _VERSIONED: Final = ("online_table", "feature_view")
 _NONE: Final = "-"  # of a field that was not there
+_TEXTS: Final = ("old", "new")  # values of the files, each drawn in a line of its own way
 _DAY: Final = timedelta(days=1)
 _MOST_MISSING: Final = 10
 _MOST_NAMES: Final = 6  # views of the last line
@@ -34,7 +35,7 @@ _LONGEST: Final = 60  # characters of a value before it is cut; the JSON has all
 
 def render_plan(plan: PlanJson) -> str:
     """Return a plan as a person reads it in a terminal, without a newline at its end."""
-    plan = visible_leaves(plan)
+    plan = visible_leaves(plan, _TEXTS)
     if not plan["changes"]:
         return "\n".join([*_missing_lines(plan), render_summary(plan)])
     lines = [_header(plan), *_older_lines(plan), ""]
@@ -104,7 +105,7 @@ def _missing(plan: PlanJson) -> tuple[list[StageJson], int]:
 
 def render_plan_markdown(plan: PlanJson) -> str:
     """Return a plan as Markdown: the counts, a table of changes and of what is missing, what materialize will do."""
-    plan = visible_leaves(plan)
+    plan = visible_leaves(plan, _TEXTS)
     title = f"### featurectl plan: {plan['environment']}"
     cells = [*map(_change_cells, plan["changes"]), *_missing_cells(plan)]
     if not cells:

@@ -10,7 +10,7 @@ from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import draw_annotations, problem_annotation
 from featurectl.cli.render.paint import Paint, wants_color
-from featurectl.cli.render.visible import in_one_line, visible
+from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
@@ -39,7 +39,7 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
         from featurectl.cli.render.junit import draw_files
 
         return draw_files(problems, files, seconds)
-    paint = Paint(on=wants_color(call.color))
+    paint = Paint(on=wants_color(call.color) and call.output != "markdown")
     drawn = [
         draw_problem(problem, files.lines(problem.place), lambda path: in_one_line(files.shown(path)), paint)
         for problem in problems
@@ -48,12 +48,12 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
 
 
 def _visible(problem: Problem) -> Problem:
-    """Return the problem with texts that a terminal may have; its path, which is looked up, as it is."""
+    """Return the problem with texts that a log may have, a line each; its path, which is looked up, as it is."""
     return replace(
         problem,
-        message=visible(problem.message),
-        suggestion=visible(problem.suggestion),
-        notes=tuple(visible(note) for note in problem.notes),
+        message=in_one_line(problem.message),
+        suggestion=in_one_line(problem.suggestion),
+        notes=tuple(map(in_one_line, problem.notes)),
     )
 
 

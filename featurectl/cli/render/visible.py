@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Container
 from typing import Final, TypeVar, cast
 
 from featurectl.cli.render.paint import CODES
@@ -11,17 +12,29 @@ Json = TypeVar("Json")
 
 # Control characters but tab and newline, line separators, and what turns the direction of writing.
 _STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_ANYWHERE: Final = re.compile(r"#(?=#\w*\[)")  # ##[error], ##vso[...]: CI obeys them wherever they stand in a line
+_AT_BEGIN: Final = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)  # ::error::
 _COLORS: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(CODES.values())})m)")
 
 
 def visible(text: str) -> str:
-    r"""Return a text whose control characters are escapes; tabs and newlines stay.
+    r"""Return a text whose control characters, and what begins a command of CI, are escapes; tabs and newlines stay.
 
     >>> print(visible("\x1b[31mred, naïve\n日本\u202e"))
     \x1b[31mred, naïve
     日本\u202e
     """
-    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _ANYWHERE.sub(r"\\x23", _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
+
+
+def without_commands(text: str) -> str:
+    r"""Return a text none of whose lines begins with a command of GitHub Actions; `visible` has taken the others out.
+
+    >>> print(without_commands("::error::a\nb ::c"))
+    \x3a:error::a
+    b ::c
+    """
+    return _AT_BEGIN.sub(r"\1\\x3a", text)
 
 
 def visible_but_colors(text: str) -> str:
@@ -42,20 +55,20 @@ def in_one_line(text: str) -> str:
     return visible(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
-def visible_leaves(document: Json) -> Json:
-    r"""Return a JSON document whose texts are visible; its keys stay.
+def visible_leaves(document: Json, texts: Container[str] = ()) -> Json:
+    r"""Return a JSON document whose values are visible, in one line but for those of the keys `texts`; keys stay.
 
-    >>> print(visible_leaves({"a": ["\x07", 1]})["a"][0])
-    \x07
+    >>> print(visible_leaves({"a": ["\x07\n", 1]})["a"][0])
+    \x07\n
     """
-    return cast("Json", _visible(document))  # the same shape
+    return cast("Json", _visible(document, texts, in_one_line))  # the same shape
 
 
-def _visible(value: object) -> object:
+def _visible(value: object, texts: Container[str], shown: Callable[[str], str]) -> object:
     if isinstance(value, str):
-        return visible(value)
+        return shown(value)
     if isinstance(value, dict):
-        return {key: _visible(item) for key, item in value.items()}
+        return {key: _visible(item, texts, visible if key in texts else shown) for key, item in value.items()}
     if isinstance(value, list):
-        return [_visible(item) for item in value]
+        return [_visible(item, texts, shown) for item in value]
     return value
