@@ -52,7 +52,8 @@ CODES: Final[Mapping[str, Code]] = {
     "FC001": Code(
         "a file can't be read as text",
         "Files of a repository are UTF-8, at most 5 MB, and hold at most a million keys, values and brackets. Save the "
-        "file as UTF-8; cut a bigger file up: any number of files may hold parts of the same lists.",
+        "file as UTF-8; cut a bigger file up: any number of files may hold parts of the same lists. Code of transforms "
+        "declares no other encoding, and ends its lines as other files do, so that what is reviewed is what runs.",
     ),
     "FC002": Code(
         "the text is not YAML",
