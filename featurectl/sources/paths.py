@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.errors import DataError
+from featurectl.sources.pattern import PatternError, matching_files
 from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import has_variable
@@ -20,7 +21,8 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
 
     Raises:
         OutsideDataError: FC535, one lies where the source may not read; nothing there is looked at.
-        DataError: FC501, there is none; FC502, the system does not let this user look, or knows no such long name.
+        DataError: FC501, there is none, or the pattern is longer than is looked for; FC502, the system does not let
+            this user look, or knows no such long name.
     """
     readable = ReadableFolders(source=source.name, written=source.path, root=root, roots=data_roots)
     readable.check_pattern(path)
@@ -58,6 +60,8 @@ def _looking(source: Source) -> Iterator[None]:
     except OSError as error:
         message = f"source {source.name}: {source.path} can't be looked at: {error.strerror}"
         raise DataError(message, code="FC502") from error
+    except PatternError as error:
+        raise DataError(f"source {source.name}: {source.path} is not looked for: {error}", code="FC501") from error
 
 
 def find_files(root: Path, path: str, suffix: str) -> list[Path]:
@@ -65,15 +69,21 @@ def find_files(root: Path, path: str, suffix: str) -> list[Path]:
 
     Of a folder the files count that have the suffix (a pattern), at any depth; names that begin with `.` or `_`
     are left out.
+
+    Raises:
+        PatternError: the pattern is longer than is looked for.
+        OSError: the system does not let this user look, or knows no such long name.
     """
     whole = root / path
     if whole.is_file():
         return [whole]
     if whole.is_dir():
-        found = whole.rglob(f"*.{suffix}")
-        return sorted(f for f in found if f.is_file() and not _hidden(f.relative_to(whole)))
-    base, pattern = (Path(whole.anchor), whole.relative_to(whole.anchor)) if Path(path).is_absolute() else (root, path)
-    return sorted(file for file in base.glob(str(pattern)) if file.is_file())
+        found = matching_files(whole, ("**", f"*.{suffix}"))
+        return sorted(file for file in found if not _hidden(file.relative_to(whole)))
+    if path.endswith("/"):  # folders alone
+        return []
+    absolute = Path(path).is_absolute()
+    return sorted(matching_files(Path(whole.anchor) if absolute else root, Path(path).parts[absolute:]))
 
 
 def _hidden(file: Path) -> bool:

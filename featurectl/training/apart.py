@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from featurectl.errors import UsageError
 from featurectl.sources.paths import find_files
+from featurectl.sources.pattern import PatternError
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import has_variable
 
@@ -33,7 +35,8 @@ def _files(source: Source, root: Path) -> Iterator[Path]:
         return
     yield root / source.path
     if source.format != "delta":
-        yield from find_files(root, source.path, "*")
+        with suppress(PatternError):  # it is not read by anybody
+            yield from find_files(root, source.path, "*")
 
 
 def _is_same(out: Path, other: Path) -> bool:
