@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from featurectl.errors import UsageError
+from featurectl.spec.own_files import why_no_output
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text into a file; a link stays one, and what is no file, as a pipe, is written as it is.
 
     Raises:
+        UsageError: a link of a repository leads out of it.
         OSError: it can't be written.
     """
+    if reason := why_no_output(path):
+        raise UsageError(f"{path} is not written: {reason}", hint="remove the link, or name another file")
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8", newline="\n")
         return

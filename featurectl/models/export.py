@@ -16,6 +16,7 @@ from featurectl.errors import UsageError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.runtimes.base import FUNCTION, ONNX
 from featurectl.registry.state import ModelVersion
+from featurectl.spec.own_files import why_no_output
 
 INPUTS: Final = "inputs.json"
 _MODEL: Final = "model"
@@ -53,6 +54,8 @@ def write_export(version: ModelVersion, output: str, location: str, folder: Path
         UsageError: the folder is there and not empty, or can't be written; a Python function is no file.
         DataError: FC512, a file of the version is gone or is not the one that was registered.
     """
+    if reason := why_no_output(folder):
+        raise UsageError(f"{folder} is not written: {reason}", hint="remove the link, or name another folder")
     files = _files(version, output, location)
     try:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):

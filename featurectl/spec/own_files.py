@@ -8,6 +8,7 @@ import stat
 from pathlib import Path, PurePath
 from typing import Final
 
+_PROJECT: Final = "featurectl.yaml"
 _KINDS: Final = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -99,6 +100,19 @@ def leaving_link(root: Path, path: str | Path) -> Path | None:
         if link.is_symlink() and _lies_below(link.parent, top) and not _lies_below(link, top):
             return link.relative_to(root) if link.is_relative_to(root) else link
     return None
+
+
+def why_no_output(path: Path) -> str:
+    """Return why nothing is written to a path that somebody names; empty: nothing is against it.
+
+    What a repository holds may come from anybody: a link in it that leads out of it would choose what is written over.
+    A link elsewhere is the user's own.
+    """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - no link is followed yet
+    for root in whole.parents:
+        if (root / _PROJECT).is_file() and (link := leaving_link(root, whole.relative_to(root))) is not None:
+            return f"{link.as_posix()} is a link to {(root / link).readlink()}, outside of the repository"
+    return ""
 
 
 def _lies_below(path: Path, top: str) -> bool:

@@ -21,6 +21,7 @@ import polars as pl
 from featurectl.engines.spill import is_running
 from featurectl.errors import UsageError
 from featurectl.offline.sync import sync_path
+from featurectl.spec.own_files import why_no_output
 from featurectl.training.delta_table import commit_file, is_delta_table, only_file
 from featurectl.training.formats import (
     FORMATS,
@@ -132,6 +133,8 @@ def _describe(file: Path) -> dict[str, object]:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
+    if reason := why_no_output(path):
+        raise UsageError(f"{path} is not written: {reason}", hint="remove the link, or name another file")
     try:
         yield
     except OSError as error:
