@@ -18,6 +18,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from featurectl.errors import DataError
 from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of, without_secrets
 from featurectl.sources.base import Part, Told
+from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.enforce import (
     Shape,
     apply_casts,
@@ -133,10 +134,10 @@ class DeltaReader:
         except OSError:  # there is no table, or none that can be looked at: it is asked for next
             return
         for entry in entries:
-            if not entry.is_file() and not entry.is_dir():
-                raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
-            if entry.is_symlink():
+            if entry.is_symlink():  # checked first: whether its target is there is not told
                 self._readable.check(entry.path)
+            if not Path(entry.path).is_file() and not Path(entry.path).is_dir():
+                raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
             if entry.is_dir(follow_symlinks=False):
                 self._check_entries(Path(entry.path))
 
@@ -152,9 +153,11 @@ class DeltaReader:
         except (DeltaError, OSError) as error:
             if is_unanswered(error):
                 raise no_answer(self._where, refusal_of(error)) from error
-            told = without_secrets(self._shown(str(error))) if self._remote else self._shown(str(error))
+            reason = self._shown(refusal_of(error))  # without the frames of the library
+            told = without_secrets(reason) if self._remote else reason
             raise DataError(f"{self._where} can't be read: {told}", code="FC502") from error
         refused = _REFUSED & set(table.protocol().reader_features or ())
+        refused |= {"deletionVectors"} if self._has_deletions(table) else set()
         if refused or "delta.columnMapping.mode" in table.metadata().configuration:
             raise DataError(
                 f"{self._where} uses {', '.join(sorted(refused)) or 'columnMapping'}, which this version does not read",
@@ -162,6 +165,17 @@ class DeltaReader:
                 hint="rewrite the table without them, or read it by a query",
             )
         return table
+
+    def _has_deletions(self, table: DeltaTable) -> bool:
+        """Return whether a data file has a deletion vector although the protocol declares none; of local tables."""
+        if self._remote:
+            return False
+        with reading(f"{self._where}, its log", self._shown):
+            deleted = files_with_deletions(Path(self._location) / "_delta_log")
+        if not deleted:
+            return False
+        active = pl.DataFrame(table.get_add_actions(flatten=True))["path"].to_list()
+        return not {unquote(name) for name in deleted}.isdisjoint(map(unquote, active))
 
     @cached_property
     def _files(self) -> pl.DataFrame:
@@ -196,8 +210,8 @@ class DeltaReader:
         stored = pl.Schema({name: dtype for name, dtype in self._schema.items() if name not in partition})
         paths = [f"{self._location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
         if not self._remote:
-            for path in paths:
-                self._readable.check(path)
+            for name, path in zip(names, paths, strict=True):
+                self._readable.check_logged(path, unquote(name))
             self._check_footers(paths)
         with reading(self._where, self._shown):
             rows = pl.scan_parquet(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
     readable = ReadableFolders(source=source.name, written=source.path, root=root, roots=data_roots)
     readable.check_pattern(path)
     with _looking(source):
-        files = find_files(root, path, _SUFFIXES[source.format])
+        files = find_files(root, path, _SUFFIXES[source.format], readable.check)
     for file in files:
         readable.check(file)
     if not files:
@@ -46,7 +46,9 @@ def check_there(source: Source, root: Path) -> None:
     if source.format != "delta":
         source_files(source, root, source.path)
         return
-    ReadableFolders(source=source.name, written=source.path, root=root).check(source.path)
+    readable = ReadableFolders(source=source.name, written=source.path, root=root)
+    readable.check(source.path)
+    readable.check(f"{source.path}/_delta_log")
     with _looking(source):
         there = (root / source.path / "_delta_log").is_dir()
     if not there:
@@ -64,11 +66,11 @@ def _looking(source: Source) -> Iterator[None]:
         raise DataError(f"source {source.name}: {source.path} is not looked for: {error}", code="FC501") from error
 
 
-def find_files(root: Path, path: str, suffix: str) -> list[Path]:
+def find_files(root: Path, path: str, suffix: str, check: Callable[[str], object] = lambda _: None) -> list[Path]:
     """Return the files of a path below the root, sorted: the file, those in the folder, or those of the pattern.
 
     Of a folder the files count that have the suffix (a pattern), at any depth; names that begin with `.` or `_`
-    are left out.
+    are left out. `check` is called with each link among them before it is followed.
 
     Raises:
         PatternError: the pattern is longer than is looked for.
@@ -78,12 +80,17 @@ def find_files(root: Path, path: str, suffix: str) -> list[Path]:
     if whole.is_file():
         return [whole]
     if whole.is_dir():
-        found = matching_files(whole, ("**", f"*.{suffix}"))
+
+        def check_shown(link: str) -> None:
+            if not _hidden(Path(link).relative_to(whole)):
+                check(link)
+
+        found = matching_files(whole, ("**", f"*.{suffix}"), check_shown)
         return sorted(file for file in found if not _hidden(file.relative_to(whole)))
     if path.endswith("/"):  # folders alone
         return []
     absolute = Path(path).is_absolute()
-    return sorted(matching_files(Path(whole.anchor) if absolute else root, Path(path).parts[absolute:]))
+    return sorted(matching_files(Path(whole.anchor) if absolute else root, Path(path).parts[absolute:], check))
 
 
 def _hidden(file: Path) -> bool:

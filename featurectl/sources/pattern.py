@@ -26,6 +26,7 @@ class _Walk:
 
     tests: Sequence[Callable[[str], object] | None]  # of each part; None: the part is a name
     parts: Sequence[str]
+    check: Callable[[str], object]  # of a link, before anybody looks where it leads
     waiting: list[tuple[str, frozenset[int]]] = field(default_factory=list)
     links: int = 0
 
@@ -50,6 +51,8 @@ class _Walk:
         for name in {self.parts[number] for number in nexts}:
             path = f"{folder.rstrip('/')}/{name}"
             deeper = {n + 1 for n in nexts if self.parts[n] == name and n + 1 < len(self.parts)}
+            if Path(path).is_symlink():
+                self.check(path)
             if deeper and Path(path).is_dir():
                 self.enter(path, deeper)
             elif self._is_last(name, nexts) and Path(path).is_file():
@@ -62,11 +65,20 @@ class _Walk:
             return
         for entry in entries:
             linked = entry.is_symlink()
-            if Path(entry.path).is_dir() if linked else entry.is_dir():
-                if deeper := self._deeper(entry.name, nexts, linked=linked):
-                    self.enter(entry.path, deeper)
-            elif self._is_last(entry.name, nexts) and (Path(entry.path).is_file() if linked else entry.is_file()):
+            deeper = self._deeper(entry.name, nexts, linked=linked)
+            last = self._is_last(entry.name, nexts)
+            if linked and (deeper or last):
+                self.check(entry.path)
+            if deeper and (Path(entry.path).is_dir() if linked else entry.is_dir()):
+                self._enter_linked(entry.path, deeper) if linked else self.enter(entry.path, deeper)
+            elif last and (Path(entry.path).is_file() if linked else entry.is_file()):
                 yield entry.path
+
+    def _enter_linked(self, folder: str, nexts: set[int]) -> None:
+        self.links += 1
+        if self.links > _MOST_LINKS:
+            raise PatternError(f"it leads through more than {_MOST_LINKS:,} links to folders")
+        self.enter(folder, nexts)
 
     def _is_last(self, name: str, nexts: frozenset[int]) -> bool:
         end = len(self.parts)
@@ -78,23 +90,18 @@ class _Walk:
         """Return which parts may come in a folder; to one that is `linked` leads a part of its own alone."""
         end = len(self.parts)
         deeper = {n + 1 for n in nexts if n + 1 < end and self.parts[n] != _ANY_DEPTH and self._fits(name, n)}
-        if not linked:
-            return deeper | {n for n in nexts if n < end and self.parts[n] == _ANY_DEPTH}
-        self.links += bool(deeper)
-        if self.links > _MOST_LINKS:
-            raise PatternError(f"it leads through more than {_MOST_LINKS:,} links to folders")
-        return deeper
+        return deeper if linked else deeper | {n for n in nexts if n < end and self.parts[n] == _ANY_DEPTH}
 
     def _fits(self, name: str, number: int) -> bool:
         test = self.tests[number]
         return name == self.parts[number] if test is None else bool(test(name))
 
 
-def matching_files(base: Path, parts: Sequence[str]) -> Iterator[Path]:
+def matching_files(base: Path, parts: Sequence[str], check: Callable[[str], object] = lambda _: None) -> Iterator[Path]:
     """Return the files below a folder that a pattern of parts means, in no order.
 
     `*`, `?` and `[...]` stand in names, `**` for any number of folders, at the end for all files below; it follows no
-    links to folders, others do.
+    links to folders, others do. `check` is called with each link that the pattern means before it is followed.
 
     Raises:
         PatternError: it has more than 64 parts, or leads through more than 10,000 links to folders.
@@ -103,6 +110,6 @@ def matching_files(base: Path, parts: Sequence[str]) -> Iterator[Path]:
     if len(parts) > MOST_PARTS:
         raise PatternError(f"a pattern has at most {MOST_PARTS} parts, this one {len(parts)}")
     tests = [re.compile(fnmatch.translate(part)).match if _MEANT.search(part) else None for part in parts]
-    walk = _Walk(tests, parts)
+    walk = _Walk(tests, parts, check)
     walk.enter(str(base), {0})
     yield from map(Path, walk.files())

@@ -83,6 +83,21 @@ class ReadableFolders:
             return real
         raise self._refused(path, real)
 
+    def check_logged(self, path: str | Path, name: str) -> None:
+        """See that a file which the log of a table names lies where the source may read, with the table or by a link.
+
+        Raises:
+            OutsideDataError: as `check` does; no folder to let it read in is advised where the log itself leads out.
+        """
+        try:
+            self.check(path)
+        except OutsideDataError as error:
+            if leaving_link(self.root, path) is not None:
+                raise
+            message = f"source {self.source}: the log of {self.written} names {name}, outside of where it may read"
+            hint = "a table's files lie below its folder: write it again from where it is whole"
+            raise OutsideDataError(message, error.real, hint) from None
+
     def check_pattern(self, path: str) -> None:
         """See that what a path or pattern can mean lies where the source may read, before anybody looks for it.
 
