@@ -64,13 +64,17 @@ which then holds the problems, too:
 | `concise` | a line for each problem |
 | `json` | one document, whatever else is asked for |
 | `github` | annotations for a workflow of GitHub, at most 9 and how many more there are, and a table in `$GITHUB_STEP_SUMMARY` |
-| `markdown` | for a comment or a summary |
+| `markdown` | for a comment or a summary; problems stand in it as a block of code, which nothing in them ends |
 | `sarif` | SARIF 2.1.0 for code scanning, with a rule for each code that occurs |
 | `junit` | JUnit XML for the test reports of CI systems: of `validate` a case for each file, of `test` one for each test |
 
 ```json
 {"schema_version": 1, "command": "plan", "ok": true, "exit_code": 0, "problems": [], "result": {}}
 ```
+
+Whatever a name or a value of data holds, it stays in its line of a log and steers nothing: control characters and
+newlines are shown as escapes like `\\x1b` and `\\n`, and so are commands of CI (`::error::` where a line begins,
+`##[...]`).
 
 In `github` and `sarif` paths begin at the top of the checkout, the nearest folder with a `.git`; everywhere else they
 are relative to the folder that the command was called from.
