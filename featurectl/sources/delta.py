@@ -129,17 +129,19 @@ class DeltaReader:
         self._check_entries(log)
 
     def _check_entries(self, folder: Path) -> None:
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:  # there is no table, or none that can be looked at: it is asked for next
-            return
-        for entry in entries:
-            if entry.is_symlink():  # checked first: whether its target is there is not told
-                self._readable.check(entry.path)
-            if not Path(entry.path).is_file() and not Path(entry.path).is_dir():
-                raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
-            if entry.is_dir(follow_symlinks=False):
-                self._check_entries(Path(entry.path))
+        waiting = [str(folder)]
+        while waiting:
+            try:
+                entries = sorted(os.scandir(waiting.pop()), key=lambda entry: entry.name)
+            except OSError:  # there is no table, or none that can be looked at: it is asked for next
+                continue
+            for entry in entries:
+                if entry.is_symlink():  # checked first: whether its target is there is not told
+                    self._readable.check(entry.path)
+                if not Path(entry.path).is_file() and not Path(entry.path).is_dir():
+                    raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
 
     @cached_property
     def _table(self) -> DeltaTable:

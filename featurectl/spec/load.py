@@ -131,12 +131,31 @@ def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest |
 
 def yaml_files(root: Path) -> Iterator[Path]:
     """Yield every YAML file below a folder but those in hidden folders and `data/`, in the order of their paths."""
-    for folder, folders, names in os.walk(root):
-        at_root = Path(folder) == root
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not (at_root and f == DATA_FOLDER))
-        for name in sorted(names):
-            if _is_yaml(name):
-                yield Path(folder) / name
+    waiting = [str(root)]
+    while waiting:  # os.walk calls itself for each folder in a folder, in older versions of Python
+        folder = waiting.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:  # what this user may not look into has no files for them
+            continue
+        folders = [entry for entry in entries if _is_folder(entry)]
+        yield from (Path(entry.path) for entry in entries if _is_yaml(entry.name) and not _is_folder(entry))
+        waiting += [
+            entry.path
+            for entry in reversed(folders)
+            if not entry.is_symlink() and not _is_left_out(entry.name, at_root=folder == str(root))
+        ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
+
+
+def _is_left_out(folder: str, *, at_root: bool) -> bool:
+    return folder.startswith(".") or (at_root and folder == DATA_FOLDER)
 
 
 def is_read(root: Path, path: Path) -> bool:
