@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -106,12 +107,13 @@ def why_no_output(path: Path) -> str:
     """Return why nothing is written to a path that somebody names; empty: nothing is against it.
 
     What a repository holds may come from anybody: a link in it that leads out of it would choose what is written over.
-    A link elsewhere is the user's own.
+    A link elsewhere is the user's own. Of a path that can't be looked at, as one that is too long, whoever writes hears.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - no link is followed yet
-    for root in whole.parents:
-        if (root / _PROJECT).is_file() and (link := leaving_link(root, whole.relative_to(root))) is not None:
-            return f"{link.as_posix()} is a link to {(root / link).readlink()}, outside of the repository"
+    with suppress(OSError):
+        for root in whole.parents:
+            if (root / _PROJECT).is_file() and (link := leaving_link(root, whole.relative_to(root))) is not None:
+                return f"{link.as_posix()} is a link to {(root / link).readlink()}, outside of the repository"
     return ""
 
 
