@@ -107,7 +107,7 @@ def why_no_output(path: Path) -> str:
     """Return why nothing is written to a path that somebody names; empty: nothing is against it.
 
     What a repository holds may come from anybody: a link in it that leads out of it would choose what is written over.
-    A link elsewhere is the user's own. Of a path that can't be looked at, as one that is too long, whoever writes hears.
+    A link elsewhere is the user's own. Of a path that can't be looked at, as one too long, whoever writes hears.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - no link is followed yet
     with suppress(OSError):
