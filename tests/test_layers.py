@@ -56,6 +56,7 @@ HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql", "scoring/sql_table.py"],
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
+    "backports": ["sources/unfolding.py"],
     "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta.py", "training/delta_table.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [

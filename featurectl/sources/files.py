@@ -31,6 +31,7 @@ from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
 from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
 from featurectl.sources.paths import source_files
+from featurectl.sources.unfolding import check_lines
 from featurectl.spec.data_roots import NONE, DataRoots, is_file_address
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written, has_variable
@@ -124,7 +125,13 @@ class FileReader:
         return pl.concat(frames, how="vertical" if keep is None else "vertical_relaxed")
 
     def schema(self, file: str) -> pl.Schema:
-        """Return the columns of one file as Polars reads them."""
+        """Return the columns of one file as Polars reads them.
+
+        Raises:
+            DataError: FC502, it can't be read.
+        """
+        if self.source.format == "csv":
+            self._check_lines(file, first=True)
         with reading(self._where(file), self._shown):
             schema = self._raw([file]).collect_schema()
         if self.source.format == "csv":
@@ -177,9 +184,24 @@ class FileReader:
             return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
 
     def _alike(self, names: Sequence[str]) -> list[Run]:
-        """Return runs of neighbouring files that have the same columns and types."""
+        """Return runs of neighbouring files that have the same columns and types; their rows may be read."""
+        for name in names:
+            if name not in self._unfolded:
+                self._check_lines(name)
+                self._unfolded.add(name)
         schemas = [(self.schema(name), name) for name in names]
         return [(schema, [name for _, name in run]) for schema, run in groupby(schemas, key=lambda item: item[0])]
+
+    @cached_property
+    def _unfolded(self) -> set[str]:
+        """The files whose lines were looked at."""
+        return set()
+
+    def _check_lines(self, file: str, *, first: bool = False) -> None:
+        if self.remote or self.source.format == "parquet":
+            return
+        with reading(self._where(file), self._shown):
+            check_lines(self.root / file, self._where(file), quoted=self.source.format == "csv", first=first)
 
     def _raw(self, names: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of files that have the same columns, as Polars reads them; CSV as texts."""

@@ -294,7 +294,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC502": Code(
         "a file can't be read",
-        "It is not of the declared format, is cut short, or may not be read by this user.",
+        "It is not of the declared format, is cut short, or may not be read by this user. Or it is compressed text, a "
+        "line of which unfolds to more than 64 MiB.",
     ),
     "FC503": Code(
         "a column is missing in the data",
