@@ -35,7 +35,8 @@ def sqlite_failure(error: sqlite3.Error | OSError) -> str:
 def open_crowded(opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, bool]:
     """Return a connection to an SQLite file, and whether its disk has no room for the `-shm` that readers share.
 
-    It holds the file for itself then, with what it needs of that in memory, and should be closed soon.
+    It holds the file for itself then, with what it needs of that in memory: it is closed after every use, for all
+    others are locked out as long as it is open.
     """
     connection = opened()
     try:

@@ -47,12 +47,15 @@ class DatabaseFile:
         Raises:
             OSError: none does; a new one is not made, for whoever reads it would find nothing.
         """
-        if self._opened is not None and self._crowded and not self._opened.in_transaction:
-            self._forget()  # there may be room by now, and others want to write
         if self._identity is None or self._lying_there() == self._identity:
             return False
         self._forget()
         return True
+
+    def release(self) -> None:
+        """Close the file where its disk is full, for it keeps others out; not in the middle of a transaction."""
+        if self._crowded and self._opened is not None and not self._opened.in_transaction:
+            self._forget()
 
     def close(self) -> None:
         """Close the file; it is not opened again."""

@@ -347,6 +347,8 @@ class SqliteStore:
             yield
         except (sqlite3.Error, OSError) as error:
             raise self._error(error, writing=writing) from error
+        finally:
+            self._file.release()
 
     def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> FeaturectlError:
         text, told = str(error), f"the online store {self._shown} can't be used: {sqlite_failure(error)}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from featurectl.drivers import driver_fault, missing_driver
 from featurectl.errors import FeaturectlError, StoreError, UsageError
@@ -28,6 +29,7 @@ ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another tr
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
+_CROWDED: Final = "crowded"  # of a connection: it holds its file for itself
 _MODULES: Final = {"psycopg": ("psycopg_binary", "psycopg_c"), "pysqlite": ("sqlite3",)}  # beside one of its own name
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -183,12 +185,21 @@ def _open_engine(url: URL) -> Engine:
         what, hint = missing_driver(url.get_backend_name(), "", error)
         raise UsageError(f"registry: {what}", hint=hint) from None
     event.listen(engine, "do_connect", _connect_file)
+    event.listen(engine, "checkin", _close_crowded)
     event.listen(engine, "connect", lambda connection, _: connection.execute("pragma foreign_keys = on"))
     return engine
 
 
-def _connect_file(_: Dialect, __: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
-    return open_crowded(lambda: sqlite3.connect(*args, **options))[0]
+def _connect_file(_: Dialect, record: ConnectionPoolEntry, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+    connection, crowded = open_crowded(lambda: sqlite3.connect(*args, **options))
+    record.info[_CROWDED] = crowded
+    return connection
+
+
+def _close_crowded(_: object, record: ConnectionPoolEntry) -> None:
+    """Let no connection wait for its next use that keeps all others out of the file."""
+    if record.info.get(_CROWDED):
+        record.invalidate()
 
 
 def _connect_limited(dialect: Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
