@@ -294,12 +294,12 @@ def _compacted_before(cleaning: Cleaning, state: State, model: str) -> date:
 
 
 def _compact(cleaning: Cleaning, folder: str) -> None:
-    """Make the small files of a day into fewer, each time under the project's lock and as they are by then."""
+    """Make the small files of a day into fewer; the project's lock is held while a large file is written."""
     workspace, going = cleaning.workspace, 1
     files = open_loose(predictions_folder(workspace))
+    alone = partial(workspace.registry().lock, workspace.project, "featurectl clean", timeout_s=10)
     while going:
-        with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
-            going = compact_some(files, read_day(files, folder, cleaning.clock))
+        going = compact_some(files, read_day(files, folder, cleaning.clock), alone)
 
 
 def _local(cleaning: Cleaning) -> Iterator[Leftover]:

@@ -57,8 +57,10 @@ def compacted_content(rows: pl.DataFrame, names: Sequence[str]) -> bytes:
     return content.getvalue()
 
 
-def replaced_names(files: LooseFiles, path: str) -> frozenset[str]:
+def replaced_names(files: LooseFiles, path: str, *, skip_broken: bool = False) -> frozenset[str]:
     """Return the names of the files that the one at a path stands for; none where it is gone by now.
+
+    With `skip_broken` one that doesn't say so stands for none.
 
     Raises:
         StoreError: FC603, it can't be read.
@@ -69,11 +71,15 @@ def replaced_names(files: LooseFiles, path: str) -> frozenset[str]:
     try:
         return frozenset(parse_json(pl.read_parquet_metadata(content)[_REPLACES]))
     except (OSError, KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
+        if skip_broken:
+            return frozenset()
         told = f"the prediction log can't be read: {path.rpartition('/')[2]} says not which files it stands for"
         raise StoreError(told, code="FC603") from error
 
 
-def replaced_files(files: LooseFiles, folder: str, written: Sequence[str]) -> Mapping[str, str]:
+def replaced_files(
+    files: LooseFiles, folder: str, written: Sequence[str], *, skip_broken: bool = False
+) -> Mapping[str, str]:
     """Return which of the files of a version (by day and name) another one stands for, and which that is.
 
     Raises:
@@ -89,6 +95,8 @@ def replaced_files(files: LooseFiles, folder: str, written: Sequence[str]) -> Ma
         for large in larges:
             first, last = begins_at(large), large[:_STAMP]
             covered = [name for name in plain if first <= name[:_STAMP] <= last]
-            replaced = replaced_names(files, f"{folder}/{large}") if covered else frozenset[str]()
+            replaced = (
+                replaced_names(files, f"{folder}/{large}", skip_broken=skip_broken) if covered else frozenset[str]()
+            )
             found |= {name: large for name in covered if name.removeprefix(f"{day}/") in replaced}
     return found

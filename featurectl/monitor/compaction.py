@@ -10,7 +10,8 @@ What a killed run has left the next one finds, as either of the two. Servers wri
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,18 +44,28 @@ def read_day(files: LooseFiles, folder: str, clock: datetime) -> LogDay:
     Raises:
         StoreError: FC603, the log can't be read.
     """
-    version, _, _ = folder.rpartition("/")
-    there = {file.path.removeprefix(f"{version}/"): file for file in files.dated(folder)}
-    replaced = replaced_files(files, version, list(there))
-    small = [file for name, file in there.items() if is_plain(name) and name not in replaced and file.size < _SMALL]
+    there, replaced = _listed(files, folder)
+    small = _small(there, replaced)
     due = [there[name] for name, large in replaced.items() if there[large].written < clock - REPLACED]
     return LogDay(folder=folder, small=tuple(small) if len(small) > 1 else (), replaced=tuple(due))
 
 
-def compact_some(files: LooseFiles, day: LogDay) -> int:
-    """Write one file for as many of a day's small ones as may be, and return how many it stands for.
+def _listed(files: LooseFiles, folder: str) -> tuple[dict[str, LooseFile], Mapping[str, str]]:
+    """Return the files of a day by day and name, and which of them another one stands for."""
+    version, _, _ = folder.rpartition("/")
+    there = {file.path.removeprefix(f"{version}/"): file for file in files.dated(folder)}
+    return there, replaced_files(files, version, list(there))
 
-    Nobody else may do so with the same day meanwhile.
+
+def _small(there: Mapping[str, LooseFile], replaced: Mapping[str, str]) -> list[LooseFile]:
+    return [file for name, file in there.items() if is_plain(name) and name not in replaced and file.size < _SMALL]
+
+
+def compact_some(files: LooseFiles, day: LogDay, alone: Callable[[], AbstractContextManager[object]]) -> int:
+    """Write one file for as many of a day's small ones as may be, and return how many they are; 0: none are left.
+
+    The small ones are read without a lock, which takes long. Within `alone` nobody else compacts the day: there it is
+    looked whether all of them still stand for themselves, and nothing is written where one doesn't.
 
     Raises:
         StoreError: FC603, the log can't be read or written.
@@ -70,7 +81,10 @@ def compact_some(files: LooseFiles, day: LogDay) -> int:
     except pl.exceptions.PolarsError as error:
         told = f"files of {day.folder} have one column in two types, and stay as they are"
         raise StoreError(f"the prediction log can't be compacted: {told}", code="FC603") from error
-    files.write(f"{day.folder}/{compacted_name(names)}", compacted_content(rows, names))
+    content = compacted_content(rows, names)
+    with alone():
+        if {f"{day.folder}/{name}" for name in names} <= {file.path for file in _small(*_listed(files, day.folder))}:
+            files.write(f"{day.folder}/{compacted_name(names)}", content)
     return len(names)
 
 

@@ -2,6 +2,9 @@
 
 Each process of each server sees to it by itself, now and then: what one has removed is gone for the others, and nobody
 needs a lock. Between two looks all of them together may pass the limit by a part of it.
+
+Between a compaction and the next `clean` rows stand in two files, which both count. Where that is too much, the small
+ones go before anything else: no row goes with them.
 """
 
 from __future__ import annotations
@@ -94,18 +97,39 @@ class LogRoom:
         return sorted(found)
 
     def _chosen(self, found: list[tuple[str, str, int]], size: int) -> list[tuple[str, str, int]]:
-        """Return the files to remove: those that are too old, then the oldest until there is room."""
+        """Return the files to remove: those that are too old, then replaced and oldest ones until there is room."""
         now = self._clock()
         oldest, orphan = _stamp(moved_by(now, -self._limits.keep)), _stamp(moved_by(now, -_ORPHAN))
-        left, chosen = self.size, []
+        chosen, others = [], []
+        for file in found:
+            is_orphan = file[0].endswith(".part")
+            if file[0] < oldest or (is_orphan and file[0] < orphan):
+                chosen.append(file)
+            elif not is_orphan:
+                others.append(file)
         room = self._limits.max_bytes - size
-        enough = room if left <= room else room - self._limits.max_bytes // _SPARE
-        for stamp, path, bytes_ in found:
-            is_orphan = stamp.endswith(".part")
-            if stamp < oldest or (is_orphan and stamp < orphan) or (left > enough and not is_orphan):
-                chosen.append((stamp, path, bytes_))
-                left -= bytes_
+        enough = room if self.size <= room else room - self._limits.max_bytes // _SPARE
+        left = self.size - sum(bytes_ for _, _, bytes_ in chosen)
+        for file in self._by_loss(others) if left > enough else ():
+            if left > enough:
+                chosen.append(file)
+                left -= file[2]
         return chosen
+
+    def _by_loss(self, found: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        """Return files in the order in which they may go: those that larger ones stand for, then the oldest."""
+        from featurectl.monitor.compacted import replaced_files
+
+        by_version: dict[str, list[str]] = {}
+        for _, path, _ in found:
+            model, version, written = path.split("/", 2)
+            by_version.setdefault(f"{model}/{version}", []).append(written)
+        replaced = {
+            f"{folder}/{name}"
+            for folder, names in by_version.items()
+            for name in replaced_files(self._files, folder, names, skip_broken=True)
+        }
+        return sorted(found, key=lambda file: file[1] not in replaced)
 
 
 def _stamp(instant: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -80,7 +81,7 @@ def clean(files, clock: datetime) -> None:
     """Do what `clean` does of a day: remove what is replaced, then make small files into few."""
     due = read_day(files, FOLDER, clock).replaced
     files.remove_files([file.path for file in due])
-    while compact_some(files, read_day(files, FOLDER, clock)):
+    while compact_some(files, read_day(files, FOLDER, clock), nullcontext):
         pass
 
 
@@ -183,8 +184,53 @@ def test_a_file_that_is_removed_while_it_is_made_into_one_is_left_out(place):
         write(files, second, [second])
     day = read_day(files, FOLDER, datetime.now(UTC))
     files.remove_files([day.small[1].path])
-    assert compact_some(files, day) == 2
+    assert compact_some(files, day, nullcontext) == 2
     assert rows_of(place) == Counter([(0, "x"), (2, "x")])
+
+
+def test_a_cleaner_that_another_one_has_overtaken_writes_nothing(place, monkeypatch):
+    """While the one reads, a server removes the oldest file and the other one writes a large one of three others."""
+    monkeypatch.setattr(compaction, "_FILES", 3)
+    files, clock = open_loose(place), datetime.now(UTC)
+    for second in range(6):
+        write(files, second, [second])
+    day = read_day(files, FOLDER, clock)
+
+    @contextmanager
+    def overtaken():
+        files.remove_files([day.small[0].path])
+        assert compact_some(files, read_day(files, FOLDER, clock), nullcontext) == 3
+        yield
+
+    assert compact_some(files, day, overtaken) == 3
+    assert rows_of(place) == Counter((n, "x") for n in range(1, 6))
+    clean(files, clock)
+    assert rows_of(place) == Counter((n, "x") for n in range(1, 6))
+
+
+def test_small_files_are_read_and_joined_before_the_lock_is_taken(tmp_path):
+    class Counting:
+        held = False
+
+        def __getattr__(self, name):
+            return getattr(files, name)
+
+        def read(self, path):
+            assert not self.held
+            return files.read(path)
+
+    files, counting = open_loose(str(tmp_path)), Counting()
+
+    @contextmanager
+    def alone():
+        counting.held = True
+        yield
+        counting.held = False
+
+    for second in range(3):
+        write(files, second, [second])
+    assert compact_some(counting, read_day(files, FOLDER, datetime.now(UTC)), alone) == 3
+    assert len(files.listed("m")) == 4
 
 
 def test_a_column_that_a_file_of_the_day_lacks_is_null(tmp_path):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import random
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from featurectl.monitor import compaction
+from featurectl.monitor.compaction import compact_some, read_day
+from featurectl.monitor.prediction_log import PredictionLog, read_rows
 from featurectl.offline.loose import open_loose
 from featurectl.serving import prediction_log
 from featurectl.serving.log_room import LogLimits, LogRoom
@@ -80,6 +87,27 @@ def test_the_oldest_files_of_all_models_are_removed_where_there_are_too_many(fil
     assert left(files) == sorted(paths[4:])
     assert room.has_room(SIZE)
     assert not room.has_room(3 * SIZE)
+
+
+def test_files_that_larger_ones_stand_for_go_before_any_row_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(compaction, "_FILES", 10)  # two large files
+    files, folder = open_loose(str(tmp_path)), "m/v1/2026-01-30"
+    numbers = random.Random(1).sample(range(2**60), 4_000)
+    for n in range(20):
+        content = io.BytesIO()
+        pl.DataFrame({"n": numbers[n * 200 : n * 200 + 200]}).write_parquet(content)
+        files.write(f"{folder}/1{n:05}-a-1-1.parquet", content.getvalue())
+    before = sum(size for _, size in files.listed("m"))
+    while compact_some(files, read_day(files, folder, NOW), nullcontext):
+        pass
+    large = [path for path in left(files) if "-since." in path]
+    files.write(f"{folder}/100002-since.100000.0123456789abcdef.parquet", b"torn")
+    removed = room_of(files, max_bytes=before + SIZE).make(1)
+    assert 0 < removed.files < 20
+    assert set(large) < set(left(files))
+    files.remove_files([f"{folder}/100002-since.100000.0123456789abcdef.parquet"])
+    rows = read_rows(PredictionLog(str(tmp_path / "m")).files(), {"n": pl.Int64()}, lambda rows: rows)
+    assert rows["n"].sort().to_list() == sorted(numbers)
 
 
 def test_a_process_looks_again_when_it_has_written_a_part_of_what_there_may_be(files):
