@@ -169,8 +169,9 @@ def _resolved(git: _Git, text: str) -> str | None:
 
 
 def _why_unknown(git: _Git, head: str, at: datetime | None) -> str:
-    code, out, _ = git.ask("show", "--no-patch", "--format=%ct", head)
-    if code == 0 and at is not None and out.strip().isdigit() and int(out) < at.timestamp():
+    _, out, _ = git.ask("rev-list", "--timestamp", "--max-count=1", head)  # `show` may run a program for signatures
+    made = out.partition(" ")[0]
+    if at is not None and made.isdigit() and int(made) < at.timestamp():
         return "it was applied after this checkout's own commit was made, and may be newer: git pull"
     return "it was squashed, or was never pushed"
 

@@ -131,7 +131,8 @@ def test_nothing_that_a_repository_configures_is_run(git, tmp_path):
     (git.folder / ".gitattributes").write_text("*.yaml filter=evil diff=evil\n*.csv filter=e=v.i=l\n")
     for name in ("a.yaml", "b.csv"):
         (git.folder / name).write_text("1\n")
-    head = git.commit()
+    git.commit()
+    head = signed(git, tmp_path / "commit")
     for name in ("a.yaml", "b.csv"):
         (git.folder / name).write_text("2\n")  # of the same size: git has to look inside
     settings = {
@@ -143,13 +144,25 @@ def test_nothing_that_a_repository_configures_is_run(git, tmp_path):
         "filter.evil.smudge": str(program), "filter.e=v.i=l.clean": str(program), "alias.status": f"!{program}",
         "credential.helper": f"!{program}", "uploadpack.packObjectsHook": str(program), "pager.status": str(program),
         "protocol.ext.allow": "always", "status.submoduleSummary": "true", "core.useBuiltinFSMonitor": "true",
+        "log.showSignature": "true", "gpg.openpgp.program": str(program), "log.mailmap": "true",
     }  # fmt: skip
     for key, value in settings.items():
         git("config", key, value)
     ran.unlink(missing_ok=True)  # what our own git has run
     assert git_commit(git.folder) == f"{head}-dirty-2"
     assert contained(git.folder, "0" * 40)[0] is None
+    assert contained(git.folder, git("rev-list", "--max-parents=0", "HEAD"))[0] is True
     assert not ran.exists(), ran.read_text()
+
+
+def signed(git: GitRepository, file: Path) -> str:
+    """Put a commit with a signature in the place of the newest one, and return its hash."""
+    head, _, message = git("cat-file", "commit", "HEAD").partition("\n\n")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aGVsbG8=\n -----END PGP SIGNATURE-----"
+    file.write_text(f"{head}\n{signature}\n\n{message}\n")
+    made = git("hash-object", "-t", "commit", "-w", str(file))
+    git("update-ref", "HEAD", made)
+    return made
 
 
 def test_an_object_that_is_missing_is_not_fetched(git, tmp_path):
