@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.engines.spill import is_running
+from featurectl.beside import is_running
 from featurectl.errors import StoreError
 from featurectl.monitor.compaction import LogDay, compact_some, read_day
 from featurectl.monitor.prediction_log import predictions_folder

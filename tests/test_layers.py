@@ -13,7 +13,7 @@ PACKAGE = ROOT / "featurectl"
 
 # One line of the house each, from the ground up; names on one line do not import each other.
 LAYERS = [
-    ["errors", "units", "dtypes", "nearest", "progress", "memory", "secrets", "documents"],
+    ["errors", "units", "dtypes", "nearest", "progress", "memory", "secrets", "documents", "beside"],
     ["object_store", "room", "postgres", "commits", "markdown"],
     ["expressions", "git"],
     ["spec"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from featurectl.beside import temporary_beside
 from featurectl.errors import UsageError
 from featurectl.spec.own_files import why_no_output
 
@@ -22,9 +23,9 @@ def write_whole(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
         return
     there = Path(os.path.realpath(path))
-    beside = there.with_name(f".featurectl-{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    with temporary_beside(there) as beside:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(there)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from featurectl.beside import is_running
+
 _NAME: Final = "spill-"
 
 
@@ -50,14 +52,3 @@ def _remove_orphans(parent: Path) -> None:
         number = path.name.removeprefix(_NAME).partition("-")[0]
         if number.isdigit() and not is_running(int(number)):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def is_running(process: int) -> bool:
-    """Return whether a process of this machine runs, whoever it belongs to."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -109,8 +109,8 @@ def why_no_output(path: Path) -> str:
     What a repository holds may come from anybody: a link in it that leads out of it would choose what is written over.
     A link elsewhere is the user's own. Of a path that can't be looked at, as one too long, whoever writes hears.
     """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - no link is followed yet
     with suppress(OSError):
+        whole = Path.cwd() / path  # as it is written: `..` behind a link leads to where that one leads
         for root in whole.parents:
             if (root / _PROJECT).is_file() and (link := leaving_link(root, whole.relative_to(root))) is not None:
                 return f"{link.as_posix()} is a link to {(root / link).readlink()}, outside of the repository"

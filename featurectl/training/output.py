@@ -5,20 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
-import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import escape as glob_escape
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 import polars as pl
 
-from featurectl.engines.spill import is_running
+from featurectl.beside import temporary_beside
 from featurectl.errors import UsageError
 from featurectl.offline.sync import sync_path
 from featurectl.spec.own_files import why_no_output
@@ -33,8 +28,6 @@ from featurectl.training.formats import (
     write_csv,
     write_parquet,
 )
-
-_HOST: Final = re.sub(r"\W", "_", socket.gethostname())
 
 
 def check_output(path: Path) -> None:
@@ -103,7 +96,7 @@ def write_with_manifest(
     """
     beside, folder = manifest_path(path), path.absolute().parent
     frames = frames_of(rows) if isinstance(rows, pl.DataFrame) else rows
-    with _writing(path), _staged(frames, path) as staged, _temporary(beside) as text:
+    with _writing(path), _staged(frames, path) as staged, temporary_beside(beside) as text:
         file = _describe(staged.file)
         document = {**manifest, "file": {"format": format_of(path), **file}}
         if file["sha256"] != original and has_digest(path, original):
@@ -156,7 +149,7 @@ def _staged(frames: Frames, path: Path) -> Iterator[_Staged]:
     """Write rows into a temporary file beside a path, and give it."""
     check_columns(frames.schema, path)
     form = format_of(path)
-    with _temporary(path) as file:
+    with temporary_beside(path) as file:
         match form:
             case "parquet":
                 write_parquet(frames, file)
@@ -167,47 +160,9 @@ def _staged(frames: Frames, path: Path) -> Iterator[_Staged]:
             case "delta":
                 typed = delta_frames(frames)
                 write_parquet(typed, file)
-                with _temporary(path, folder=True) as new:
+                with temporary_beside(path, folder=True) as new:
                     yield _Staged(file=file, publish=lambda: commit_file(path, file, typed.schema, typed.height, new))
             case None:
                 raise UsageError(f"{path}: what format is it?", hint="names end in " + ", ".join(FORMATS))
             case never:
                 assert_never(never)
-
-
-@contextmanager
-def _temporary(path: Path, *, folder: bool = False) -> Iterator[Path]:
-    """Give a new file, or a new folder, beside a path, which is removed unless the body has given it another name.
-
-    Its name tells which process made it. What one left that was killed is removed by the next at the same place.
-    """
-    _remove_orphans(path)
-    prefix, beside = f".{path.name}.{_HOST}-{os.getpid()}-", path.absolute().parent
-    if folder:
-        made = Path(tempfile.mkdtemp(dir=beside, prefix=prefix))
-        made.chmod(0o755)
-    else:
-        handle, name = tempfile.mkstemp(dir=beside, prefix=prefix)
-        os.close(handle)
-        made = Path(name)
-        made.chmod(0o644)
-    try:
-        yield made
-    finally:
-        _remove(made)
-
-
-def _remove_orphans(path: Path) -> None:
-    """Remove what processes of this machine left beside a path that run no more."""
-    name = re.compile(re.escape(f".{path.name}.{_HOST}-") + r"(\d+)-\w+")
-    for other in path.absolute().parent.glob(f".{glob_escape(path.name)}.*"):
-        found = name.fullmatch(other.name)
-        if found and int(found[1]) != os.getpid() and not is_running(int(found[1])):
-            _remove(other)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
