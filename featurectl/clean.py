@@ -23,6 +23,7 @@ from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
 from featurectl.spec.definition_json import load_untyped_view, load_view
 from featurectl.spec.environment import expand_set
+from featurectl.spec.own_files import why_no_output
 from featurectl.training.bind import view_table
 from featurectl.units import counted, moved_by
 
@@ -311,7 +312,8 @@ def _local(cleaning: Cleaning) -> Iterator[Leftover]:
             remove = partial(_remove_local, path, shutil.rmtree)
             yield Leftover(kind="spilled rows", name=_below(workspace.root, path), size=_size(path), remove=remove)
     for path in sorted((workspace.root / ".featurectl").glob("crash-*.log")):
-        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < cleaning.clock - cleaning.age:
+        old = datetime.fromtimestamp(path.stat().st_mtime, UTC) < cleaning.clock - cleaning.age
+        if old and not why_no_output(path):  # none of ours is there
             remove = partial(_remove_local, path, Path.unlink)
             yield Leftover(kind="crash log", name=_below(workspace.root, path), size=_size(path), remove=remove)
 

@@ -148,17 +148,18 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
 
 def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
     from featurectl.cli.render.visible import in_one_line
+    from featurectl.spec.own_files import why_no_output
 
     if call.debug:
         traceback.print_exc()
     folder = (call.repo or Path.cwd()) / ".featurectl"
     log = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
-    try:
-        folder.mkdir(exist_ok=True)
-        log.write_text(hide(traceback.format_exc()))
-        where = f"the details are in {log}"
-    except OSError:
-        where = "run it again with --debug for the details"
+    where = "run it again with --debug for the details"
+    with suppress(OSError):
+        if not why_no_output(log):
+            folder.mkdir(exist_ok=True)
+            log.write_text(hide(traceback.format_exc()))
+            where = f"the details are in {log}"
     summary = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     _say(f"error: this is a fault of featurectl, not yours: {in_one_line(summary)}\n{in_one_line(where)}\n")
     return Outcome(exit_code=BUG, result={"error": {"code": "", "message": summary, "hint": where}})

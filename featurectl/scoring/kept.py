@@ -20,6 +20,7 @@ import numpy as np
 from featurectl.documents import parse_json
 from featurectl.errors import TryAgainError, UsageError
 from featurectl.models.runtimes.base import Scores
+from featurectl.spec.own_files import why_no_output
 from featurectl.units import format_iso, parse_instant
 
 KEPT_FOR: Final = timedelta(hours=12)
@@ -127,13 +128,15 @@ def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) ->
 
     Raises:
         TryAgainError: another process works on the same request.
-        UsageError: the folder can't be written.
+        UsageError: the folder can't be written, or a link of a repository leads out of it.
     """
     name = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = parent / name
+    if reason := why_no_output(folder):
+        raise UsageError(f"{folder}, where scores are kept, is not written: {reason}", hint="remove the link")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     except OSError as error:
         raise UsageError(f"{parent} can't be written: {error.strerror}") from error
     try:
@@ -192,7 +195,8 @@ def _read_begun(path: Path) -> Begun | None:
 def _write(path: Path, put: Callable[[IO[bytes]], object]) -> None:
     beside = path.with_suffix(".part")
     try:
-        with beside.open("wb") as file:
+        beside.unlink(missing_ok=True)  # of a run that was killed, or a link
+        with beside.open("xb") as file:
             put(file)
             file.flush()
             os.fsync(file.fileno())

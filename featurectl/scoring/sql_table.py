@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import polars as pl
 import sqlalchemy as sa
@@ -18,6 +20,7 @@ from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.secrets import hide_address_secrets
 from featurectl.sources.sql_connections import first_line, watch_connections
 from featurectl.spec.environment import shown_location
+from featurectl.spec.own_files import why_no_output
 from featurectl.training.formats import Frames
 
 _ROWS: Final = 10_000
@@ -110,6 +113,7 @@ class SqlDestination:
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
+        _check_links(self.url)
         try:
             engine = sa.create_engine(self.url, poolclass=NullPool)
             watch_connections(engine)
@@ -152,6 +156,18 @@ def open_table(out: str) -> SqlDestination:
     if not isinstance(name, str) or not name.strip("."):
         raise UsageError(f"--out {shown_location(out)}: into which table?", hint="?table=scores")
     return SqlDestination(url=url.difference_update_query(["table"]), name=name, address=out)
+
+
+def _check_links(url: sa.URL) -> None:
+    """Refuse a file of SQLite, or one that it writes beside it, behind a link of a repository that leads out of it."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    name = url.database
+    if name.startswith("file:"):
+        name = unquote(urlsplit(name).path)
+    for beside in ("", "-journal", "-wal", "-shm"):
+        if reason := why_no_output(Path(f"{name}{beside}")):
+            raise UsageError(f"{name} is not written: {reason}", hint="remove the link, or name another file")
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -242,6 +242,18 @@ def test_what_can_not_be_removed_is_said_and_counted_as_there(shop):
     assert list(found(shop)) == ["crash log .featurectl/crash-20260101T000000.log"]
 
 
+def test_logs_of_crashes_behind_a_link_of_the_repository_are_not_its_own(shop, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (shop.root / ".featurectl").mkdir(exist_ok=True)
+    (shop.root / ".featurectl").rename(outside / "there")
+    (shop.root / ".featurectl").symlink_to(outside / "there")
+    log = outside / "there" / "crash-20260101T000000.log"
+    log.write_text("x")
+    age(shop.root, ".featurectl/crash-20260101T000000.log")
+    assert found(shop) == {}
+    assert log.exists()
+
+
 def log_files(shop: Shop, day: str, count: int, *, version: int = 1) -> None:
     """Write a day of a prediction log, in files of a row."""
     for number in range(count):

@@ -78,9 +78,8 @@ def test_an_error_is_in_the_json_document_too(capsys, tmp_path, monkeypatch):
     assert "no featurectl.yaml" in document["result"]["error"]["message"]
 
 
-@pytest.mark.parametrize("fault", [ZeroDivisionError("division by zero"), pl.exceptions.PanicException("far away")])
-def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch, fault):
-    monkeypatch.chdir(tmp_path)
+def crash_of(monkeypatch, fault):
+    """Let every command fail of a fault of our own."""
 
     def run():
         raise fault
@@ -93,12 +92,29 @@ def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch, f
 
     real = entry.build_app
     monkeypatch.setattr(entry, "build_app", lambda _: crash)
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError("division by zero"), pl.exceptions.PanicException("far away")])
+def test_a_fault_of_ours_is_two_lines_and_a_log(capsys, tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    crash_of(monkeypatch, fault)
     assert main(["version"]) == 70
     err = capsys.readouterr().err
     assert err.startswith(f"error: this is a fault of featurectl, not yours: {type(fault).__name__}: {fault}\n")
     assert len(err.splitlines()) == 2
     (log,) = (tmp_path / ".featurectl").glob("crash-*.log")
     assert "Traceback" in log.read_text()
+
+
+def test_no_log_of_a_crash_goes_through_a_link_of_a_repository(tmp_path, tmp_path_factory, monkeypatch, capsys):
+    outside = tmp_path_factory.mktemp("outside")
+    (tmp_path / "featurectl.yaml").write_text("project: p\n")
+    (tmp_path / ".featurectl").symlink_to(outside)
+    monkeypatch.chdir(tmp_path)
+    crash_of(monkeypatch, ZeroDivisionError("x"))
+    assert main(["version"]) == 70
+    assert "run it again with --debug" in capsys.readouterr().err
+    assert list(outside.iterdir()) == []
 
 
 def test_ctrl_c_is_130(capsys, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,33 @@ def test_an_output_that_is_none_is_told_before_any_work(shop, out, told):
 def test_an_unknown_model_makes_no_folder(made, tmp_path, capsys):
     assert main(["score", "nosuch", "-C", str(made), "--out", f"{tmp_path}/new/"]) == 64
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("beside", ["", "-journal", "-wal"])
+@pytest.mark.parametrize("url", ["sqlite:///scores.db?table=t", "sqlite:///file:scores.db?uri=true&table=t"])
+def test_no_table_is_written_through_a_link_of_a_repository(shop, made, tmp_path_factory, monkeypatch, beside, url):
+    outside = tmp_path_factory.mktemp("outside")
+    monkeypatch.chdir(made)
+    link = made / f"scores.db{beside}"
+    link.symlink_to(outside / "other.db")
+    try:
+        said = shop("--all-keys", "--out", url, code=64).err
+    finally:
+        link.unlink()
+    assert f"scores.db{beside} is a link to" in said
+    assert list(outside.iterdir()) == []
+
+
+def test_no_scores_are_kept_behind_a_link_of_a_repository(shop, made, tmp_path, tmp_path_factory):
+    outside, scores = tmp_path_factory.mktemp("outside"), made / ".featurectl" / "scores"
+    shutil.rmtree(scores, ignore_errors=True)
+    scores.symlink_to(outside)
+    try:
+        said = shop("--all-keys", "--out", f"{tmp_path}/out.csv", code=64).err
+    finally:
+        scores.unlink()
+    assert ".featurectl/scores is a link to" in said
+    assert list(outside.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["score", "training-set"])
