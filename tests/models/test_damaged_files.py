@@ -174,12 +174,67 @@ def by_chance():
     return graph_of(helper.make_node("RandomNormalLike", ["x0"], ["y"]))
 
 
-def with_a_constant_elsewhere():
-    """A graph whose constant is the bytes of a file that it names."""
-    tensor = helper.make_tensor("t", TensorProto.FLOAT, [2], bytes(8), raw=True)
+def by_dropping_out():
+    """A graph that leaves numbers out by chance, as while a model is trained."""
+    ratio = helper.make_node("Constant", [], ["r"], value=helper.make_tensor("r", TensorProto.FLOAT, [], [0.5]))
+    yes = helper.make_node("Constant", [], ["yes"], value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))
+    return graph_of(ratio, yes, helper.make_node("Dropout", ["x0", "r", "yes"], ["y"]))
+
+
+def elsewhere(kind=TensorProto.FLOAT):
+    """A tensor whose values are the bytes of a file that it names."""
+    tensor = helper.make_tensor("t", kind, [2], bytes(8 if kind == TensorProto.FLOAT else 16), raw=True)
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="/etc/passwd")
-    return graph_of(helper.make_node("Constant", [], ["c"], value=tensor), helper.make_node("Add", ["x0", "c"], ["y"]))
+    return tensor
+
+
+def with_a_constant_elsewhere(**constant):
+    """A graph whose constant is the bytes of a file that it names."""
+    constant = constant or {"value": elsewhere()}
+    return graph_of(helper.make_node("Constant", [], ["c"], **constant), helper.make_node("Add", ["x0", "c"], ["y"]))
+
+
+def sparse_elsewhere():
+    return helper.make_sparse_tensor(elsewhere(), helper.make_tensor("i", TensorProto.INT64, [2], [0, 1]), [2])
+
+
+def places_elsewhere():
+    values = helper.make_tensor("v", TensorProto.FLOAT, [2], [1.0, 2.0])
+    return helper.make_sparse_tensor(values, elsewhere(TensorProto.INT64), [2])
+
+
+def with_its_own(change):
+    """A graph to which something more was added."""
+    import onnx
+
+    model = onnx.load_from_string(graph_of(helper.make_node("Add", ["x0", "x0"], ["y"])))
+    change(model)
+    return model.SerializeToString()
+
+
+def in_a_function(model):
+    constant = helper.make_node("Constant", [], ["c"], value=elsewhere())
+    opset = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("own", "F", ["a"], ["b"], [constant], opset))
+
+
+TENSORS_ELSEWHERE = {
+    "constant": with_a_constant_elsewhere(),
+    "sparse constant": with_a_constant_elsewhere(sparse_value=sparse_elsewhere()),
+    "places of a sparse constant": with_a_constant_elsewhere(sparse_value=places_elsewhere()),
+    "initializer": with_its_own(lambda model: model.graph.initializer.append(elsewhere())),
+    "sparse initializer": with_its_own(lambda model: model.graph.sparse_initializer.append(sparse_elsewhere())),
+    "places of one": with_its_own(lambda model: model.graph.sparse_initializer.append(places_elsewhere())),
+    "function": with_its_own(in_a_function),
+    "training": with_its_own(lambda model: model.training_info.add().algorithm.initializer.append(elsewhere())),
+}
+
+
+@pytest.mark.parametrize("content", TENSORS_ELSEWHERE.values(), ids=TENSORS_ELSEWHERE)
+def test_a_graph_with_tensors_in_other_files_is_refused_wherever_they_are(content):
+    with pytest.raises(ValueError, match="it keeps tensors in other files"):
+        check_structure("onnx", content)
 
 
 def as_large_as_its_rows():
@@ -205,6 +260,7 @@ def inside(content, how="If"):
         (endless_loop(), "it has a Loop, which may have no end"),
         (large_for_some_rows(), "is as large as the values of its rows say"),
         (by_chance(), "it has a RandomNormalLike: a row gets another score each time"),
+        (by_dropping_out(), "it has a Dropout: a row gets another score each time"),
         (with_a_constant_elsewhere(), "it keeps tensors in other files"),
     ],
 )

@@ -17,6 +17,7 @@ _GENERATES: Final = ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearc
 _CHANCE: Final = (
     "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
 )  # fmt: skip
+_TRAINED: Final[Mapping[str, int]] = {"Dropout": 2, "BitmaskDropout": 2, "BiasDropout": 4, "BitmaskBiasDropout": 4}
 _SIZES: Final[Mapping[str, Sequence[int]]] = {
     "AffineGrid": (1,),
     "BlackmanWindow": (0,),
@@ -52,9 +53,13 @@ def check_onnx(content: bytes) -> None:
         raise not_installed("onnx") from error
     try:
         model = onnx.load_from_string(content)
+    except Exception as error:  # protobuf raises its own kinds
+        raise ValueError("it is cut off, or no ONNX") from error
+    _check_kept(model)
+    try:
         if model.functions:
             model = inliner.inline_local_functions(model)
-    except Exception as error:  # protobuf raises its own kinds
+    except Exception as error:  # of a kind of its own
         raise ValueError("it is cut off, or no ONNX") from error
     constants = {item.name: item for item in model.graph.initializer}
     given = {item.name for item in model.graph.input} - set(constants)
@@ -70,14 +75,11 @@ def _check_graph(graph: Any, of_rows: set[str], depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError(f"its graphs are in each other, deeper than {_DEEPEST}")
     known = set(of_rows)
-    _check_kept(graph.initializer)
     for node in graph.node:
         if node.op_type in _ENDLESS or node.op_type in _GENERATES:
             raise ValueError(f"it has a {node.op_type}, which may have no end")
-        if node.op_type in _CHANCE:
+        if node.op_type in _CHANCE or any(node.input[_TRAINED.get(node.op_type, len(node.input)) :]):
             raise ValueError(f"it has a {node.op_type}: a row gets another score each time")
-        for attribute in node.attribute:
-            _check_kept([attribute.t, *attribute.tensors])
         for place in _SIZES.get(node.op_type, ()):
             if place < len(node.input) and node.input[place] in known:
                 raise ValueError(f"what {node.op_type} makes is as large as the values of its rows say")
@@ -88,10 +90,15 @@ def _check_graph(graph: Any, of_rows: set[str], depth: int) -> None:
             known.update(node.output)
 
 
-def _check_kept(tensors: Iterable[Any]) -> None:
-    """See that the values of tensors stand in the file itself, not in one that it names."""
-    if any(tensor.data_location or tensor.external_data for tensor in tensors):
-        raise ValueError("it keeps tensors in other files; save it as one file")
+def _check_kept(message: Any) -> None:
+    """See that the values of all tensors stand in the file itself, wherever they are, not in one that it names."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in [value] if hasattr(value, "ListFields") else value:
+            if getattr(part, "external_data", None) or getattr(part, "data_location", 0):
+                raise ValueError("it keeps tensors in other files; save it as one file")
+            _check_kept(part)
 
 
 def _graphs(node: Any) -> Iterable[Any]:
