@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_TOO_MUCH: Final = "it is nested too deep, or too large"
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -18,4 +23,28 @@ def parse_json(content: str | bytes) -> Any:
     try:
         return json.loads(content)
     except (RecursionError, MemoryError) as error:
-        raise ValueError("it is nested too deep, or too large") from error
+        raise ValueError(_TOO_MUCH) from error
+
+
+def parse_json_values(content: str) -> Iterator[Any]:
+    r"""Yield the values of JSON that stand one behind another, in lines or not.
+
+    Raises:
+        ValueError: as `parse_json`; what stands before it is given.
+
+    >>> list(parse_json_values('{"a": 1}{"a":\n2}\n'))
+    [{'a': 1}, {'a': 2}]
+    """
+    decoder, place = json.JSONDecoder(strict=False), _space_end(content, 0)
+    while place < len(content):
+        try:
+            value, end = decoder.raw_decode(content, place)
+        except (RecursionError, MemoryError) as error:
+            raise ValueError(_TOO_MUCH) from error
+        yield value
+        place = _space_end(content, end)
+
+
+def _space_end(content: str, place: int) -> int:
+    found = _SPACE.match(content, place)
+    return found.end() if found else place

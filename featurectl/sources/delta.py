@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from featurectl.errors import DataError
-from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of, without_secrets
+from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of
 from featurectl.sources.base import Part, Told
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.enforce import (
@@ -155,9 +155,8 @@ class DeltaReader:
         except (DeltaError, OSError) as error:
             if is_unanswered(error):
                 raise no_answer(self._where, refusal_of(error)) from error
-            reason = self._shown(refusal_of(error))  # without the frames of the library
-            told = without_secrets(reason) if self._remote else reason
-            raise DataError(f"{self._where} can't be read: {told}", code="FC502") from error
+            reason = self._shown(refusal_of(error))  # without the frames of the library, and without secrets
+            raise DataError(f"{self._where} can't be read: {reason}", code="FC502") from error
         refused = _REFUSED & set(table.protocol().reader_features or ())
         refused |= {"deletionVectors"} if self._has_deletions(table) else set()
         if refused or "delta.columnMapping.mode" in table.metadata().configuration:
@@ -173,7 +172,10 @@ class DeltaReader:
         if self._remote:
             return False
         with reading(f"{self._where}, its log", self._shown):
-            deleted = files_with_deletions(Path(self._location) / "_delta_log")
+            try:
+                deleted = files_with_deletions(Path(self._location) / "_delta_log")
+            except ValueError as error:  # the library has read it otherwise
+                raise DataError(f"{self._where}, its log can't be read: {error}", code="FC502") from error
         if not deleted:
             return False
         active = pl.DataFrame(table.get_add_actions(flatten=True))["path"].to_list()

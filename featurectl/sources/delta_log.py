@@ -2,60 +2,74 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from featurectl.documents import parse_json_values
+
 _WORD: Final = b'"deletionVector"'
 _ESCAPE: Final = b"\\u"  # which may spell it, too
+_COMMIT: Final = re.compile(r"\d{20}\.json")
+_SUMMARY: Final = re.compile(r"(?:\d{20}\.)?(?P<version>\d{20})\.(?:checkpoint(?:\..+)?\.parquet|compacted\.json)")
 
 
 def files_with_deletions(log: Path) -> frozenset[str]:
     """Return the data files, named as in the log, that a deletion vector goes with, whatever the protocol declares.
 
-    The library heeds them only where the protocol of the table declares them: else deleted rows would be read.
+    The library heeds them only where the protocol of the table declares them: else deleted rows would be read. By what
+    commits say of a file last, and what summaries of commits behind that say: those that the library may pass over, as
+    checkpoints that are not whole, take no deletions back.
+
+    Raises:
+        ValueError: a commit is no JSON. OSError: a file can't be read.
     """
-    newest: dict[str, bool] = {}
-    checkpoints = list(log.glob("*.checkpoint*.parquet"))
-    begin = max(map(_version, checkpoints), default="")  # it holds what was before
-    for path in checkpoints:
-        if _version(path) == begin:
-            newest.update(_checkpoint(path))
-    for path in sorted(log.glob("*.json"), key=_version):
-        if _version(path) >= begin:
-            newest.update(_commit(path.read_bytes(), known=bool(newest)))
-    return frozenset(name for name, deleted in newest.items() if deleted)
+    deleted: set[str] = set()
+    for _, is_summary, path in sorted(_dated(log)):
+        found = list(_summary(path) if path.suffix == ".parquet" else _commit(path, known=bool(deleted)))
+        if not is_summary:
+            deleted -= {name for name, _ in found}
+        deleted |= {name for name, has_deletions in found if has_deletions}
+    return frozenset(deleted)
 
 
-def _version(path: Path) -> str:
-    return path.name.partition(".")[0]
+def _dated(log: Path) -> Iterator[tuple[str, bool, Path]]:
+    """Yield the files of a log with the version that they lead to, and whether they stand for commits before it."""
+    for path in log.iterdir():
+        if _COMMIT.fullmatch(path.name):
+            yield path.name.partition(".")[0], False, path
+        elif found := _SUMMARY.fullmatch(path.name):
+            yield found["version"], True, path
 
 
-def _commit(content: bytes, *, known: bool) -> Iterator[tuple[str, bool]]:
+def _commit(path: Path, *, known: bool) -> Iterator[tuple[str, bool]]:
     """Give the files that a commit adds, and whether each has a deletion vector; none when it can't matter."""
+    content = path.read_bytes()
     if not known and _WORD not in content and _ESCAPE not in content:
         return
-    for line in content.splitlines():
-        try:
-            action: Any = json.loads(line)
-        except (ValueError, RecursionError):  # the library has read it otherwise, or will not
-            continue
-        add = action.get("add") if isinstance(action, dict) else None
-        if isinstance(add, dict) and isinstance(add.get("path"), str):
-            yield add["path"], add.get("deletionVector") is not None
+    try:
+        for action in parse_json_values(content.decode("utf-8", "replace")):
+            add: Any = action.get("add") if isinstance(action, dict) else None
+            if isinstance(add, dict) and isinstance(add.get("path"), str):
+                yield add["path"], add.get("deletionVector") is not None
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no JSON: {error}") from error
 
 
-def _checkpoint(path: Path) -> list[tuple[str, bool]]:
-    schema = pl.read_parquet_schema(path).get("add")
-    fields = {field.name: field.dtype for field in schema.fields} if isinstance(schema, pl.Struct) else {}
-    if not {"path", "deletionVector"} <= fields.keys():
-        return []
-    add = pl.col("add").struct
-    vector = add.field("deletionVector")
-    if isinstance(fields["deletionVector"], pl.Struct):  # of which a null may be one of nulls
-        vector = vector.struct.field("storageType")
-    rows = pl.scan_parquet(path, glob=False).filter(add.field("path").is_not_null())
-    return rows.select(add.field("path"), vector.is_not_null().alias("deleted")).collect().rows()
+def _summary(path: Path) -> list[tuple[str, bool]]:
+    """Give the files of a checkpoint, or of a part of one; none of what is no Parquet, which the library can't read."""
+    with suppress(pl.exceptions.PolarsError):
+        schema = pl.read_parquet_schema(path).get("add")
+        fields = {field.name: field.dtype for field in schema.fields} if isinstance(schema, pl.Struct) else {}
+        if fields.get("path") == pl.String and "deletionVector" in fields:
+            add = pl.col("add").struct
+            vector = add.field("deletionVector")
+            if isinstance(fields["deletionVector"], pl.Struct):  # of which a null may be one of nulls
+                vector = vector.struct.field("storageType")
+            rows = pl.scan_parquet(path, glob=False).filter(add.field("path").is_not_null())
+            return rows.select(add.field("path"), vector.is_not_null().alias("deleted")).collect().rows()
+    return []

@@ -49,6 +49,48 @@ def test_a_file_that_is_written_again_without_deletions_is_read(tmp_path):
     assert opened(tmp_path, "delta", "t").columns() == {"v": "int64"}
 
 
+ONE, PART = f"{5:020}.checkpoint.parquet", f"{5:020}.checkpoint.0000000001.0000000002.parquet"
+
+
+@pytest.mark.parametrize("name", ["zz.checkpoint.parquet", ONE, PART, f"{5:020}.checkpoint.json.parquet"])
+@pytest.mark.parametrize("path", ["gone", 7, None])
+def test_no_file_of_a_log_makes_deletions_pass_unseen(tmp_path, name, path):
+    content = {"path": path, "deletionVector": {"storageType": "u"}} if path else 1
+    pl.DataFrame({"add": [content]}).write_parquet(tmp_path / name)
+    (tmp_path / f"{0:020}.json").write_text(json.dumps({"add": {"path": "a", "deletionVector": VECTOR}}))
+    assert files_with_deletions(tmp_path) - {"gone"} == {"a"}
+
+
+def test_a_part_of_a_checkpoint_takes_no_deletion_back(tmp_path):
+    vector = pl.Struct(dict.fromkeys(("storageType", "pathOrInlineDv"), pl.String))
+    schema = {"add": pl.Struct({"path": pl.String, "deletionVector": vector})}
+    pl.DataFrame({"add": [{"path": "a", "deletionVector": None}]}, schema=schema).write_parquet(tmp_path / PART)
+    (tmp_path / f"{0:020}.json").write_text(json.dumps({"add": {"path": "a", "deletionVector": VECTOR}}))
+    (tmp_path / f"{6:020}.checkpoint.parquet").write_bytes(b"PAR1 torn")
+    assert files_with_deletions(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize(("indent", "between"), [(None, ""), (1, "\n")])
+def test_deletions_of_a_log_that_is_not_in_lines_are_found(tmp_path, indent, between):
+    pl.DataFrame({"v": [1, 2, 3]}).write_delta(tmp_path / "t")
+    rewrite_log(tmp_path / "t", lambda line: line.get("add", {}).update(deletionVector=VECTOR))
+    log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(between.join(json.dumps(line, indent=indent) for line in lines))
+    with pytest.raises(DataError, match="uses deletionVectors, which this version does not read"):
+        opened(tmp_path, "delta", "t").columns()
+
+
+def test_a_log_with_deletions_that_is_read_otherwise_is_refused(tmp_path):
+    pl.DataFrame({"v": [1, 2, 3]}).write_delta(tmp_path / "t")
+    rewrite_log(tmp_path / "t", lambda line: line.get("add", {}).update(deletionVector=VECTOR))
+    deep = '{"more": ' + '{"a": ' * 100_000 + "1" + "}" * 100_001
+    with (tmp_path / "t" / "_delta_log" / f"{0:020}.json").open("a") as log:
+        log.write(deep)
+    with pytest.raises(DataError, match=r"its log can't be read: 0{20}\.json is no JSON: it is nested too deep"):
+        opened(tmp_path, "delta", "t").columns()
+
+
 def test_deletions_of_a_checkpoint_are_found(tmp_path):
     vector = pl.Struct(dict.fromkeys(("storageType", "pathOrInlineDv"), pl.String))
     add = pl.Struct({"path": pl.String, "deletionVector": vector})
@@ -56,7 +98,7 @@ def test_deletions_of_a_checkpoint_are_found(tmp_path):
     rows = [gone, {"path": "whole.parquet", "deletionVector": None}, None]
     pl.DataFrame({"add": rows}, schema={"add": add}).write_parquet(tmp_path / f"{3:020}.checkpoint.parquet")
     (tmp_path / f"{2:020}.json").write_text(json.dumps({"add": {"path": "old", "deletionVector": VECTOR}}))
-    assert files_with_deletions(tmp_path) == {"gone.parquet"}
+    assert files_with_deletions(tmp_path) == {"gone.parquet", "old"}
 
 
 def test_a_broken_log_is_told_in_a_line_without_frames_of_the_library(tmp_path):
