@@ -17,7 +17,11 @@ _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may
 _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
 _QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
-_NOTIFIER = re.compile(r"(\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*['\"]?)([^'\",}\s][^'\",}\n]*)")
+_NOTIFIER = re.compile(r"\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*(?:[!&]\S*\s+)*")
+_QUOTED = r"\"(?:[^\"\\]|\\.)*|'(?:[^']|'')*"  # to the closing quote, which is not among it, or the end of the line
+_IN_BLOCK = re.compile(rf"{_QUOTED}|(?:(?!\s#)[^\n])*")
+_IN_FLOW = re.compile(rf"{_QUOTED}|(?:\$\{{[^}}\n]*\}}|[^,}}\n])*")
+_FLOW = re.compile(r"(?<!\$)\{")
 _OPTION = re.compile(
     rf"((?<![\w-])--[\w-]{{0,30}}(?:{_NAMES}|api-key|credential)[\w-]{{0,30}}[ =])(.*)$", re.IGNORECASE
 )
@@ -87,11 +91,27 @@ def hide_passwords(line: str) -> str:
     'registry: ${URL:-postgresql:///db?password=******}'
     >>> hide_passwords("{name: ops, pagerduty: 'key', to: x}"), hide_passwords("command: notify --api-token 'key'")
     ("{name: ops, pagerduty: '***', to: x}", 'command: notify --api-token *****')
+    >>> hide_passwords('webhook: "https://h/a,b}c"'), hide_passwords("{slack: ${URL}, to: x}")
+    ('webhook: "***************"', '{slack: ${URL}, to: x}')
     """
-    line = _NOTIFIER.sub(lambda found: found[1] + _stars(found[2]), line)
+    line = _hide_notifiers(line)
     line = _OPTION.sub(lambda found: found[1] + _stars(found[2]), line)
     without = _QUERY_WORD.sub(lambda found: found[1] + _stars(found[2]), line)  # such a value may hold an `@`
     return _TOKEN.sub(_hide_login, without) if "@" in without else without
+
+
+def _hide_notifiers(line: str) -> str:
+    """Return a line with the addresses and keys of notifiers as stars, up to where their values end in YAML."""
+    parts, place, flow = list[str](), 0, _FLOW.search(line)
+    while found := _NOTIFIER.search(line, place):
+        is_in_flow = flow is not None and flow.start() < found.start()
+        value = (_IN_FLOW if is_in_flow else _IN_BLOCK).match(line, found.end())
+        written = value[0] if value else ""
+        start = found.end() + (written[:1] in ("'", '"'))
+        end = found.end() + len(written.rstrip())
+        parts += [line[place:start], _stars(line[start:end])]
+        place = end
+    return "".join(parts) + line[place:]
 
 
 def _hide_login(token: re.Match[str]) -> str:

@@ -1,9 +1,11 @@
 """`${NAME}` in texts."""
 
+import re
+
 import pytest
 
 from featurectl.errors import UsageError
-from featurectl.spec.environment import expand, has_password, shown_location
+from featurectl.spec.environment import expand, has_password, hide_passwords, shown_location
 from tests.spec.repository import load
 
 
@@ -84,3 +86,25 @@ def test_a_password_in_the_address_of_a_source_is_a_problem(tmp_path, where):
 def test_a_variable_that_is_none_is_a_problem(tmp_path):
     text = 'sources: [{name: s, path: "${1}.csv", event_time: at, delay: 1m}]\n'
     assert [p.code for p in load(tmp_path, {"x.yaml": text}).errors] == ["FC104"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('webhook: "https://h/a,KEY"', 'webhook: "{}"'),
+        ('{name: ops, webhook: "https://h/y}KEY", to: x}', '{name: ops, webhook: "{}", to: x}'),
+        (r'webhook: "https://h/\",KEY"', 'webhook: "{}"'),
+        ("slack: 'https://h/a'',KEY' # ours", "slack: '{}' # ours"),
+        ("slack: 'https://h/a,KEY", "slack: '{}"),
+        ("slack: https://h/a,b}KEY # ours", "slack: {} # ours"),
+        ("slack: !!str https://h/a,KEY", "slack: !!str {}"),
+        ("{slack: https://h/KEY, pagerduty: KEY}", "{slack: {}, pagerduty: {}}"),
+        ("slack: ${SLACK_URL}", "slack: ${SLACK_URL}"),
+        ("slack: '${SLACK_URL}' # ours", "slack: '${SLACK_URL}' # ours"),
+        ("{slack: ${SLACK_URL} , webhook: ${A}${B}}", "{slack: ${SLACK_URL} , webhook: ${A}${B}}"),
+        ("slack: ${SLACK_URL:-KEY}", "slack: {}"),
+    ],
+)
+def test_a_line_shows_no_key_of_a_notifier_and_all_else(line, shown):
+    parts = [re.escape(part) for part in shown.split("{}")]
+    assert re.fullmatch(r"\*+".join(parts), hide_passwords(line))
