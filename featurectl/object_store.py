@@ -12,7 +12,7 @@ import re
 from datetime import timedelta
 from typing import Any, Final
 
-from featurectl.secrets import hide_address_secrets, hide_repeated, variable_secrets, without_logins
+from featurectl.secrets import hide_address_secrets, hide_repeated, variable_secrets, variable_users, without_logins
 
 CONNECT_S: Final = 5.0
 READ_S: Final = 20.0
@@ -110,7 +110,7 @@ def refusal_of(error: Exception) -> str:
 
 def without_secrets(text: str) -> str:
     """Return what a library says of an object store without logins, and without what is secret in the environment."""
-    return hide_repeated(without_logins(text), variable_secrets(os.environ))
+    return hide_repeated(without_logins(text), variable_secrets(os.environ) | variable_users(os.environ))
 
 
 def _reason(error: Exception) -> str:

@@ -116,19 +116,27 @@ def _is_plain(name: str, value: str) -> bool:
 def variable_secrets(environ: Mapping[str, str]) -> set[str]:
     """Return what is secret among environment variables: by their names, or in the addresses that they hold.
 
-    Of services that libraries speak to the users are secret, too: these may be keys.
-
     >>> sorted(variable_secrets({"API_KEYS": "key-1,key-2", "DB": "postgresql://a:secret@h/d", "HOME": "/root"}))
     ['key-1', 'key-2', 'secret']
     >>> sorted(variable_secrets({"AWS_ENDPOINT_URL": "s3+https://key-id:secret@host"}))
-    ['a2V5LWlkOnNlY3JldA==', 'key-id', 'secret']
+    ['a2V5LWlkOnNlY3JldA==', 'secret']
     """
     named = {name: value for name, value in environ.items() if _VARIABLE.search(name)}
     values = [value for value in named.values() if "://" not in value and not value.startswith("/")]
     words = {word.strip() for value in values for word in value.split(",")}
     urls = [value for value in environ.values() if "://" in value]
-    users = (address_users(value) for name, value in environ.items() if _SERVICE.search(name))
-    return {word for word in words if len(word) >= _SHORTEST}.union(*map(address_secrets, urls), *users)
+    return {word for word in words if len(word) >= _SHORTEST}.union(*map(address_secrets, urls))
+
+
+def variable_users(environ: Mapping[str, str]) -> set[str]:
+    """Return the users of services that libraries speak to, by environment variables: these may be keys.
+
+    Only what such a service says is freed of them: elsewhere `data` is a folder.
+
+    >>> variable_users({"AWS_ENDPOINT_URL": "https://key-id:secret@host", "DB": "postgresql://ana@host/d"})
+    {'key-id'}
+    """
+    return set[str]().union(*(address_users(value) for name, value in environ.items() if _SERVICE.search(name)))
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

@@ -61,8 +61,8 @@ class _Walk:
     def _scanned(self, folder: str, nexts: frozenset[int]) -> Iterator[str]:
         try:
             entries = list(os.scandir(folder))
-        except PermissionError:  # what this user may not look into has no files for them
-            return
+        except (PermissionError, FileNotFoundError, NotADirectoryError):
+            return  # what this user may not look into has no files for them, nor has what is gone by now
         for entry in entries:
             linked = entry.is_symlink()
             deeper = self._deeper(entry.name, nexts, linked=linked)

@@ -29,6 +29,7 @@ _ALLOWED: Final = {
     sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,
     sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE,
 }  # fmt: skip
+_CODE: Final = {"load_extension", "fts3_tokenizer"}  # functions that load code, or call what is at an address
 
 
 def let_only_read(connection: sa.Connection) -> None:
@@ -49,7 +50,7 @@ def _authorize(action: int, first: str | None, second: str | None, *_: object) -
     if action == sqlite3.SQLITE_PRAGMA:
         is_allowed = first == "data_version"
     else:
-        is_allowed = action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second == "load_extension")
+        is_allowed = action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second in _CODE)
     return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
 
 

@@ -121,3 +121,15 @@ def test_no_secret_is_said_or_left_behind(case, made, tmp_path, monkeypatch, cap
 def test_no_secret_is_said_or_left_behind_in_any_case(made, tmp_path, monkeypatch, capsys):
     for number, case in enumerate(MORE):
         check(case, copy_shop(made, tmp_path / str(number)), monkeypatch, capsys)
+
+
+def test_the_user_of_a_proxy_or_endpoint_may_be_a_word_of_the_repository(made, tmp_path, monkeypatch, capsys):
+    root = copy_shop(made, tmp_path / "shop")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HTTPS_PROXY", "http://data:canary-7193@proxy:3128")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://orders:canary-7193@127.0.0.1:1")
+    (root / "data/orders.csv").unlink()
+    assert main(["materialize"]) == 1
+    said = capsys.readouterr().err
+    assert "source orders: no file matches data/orders.csv" in said
+    assert "canary" not in said

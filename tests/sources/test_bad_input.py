@@ -192,7 +192,7 @@ def test_a_query_that_fails_repeats_the_database_s_words(tmp_path, postgres_url,
 
 WRITES = (
     "vacuum into 'FILE'", "attach 'FILE' as other", "create temp table x as select 1", "pragma journal_mode = delete",
-    "select load_extension('FILE')", "drop table t", "select * from t; attach 'FILE' as other",
+    "select load_extension('FILE')", "select hex(FTS3_TOKENIZER('simple'))", "select fts3_tokenizer('mine', x'41') as a", "drop table t", "select * from t; attach 'FILE' as other",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import fnmatch
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,16 @@ def test_a_pattern_that_ends_as_a_folder_means_no_file(tmp_path):
     (tmp_path / "q.csv").write_text("")
     assert find_files(tmp_path, "*/", "csv") == []
     assert find_files(tmp_path, str(Path(tmp_path) / "*.csv"), "csv") == [tmp_path / "q.csv"]
+
+
+@pytest.mark.parametrize("instead", [None, "a file"])
+def test_a_folder_that_goes_away_meanwhile_has_no_files(tmp_path, instead):
+    for name in ("a.csv", "d/b.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = matching_files(tmp_path, ["**", "a*"])
+    assert next(found) == tmp_path / "a.csv"
+    shutil.rmtree(tmp_path / "d")
+    if instead:
+        (tmp_path / "d").write_text(instead)
+    assert list(found) == []
