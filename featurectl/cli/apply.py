@@ -72,17 +72,14 @@ def add_to(app: typer.Typer) -> None:
 
 def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
     from featurectl.apply import Target
-    from featurectl.units import parse_duration
+    from featurectl.cli.durations import seconds_of
 
-    timeout_us = 0 if lock_timeout in ("0", "0s") else parse_duration(lock_timeout)
-    if timeout_us is None:
-        raise UsageError(f"--lock-timeout {lock_timeout!r} is no duration", hint="write it like 60s or 5m")
     return Target(
         registry=workspace.registry(),
         online=workspace.online(),
         environment=workspace.environment.name,
         create_offline=workspace.create_offline,
-        lock_timeout_s=timeout_us / 1e6,
+        lock_timeout_s=seconds_of("--lock-timeout", lock_timeout, least_s=0),
         waiting=None if call.quiet else _say_waiting,
     )
 

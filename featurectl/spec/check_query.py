@@ -19,11 +19,11 @@ def query_problem(text: str) -> str:
     >>> query_problem("select * from rows where amount < 0")
     ''
     >>> query_problem("select * from read_csv('/etc/hosts')")
-    'it calls read_csv: a check looks at the rows that were read, and at nothing else'
+    'it says read_csv, if only in a name or comment: a check looks at the rows that were read alone'
     >>> query_problem("drop table rows")
     'it is no SELECT'
     """
     found = _READS.search(text)
     if found is not None:
-        return f"it calls {found[0]}: a check looks at the rows that were read, and at nothing else"
+        return f"it says {found[0]}, if only in a name or comment: a check looks at the rows that were read alone"
     return "" if _BEGIN.match(text) else "it is no SELECT"

@@ -341,7 +341,8 @@ CODES: Final[Mapping[str, Code]] = {
     "FC519": Code(
         "the query of a check can't be run",
         "`sql:` of a check is a SELECT over the rows that were read, which are called by the name of the source or "
-        "view, or `rows`; it gives the rows that are wrong.",
+        "view, or `rows`; it gives the rows that are wrong. Functions that read files, as `read_csv` and "
+        "`scan_parquet`, are refused, also in names and comments: rename such a column, or leave the word out.",
     ),
     "FC548": Code(
         "a key or request column is too long",

@@ -72,7 +72,11 @@ WRONG = [
     (("--hepl",), "No such option: --hepl\n  = did you mean --help?\n"),
     (("apply", "saved.json"), "the plan saved.json can't be read: No such file or directory\n"),
     (("apply", "data/orders.csv"), "data/orders.csv is no saved plan\n  = featurectl plan --out FILE writes one\n"),
-    (("apply", "--lock-timeout", "soon"), "--lock-timeout 'soon' is no duration\n  = write it like 60s or 5m\n"),
+    (
+        ("apply", "--lock-timeout", "soon"),
+        "--lock-timeout 'soon' is no length of time\n  = like 5s, 2m or 0.25\n",
+    ),
+    (("apply", "--lock-timeout", "2d"), "--lock-timeout '2d' is not within bounds\n  = 0s to 1d\n"),
     (("plan", "--select", "spendd"), "--select 'spendd' chooses nothing\n  = did you mean \"spend\"?\n"),
     (("plan", "--select", "xyz"), "--select 'xyz' chooses nothing\n  = there are: "),
     (("plan", "--select", "+"), "--select '+' can't be read\n  = write one of: name, "),

@@ -22,8 +22,10 @@ SOURCE = """sources:
     [
         ("select * from pays where amount < 0", ""),
         ("-- wrong ones\\n(select * from rows)", ""),
-        ("select * from read_csv('/etc/hosts')", "it calls read_csv"),
-        ("select * from `read_parquet`/**/('http://127.0.0.1/x')", "it calls read_parquet"),
+        ("select * from read_csv('/etc/hosts')", "it says read_csv"),
+        ("select * from `read_parquet`/**/('http://127.0.0.1/x')", "it says read_parquet"),
+        ("select * from pays where read_json is null", "it says read_json, if only in a name or comment"),
+        ("select * from pays -- as read_csv has them", "it says read_csv"),
         ("drop table pays", "it is no SELECT"),
         ("truncate table rows", "it is no SELECT"),
     ],

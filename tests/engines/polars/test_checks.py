@@ -111,7 +111,7 @@ def test_a_list_of_values_is_read_in_the_type_of_its_column(column, values):
         (Check(kind="between", column="t", low=0.0, high=1.0), "FC504", "does not fit"),
         (Check(kind="unique", column="x"), "FC503", "source s: no column 'x' for the check 'x unique'"),
         (Check(kind="sql", text="select nothing from s"), "FC519", "the query of a check can't be run"),
-        (Check(kind="sql", text="select * from read_csv('x.csv')"), "FC519", "it calls read_csv"),
+        (Check(kind="sql", text="select * from read_csv('x.csv')"), "FC519", "it says read_csv"),
         (Check(kind="sql", text="selct"), "FC519", "the query of a check can't be run"),
     ],
 )
