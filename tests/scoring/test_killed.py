@@ -16,6 +16,8 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.errors import UsageError
+from featurectl.scoring import kept
 from tests.scoring.killed import RANGE, ROWS
 from tests.scoring.killed import killed as run_killed
 from tests.scoring.shop import make_shop, write_spine
@@ -122,6 +124,31 @@ def test_a_continued_run_sees_the_tables_that_it_has_begun_with(made, tmp_path):
     assert (tmp_path / "out.parquet").read_bytes() == (tmp_path / "expected.parquet").read_bytes()
     assert main(words(tmp_path, "out.parquet", "-q")) == 0
     assert (tmp_path / "out.parquet").read_bytes() != (tmp_path / "expected.parquet").read_bytes()
+
+
+def test_what_is_scored_outlives_a_disk_that_is_full(made):
+    out, first = "full.parquet", f"000000000000000-{RANGE}.npy"
+    assert killed(made, "file written", 1, out) == -signal.SIGKILL
+    command = [sys.executable, "-m", "tests.full_disk", "10000", *words(made, out, "-q")]  # the other 1,500 take 12,128
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 64
+    assert "where scores are kept, can't be written: File too large" in done.stderr
+    (folder,) = {file.parent for file in (made / ".featurectl" / "scores").rglob("*.npy")}
+    assert sorted(path.name for path in folder.iterdir()) == [first, "begun.json", "lock"]
+    assert main(words(made, out, "-q")) == 0
+    assert (made / out).read_bytes() == (made / "expected.parquet").read_bytes()
+
+
+def test_a_failure_to_write_that_has_no_number_is_told_in_its_own_words(tmp_path):
+    """So do libraries: numpy has no more than this of a disk that is full."""
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("50000 requested and 10000 written")
+
+    with pytest.raises(UsageError, match="where scores are kept, can't be written: 50000 requested and 10000 written"):
+        kept._write(tmp_path / "scores.npy", fail)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_processes_do_not_score_into_one_place_at_once(made, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import sqlite3
@@ -17,7 +16,6 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.errors import StoreError
-from featurectl.scoring import kept as kept_scores
 from featurectl.scoring.sql_table import SqlDestination, open_table
 from featurectl.training.formats import frames_of
 from tests.model_shop import KEYS
@@ -239,28 +237,6 @@ def test_no_output_takes_the_place_of_what_is_read(made, tmp_path, capsys, comma
         assert main([command, "m", "-C", str(made), "--spine", str(spine), "--out", str(out), "-q"]) == 64
         assert told in capsys.readouterr().err
         assert taken.read_bytes() == before
-
-
-def test_a_disk_that_is_full_is_told_and_what_is_scored_is_kept(shop, made, tmp_path, monkeypatch):
-    write_spine(tmp_path / "spine.parquet", 250_000)
-    whole, left = kept_scores._write, [2]
-
-    def write(path, put):
-        def full(file):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        left[0] -= path.suffix == ".npy"
-        whole(path, full if path.suffix == ".npy" and not left[0] else put)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("featurectl.scoring.kept._write", write)
-        patched.setattr("featurectl.scoring.run.range_rows", lambda *_: 100_000)
-        said = shop("--spine", "spine.parquet", "--out", "out.parquet", code=64).err
-    assert "where scores are kept, can't be written: No space left on device" in said
-    (kept,) = (made / ".featurectl" / "scores").rglob("000000000000000-100000.npy")
-    assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name, "begun.json", "lock"]
-    shop("--spine", "spine.parquet", "--out", "out.parquet")
-    assert pl.read_parquet("out.parquet").height == 250_000
 
 
 def test_a_spine_with_a_column_of_an_output_is_refused(shop, tmp_path):
