@@ -19,10 +19,12 @@ _LEAST_WAIT_S: Final = 0.5
 class Watch:
     """Looks every so many seconds, and sends what waits in between, until it is stopped.
 
-    `open_workspace` is called for each look: so it follows what is applied. `tell` gets each round, `fail` each error.
+    `open_workspace` is called for each look: so it follows what is applied. `hold` keeps a look by a wrong clock from
+    being taken. `tell` gets each round, `fail` each error.
     """
 
     open_workspace: Callable[[], Workspace]
+    hold: Callable[[Workspace], None]
     every_s: float
     tell: Callable[[Round], None]
     fail: Callable[[FeaturectlError], None]
@@ -51,6 +53,7 @@ class Watch:
         """Look, or only send; return in how many seconds the next message is due."""
         with self.open_workspace() as workspace:
             if is_look:
+                self.hold(workspace)
                 self.tell(look_once(workspace, stopped=self.stop.is_set))
             deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
             if not is_look:

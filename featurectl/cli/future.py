@@ -62,11 +62,18 @@ def read_clock(of: str, clock: Callable[[], datetime]) -> StoreClock:
 
 
 def hold_to_clocks(
-    call: Call, workspace: Workspace, *, allow_future: bool = False, registry: bool = False, online: bool = False
+    call: Call,
+    workspace: Workspace,
+    *,
+    allow_future: bool = False,
+    registry: bool = False,
+    online: bool = False,
+    hint: str = _HINT,
 ) -> None:
     """Refuse a now that a store's clock has not reached, unless it is `now:` of the environment; else correct it.
 
-    A machine that is a little ahead takes the store's time. That one is far behind is told.
+    A machine that is a little ahead takes the store's time. That one is far behind is told. `hint` says what there is
+    to do beside setting a clock right.
 
     Raises:
         UsageError: FC526, `--as-of` is later than a clock. DataError: FC526, this machine's clock is ahead.
@@ -77,9 +84,9 @@ def hold_to_clocks(
     for clock in _clocks(workspace, registry=registry, online=online):
         if workspace.as_of is not None:
             if not allow_future:
-                _refuse_later(workspace.as_of, clock)
+                _refuse_later(workspace.as_of, clock, hint)
         elif not allow_future and clock.ahead > CLOCKS_DIFFER:
-            raise DataError(clock.both(), code="FC526", hint=f"set it right; {_HINT}")
+            raise DataError(clock.both(), code="FC526", hint=f"set it right; {hint}")
         elif clock.ahead < -CLOCKS_DIFFER:
             call.progress.done(f"warning: {clock.both()}; what became known in between is left to a later run")
         elif clock.ahead <= CLOCKS_DIFFER:
@@ -97,7 +104,16 @@ def refuse_future(workspace: Workspace, hint: str) -> None:
         _refuse_later(workspace.as_of, read_clock(_registry(workspace), workspace.registry_clock), hint)
 
 
-def _refuse_later(as_of: datetime, clock: StoreClock, hint: str = _HINT) -> None:
+def warn_of_clocks(call: Call, workspace: Workspace) -> None:
+    """Say where this machine's clock, by which ages are counted, is far from that of the online store."""
+    if workspace.as_of is not None or workspace.environment.now is not None or not workspace.environment.online:
+        return
+    for clock in _clocks(workspace, registry=False, online=True):
+        if abs(clock.ahead) > CLOCKS_DIFFER:
+            call.progress.done(f"warning: {clock.both()}: ages are by the clock of this machine")
+
+
+def _refuse_later(as_of: datetime, clock: StoreClock, hint: str) -> None:
     ahead = as_of - clock.time
     if ahead > CLOCKS_DIFFER:
         length = format_age(ahead // timedelta(microseconds=1))

@@ -10,7 +10,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
-from featurectl.cli.future import refuse_future
+from featurectl.cli.future import hold_to_clocks, refuse_future
 from featurectl.cli.verb import verb
 from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
 from featurectl.units import format_iso, parse_duration
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featurectl.monitor.alerts.look import Looked
     from featurectl.open import Workspace
 
+_DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
 _AGAIN: Final = "once that is mended: featurectl monitor check --again"
 
 
@@ -55,7 +56,7 @@ def _add_check(group: typer.Typer) -> None:
             raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
         with _opened(call) as workspace:
             if not dry_run:
-                refuse_future(workspace, "--dry-run looks as of then, and tells nobody")
+                hold_to_clocks(call, workspace, registry=True, online=True, hint=_DRY_RUN)
             call.progress.start("look at the alerts")
             found = look_once(workspace, dry=dry_run, again=again)
             call.progress.done("")
@@ -126,9 +127,10 @@ def _add_run(group: typer.Typer) -> None:
 
         call.progress.done(f"looking every {every}")
         with _opened(call) as workspace:  # of files with errors it is told once
-            refuse_future(workspace, "featurectl monitor check --dry-run looks as of then, and tells nobody")
+            refuse_future(workspace, _DRY_RUN)
         again = partial(open_workspace, call.root(), call.env, call.instant(), "applied")
-        watch = Watch(open_workspace=again, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
+        hold = partial(hold_to_clocks, call, registry=True, online=True, hint=_DRY_RUN)
+        watch = Watch(open_workspace=again, hold=hold, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
         watch.run()
         return Outcome()
 

@@ -14,6 +14,7 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.durations import seconds_of
+from featurectl.cli.future import warn_of_clocks
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import format_iso
@@ -75,7 +76,9 @@ Show = Callable[[Call, "Workspace"], Shown]
 
 def _look(call: Call, show: Show) -> Shown:
     with open_applied(call, call.instant()) as workspace:
-        return show(call, workspace)
+        shown = show(call, workspace)
+        warn_of_clocks(call, workspace)
+        return shown
 
 
 def _show_rows(call: Call, workspace: Workspace) -> Shown:

@@ -11,6 +11,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
+from featurectl.cli.future import warn_of_clocks
 from featurectl.cli.get import parse_entity, split_version
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError
@@ -57,6 +58,7 @@ def add_to(app: typer.Typer) -> None:
             chain = _chain(workspace, state, item)
             values = _values(workspace, item, words) if entity else None
             call.progress.done("")
+            warn_of_clocks(call, workspace)
             environment = workspace.environment.name
         cause = cause_of(chain) or (_cause_of_values(values, chain) if values else "")
         text = render_why(chain, cause, environment, values, whole=call.verbose)
