@@ -207,9 +207,16 @@ def run_server(settings: ServeSettings) -> None:
         if several:
             _run_several(config, settings)
         else:
+            _end_by_hangup()
             open_server(config, settings).run()
     except SystemExit as error:
         raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
+
+
+def _end_by_hangup() -> None:
+    """Let SIGHUP, of a terminal that goes, do what SIGTERM does: nothing is lost; of several it starts all anew."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
@@ -222,7 +229,7 @@ def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
     folder = share_metrics()
     try:
         with closing(config.bind_socket()) as port:
-            processes = Workers(config, port, settings.drain_s, folder)
+            processes = Workers(config, port, settings.drain_s, folder, Journal(settings.log_format))
             processes.run()
     finally:
         forget_metrics(folder)

@@ -21,6 +21,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from featurectl.serving.beginning import tell_process
 from featurectl.serving.draining import DrainingServer, open_server
+from featurectl.serving.journal import Journal
 from featurectl.serving.listening import refuse_new
 from featurectl.serving.metrics import forget_process
 from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
@@ -55,6 +56,18 @@ def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _end_of(code: int) -> str:
+    """Return how a process ended.
+
+    >>> _end_of(-9), _end_of(3)
+    ('was killed by SIGKILL', 'ended with exit code 3')
+    """
+    if code >= 0:
+        return f"ended with exit code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
+
+
 class Workers(Multiprocess):
     """Processes that share a port; what one that is gone was counting at the moment is forgotten.
 
@@ -64,8 +77,11 @@ class Workers(Multiprocess):
     is_interrupted = False
     ended_by: int | None = None  # the signal that ended all at once
 
-    def __init__(self, config: uvicorn.Config, port: socket.socket, drain_s: float, folder: Path) -> None:
+    def __init__(
+        self, config: uvicorn.Config, port: socket.socket, drain_s: float, folder: Path, journal: Journal
+    ) -> None:
         super().__init__(config, [port])
+        self._journal = journal
         self._port = port
         self._drain_s = drain_s
         self._mark = folder / "loaded"
@@ -98,8 +114,11 @@ class Workers(Multiprocess):
                     return
                 if process.is_alive(self.config.timeout_worker_healthcheck):
                     continue
+                hangs = process.process.is_alive()
                 process.kill()
                 process.join()
+                if not self.should_exit.is_set():
+                    self._tell_lost(process, hangs=hangs)
                 if process.exitcode == STARTUP_FAILURE:
                     self.should_exit.set()
                 else:
@@ -131,6 +150,12 @@ class Workers(Multiprocess):
                 refuse_new(self._port.fileno())
             time.sleep(_STEP_S)
         super().join_all()
+
+    def _tell_lost(self, process: Process, *, hangs: bool) -> None:
+        """Tell that another process takes the place of one, and of what that died: the system may have killed it."""
+        limit_s = self.config.timeout_worker_healthcheck
+        how = f"gave no sign of life for {limit_s} s, and was killed" if hangs else _end_of(process.exitcode or 0)
+        self._journal.tell("worker_lost", f"process {process.pid} {how}", level="error", lost=process.pid)
 
     def _started(self, place: int) -> _Worker:
         tell_process(self._mark, is_first=place == 0 and not self._mark.exists())

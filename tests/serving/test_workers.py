@@ -34,6 +34,15 @@ def test_a_server_ends_with_the_code_of_what_ended_it_however_many_processes_it_
         assert ("Traceback" in text, "interrupted" in text) == (False, not is_told)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_that_goes_ends_a_server_as_sigterm_does(clicks, number):
+    with running(clicks, "--drain", "0s") as server:
+        server.process.send_signal(number)
+        assert server.process.wait(60) == 0
+        events = [line.split()[2] for line in server.log.read_text().splitlines()[-2:]]
+        assert events == ["draining", "stopped"]
+
+
 def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch):
     """uvicorn ends them all then, and says nothing."""
     config = uvicorn.Config("none:app", port=0, workers=2)
@@ -112,6 +121,7 @@ def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks
         assert (before[requests], before[values]) == (times, times * 18)
         killed = max(processes)
         os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: f"process {killed} was killed by SIGKILL" in server.log.read_text())
         more, _ = ask_until(server.url, lambda found: len(found - processes) == 1)
         wait_until(lambda: counted(server.url)[requests] == times + more)
         after = counted(server.url)
