@@ -24,6 +24,7 @@ b bool as 0 or 1, d date as days since 1970-01-01), its length in UTF-8 bytes, a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -36,7 +37,7 @@ from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_part
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
 from featurectl.online.broken import NO_ROW, BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
-from featurectl.online.schema import FORMAT, RowSchema
+from featurectl.online.schema import FORMAT, RowSchema, typed_columns
 from featurectl.units import DAY_US, from_us, instant_us
 
 HEADER_BYTES = 24
@@ -47,6 +48,8 @@ NEWER_BYTES: Mapping[VersionedBy, tuple[int, int]] = {"event": (3, 24), "compute
 RECORD_NEWER_BYTES = (0, INSTANT_BYTES)
 KEY_LETTERS: Mapping[str, str] = {STRING: "s", INT64: "i", BOOL: "b", DATE: "d"}
 
+_INT64_END = 1 << 63
+_DIGEST = re.compile("[0-9a-f]{64}")
 _EPOCH_DATE = date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = (date.min - _EPOCH_DATE).days, (date.max - _EPOCH_DATE).days
 _FIRST_US, _LAST_US = _FIRST_DAY * DAY_US, (_LAST_DAY + 1) * DAY_US - 1
@@ -229,12 +232,40 @@ def _unpacked_record(data: bytes) -> PushRecord:
     kept_until = fields.get("kept_until")  # absent, like the rebuild, in records written before there was one
     return PushRecord(
         computed_at=computed_at,
-        watermark=None if fields["watermark"] is None else from_us(fields["watermark"]),
-        newest_event=None if fields["newest_event"] is None else from_us(fields["newest_event"]),
-        table_version=fields["table_version"],
-        entities=fields["entities"],
-        schema=fields["schema"],
-        rebuild_id=fields.get("rebuild_id", ""),
-        kept_until=None if kept_until is None else from_us(kept_until),
-        columns=fields.get("columns", {}),
+        watermark=_instant_or_none(fields["watermark"]),
+        newest_event=_instant_or_none(fields["newest_event"]),
+        table_version=_natural(fields["table_version"]),
+        entities=_natural(fields["entities"]),
+        schema=_digest(fields["schema"]),
+        rebuild_id=_text(fields.get("rebuild_id", "")),
+        kept_until=_instant_or_none(kept_until),
+        columns=typed_columns(fields.get("columns", {})),
     )
+
+
+def _instant_or_none(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if type(value) is not int:
+        raise TypeError(value)
+    return from_us(value)
+
+
+def _natural(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _INT64_END:
+        raise TypeError(value)
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _digest(value: object) -> str:
+    """Return the digest of a schema; records of old versions have none."""
+    text = _text(value)
+    if text and not _DIGEST.fullmatch(text):
+        raise ValueError(text)
+    return text

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurectl.documents import parse_json
+from featurectl.dtypes import UNKNOWN, parse_dtype
 from featurectl.errors import StoreError
 from featurectl.online.base import OnlineView
 from featurectl.online.broken import BROKEN
@@ -75,7 +76,25 @@ def _parsed(found: dict[str, Any]) -> RowSchema:
             code="FC602",
             hint="use the version of featurectl that pushed them, or a later one",
         )
-    return RowSchema(features=dict(found["features"]), meanings=dict(found.get("meanings", {})))
+    return RowSchema(features=typed_columns(dict(found["features"])), meanings=_texts(found.get("meanings", {})))
+
+
+def typed_columns(found: object) -> Mapping[str, str]:
+    """Return what a document of a store says of columns: names with their types, of the language or unknown.
+
+    Raises:
+        ValueError, TypeError: it says something else.
+    """
+    columns = _texts(found)
+    if any(parse_dtype(dtype) != dtype for dtype in columns.values() if dtype != UNKNOWN):
+        raise ValueError(columns)
+    return columns
+
+
+def _texts(found: object) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(text, str) for item in found.items() for text in item):
+        raise TypeError(found)
+    return found
 
 
 def claim_schema(document: str, put_if_absent: Callable[[int, str], str]) -> int:

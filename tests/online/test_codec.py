@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import random
 from contextlib import suppress
@@ -184,12 +185,12 @@ def test_a_push_record_survives_packing(computed, watermark, newest):
         newest_event=newest,
         table_version=3,
         entities=4,
-        schema="ab",
+        schema="ab" * 32,
     )
     assert unpack_record(pack_record(record), "spend@1") == record
 
 
-RECORD = PushRecord(computed_at=T0, watermark=T0, newest_event=None, table_version=3, entities=4, schema="ab")
+RECORD = PushRecord(computed_at=T0, watermark=T0, newest_event=None, table_version=3, entities=4, schema="ab" * 32)
 BROKEN_RECORDS = (
     b"{}",
     b"",
@@ -209,6 +210,32 @@ def test_a_broken_push_record_says_whose_it_is(fields):
         unpack_record(bytes(7) + pack_record(RECORD)[7:], "spend@1")
 
 
+JSON_VALUES = [None, True, 7, -1, 1.5, 10**30, "", "7", "zz", "ab" * 32, [], ["a"], {}, {"a": 1}, {"a": "int64"}]
+RIGHT_VALUES = {
+    "watermark": [None, 7, -1],
+    "newest_event": [None, 7, -1],
+    "kept_until": [None, 7, -1],
+    "table_version": [7],
+    "entities": [7],
+    "schema": ["", "ab" * 32],
+    "rebuild_id": ["", "7", "zz", "ab" * 32],
+    "columns": [{}, {"a": "int64"}],
+}
+
+
+@pytest.mark.parametrize("name", RIGHT_VALUES)
+def test_a_field_of_a_push_record_has_the_type_of_its_name(name):
+    packed = pack_record(RECORD)
+    for value in JSON_VALUES:
+        fields = json.loads(packed[7:]) | {name: value}
+        data = packed[:7] + json.dumps(fields).encode()
+        if any(type(value) is type(right) and value == right for right in RIGHT_VALUES[name]):
+            unpack_record(data, "spend@1")
+        else:
+            with pytest.raises(BrokenRecordError):
+                unpack_record(data, "spend@1")
+
+
 def test_random_bytes_in_a_push_record_are_read_or_refused():
     chance, data = random.Random(49), pack_record(RECORD)
     for _ in range(2_000):
@@ -219,8 +246,17 @@ def test_random_bytes_in_a_push_record_are_read_or_refused():
             unpack_record(bytes(changed), "spend@1")
 
 
+OTHER_SCHEMAS = (
+    b'{"format":1,"features":[["a",5]]}',
+    b'{"format":1,"features":[[5,"int64"]]}',
+    b'{"format":1,"features":[["a","varchar"]]}',
+    b'{"format":1,"features":[["a","int64"]],"meanings":{"a":5}}',
+    b'{"format":1,"features":[["a","int64"]],"meanings":[["a","x"]]}',
+)
+
+
 @pytest.mark.parametrize(
-    "document", [b"", b"{}", b"null", b"[1]", b"\xff", b'{"format":1,"features":7}', b"[" * 100_000]
+    "document", [b"", b"{}", b"null", b"[1]", b"\xff", b'{"format":1,"features":7}', b"[" * 100_000, *OTHER_SCHEMAS]
 )
 def test_a_broken_schema_is_an_error_of_the_store(document):
     with pytest.raises(StoreError, match="broken schema"):

@@ -285,7 +285,7 @@ def record(hours: int = 0) -> PushRecord:
         newest_event=None,
         table_version=hours + 3,
         entities=7,
-        schema="abc",
+        schema="abc1" * 16,
     )
 
 
