@@ -8,7 +8,7 @@ from featurectl.documents import parse_json
 from featurectl.errors import StoreError, UsageError
 from featurectl.models.export import exported_categories
 from featurectl.offline.commit import load_commit
-from featurectl.registry.rows import load_document
+from featurectl.registry.rows import read_document
 from featurectl.training.again import load_manifest
 
 DEEP = '{"a":' * 50_000 + "1" + "}" * 50_000
@@ -29,7 +29,7 @@ def test_a_commit_that_another_wrote_is_an_error_of_its_table(text):
 
 def test_a_document_of_the_registry_that_is_none_is_its_error():
     with pytest.raises(StoreError) as raised:
-        load_document(DEEP)
+        read_document(DEEP, str)
     assert raised.value.code == "FC601"
 
 

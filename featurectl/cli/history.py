@@ -57,12 +57,12 @@ def _choose(entries: Sequence[HistoryEntry], serial: str, project: str) -> Histo
 
 def _show(entry: HistoryEntry, project: str) -> Outcome:
     from featurectl.cli.render.plan import render_plan
-    from featurectl.registry.rows import load_document
+    from featurectl.registry.rows import read_document
 
-    plan = load_document(entry.plan) if entry.plan else None
-    if plan is not None:
-        text = f"\n\n{render_plan(plan)}"
-    else:
+    plan, text = None, ""
+    if entry.plan:
+        plan, text = read_document(entry.plan, lambda plan: (plan, f"\n\n{render_plan(plan)}"))
+    if plan is None:
         text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
     result = {"project": project, "entry": _entry_json(entry) | {"plan": plan}}
     return Outcome(text=_render([entry]) + text, result=result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from featurectl.dtypes import UNKNOWN
 from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
@@ -20,12 +21,12 @@ Pushed = Mapping[Place, LastPush]  # of each view version that was looked up
 
 def is_typed(registered: ObjectVersion) -> bool:
     """Return whether the definition of a view says the types of all its features."""
-    definition = registered.definition
-    features, source = definition.get("features", ()), definition["source"]
-    assert isinstance(features, Sequence)
-    assert isinstance(source, Mapping)
-    columns = source.get("columns") or {}
-    return all(feature.get("dtype") is not None for feature in features) and UNKNOWN not in columns.values()
+    definition: Mapping[str, Any] = registered.definition
+    try:
+        columns = definition["source"].get("columns") or {}
+        return UNKNOWN not in columns.values() and all(f.get("dtype") is not None for f in definition["features"])
+    except (LookupError, TypeError, AttributeError):  # it is none, as whoever loads it is told
+        return False
 
 
 def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | None:

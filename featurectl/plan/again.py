@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from featurectl.errors import UsageError
+from featurectl.errors import StoreError, UsageError
 from featurectl.facts import Registrable
 from featurectl.fingerprint import fingerprints
 from featurectl.plan.categorise import LOAD, categorise
@@ -103,7 +103,8 @@ def _loaded(item: ObjectVersion, name: str) -> Wanted:
         is_whole = fits(spec) and spec.name == item.name and all(map(NAME.fullmatch, _names(spec)))
         wanted = wanted_object(spec)
     except Exception as error:
-        told = str(error)[:200] or type(error).__name__
+        reason = error.__cause__ if isinstance(error, StoreError) and error.__cause__ else error
+        told = str(reason)[:200] or type(reason).__name__
         raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}: {told}") from error
     if not is_whole:
         raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}", hint=_HINT)

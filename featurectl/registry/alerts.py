@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
@@ -15,7 +16,7 @@ from featurectl.registry import tables
 from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence, first_of_each
 from featurectl.registry.database import Database
 from featurectl.registry.dialect import insert_new, read_clock
-from featurectl.registry.rows import load_document
+from featurectl.registry.rows import read_document
 from featurectl.units import format_iso, parse_instant
 
 T = TypeVar("T", Delivery, Silence)
@@ -222,7 +223,10 @@ def _dump(value: AlertState | Delivery | Silence) -> str:
 
 
 def _load_state(document: str) -> AlertState:
-    fields = load_document(document)
+    return read_document(document, _state)
+
+
+def _state(fields: dict[str, Any]) -> AlertState:
     told = {name: parse_instant(text) for name, text in fields["told"].items()}
     named = (name for name in ("began", "since", "changed_at") if name in fields)
     instants = {name: fields[name] and parse_instant(fields[name]) for name in named}
@@ -235,6 +239,9 @@ def _load_delivery(row: Mapping[str, Any]) -> Delivery:
 
 
 def _load(cls: type[T], document: str) -> T:
-    fields = load_document(document)
+    return read_document(document, partial(_with_instants, cls))
+
+
+def _with_instants(cls: type[T], fields: dict[str, Any]) -> T:
     instants = {name: parse_instant(fields[name]) for name in ("created_at", "due_at", "until") if name in fields}
     return cls(**(fields | instants))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from featurectl.documents import parse_json
 from featurectl.errors import StoreError
@@ -15,6 +15,7 @@ from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, Model
 from featurectl.spec.definition_gates import CanarySuccess
 from featurectl.units import format_iso, parse_instant
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 
 
@@ -40,8 +41,8 @@ def load_object(row: Row) -> ObjectVersion:
         kind=row["kind"],
         name=row["name"],
         version=row["version"],
-        definition=load_document(row["definition"]),
-        features=load_document(row["features"]),
+        definition=read_document(row["definition"], _mapping),
+        features=read_document(row["features"], _mapping),
         data=row["data"],
         metadata=row["metadata"],
         applied_at=parse_instant(row["applied_at"]),
@@ -55,8 +56,15 @@ def model_document(version: ModelVersion) -> str:
 
 
 def load_model_version(document: str) -> ModelVersion:
-    """Return the model version of a JSON text."""
-    fields = load_document(document)
+    """Return the model version of a JSON text.
+
+    Raises:
+        StoreError: FC601, it is none.
+    """
+    return read_document(document, _model_version)
+
+
+def _model_version(fields: dict[str, Any]) -> ModelVersion:
     created = parse_instant(fields["created_at"])
     assert created is not None, f"no instant: {fields['created_at']}"
     inputs = tuple(_load_input(item) for item in fields["inputs"])
@@ -64,17 +72,23 @@ def load_model_version(document: str) -> ModelVersion:
     return ModelVersion(**(fields | {"created_at": created, "inputs": inputs, "gates": gates}))
 
 
-def load_document(text: str) -> Any:
-    """Return what a column of the registry holds as JSON.
+def read_document(text: str, make: Callable[[Any], T]) -> T:
+    """Return what is made of a document of the registry.
 
     Raises:
-        StoreError: FC601, it is none.
+        StoreError: FC601, it is no JSON, or JSON of which nothing of the kind can be made.
     """
     try:
-        return parse_json(text)
-    except ValueError as error:
+        return make(parse_json(text))
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         told = "the registry holds a document that featurectl has not written"
         raise StoreError(told, code="FC601", hint="restore it from a backup") from error
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise TypeError(found)
+    return found
 
 
 def _load_input(fields: dict[str, Any]) -> BoundFeature:
@@ -104,8 +118,15 @@ def canary_document(run: CanaryRun) -> str:
 
 
 def load_canary(document: str) -> CanaryRun:
-    """Return the canary of a JSON text."""
-    fields = load_document(document)
+    """Return the canary of a JSON text.
+
+    Raises:
+        StoreError: FC601, it is none.
+    """
+    return read_document(document, _canary)
+
+
+def _canary(fields: dict[str, Any]) -> CanaryRun:
     started = parse_instant(fields["started_at"])
     assert started is not None, f"no instant: {fields['started_at']}"
     fields |= {"started_at": started, "success": CanarySuccess(**fields["success"])}

@@ -12,6 +12,7 @@ from functools import cache, partial
 from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
+from featurectl.errors import StoreError
 from featurectl.expressions.tree import Expression
 from featurectl.spec.definition import (
     DerivedInput,
@@ -42,41 +43,50 @@ def dump_definition(definition: Entity | Source | FeatureView | Model | Alert | 
 
 
 def load_entity(json: Json) -> Entity:
-    """Return the entity of a dumped definition."""
-    return _load_object(Entity, json)
+    """Return the entity of a dumped definition.
+
+    Raises:
+        StoreError: FC601, it is none; each `load_*` raises it.
+    """
+    return _load(Entity, json)
 
 
 def load_source(json: Json) -> Source:
     """Return the source of a dumped definition, its `select` typed by the columns that it holds."""
-    source = _load_object(Source, json)
-    return check_source(source, source.columns)[0]
+    return _load(Source, json, lambda source: check_source(source, source.columns)[0])
 
 
 def load_view(json: Json) -> FeatureView:
     """Return the feature view of a dumped definition, typed by the columns of its source that it holds."""
-    view = _load_object(FeatureView, json)
-    return check_view(view, view.source.columns)[0]
+    return _load(FeatureView, json, lambda view: check_view(view, view.source.columns)[0])
 
 
 def load_untyped_view(json: Json) -> FeatureView:
     """Return the feature view of a dumped definition with the types that it holds; its expressions are texts alone."""
-    return _load_object(FeatureView, json)
+    return _load(FeatureView, json)
 
 
 def load_model(json: Json) -> Model:
     """Return the model of a dumped definition, typed by the columns of its spine's source that it holds."""
-    model = _load_object(Model, json)
-    return check_model(model, model.spine.source.columns, None)[0]
+    return _load(Model, json, lambda model: check_model(model, model.spine.source.columns, None)[0])
 
 
 def load_alert(json: Json) -> Alert:
     """Return the alert of a dumped definition."""
-    return _load_object(Alert, json)
+    return _load(Alert, json)
 
 
 def load_notifier(json: Json) -> Notifier:
     """Return the notifier of a dumped definition, its address with the names of variables."""
-    return _load_object(Notifier, json)
+    return _load(Notifier, json)
+
+
+def _load(cls: type[T], json: Json, typed: Callable[[T], T] = lambda loaded: loaded) -> T:
+    try:
+        return typed(_load_object(cls, json))
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        told = "the registry holds a definition that featurectl has not written"
+        raise StoreError(told, code="FC601", hint="restore it from a backup") from error
 
 
 def _dump(value: object) -> object:

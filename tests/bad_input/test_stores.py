@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 REDIS = "redis://ana:secret@127.0.0.1:1/0"
@@ -84,6 +87,21 @@ def test_a_corrupt_registry_is_named_and_left_alone(live, damage, command):
     path.write_bytes(damaged[damage])
     said = live.fails(69, *command)
     assert said.startswith("error[FC601]: registry sqlite:///.featurectl/registry.db can't be used: ")
+
+
+@pytest.mark.parametrize("document", ["[]", "{}", '{"name": "spend", "source": 5, "features": 5}'])
+def test_a_definition_of_another_shape_is_an_error_of_the_registry(live, document):
+    with closing(sqlite3.connect(live.root / ".featurectl/registry.db")) as registry, registry:
+        registry.execute("update objects set definition = ? where kind = 'feature_view'", (document,))
+    assert live.fails(69, *EVERY[5]).startswith("error[FC601]: the registry holds a d")
+    assert live.run("status").code == 69
+
+
+@pytest.mark.parametrize("document", ["[]", '{"changes": 5}'])
+def test_a_plan_of_another_shape_is_an_error_of_the_registry(live, document):
+    with closing(sqlite3.connect(live.root / ".featurectl/registry.db")) as registry, registry:
+        registry.execute("update history set plan = ?", (document,))
+    assert live.fails(69, "history", "1").startswith("error[FC601]: the registry holds a document")
 
 
 @pytest.mark.parametrize("command", EVERY[3:6], ids=lambda argv: argv[0])

@@ -7,7 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from featurectl.errors import StoreError
+from featurectl.registry import tables
 from featurectl.registry.alert_state import AlertState, Delivery, Silence
 from tests.registry.test_contract import race
 
@@ -49,6 +52,19 @@ def test_a_registry_that_is_not_there_has_no_alerts_and_reading_makes_none(ledge
     assert (ledger.load_states(), ledger.load_deliveries(), ledger.load_silences()) == ([], [], [])
     assert ledger.claim(LEASE_S) is None
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("document", ["[]", "{}", "null", '{"told": 5}', '{"told": {"ops": 5}}'])
+def test_a_document_of_another_shape_is_an_error_of_the_registry(ledger, open_registry, document):
+    ledger.write_state(NEW, STATE, [message("b")])
+    ledger.write_silence(Silence(id="1", alert="*", until=AT, who="ana", created_at=AT))
+    with open_registry()._database.writing() as connection:
+        for table in (tables.alert_states, tables.deliveries, tables.silences):
+            connection.execute(update(table).values(document=document))
+    for load in (ledger.load_states, ledger.load_deliveries, ledger.load_silences, lambda: ledger.claim(LEASE_S)):
+        with pytest.raises(StoreError) as caught:
+            load()
+        assert caught.value.code == "FC601"
 
 
 def test_a_state_and_its_messages_are_read_back_whole(ledger, open_ledger):

@@ -5,9 +5,12 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.errors import StoreError
+from featurectl.registry.rows import load_canary, load_model_version
 from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
 from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import MODEL, VIEW, write
@@ -154,3 +157,14 @@ def test_the_work_for_a_digest_grows_with_the_objects_and_not_with_their_values(
     counted.runcall(State(project="p", registry_id="r", serial=1, objects=views).digest)
     calls = sum(entry.callcount for entry in counted.getstats())
     assert calls < 50 * len(views)  # a view has over 80 values
+
+
+OTHER_SHAPES = ["[]", "{}", "null", '"x"', "5", '{"created_at": "x", "inputs": [], "gates": []}', '{"told": 5}']
+
+
+@pytest.mark.parametrize("document", OTHER_SHAPES)
+@pytest.mark.parametrize("load", [load_model_version, load_canary])
+def test_a_document_of_another_shape_is_an_error_of_the_registry(load, document):
+    with pytest.raises(StoreError) as caught:
+        load(document)
+    assert caught.value.code == "FC601"
