@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -61,6 +62,7 @@ def _add_check(group: typer.Typer) -> None:
             found = look_once(workspace, dry=dry_run, again=again)
             call.progress.done("")
             now = workspace.now
+        _show_faults(call, found)
         text = render_round(found, dry=dry_run)
         failures, firing = _failures(found), any(_is_alarming(item) for item in found.looked)
         result = {"now": format_iso(now), "dry_run": dry_run, **round_json(found)}
@@ -96,6 +98,15 @@ def _failures(found: Round) -> tuple[Failure, ...]:
     return tuple(failures)
 
 
+def _show_faults(call: Call, found: Round) -> None:
+    """Show with `--debug` where measuring has failed by a fault of ours: messages and the registry name its type."""
+    if not call.debug:
+        return
+    for fault in (item.observation.fault for item in found.looked):
+        if fault is not None:
+            traceback.print_exception(fault)
+
+
 def _add_run(group: typer.Typer) -> None:
     @verb(group, "run", as_of=True)
     def run(
@@ -121,6 +132,7 @@ def _add_run(group: typer.Typer) -> None:
         def tell(found: Round) -> None:
             for line in round_lines(found):
                 call.progress.done(line)
+            _show_faults(call, found)
 
         def fail(error: FeaturectlError) -> None:
             call.progress.done(f"error: {error.message}")

@@ -83,6 +83,5 @@ class CommandNotifier:
         for value in sorted(names, key=len, reverse=True):
             if len(value) > _SHORT:
                 text = text.replace(value, names[value])
-        return hide_repeated(
-            text, {secret for value in names for secret in address_secrets(value) | address_users(value)}
-        )
+        secrets = {secret for value in names for secret in address_secrets(value) | address_users(value)}
+        return hide_repeated(text, secrets | {value for value in names if len(value) > _SHORT})

@@ -27,6 +27,7 @@ TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
 _AGAIN: Final = (408, 425, 429)
 _WORD: Final = 7  # a part of an address that is longer may be a secret of its own
+_OF_ANY_TEXT: Final = re.compile("[a-z]{,12}")  # "services", of which Slack's "no_service" is no piece
 _LONGEST_S: Final = 86_400.0  # that another side may ask to wait
 
 
@@ -75,9 +76,9 @@ def post_json(
         reason = getattr(error, "reason", None) or error
         raise NotSentError(f"{what} can't be reached: {reason_of(reason)}", again=True, down=True) from None
     text = _without(text.replace(secret, "...") if secret else text, parts)
-    text = hide_repeated(
-        text, address_secrets(url) | address_users(url)
-    )  # in base64, too; the name of a user may be a key
+    # In base64, too, and where it is cut off; the name of a user may be a key.
+    words = {word for word in _long_words(parts) if not _OF_ANY_TEXT.fullmatch(word)}
+    text = hide_repeated(text, address_secrets(url) | address_users(url) | words | ({secret} - {""}))
     if not 200 <= status < 300:
         raise _refused(what, _Answer(status, text, given))
     return text
@@ -137,10 +138,16 @@ def _without(text: str, parts: SplitResult) -> str:
     'Cannot POST ...'
     """
     secrets = {part for part in (parts.path, parts.query, parts.password or "") if len(part) > 1}
-    words = {word for part in secrets for word in (part, unquote(part), *re.split("[/&=]", part)) if len(word) > _WORD}
-    for secret in sorted(secrets | words, key=len, reverse=True):
+    wholes = {whole for part in secrets for whole in (part, unquote(part)) if len(whole) > _WORD}
+    for secret in sorted(secrets | wholes | _long_words(parts), key=len, reverse=True):
         text = text.replace(secret, "...")
     return text
+
+
+def _long_words(parts: SplitResult) -> set[str]:
+    """Return the parts of an address's path, query and password that may each be a secret."""
+    texts = (parts.path, parts.query, parts.password or "")
+    return {word for text in texts for word in re.split("[/&=]", text) if len(word) > _WORD}
 
 
 def _seconds(text: str | None) -> float | None:

@@ -73,6 +73,19 @@ def change(shop, old, new):
     path.write_text(text.replace(old, new))
 
 
+def test_a_fault_in_measuring_is_told_by_its_type_and_shown_by_debug(shop, monkeypatch):
+    def ages(*_):
+        raise RuntimeError("cannot open postgresql://ana:s3cret@db/x")
+
+    monkeypatch.setattr("featurectl.alerts.world.WorkspaceWorld.ages", ages)
+    code, out, err = shop("monitor", "check", "--as-of", STALE)
+    assert (code, "a fault of featurectl: RuntimeError; --debug shows where" in out) == (1, True)
+    with closing(sqlite3.connect(shop.root / "r.db")) as registry:
+        (state,) = registry.execute("select document from alert_states").fetchone()
+    assert [text for text in (out, err, state) if "s3cret" in text or "cannot open" in text] == []
+    assert "RuntimeError: cannot open" in shop("monitor", "check", "--as-of", STALE, "--debug")[2]
+
+
 def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     assert shop("monitor", "check", "--as-of", FRESH)[0] == 0
     code, out, _ = shop("monitor", "check", "--as-of", STALE)

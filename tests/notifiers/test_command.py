@@ -92,6 +92,13 @@ def test_an_error_of_a_command_names_the_variable_and_not_its_value(tmp_path):
     assert error.message == "the command ended with exit code 1: no host in ${URL} at 1"
 
 
+def test_a_value_that_a_command_cuts_off_is_in_no_error(tmp_path):
+    code = "import sys; sys.exit('bad token ' + sys.argv[1][:-4] + '...')"
+    declared = Notifier(name="hook", way="command", address=f"{python(code)} ${{TOKEN}}")
+    error = refused(open_notifier(declared, {"TOKEN": "Canary7193xyz"}, tmp_path))
+    assert error.message == "the command ended with exit code 1: bad token ***..."
+
+
 def test_an_error_of_a_command_shows_no_part_of_an_address_either(tmp_path):
     code = "import base64, sys; sys.exit(f'no {base64.b64encode(sys.argv[1][7:17].encode()).decode()}, hush-1')"
     declared = Notifier(name="hook", way="command", address=f"{python(code)} ${{URL}}")

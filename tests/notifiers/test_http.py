@@ -108,6 +108,20 @@ def test_a_server_that_repeats_the_path_it_does_not_know_puts_no_secret_into_the
     assert error.message.startswith("Slack answered 404: Cannot POST ...")
 
 
+@pytest.mark.parametrize("path", ["/services/T0/B0/Canary7193xyz", "/hook?token=Canary7193xyz", "/a/Canary7193xyz/b"])
+@pytest.mark.parametrize("end", ["", "...", "\u2026'", '"}'])
+def test_a_secret_of_an_address_that_is_cut_off_is_in_no_error(path, end):
+    with running_hook(lambda document, asked: (404, f"no {asked[: asked.index('xyz')]}{end}", {})) as hook:
+        error = refused(WebhookNotifier(f"{hook.url}{path}"))
+    assert "Canary" not in error.message
+    assert "***" in error.message
+
+
+def test_a_routing_key_that_is_cut_off_is_in_no_error():
+    with running_hook(lambda *_: (400, f"bad key: {ROUTING_KEY[:-3]}...", {})) as hook:
+        assert refused(PagerDutyNotifier(ROUTING_KEY, hook.url)).message == "PagerDuty answered 400: bad key: ***..."
+
+
 def test_a_server_that_goes_on_answering_for_ever_is_left_in_time(monkeypatch):
     monkeypatch.setattr(http, "TOTAL_S", 0.3)
     with running_drip() as url:

@@ -25,7 +25,8 @@ class Observation:
     """One look at one subject: "view:NAME@V", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
 
     `value` is in the metric's unit; None: there was nothing to measure, or it could not be (`error` says why; then
-    `unreachable` is whether a store is gone). `cause` says what stands behind the value.
+    `unreachable` is whether a store is gone). `cause` says what stands behind the value. `fault` is one of ours in
+    measuring it, for whoever looks for the reason: its text may hold anything, and is told to nobody.
     """
 
     subject: str
@@ -33,6 +34,7 @@ class Observation:
     cause: str = ""
     error: str = ""
     unreachable: bool = False
+    fault: Exception | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,15 +153,16 @@ def _freshness(alert: Alert, world: World) -> Observed:
 def _age(alert: Alert, world: World, aged: Aged) -> Observation:
     value = None if aged.age_us is None else float(aged.age_us)
     found = Observation(subject=aged.subject, value=value, error=aged.error)
-    return replace(found, cause=_behind(world, aged)) if holds(alert.when, found) else found
+    return _with_cause(found, world, aged) if holds(alert.when, found) else found
 
 
-def _behind(world: World, aged: Aged) -> str:
-    """Return why a view is as old as it is; that it can't be told keeps nobody from hearing that it is."""
+def _with_cause(found: Observation, world: World, aged: Aged) -> Observation:
+    """Add why a view is as old as it is; that it can't be told keeps nobody from hearing that it is."""
     try:
-        return world.behind(aged)
+        return replace(found, cause=world.behind(aged))
     except Exception as error:  # noqa: BLE001 (see `_failed`)
-        return f"what it waits for can't be told: {_failed(aged.subject, error).error}"
+        failed = _failed(aged.subject, error)
+        return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
 
 
 def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
@@ -233,9 +234,7 @@ def _below(model: str, measured: Iterable[Measured]) -> list[Observation]:
 
 def _failed(subject: str, error: Exception) -> Observation:
     """Return that a subject can't be measured: also by a fault of ours, which must not silence all other alerts."""
-    told = (
-        error.message
-        if isinstance(error, FeaturectlError)
-        else f"a fault of featurectl: {type(error).__name__}: {str(error)[:200]}"
-    )
-    return Observation(subject=subject, error=told, unreachable=isinstance(error, StoreError))
+    if isinstance(error, FeaturectlError):
+        return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))
+    told = f"a fault of featurectl: {type(error).__name__}; --debug shows where"
+    return Observation(subject=subject, error=told, fault=error)
