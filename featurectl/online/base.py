@@ -183,6 +183,9 @@ class OnlineStore(RowReader, Protocol):
         Rows that the store has let go (`Writing.kept_until`), or that were lost, count until `keep_only` is called.
         """
 
+    def reset_broken_count(self, view: OnlineView) -> None:
+        """Begin to count at 0 where another program has written what is no number; `keep_only` puts it right."""
+
     def count_rows(self, view: OnlineView) -> int | None:
         """Return how many entities have a row, by a look at them; None where there are too many to look at.
 

@@ -54,6 +54,14 @@ class BrokenRecordError(StoreError):
         super().__init__(f"the online store holds a broken record of the last push of {field}", code=BROKEN, hint=hint)
 
 
+class BrokenCountError(StoreError):
+    """The counter of the entities of a view version (`spend@1`) holds no number."""
+
+    def __init__(self, field: str) -> None:
+        hint = f"featurectl push --full {field.partition('@')[0]} counts again; does another program write its keys?"
+        super().__init__(f"the online store holds a broken count of the entities of {field}", code=BROKEN, hint=hint)
+
+
 def stored_as(dtype: str) -> type:
     """Return the type in which a value of a type of the language comes out of MessagePack."""
     if list_item(dtype):

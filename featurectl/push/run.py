@@ -129,7 +129,10 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     label = f"{request.view.name}@{request.version}"
     if request.table.version() is None:
         raise never_materialized(request.view.name)
-    request.store.prepare(online_view(request.view, request.version, request.project, request.env))
+    online = online_view(request.view, request.version, request.project, request.env)
+    request.store.prepare(online)
+    if request.full:
+        request.store.reset_broken_count(online)
     task = _look(request, counted_rows=True)
     if task.none_after is None and task.last is not None and task.last.computed_at > request.now:
         if request.is_of_the_future(task.last):

@@ -94,6 +94,14 @@ class BoundView:
             buckets, rows = self.stored.buckets(self.table_version), self.stored.statistics(self.table_version).rows
         return Table(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
 
+    def lacks(self, feature: str) -> bool:
+        """Return whether the table does not hold yet what a feature needs."""
+        try:
+            self._needed({feature})
+        except DataError:
+            return True
+        return False
+
     def _columns(self, view: FeatureView) -> list[str]:
         """Return the columns that the answers of a view need; availability only where it is no fixed delay."""
         clocks = [EVENT_TIME] if self.known_at is None and view.delay_us is not None else [EVENT_TIME, AVAILABLE_AT]

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from featurectl.errors import DataError, StoreError
-from featurectl.online.broken import BrokenRecordError
+from featurectl.online.broken import BrokenCountError, BrokenRecordError
 from featurectl.online.read import read_features
 from featurectl.online.redis import store as redis_store
+from featurectl.online.redis.layout import field_of, home_of
 from featurectl.online.stored import online_view
 from featurectl.push import plan_push, push_view
 from tests.online.losses import lose_row, spoil_record, spoil_row, spoil_schemas
@@ -219,6 +220,32 @@ def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, vi
     push(1, 1, full=True)
     assert store.read_push_record(where).computed_at == at(1)
     assert None not in values(1)
+
+
+@pytest.mark.parametrize("store", ["redis"], indirect=True)
+@pytest.mark.parametrize("broken", ["abc", "", "1.5", "9" * 30])
+def test_a_broken_count_is_told_and_a_full_push_counts_again(push, store, where, values, broken):
+    push(0)
+    store._ask("HSET", home_of(where), f"count/{field_of(where)}", broken)
+    with pytest.raises(BrokenCountError) as caught:
+        store.count(where)
+    assert (caught.value.code, where.view in caught.value.hint) == ("FC610", True)
+    push(1, 1, full=True)
+    assert store.count(where) == 3
+    assert None not in values(1)
+
+
+@pytest.mark.parametrize("store", ["redis"], indirect=True)
+def test_what_another_program_keeps_beside_the_rows_is_left_alone(push, store, where, values):
+    push(0)
+    for name in (b"schema/abc", b"schema/\xff@1/3", b"schema/x@y/z", f"schema/{field_of(where)}"):
+        store._ask("HSET", home_of(where), name, "theirs")
+    store._ask("HSET", home_of(where), f"writer/{field_of(where)}", "theirs")
+    assert store.prepared(where.project, where.env) == {(where.view, where.version)}
+    push(1, 1)
+    assert None not in values(1)
+    store.remove(where)
+    assert store.prepared(where.project, where.env) == frozenset()
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": 1}', '{"format": 1, "features": 7}'])

@@ -17,12 +17,13 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, hypotheses
 from featurectl.monitor.verify.equal import differing
-from featurectl.monitor.verify.known_then import changed_since, known_then, others_then, tables_then
+from featurectl.monitor.verify.known_then import changed_since, known_then, not_there_yet, others_then, tables_then
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.served import Asking, Served, computed
 from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
 
 _CORRUPTED: Final[Cause] = "corrupted value"
+_NOT_THERE_YET: Final = "pushed before the feature was added"
 _AGAIN: Final = 5  # tables that rows of a batch are explained by once more
 
 
@@ -43,18 +44,28 @@ def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, t
     if served.stored:  # it is compared with the table as the push had it
         return _by_vote(engine, served, wrong, known, tolerance)
     late: Cause = "late row"
+    stale: Cause = "stale push"
     then = known_then(engine, served, wrong, known, tolerance)
-    left = wrong.select(pl.col(name) & ~then.values[name] for name in wrong.columns)
-    causes = then.values.select(pl.when(pl.col(name)).then(pl.lit(late)).alias(name) for name in wrong.columns)
+    early = not_there_yet(engine, served, wrong, known, tolerance)
+    left = wrong.select(pl.col(name) & ~then.values[name] & ~early[name] for name in wrong.columns)
+    causes = then.values.select(
+        pl.when(early[name]).then(pl.lit(stale)).when(pl.col(name)).then(pl.lit(late)).alias(name)
+        for name in wrong.columns
+    )
+    told: dict[str, str] = {late: then.told} if _any(then.values) else {}
+    told |= {stale: _NOT_THERE_YET} if _any(early) else {}
     others = left.select(pl.any_horizontal(pl.all())).to_series()
     if not others.any():
-        return Explained(causes=causes, told={late: then.told})
+        return Explained(causes=causes, told=told, gone=then.gone)
     voted = _also_late(engine, served.some(others), left.filter(others), known, tolerance)
     merged = causes.filter(others).select(pl.coalesce(name, voted.causes[name]).alias(name) for name in wrong.columns)
     places = others.arg_true()
     causes = causes.with_columns(causes[name].scatter(places, merged[name]) for name in wrong.columns)
-    told = {late: then.told} if not left.equals(wrong) else {}
     return Explained(causes=causes, told=voted.told | told, gone=then.gone)
+
+
+def _any(values: pl.DataFrame) -> bool:
+    return any(column.any() for column in values)
 
 
 def _also_late(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
@@ -72,16 +83,19 @@ def _also_late(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known
         if there.is_empty():
             continue
         some = replace(served.some(there), bound=bound)
-        again = _by_vote(engine, some, wrong[there], others_then(known, coverage), tolerance)
+        again = _by_vote(engine, some, wrong[there], others_then(known, coverage), tolerance, aside=False)
         told = again.told | told
         causes = causes.with_columns(causes[name].scatter(there, again.causes[name]) for name in causes.columns)
     return Explained(causes=causes, told=told)
 
 
-def _by_vote(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+def _by_vote(  # noqa: PLR0913
+    engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: bool = True
+) -> Explained:
+    """Return the causes that explain most; `aside`: versions one aside of those of the pushes are asked, too."""
     tried = [(h, explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
-    if not served.stored:
-        asides = (known_then(engine, served, wrong, known, tolerance, aside=aside) for aside in (-1, 1))
+    if aside and not served.stored:
+        asides = (known_then(engine, served, wrong, known, tolerance, aside=by) for by in (-1, 1))
         tried.extend(then.hypothesis() for then in asides)
     shift_us = find_shift(engine, served, tolerance)
     if shift_us is not None:

@@ -22,6 +22,7 @@ from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.training.join import BoundView
 
 _TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
+_GONE: Final = ("FC520", "FC603")  # files that were removed, or can't be read
 _ROW: Final = "\x00row"
 _VERSION: Final = "\x00version"
 History = Sequence[tuple[int, Coverage]]
@@ -55,15 +56,16 @@ def known_then(  # noqa: PLR0913
     same = wrong.clear(wrong.height).fill_null(value=False)
     versions, gone = list[int](), list[int]()
     for bound, _, places in tables_then(served, known, aside):
-        found = _same(engine, served.some(places), bound, tolerance)
-        if found is None:
-            gone.append(bound.table_version)
-        elif any((found[name] & wrong[name][places]).any() for name in wrong.columns):
+        try:
+            found = _same(engine, served.some(places), bound, tolerance)
+        except (DataError, StoreError) as error:
+            gone += [bound.table_version] if error.code in _GONE else []
+            continue
+        if any((found[name] & wrong[name][places]).any() for name in found.columns):
             same = same.with_columns(same[name].scatter(places, found[name]) for name in found.columns)
             versions.append(bound.table_version)
     if versions and served.bound.view.kind != "event":
-        stale = _same(engine, served, served.bound, tolerance)
-        clear = pl.lit(value=True) if stale is None else ~_all(stale)
+        clear = ~_all(_same(engine, served, served.bound, tolerance))
         same = same.select(pl.col(name) & clear for name in same.columns)
     values = same.select(pl.col(name) & wrong[name] for name in same.columns)
     told = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
@@ -74,14 +76,37 @@ def _all(values: pl.DataFrame) -> pl.Series:
     return values.select(pl.all_horizontal(pl.all())).to_series()
 
 
-def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.DataFrame | None:
-    """Return which values a table gives at the instants of the rows' pushes; None where it can't be asked."""
-    try:
-        found = computed(engine, served, Asking(bound=bound, pushed=of_own_push(served)))
-    except (DataError, StoreError):  # its files are gone
-        return None
-    differ = served.wrong(found, tolerance)
+def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.DataFrame:
+    """Return which values a table gives at the instants of the rows' pushes, of the features that it has.
+
+    Raises:
+        DataError, StoreError: it can't be asked.
+    """
+    there = served.of([name for name, feature in served.names.items() if not bound.lacks(feature)])
+    if not there.names:
+        return pl.DataFrame()
+    found = computed(engine, there, Asking(bound=bound, pushed=of_own_push(there)))
+    differ = there.wrong(found, tolerance)
     return differ.select(~pl.all())
+
+
+def not_there_yet(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> pl.DataFrame:
+    """Return which values are those of a feature without any, from a push before the table had what it needs.
+
+    The table of a push is that of then or, where a run of the same instant came to its commit later, the one before.
+    """
+    lacking = wrong.clear(wrong.height).fill_null(value=False)
+    for aside in (0, -1):
+        for number, coverage, places in _by_version(served.pushed, known, aside):
+            bound = _at(served.bound, number, coverage)
+            names = [name for name, feature in served.names.items() if bound.lacking and bound.lacks(feature)]
+            lacking = lacking.with_columns(lacking[name].scatter(places, values=True) for name in names)
+    names = [name for name in wrong.columns if lacking[name].any()]
+    if not names:
+        return lacking
+    some = served.of(names)
+    other = some.wrong(computed(engine, some, Asking(blank=True)), tolerance)
+    return lacking.with_columns(lacking[name] & wrong[name] & ~other[name] for name in names)
 
 
 def tables_then(served: Served, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:

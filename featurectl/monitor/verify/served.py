@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,6 +56,12 @@ class Served:
         keys = self.keys[kept] if self.keys.width else self.keys
         columns = {name: getattr(self, name)[kept] for name in ("at", "read_at", "pushed", "expired", "values")}
         return replace(self, keys=keys, **columns)
+
+    def of(self, names: Sequence[str]) -> Served:
+        """Return the rows with some of their values."""
+        features = {name: self.names[name] for name in names}
+        defaults = {feature: value for feature, value in self.defaults.items() if feature in features.values()}
+        return replace(self, names=features, defaults=defaults, values=self.values.select(names))
 
     def spine(self, at: pl.Series) -> pl.DataFrame:
         """Return the entities at some instants, as the engine is asked for them."""

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import redis
 
 from featurectl.online.base import Ask, Found
+from featurectl.online.redis.answers import listed
 from featurectl.online.redis.connect import ReaderClosedError, StoreAddress, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
-from featurectl.online.redis.trips import Command, listed, look_ups, of_entities, parted, whole
+from featurectl.online.redis.trips import Command, look_ups, of_entities, parted, whole
 
 
 class AsyncRedisReader:

@@ -18,14 +18,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Bound, OnlineView, Writing
-from featurectl.online.broken import BrokenRowError
+from featurectl.online.broken import BrokenCountError, BrokenRowError
 from featurectl.online.codec import NEWER_BYTES, pack_bound
+from featurectl.online.redis.answers import count_of, instant_of_time, listed, number, page, value
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
@@ -38,7 +39,7 @@ from featurectl.online.redis.slots import (
     slot_of,
     slot_tags,
 )
-from featurectl.online.redis.store import RedisStore, foreign_keys_named, instant_of_time, pages
+from featurectl.online.redis.store import RedisStore, broken_places_named, pages
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
 
 if TYPE_CHECKING:
@@ -205,9 +206,10 @@ class RedisClusterStore(RedisStore):
         """Return the number of entities that have a row; added up over the slots once after each change."""
         field, home = field_of(view), home_of(view)
         names = [f"{name}/{field}" for name in ("count", "counted", "changed")]
-        count, counted, changed = cast("list[bytes | None]", self._ask("HMGET", home, *names))
-        if changed == counted:
-            return int(count or 0)
+        count, counted, changed = self._read(partial(listed, count=3), "HMGET", home, *names)
+        known = count_of(count)
+        if changed == counted and known is not None:
+            return known
         total = sum(self._counts(view))
         self._ask("HSET", home, names[0], total, names[1], changed or b"")
         return total
@@ -215,8 +217,7 @@ class RedisClusterStore(RedisStore):
     def clock(self) -> datetime:
         """Return the greatest time of its nodes."""
         with translated(self._address):
-            found = [self._cluster.ask_node(node, "TIME") for node in self._cluster.primaries()]
-        return max(instant_of_time(time_) for time_ in found)
+            return max(instant_of_time(self._cluster.ask_node(node, "TIME")) for node in self._cluster.primaries())
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of every node's keys, 1,000 at a time."""
@@ -238,11 +239,25 @@ class RedisClusterStore(RedisStore):
         self._cluster = ClusterClient(url, self._address.shown)
 
     def _counts(self, view: OnlineView) -> list[int]:
-        return [int(count or 0) for count in self._counters(view, "HGET")]
+        counts = [count_of(text) for text in self._slot_counts(view)]
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            raise BrokenCountError(field_of(view))
+        return known
+
+    def reset_broken_count(self, view: OnlineView) -> None:
+        """Begin to count at 0 in the slots whose counter holds no number."""
+        broken = [slot for slot, text in enumerate(self._slot_counts(view)) if count_of(text) is None]
+        self._send([("HDEL", _counter(view, slot), field_of(view)) for slot in broken])
+
+    def _slot_counts(self, view: OnlineView) -> list[bytes | None]:
+        counts = list(self._counters(view, "HGET"))
+        with translated(self._address):
+            return [value(text) for text in counts]
 
     def _held(self) -> int:
         with translated(self._address):
-            return sum(cast("int", self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
+            return sum(number(self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
 
     def _correct_counts(
         self,
@@ -261,11 +276,11 @@ class RedisClusterStore(RedisStore):
     def _mark_change(self, view: OnlineView) -> None:
         self._ask("HSET", home_of(view), f"changed/{field_of(view)}", uuid.uuid4().bytes)
 
-    def _counters(self, view: OnlineView, verb: str) -> Iterator[bytes | int | None]:
+    def _counters(self, view: OnlineView, verb: str) -> Iterator[object]:
         """Yield what a command of hashes answers at the counter of every slot."""
         commands: list[Command] = [(verb, _counter(view, slot), field_of(view)) for slot in range(len(slot_tags()))]
         for start in range(0, len(commands), COMMANDS_A_TRIP):
-            yield from cast("list[bytes | int | None]", self._send(commands[start : start + COMMANDS_A_TRIP]))
+            yield from self._send(commands[start : start + COMMANDS_A_TRIP])
 
     def _write_chunk(self, view: OnlineView, chunk: Chunk, common: _Arguments) -> int:
         prefix = prefix_of(view)
@@ -287,8 +302,8 @@ class RedisClusterStore(RedisStore):
     def _run(self, view: OnlineView, script: str, calls: Sequence[_Call]) -> int:
         """Return the sum of what a script answers, called once for each slot."""
         with translated(self._address):
-            shas = {self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()}
-        sha = cast("bytes", next(iter(shas)))
+            shas = [self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()]
+            sha = value(shas[0]) or b""
         answers: list[object] = []
         for start in range(0, len(calls), COMMANDS_A_TRIP):
             commands: list[Command] = [
@@ -296,8 +311,8 @@ class RedisClusterStore(RedisStore):
                 for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
             ]
             answers += self._send_scripts(commands, script)
-        with translated(self._address), foreign_keys_named(view):
-            return sum(cast("list[int]", whole(answers)))
+        with translated(self._address), broken_places_named(view):
+            return sum(map(number, whole(answers)))
 
     def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
@@ -316,11 +331,11 @@ class RedisClusterStore(RedisStore):
         with translated(self._address):
             nodes = self._cluster.primaries()
         for node in nodes:
-            yield from pages(partial(self._ask_node, node), view)
+            yield from pages(partial(self._page_of, node), view)
 
-    def _ask_node(self, node: Address, *command: bytes | str | int) -> object:
+    def _page_of(self, node: Address, *command: bytes | str | int) -> tuple[bytes, list[bytes]]:
         with translated(self._address):
-            return self._cluster.ask_node(node, *command)
+            return page(self._cluster.ask_node(node, *command))
 
 
 def _by_slot(rows: Sequence[tuple[bytes, bytes]]) -> dict[int, list[tuple[bytes, bytes]]]:

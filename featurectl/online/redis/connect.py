@@ -90,7 +90,7 @@ def translated(address: StoreAddress) -> Iterator[None]:
     """Turn the client's errors into ours."""
     try:
         yield
-    except (redis.RedisError, *_NO_ANSWERS) as error:
+    except redis.RedisError as error:
         raise store_error(address, error) from error
 
 
@@ -116,7 +116,7 @@ def _described(error: Exception, text: str) -> tuple[str, str]:
             f"can't be reached: {text}",
             "is the server running, and is `online:` of the environment its address?",
         )
-    if isinstance(error, (redis.InvalidResponse, *_NO_ANSWERS)):
+    if isinstance(error, redis.InvalidResponse):
         return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
     if isinstance(error, redis.exceptions.ClusterDownError):
         return f"is down: {text}", "some slots of the Cluster are served by no node"
@@ -124,13 +124,13 @@ def _described(error: Exception, text: str) -> tuple[str, str]:
         return "is a node of a Redis Cluster", "write it like redis+cluster://host:6379,other:6379/"
     if unknown := _UNKNOWN.search(text):
         return f"does not know the command {unknown[1]}", _NO_HELLO if unknown[1].upper() == "HELLO" else ""
+    if text.startswith("WRONGTYPE"):
+        return f"refuses: {text}", "another program has made the key PROJECT/ENVIRONMENT another type: delete that key"
     if _NO_CLUSTER in text:
         return "is no Redis Cluster", "write it like redis://host:6379/0"
     return f"refuses: {text}", _REFUSALS.get(type(error), "")
 
 
-# What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
-_NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
 _NO_HELLO: Final = (
     "it is a proxy, older than Redis 6, or configured without HELLO: protocol=2 in the URL does without it, as in "
     "redis://host:6379/0?protocol=2"

@@ -65,6 +65,7 @@ return added
 # An instant not before the greatest one is enough where rows are ordered by it (`order` is "computed"); else the table
 # must be that of all before too, in no older a version: what is added to a table only makes its newest rows newer.
 # A writer without a table may bring anything: the greatest instant there is stands for it.
+# A writer that is none, as another program wrote it, stands for any.
 # An instant later than a bound that is given can't rightly have been claimed: the bound takes its place, and rows are
 # compared.
 CLAIM: Final = """
@@ -82,6 +83,7 @@ local free, greatest = false, at
 if old then
   local last, table_ = old:sub(9, 15), old:sub(16)
   local last_version, last_rebuild = table_:match('^(%d+):(.*)$')
+  if not last_version then last, last_version, last_rebuild = string.rep('\\255', 7), '0', '*' end
   local same = rebuild == last_rebuild
   if less(bound, last) then
     greatest = less(at, bound) and bound or at

@@ -9,6 +9,7 @@ from typing import Final
 import redis
 import redis.asyncio
 
+from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import ReaderClosedError
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, packed
 
@@ -110,7 +111,8 @@ class SharedTrips:
     async def _exchange(self, commands: list[Command]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         pool = self._client.connection_pool
-        connection = await pool.get_connection()
+        with parsing():
+            connection = await pool.get_connection()
         try:
             answers: list[object] = await connection.retry.call_with_retry(
                 lambda: _exchange(connection, commands), lambda _: connection.disconnect()
@@ -123,11 +125,12 @@ class SharedTrips:
 async def _exchange(connection: redis.asyncio.Connection, commands: list[Command]) -> list[object]:
     await connection.send_packed_command([packed(commands)])
     answers: list[object] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response())
-        except redis.ResponseError as error:
-            answers.append(error)
+    with parsing():
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+            except redis.ResponseError as error:
+                answers.append(error)
     return answers
 
 

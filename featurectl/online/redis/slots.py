@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Final
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from featurectl.online.redis.answers import slot_ranges
 from featurectl.online.redis.trips import Command
 
 Address = tuple[str, int]
@@ -108,11 +109,15 @@ class SlotMap:
         self.stale = True
 
     def learn(self, ranges: object, asked: Address) -> None:
-        """Take what a node answers to CLUSTER SLOTS; it leaves out its own host when it does not know it."""
+        """Take what a node answers to CLUSTER SLOTS; it leaves out its own host when it does not know it.
+
+        Raises:
+            redis.InvalidResponse: it is another answer, which no Redis gives.
+        """
         owners: dict[int, Address] = {}
-        for start, end, primary, *_ in cast("Sequence[Any]", ranges):
-            host = primary[0].decode() if primary[0] else asked[0]
-            owners.update(dict.fromkeys(range(start, end + 1), (host, primary[1])))
+        for start, end, host, port in slot_ranges(ranges):
+            name = host.decode(errors="replace") or asked[0]
+            owners.update(dict.fromkeys(range(start, min(end + 1, REDIS_CLUSTER_HASH_SLOTS)), (name, port)))
         self._owners = owners
         self._suspects.discard(asked)
         self.stale = False

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import redis
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
-from featurectl.online.broken import NO_ROW, BrokenRowError, row_place
+from featurectl.online.broken import NO_ROW, BrokenCountError, BrokenRowError, row_place
 from featurectl.online.codec import (
     NEWER_BYTES,
     RECORD_NEWER_BYTES,
@@ -23,6 +25,18 @@ from featurectl.online.codec import (
     row_schema_id,
     unpack_record,
     unpack_row,
+)
+from featurectl.online.redis.answers import (
+    count_of,
+    instant_of_time,
+    is_no_hash,
+    listed,
+    names,
+    number,
+    one_item,
+    page,
+    row_of,
+    value,
 )
 from featurectl.online.redis.claim import bounded, claimed_call
 from featurectl.online.redis.connect import StoreAddress, open_client, translated
@@ -35,17 +49,19 @@ from featurectl.online.redis.trips import (
     look_ups,
     of_entities,
     parted,
-    row_of,
     whole,
 )
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
 from featurectl.spec.environment import shown_location
-from featurectl.units import from_us
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
 
+T = TypeVar("T")
+
 _SCAN_COUNT = 1_000
+_SCHEMA: Final = re.compile(rb"schema/([ -.0-~]+)@([0-9]{1,18})/[0-9]+")
+_NO_NUMBER: Final = "hash value is not an integer"
 _ANY_ROW = (b"", b"")  # no byte of a row is compared with them
 FEW_KEYS = 20_000  # a look at all of them takes a tenth of a second
 
@@ -65,10 +81,8 @@ class RedisStore:
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions of which a schema is in the store."""
-        names = cast("list[bytes]", self._ask("HKEYS", f"{project}/{env}"))
-        fields = {name.decode().split("/")[1] for name in names if name.startswith(b"schema/")}
-        pairs = (field.rpartition("@") for field in fields)
-        return frozenset((view, int(version)) for view, _, version in pairs)
+        found = (_SCHEMA.fullmatch(name) for name in self._read(names, "HKEYS", f"{project}/{env}"))
+        return frozenset((match[1].decode(), int(match[2])) for match in found if match)
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
         """Write rows, and return how many entities are new."""
@@ -80,7 +94,7 @@ class RedisStore:
         from featurectl.online.redis.wire import Sender, batch_of
 
         schema_id = self._prepare(view)
-        with translated(self._address), foreign_keys_named(view):
+        with translated(self._address), broken_places_named(view):
             call = claimed_call(self._client, view, how, self._expiry(how))
             with Sender(self._client) as sender:
                 for frame in frames:
@@ -130,7 +144,8 @@ class RedisStore:
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
-        return cast("list[bytes | None]", self._ask("HMGET", f"{project}/{env}", *names)) if names else []
+        read = partial(listed, count=len(names))
+        return self._read(read, "HMGET", f"{project}/{env}", *names) if names else []
 
     def walk(
         self, view: OnlineView, wanted: Callable[[bytes], bool] = lambda _: True
@@ -139,12 +154,20 @@ class RedisStore:
         begin = len(prefix_of(view))
         for keys in self._pages(view):
             asked = [key for key in keys if wanted(key[begin:-1])]
-            rows = map(row_of, self._send_about([("HGET", key, field_of(view)) for key in asked]))
+            rows = self._rows([("HGET", key, field_of(view)) for key in asked])
             yield [(key[begin:-1], row) for key, row in zip(asked, rows, strict=True) if row is not None]
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
-        return int(self._get(view, f"count/{field_of(view)}") or 0)
+        count = count_of(self._get(view, f"count/{field_of(view)}"))
+        if count is None:
+            raise BrokenCountError(field_of(view))
+        return count
+
+    def reset_broken_count(self, view: OnlineView) -> None:
+        """Begin to count at 0 where a counter holds no number."""
+        if count_of(self._get(view, f"count/{field_of(view)}")) is None:
+            self._ask("HDEL", home_of(view), f"count/{field_of(view)}")
 
     def count_rows(self, view: OnlineView) -> int | None:
         """Return how many entities have a row, where the server holds few keys; else how many keys, if too few."""
@@ -158,14 +181,14 @@ class RedisStore:
 
     def clock(self) -> datetime:
         """Return the server's time."""
-        return instant_of_time(self._ask("TIME"))
+        return self._read(instant_of_time, "TIME")
 
     def write_push_record(self, view: OnlineView, record: PushRecord, none_after: Bound | None = None) -> None:
         """Keep the record unless a newer one is there."""
         first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), f"push/{field_of(view)}"
         newer = (field, first + 1, end, "", "", pack_bound(none_after), first + 1, "", "")
-        self._ask("EVAL", WRITE_NEWER, 2, home, home, *newer, pack_record(record))
+        self._read(number, "EVAL", WRITE_NEWER, 2, home, home, *newer, pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -174,6 +197,7 @@ class RedisStore:
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
+        self.reset_broken_count(view)
         self._ask("HDEL", home_of(view), f"push/{field_of(view)}", f"writer/{field_of(view)}")
         for keys in self._pages(view):
             if keys:  # counted down with each page: a removal that is broken off leaves a right count
@@ -192,8 +216,8 @@ class RedisStore:
         """Return when rows expire, in ms of Unix time; nothing where they do not or the server has no such thing."""
         if how.kept_until is None:
             return ""
-        known = cast("list[object]", self._ask("COMMAND", "INFO", "HPEXPIREAT"))
-        return str(math.ceil(how.kept_until.timestamp() * 1_000)) if known[0] else ""
+        known = self._read(one_item, "COMMAND", "INFO", "HPEXPIREAT")
+        return str(math.ceil(how.kept_until.timestamp() * 1_000)) if known else ""
 
     def _counts(self, view: OnlineView) -> list[int]:
         """Return every count that is kept of a view version's entities."""
@@ -201,7 +225,7 @@ class RedisStore:
 
     def _held(self) -> int:
         """Return how many keys there are in all."""
-        return cast("int", self._ask("DBSIZE"))
+        return self._read(number, "DBSIZE")
 
     def _correct_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes], removed: int) -> None:
         """Take off the counts what a scan did not meet of the rows that were counted before it, and add what it met.
@@ -216,7 +240,7 @@ class RedisStore:
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
             field = f"schema/{field_of(view)}/{schema_id}"
-            self._ask("HSETNX", home_of(view), field, document)
+            self._read(number, "HSETNX", home_of(view), field, document)
             return (self._get(view, field) or b"").decode(errors="replace")
 
         return claim_schema(schema_document(view), put)
@@ -224,8 +248,8 @@ class RedisStore:
     def _read_some(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         field, prefix, dtypes = field_of(view), prefix_of(view), tuple(view.keys.values())
         keys = [pack_key(entity, dtypes) for entity in entities]
-        replies = self._send_about([("HGET", prefix + key + b"}", field) for key in keys])
-        found = zip(keys, map(row_of, replies), strict=True)
+        rows = self._rows([("HGET", prefix + key + b"}", field) for key in keys])
+        found = zip(keys, rows, strict=True)
         return [None if data is None else self._unpacked(view, key, data) for key, data in found]
 
     def _unpacked(self, view: OnlineView, key: bytes, data: bytes) -> OnlineRow:
@@ -242,21 +266,32 @@ class RedisStore:
         return self._schemas[field, schema_id]
 
     def _get(self, view: OnlineView, field: str) -> bytes | None:
-        return cast("bytes | None", self._ask("HGET", home_of(view), field))
+        return self._read(value, "HGET", home_of(view), field)
 
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
         """Yield the keys of the environment's entities, some at a time; one may come twice."""
-        return pages(self._ask, view)
+        return pages(partial(self._read, page), view)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
         arguments = (field, first + 1, bounds[0], f"count/{field}", bounds[1])
-        return cast("int", self._ask("EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments))
+        with broken_places_named(view):
+            return self._read(number, "EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments)
 
-    def _schema_fields(self, view: OnlineView) -> list[str]:
-        names = cast("list[bytes]", self._ask("HKEYS", home_of(view)))
-        start = f"schema/{field_of(view)}/"
-        return [text for name in names if (text := name.decode()).startswith(start)]
+    def _schema_fields(self, view: OnlineView) -> list[bytes]:
+        start = f"schema/{field_of(view)}/".encode()
+        return [name for name in self._read(names, "HKEYS", home_of(view)) if name.startswith(start)]
+
+    def _read(self, read: Callable[[object], T], *command: bytes | str | int) -> T:
+        """Return the answer of one command, as the type that Redis gives to it."""
+        answer = self._ask(*command)
+        with translated(self._address):
+            return read(answer)
+
+    def _rows(self, commands: Sequence[Command]) -> list[bytes | None]:
+        answers = self._send_about(commands)
+        with translated(self._address):
+            return [row_of(answer) for answer in answers]
 
     def _ask(self, *command: bytes | str | int) -> object:
         """Return the answer of one command."""
@@ -279,46 +314,35 @@ class RedisStore:
     def _with_row(self, keys: Sequence[bytes], field: str) -> list[bytes]:
         """Return those of some keys of entities that have a field; one that is no hash has none."""
         there = self._send_about([("HEXISTS", key, field) for key in keys])
-        return [key for key, has in zip(keys, there, strict=True) if has == 1]
-
-    def _replies(self, pipeline: redis.client.Pipeline) -> list[object]:
-        """Return what a pipeline answers; the first error among the answers is raised, without the command's bytes."""
-        replies: list[object] = pipeline.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
+        with translated(self._address):
+            return [key for key, has in zip(keys, there, strict=True) if not is_no_hash(has) and number(has) == 1]
 
 
 @contextmanager
-def foreign_keys_named(view: OnlineView) -> Iterator[None]:
-    """Say of a key that a script could not write whose row it would have been.
+def broken_places_named(view: OnlineView) -> Iterator[None]:
+    """Say of what a script could not write whose it is: a key of an entity, or the counter.
 
     Raises:
         BrokenRowError: a key is no hash.
+        BrokenCountError: the counter holds no number.
     """
     try:
         yield
     except redis.ResponseError as error:
         mark, _, key = str(error).partition(" ")
+        if _NO_NUMBER in str(error):
+            raise BrokenCountError(field_of(view)) from error
         if mark != FOREIGN:
             raise
         packed = key.encode()[len(prefix_of(view)) : -1]
         raise BrokenRowError(NO_ROW, row_place(view, packed)) from error
 
 
-def instant_of_time(answer: object) -> datetime:
-    """Return the instant of an answer to TIME."""
-    seconds, microseconds = cast("tuple[bytes, bytes]", answer)
-    return from_us(int(seconds) * 1_000_000 + int(microseconds))
-
-
-def pages(ask: Callable[..., object], view: OnlineView) -> Iterator[list[bytes]]:
+def pages(ask: Callable[..., tuple[bytes, list[bytes]]], view: OnlineView) -> Iterator[list[bytes]]:
     """Yield the keys of entities that one server holds for an environment, about 1,000 at a time."""
     cursor, match = b"0", escaped(home_of(view)) + ":{*"
     while True:
-        found = ask("SCAN", cursor, "MATCH", match, "COUNT", _SCAN_COUNT)
-        cursor, keys = cast("tuple[bytes, list[bytes]]", found)
+        cursor, keys = ask("SCAN", cursor, "MATCH", match, "COUNT", _SCAN_COUNT)
         yield keys
         if cursor == b"0":
             return

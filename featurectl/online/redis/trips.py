@@ -10,6 +10,7 @@ import hiredis
 import redis
 
 from featurectl.online.base import Ask, Found
+from featurectl.online.redis.answers import is_no_hash, listed, parsing
 
 Command = tuple[bytes | str | int, ...]
 COMMANDS_A_TRIP: Final = 5_000
@@ -55,29 +56,6 @@ def of_entities(answers: list[object]) -> list[object]:
     return answers
 
 
-def is_no_hash(answer: object) -> bool:
-    """Return whether an answer says that a key holds another type than hashes."""
-    return isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE")
-
-
-def row_of(answer: object) -> bytes | None:
-    """Return the answer of HGET for a row; of a key that is no hash no byte, which is a broken row of it."""
-    return b"" if is_no_hash(answer) else cast("bytes | None", answer)
-
-
-def listed(answer: object, count: int) -> list[bytes | None]:
-    """Return the answer of HMGET for so many fields, of a key that is no hash no byte for each.
-
-    Raises:
-        redis.InvalidResponse: it is another one, which no Redis gives.
-    """
-    if is_no_hash(answer):
-        return [b""] * count
-    if type(answer) is not list or len(answer) != count or not {bytes, type(None)}.issuperset(map(type, answer)):
-        raise redis.InvalidResponse(f"{count} values were asked for")
-    return answer
-
-
 def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
     """Return the answers of some commands, sent together; an answer may be an error.
 
@@ -87,7 +65,8 @@ def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
     if not commands:
         return []
     pool = client.connection_pool
-    connection = pool.get_connection()
+    with parsing():
+        connection = pool.get_connection()
     try:
         return connection.retry.call_with_retry(
             lambda: _exchange(connection, commands), lambda _: connection.disconnect()
@@ -114,9 +93,10 @@ def send_commands(connection: redis.Connection, commands: Sequence[Command]) -> 
 def read_answers(connection: redis.Connection, count: int) -> list[object]:
     """Return the next answers, errors among them."""
     answers: list[object] = []
-    for _ in range(count):
-        try:
-            answers.append(connection.read_response())
-        except redis.ResponseError as error:
-            answers.append(error)
+    with parsing():
+        for _ in range(count):
+            try:
+                answers.append(connection.read_response())
+            except redis.ResponseError as error:
+                answers.append(error)
     return answers

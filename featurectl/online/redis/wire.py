@@ -18,6 +18,8 @@ import redis
 
 from featurectl.online.encode import digits, join_pieces, lengths_of, literal
 from featurectl.online.frame import Chunk
+from featurectl.online.redis.answers import number as number_of
+from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.scripts import FOREIGN
 
 ROWS_A_CALL: Final = 200
@@ -79,7 +81,8 @@ class Sender:
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._connection = self._pool.get_connection()
+        with parsing():
+            self._connection = self._pool.get_connection()
         self._thread = ThreadPoolExecutor(1, "featurectl-sender")
         self._waiting: deque[Future[None]] = deque()
         self._due: deque[Batch] = deque()  # sent, or being sent, and not yet replied to
@@ -126,12 +129,13 @@ class Sender:
             for number in range(self._due[0].commands):
                 reply = self._read_reply()
                 if number:  # the first is the hash of the script
-                    self.total += int(reply)
+                    self.total += number_of(reply)
             self.rows += self._due.popleft().rows
 
     def _read_reply(self) -> Any:
         try:
-            return self._connection.read_response()
+            with parsing():
+                return self._connection.read_response()
         except redis.ResponseError as error:
             if not str(error).startswith(FOREIGN):
                 raise

@@ -10,8 +10,17 @@ import polars as pl
 import pytest
 
 from featurectl.online.sqlite import SqliteStore
-from tests.monitor.verify.injections import HOUR, NOW, change_log, inject_log, inject_store, open_bytes, read_orders
-from tests.monitor.verify.shop import log_folder, run, serve_rows, verified
+from tests.monitor.verify.injections import (
+    DAY,
+    HOUR,
+    NOW,
+    change_log,
+    inject_log,
+    inject_store,
+    open_bytes,
+    read_orders,
+)
+from tests.monitor.verify.shop import log_folder, request_rows, run, serve_rows, verified, write_shop
 from tests.monitor.verify.test_pushed_meanwhile import compare
 
 LATER = (NOW + HOUR).isoformat()
@@ -132,6 +141,33 @@ def test_features_that_were_added_after_the_push_are_told_and_not_compared(shop,
     run(shop, "push")
     code, result = verified(shop, capsys, "--store", "--all")
     assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
+
+
+@pytest.mark.parametrize(
+    "since", [HOUR, pytest.param(timedelta(0), marks=pytest.mark.stress)], ids=["later", "at once"]
+)
+def test_values_of_a_feature_that_was_added_after_the_push_are_of_a_stale_push(tmp_path, capsys, since):
+    root = write_shop(tmp_path / "repo")
+    orders = pl.read_parquet(root / "orders.parquet")
+    orders.with_columns(extra=pl.col("amount") * 2).write_parquet(root / "orders.parquet")
+    run(root, "apply", "--auto-approve")
+    for instant in (NOW - DAY, NOW):
+        run(root, "materialize", "--as-of", instant.isoformat())
+    views = root / "views.yaml"
+    text = views.read_text().replace("amount_max_7d]", "amount_max_7d, extra_sum_7d]")
+    added = "windows: [7d]}\n      - {column: extra, op: sum, windows: [7d]}"
+    views.write_text(text.replace("windows: [7d]}", added, 1))
+    run(root, "apply", "--auto-approve")
+    run(root, "materialize", "--no-online", "--as-of", (NOW + since).isoformat())
+    run(root, "train", "buy")
+    serve_rows(root, request_rows(20))
+    _, result = verified(root, capsys)
+    features = result["models"][0]
+    by = {skew["feature"]: skew for skew in features["features"] if skew["causes"]}
+    assert set(by) == {"extra_sum_7d"}
+    assert set(by["extra_sum_7d"]["causes"]) == {"stale push"}
+    assert by["extra_sum_7d"]["told"] == {"stale push": "pushed before the feature was added"}
+    assert [note for note in features["notes"] if "gone" in note] == []
 
 
 def test_rows_of_a_push_that_was_cut_off_are_late_rows(ahead, capsys):

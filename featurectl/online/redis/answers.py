@@ -1,0 +1,128 @@
+"""Answers of a server, each of the type that Redis gives to its command; any other is of no Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import redis
+
+from featurectl.units import from_us
+
+# What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
+_NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
+_COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
+
+
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Say of answers on which the client's parser gives up that they are of no Redis: use it where they are read.
+
+    Raises:
+        redis.InvalidResponse: the parser has given up.
+    """
+    try:
+        yield
+    except _NO_ANSWERS as error:
+        raise redis.InvalidResponse(type(error).__name__) from error
+
+
+def is_no_hash(answer: object) -> bool:
+    """Return whether an answer says that a key holds another type than hashes."""
+    return isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE")
+
+
+def row_of(answer: object) -> bytes | None:
+    """Return the answer of HGET for a row; of a key that is no hash no byte, which is a broken row of it."""
+    return b"" if is_no_hash(answer) else value(answer)
+
+
+def value(answer: object) -> bytes | None:
+    """Return the answer of HGET, None where there is no such field.
+
+    Raises:
+        redis.InvalidResponse: it is another one, which no Redis gives; so do the functions below.
+    """
+    if answer is None or isinstance(answer, bytes):
+        return answer
+    raise _invalid("a value", answer)
+
+
+def number(answer: object) -> int:
+    """Return the answer of a command that counts, and of a script."""
+    if type(answer) is int:
+        return answer
+    raise _invalid("a number", answer)
+
+
+def names(answer: object) -> list[bytes]:
+    """Return the answer of HKEYS."""
+    if isinstance(answer, list) and all(isinstance(name, bytes) for name in answer):
+        return answer
+    raise _invalid("names", answer)
+
+
+def listed(answer: object, count: int) -> list[bytes | None]:
+    """Return the answer of HMGET for so many fields, of a key that is no hash no byte for each."""
+    if is_no_hash(answer):
+        return [b""] * count
+    if type(answer) is not list or len(answer) != count or not {bytes, type(None)}.issuperset(map(type, answer)):
+        raise _invalid(f"{count} values", answer)
+    return answer
+
+
+def page(answer: object) -> tuple[bytes, list[bytes]]:
+    """Return the answer of SCAN: where to go on, and keys."""
+    if isinstance(answer, list) and len(answer) == 2 and isinstance(answer[0], bytes):
+        return answer[0], names(answer[1])
+    raise _invalid("a page of keys", answer)
+
+
+def one_item(answer: object) -> object:
+    """Return what an answer that lists one item holds."""
+    if isinstance(answer, list) and len(answer) == 1:
+        return answer[0]
+    raise _invalid("one item", answer)
+
+
+def instant_of_time(answer: object) -> datetime:
+    """Return the instant of an answer to TIME."""
+    parts = names(answer)
+    try:
+        seconds, microseconds = map(int, parts)
+        return from_us(seconds * 1_000_000 + microseconds)
+    except (ValueError, OverflowError) as error:
+        raise _invalid("a time", answer) from error
+
+
+def slot_ranges(answer: object) -> list[tuple[int, int, bytes, int]]:
+    """Return the answer of CLUSTER SLOTS: first and last slot with host and port of the primary."""
+    try:
+        found = [(start, end, primary[0] or b"", primary[1]) for start, end, primary, *_ in _any(answer)]
+    except (TypeError, ValueError, LookupError) as error:
+        raise _invalid("slots", answer) from error
+    if any([type(part) for part in entry] != [int, int, bytes, int] for entry in found):
+        raise _invalid("slots", answer)
+    return found
+
+
+def count_of(text: bytes | None) -> int | None:
+    """Return the number of entities that a counter says, 0 where there is none; None: another program has written it.
+
+    >>> count_of(b"12"), count_of(None), count_of(b"abc")
+    (12, 0, None)
+    """
+    if text is None:
+        return 0
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
+def _any(answer: object) -> Any:
+    return answer
+
+
+def _invalid(wanted: str, answer: object) -> redis.InvalidResponse:
+    return redis.InvalidResponse(f"{wanted} was asked for, and {type(answer).__name__} is the answer")
