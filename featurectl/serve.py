@@ -23,7 +23,7 @@ from featurectl.online.pushed import Pushed
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
-from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, told_process
+from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
 from featurectl.serving.canary import find_canaries
 from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
@@ -100,7 +100,7 @@ def create_app() -> Guard:
     """Return the application of a process that `run_server` has started."""
     settings = load_settings(os.environ[SETTINGS_VARIABLE])
     hide_secrets(settings.folder)
-    return open_app(settings, told_process())
+    return open_app(settings, beginning_of_process())
 
 
 def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Guard:

@@ -49,9 +49,11 @@ def make_app(server: Server, keys: Sequence[bytes], beginning: Beginning) -> Gua
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         server.start()
-        async with beginning.of(server.follower):
-            yield
-        await server.stop()
+        try:
+            async with beginning.of(server.follower):
+                yield
+        finally:
+            await server.stop()
 
     app = Starlette(
         routes=routes,

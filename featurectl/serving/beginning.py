@@ -46,9 +46,13 @@ class Beginning:
 
     async def _load(self, follower: Follower) -> None:
         await follower.looked.wait()
-        if self.mark is not None and self.at_once:
-            self.mark.touch()
-        while self.mark is not None and not self.mark.exists():  # noqa: ASYNC110 (another process makes it)
+        if self.mark is None:
+            return
+        if self.at_once:
+            with contextlib.suppress(OSError):  # on a full disk: the others answer after `LOAD_S`
+                self.mark.touch()
+            return
+        while not self.mark.exists():  # noqa: ASYNC110 (another process makes it)
             await asyncio.sleep(_STEP_S)
 
 
@@ -62,7 +66,7 @@ def tell_process(mark: Path, *, is_first: bool) -> None:
     os.environ[_FIRST_VARIABLE] = "yes" if is_first else ""
 
 
-def told_process() -> Beginning:
+def beginning_of_process() -> Beginning:
     """Return when this process begins; one that was told nothing begins when it is loaded."""
     mark = os.environ.get(_MARK_VARIABLE)
     return Beginning(at_once=bool(os.environ.get(_FIRST_VARIABLE)), mark=Path(mark) if mark else None)

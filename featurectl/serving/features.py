@@ -37,16 +37,19 @@ async def read_features(request: Request) -> Response:
         keys=body.entities, count=count, now=server.features.now(body.time), latest=server.features.latest(body.time)
     )
     async with server.turns.wait(values):
-        return await _answer(server, body, rows, (model, reader), begin)
+        return await _answer(server, rows, (model, reader), about, values, begin)
 
 
-async def _answer(
-    server: Server, body: FeaturesBody, rows: KeyRows, of: tuple[tuple[str, int] | None, FeatureReader], begin: float
+async def _answer(  # noqa: PLR0913, PLR0917
+    server: Server,
+    rows: KeyRows,
+    of: tuple[tuple[str, int] | None, FeatureReader],
+    about: Sequence[About],
+    values: int,
+    begin: float,
 ) -> Response:
-    """Return the features of some rows, as they are told."""
+    """Return the features of some rows, as they are told: so many values, and `about` them what was asked for."""
     model, reader = of
-    about = tuple(dict.fromkeys(body.returned))
-    values = rows.count * len(reader.names) * (1 + len(about))
     found = await server.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = server.stale_views(reader, rows.now)

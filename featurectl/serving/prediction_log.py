@@ -34,7 +34,6 @@ from featurectl.serving.bodies import ENCODER
 from featurectl.serving.journal import Journal
 from featurectl.serving.log_room import LogLimits, LogRoom
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.reading import MOST_KEY
 from featurectl.serving.served import ServedModel
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ _BYTES_WAITING: Final = 64 << 20
 _BYTES_A_FILE: Final = 16 << 20
 _A_ROW: Final = 500  # bytes of what every row has
 _A_VALUE: Final = 40
-_SHOWN: Final = 100  # characters of a text that is too long
 _OWN: Final = (
     "logged_at",
     "time",
@@ -124,8 +122,8 @@ class ParquetLog:
             self._queue.put(LoggedRows(model=scored.model, columns=self._told(scored), count=count, size=size))
 
     def offer_failure(self, failed: Failed) -> None:
-        """Take the rows of a request that failed, or leave them out; texts that are longer than any key are cut."""
-        count, given = failed.count, {name: [_cut(value) for value in values] for name, values in failed.given.items()}
+        """Take the rows of a request that failed, or leave them out."""
+        count, given = failed.count, failed.given
         size = 2 * _size(given, count, 0)
         if self._is_taken(count, size, failed.seat):
             columns = self._common(count, failed.now, failed.latency_ms, failed.seat)
@@ -264,14 +262,6 @@ def _length(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     return value.bit_length() // 3 if isinstance(value, int) else 0  # of thousands of digits, as JSON may have them
-
-
-def _cut(value: object) -> object:
-    return (
-        f"{value[:_SHOWN]}... ({len(value):,} characters)"
-        if isinstance(value, str) and len(value) > MOST_KEY
-        else value
-    )
 
 
 def _series(some: Sequence[LoggedRows], name: str, dtype: pl.DataType) -> pl.Series:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Final
 
 from featurectl.errors import DataError, FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
@@ -15,8 +14,6 @@ from featurectl.online.future import latest_at
 from featurectl.online.pushes import Pushes
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.problems import Refused, refusal
-
-MOST_KEY: Final = 4_096  # characters
 
 
 class Features:

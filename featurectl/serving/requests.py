@@ -16,6 +16,7 @@ from featurectl.serving.problems import Refused
 
 T = TypeVar("T")
 FEW_VALUES: Final = 10_000  # are made without giving way: it takes some milliseconds
+_TOO_LONG: Final = f"length <= {MOST_TEXT}"  # as msgspec says it
 _FEW_BYTES: Final = 1 << 16
 
 
@@ -33,7 +34,8 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     except RecursionError as error:
         raise Refused(400, "the body can't be read: it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
-        _refuse_long_text(content)
+        if _TOO_LONG in str(error):  # else all of the body would be read once more, which takes long
+            _refuse_long_text(content)
         raise Refused(400, f"the body can't be read: {error}") from error
 
 

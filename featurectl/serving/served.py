@@ -40,6 +40,7 @@ class ServedModel:
 class Served:
     """A project as it is served: `models` by (name, version), `failures` by what could not be loaded, and why.
 
+    Both are replaced as a whole, for a request loads a version in a thread while others look at them.
     `unreached` are the versions whose files could not be reached: they may be by now. `canaries` are those that run
     here, by model.
     """
@@ -81,18 +82,22 @@ class Served:
             found = self.models[place] if place in self.models else self.try_load(version)
             if isinstance(found, ServedModel):
                 self._keep(place, found)
-                self.failures.pop(found.label, None)
+                self.failures = {label: why for label, why in self.failures.items() if label != found.label}
             return found
 
     def _keep(self, place: tuple[str, int], found: ServedModel) -> None:
-        """Keep a version that was loaded; of those without an alias the few that were loaded last."""
+        """Keep a version that was loaded; of those without an alias the few that were loaded last.
+
+        Others look at the models meanwhile: they have those of before, or those of now.
+        """
         if place in self.models:
             return
-        self.models[place] = found
+        models = {**self.models, place: found}
         if not any(self.catalog.state.aliases.get((place[0], alias)) == place[1] for alias in ALIASES):
             self._named.append(place)
         while len(self._named) > MOST_NAMED:
-            self.models.pop(self._named.pop(0), None)
+            models.pop(self._named.pop(0), None)
+        self.models = models
 
     def try_load(self, version: ModelVersion) -> ServedModel | str:
         """Return a version loaded and proven, or why it can't be served."""

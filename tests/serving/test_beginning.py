@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
 
 from featurectl.serving import beginning
+from featurectl.serving.app import make_app
 from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning
 
 
@@ -15,17 +17,22 @@ class Begun:
     """A process that begins; `follower` has what it loads."""
 
     def __init__(self, how):
-        self.follower, self.is_open, self._end = SimpleNamespace(looked=asyncio.Event()), False, asyncio.Event()
+        self.follower, self._open, self._end = SimpleNamespace(looked=asyncio.Event()), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(how))
 
     async def _run(self, how):
         async with how.of(self.follower):
-            self.is_open = True
+            self._open.set()
             await self._end.wait()
 
-    async def after_a_while(self):
+    async def answers(self):
+        """Wait until it does: as long as a busy machine takes."""
+        await asyncio.wait_for(self._open.wait(), 10)
+
+    async def waits(self):
+        """Return whether it answers not yet, after a while in which it would have."""
         await asyncio.sleep(0.1)
-        return self.is_open
+        return not self._open.is_set()
 
     async def end(self):
         self._end.set()
@@ -35,9 +42,10 @@ class Begun:
 def test_one_that_is_alone_answers_at_once_or_when_it_is_loaded():
     async def story():
         at_once, when_loaded = Begun(AT_ONCE), Begun(WHEN_LOADED)
-        assert (await at_once.after_a_while(), await when_loaded.after_a_while()) == (True, False)
+        await at_once.answers()
+        assert await when_loaded.waits()
         when_loaded.follower.looked.set()
-        assert await when_loaded.after_a_while()
+        await when_loaded.answers()
         await at_once.end()
         await when_loaded.end()
 
@@ -52,9 +60,9 @@ def test_others_answer_when_they_and_the_first_are_loaded(tmp_path, order):
         mark = tmp_path / "loaded"
         both = [Begun(Beginning(at_once=True, mark=mark)), Begun(Beginning(mark=mark))]
         for place in order:
-            assert await both[1].after_a_while() is False
+            assert await both[1].waits()
             both[place].follower.looked.set()
-        assert await both[1].after_a_while()
+        await both[1].answers()
         for one in both:
             await one.end()
 
@@ -67,7 +75,40 @@ def test_nobody_waits_for_ever_for_a_first_that_is_never_loaded(tmp_path, monkey
     async def story():
         one = Begun(Beginning(mark=tmp_path / "loaded"))
         one.follower.looked.set()
-        assert await one.after_a_while()
+        await one.answers()
         await one.end()
 
     asyncio.run(story())
+
+
+def test_a_first_that_can_not_say_that_it_is_loaded_ends_as_it_would(tmp_path):
+    async def story():
+        one = Begun(Beginning(at_once=True, mark=tmp_path / "no-such-folder" / "loaded"))
+        one.follower.looked.set()
+        assert not await one.waits()
+        await one.end()
+
+    asyncio.run(story())
+
+
+def test_a_server_whose_beginning_fails_is_stopped():
+    class Failing(Beginning):
+        @asynccontextmanager
+        async def of(self, follower):
+            yield
+            raise OSError("no space left on device")
+
+    done = []
+
+    async def stop():
+        done.append("stopped")
+
+    async def story():
+        server = SimpleNamespace(start=lambda: done.append("started"), stop=stop, follower=None)
+        app = make_app(server, [], Failing())._app._app
+        async with app.router.lifespan_context(app):
+            pass
+
+    with pytest.raises(OSError, match="no space left"):
+        asyncio.run(story())
+    assert done == ["started", "stopped"]

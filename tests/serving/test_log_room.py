@@ -16,8 +16,8 @@ from featurectl.monitor.compaction import compact_some, read_day
 from featurectl.monitor.prediction_log import PredictionLog, read_rows
 from featurectl.offline.loose import open_loose
 from featurectl.serving import prediction_log
+from featurectl.serving.bodies import MOST_TEXT
 from featurectl.serving.log_room import LogLimits, LogRoom
-from featurectl.serving.reading import MOST_KEY
 from tests.serving.clicks import request_rows, run
 from tests.serving.test_prediction_log import log_of, logged
 from tests.serving.trial import wait_until
@@ -160,7 +160,7 @@ def test_a_log_without_room_drops_rows_says_so_and_counts_them(served, capsys):
     assert " error log_full " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("merchant", ["x" * MOST_KEY, int("9" * MOST_KEY)])
+@pytest.mark.parametrize("merchant", ["x" * MOST_TEXT, int("9" * MOST_TEXT)])
 def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch, merchant):
     monkeypatch.setattr("featurectl.serve.EVERY_S", 3_600.0)  # nothing is written
     monkeypatch.setattr(prediction_log, "_BYTES_WAITING", 100_000)

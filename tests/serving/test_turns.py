@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
+from starlette.requests import Request
 
-from featurectl.serving.requests import FEW_VALUES, Turns
+from featurectl.serving.bodies import PREDICT
+from featurectl.serving.problems import Refused
+from featurectl.serving.requests import FEW_VALUES, Turns, parsed
 
 
 def test_few_requests_of_many_values_are_worked_on_at_once():
@@ -47,3 +51,18 @@ def test_who_waits_too_long_leaves_its_turn_to_others_and_small_requests_need_no
             return True
 
     assert asyncio.run(trial())
+
+
+def test_a_large_body_of_another_form_is_refused_without_another_reading():
+    body = b'{"rows":[' + b"[]," * 300_000 + b"[]]}"
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused, match="the body can't be read"):
+            asyncio.run(parsed(Request({"type": "http"}, receive), PREDICT))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
