@@ -28,7 +28,8 @@ STORES: Final[Mapping[str, Code]] = {
     ),
     "FC601": Code(
         "the registry can't be reached",
-        "The database of `registry:` does not answer, refuses the user, or is read-only.",
+        "The database of `registry:` does not answer, refuses the user, or is read-only; or a document in it is none "
+        "that featurectl has written.",
     ),
     "FC602": Code(
         "the online store can't be reached",
@@ -51,7 +52,7 @@ STORES: Final[Mapping[str, Code]] = {
         "a row of the online store is broken",
         "What is stored for an entity is no row, or its values are not of the types that its schema says: it was cut "
         "off, or another program has written it. It is not served. `featurectl push --full` sends the row again. The "
-        "same is said of a schema of rows, and of the record of a view's last push.",
+        "same is said of a schema of rows, of the record of a view's last push, and of the counter of its entities.",
     ),
     "FC616": Code(
         "a source's object store does not answer",
