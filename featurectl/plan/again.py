@@ -13,11 +13,11 @@ from featurectl.errors import StoreError, UsageError
 from featurectl.facts import Registrable
 from featurectl.fingerprint import fingerprints
 from featurectl.plan.categorise import LOAD, categorise
-from featurectl.plan.fitting import fits
 from featurectl.plan.model import Change, Plan, Stage
 from featurectl.plan.wanted import Wanted, wanted_object
 from featurectl.registry.state import Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Model
+from featurectl.spec.fitting import fits
 from featurectl.spec.values import NAME
 
 _HINT: Final = "featurectl plan --out FILE writes one"

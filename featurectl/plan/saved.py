@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from featurectl.documents import parse_json
 from featurectl.errors import UsageError
-from featurectl.plan.fitting import fits
 from featurectl.plan.model import AppliedCommit, Change, Effort, Plan, Reason, Stage
 from featurectl.registry.state import ObjectVersion
+from featurectl.spec.fitting import fits
 from featurectl.spec.place import Place
 from featurectl.units import format_iso, parse_instant
 

@@ -25,6 +25,7 @@ from featurectl.spec.definition import (
     Source,
 )
 from featurectl.spec.definition_alerts import Alert, Notifier
+from featurectl.spec.fitting import fits
 from featurectl.spec.typing_model import check_model
 from featurectl.spec.typing_source import check_source
 from featurectl.spec.typing_view import check_view
@@ -83,7 +84,9 @@ def load_notifier(json: Json) -> Notifier:
 
 def _load(cls: type[T], json: Json, typed: Callable[[T], T] = lambda loaded: loaded) -> T:
     try:
-        return typed(_load_object(cls, json))
+        loaded = _load_object(cls, json)
+        assert fits(loaded), "a value is of another type"
+        return typed(loaded)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         told = "the registry holds a definition that featurectl has not written"
         raise StoreError(told, code="FC601", hint="restore it from a backup") from error

@@ -11,10 +11,10 @@ import pytest
 from featurectl.plan.again import decide_again
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.categorise import LOAD
-from featurectl.plan.fitting import fits
 from featurectl.plan.outside import Outside
 from featurectl.plan.saved import dump_plan, load_plan
 from featurectl.plan.wanted import wanted_objects
+from featurectl.spec.fitting import fits
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
 from tests.spec.repository import load

@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import DataError, StoreError
+from featurectl.errors import DataError
 from featurectl.expressions.tree import Node
 from featurectl.spec.aggregates import AGGREGATES, aggregate_base, result_type
 from featurectl.spec.definition import FeatureInput, RequestInput
 from featurectl.spec.definition_json import (
     dump_definition,
-    load_alert,
     load_entity,
     load_model,
-    load_notifier,
     load_source,
     load_untyped_view,
     load_view,
@@ -387,11 +385,3 @@ def test_a_plain_scalar_is_a_number_only_where_json_has_one(text):
         assert json.loads(text) == value
     else:
         assert value == {"true": True, "false": False, "null": None, "": None}.get(text, text)
-
-
-@pytest.mark.parametrize("load", [load_source, load_view, load_untyped_view, load_model, load_alert, load_notifier])
-def test_what_is_no_definition_is_an_error_of_the_registry(load):
-    for found in ([], {}, None, "x", 5, {"name": 5}, {"source": [], "spine": {"source": 5}, "inputs": [1]}):
-        with pytest.raises(StoreError) as caught:
-            load(found)
-        assert caught.value.code == "FC601"
