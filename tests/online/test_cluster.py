@@ -9,9 +9,10 @@ import pytest
 
 from featurectl.errors import StoreError
 from featurectl.online.base import Ask
+from featurectl.online.broken import BrokenCountError
 from featurectl.online.codec import pack_key
 from featurectl.online.redis.kinds import open_store
-from featurectl.online.redis.slots import slot_of
+from featurectl.online.redis.slots import slot_of, slot_tags
 from tests.online.rows import T0, frame, view
 from tests.servers.cluster import started_cluster, started_tls_cluster
 
@@ -216,6 +217,22 @@ def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
         with pytest.raises(StoreError, match="spend@1 id=1: another program has written"):
             store.read(of, [[1], [2]])
         assert store.read(of, [[2]])[0] is not None
+
+
+def test_a_broken_counter_of_a_slot_is_told_and_counted_again(redis_cluster, of):
+    slot = slot_with_an_entity(of, 0)
+    with closing(open_store(redis_cluster.url)) as store:
+        store.write(of, rows_of(of, end=20))
+        store._ask("HSET", f"{of.project}/{of.env}/count:{{{slot_tags()[slot].decode()}}}", "spend@1", "theirs")
+        store._mark_change(of)
+        for use in (lambda: store.count(of), lambda: store.keep_only(of, rows_of(of, end=20), T0)):
+            with pytest.raises(BrokenCountError):
+                use()
+        store.reset_broken_count(of)
+        store.keep_only(of, rows_of(of, end=20), T0)
+        assert store.count(of) == 20
+        store.remove(of)
+        assert store.count(of) == 0
 
 
 def test_a_cluster_without_some_of_its_slots_says_so(of):
