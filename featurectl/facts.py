@@ -39,6 +39,7 @@ from featurectl.spec.environment import has_password, shown_location
 
 Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
 
+_COLUMN = "source.columns."
 _SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*(?:.*?\*/|.*))+""", re.DOTALL)
 
 
@@ -78,6 +79,11 @@ def data_facts(obj: Registrable) -> Facts:
             return model_facts(obj)
         case Alert() | Notifier():
             return {}
+
+
+def read_columns(view: FeatureView) -> frozenset[str]:
+    """Return the columns of a view's source, as they are there, that decide its rows and its values."""
+    return frozenset(name.removeprefix(_COLUMN) for name in data_facts(view) if name.startswith(_COLUMN))
 
 
 def united_facts(features: Mapping[str, Facts]) -> Facts:
@@ -225,11 +231,11 @@ def _reads(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {}
     for name in columns:
         if name not in select:
-            facts[f"source.columns.{name}"] = plain(types.get(name, UNKNOWN))
+            facts[f"{_COLUMN}{name}"] = plain(types.get(name, UNKNOWN))
             continue
         facts[f"source.select.{name}"] = written(select[name].expression)
         below = sorted(_columns(select[name].expression))
-        facts |= {f"source.columns.{raw}": plain(types.get(raw, UNKNOWN)) for raw in below}
+        facts |= {f"{_COLUMN}{raw}": plain(types.get(raw, UNKNOWN)) for raw in below}
     return facts
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 FULL_HINT: Final = "make room on the disk, then run it again: what was not written whole was not written at all"
+WRITABLE_HINT: Final = "an SQLite file and its folder must be writable, to read it without -wal and -shm, too"
 _FULL_CODES: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SQLITE: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_WRITE")
 _FULL_TEXTS: Final = tuple(os.strerror(code) for code in _FULL_CODES)
@@ -53,5 +54,8 @@ def open_crowded(opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Conn
 
 
 def hint_of(error: BaseException) -> str:
-    """Return what helps against a full disk; empty for another failure."""
-    return FULL_HINT if is_full(error) else ""
+    """Return what helps against a full disk, or one where SQLite may not write; empty for another failure."""
+    if is_full(error):
+        return FULL_HINT
+    name = getattr(error, "sqlite_errorname", "")
+    return WRITABLE_HINT if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) else ""

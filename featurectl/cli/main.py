@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import math
 import os
@@ -309,11 +310,19 @@ def entry() -> None:
     gc.set_threshold(_YOUNG_OBJECTS, gc.get_threshold()[1], _YOUNG_SEARCHES)  # a repository lives long, and is large
     if _FITS not in sys.argv[1:]:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        _write_any(stream)
     code = main()
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)
     gc.freeze()  # a last search would find what ends with the process
     sys.exit(code)
+
+
+def _write_any(stream: TextIO | None) -> None:
+    """Let a stream write any character: one that its encoding lacks, of a name of a file, is escaped."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go(stream: TextIO | None) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
 from featurectl.engines.spill import SpillRoom
+from featurectl.facts import read_columns
 from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.repeats import seen_before, without_replaced
@@ -26,7 +27,7 @@ from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.sources.base import Part, SourceReader
+from featurectl.sources.base import Part
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
@@ -144,8 +145,7 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
     if base is not None and not increment.scans:
         return nothing_new(run, base)
     view, columns = typed_view(run)
-    known = {} if base is None else base.parts
-    pieces = [piece for scan in increment.scans for piece in _pieces(run.reader, scan, ahead, known)]
+    pieces = [piece for scan in increment.scans for piece in _pieces(run, scan, ahead, base)]
     with reading(f"source {view.source.name}"):
         reading_rows.expect(view.source, pieces)
         prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
@@ -241,13 +241,19 @@ def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(replace(run.view, source=source), columns), columns
 
 
-def _pieces(reader: SourceReader, scan: PartScan, ahead: Ahead, known: Mapping[str, str]) -> list[Piece]:
+def _pieces(run: Run, scan: PartScan, ahead: Ahead, base: Coverage | None) -> list[Piece]:
+    """Return the pieces of a scan, a part each.
+
+    A part that comes to others has all columns that the view reads of them: only a table that is made anew takes one
+    that a part lacks for null there.
+    """
+    required = read_columns(run.view) if base is not None else frozenset()
     return [
         Piece(
-            scan=reader.scan([part], scan.since),
+            scan=run.reader.scan([part], scan.since, required),
             until=ahead.now,
             after=scan.after,
-            fresh=part.name not in known,
+            fresh=base is None or part.name not in base.parts,
             since=ahead.begin,
         )
         for part in scan.parts

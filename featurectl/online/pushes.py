@@ -77,11 +77,19 @@ def pushed_ahead(pushes: Pushes, views: Iterable[ReadView], clock: datetime) -> 
     """Return which views, by `view@version`, were pushed as of an instant that a clock has not reached, in words."""
     found = {}
     for view in views:
-        record = pushes.record(view)
-        far = how_far_ahead(record.computed_at, latest_at(clock), "this server's clock") if record else ""
-        if far:
-            found[view.field] = f"view {view.field} was pushed as of {far}: featurectl push --full {view.online.view}"
+        if far := far_ahead(pushes.record(view), latest_at(clock)):
+            found[view.field] = f"view {view.field} was pushed as of {far}: {mending(view)}"
     return found
+
+
+def far_ahead(record: PushRecord | None, latest: datetime) -> str:
+    """Return how far after a server's clock a view was pushed, in words; "" where it is not later than `latest`."""
+    return how_far_ahead(record.computed_at, latest, "this server's clock") if record else ""
+
+
+def mending(view: ReadView) -> str:
+    """Return what mends a view that was pushed as of later than a server's clock."""
+    return f"set that clock right, or where it is right: featurectl push --full {view.online.view}"
 
 
 def record_name(view: ReadView) -> str:

@@ -40,7 +40,6 @@ _BELOW: bytes | int = -1  # every key
 MANY_KEYS = 8  # from so many on one statement looks for several
 _KEYS_AT_ONCE = 512
 _HINTS = {
-    "readonly": "the file and its folder must be writable; without its `-wal` and `-shm` files for reading, too",
     "not a database": "is `online:` of the environment the right file?",
     "locked": "another program keeps the whole file for itself",
 }

@@ -10,8 +10,14 @@ from featurectl.spec.definition_json import load_model
 
 
 def bound_versions(state: State, view: str, version: int) -> tuple[ModelVersion, ...]:
-    """Return the trained models that read this version of a view. Rejected ones hold on to nothing."""
-    return tuple(m for m in state.model_versions if m.status == "registered" and m.view_versions.get(view) == version)
+    """Return the trained models that read this version of a view."""
+    return tuple(m for m in _holding(state) if m.view_versions.get(view) == version)
+
+
+def _holding(state: State) -> tuple[ModelVersion, ...]:
+    """Return the versions that hold on to what they were trained on; rejected ones don't, nor do those of no model."""
+    models = {o.name for o in state.objects if o.kind == "model" and o.current}
+    return tuple(m for m in state.model_versions if m.status == "registered" and m.model in models)
 
 
 def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]:
@@ -21,11 +27,7 @@ def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]
 
 def view_users(state: State, view: str, leaving: Collection[str]) -> tuple[str, ...]:
     """Return who uses any version of a view, as a plan names them; models in `leaving` are on their way out."""
-    trained = [
-        f"model {m.model} v{m.version}"
-        for m in state.model_versions
-        if m.status == "registered" and view in m.view_versions
-    ]
+    trained = [f"model {m.model} v{m.version}" for m in _holding(state) if view in m.view_versions]
     declared = [
         f"model {o.name}"
         for o in state.objects

@@ -73,12 +73,18 @@ def _tell_canaries(journal: Journal, before: Served, after: Served) -> None:
 
 
 def _tell_views(journal: Journal, before: Served, after: Served) -> None:
-    was = {view.online.view: view.online.version for view in before.catalog.views()}
-    for view in after.catalog.views():
-        name, version = view.online.view, view.online.version
+    was = _pushed(before)
+    for name, version in _pushed(after).items():
         if was.get(name) != version:
             instead = f" in place of @{was[name]}" if name in was else ""
-            journal.tell("view_served", f"{view.field} is served{instead}", view=name, version=version)
+            journal.tell("view_served", f"{name}@{version} is served{instead}", view=name, version=version)
+
+
+def _pushed(served: Served) -> dict[str, int]:
+    """Return which version of each view is read by its name, where that was pushed."""
+    places = {view.online.view: view.online.version for view in served.catalog.views()}
+    never = {place for place, record in served.catalog.pushed.items() if record is None}
+    return {name: number for name, number in places.items() if (name, number) not in never}
 
 
 def _tell_refused(journal: Journal, before: Mapping[str, str], served: Served) -> None:

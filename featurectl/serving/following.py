@@ -21,6 +21,7 @@ from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
 from featurectl.serving.readiness import served_views
 from featurectl.serving.served import Served
 from featurectl.serving.thread import OneThread
+from featurectl.units import format_iso
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server, Source
@@ -81,7 +82,19 @@ class Follower:
             else:
                 self._server.journal.end("push_record_broken", "push_record_mended", of=f"{name}@{version}")
         features.pushes.take(state.project, self._source.environment, pushed, at_s)
+        self._tell_ahead(pushed)
         return pushed
+
+    def _tell_ahead(self, pushed: Pushed) -> None:
+        """Tell which views were pushed as of later than this clock, and that it has come."""
+        latest = self._server.features.latest()
+        for (name, version), record in pushed.items():
+            label = f"{name}@{version}"
+            if latest is not None and isinstance(record, PushRecord) and record.computed_at > latest:
+                message = f"{label} was pushed as of {format_iso(record.computed_at)}, which this clock has not reached"
+                self._server.journal.begin("pushed_ahead", message, of=label)
+            else:
+                self._server.journal.end("pushed_ahead", "no_more_ahead", of=label)
 
     async def follow_registry(self) -> None:
         """Serve what was applied, trained or promoted since; requests under way end with what they began with."""

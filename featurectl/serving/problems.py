@@ -25,7 +25,7 @@ TITLES = {
 
 
 _MOST_DETAIL: Final = 4_000  # characters
-_NOT_SERVED: Final = ("FC511", "FC549")  # a view was never pushed, or without what reading it needs
+_NOT_SERVED: Final = ("FC511", "FC527", "FC549")  # a view was never pushed, as of later, or without what reading needs
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)

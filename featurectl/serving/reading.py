@@ -11,7 +11,7 @@ from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.future import latest_at
-from featurectl.online.pushes import Pushes
+from featurectl.online.pushes import Pushes, far_ahead, mending
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.problems import Refused, refusal
 
@@ -47,12 +47,12 @@ class Features:
         """Return the features of some rows.
 
         Raises:
-            Refused: 400 the keys do not fit, 503 the store fails, or has nothing of a view.
+            Refused: 400 the keys do not fit, 503 the store fails, has nothing of a view, or only what is of the future.
         """
         begin = time.perf_counter()
         try:
             found = await read_columns_async(self.store, reader, self.pushes, rows)
-            self._check_pushed(reader)
+            self._check_pushed(reader, rows.latest)
         except FeaturectlError as error:
             if isinstance(error, StoreError):
                 self._metrics.store_errors.inc()
@@ -62,14 +62,19 @@ class Features:
         self._count(found)
         return found
 
-    def _check_pushed(self, reader: FeatureReader) -> None:
+    def _check_pushed(self, reader: FeatureReader, latest: datetime | None) -> None:
         """Refuse to say of everybody that there is no row: of a store that lost all, nobody would see that.
 
+        Nor of one whose rows are of later than `latest`, be it by the clock of this machine or by who pushed.
+
         Raises:
-            DataError: FC511, the store has no push of a view: there was none, or it was lost.
+            DataError: FC511, the store has no push of a view: there was none, or it was lost; FC527, it is of later.
         """
         for view in reader.views:
-            if self.pushes.record(view) is None:
+            record = self.pushes.record(view)
+            if latest is not None and view.online.versioned_by == "computed" and (far := far_ahead(record, latest)):
+                raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=mending(view))
+            if record is None:
                 told = (
                     f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"
                 )

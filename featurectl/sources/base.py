@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,8 +38,13 @@ class SourceReader(Protocol):
     def columns(self) -> Mapping[str, str]:
         """Return the columns and their types as `scan` gives them, without reading rows where possible."""
 
-    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
-        """Return the rows of some parts in the language's types; `since` fills `:since` of a query."""
+    def scan(
+        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+    ) -> pl.LazyFrame:
+        """Return the rows of some parts in the language's types; `since` fills `:since` of a query.
+
+        A column that a part lacks and others have may be null there, but not one that is `required`, nor a clock.
+        """
 
     def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
         """Return the rows as `scan` does, and beside them the columns as they are in the source; see `split_kept`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -70,12 +70,15 @@ class DeltaReader:
         """Return the columns and types of the table's schema."""
         return self._columns
 
-    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+    def scan(
+        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+    ) -> pl.LazyFrame:
         """Return the rows of some data files, in the order of the files.
 
         Raises:
             DataError: FC502 a file can't be read, FC503 a column is missing, FC504 a value or type does not fit.
         """
+        del required  # the table has its columns
         assert since is None, "`:since` belongs to queries"
         where = self._where
         casts = self._shape.casts(self._schema, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,6 +96,13 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
                 raise _not_there(name, key, columns, where)
 
 
+def clock_columns(source: Source) -> frozenset[str]:
+    """Return the columns by which a source's rows are told apart and put in order, of those that it reads."""
+    named = {source.event_time, source.available_at, *source.tiebreak, *source.dedup_key}
+    made = {item.name for item in source.select}
+    return frozenset(name for name in named - made if name is not None)
+
+
 def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> DataError:
     kind = untyped_columns(columns).get(name)
     if kind is not None:
@@ -109,12 +116,13 @@ def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> D
 class Shape:
     """The columns that every file of a source must give, with their types (None: as they are in the file).
 
-    `optional` ones are null in a file that lacks them.
+    `optional` ones are null in a file that lacks them, unless they are `required`.
     """
 
     source: Source
     columns: Mapping[str, str | None]
     optional: bool = False
+    required: Collection[str] = ()
 
     def casts(self, schema: pl.Schema, where: str) -> list[Cast]:
         """Return how the columns of a file become the source's.
@@ -128,11 +136,11 @@ class Shape:
     def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, Reading]) -> Cast:
         where, reading_ = context
         if name not in schema:
-            if self.optional:
+            if self.optional and name not in self.required:
                 return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
-            raise DataError(
-                f"{where} has no column {name!r}", code="FC503", hint="columns: " + ", ".join(sorted(schema))
-            )
+            columns = "columns: " + ", ".join(sorted(schema))
+            hint = f"{columns}; other files have it" if self.optional else columns
+            raise DataError(f"{where} has no column {name!r}", code="FC503", hint=hint)
         if want is None:
             return Cast(name=name, dtype=None, value=pl.col(name))
         cast = plan_cast(name, schema[name], want, reading_)

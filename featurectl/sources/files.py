@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ from featurectl.sources.enforce import (
     apply_casts,
     check_named,
     check_values,
+    clock_columns,
     declared_columns,
     found_columns,
     reading_of,
@@ -79,14 +80,16 @@ class FileReader:
         """Return the columns and types of all files together; only CSV without declared types reads rows."""
         return self._columns
 
-    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+    def scan(
+        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+    ) -> pl.LazyFrame:
         """Return the rows of some files; what may not fit (columns to be cast, CSV) is read once before, to check it.
 
         Raises:
             DataError: FC502 a file can't be read, FC503 it lacks a column, FC504 a value or type does not fit.
         """
         assert since is None, "`:since` belongs to queries"
-        return self._scan(self._alike([part.name for part in parts]), None)
+        return self._scan(self._alike([part.name for part in parts]), None, required)
 
     def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as they are in the files.
@@ -107,9 +110,10 @@ class FileReader:
             [(schema, self._shown_file(files[0])) for schema, files in runs], self._columns, self.source.name
         )
 
-    def _scan(self, runs: Sequence[Run], keep: Shape | None) -> pl.LazyFrame:
-        declared = declared_columns(self.source)
-        shape = Shape(source=self.source, columns=self._columns, optional=declared is None or self._loose)
+    def _scan(self, runs: Sequence[Run], keep: Shape | None, required: Collection[str] = ()) -> pl.LazyFrame:
+        optional = declared_columns(self.source) is None or self._loose
+        needed = frozenset() if self._loose else clock_columns(self.source).union(required)
+        shape = Shape(source=self.source, columns=self._columns, optional=optional, required=needed)
         frames = []
         for schema, files in runs:
             where = self._where(files[0])

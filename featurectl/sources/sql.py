@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,13 +66,16 @@ class SqlReader:
         """Return the columns and types; without a declaration PostgreSQL tells them, SQLite must give all rows."""
         return self._columns
 
-    def scan(self, parts: Sequence[Part], since: datetime | None = None) -> pl.LazyFrame:
+    def scan(
+        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+    ) -> pl.LazyFrame:
         """Return the rows of the query; `:since` is the year 1 when `since` is None.
 
         Raises:
             StoreError: FC605, the database can't be reached.
             DataError: FC508 the query fails, FC503 a column is missing, FC504 a value or type does not fit.
         """
+        del required  # rows of a query have the columns of all
         assert len(parts) == 1
         frame, schema = self._read(since)
         rows = frame.lazy()

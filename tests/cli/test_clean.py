@@ -97,6 +97,20 @@ def test_what_a_model_version_or_a_manifest_names_stays(shop):
     assert shop.run("score", "m", "--out", "scores.csv")
 
 
+def test_versions_of_a_model_that_was_removed_hold_on_to_no_view(shop):
+    shop.run("train", "m")
+    new_version(shop)
+    text = (shop.root / "o.yaml").read_text()
+    (shop.root / "o.yaml").write_text(text[: text.index("models:")])
+    shop.run("apply", "--auto-approve", "--allow-remove", "m")
+    age(shop.root)
+    assert {"table v@1", "online rows v@1"} <= set(found(shop))
+    assert "v@1" not in shop.run("materialize").out
+    (shop.root / "o.yaml").write_text(text)
+    shop.run("apply", "--auto-approve")
+    assert found(shop) == {}
+
+
 def test_a_table_that_a_manifest_pins_stays(shop):
     shop.run("training-set", "m", "--out", "rows.parquet")
     new_version(shop)

@@ -224,6 +224,18 @@ def test_a_reader_whose_clock_is_a_little_behind_finds_what_was_pushed(run, monk
     assert values == {"count_30d": found, "n": [7]}
 
 
+def test_a_server_whose_clock_is_behind_refuses_what_it_would_call_not_found(run, monkeypatch, capsys):
+    assert run("push")[0] == 0
+    asked = {"features": ["spend:count_30d"], "entities": {"customer": ["a"]}}
+    with monkeypatch.context() as patch:
+        set_clock(patch, timedelta(minutes=-10), READERS)
+        with TestClient(open_app(ServeSettings(root=str(Path.cwd())))) as client:
+            answer = client.post("/v1/features", json=asked)
+            assert (answer.status_code, answer.json()["code"]) == (503, "FC527")
+            assert "set that clock right" in answer.json()["hint"]
+    assert capsys.readouterr().err.count(" error pushed_ahead ") == 2  # once of each view
+
+
 def test_who_asks_as_of_an_instant_finds_nothing_later(run):
     assert run("push")[0] == 0
     with open_client(".") as client:
@@ -234,17 +246,22 @@ def test_who_asks_as_of_an_instant_finds_nothing_later(run):
 def test_a_server_tells_of_what_was_pushed_as_of_the_future(run):
     assert run("push")[0] == 0
     at = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    asked = {"features": ["spend:count_30d"], "entities": {"customer": ["a"]}}
     with TestClient(open_app(ServeSettings(root=str(Path.cwd())))) as client:
         assert (client.get("/ready").json()["warnings"], client.get("/fresh").status_code) == ([], 200)
         assert run("push", "--as-of", at, "--allow-future", "spend")[0] == 0
         answer, fresh = client.get("/ready"), client.get("/fresh")
         (warning,) = answer.json()["warnings"]
         assert warning.startswith("view spend@1 was pushed as of ")
-        assert warning.endswith(" m after this server's clock: featurectl push --full spend")
+        mending = "set that clock right, or where it is right: featurectl push --full spend"
+        assert warning.endswith(f" m after this server's clock: {mending}")
+        refused = client.post("/v1/features", json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (503, "FC527")
+        assert client.post("/v1/features", json=asked | {"features": ["latest:n"]}).status_code == 200
+        assert client.post("/v1/features", json=asked | {"time": FAR}).status_code == 200
         assert (fresh.status_code, fresh.json()["problems"]) == (503, [warning])
         assert run("push", "--full", "spend")[0] == 0
         assert (client.get("/ready").json()["warnings"], client.get("/fresh").status_code) == ([], 200)
-        asked = {"features": ["spend:count_30d"], "entities": {"customer": ["a"]}}
         assert client.post("/v1/features", json=asked).json()["features"]["count_30d"]["values"] == [1]
 
 

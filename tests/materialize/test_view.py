@@ -70,6 +70,39 @@ def test_a_new_file_is_appended_and_late_rows_are_picked_up(tmp_path):
     assert values(table) == [2.0, 1.0, 3.0]
 
 
+def drop(root: Path, name: str, column: str) -> None:
+    file = root / "data" / name
+    pl.read_parquet(file).drop(column).write_parquet(file)
+
+
+@pytest.mark.parametrize("column", ["arr_delay", "carrier", "at", "known_at"])
+def test_a_new_file_that_lacks_what_a_view_reads_is_refused(tmp_path, column):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    run(tmp_path, source=source)
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    drop(tmp_path, "2.parquet", column)
+    with pytest.raises(DataError, match=rf"2\.parquet has no column '{column}'") as caught:
+        run(tmp_path, source=source)
+    assert caught.value.code == "FC503"
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    drop(tmp_path, "2.parquet", "origin")  # which the view does not read
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("append", [1.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ["0.parquet", "2.parquet"])
+def test_a_column_that_came_later_is_null_in_a_table_that_is_made_anew(tmp_path, name):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    write(tmp_path, name, ("A", 2.0, 7, 7))
+    drop(tmp_path, name, "arr_delay")
+    assert values(run(tmp_path, source=source)[1]) == [1.0, None]
+    drop(tmp_path, name, "known_at")
+    with pytest.raises(DataError, match="has no column 'known_at'"):
+        run(tmp_path, source=source, full=True)
+
+
 def test_rows_of_the_future_are_held_back_and_taken_once(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 1, 10), ("A", 3.0, 1, 20))
     assert values(run(tmp_path, hour=5)[1]) == [1.0]
@@ -349,8 +382,11 @@ def _state(objects, bound):
 
 def test_the_newest_version_and_those_in_use_are_materialized():
     objects = [_view("a", 1, current=False), _view("a", 2, current=False), _view("a", 3), _view("b", 1)]
-    state = _state(objects, [("a", 1)])
+    model = ObjectVersion(kind="model", name="m", version=1, definition={})
+    state = _state([*objects, model], [("a", 1)])
     assert [(o.name, o.version) for o in served_views(state)] == [("a", 1), ("a", 3), ("b", 1)]
+    removed = _state([*objects, replace(model, current=False)], [("a", 1)])
+    assert [(o.name, o.version) for o in served_views(removed)] == [("a", 3), ("b", 1)]
     assert [o.name for o in choose_views(state, ["b"])] == ["b"]
     with pytest.raises(UsageError, match="no feature view 'c' is applied in project p"):
         choose_views(state, ["c"])

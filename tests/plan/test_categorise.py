@@ -132,7 +132,8 @@ def test_models_that_stay_are_named_together_and_rejected_ones_not_at_all():
         trained("other", 2, "delays", 1),
         trained("third", 1, "latest", 1),
     )
-    state = replace(state_of(*ALL), model_versions=versions)
+    models = [replace(MODEL, name=name) for name in ("other", "third")]
+    state = replace(state_of(*ALL, *models), model_versions=(*versions, trained("gone", 1, "delays", 1)))
     assert change_to(replace(DELAYS, closed="both"), state).notes == (
         "model late v1, v3 stay on delays@1 until they are retrained",
         "model other v2 stays on delays@1 until it is retrained",

@@ -139,6 +139,20 @@ def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monk
     assert "S3cret" not in server.log.read_text()
 
 
+def test_a_view_that_was_never_pushed_waits_and_is_not_served(own_clicks):
+    run(own_clicks, "push")
+    (own_clicks / "more.yaml").write_text(
+        "feature_views: [{name: fresh, entity: user, source: orders, aggregates: [{op: count, windows: [2d]}]}]\n"
+    )
+    with running(own_clicks, "--log-format", "json", "--reload", "0.1", "--timeout", "20") as server:
+        run(own_clicks, "apply", "--auto-approve")
+        wait_until(lambda: any(event["event"] == "view_waiting" for event in events(server)))
+        run(own_clicks, "materialize", "fresh")
+        wait_until(lambda: any(event["event"] == "view_served" for event in events(server)))
+        found = [event["event"] for event in events(server) if event.get("event", "").startswith("view_")]
+        assert found == ["view_waiting", "view_served"]
+
+
 def test_each_request_is_a_line_where_that_is_asked_for(clicks):
     with running(clicks, "--access-log") as server:
         httpx2.get(f"{server.url}/health", timeout=20)
