@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from featurectl.beside import is_running
+from featurectl.errors import UsageError
 
 _NAME: Final = "spill-"
 
@@ -28,13 +30,28 @@ class SpillRoom:
         self._own: Path | None = None
 
     def folder(self) -> Path:
-        """Return a new empty folder."""
+        """Return a new empty folder.
+
+        Raises:
+            UsageError: none may be made there.
+        """
         if self._own is None:
+            self._own = self._make()
+        return Path(tempfile.mkdtemp(dir=self._own))
+
+    def _make(self) -> Path:
+        try:
             if self._parent is not None:
                 self._parent.mkdir(parents=True, exist_ok=True)
                 _remove_orphans(self._parent)
-            self._own = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=self._parent))
-        return Path(tempfile.mkdtemp(dir=self._own))
+            return Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=self._parent))
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            message = f"{self._parent}, for rows that do not fit into memory, can't be made: {error.strerror}"
+            raise UsageError(
+                message, hint="let the repository's .featurectl be a folder that may be written"
+            ) from error
 
     def __enter__(self) -> Self:
         return self

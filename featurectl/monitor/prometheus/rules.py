@@ -20,6 +20,7 @@ from featurectl.units import MINUTE_US, SECOND_US, format_duration
 LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
+_KEPT_US: Final = 15 * MINUTE_US  # what nobody sees any more is not over: until then it is known that nobody looks
 _LOST_IN: Final = "10m"  # how far back rows that the log has lost are told
 _QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
 _EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # told by `monitor export`, all others by `serve`
@@ -38,13 +39,14 @@ _WHY_NOT: Final[Mapping[Metric, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule: it fires while `expr` gives a result, once it has for `for_us`."""
+    """A rule: it fires while `expr` gives a result, once it has for `for_us`, and for `keep_us` after it did last."""
 
     alert: str
     expr: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     for_us: int = 0
+    keep_us: int = 0
     comments: tuple[str, ...] = ()
 
 
@@ -124,6 +126,7 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
             alert=alert,
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}{end}",
             labels={"severity": severity, **of} | {key: _literal(text) for key, text in more.items() if text},
+            keep_us=_KEPT_US if key == "error_after" else 0,  # what is stale is not late, too
             annotations={"summary": told, "description": f"{hint} --env {of['environment']}"},
         )
 
@@ -139,6 +142,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
         alert="FeaturectlError",
         expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
         for_us=_UNSURE_US,
+        keep_us=_KEPT_US,
         labels={"severity": "critical", **where},
         annotations={
             "summary": "{{ $labels.kind }} {{ $labels.name }} can't be looked at",
@@ -187,6 +191,7 @@ def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
         alert=f"featurectl_{alert.name}",
         expr=_expression(alert, repo, where),
         for_us=alert.for_us,
+        keep_us=_KEPT_US if metric in _EXPORTED else 0,
         labels={"severity": alert.severity, **where, "notify": ",".join(alert.notify)},
         annotations={
             "summary": f"{alert.name}: {_subject(metric)}{metric} is {_value(metric)}, alert when {condition}"

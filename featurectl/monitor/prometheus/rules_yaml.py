@@ -35,6 +35,8 @@ def _rule(rule: Rule) -> list[str]:
     lines += [f"      - alert: {_text(rule.alert)}", f"        expr: {_text(rule.expr)}"]
     if rule.for_us:
         lines.append(f"        for: {format_duration(rule.for_us)}")
+    if rule.keep_us:
+        lines.append(f"        keep_firing_for: {format_duration(rule.keep_us)}")
     return [*lines, *_mapping("labels", rule.labels), *_mapping("annotations", rule.annotations)]
 
 

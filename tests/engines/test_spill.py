@@ -1,0 +1,24 @@
+"""Where rows lie that do not fit into memory."""
+
+from pathlib import Path
+
+import pytest
+
+from featurectl.engines.spill import SpillRoom
+from featurectl.errors import UsageError
+
+NOWHERE = Path("/sys/spill")  # nobody may make a folder there
+
+
+def test_rows_lie_below_a_folder_that_is_gone_at_the_end(tmp_path):
+    with SpillRoom(tmp_path / "there") as room:
+        assert room.folder().is_dir()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_made_is_told_as_what_it_is():
+    with (
+        SpillRoom(NOWHERE) as room,
+        pytest.raises(UsageError, match="/sys/spill, for rows that do not fit into memory"),
+    ):
+        room.folder()
