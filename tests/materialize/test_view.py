@@ -12,12 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError, TryAgainError, UsageError
+from featurectl.errors import DataError, TryAgainError
 from featurectl.materialize.run import Run
-from featurectl.materialize.view import choose_views, materialize_view
+from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
-from featurectl.registry.applied import served_views
-from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from featurectl.sources.open import open_source
 from featurectl.spec.data_roots import DataRoots
 from featurectl.spec.definition import Check, SqlQuery
@@ -329,34 +327,6 @@ def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
     _, stepwise = run(root, hour=200)
     _, whole = run(root, hour=200, offline="whole")
     assert stepwise.read().equals(whole.read())
-
-
-def _view(name, version, current=True):
-    return ObjectVersion(kind="feature_view", name=name, version=version, definition={}, current=current)
-
-
-def _state(objects, bound):
-    trained = [
-        ModelVersion(
-            model="m", version=i + 1, definition={}, inputs=(), view_versions={name: version}, table_versions={},
-            params={}, metrics={}, label="y", rows_train=1, rows_validation=0, artifact="", artifact_format="",
-            artifact_bytes=0, artifact_sha256="", libraries={}, code_commit="", seed=0, created_at=T0,
-        )
-        for i, (name, version) in enumerate(bound)
-    ]  # fmt: skip
-    return State(project="p", registry_id="r", serial=1, objects=tuple(objects), model_versions=tuple(trained))
-
-
-def test_the_newest_version_and_those_in_use_are_materialized():
-    objects = [_view("a", 1, current=False), _view("a", 2, current=False), _view("a", 3), _view("b", 1)]
-    model = ObjectVersion(kind="model", name="m", version=1, definition={})
-    state = _state([*objects, model], [("a", 1)])
-    assert [(o.name, o.version) for o in served_views(state)] == [("a", 1), ("a", 3), ("b", 1)]
-    removed = _state([*objects, replace(model, current=False)], [("a", 1)])
-    assert [(o.name, o.version) for o in served_views(removed)] == [("a", 3), ("b", 1)]
-    assert [o.name for o in choose_views(state, ["b"])] == ["b"]
-    with pytest.raises(UsageError, match="no feature view 'c' is applied in project p"):
-        choose_views(state, ["c"])
 
 
 def test_a_failed_check_keeps_the_table_and_the_rows_are_read_again_once_they_are_right(tmp_path):
