@@ -224,7 +224,7 @@ class Transforming:
             dropped=_dropped(work.inputs),
             checks=(*work.checks, *prepared.checks),
         )
-        covered = replace(_covered(work, prepared), since=self.begin)
+        covered = replace(_covered(work, prepared, after), since=self.begin)
         return Computed(prepared=prepared, covered=covered, after=after)
 
     def _given(self, work: Work) -> list[Given]:
@@ -278,15 +278,17 @@ def _covered_of(base: Coverage | None, source: Source) -> Coverage | None:
     )
 
 
-def _covered(work: Work, prepared: Prepared) -> Coverage:
+def _covered(work: Work, prepared: Prepared, after: datetime | None) -> Coverage:
+    """Return what a table covers whose rows of later than `after` (None: all) were made anew: those before are gone."""
     before = work.base or Coverage()
+    known = None if after is None or before.watermark is None else min(before.watermark, after)
     marks = {item.source.name: mark for item in work.inputs if (mark := item.watermark) is not None}
     held = [name for item in work.inputs for name in item.held()]
     return Coverage(
         parts={f"{i.source.name}/{name}": stamp for i in work.inputs for name, stamp in i.increment.covered.items()},
         held=(*held, *([_RESULT] if any(prepared.held_back) else [])),
-        watermark=latest(before.watermark, prepared.watermark, *marks.values()),
-        newest_event=latest(before.newest_event, prepared.newest_event),
+        watermark=latest(known, prepared.watermark, *marks.values()),
+        newest_event=latest(None if after is None else before.newest_event, prepared.newest_event),
         now=work.now,
         dropped=dict(Counter(before.dropped) + Counter(prepared.dropped)),
         inputs=input_marks(work.view),
