@@ -49,12 +49,22 @@ class Watch:
                 look_at = time.monotonic() + self.every_s
             self.stop.wait(max(min(look_at - time.monotonic(), due_s), _LEAST_WAIT_S))
 
+    def _is_held(self, workspace: Workspace) -> bool:
+        """Return whether a look may be taken; what waits is sent by a wrong clock, too."""
+        try:
+            self.hold(workspace)
+        except FeaturectlError as error:
+            self.fail(error)
+            return False
+        return True
+
     def _turn(self, *, is_look: bool) -> float:
         """Look, or only send; return in how many seconds the next message is due."""
         with self.open_workspace() as workspace:
-            if is_look:
-                self.hold(workspace)
+            if is_look and self._is_held(workspace):
                 self.tell(look_once(workspace, stopped=self.stop.is_set))
+            else:
+                is_look = False
             deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
             if not is_look:
                 self.tell(Round(alerts={}, looked=(), sent=list(deliverer.deliver())))

@@ -54,14 +54,16 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
 
 def _chosen(state: State, label: str) -> ObjectVersion:
     """Return a version whose rows nothing needs."""
-    from featurectl.registry.applied import registered_view, served_views
+    from featurectl.registry.applied import applied_versions, registered_view, served_views
 
     name, _, number = label.partition("@")
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"--remove {label}: which version?", hint=f"--remove {name}@1")
     item = registered_view(state, name, int(number[:9]))
     if item in served_views(state):
-        models = [f"{m.model} v{m.version}" for m in state.model_versions if m.view_versions.get(name) == item.version]
+        models = [
+            f"{m.model} v{m.version}" for m in applied_versions(state) if m.view_versions.get(name) == item.version
+        ]
         why = f"models are bound to it: {', '.join(models)}" if models else "it is the newest, and applied"
         raise UsageError(f"--remove {label}: {why}", hint="it is kept up to date as long as that is so")
     return item

@@ -244,20 +244,17 @@ def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
 def _pieces(run: Run, scan: PartScan, ahead: Ahead, base: Coverage | None) -> list[Piece]:
     """Return the pieces of a scan, a part each.
 
-    A part that comes to others has all columns that the view reads of them: only a table that is made anew takes one
-    that a part lacks for null there.
+    A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
+    that it has read before, a column that is not there is null: it may have come later.
     """
-    required = read_columns(run.view) if base is not None else frozenset()
-    return [
-        Piece(
-            scan=run.reader.scan([part], scan.since, required),
-            until=ahead.now,
-            after=scan.after,
-            fresh=base is None or part.name not in base.parts,
-            since=ahead.begin,
-        )
-        for part in scan.parts
-    ]
+    columns = read_columns(run.view)
+    pieces = []
+    for part in scan.parts:
+        is_new = base is None or part.name not in base.parts
+        required = columns if base is not None and is_new else ()
+        rows = run.reader.scan([part], scan.since, required)
+        pieces.append(Piece(scan=rows, until=ahead.now, after=scan.after, fresh=is_new, since=ahead.begin))
+    return pieces
 
 
 def _after_overlap(

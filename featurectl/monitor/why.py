@@ -14,6 +14,7 @@ from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, che
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
 from featurectl.online.base import OnlineStore
+from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import State
 from featurectl.spec.definition import Source
 from featurectl.spec.transformed import transform_sources
@@ -295,7 +296,7 @@ def _read(coverage: Coverage | None, sources: Sequence[Link]) -> dict[str, datet
 
 def _models(state: State, item: ServedView) -> list[str]:
     """Return the model versions that read a view version, with their aliases; those that have one first."""
-    bound = [m for m in state.model_versions if m.view_versions.get(item.view.name) == item.version]
+    bound = [m for m in applied_versions(state) if m.view_versions.get(item.view.name) == item.version]
     named = [(m, sorted(alias for (name, alias), n in state.aliases.items() if (name, n) == (m.model, m.version)))
              for m in bound]  # fmt: skip
     ordered = sorted(named, key=lambda pair: (not pair[1], pair[0].model, -pair[0].version))

@@ -138,6 +138,8 @@ class SqliteStore:
                     connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
             raise self._error(error, writing=False) from error
+        finally:
+            self._file.release()
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""

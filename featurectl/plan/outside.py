@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from featurectl.plan.model import Change, Stage
 from featurectl.plan.wanted import Wanted
-from featurectl.registry.applied import served_views
+from featurectl.registry.applied import applied_versions, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_json import load_untyped_view
@@ -60,7 +60,7 @@ def _online_versions(
         item = wanted.get((change.object, change.name))
         if item is not None and isinstance(item.spec, FeatureView) and is_pushed(item.spec):
             coming[new] = (item.version(new[1]), bool(change.blocked) and old != new)
-    bound = {pair for m in state.model_versions for pair in m.view_versions.items()}
+    bound = {pair for m in applied_versions(state) for pair in m.view_versions.items()}
     for registered in served_views(state):
         key = (registered.name, registered.version)
         if key in coming or (key in leaving and key not in bound):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import ModelVersion, State
 from featurectl.spec.definition import FeatureInput, Model
 from featurectl.spec.definition_json import load_model
@@ -16,8 +17,7 @@ def bound_versions(state: State, view: str, version: int) -> tuple[ModelVersion,
 
 def _holding(state: State) -> tuple[ModelVersion, ...]:
     """Return the versions that hold on to what they were trained on; rejected ones don't, nor do those of no model."""
-    models = {o.name for o in state.objects if o.kind == "model" and o.current}
-    return tuple(m for m in state.model_versions if m.status == "registered" and m.model in models)
+    return tuple(m for m in applied_versions(state) if m.status == "registered")
 
 
 def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]:

@@ -20,15 +20,17 @@ _MANY: Final[Mapping[Kind, str]] = {
 
 
 def served_views(state: State) -> list[ObjectVersion]:
-    """Return the newest version of every view, and each older one that a model version is bound to; by name.
-
-    Versions of a model that was removed bind nothing any more.
-    """
-    models = {o.name for o in state.objects if o.kind == "model" and o.current}
-    bound = {place for m in state.model_versions if m.model in models for place in m.view_versions.items()}
+    """Return the newest version of every view, and each older one that a model version is bound to; by name."""
+    bound = {place for version in applied_versions(state) for place in version.view_versions.items()}
     views = [o for o in state.objects if o.kind == "feature_view"]
     served = [o for o in views if (o.name, o.version) in bound or o == state.current("feature_view", o.name)]
     return sorted(served, key=lambda o: (o.name, o.version))
+
+
+def applied_versions(state: State) -> tuple[ModelVersion, ...]:
+    """Return the versions of the models that are applied: those of a model that was removed are bound to nothing."""
+    models = {item.name for item in state.objects if item.kind == "model" and item.current}
+    return tuple(version for version in state.model_versions if version.model in models)
 
 
 def not_applied(state: State, kind: Kind, name: str) -> UsageError:

@@ -97,8 +97,8 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
 
 
 def clock_columns(source: Source) -> frozenset[str]:
-    """Return the columns by which a source's rows are told apart and put in order, of those that it reads."""
-    named = {source.event_time, source.available_at, *source.tiebreak, *source.dedup_key}
+    """Return the columns without which a source has no rows, or has them again, of those that it reads."""
+    named = {source.event_time, source.available_at, *source.dedup_key}
     made = {item.name for item in source.select}
     return frozenset(name for name in named - made if name is not None)
 
@@ -139,7 +139,8 @@ class Shape:
             if self.optional and name not in self.required:
                 return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
             columns = "columns: " + ", ".join(sorted(schema))
-            hint = f"{columns}; other files have it" if self.optional else columns
+            way_out = "; other files have it, and featurectl materialize --full takes it for null here"
+            hint = columns + way_out * (self.optional and name not in clock_columns(self.source))
             raise DataError(f"{where} has no column {name!r}", code="FC503", hint=hint)
         if want is None:
             return Cast(name=name, dtype=None, value=pl.col(name))

@@ -96,6 +96,7 @@ def _zstd(packed: IO[bytes]) -> Iterator[bytes]:
 _FORMS: Final[dict[bytes, Callable[[IO[bytes]], Iterator[bytes]]]] = {
     b"\x1f\x8b": _gzip,
     b"\x78\x01": _zlib,
+    b"\x78\x5e": _zlib,
     b"\x78\x9c": _zlib,
     b"\x78\xda": _zlib,
     b"\x28\xb5": _zstd,

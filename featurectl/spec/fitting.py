@@ -19,6 +19,8 @@ def fits(value: object, hint: Any = None) -> bool:
 
     >>> fits(("a",), tuple[str, ...]), fits((1,), tuple[str, ...]), fits(None, int | None), fits(True, int)
     (True, False, True, False)
+    >>> fits(-(2**63), int), fits(2**63, int)
+    (True, False)
     """
     hint = type(value) if hint is None else hint
     origin, args = get_origin(hint), get_args(hint)
@@ -37,7 +39,9 @@ def fits(value: object, hint: Any = None) -> bool:
 def _fits_class(value: object, hint: Any) -> bool:
     if hint is int or hint is float:
         number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-        return number and abs(value) < _MOST if isinstance(value, int) else number and math.isfinite(value)  # type: ignore[arg-type]
+        if not number:
+            return False
+        return -_MOST <= value < _MOST if isinstance(value, int) else math.isfinite(value)  # type: ignore[arg-type]
     if hint is type(None) or hint is None:
         return value is None
     if not isinstance(hint, type):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
 from starlette.testclient import TestClient
 
+from featurectl.alerts.watch import Watch
 from featurectl.cli.main import main
 from featurectl.clients import open_client
+from featurectl.errors import DataError
 from featurectl.health import look
 from featurectl.online.redis import store as redis_store
 from featurectl.open import open_workspace
@@ -288,3 +292,18 @@ def test_who_looks_is_told_that_the_clock_is_not_that_of_the_store(run, monkeypa
     with monkeypatch.context() as patch:
         set_clock(patch, timedelta(minutes=-5))
         assert "warning: the clock of this machine (" in run(*words)[2]
+
+
+def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock(run, monkeypatch):
+    sent, failed, stop = [], [], threading.Event()
+
+    def refuse(_):
+        raise DataError("the clock of this machine is ahead", code="FC526")
+
+    def tell(found):
+        sent.append(found)
+        stop.set()
+
+    again = partial(open_workspace, Path.cwd(), None, None, "applied")
+    Watch(open_workspace=again, hold=refuse, every_s=60, tell=tell, fail=failed.append, stop=stop).run()
+    assert ([error.code for error in failed], [found.looked for found in sent]) == (["FC526"], [()])

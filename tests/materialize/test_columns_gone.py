@@ -41,3 +41,21 @@ def test_a_column_that_came_later_is_null_in_a_table_that_is_made_anew(tmp_path,
     drop(tmp_path, name, "known_at")
     with pytest.raises(DataError, match="has no column 'known_at'"):
         run(tmp_path, source=source, full=True)
+
+
+def test_a_file_that_was_read_before_a_column_came_is_read_again(tmp_path):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 1, 20))  # the second is held back at first
+    drop(tmp_path, "1.parquet", "arr_delay")
+    write(tmp_path, "2.parquet", ("B", 3.0, 3, 4))
+    assert values(run(tmp_path, source=source, hour=9)[1]) == [None, 3.0]
+    made, table = run(tmp_path, source=source, hour=25)
+    assert (made.action, values(table)) == ("append", [None, None, 3.0])
+
+
+def test_a_column_that_orders_ties_may_come_later(tmp_path):
+    source = replace(FILES, columns=None, columns_declared=False, tiebreak=("origin",))
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    drop(tmp_path, "1.parquet", "origin")
+    write(tmp_path, "2.parquet", ("B", 3.0, 3, 4))
+    assert values(run(tmp_path, source=source)[1]) == [1.0, 3.0]

@@ -134,7 +134,8 @@ def test_models_that_stay_are_named_together_and_rejected_ones_not_at_all():
     )
     models = [replace(MODEL, name=name) for name in ("other", "third")]
     state = replace(state_of(*ALL, *models), model_versions=(*versions, trained("gone", 1, "delays", 1)))
-    assert change_to(replace(DELAYS, closed="both"), state).notes == (
+    repo = repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL, *models)
+    assert the_change(plan_of(repo, state)).notes == (
         "model late v1, v3 stay on delays@1 until they are retrained",
         "model other v2 stays on delays@1 until it is retrained",
     )

@@ -91,6 +91,20 @@ def test_a_line_that_unfolds_to_much_is_refused_with_its_file(tmp_path, place, p
             read_schema(source(form), tmp_path)
 
 
+@pytest.mark.parametrize("level", range(10))
+def test_whatever_the_reader_unpacks_is_looked_at(tmp_path, level):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(zlib.compress(HEADER + b"1," + b"a" * (3 * MIB), level))
+    reader = open_source(source("csv"), tmp_path)
+    try:
+        height = reader.scan(reader.parts()).collect().height
+    except DataError:  # it is no compressed file to the reader
+        return
+    assert height == 1
+    with pytest.raises(DataError, match="unfolds"):
+        check_lines(file, "it", quoted=True, most=MIB)
+
+
 def test_many_short_lines_and_plain_files_are_left_alone(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_bytes(gzip.compress(b'1,"a\nb"\n' * MIB))
