@@ -18,7 +18,7 @@ from featurectl.monitor.compaction import LogDay, compact_some, read_day
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
 from featurectl.online.pushed import needed_versions
-from featurectl.online.stored import online_view
+from featurectl.online.stored import count_if_whole, online_view
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
 from featurectl.spec.definition_json import load_untyped_view, load_view
@@ -43,7 +43,7 @@ _LOG_DAY: Final = re.compile(r"(?P<model>[^/]+)/v\d+/(?P<day>\d{4}-\d\d-\d\d)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Something that nothing needs: of a `kind`, its bytes (None: not known), entities of rows, and how it goes."""
+    """Something that nothing needs: of a `kind`, its bytes and entities of rows (None: not known), and how it goes."""
 
     kind: str
     name: str
@@ -160,7 +160,7 @@ def _rows(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Left
             kind="online rows",
             name=f"{item.name}@{item.version}",
             size=None,
-            entities=store.count(view),
+            entities=count_if_whole(store, view),
             remove=partial(_if_retired, cleaning, item, partial(store.remove, view)),
         )
 

@@ -137,7 +137,7 @@ def _render(found: Sequence[Leftover], small: Sequence[SmallFiles], *, dry_run: 
 
 def _size(item: Leftover) -> str:
     if item.size is None:
-        return f"{format_count(item.entities or 0)} keys"
+        return "unknown" if item.entities is None else f"{format_count(item.entities)} keys"
     return format_bytes(item.size)
 
 

@@ -25,7 +25,7 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
     """
     from featurectl.cli.render.table import render_table
     from featurectl.online.pushed import needed_versions
-    from featurectl.online.stored import online_view
+    from featurectl.online.stored import count_if_whole, online_view
     from featurectl.spec.definition_json import load_untyped_view
 
     with open_applied(call) as workspace:
@@ -38,18 +38,22 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
                 why = f"--remove {item.name}@{item.version}: it is served until the newest version is pushed"
                 raise UsageError(why, hint=f"featurectl materialize {item.name}")
         there = store.prepared(workspace.project, env)
-        counts = []
+        counts: list[int | None] = []
         for item in chosen:
             view = online_view(load_untyped_view(item.definition), item.version, workspace.project, env)
             known = (item.name, item.version) in there
-            counts.append(store.count(view) if known else 0)
+            counts.append(count_if_whole(store, view) if known else 0)
             if known and not dry_run:
                 call.progress.start(f"remove {item.name}@{item.version}")
                 store.remove(view)
-                call.progress.done(f"removed {item.name}@{item.version}: {format_count(counts[-1])} online keys")
-    rows = [[item.name, str(item.version), format_count(n)] for item, n in zip(chosen, counts, strict=True)]
+                call.progress.done(f"removed {item.name}@{item.version}: {_shown(counts[-1])} online keys")
+    rows = [[item.name, str(item.version), _shown(n)] for item, n in zip(chosen, counts, strict=True)]
     told = [{"view": item.name, "version": item.version, "entities": n} for item, n in zip(chosen, counts, strict=True)]
     return Outcome(text="\n".join(render_table(_HEAD, rows)), result={"dry_run": dry_run, "removed": told})
+
+
+def _shown(count: int | None) -> str:
+    return "unknown" if count is None else format_count(count)
 
 
 def _chosen(state: State, label: str) -> ObjectVersion:

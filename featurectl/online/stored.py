@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from featurectl.dtypes import TIMESTAMP
 from featurectl.fingerprint import feature_fingerprints
-from featurectl.online.base import OnlineView
+from featurectl.online.base import OnlineStore, OnlineView
+from featurectl.online.broken import BrokenCountError
 from featurectl.spec.definition import Feature, FeatureView
 
 FILLED_AT = "{}/event_time"  # no feature can have such a name
@@ -27,6 +28,14 @@ def online_view(view: FeatureView, version: int, project: str, env: str) -> Onli
         versioned_by="computed" if view.kind == "event" else "event",
         meanings={f.name: fingerprints[f.name][:_MEANING_DIGITS] for f in view.features if f.dtype is not None},
     )
+
+
+def count_if_whole(store: OnlineStore, view: OnlineView) -> int | None:
+    """Return the number of entities that have a row, None where the counter holds none: removing all needs none."""
+    try:
+        return store.count(view)
+    except BrokenCountError:
+        return None
 
 
 def stored_types(view: FeatureView) -> dict[str, str | None]:

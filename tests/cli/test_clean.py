@@ -6,18 +6,22 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+import redis
 
 from featurectl import clean
 from featurectl.monitor.prediction_log import PredictionLog, read_rows
+from featurectl.online.redis import store as redis_store
 from featurectl.open import open_workspace
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun
 from featurectl.spec.definition_gates import CanarySuccess
+from tests import model_shop
 from tests.model_shop import Shop, objects, open_shop
 
 OLD = 9 * 86_400
@@ -341,3 +345,19 @@ def test_predictions_are_kept_as_long_as_the_environment_says(shop):
     assert list(found(shop)) == [f"predictions shop/predictions/dev/m/v1/{days_ago(12)}"]
     assert len(found(shop, "--predictions-older-than", "5d")) == 2
     assert found(shop, "--predictions-older-than", "20d") == {}
+
+
+@pytest.mark.parametrize("words", [("clean",), ("push", "--remove", "v@1")])
+def test_rows_whose_count_is_broken_are_removed_all_the_same(tmp_path, monkeypatch, capsys, redis_url, words):
+    environment = model_shop.PROJECT.replace("sqlite:///on.db", redis_url).replace("shop", f"p{uuid.uuid4().hex}")
+    monkeypatch.setattr(model_shop, "PROJECT", environment)
+    monkeypatch.setattr(redis_store, "FEW_KEYS", 1 << 40)  # however many other tests have left on the server
+    with open_shop(tmp_path, monkeypatch, capsys) as shop, redis.Redis.from_url(redis_url) as client:
+        shop.make(objects())
+        new_version(shop)
+        with open_workspace(shop.root, None, None, "unread") as workspace:
+            home = f"{workspace.project}/dev"
+        client.hset(home, "count/v@1", "abc")
+        assert " unknown" in shop.run(*words, "--dry-run").out
+        assert " unknown" in shop.run(*words).out
+        assert not [name for name in client.hkeys(home) if b"v@1" in name]
