@@ -88,7 +88,7 @@ def hold_to_clocks(
         elif not allow_future and clock.ahead > CLOCKS_DIFFER:
             raise DataError(clock.both(), code="FC526", hint=f"set it right; {hint}")
         elif clock.ahead < -CLOCKS_DIFFER:
-            call.progress.done(f"warning: {clock.both()}; what became known in between is left to a later run")
+            call.progress.done(f"warning: {clock.both()}; it sees nothing that became known since")
         elif clock.ahead <= CLOCKS_DIFFER:
             ahead = max(ahead, clock.ahead)
     workspace.turn_back(ahead)

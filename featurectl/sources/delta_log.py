@@ -15,6 +15,7 @@ from featurectl.documents import parse_json_values
 _WORD: Final = b'"deletionVector"'
 _ESCAPE: Final = b"\\u"  # which may spell it, too
 _COMMIT: Final = re.compile(r"\d{20}\.json")
+_CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _SUMMARY: Final = re.compile(r"(?:\d{20}\.)?(?P<version>\d{20})\.(?:checkpoint(?:\..+)?\.parquet|compacted\.json)")
 
 
@@ -23,14 +24,20 @@ def files_with_deletions(log: Path) -> frozenset[str]:
 
     The library heeds them only where the protocol of the table declares them: else deleted rows would be read. By what
     commits say of a file last, and what summaries of commits behind that say: those that the library may pass over, as
-    checkpoints that are not whole, take no deletions back.
+    checkpoints that are not whole, take no deletions back. The library reads no commit behind a whole checkpoint: one
+    that is damaged there says nothing.
 
     Raises:
-        ValueError: a commit is no JSON. OSError: a file can't be read.
+        ValueError: a commit after the last checkpoint is no JSON. OSError: a file can't be read.
     """
     deleted: set[str] = set()
-    for _, is_summary, path in sorted(_dated(log)):
-        found = list(_summary(path) if path.suffix == ".parquet" else _commit(path, known=bool(deleted)))
+    for version, is_summary, path in sorted(_dated(log)):
+        try:
+            found = list(_summary(path) if path.suffix == ".parquet" else _commit(path, known=bool(deleted)))
+        except ValueError:
+            if is_summary or version > _last_checkpoint(log):
+                raise
+            continue
         if not is_summary:
             deleted -= {name for name, _ in found}
         deleted |= {name for name, has_deletions in found if has_deletions}
@@ -44,6 +51,18 @@ def _dated(log: Path) -> Iterator[tuple[str, bool, Path]]:
             yield path.name.partition(".")[0], False, path
         elif found := _SUMMARY.fullmatch(path.name):
             yield found["version"], True, path
+
+
+def _last_checkpoint(log: Path) -> str:
+    """Return the version of the newest whole checkpoint; "", which is before all, where there is none."""
+    found = (_CHECKPOINT.fullmatch(path.name) for path in log.iterdir())
+    return max((name[1] for name in found if name and _is_checkpoint(log / name[0])), default="")
+
+
+def _is_checkpoint(path: Path) -> bool:
+    with suppress(pl.exceptions.PolarsError):
+        return "add" in pl.read_parquet_schema(path)
+    return False
 
 
 def _commit(path: Path, *, known: bool) -> Iterator[tuple[str, bool]]:

@@ -101,6 +101,23 @@ def test_deletions_of_a_checkpoint_are_found(tmp_path):
     assert files_with_deletions(tmp_path) == {"gone.parquet", "old"}
 
 
+def test_a_damaged_commit_matters_after_the_last_whole_checkpoint_alone(tmp_path):
+    for amount in (1, 2, 3):
+        pl.DataFrame({"v": [amount]}).write_delta(tmp_path / "t", mode="append")
+    log = tmp_path / "t" / "_delta_log"
+    (log / f"{1:020}.json").write_text('{"add": "deletionVector"')
+    with pytest.raises(ValueError, match=r"1\.json is no JSON"):
+        files_with_deletions(log)
+    (log / f"{2:020}.checkpoint.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"1\.json is no JSON"):
+        files_with_deletions(log)
+    pl.DataFrame({"add": [{"path": "a"}]}).write_parquet(log / f"{2:020}.checkpoint.parquet")
+    assert files_with_deletions(log) == frozenset()
+    (log / f"{3:020}.json").write_text('{"add": "deletionVector"')
+    with pytest.raises(ValueError, match=r"3\.json is no JSON"):
+        files_with_deletions(log)
+
+
 def test_a_broken_log_is_told_in_a_line_without_frames_of_the_library(tmp_path):
     pl.DataFrame({"v": [1]}).write_delta(tmp_path / "t")
     (tmp_path / "t" / "_delta_log" / f"{0:020}.json").write_text("{")
