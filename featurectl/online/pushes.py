@@ -78,7 +78,7 @@ def pushed_ahead(pushes: Pushes, views: Iterable[ReadView], clock: datetime) -> 
     found = {}
     for view in views:
         if far := far_ahead(pushes.record(view), latest_at(clock)):
-            found[view.field] = f"view {view.field} was pushed as of {far}: {mending(view)}"
+            found[view.field] = f"view {view.field} was pushed as of {far}: {hint_when_ahead(view)}"
     return found
 
 
@@ -87,7 +87,7 @@ def far_ahead(record: PushRecord | None, latest: datetime) -> str:
     return how_far_ahead(record.computed_at, latest, "this server's clock") if record else ""
 
 
-def mending(view: ReadView) -> str:
+def hint_when_ahead(view: ReadView) -> str:
     """Return what mends a view that was pushed as of later than a server's clock."""
     return f"set that clock right, or where it is right: featurectl push --full {view.online.view}"
 

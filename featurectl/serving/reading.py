@@ -11,7 +11,7 @@ from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.future import latest_at
-from featurectl.online.pushes import Pushes, far_ahead, mending
+from featurectl.online.pushes import Pushes, far_ahead, hint_when_ahead
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.problems import Refused, refusal
 
@@ -73,7 +73,7 @@ class Features:
         for view in reader.views:
             record = self.pushes.record(view)
             if latest is not None and view.online.versioned_by == "computed" and (far := far_ahead(record, latest)):
-                raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=mending(view))
+                raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=hint_when_ahead(view))
             if record is None:
                 told = (
                     f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"

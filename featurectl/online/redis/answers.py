@@ -37,10 +37,10 @@ def is_no_hash(answer: object) -> bool:
 
 def row_of(answer: object) -> bytes | None:
     """Return the answer of HGET for a row; of a key that is no hash no byte, which is a broken row of it."""
-    return b"" if is_no_hash(answer) else value(answer)
+    return b"" if is_no_hash(answer) else read_value(answer)
 
 
-def value(answer: object) -> bytes | None:
+def read_value(answer: object) -> bytes | None:
     """Return the answer of HGET, None where there is no such field.
 
     Raises:
@@ -51,14 +51,14 @@ def value(answer: object) -> bytes | None:
     raise _invalid("a value", answer)
 
 
-def number(answer: object) -> int:
+def read_number(answer: object) -> int:
     """Return the answer of a command that counts, and of a script."""
     if type(answer) is int:
         return answer
     raise _invalid("a number", answer)
 
 
-def names(answer: object) -> list[bytes]:
+def read_names(answer: object) -> list[bytes]:
     """Return the answer of HKEYS."""
     if isinstance(answer, list) and all(isinstance(name, bytes) for name in answer):
         return answer
@@ -74,10 +74,10 @@ def listed(answer: object, count: int) -> list[bytes | None]:
     return answer
 
 
-def page(answer: object) -> tuple[bytes, list[bytes]]:
+def read_page(answer: object) -> tuple[bytes, list[bytes]]:
     """Return the answer of SCAN: where to go on, and keys."""
     if isinstance(answer, list) and len(answer) == 2 and isinstance(answer[0], bytes):
-        return answer[0], names(answer[1])
+        return answer[0], read_names(answer[1])
     raise _invalid("a page of keys", answer)
 
 
@@ -90,7 +90,7 @@ def one_item(answer: object) -> object:
 
 def instant_of_time(answer: object) -> datetime:
     """Return the instant of an answer to TIME."""
-    parts = names(answer)
+    parts = read_names(answer)
     try:
         seconds, microseconds = map(int, parts)
         return from_us(seconds * 1_000_000 + microseconds)

@@ -11,7 +11,7 @@ import redis
 
 from featurectl.online.base import OnlineView, Writing
 from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
-from featurectl.online.redis.answers import number
+from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.trips import Command, exchange, whole
@@ -36,7 +36,7 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: st
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
     at = pack_instant(origin.at) if origin else _ANY_INSTANT
     claim: Command = ("EVAL", CLAIM, 1, home_of(view), writer, token, at, order, *table, counter, bound)
-    free = number(whole(exchange(client, [claim]))[0])
+    free = read_number(whole(exchange(client, [claim]))[0])
     place = NEWER_BYTES["computed"][0] + 1
     arguments = [field, first + 1, end, counter, writer, bound, place, token if free else b"", expiry]
     return Call(

@@ -26,7 +26,7 @@ from featurectl.errors import StoreError
 from featurectl.online.base import Bound, OnlineView, Writing
 from featurectl.online.broken import BrokenCountError, BrokenRowError
 from featurectl.online.codec import NEWER_BYTES, pack_bound
-from featurectl.online.redis.answers import count_of, instant_of_time, listed, number, page, value
+from featurectl.online.redis.answers import count_of, instant_of_time, listed, read_number, read_page, read_value
 from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
@@ -253,11 +253,11 @@ class RedisClusterStore(RedisStore):
     def _slot_counts(self, view: OnlineView) -> list[bytes | None]:
         counts = list(self._counters(view, "HGET"))
         with translated(self._address):
-            return [value(text) for text in counts]
+            return [read_value(text) for text in counts]
 
     def _held(self) -> int:
         with translated(self._address):
-            return sum(number(self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
+            return sum(read_number(self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
 
     def _correct_counts(
         self,
@@ -303,7 +303,7 @@ class RedisClusterStore(RedisStore):
         """Return the sum of what a script answers, called once for each slot."""
         with translated(self._address):
             shas = [self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()]
-            sha = value(shas[0]) or b""
+            sha = read_value(shas[0]) or b""
         answers: list[object] = []
         for start in range(0, len(calls), COMMANDS_A_TRIP):
             commands: list[Command] = [
@@ -312,7 +312,7 @@ class RedisClusterStore(RedisStore):
             ]
             answers += self._send_scripts(commands, script)
         with translated(self._address), broken_places_named(view):
-            return sum(map(number, whole(answers)))
+            return sum(map(read_number, whole(answers)))
 
     def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
@@ -335,7 +335,7 @@ class RedisClusterStore(RedisStore):
 
     def _page_of(self, node: Address, *command: bytes | str | int) -> tuple[bytes, list[bytes]]:
         with translated(self._address):
-            return page(self._cluster.ask_node(node, *command))
+            return read_page(self._cluster.ask_node(node, *command))
 
 
 def _by_slot(rows: Sequence[tuple[bytes, bytes]]) -> dict[int, list[tuple[bytes, bytes]]]:

@@ -31,12 +31,12 @@ from featurectl.online.redis.answers import (
     instant_of_time,
     is_no_hash,
     listed,
-    names,
-    number,
     one_item,
-    page,
+    read_names,
+    read_number,
+    read_page,
+    read_value,
     row_of,
-    value,
 )
 from featurectl.online.redis.claim import bounded, claimed_call
 from featurectl.online.redis.connect import StoreAddress, open_client, translated
@@ -81,7 +81,7 @@ class RedisStore:
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions of which a schema is in the store."""
-        found = (_SCHEMA.fullmatch(name) for name in self._read(names, "HKEYS", f"{project}/{env}"))
+        found = (_SCHEMA.fullmatch(name) for name in self._read(read_names, "HKEYS", f"{project}/{env}"))
         return frozenset((match[1].decode(), int(match[2])) for match in found if match)
 
     def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
@@ -188,7 +188,7 @@ class RedisStore:
         first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), f"push/{field_of(view)}"
         newer = (field, first + 1, end, "", "", pack_bound(none_after), first + 1, "", "")
-        self._read(number, "EVAL", WRITE_NEWER, 2, home, home, *newer, pack_record(record))
+        self._read(read_number, "EVAL", WRITE_NEWER, 2, home, home, *newer, pack_record(record))
 
     def read_push_record(self, view: OnlineView) -> PushRecord | None:
         """Return the record of the last push, or None."""
@@ -225,7 +225,7 @@ class RedisStore:
 
     def _held(self) -> int:
         """Return how many keys there are in all."""
-        return self._read(number, "DBSIZE")
+        return self._read(read_number, "DBSIZE")
 
     def _correct_counts(self, view: OnlineView, before: Sequence[int], met: Collection[bytes], removed: int) -> None:
         """Take off the counts what a scan did not meet of the rows that were counted before it, and add what it met.
@@ -240,7 +240,7 @@ class RedisStore:
     def _prepare(self, view: OnlineView) -> int:
         def put(schema_id: int, document: str) -> str:
             field = f"schema/{field_of(view)}/{schema_id}"
-            self._read(number, "HSETNX", home_of(view), field, document)
+            self._read(read_number, "HSETNX", home_of(view), field, document)
             return (self._get(view, field) or b"").decode(errors="replace")
 
         return claim_schema(schema_document(view), put)
@@ -266,21 +266,21 @@ class RedisStore:
         return self._schemas[field, schema_id]
 
     def _get(self, view: OnlineView, field: str) -> bytes | None:
-        return self._read(value, "HGET", home_of(view), field)
+        return self._read(read_value, "HGET", home_of(view), field)
 
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
         """Yield the keys of the environment's entities, some at a time; one may come twice."""
-        return pages(partial(self._read, page), view)
+        return pages(partial(self._read, read_page), view)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
         field, (first, _) = field_of(view), NEWER_BYTES["computed"]
         arguments = (field, first + 1, bounds[0], f"count/{field}", bounds[1])
         with broken_places_named(view):
-            return self._read(number, "EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments)
+            return self._read(read_number, "EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments)
 
     def _schema_fields(self, view: OnlineView) -> list[bytes]:
         start = f"schema/{field_of(view)}/".encode()
-        return [name for name in self._read(names, "HKEYS", home_of(view)) if name.startswith(start)]
+        return [name for name in self._read(read_names, "HKEYS", home_of(view)) if name.startswith(start)]
 
     def _read(self, read: Callable[[object], T], *command: bytes | str | int) -> T:
         """Return the answer of one command, as the type that Redis gives to it."""
@@ -315,7 +315,7 @@ class RedisStore:
         """Return those of some keys of entities that have a field; one that is no hash has none."""
         there = self._send_about([("HEXISTS", key, field) for key in keys])
         with translated(self._address):
-            return [key for key, has in zip(keys, there, strict=True) if not is_no_hash(has) and number(has) == 1]
+            return [key for key, has in zip(keys, there, strict=True) if not is_no_hash(has) and read_number(has) == 1]
 
 
 @contextmanager

@@ -18,8 +18,7 @@ import redis
 
 from featurectl.online.encode import digits, join_pieces, lengths_of, literal
 from featurectl.online.frame import Chunk
-from featurectl.online.redis.answers import number as number_of
-from featurectl.online.redis.answers import parsing
+from featurectl.online.redis.answers import parsing, read_number
 from featurectl.online.redis.scripts import FOREIGN
 
 ROWS_A_CALL: Final = 200
@@ -129,7 +128,7 @@ class Sender:
             for number in range(self._due[0].commands):
                 reply = self._read_reply()
                 if number:  # the first is the hash of the script
-                    self.total += number_of(reply)
+                    self.total += read_number(reply)
             self.rows += self._due.popleft().rows
 
     def _read_reply(self) -> Any:
