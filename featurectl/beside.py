@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 _HOST: Final = re.sub(r"\W", "_", socket.gethostname())
+_WRITABLE: Final = stat.S_IRUSR | stat.S_IWUSR
 _LONGEST: Final = 40  # characters of a path's name that stand in the one beside it: names have an end
 
 
@@ -27,14 +28,11 @@ def temporary_beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
     """
     _remove_orphans(path)
     made = path.absolute().parent / f".{path.name[:_LONGEST]}.{_HOST}-{os.getpid()}-{os.urandom(8).hex()}"
-    if folder:
-        made.mkdir()
-    else:
-        _make_file(made, _mode_of(path))
-    try:
-        yield made
-    finally:
-        _remove(made)
+    with _new_folder(made) if folder else _new_file(made, _mode_of(path)):
+        try:
+            yield made
+        finally:
+            _remove(made)
 
 
 def is_running(process: int) -> bool:
@@ -56,11 +54,22 @@ def _mode_of(path: Path) -> int | None:
     return None
 
 
-def _make_file(path: Path, mode: int | None) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if mode is None else mode & 0o600)
+@contextmanager
+def _new_folder(path: Path) -> Iterator[None]:
+    path.mkdir()
+    yield
+
+
+@contextmanager
+def _new_file(path: Path, mode: int | None) -> Iterator[None]:
+    """Make a file with a mode; until the body ends its owner may write it at least, which is done by its name."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if mode is None else mode & _WRITABLE)
     try:
         if mode is not None:
-            os.fchmod(handle, mode | stat.S_IRUSR | stat.S_IWUSR)  # it is written by its name
+            os.fchmod(handle, mode | _WRITABLE)
+        yield
+        if mode is not None and mode & _WRITABLE != _WRITABLE:
+            os.fchmod(handle, mode)
     finally:
         os.close(handle)
 

@@ -66,7 +66,7 @@ def test_who_may_read_an_output_may_read_the_new_one_and_nobody_else(repo, capsy
     umask = os.umask(0)
     os.umask(umask)
     assert mode_of(repo / "x.json") == 0o666 & ~umask
-    for mode in (0o600, 0o664):
+    for mode in (0o600, 0o664, 0o444):
         (repo / "x.json").chmod(mode)
         assert run(capsys, *words)[0] == 0
         assert mode_of(repo / "x.json") == mode
@@ -80,7 +80,7 @@ def mode_of(path: Path) -> int:
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv"])
 def test_a_table_that_is_written_anew_is_for_the_same_readers(tmp_path, name):
     out = tmp_path / name
-    for mode in (0o600, 0o664):
+    for mode in (0o600, 0o664, 0o444):
         write_table(pl.DataFrame({"n": [1]}), out)
         out.chmod(mode)
         write_table(pl.DataFrame({"n": [2]}), out)
