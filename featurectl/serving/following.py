@@ -18,9 +18,11 @@ from featurectl.online.broken import BrokenRecordError
 from featurectl.online.pushed import LastPush, Place, Pushed, kept_places, read_pushed_async
 from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
+from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
 from featurectl.serving.served import Served
 from featurectl.serving.thread import OneThread
+from featurectl.spec.definition_json import load_untyped_view
 from featurectl.units import format_iso
 
 if TYPE_CHECKING:
@@ -82,17 +84,18 @@ class Follower:
             else:
                 self._server.journal.end("push_record_broken", "push_record_mended", of=f"{name}@{version}")
         features.pushes.take(state.project, self._source.environment, pushed, at_s)
-        self._tell_ahead(pushed)
+        self._tell_ahead(state, pushed)
         return pushed
 
-    def _tell_ahead(self, pushed: Pushed) -> None:
-        """Tell which views were pushed as of later than this clock, and that it has come."""
+    def _tell_ahead(self, state: State, pushed: Pushed) -> None:
+        """Tell which views were pushed as of later than this clock, an error of those that are refused, and the end."""
         latest = self._server.features.latest()
         for (name, version), record in pushed.items():
             label = f"{name}@{version}"
             if latest is not None and isinstance(record, PushRecord) and record.computed_at > latest:
                 message = f"{label} was pushed as of {format_iso(record.computed_at)}, which this clock has not reached"
-                self._server.journal.begin("pushed_ahead", message, of=label)
+                level: Level = "error" if _is_refused_ahead(state, name, version) else "warning"
+                self._server.journal.begin("pushed_ahead", message, level, of=label)
             else:
                 self._server.journal.end("pushed_ahead", "no_more_ahead", of=label)
 
@@ -208,6 +211,12 @@ def _are_one(state: State, known: State) -> bool:
     """
     is_same = (state.registry_id, state.serial) == (known.registry_id, known.serial)
     return is_same and (state == known or state.digest() == known.digest())
+
+
+def _is_refused_ahead(state: State, name: str, version: int) -> bool:
+    """Return whether requests for a view that was pushed as of later than now are refused: nothing would be found."""
+    item = state.view(name, version)
+    return item is not None and load_untyped_view(item.definition).kind == "event"
 
 
 def _read_by(pushed: Pushed) -> Mapping[Place, object]:

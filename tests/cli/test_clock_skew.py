@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -237,7 +238,9 @@ def test_a_server_whose_clock_is_behind_refuses_what_it_would_call_not_found(run
             answer = client.post("/v1/features", json=asked)
             assert (answer.status_code, answer.json()["code"]) == (503, "FC527")
             assert "set that clock right" in answer.json()["hint"]
-    assert capsys.readouterr().err.count(" error pushed_ahead ") == 2  # once of each view
+    err = capsys.readouterr().err
+    assert (err.count(" pushed_ahead "), err.count(" error pushed_ahead ")) == (2, 1)  # once of each view
+    assert re.search(r" warning pushed_ahead \[\d+\]: latest@1 was pushed as of ", err)
 
 
 def test_who_asks_as_of_an_instant_finds_nothing_later(run):
