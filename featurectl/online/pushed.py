@@ -11,6 +11,7 @@ from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import unpack_record
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
+from featurectl.spec.definition_json import load_untyped_view
 
 Place = tuple[str, int]  # a view and its version
 LastPush = (
@@ -27,6 +28,12 @@ def is_typed(registered: ObjectVersion) -> bool:
         return UNKNOWN not in columns.values() and all(f.get("dtype") is not None for f in definition["features"])
     except (LookupError, TypeError, AttributeError):  # it is none, as whoever loads it is told
         return False
+
+
+def is_event_view(state: State, place: Place) -> bool:
+    """Return whether a view version is of events: nothing of one that was pushed as of the future is found."""
+    item = state.view(*place)
+    return item is not None and load_untyped_view(item.definition).kind == "event"
 
 
 def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | None:

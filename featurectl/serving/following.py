@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.online.base import PushRecord
 from featurectl.online.broken import BrokenRecordError
-from featurectl.online.pushed import LastPush, Place, Pushed, kept_places, read_pushed_async
+from featurectl.online.pushed import LastPush, Place, Pushed, is_event_view, kept_places, read_pushed_async
 from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
 from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
 from featurectl.serving.served import Served
 from featurectl.serving.thread import OneThread
-from featurectl.spec.definition_json import load_untyped_view
 from featurectl.units import format_iso
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Follower:
             label = f"{name}@{version}"
             if latest is not None and isinstance(record, PushRecord) and record.computed_at > latest:
                 message = f"{label} was pushed as of {format_iso(record.computed_at)}, which this clock has not reached"
-                level: Level = "error" if _is_refused_ahead(state, name, version) else "warning"
+                level: Level = "error" if is_event_view(state, (name, version)) else "warning"
                 self._server.journal.begin("pushed_ahead", message, level, of=label)
             else:
                 self._server.journal.end("pushed_ahead", "no_more_ahead", of=label)
@@ -211,12 +210,6 @@ def _are_one(state: State, known: State) -> bool:
     """
     is_same = (state.registry_id, state.serial) == (known.registry_id, known.serial)
     return is_same and (state == known or state.digest() == known.digest())
-
-
-def _is_refused_ahead(state: State, name: str, version: int) -> bool:
-    """Return whether requests for a view that was pushed as of later than now are refused: nothing would be found."""
-    item = state.view(name, version)
-    return item is not None and load_untyped_view(item.definition).kind == "event"
 
 
 def _read_by(pushed: Pushed) -> Mapping[Place, object]:
