@@ -19,12 +19,12 @@ _LEAST_WAIT_S: Final = 0.5
 class Watch:
     """Looks every so many seconds, and sends what waits in between, until it is stopped.
 
-    `open_workspace` is called for each look: so it follows what is applied. `hold` keeps a look by a wrong clock from
-    being taken. `tell` gets each round, `fail` each error.
+    `open_workspace` is called for each look: so it follows what is applied. `check_clock` keeps a look by a wrong clock
+    from being taken. `tell` gets each round, `fail` each error.
     """
 
     open_workspace: Callable[[], Workspace]
-    hold: Callable[[Workspace], None]
+    check_clock: Callable[[Workspace], None]
     every_s: float
     tell: Callable[[Round], None]
     fail: Callable[[FeaturectlError], None]
@@ -52,7 +52,7 @@ class Watch:
     def _is_held(self, workspace: Workspace) -> bool:
         """Return whether a look may be taken; what waits is sent by a wrong clock, too."""
         try:
-            self.hold(workspace)
+            self.check_clock(workspace)
         except FeaturectlError as error:
             self.fail(error)
             return False

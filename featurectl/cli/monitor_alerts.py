@@ -141,8 +141,10 @@ def _add_run(group: typer.Typer) -> None:
         with _opened(call) as workspace:  # of files with errors it is told once
             refuse_future(workspace, _DRY_RUN)
         again = partial(open_workspace, call.root(), call.env, call.instant(), "applied")
-        hold = partial(hold_to_clocks, call, registry=True, online=True, hint=_DRY_RUN)
-        watch = Watch(open_workspace=again, hold=hold, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop)
+        check_clock = partial(hold_to_clocks, call, registry=True, online=True, hint=_DRY_RUN)
+        watch = Watch(
+            open_workspace=again, check_clock=check_clock, every_s=every_us / 1e6, tell=tell, fail=fail, stop=stop
+        )
         watch.run()
         return Outcome()
 
