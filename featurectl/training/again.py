@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from featurectl.documents import parse_json
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.errors import DataError, FeaturectlError, StoreError, UsageError
 from featurectl.fingerprint import feature_fingerprints
 from featurectl.registry.applied import registered_view
 from featurectl.spec.asked import feature_inputs
@@ -78,7 +78,7 @@ def load_manifest(path: Path, out: Path) -> Manifest:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
     except (NotOwnFileError, FileTooLargeError) as error:
         raise UsageError(f"--from-manifest {path}: no manifest: {error}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, StoreError) as error:
         hint = "training-set writes FILE.manifest.json beside FILE: train.parquet.manifest.json"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
     if manifest.file_format != format_of(out):

@@ -25,7 +25,7 @@ PLACES = {
 def everything():
     """A plan with each kind of change."""
     state = state_of(CARRIER, ARRIVALS, DELAYS, OLD, replace(LATEST, name="more"), MODEL)
-    models = (trained("late", 3, "delays", 1), trained("ltv", 1, "old_scores", 1))
+    models = (trained("late", 3, "delays", 1), trained("late", 1, "old_scores", 1))
     state = replace(state, serial=41, model_versions=models)
     more = replace(COUNT, name="count_30d", window_us=30 * DAY_US)
     delays = replace(
@@ -51,8 +51,8 @@ featurectl plan   repo ./feature_repo (3f2c1ab)  ->  prod registry, serial 41
       + features again   new feature
   + view   latest      new       v1
   ~ source arrivals    metadata  owner: - -> growth
-  - view   old_scores  BLOCKED   used by model ltv v1   (FC412; --allow-remove old_scores)
-      ! model ltv v1 stays on old_scores@1 until it is retrained
+  - view   old_scores  BLOCKED   used by model late v1   (FC412; --allow-remove old_scores)
+      ! model late v1 stays on old_scores@1 until it is retrained
 
 Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
 After apply, materialize computes delays@2, latest@1, more@1 (new features)."""
@@ -68,7 +68,7 @@ Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
 | `~` | view `more` | **additive** v1 | `features again`: new feature |
 | `+` | view `latest` | **new** v1 |  |
 | `~` | source `arrivals` | **metadata** | `owner`: - -> `growth` |
-| `-` | view `old_scores` | **BLOCKED** v1 | used by model ltv v1 (FC412; `--allow-remove old_scores`) |
+| `-` | view `old_scores` | **BLOCKED** v1 | used by model late v1 (FC412; `--allow-remove old_scores`) |
 
 After apply, `materialize` computes delays@2, latest@1, more@1 (new features)."""
 

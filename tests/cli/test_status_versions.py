@@ -7,6 +7,7 @@ from dataclasses import replace
 from featurectl.cli.main import main
 from featurectl.health import check_results, look
 from featurectl.open import open_workspace
+from featurectl.registry.state import ObjectVersion
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.plan.states import trained
 
@@ -26,7 +27,8 @@ def test_an_older_version_that_a_model_reads_is_looked_at_and_one_that_none_read
     assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
     with open_workspace(root, None, None, "unread") as workspace:
         state = workspace.state()
-        bound = replace(state, model_versions=(trained("m", 1, "spend", 1),))
+        model = ObjectVersion(kind="model", name="m", version=1, definition={})
+        bound = replace(state, objects=(*state.objects, model), model_versions=(trained("m", 1, "spend", 1),))
         seen = [
             {row.version: row.error for row in look(workspace, given, entities=False) if row.name == "spend"}
             for given in (state, bound)
