@@ -25,11 +25,11 @@ import polars as pl
 from scipy import stats
 
 from benchmarks.pit.measure import run
-from featurectl.models.profile.numbers import Numbers
+from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import SCORE, Profile, ProfileTally, load_profile, take_profile
 from featurectl.models.profile.profile import dump_profile as dump
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
-from featurectl.monitor.drift.limits import Limits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, Metric
 from featurectl.registry.state import BoundFeature
 
 ROWS: Final = 5_000_000
@@ -41,7 +41,7 @@ SMALL: Final = (100, 1_000, 10_000)
 CATEGORIES: Final = ("kind", "city")
 OF: Final = ("m", 1)
 TRIED: Final[tuple[tuple[Metric, float], ...]] = (("psi", 0.2), ("psi", 0.1), ("psi", 0.02), ("psi", 0.0), ("ks", 0.0))
-POWER: Final = {f"{name}={limit:g}": Limits(of_all={name: limit}) for name, limit in TRIED}
+POWER: Final = {f"{name}={limit:g}": DriftLimits(of_all={name: limit}) for name, limit in TRIED}
 
 
 def make_rows(rows: int, seed: int, moved: float = 0.0) -> pl.DataFrame:
@@ -140,7 +140,7 @@ def measure_accuracy(reference: Profile) -> list[str]:
         found = compare(reference, window)
         apart, off = {}, {}
         for column in reference.columns:
-            if not isinstance(column.values, Numbers) or column.kind == SCORE:
+            if not isinstance(column.values, NumberCounts) or column.kind == SCORE:
                 continue
             row = found[column.name]
             before, after = (frame[column.name].cast(pl.Float64).drop_nulls().to_numpy() for frame in (known, window))

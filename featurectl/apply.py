@@ -18,7 +18,7 @@ from featurectl.online.stored import online_view
 from featurectl.plan.consent import refuse_ambiguous
 from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.plan.outside import Outside
-from featurectl.registry.base import Change, HistoryEntry, Registry, lock_holder
+from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
 from featurectl.registry.state import State
 from featurectl.spec.definition_json import load_untyped_view
 from featurectl.spec.repo import Repo
@@ -37,7 +37,7 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class ApplyTarget:
     """Where a plan is applied: the registry, the online store, and what makes the offline folder (None: it is there).
 
     `lock_timeout_s` is how long to wait for another command; `waiting` is told once who that is.
@@ -51,7 +51,7 @@ class Target:
     waiting: Callable[[str], None] | None = None
 
 
-def apply_plan(target: Target, plan: Plan, author: Author) -> State:
+def apply_plan(target: ApplyTarget, plan: Plan, author: Author) -> State:
     """Run a plan's stages under the project's lock, and return the new state.
 
     What is missing outside is created first; then everything is registered in one transaction.
@@ -71,7 +71,7 @@ def apply_plan(target: Target, plan: Plan, author: Author) -> State:
         return _register(target, plan, author, target.registry.load_state(plan.project), lock_id)
 
 
-def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
+def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
     """Plan and apply while nobody else can change the registry; return the plan that was applied and the new state.
 
     `seen` is the plan as it was made before the lock was there; it is the one applied when nothing has moved since.
@@ -89,7 +89,7 @@ def apply_newest(target: Target, make: Callable[[], Plan], seen: Plan, author: A
         return plan, _register(target, plan, author, state, lock_id)
 
 
-def create_missing(target: Target, plan: Plan) -> None:
+def create_missing(target: ApplyTarget, plan: Plan) -> None:
     """Create what is missing outside of the registry; safe to repeat, and of no effect before it is registered."""
     created = [stage for stage in plan.stages if stage.action == "create"]
     if target.create_offline is not None and any(stage.item is None for stage in created):
@@ -103,12 +103,12 @@ def create_missing(target: Target, plan: Plan) -> None:
         target.online.prepare(*views)
 
 
-def _lock(target: Target, plan: Plan, author: Author) -> AbstractContextManager[str]:
+def _lock(target: ApplyTarget, plan: Plan, author: Author) -> AbstractContextManager[str]:
     holder = lock_holder(author.who, "featurectl apply")
     return target.registry.lock(plan.project, holder, target.lock_timeout_s, target.waiting)
 
 
-def _register(target: Target, plan: Plan, author: Author, state: State, lock_id: str) -> State:
+def _register(target: ApplyTarget, plan: Plan, author: Author, state: State, lock_id: str) -> State:
     """Write everything in one transaction, on top of the state that was loaded while holding the lock."""
     refuse_stale(plan, state, registry_is_new=not plan.registry_id)
     if plan.unchanged:
@@ -240,8 +240,8 @@ def caller() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _registry_change(plan: Plan) -> Change:
-    return Change(
+def _registry_change(plan: Plan) -> RegistryChange:
+    return RegistryChange(
         write=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "write"),
         retire=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "retire"),
     )

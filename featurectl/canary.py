@@ -12,7 +12,7 @@ from featurectl.errors import UsageError
 from featurectl.git import git_commit
 from featurectl.monitor.canary.decide import Judge, moved_champion
 from featurectl.monitor.canary.figures import Figures
-from featurectl.monitor.canary.verdict import Verdict, judge_figures
+from featurectl.monitor.canary.verdict import CanaryVerdict, judge_figures
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun, State
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class CanaryEvaluation:
     """A canary as it is after a look, with the figures and the verdict of that look."""
 
     run: CanaryRun
     figures: Figures
-    verdict: Verdict
+    verdict: CanaryVerdict
 
 
 def keeps_log(environment: Environment) -> bool:
@@ -62,19 +62,19 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
     return CanaryLog(prediction_log.open_log(workspace, run.model), run)
 
 
-def look_at(run: CanaryRun, log: CanaryLog) -> Judged:
+def look_at(run: CanaryRun, log: CanaryLog) -> CanaryEvaluation:
     """Return the figures of a canary so far, and what they say; nothing is decided.
 
     Raises:
         StoreError: the prediction log can't be read.
     """
     figures = log.figures()
-    return Judged(run=run, figures=figures, verdict=judge_figures(run, figures, datetime.now(UTC)))
+    return CanaryEvaluation(run=run, figures=figures, verdict=judge_figures(run, figures, datetime.now(UTC)))
 
 
 def judge_now(
     workspace: Workspace, run: CanaryRun, log: CanaryLog, command: str, failures: Mapping[str, str] | None = None
-) -> Judged:
+) -> CanaryEvaluation:
     """Judge a running canary, end it where that is due, and return it as it is then.
 
     `failures` says of which versions ("late@2") nobody could be made to score, and why. A canary whose champion is
@@ -88,26 +88,28 @@ def judge_now(
     failure = (failures or {}).get(f"{run.model}@{run.challenger}")
     verdict = seen.verdict
     if moved:
-        verdict = Verdict(state="aborted", reason=moved, criteria=verdict.criteria)
+        verdict = CanaryVerdict(state="aborted", reason=moved, criteria=verdict.criteria)
     elif failure:
-        verdict = Verdict(state="rolled_back", reason=f"it can't be served: {failure}", criteria=verdict.criteria)
+        verdict = CanaryVerdict(state="rolled_back", reason=f"it can't be served: {failure}", criteria=verdict.criteria)
     if verdict.state == "running":
         return seen
-    return _ended(workspace, Judged(run=run, figures=seen.figures, verdict=verdict), command)
+    return _ended(workspace, CanaryEvaluation(run=run, figures=seen.figures, verdict=verdict), command)
 
 
-def end_canary(workspace: Workspace, run: CanaryRun, to: Literal["promoted", "aborted"], command: str) -> Judged:
+def end_canary(
+    workspace: Workspace, run: CanaryRun, to: Literal["promoted", "aborted"], command: str
+) -> CanaryEvaluation:
     """Promote or abort a running canary, whatever its figures say.
 
     Raises:
         StoreError: the prediction log or the registry can't be read.
     """
     seen = look_at(run, open_log(workspace, run))
-    verdict = Verdict(state=to, reason=f"by {caller()}", criteria=seen.verdict.criteria)
-    return _ended(workspace, Judged(run=run, figures=seen.figures, verdict=verdict), command)
+    verdict = CanaryVerdict(state=to, reason=f"by {caller()}", criteria=seen.verdict.criteria)
+    return _ended(workspace, CanaryEvaluation(run=run, figures=seen.figures, verdict=verdict), command)
 
 
-def _ended(workspace: Workspace, judged: Judged, command: str) -> Judged:
+def _ended(workspace: Workspace, judged: CanaryEvaluation, command: str) -> CanaryEvaluation:
     """Write the end of a canary; where another judge was faster, it is as that one has written."""
     judge = Judge(
         registry=workspace.registry(),
@@ -119,7 +121,7 @@ def _ended(workspace: Workspace, judged: Judged, command: str) -> Judged:
     run, now = judged.run, datetime.now(UTC)
     ended = judge.end(run, judged.verdict, judged.figures, now) or last_canary(workspace.state(), run.model)
     assert ended is not None
-    return Judged(run=ended, figures=judged.figures, verdict=judged.verdict)
+    return CanaryEvaluation(run=ended, figures=judged.figures, verdict=judged.verdict)
 
 
 def last_canary(state: State, model: str) -> CanaryRun | None:

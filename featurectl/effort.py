@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class StatisticsStores:
     """Where statistics come from: the stores of an environment (online None: it can't be reached), and its sources."""
 
     offline: Callable[[], OfflineStore]
@@ -25,7 +25,7 @@ class Measured:
     size_of: Callable[[Source], SourceSize]
 
 
-def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Measured) -> Plan:
+def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: StatisticsStores) -> Plan:
     """Return the plan with the effort of each view that the next `materialize` has work with.
 
     Raises:
@@ -38,7 +38,7 @@ def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Measure
     return replace(plan, changes=tuple(changes))
 
 
-def _effort(change: Change, view: FeatureView, plan: Plan, measured: Measured) -> Effort:
+def _effort(change: Change, view: FeatureView, plan: Plan, measured: StatisticsStores) -> Effort:
     if change.old_version is None:
         return _first(view, measured)
     name = f"{view.name}@{change.old_version}"
@@ -63,7 +63,7 @@ def _effort(change: Change, view: FeatureView, plan: Plan, measured: Measured) -
     )
 
 
-def _first(view: FeatureView, measured: Measured) -> Effort:
+def _first(view: FeatureView, measured: StatisticsStores) -> Effort:
     """Return the effort of a view without a table: what its source holds."""
     found = measured.size_of(view.source)
     return Effort(

@@ -30,9 +30,9 @@ from featurectl.training.label import read_target
 from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
 from featurectl.training.request import (
-    Asked,
-    Stores,
+    ResolvedRequest,
     TrainingRequest,
+    TrainingStores,
     read_asked_spine,
     resolve_request,
 )
@@ -113,7 +113,7 @@ class Project:
             as_served=as_served,
         )
         with self.workspace() as workspace, SpillRoom(workspace.spill_folder()) as room:
-            stores = Stores(
+            stores = TrainingStores(
                 state=workspace.state(),
                 offline=workspace.offline(),
                 open_source=workspace.source,
@@ -147,7 +147,7 @@ class Project:
         return pl.concat([keys, _values(read.view, found)], how="horizontal")
 
 
-def _spine_of(asked: Asked, frame: pl.DataFrame) -> SpineRows:
+def _spine_of(asked: ResolvedRequest, frame: pl.DataFrame) -> SpineRows:
     time = asked.model.spine.time if asked.model else DEFAULT_TIME
     return cut_spine(frame_spine(frame, time), asked.request.cut)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import UsageError
 from featurectl.models.artifact import read_artifact
-from featurectl.models.gates.base import Evidence
+from featurectl.models.gates.base import GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
 from featurectl.models.judged import load_judged
@@ -115,7 +115,7 @@ def _asked_model(version: ModelVersion, state: State) -> Model:
     return load_model(version.definition if applied is None else applied.definition)
 
 
-def _evidence(version: ModelVersion, ring: Ring) -> Evidence:
+def _evidence(version: ModelVersion, ring: Ring) -> GateEvidence:
     if not version.judged:
         raise UsageError(
             f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",

@@ -32,7 +32,7 @@ from featurectl.serving.log_room import LogLimits
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
-from featurectl.serving.served import Served, build_served
+from featurectl.serving.served import ServedProject, build_served
 from featurectl.serving.server import Server
 from featurectl.serving.settings import (
     KEYS_VARIABLE,
@@ -76,7 +76,7 @@ class WorkspaceSource:
             )
         return state
 
-    def load(self, state: State, pushed: Pushed, before: Served | None) -> Served:
+    def load(self, state: State, pushed: Pushed, before: ServedProject | None) -> ServedProject:
         """Return a project of which these view versions were pushed, its models loaded and proven."""
         workspace = self._workspace
         leave = workspace.leave(state, by_flag=self._allow_pickle)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.apply import Author, Target, apply_plan, caller, describe, refuse_unsupported
+from featurectl.apply import ApplyTarget, Author, apply_plan, caller, describe, refuse_unsupported
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.plan.model import Stage
@@ -27,7 +27,7 @@ def applying(tmp_path):
     def apply(registry, plan, author=AUTHOR):
         store = SqliteStore(tmp_path / "online.db")
         try:
-            return apply_plan(Target(registry=registry, online=store, environment="dev"), plan, author)
+            return apply_plan(ApplyTarget(registry=registry, online=store, environment="dev"), plan, author)
         finally:
             store.close()
 

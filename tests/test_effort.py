@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.effort import Measured, measure_plan
+from featurectl.effort import StatisticsStores, measure_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite import SqliteStore
@@ -41,7 +41,7 @@ def source(tmp_path):
 @pytest.fixture
 def measured(tmp_path):
     store = SqliteStore(tmp_path / "online.db")
-    yield Measured(
+    yield StatisticsStores(
         offline=lambda: DeltaStore(str(tmp_path / "offline"), "flights"),
         online=store,
         size_of=lambda source: source_size(open_source(source, tmp_path), source, tmp_path),
@@ -56,7 +56,7 @@ def effort(plan, measured, *views):
 def materialized(view, measured, tmp_path):
     """Materialize and push a view at an instant after its last row."""
     table = measured.offline().table(view.name, 1, view.entity.keys)
-    run = Run(view=view, version=1, reader=open_source(view.source, tmp_path), table=table)
+    run = MaterializeRun(view=view, version=1, reader=open_source(view.source, tmp_path), table=table)
     materialize_view(PolarsEngine(1), run, LAST)
     request = PushRequest(
         engine=PolarsEngine(),

@@ -8,7 +8,7 @@ import uuid
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
 from featurectl.online.redis.kinds import open_store
@@ -67,7 +67,7 @@ def offline(view, rows, now):
     """Return the values of a training set whose spine asks for every entity at now."""
     engine = PolarsEngine(1)
     spine = pl.DataFrame({"customer": ENTITIES}).with_columns(pl.lit(now, UTC_US).alias("t"))
-    answers = engine.answer(Table(view=view, buckets=1, read=lambda _: rows.read()), spine, "t")
+    answers = engine.answer(ViewBuckets(view=view, buckets=1, read=lambda _: rows.read()), spine, "t")
     return engine.finish(answers, view, spine["t"], {}).rows()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from featurectl.online.base import Ask
 from featurectl.online.sqlite import SqliteStore
-from featurectl.registry.base import Change
+from featurectl.registry.base import RegistryChange
 from featurectl.registry.sql import SqlRegistry
 from tests.online.rows import frame, view
 from tests.registry.test_contract import ENTRY, VIEW
@@ -46,7 +46,7 @@ def write_beside(path):
 def test_a_registry_that_was_read_without_room_locks_nobody_out(tmp_path):
     path = tmp_path / "registry.db"
     with closing(SqlRegistry(f"sqlite:///{path}")) as registry:
-        registry.write_change(registry.load_state("flights"), Change(write=(VIEW,)), ENTRY)
+        registry.write_change(registry.load_state("flights"), RegistryChange(write=(VIEW,)), ENTRY)
     with closing(SqlRegistry(f"sqlite:///{path}")) as reader:
         with no_room():
             assert reader.load_state("flights").serial == 1

@@ -10,10 +10,10 @@ from typing import Final
 from featurectl.alerts.world import WorkspaceWorld
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
-from featurectl.monitor.alerts.look import Looked, Looker
-from featurectl.monitor.alerts.message import Place
+from featurectl.monitor.alerts.look import AlertEvaluation, Looker
+from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observe import observe
-from featurectl.notifiers.base import Notifier, NotSentError
+from featurectl.notifiers.base import NotifierChannel, NotSentError
 from featurectl.notifiers.open import open_notifier
 from featurectl.open import Workspace
 from featurectl.registry.alert_state import AlertLedger, Delivery
@@ -29,7 +29,7 @@ class Round:
     """What one look found and told; `unsent` are messages of what still fires that nobody has, or will have."""
 
     alerts: Mapping[str, Alert]
-    looked: Sequence[Looked]
+    looked: Sequence[AlertEvaluation]
     sent: Sequence[Sent] = ()
     unsent: Sequence[Delivery] = ()
 
@@ -63,7 +63,7 @@ def look_once(
     """
     state = workspace.applied_state()
     alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
-    ledger, place = ledger_of(workspace), Place(project=workspace.project, environment=world.environment)
+    ledger, place = ledger_of(workspace), AlertScope(project=workspace.project, environment=world.environment)
     known = ledger.load_states()
     looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
@@ -97,7 +97,7 @@ def _is_missed(delivery: Delivery, alerts: Mapping[str, Alert], state: State) ->
 def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]) -> Deliverer:
     """Return what sends the messages of the environment, to the notifiers that are applied."""
 
-    def opened(name: str) -> Notifier:
+    def opened(name: str) -> NotifierChannel:
         found = state.current("notifier", name)
         if found is None:
             raise NotSentError(f"notifier {name} is no longer applied", again=False)
@@ -106,7 +106,7 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
     return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
-def failure_of(looked: Looked) -> FeaturectlError | None:
+def failure_of(looked: AlertEvaluation) -> FeaturectlError | None:
     """Return why a subject could not be observed, as an error; None when it could."""
     found = looked.observation
     if not found.error:

@@ -12,7 +12,7 @@ from featurectl.errors import FeaturectlError
 from featurectl.health import recorded_runs, served_view
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.observe import WINDOWS_US, Aged
-from featurectl.monitor.alerts.served import Requests, Window, read_requests
+from featurectl.monitor.alerts.served import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prediction_log import open_log, require_sample
 from featurectl.monitor.status import ServedView, check_source, check_views
@@ -55,7 +55,7 @@ class Once(Generic[K, T]):
         return found
 
 
-def _half_open(window: Window) -> tuple[datetime, datetime]:
+def _half_open(window: RequestWindow) -> tuple[datetime, datetime]:
     """Return a window for those who count its beginning and not its end: what is served at now counts."""
     return moved_by(window.since, _TICK), moved_by(window.until, _TICK)
 
@@ -68,9 +68,9 @@ class WorkspaceWorld:
         self.now = workspace.now
         self._workspace = workspace
         self._state = state
-        self._requests: Once[tuple[str, Window], Requests] = Once()
-        self._drift: Once[tuple[str, Window], Sequence[DriftRow]] = Once()
-        self._skew: Once[tuple[str, Window], Sequence[sources.Measured]] = Once()
+        self._requests: Once[tuple[str, RequestWindow], Requests] = Once()
+        self._drift: Once[tuple[str, RequestWindow], Sequence[DriftRow]] = Once()
+        self._skew: Once[tuple[str, RequestWindow], Sequence[sources.FeatureFigure]] = Once()
         self._records: Once[timedelta, Sequence[RunRecord]] = Once()
         self._rows: Once[tuple[str, int], FreshnessRow] = Once()
         self._sources: Once[str, FreshnessRow] = Once()
@@ -105,7 +105,7 @@ class WorkspaceWorld:
         late = chain if chain.row.verdict == "ERROR" else replace(chain, row=replace(chain.row, verdict="STALE"))
         return cause_of(late)  # an alert may ask for more than the SLA does
 
-    def requests(self, model: str, window: Window) -> Requests:
+    def requests(self, model: str, window: RequestWindow) -> Requests:
         """Return the logged requests for a model.
 
         Raises:
@@ -116,12 +116,12 @@ class WorkspaceWorld:
         log, moved = open_log(self._workspace, model), self._workspace.clock is None
         return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
 
-    def drift(self, model: str, metric: str, window: Window) -> Sequence[sources.Measured]:
+    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[sources.FeatureFigure]:
         """Return how far each feature that was served lies from the training."""
         measure = partial(sources.drift_of, self._workspace, model, *_half_open(window))
         return [sources.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
-    def skew(self, model: str, window: Window) -> Sequence[sources.Measured]:
+    def skew(self, model: str, window: RequestWindow) -> Sequence[sources.FeatureFigure]:
         """Return the share of the served values of each feature that differ from the offline ones."""
         require_sample(self._workspace.environment, _MEASURED)
         measure = partial(sources.skew_of, self._workspace, model, *_half_open(window))

@@ -19,7 +19,7 @@ from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.apply import Author, Target
+    from featurectl.apply import ApplyTarget, Author
     from featurectl.open import Data, Workspace
     from featurectl.plan.model import Plan
     from featurectl.plan.outside import Outside
@@ -70,11 +70,11 @@ def add_to(app: typer.Typer) -> None:
             return _apply_files(target, planner, allow, approved=auto_approve)
 
 
-def _target(call: Call, workspace: Workspace, lock_timeout: str) -> Target:
-    from featurectl.apply import Target
+def _target(call: Call, workspace: Workspace, lock_timeout: str) -> ApplyTarget:
+    from featurectl.apply import ApplyTarget
     from featurectl.cli.durations import seconds_of
 
-    return Target(
+    return ApplyTarget(
         registry=workspace.registry(),
         online=workspace.online(),
         environment=workspace.environment.name,
@@ -96,7 +96,7 @@ def _author(commit: str) -> Author:
     return Author(who=caller(), commit=commit, at=datetime.now(UTC))
 
 
-def _apply_files(target: Target, planner: Planner, allow: Path | None, *, approved: bool) -> Outcome:
+def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
     from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
     from featurectl.cli.checkout import checkout_of
@@ -124,7 +124,7 @@ def _apply_files(target: Target, planner: Planner, allow: Path | None, *, approv
     return _outcome(plan, apply_plan(target, plan, author).serial, asked=True)
 
 
-def _apply_saved(target: Target, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
+def _apply_saved(target: ApplyTarget, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
     from featurectl.apply import apply_plan, refuse_blocked, refuse_created, refuse_unused
 
     refuse_unused(plan, options)

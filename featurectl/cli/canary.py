@@ -14,7 +14,7 @@ from featurectl.errors import UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.canary import Judged
+    from featurectl.canary import CanaryEvaluation
     from featurectl.open import Workspace
     from featurectl.registry.state import GateResult
 
@@ -142,7 +142,7 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
     return _told(judged)
 
 
-def _told(judged: Judged) -> Outcome:
+def _told(judged: CanaryEvaluation) -> Outcome:
     from featurectl.cli.render.canary import judged_json, render_judged
 
     code = 1 if judged.run.state == "rolled_back" else 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from featurectl.cli.render.materialize import ViewRun
     from featurectl.materialize.ahead import Planned
     from featurectl.materialize.range import Range
-    from featurectl.materialize.run import Run
+    from featurectl.materialize.run import MaterializeRun
     from featurectl.materialize.view import Materialized
     from featurectl.offline.base import Coverage
     from featurectl.open import Workspace
@@ -170,14 +170,14 @@ def _plan(work: _Work, item: ObjectVersion) -> Planned:
     return plan_view(_job(work, item), work.workspace.now, full=work.full, asked=work.asked)
 
 
-def _job(work: _Work, item: ObjectVersion) -> Run:
-    from featurectl.materialize.run import Run
+def _job(work: _Work, item: ObjectVersion) -> MaterializeRun:
+    from featurectl.materialize.run import MaterializeRun
     from featurectl.spec.definition_json import load_view
     from featurectl.spec.transformed import transform_sources
     from featurectl.training.bind import view_table
 
     view = load_view(item.definition)
-    return Run(
+    return MaterializeRun(
         view=view,
         version=item.version,
         reader=work.clocks.open(view.source),
@@ -240,7 +240,7 @@ def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:
     return action != "rebuild" or (before.since is not None and not full)
 
 
-def _vacuum(work: _Work, run: Run, *, rewritten: bool) -> None:
+def _vacuum(work: _Work, run: MaterializeRun, *, rewritten: bool) -> None:
     """Remove files that nothing needs any more: after a rewrite, else now and then, for compactions leave some too."""
     if not rewritten and (run.table.version() or 0) % _VACUUM_EVERY:
         return

@@ -18,7 +18,7 @@ from featurectl.units import format_iso, parse_duration
 
 if TYPE_CHECKING:
     from featurectl.alerts.look import Round
-    from featurectl.monitor.alerts.look import Looked
+    from featurectl.monitor.alerts.look import AlertEvaluation
     from featurectl.open import Workspace
 
 _DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
@@ -69,7 +69,7 @@ def _add_check(group: typer.Typer) -> None:
         return Outcome(text=text, result=result, exit_code=1 if firing else 0, failures=failures)
 
 
-def _is_alarming(looked: Looked) -> bool:
+def _is_alarming(looked: AlertEvaluation) -> bool:
     return looked.after.status == "firing" and looked.silence is None and looked.after.severity != "info"
 
 

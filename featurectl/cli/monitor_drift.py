@@ -20,7 +20,7 @@ from featurectl.errors import UsageError
 from featurectl.units import format_instant, moved_by
 
 if TYPE_CHECKING:
-    from featurectl.cli.render.drift import Told
+    from featurectl.cli.render.drift import DriftTable
     from featurectl.models.profile.profile import Profile
     from featurectl.open import Workspace
     from featurectl.registry.state import ModelVersion
@@ -100,7 +100,7 @@ class _Task:
 
 
 def _run(call: Call, task: _Task) -> Outcome:
-    from featurectl.cli.render.drift import Told, drift_json, render_drift
+    from featurectl.cli.render.drift import DriftTable, drift_json, render_drift
     from featurectl.monitor.drift.compare import compare_profiles
     from featurectl.monitor.drift.limits import parse_limits
     from featurectl.monitor.drift.reference import load_reference
@@ -115,7 +115,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         else:
             window, where = _batch(call, workspace, task, version, reference)
         rows = compare_profiles((version.model, version.version), reference, window, limits)
-    told = Told(model=version.model, version=version.version, where=where, rows=rows, limits=limits)
+    told = DriftTable(model=version.model, version=version.version, where=where, rows=rows, limits=limits)
     if task.html is not None:
         _write_page(task.html, told)
     broken = any(row.state == "drift" for row in rows)
@@ -164,9 +164,9 @@ def _batch(
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.served import open_native
-    from featurectl.monitor.drift.batch import Batch
-    from featurectl.training.long_spine import Place
-    from featurectl.training.request import Stores
+    from featurectl.monitor.drift.batch import DriftBatch
+    from featurectl.training.long_spine import SpillPlace
+    from featurectl.training.request import TrainingStores
     from featurectl.training.spine import Cut
 
     assert task.batch is not None
@@ -174,14 +174,14 @@ def _batch(
     leave = workspace.leave(state, by_flag=task.allow_pickle)
     load = open_native(version, workspace.offline_location(), leave)
     with SpillRoom(workspace.spill_folder()) as room:
-        batch = Batch(
+        batch = DriftBatch(
             version=version,
             load=load,
             spine=task.batch,
             cut=Cut(since=task.since, until=task.until),
             engine=engine,
-            stores=Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now),
-            place=Place(room=room, memory_bytes=engine.memory_bytes),
+            stores=TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now),
+            place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
             progress=call.progress,
         )
         found = batch.read_window(reference)
@@ -190,7 +190,7 @@ def _batch(
     return found, " ".join([f"of {task.batch}", *(f"{word} {format_instant(end)}" for word, end in ends)])
 
 
-def _write_page(path: Path, told: Told) -> None:
+def _write_page(path: Path, told: DriftTable) -> None:
     from featurectl.cli.render.drift_page import render_page
 
     try:

@@ -17,7 +17,7 @@ from featurectl.errors import FeaturectlError, UsageError
 from featurectl.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.monitor.prometheus.rules import Rule, Rules
+    from featurectl.monitor.prometheus.rules import AlertingRule, Rules
 
 _BACK: Final = timedelta(days=30)
 _PORTS: Final = 1 << 16
@@ -114,14 +114,14 @@ def _look(call: Call) -> bytes:
     """Return the metrics of the environment now; records of runs that can't be read are told on stderr."""
     from featurectl.health import check_results, look, runs_seen, served_view
     from featurectl.monitor.alerts.sources import failed_checks
-    from featurectl.monitor.prometheus.metrics import Looked, metrics_text
+    from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
     from featurectl.registry.applied import served_views
 
     with open_applied(call, call.instant()) as workspace:
         state = workspace.applied_state()
         seen, unread = runs_seen(workspace, _BACK)
         runs = [run for run in seen if run.state == "ended"]
-        looked = Looked(
+        looked = MetricsSnapshot(
             project=workspace.project,
             environment=workspace.environment.name,
             now=workspace.now,
@@ -192,7 +192,7 @@ def _rules_json(made: Rules, out: Path | None, grafana: Path | None) -> dict[str
     }
 
 
-def _rule_json(rule: Rule) -> dict[str, object]:
+def _rule_json(rule: AlertingRule) -> dict[str, object]:
     return {
         "alert": rule.alert,
         "expr": rule.expr,

@@ -81,11 +81,11 @@ class Planner:
         """Return the plan with its effort; without, when the offline tables can't be read."""
         if plan.unchanged:
             return plan
-        from featurectl.effort import Measured, measure_plan
+        from featurectl.effort import StatisticsStores, measure_plan
 
         workspace = self.workspace
         online = None if outside.online is None else workspace.online()
-        measured = Measured(offline=workspace.offline, online=online, size_of=_sizes(workspace))
+        measured = StatisticsStores(offline=workspace.offline, online=online, size_of=_sizes(workspace))
         try:
             return measure_plan(plan, workspace.repo.views, measured)
         except StoreError as error:

@@ -11,7 +11,7 @@ from featurectl.cli.whole_file import write_whole
 from featurectl.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.apply import Target
+    from featurectl.apply import ApplyTarget
     from featurectl.open import Workspace
     from featurectl.plan.model import AppliedCommit, Plan
 
@@ -62,7 +62,7 @@ def refuse_foreign(plan: Plan, path: Path, workspace: Workspace) -> None:
         raise UsageError(f"{path} is a plan of project {plan.project}, this repository is {workspace.project}")
 
 
-def decided_again(plan: Plan, path: Path, target: Target, workspace: Workspace) -> Plan:
+def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Workspace) -> Plan:
     """Return a saved plan that does what it says, with the commit that was applied by now.
 
     Raises:

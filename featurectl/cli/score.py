@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featurectl.open import Workspace
     from featurectl.registry.state import ModelVersion
     from featurectl.scoring.destination import Destination
-    from featurectl.scoring.job import Wanted
+    from featurectl.scoring.job import ScoringRows
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
         is continued when the same command is given again.
         """
         from featurectl.scoring.destination import open_destination
-        from featurectl.scoring.job import Wanted
+        from featurectl.scoring.job import ScoringRows
         from featurectl.training.spine import Cut
 
         if not out:
@@ -60,7 +60,7 @@ def add_to(app: typer.Typer) -> None:
         task = _Task(
             model=name,
             which=which or "champion",
-            wanted=Wanted(spine=spine, all_keys=all_keys, cut=cut),
+            wanted=ScoringRows(spine=spine, all_keys=all_keys, cut=cut),
             to=open_destination(out, name),
             restart=restart,
             allow_pickle=allow_pickle,
@@ -74,7 +74,7 @@ class _Task:
 
     model: str
     which: str
-    wanted: Wanted
+    wanted: ScoringRows
     to: Destination
     restart: bool
     allow_pickle: bool
@@ -91,8 +91,8 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.scoring.job import Job
     from featurectl.scoring.kept import keep_scores
     from featurectl.training.apart import check_apart
-    from featurectl.training.long_spine import Place
-    from featurectl.training.request import Stores
+    from featurectl.training.long_spine import SpillPlace
+    from featurectl.training.request import TrainingStores
 
     engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
@@ -103,7 +103,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         task.to.check()
         leave = workspace.leave(state, by_flag=task.allow_pickle)
         load = open_native(version, workspace.offline_location(), leave)
-        stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+        stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         request = _request(call, workspace, task, version)
         kept_below = workspace.root / ".featurectl" / "scores"
         with SpillRoom(workspace.spill_folder()) as room, keep_scores(kept_below, request, clock) as kept:
@@ -115,7 +115,7 @@ def _run(call: Call, task: _Task) -> Outcome:
                 wanted=task.wanted,
                 engine=engine,
                 stores=stores,
-                place=Place(room=room, memory_bytes=engine.memory_bytes),
+                place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
                 kept=kept,
                 progress=call.progress,
                 clock=clock,

@@ -103,7 +103,7 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     from featurectl.models.gates.evaluate import gates_asked
     from featurectl.training.bind import registered_model
     from featurectl.training.data import read_training_data
-    from featurectl.training.request import Stores
+    from featurectl.training.request import TrainingStores
     from featurectl.training.retrain import read_pinned_data
     from featurectl.training.train import require_trainer
 
@@ -112,7 +112,7 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
         require_trainer(definition)
         gates_asked(definition.gates)
     clocks, engine = NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
-    stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+    stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
     call.progress.start("build the training set")
     with SpillRoom(workspace.spill_folder()) as room:
         if was is None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from featurectl.engines.spill import SpillRoom
     from featurectl.open import Workspace
     from featurectl.training.again import Manifest
-    from featurectl.training.label import Target
+    from featurectl.training.label import LabelTarget
     from featurectl.training.long_spine import AnySpine
     from featurectl.training.made import Made
-    from featurectl.training.request import Asked, Stores, TrainingRequest
+    from featurectl.training.request import ResolvedRequest, TrainingRequest, TrainingStores
 
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
@@ -98,11 +98,11 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.open import open_workspace
     from featurectl.training.apart import check_apart
     from featurectl.training.formats import check_columns
-    from featurectl.training.long_spine import Place
+    from featurectl.training.long_spine import SpillPlace
     from featurectl.training.made import make_training_set
     from featurectl.training.manifest import describe_training_set
     from featurectl.training.output import write_with_manifest
-    from featurectl.training.request import Stores, read_asked_spine
+    from featurectl.training.request import TrainingStores, read_asked_spine
 
     engine = PolarsEngine(call.memory_bytes())
     with (
@@ -113,10 +113,10 @@ def _run(call: Call, task: _Task) -> Outcome:
         clocks, state = NaiveClocks(call, workspace), workspace.applied_state()
         if task.manifest is None:
             warn_unapplied(call, workspace, state)
-        stores = Stores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
+        stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
         asked = _asked(task, stores)
         call.progress.start("read the spine")
-        spine = read_asked_spine(asked, stores, Place(room=room, memory_bytes=engine.memory_bytes))
+        spine = read_asked_spine(asked, stores, SpillPlace(room=room, memory_bytes=engine.memory_bytes))
         call.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
         clocks.tell()
         check_columns(spine.schema, task.out)
@@ -149,7 +149,7 @@ def _pin(call: Call, workspace: Workspace, made: Made, manifest: str) -> None:
             sys.stderr.write(f"warning: {what}: {in_one_line(error.message)}\n")
 
 
-def _asked(task: _Task, stores: Stores) -> Asked:
+def _asked(task: _Task, stores: TrainingStores) -> ResolvedRequest:
     from featurectl.training.again import pinned_request
     from featurectl.training.request import resolve_request
 
@@ -158,7 +158,9 @@ def _asked(task: _Task, stores: Stores) -> Asked:
     return pinned_request(task.manifest, stores, task.request.spine)
 
 
-def _target(task: _Task, engine: Engine, asked: Asked, spine: AnySpine, at: tuple[Stores, SpillRoom]) -> Target | None:
+def _target(
+    task: _Task, engine: Engine, asked: ResolvedRequest, spine: AnySpine, at: tuple[TrainingStores, SpillRoom]
+) -> LabelTarget | None:
     from featurectl.training.again import check_same_spine, read_same_target
     from featurectl.training.label import read_target
 

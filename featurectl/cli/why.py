@@ -19,7 +19,7 @@ from featurectl.errors import FeaturectlError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from featurectl.cli.render.why import Values
+    from featurectl.cli.render.why import EntityValues
     from featurectl.monitor.why import Chain
     from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion, State
@@ -89,7 +89,7 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row))
 
 
-def _cause_of_values(values: Values, chain: Chain) -> str:
+def _cause_of_values(values: EntityValues, chain: Chain) -> str:
     """Return what is wrong with an entity's values where the chain is as it should be; "": nothing is."""
     from featurectl.monitor.value_history import is_lost_online
 
@@ -104,11 +104,11 @@ def _cause_of_values(values: Values, chain: Chain) -> str:
     return ""
 
 
-def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> Values:
+def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> EntityValues:
     """Return what there is of an entity: its history, and its online value where that can be read."""
-    from featurectl.cli.render.why import Values
+    from featurectl.cli.render.why import EntityValues
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.monitor.value_history import Asked, read_history
+    from featurectl.monitor.value_history import HistoryQuestion, read_history
     from featurectl.online.features import ReadView
     from featurectl.online.stored import online_view
     from featurectl.project import read_online
@@ -119,10 +119,10 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
         bound = bind_view(workspace.offline(), item)
         entity = parse_entity(bound.view.key_types, words)
         where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-        asked = Asked(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
+        asked = HistoryQuestion(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
         history = read_history(PolarsEngine(), asked, _CHANGES)
         if bound.view.online:
             online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
     except FeaturectlError as error:
         told = error.message
-    return Values(words=tuple(words), history=history, online=online, error=told)
+    return EntityValues(words=tuple(words), history=history, online=online, error=told)

@@ -66,7 +66,7 @@ class CheckResult:
         return f'check "{self.label}" of {self.of} failed: {self.found}'
 
 
-class Rows(Protocol):
+class BucketedRows(Protocol):
     """Rows of a view in the form of its offline table, a bucket at a time, however many there are."""
 
     @property
@@ -103,7 +103,7 @@ class Prepared:
     theirs is to leave the table.
     """
 
-    rows: Rows
+    rows: BucketedRows
     rows_read: int
     held_back: tuple[int, ...]
     watermark: datetime | None
@@ -125,7 +125,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ViewBuckets:
     """A view's rows for an engine: how many buckets there are, how to read one, and how many rows there are in all.
 
     `part` reads the rows of one of any greater number of buckets (a power of two), for buckets that outgrow the memory;
@@ -154,7 +154,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class RowSummary:
     """What is known of the rows of some pieces of a source; the instants are None without rows or times.
 
     `held_back`, `dropped` and `watermark` are as in `Prepared`.
@@ -193,7 +193,7 @@ class Engine(Protocol):
             DataError: FC503 a column is missing, FC504 one has a type that does not fit, FC519 a query of a check.
         """
 
-    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> Looked:
+    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
 
     def transform(self, view: FeatureView, given: Sequence[Given]) -> pl.LazyFrame:
@@ -203,7 +203,7 @@ class Engine(Protocol):
             DataError: FC521 the function fails, FC522 it returns something else.
         """
 
-    def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+    def answer(self, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default.
 
         The spine holds the view's entity keys by their names and types, and `time`; other columns don't matter. One

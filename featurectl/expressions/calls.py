@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
-from featurectl.expressions.functions import ALIASES, FUNCTIONS, SAME, TRUNCATIONS, UNIFIED, Function
+from featurectl.expressions.functions import ALIASES, FUNCTIONS, SAME, TRUNCATIONS, UNIFIED, FunctionSignature
 from featurectl.expressions.operations import clean, make, null_as, on_calendar, refuse, to_float, unify
 from featurectl.expressions.syntax import Raw
-from featurectl.expressions.tree import Node, Value
+from featurectl.expressions.tree import ExpressionNode, Value
 
 _ACCEPTED: Final = {
     "number": (INT64, FLOAT64),
@@ -34,7 +34,7 @@ _HINTS: Final = {
 }
 
 
-def call(raw: Raw, args: Sequence[Node]) -> Node:
+def call(raw: Raw, args: Sequence[ExpressionNode]) -> ExpressionNode:
     """Return the node of a call whose name and number of arguments have been checked.
 
     Raises:
@@ -42,7 +42,7 @@ def call(raw: Raw, args: Sequence[Node]) -> Node:
     """
     name = ALIASES.get(raw.value, raw.value)
     function = FUNCTIONS[name]
-    nodes: list[Node] = []
+    nodes: list[ExpressionNode] = []
     literals: list[Value] = []
     for index, arg in enumerate(args):
         word = function.word(index)
@@ -63,7 +63,7 @@ def call(raw: Raw, args: Sequence[Node]) -> Node:
     return make(function.op, dtype, nodes, raw, tuple(literals) or None)
 
 
-def _operand(name: str, word: str, arg: Node) -> Node:
+def _operand(name: str, word: str, arg: ExpressionNode) -> ExpressionNode:
     if word == "any":
         return arg
     accepted = _ACCEPTED[word]
@@ -74,7 +74,7 @@ def _operand(name: str, word: str, arg: Node) -> Node:
     return clean(to_float(arg) if word == "float64" else arg)
 
 
-def _literal(name: str, word: str, arg: Node) -> Value:
+def _literal(name: str, word: str, arg: ExpressionNode) -> Value:
     value = arg.value
     if ".." in word:
         low, high = map(int, word.split(".."))
@@ -92,7 +92,7 @@ def _literal(name: str, word: str, arg: Node) -> Value:
     return value.lower() if word == "unit" else value
 
 
-def _unified(name: str, function: Function, nodes: list[Node], raw: Raw) -> Node:
+def _unified(name: str, function: FunctionSignature, nodes: list[ExpressionNode], raw: Raw) -> ExpressionNode:
     if name == "if":
         condition, *branches = nodes
         values = unify(branches, "if gives both")

@@ -30,7 +30,7 @@ from featurectl.expressions.operations import (
 )
 from featurectl.expressions.parse import parse
 from featurectl.expressions.syntax import Raw
-from featurectl.expressions.tree import Columns, Expression, Node
+from featurectl.expressions.tree import Columns, Expression, ExpressionNode
 
 MAX_WEIGHT: Final = 2_000
 _SECONDS: Final = "write seconds_between(a, b), or extract(epoch from ...)"
@@ -86,12 +86,12 @@ def expression_columns(text: str) -> frozenset[str]:
     return frozenset(part.value for part in walk(parse(text)) if part.kind == "column")
 
 
-def _clean_result(node: Node) -> Node:
+def _clean_result(node: ExpressionNode) -> ExpressionNode:
     """Return the whole expression as it is read: what arithmetic leaves is finite; a bare column stays as it is."""
     return node if node.op == "col" else clean(node)
 
 
-def _wanted(node: Node, raw: Raw, want: str | None) -> Node:
+def _wanted(node: ExpressionNode, raw: Raw, want: str | None) -> ExpressionNode:
     if want is not None:
         node = null_as(node, want) if want in SCALARS else node
         node = _clean_result(to_float(node)) if want == FLOAT64 else node
@@ -117,22 +117,22 @@ class _Checker:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self.weights: dict[int, tuple[Node, int]] = {}  # by id; the node beside it keeps the id in use
+        self.weights: dict[int, tuple[ExpressionNode, int]] = {}  # by id; the node beside it keeps the id in use
 
-    def node(self, raw: Raw) -> Node:
+    def node(self, raw: Raw) -> ExpressionNode:
         node = self.typed(raw)
         if self.weigh(node) > MAX_WEIGHT:
             refuse(raw, "too large for the engines", "split it into two columns")
         return node
 
-    def weigh(self, node: Node) -> int:
+    def weigh(self, node: ExpressionNode) -> int:
         """Return how large the text of the largest engine form gets: guards repeat their operands."""
         if id(node) not in self.weights:
             weight = 1 + OPERATIONS.get(node.op, 1) * sum(self.weigh(arg) for arg in node.args)
             self.weights[id(node)] = (node, weight)
         return self.weights[id(node)][1]
 
-    def typed(self, raw: Raw) -> Node:
+    def typed(self, raw: Raw) -> ExpressionNode:
         match raw.kind:
             case "column":
                 return self.column(raw)
@@ -143,7 +143,7 @@ class _Checker:
             case _:
                 return _operation(raw, [self.node(arg) for arg in raw.args])
 
-    def column(self, raw: Raw) -> Node:
+    def column(self, raw: Raw) -> ExpressionNode:
         dtype = self.columns[raw.value]
         if dtype == UNKNOWN:
             refuse(raw, f'the type of column "{raw.value}" is not known', "declare it under the source's columns:")
@@ -152,7 +152,7 @@ class _Checker:
             refuse(raw, f'column "{raw.value}" is {dtype}: no expression can read it', hint)
         return make("col", dtype, (), raw, raw.value)
 
-    def case(self, raw: Raw) -> Node:
+    def case(self, raw: Raw) -> ExpressionNode:
         args = [self.node(arg) for arg in raw.args]
         subject = args.pop(0) if raw.kind == "simple_case" else None
         whens, values = args[:-1:2], [*args[1:-1:2], args[-1]]
@@ -167,7 +167,7 @@ class _Checker:
         return make("case", values[0].dtype, (*branches, values[-1]), raw)
 
 
-def _operation(raw: Raw, args: list[Node]) -> Node:
+def _operation(raw: Raw, args: list[ExpressionNode]) -> ExpressionNode:
     match raw.kind:
         case "operator":
             return _binary(raw, *args)
@@ -193,7 +193,7 @@ def _operation(raw: Raw, args: list[Node]) -> Node:
             return call(raw, args)
 
 
-def _binary(raw: Raw, left: Node, right: Node) -> Node:
+def _binary(raw: Raw, left: ExpressionNode, right: ExpressionNode) -> ExpressionNode:
     match raw.value:
         case "and" | "or":
             return make(raw.value, BOOL, (boolean(left), boolean(right)), raw)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from featurectl.dtypes import FLOAT64
 from featurectl.expressions.row import build_closure
 from featurectl.expressions.syntax import MAX_CHARACTERS
-from featurectl.expressions.tree import ExpressionError, Node
+from featurectl.expressions.tree import ExpressionError, ExpressionNode
 
 
-def settle(node: Node) -> Node:
+def settle(node: ExpressionNode) -> ExpressionNode:
     """Return an equal node in which no operation has only literals, and none is decided by a literal.
 
     What is decided: `coalesce` at a literal that is not null, `case` at a literal condition, `and` at false, `or` at
@@ -32,16 +32,16 @@ def settle(node: Node) -> Node:
             return node
 
 
-def _folded(node: Node) -> Node:
-    finite = Node("clean", FLOAT64, (node,)) if node.dtype == FLOAT64 else node
+def _folded(node: ExpressionNode) -> ExpressionNode:
+    finite = ExpressionNode("clean", FLOAT64, (node,)) if node.dtype == FLOAT64 else node
     value = build_closure(finite, {})(())
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
         raise ExpressionError(f"a constant text of more than {MAX_CHARACTERS:,} characters", node.start, node.end)
-    return Node("lit", node.dtype, (), value, node.start, node.end)
+    return ExpressionNode("lit", node.dtype, (), value, node.start, node.end)
 
 
-def _coalesce(node: Node) -> Node:
-    args: list[Node] = []
+def _coalesce(node: ExpressionNode) -> ExpressionNode:
+    args: list[ExpressionNode] = []
     for arg in node.args:
         if arg.op != "lit" or arg.value is not None:
             args.append(arg)
@@ -50,8 +50,8 @@ def _coalesce(node: Node) -> Node:
     return args[0] if len(args) == 1 else replace(node, args=tuple(args))
 
 
-def _case(node: Node) -> Node:
-    args: list[Node] = []
+def _case(node: ExpressionNode) -> ExpressionNode:
+    args: list[ExpressionNode] = []
     otherwise = node.args[-1]
     for condition, value in zip(node.args[:-1:2], node.args[1:-1:2], strict=True):
         if condition.op != "lit":
@@ -62,7 +62,7 @@ def _case(node: Node) -> Node:
     return replace(node, args=(*args, otherwise)) if args else otherwise
 
 
-def _logic(node: Node) -> Node:
+def _logic(node: ExpressionNode) -> ExpressionNode:
     decisive = node.op == "or"
     left, right = node.args
     for one, other in ((left, right), (right, left)):

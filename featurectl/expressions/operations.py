@@ -9,7 +9,7 @@ from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING
 from featurectl.expressions.constants import settle
 from featurectl.expressions.functions import CAST_TYPES, CASTS, PARTS_OF
 from featurectl.expressions.syntax import Raw
-from featurectl.expressions.tree import ExpressionError, Node, Value
+from featurectl.expressions.tree import ExpressionError, ExpressionNode, Value
 
 _ARITHMETIC: Final = frozenset({"add", "sub", "mul", "div", "neg"})
 _PASSES_TIMES_ON: Final = frozenset({"col", "case", "coalesce", "nullif", "greatest", "least"})
@@ -36,49 +36,51 @@ _CAST_HINTS: Final = {
 }
 
 
-def refuse(where: Node | Raw, message: str, hint: str = "") -> NoReturn:
+def refuse(where: ExpressionNode | Raw, message: str, hint: str = "") -> NoReturn:
     """Raise the error about these characters."""
     raise ExpressionError(message, where.start, where.end, hint)
 
 
-def make(op: str, dtype: str, args: Sequence[Node], where: Node | Raw, value: Value = None) -> Node:
+def make(
+    op: str, dtype: str, args: Sequence[ExpressionNode], where: ExpressionNode | Raw, value: Value = None
+) -> ExpressionNode:
     """Return a node that came from these characters, settled where it is constant."""
-    node = Node(op, dtype, tuple(args), value, where.start, where.end)
+    node = ExpressionNode(op, dtype, tuple(args), value, where.start, where.end)
     return settle(node) if args else node
 
 
-def constant(dtype: str, value: Value, where: Node | Raw) -> Node:
+def constant(dtype: str, value: Value, where: ExpressionNode | Raw) -> ExpressionNode:
     """Return a literal that came from these characters."""
     return make("lit", dtype, (), where, value)
 
 
-def clean(node: Node) -> Node:
+def clean(node: ExpressionNode) -> ExpressionNode:
     """Return what something other than arithmetic reads: inf and NaN of columns and arithmetic become null."""
     if node.dtype == FLOAT64 and (node.op in _ARITHMETIC or node.op == "col"):
         return make("clean", FLOAT64, (node,), node)
     return node
 
 
-def on_calendar(node: Node) -> Node:
+def on_calendar(node: ExpressionNode) -> ExpressionNode:
     """Return what the calendar reads: times outside the years 1 to 9999, which only columns have, become null."""
     if node.dtype in (TIMESTAMP, DATE) and node.op in _PASSES_TIMES_ON:
         return make("clean", node.dtype, (node,), node)
     return node
 
 
-def to_float(node: Node) -> Node:
+def to_float(node: ExpressionNode) -> ExpressionNode:
     """Return the same number as float64."""
     if node.op == "lit" and node.dtype == INT64:
         return constant(FLOAT64, float(node.value) if isinstance(node.value, int) else None, node)
     return make("float", FLOAT64, (node,), node) if node.dtype == INT64 else node
 
 
-def null_as(node: Node, dtype: str) -> Node:
+def null_as(node: ExpressionNode, dtype: str) -> ExpressionNode:
     """Return the node, a bare null as a null of the type."""
     return constant(dtype, None, node) if node.dtype == NULL else node
 
 
-def boolean(node: Node) -> Node:
+def boolean(node: ExpressionNode) -> ExpressionNode:
     """Return the node as a condition.
 
     Raises:
@@ -89,7 +91,7 @@ def boolean(node: Node) -> Node:
     return null_as(node, BOOL)
 
 
-def unify(nodes: Sequence[Node], message: str) -> list[Node]:
+def unify(nodes: Sequence[ExpressionNode], message: str) -> list[ExpressionNode]:
     """Return the nodes in their one type; int64 beside float64 is converted, a bare null takes the others' type.
 
     Raises:
@@ -105,19 +107,19 @@ def unify(nodes: Sequence[Node], message: str) -> list[Node]:
     return [clean(to_float(node) if dtype == FLOAT64 else node) for node in same]
 
 
-def comparison(operator: str, left: Node, right: Node, raw: Raw) -> Node:
+def comparison(operator: str, left: ExpressionNode, right: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return a comparison, by `=` and the like, of two values of one type."""
     left, right = unify([left, right], "can't compare")
     return make(_COMPARISONS[operator], BOOL, (left, right), raw)
 
 
-def between(nodes: Sequence[Node], raw: Raw) -> Node:
+def between(nodes: Sequence[ExpressionNode], raw: Raw) -> ExpressionNode:
     """Return low <= x and x <= high."""
     x, low, high = unify(nodes, "can't compare")
     return make("and", BOOL, (make("ge", BOOL, (x, low), raw), make("le", BOOL, (x, high), raw)), raw)
 
 
-def membership(nodes: Sequence[Node], raw: Raw) -> Node:
+def membership(nodes: Sequence[ExpressionNode], raw: Raw) -> ExpressionNode:
     """Return whether the first node is one of the others, all of them literals."""
     x, *items = unify(nodes, "can't compare")
     for item in items:
@@ -126,7 +128,7 @@ def membership(nodes: Sequence[Node], raw: Raw) -> Node:
     return make("in", BOOL, (x,), raw, tuple(item.value for item in items))
 
 
-def like(x: Node, pattern: Node, raw: Raw) -> Node:
+def like(x: ExpressionNode, pattern: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return whether a text has the form of a literal pattern: % any text, _ one character."""
     if x.dtype not in (STRING, NULL):
         refuse(x, f"like takes a string, this is {x.dtype}")
@@ -137,7 +139,7 @@ def like(x: Node, pattern: Node, raw: Raw) -> Node:
     return make("like", BOOL, (null_as(x, STRING),), raw, pattern.value)
 
 
-def joined(left: Node, right: Node, raw: Raw) -> Node:
+def joined(left: ExpressionNode, right: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return two texts as one."""
     for node in (left, right):
         if node.dtype not in (STRING, NULL):
@@ -146,7 +148,7 @@ def joined(left: Node, right: Node, raw: Raw) -> Node:
     return make("concat", STRING, (null_as(left, STRING), null_as(right, STRING)), raw)
 
 
-def arithmetic(operator: str, left: Node, right: Node, raw: Raw) -> Node:
+def arithmetic(operator: str, left: ExpressionNode, right: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return left + right and the like, of numbers or times."""
     if timed := _times(operator, left, right, raw):
         return timed
@@ -165,7 +167,7 @@ def arithmetic(operator: str, left: Node, right: Node, raw: Raw) -> Node:
     return make({"+": "add", "-": "sub", "*": "mul"}[operator], left.dtype, (left, right), raw)
 
 
-def _times(operator: str, left: Node, right: Node, raw: Raw) -> Node | None:
+def _times(operator: str, left: ExpressionNode, right: ExpressionNode, raw: Raw) -> ExpressionNode | None:
     match left.dtype, operator, right.dtype:
         case "timestamp", "+" | "-", "duration":
             return make("later" if operator == "+" else "earlier", TIMESTAMP, (left, right), raw)
@@ -177,7 +179,9 @@ def _times(operator: str, left: Node, right: Node, raw: Raw) -> Node | None:
             return None
 
 
-def _refuse_arithmetic(operator: str, node: Node, left: Node, right: Node, raw: Raw) -> NoReturn:
+def _refuse_arithmetic(
+    operator: str, node: ExpressionNode, left: ExpressionNode, right: ExpressionNode, raw: Raw
+) -> NoReturn:
     hints = {
         BOOL: "write cast(b as int64)",
         STRING: "join texts with ||; for numbers write cast(s as float64)",
@@ -188,7 +192,7 @@ def _refuse_arithmetic(operator: str, node: Node, left: Node, right: Node, raw: 
     refuse(raw, f"{left.dtype} {operator} {right.dtype} is not defined", hints.get(node.dtype, ""))
 
 
-def negative(node: Node, raw: Raw) -> Node:
+def negative(node: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return -x of a number."""
     if node.dtype not in (INT64, FLOAT64, NULL):
         hint = "write cast(b as int64)" if node.dtype == BOOL else ""
@@ -197,7 +201,7 @@ def negative(node: Node, raw: Raw) -> Node:
     return make("neg", node.dtype, (node,), raw)
 
 
-def cast(node: Node, name: str, raw: Raw) -> Node:
+def cast(node: ExpressionNode, name: str, raw: Raw) -> ExpressionNode:
     """Return x as another type; what can't be converted is null."""
     dtype = CAST_TYPES[name]
     node = on_calendar(clean(node))
@@ -210,7 +214,7 @@ def cast(node: Node, name: str, raw: Raw) -> Node:
     return to_float(node) if dtype == FLOAT64 and node.dtype == INT64 else make("cast", dtype, (node,), raw, node.dtype)
 
 
-def extract(part: str, node: Node, raw: Raw) -> Node:
+def extract(part: str, node: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return a part of a time, or its seconds since 1970."""
     if part not in PARTS_OF.get(node.dtype, ()):
         hint = "write cast(d as timestamp)" if node.dtype == DATE else ""

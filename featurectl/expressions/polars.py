@@ -10,10 +10,10 @@ import polars as pl
 from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
 from featurectl.expressions import calendar
 from featurectl.expressions.scalars import NUMBER_TEXT, WHOLE_FROM, WHOLE_TEXT
-from featurectl.expressions.tree import Node, Value
+from featurectl.expressions.tree import ExpressionNode, Value
 from featurectl.units import SECOND_US
 
-Translator = Callable[[Node, Sequence[pl.Expr]], pl.Expr]
+Translator = Callable[[ExpressionNode, Sequence[pl.Expr]], pl.Expr]
 
 DTYPES: Final[Mapping[str, pl.DataType]] = {
     BOOL: pl.Boolean(),
@@ -27,7 +27,7 @@ DTYPES: Final[Mapping[str, pl.DataType]] = {
 _PHYSICAL: Final[Mapping[str, pl.DataType]] = {TIMESTAMP: pl.Int64(), DURATION: pl.Int64(), DATE: pl.Int32()}
 
 
-def to_polars(node: Node) -> pl.Expr:
+def to_polars(node: ExpressionNode) -> pl.Expr:
     """Return the expression over columns as the readers leave them: Int64, Float64, Datetime("us", "UTC") and so on.
 
     The result has the Polars type of the node's (`DTYPES`); an expression without columns is a literal, of one row.
@@ -87,7 +87,7 @@ def _binary(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
 def _arithmetic(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     """Translate + - *: as it is on floats; on whole numbers and durations by way of 128 bits, to see an overflow."""
 
-    def translate(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+    def translate(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
         if node.dtype == FLOAT64:
             return function(args[0], args[1])
         exact = _narrow(function(_wide(args[0]), _wide(args[1])))
@@ -96,12 +96,12 @@ def _arithmetic(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     return translate
 
 
-def _negative(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _negative(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     return -args[0] if node.dtype == FLOAT64 else _narrow(pl.lit(0, pl.Int64).cast(pl.Int128) - _wide(args[0]))
 
 
 def _moved(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
-    def translate(_: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+    def translate(_: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
         exact = _narrow(function(_wide(args[0]), _wide(args[1])))
         inside = exact.is_between(calendar.FIRST_US, calendar.LAST_US)
         return pl.when(inside).then(exact).cast(DTYPES[TIMESTAMP])
@@ -109,11 +109,11 @@ def _moved(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     return translate
 
 
-def _elapsed(_: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _elapsed(_: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     return _narrow(_wide(args[0]) - _wide(args[1])).cast(DTYPES[DURATION])
 
 
-def _clean(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _clean(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     x = args[0]
     if node.dtype == FLOAT64:
         return _finite(x)
@@ -123,55 +123,55 @@ def _clean(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
     return pl.when(x.is_between(_literal(low, node.dtype), _literal(high, node.dtype))).then(x)
 
 
-def _in(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _in(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     dtype = node.args[0].dtype
     assert isinstance(node.value, tuple)
     items = pl.Series(node.value, dtype=_PHYSICAL.get(dtype, DTYPES[dtype])).cast(DTYPES[dtype])
     return args[0].is_in(items.implode())
 
 
-def _like(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _like(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     pieces = {"%": ".*", "_": "."}
     pattern = "".join(pieces.get(character, f"\\x{{{ord(character):x}}}") for character in str(node.value))
     return args[0].str.contains(f"^(?s:{pattern})$")
 
 
-def _case(_: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _case(_: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     otherwise = args[-1]
     for condition, value in zip(args[-3::-2], args[-2::-2], strict=True):
         otherwise = pl.when(condition).then(value).otherwise(otherwise)
     return otherwise
 
 
-def _nullif(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _nullif(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     other = node.args[1]
     if other.op == "lit" and other.value is not None and node.dtype in (INT64, FLOAT64):
         return args[0].replace(other.value, None)  # does not repeat its operand
     return pl.when((args[0] == args[1]).fill_null(value=False)).then(None).otherwise(args[0])
 
 
-def _absolute(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _absolute(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     x = args[0]
     return x.abs() if node.dtype == FLOAT64 else pl.when(x != -(2**63)).then(x.abs())
 
 
-def _round(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _round(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     x, factor = args[0], 10.0 ** _numbers(node)[0]
     rounded = (x * factor).round(mode="half_away_from_zero")
     exact = rounded if factor == 1.0 else rounded / _full(factor)
     return pl.when(x.abs() * factor < WHOLE_FROM).then(exact).otherwise(x)
 
 
-def _numbers(node: Node) -> list[int]:
+def _numbers(node: ExpressionNode) -> list[int]:
     assert isinstance(node.value, tuple)
     return [value for value in node.value if isinstance(value, int)]
 
 
-def _texts(node: Node) -> list[str]:
+def _texts(node: ExpressionNode) -> list[str]:
     return [str(value) for value in node.value] if isinstance(node.value, tuple) else [str(node.value)]
 
 
-def _substring(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _substring(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     start, *length = _numbers(node)
     return args[0].str.slice(start - 1, *length)
 
@@ -195,7 +195,7 @@ _PARTS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
 _UNITS: Final = {"minute": "1m", "hour": "1h", "day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y"}
 
 
-def _cast(node: Node, args: Sequence[pl.Expr]) -> pl.Expr:
+def _cast(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     x = args[0]
     if node.value == STRING and node.dtype == INT64:
         whole = pl.when(x.str.contains(f"^{WHOLE_TEXT}$")).then(x.str.strip_prefix("+"))

@@ -13,16 +13,16 @@ from typing import Final
 
 from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.expressions import calendar, scalars
-from featurectl.expressions.tree import Node, Value
+from featurectl.expressions.tree import ExpressionNode, Value
 from featurectl.units import DAY_US, SECOND_US
 
 Row = Sequence[object]
 Closure = Callable[[Row], Value]
 Operation = Callable[..., Value]  # on operands that are not null, of the types that the checker made sure of
-Builder = Callable[[Node, Sequence[Closure]], Closure]
+Builder = Callable[[ExpressionNode, Sequence[Closure]], Closure]
 
 
-def to_closure(node: Node, slots: Mapping[str, int]) -> Callable[[Sequence[object]], object]:
+def to_closure(node: ExpressionNode, slots: Mapping[str, int]) -> Callable[[Sequence[object]], object]:
     """Return the function from a row to the expression's value.
 
     `slots` says where each column stands in a row. Values are None, bool, int, float and str; a timestamp is
@@ -35,7 +35,7 @@ def to_closure(node: Node, slots: Mapping[str, int]) -> Callable[[Sequence[objec
     return build_closure(node, slots)
 
 
-def build_closure(node: Node, slots: Mapping[str, int]) -> Closure:
+def build_closure(node: ExpressionNode, slots: Mapping[str, int]) -> Closure:
     """Return what `to_closure` does, with the type of the values."""
     if node.op == "col":
         return operator.itemgetter(slots[str(node.value)])
@@ -64,14 +64,14 @@ def _by_type(of_floats: Operation, of_ints: Operation) -> Builder:
 def _with_constants(maker: Callable[..., Operation]) -> Builder:
     """Build an operation of one operand that is made of the literals in the node's value."""
 
-    def build(node: Node, args: Sequence[Closure]) -> Closure:
+    def build(node: ExpressionNode, args: Sequence[Closure]) -> Closure:
         constants = node.value if isinstance(node.value, tuple) else (node.value,)
         return _null_in_null_out(maker(*constants), args[0])
 
     return build
 
 
-def _pair(function: Operation, node: Node, args: Sequence[Closure]) -> Closure:
+def _pair(function: Operation, node: ExpressionNode, args: Sequence[Closure]) -> Closure:
     x, y = args
     constant = node.args[1].value if node.args[1].op == "lit" else None
 
@@ -101,7 +101,7 @@ def _binary(function: Operation, of_ints: Operation | None = None) -> Builder:
 def _logic(*, stop: bool) -> Builder:
     """Build `or` (stop at true) or `and` (stop at false), three-valued."""
 
-    def build(_: Node, args: Sequence[Closure]) -> Closure:
+    def build(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
         x, y = args
 
         def closure(row: Row) -> Value:
@@ -118,25 +118,25 @@ def _logic(*, stop: bool) -> Builder:
     return build
 
 
-def _same(_: Node, args: Sequence[Closure]) -> Closure:
+def _same(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
     x, y = args
     return lambda row: x(row) == y(row)
 
 
 def _is(value: Value) -> Builder:
-    def build(_: Node, args: Sequence[Closure]) -> Closure:
+    def build(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
         x = args[0]
         return lambda row: x(row) is value
 
     return build
 
 
-def _in(node: Node, args: Sequence[Closure]) -> Closure:
+def _in(node: ExpressionNode, args: Sequence[Closure]) -> Closure:
     assert isinstance(node.value, tuple)
     return _null_in_null_out(frozenset(node.value).__contains__, args[0])
 
 
-def _case(_: Node, args: Sequence[Closure]) -> Closure:
+def _case(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
     pairs, otherwise = list(zip(args[:-1:2], args[1:-1:2], strict=True)), args[-1]
 
     def closure(row: Row) -> Value:
@@ -148,7 +148,7 @@ def _case(_: Node, args: Sequence[Closure]) -> Closure:
     return closure
 
 
-def _coalesce(_: Node, args: Sequence[Closure]) -> Closure:
+def _coalesce(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
     def closure(row: Row) -> Value:
         for arg in args:
             value = arg(row)
@@ -159,7 +159,7 @@ def _coalesce(_: Node, args: Sequence[Closure]) -> Closure:
     return closure
 
 
-def _nullif(_: Node, args: Sequence[Closure]) -> Closure:
+def _nullif(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
     x, y = args
 
     def closure(row: Row) -> Value:
@@ -170,7 +170,7 @@ def _nullif(_: Node, args: Sequence[Closure]) -> Closure:
 
 
 def _extreme(pick: Operation) -> Builder:
-    def build(_: Node, args: Sequence[Closure]) -> Closure:
+    def build(_: ExpressionNode, args: Sequence[Closure]) -> Closure:
         def closure(row: Row) -> Value:
             values = [value for arg in args if (value := arg(row)) is not None]
             return pick(values) if values else None

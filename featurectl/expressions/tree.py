@@ -25,7 +25,7 @@ class ExpressionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ExpressionNode:
     """One operation, its result type (`dtypes`), its operands, and a constant that belongs to it.
 
     `op` is "col" (value: the column), "lit" (value: the constant; timestamps in microseconds, dates in days,
@@ -35,7 +35,7 @@ class Node:
 
     op: str
     dtype: str
-    args: tuple[Node, ...] = ()
+    args: tuple[ExpressionNode, ...] = ()
     value: Value = None
     start: int = field(default=0, compare=False)
     end: int = field(default=1, compare=False)
@@ -57,7 +57,7 @@ class Expression:
     """An expression as written, and its typed tree where the column types are known (else None)."""
 
     text: str
-    tree: Node | None = None
+    tree: ExpressionNode | None = None
 
 
 Columns = Mapping[str, str]  # column name -> type (dtypes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from featurectl.dtypes import INT64, UNKNOWN
-from featurectl.engines.base import Engine, Table
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.expressions.check import expression_columns
 from featurectl.feature_tests.results import Cell, cells_of
 from featurectl.feature_tests.tables import TypedViews, all_typed, prepare_table, table_of, view_table
@@ -17,7 +17,7 @@ from featurectl.feature_tests.views import TEST, keyed, marked
 from featurectl.spec.definition import FeatureInput, FeatureView, Label, Model, ModelInput, ModelTest, Spine
 from featurectl.spec.tested_model import given_selects, given_types, needed_inputs
 from featurectl.training.bind import view_names
-from featurectl.training.label import Target, ahead_of, label_view
+from featurectl.training.label import LabelTarget, ahead_of, label_view
 from featurectl.training.spine import SpineRows, spine_of_rows
 from featurectl.training.training_set import join_rows
 
@@ -34,10 +34,10 @@ class RowsInMemory:
         """False: a test asks for the values at its very times."""
         return False
 
-    def asked(self, features: Collection[str]) -> Table:
+    def asked(self, features: Collection[str]) -> ViewBuckets:
         """Return the rows with the whole view: they lack nothing."""
         del features
-        return Table(view=self.view, buckets=1, read=lambda _: self.rows)
+        return ViewBuckets(view=self.view, buckets=1, read=lambda _: self.rows)
 
 
 def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[Cell, ...]:
@@ -63,14 +63,14 @@ def _label(test: ModelTest) -> Label | None:
     return label if label is not None and label.name in _expected(test) else None
 
 
-def _target(engine: Engine, test: ModelTest, typed: TypedViews) -> Target | None:
+def _target(engine: Engine, test: ModelTest, typed: TypedViews) -> LabelTarget | None:
     """Return the label that a test expects; over a horizon, with the test's rows of its source, all of them known."""
     label = _label(test)
     if label is None or label.source is None:
-        return None if label is None else Target(label=label)
+        return None if label is None else LabelTarget(label=label)
     view = replace(label_view(label), name=f"label {label.name} of {test.model.name}")
     view, prepared = prepare_table(engine, view, test.rows.get(label.source.name, ()), typed)
-    return Target(label=label, ahead=ahead_of(view, prepared))
+    return LabelTarget(label=label, ahead=ahead_of(view, prepared))
 
 
 def _expected(test: ModelTest) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import Engine, Given, Piece, Table
+from featurectl.engines.base import Engine, Given, Piece, ViewBuckets
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import CheckFailedError
@@ -76,8 +76,8 @@ def _refuse_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl
         )
 
 
-def _table(view: FeatureView, rows: pl.DataFrame) -> Table:
-    return Table(view=view, buckets=1, read=lambda _: rows)
+def _table(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
+    return ViewBuckets(view=view, buckets=1, read=lambda _: rows)
 
 
 def _different(every: pl.DataFrame, then: pl.DataFrame) -> Iterator[tuple[int, str, object, object]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.dtypes import INT64, TIMESTAMP
-from featurectl.engines.base import Engine, Table
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.feature_tests.results import Cell, cells_of
 from featurectl.feature_tests.tables import TypedViews, all_typed, table_of, view_table
 from featurectl.feature_tests.transforms import transform_table
@@ -30,7 +30,7 @@ def compare_view(engine: Engine, test: FeatureTest, typed: TypedViews) -> tuple[
     else:
         given = {test.view.source.name: test.rows, **test.others}
         view, rows = transform_table(engine, test.view, given, spine[_TIME])
-    table = Table(view=view, buckets=1, read=lambda _: rows)
+    table = ViewBuckets(view=view, buckets=1, read=lambda _: rows)
     found = engine.finish(engine.answer(table, spine, _TIME), view, spine[_TIME], {})
     return cells_of(test.expect, found, test.view.source.timezone)
 

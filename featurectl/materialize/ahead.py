@@ -7,9 +7,9 @@ from datetime import datetime
 
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.range import Range
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.transform import parts_to_read
-from featurectl.materialize.view import Ahead, base_of, next_increment, table_begin
+from featurectl.materialize.view import RunBasis, base_of, next_increment, table_begin
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import made_before, made_otherwise
 from featurectl.spec.transformed import as_state
@@ -28,7 +28,7 @@ class Planned:
     begin: datetime | None = None
 
 
-def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
+def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
     """Return what bringing a view's table up to its source would do; nothing is read but what the source consists of.
 
     Raises:
@@ -39,7 +39,7 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
         return _plan_transform(run, coverage, now, full=full)
     since = asked.since if asked else None
     begin = table_begin(run.view, None if full else coverage, since, now)
-    base, increment, parts = next_increment(run, Ahead(now=now, begin=begin, base=None if full else coverage))
+    base, increment, parts = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
     read = {part.name for scan in increment.scans for part in scan.parts}
     action = "rebuild" if base is None else "append" if increment.scans else "nothing"
     reason = _reason(increment.reason, run, coverage, full=full, action=action)
@@ -56,7 +56,7 @@ def plan_view(run: Run, now: datetime, *, full: bool = False, asked: Range | Non
     )
 
 
-def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
+def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
     base = None if full else base_of(run, coverage)
     whole, read, parts, reason = parts_to_read(run, base, now)
     if whole and base is not None:
@@ -73,7 +73,7 @@ def _plan_transform(run: Run, coverage: Coverage | None, now: datetime, *, full:
     )
 
 
-def _reason(told: str, run: Run, coverage: Coverage | None, *, full: bool, action: str) -> str:
+def _reason(told: str, run: MaterializeRun, coverage: Coverage | None, *, full: bool, action: str) -> str:
     if coverage is None:
         return "it has no table yet"
     if full:

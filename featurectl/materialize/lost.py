@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from featurectl.errors import DataError
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.offline.base import Coverage
 from featurectl.sources.increment import lost_parts
 from featurectl.spec.transformed import transform_sources
 from featurectl.units import counted
 
 
-def refuse_lost(run: Run, coverage: Coverage, why: str) -> None:
+def refuse_lost(run: MaterializeRun, coverage: Coverage, why: str) -> None:
     """Do nothing when a table can be made anew from all that it has read; `why` says what it is made anew for.
 
     A transform without `lookback` makes its table of what there is at every run.

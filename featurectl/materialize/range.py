@@ -13,7 +13,7 @@ from featurectl.errors import DataError, UsageError
 from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import (
     Materialized,
     left_out_of,
@@ -60,7 +60,7 @@ def check_range(view_name: str, coverage: Coverage | None, asked: Range) -> None
         raise UsageError(f"--until: between it and {begin}, where the table of {view_name} begins, nothing would be")
 
 
-def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
+def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Materialized:
     """Return what was done to compute a range of a table again from the rows that it has read; one commit.
 
     Rows that came too late for an increment are taken; ones that are not in the source any more are gone. Rows that
@@ -97,7 +97,7 @@ def backfill_view(engine: Engine, run: Run, asked: Range) -> Materialized:
     return made_of(run, prepared, coverage, ("backfill", number))
 
 
-def expire_rows(run: Run, now: datetime) -> int | None:
+def expire_rows(run: MaterializeRun, now: datetime) -> int | None:
     """Drop rows that are older than the view's `retention`, and return the table's new version; None: nothing to do.
 
     It waits until a tenth of the retention is over, so that a table is not written again at every run.

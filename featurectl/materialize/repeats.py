@@ -8,12 +8,12 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Piece, Prepared, Rows, Seen
+from featurectl.engines.base import BucketedRows, Piece, Prepared, Seen
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.offline.base import Coverage
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
-from featurectl.sources.base import Part
+from featurectl.sources.base import SourcePart
 from featurectl.sources.increment import Increment
 from featurectl.spec.definition import FeatureView
 
@@ -21,7 +21,7 @@ _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
 
 
-def seen_before(run: Run, base: Coverage | None, parts: Sequence[Part], increment: Increment) -> Seen:
+def seen_before(run: MaterializeRun, base: Coverage | None, parts: Sequence[SourcePart], increment: Increment) -> Seen:
     """Return the rows that a table has read already, where repeats of them must be told.
 
     They are read from their files; of files that are gone, and of a query before the instant from which it is asked
@@ -37,13 +37,13 @@ def seen_before(run: Run, base: Coverage | None, parts: Sequence[Part], incremen
     return Seen(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
 
 
-def without_replaced(run: Run, prepared: Prepared, left_out: Sequence[str]) -> TableRows:
+def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:
     """Return the table's rows and new ones, without those of which a new one is a copy that was available first."""
     kept = ~pl.col(DEDUP).is_in(prepared.replaced).fill_null(value=False)
     return TableRows(run.table, run.view.keys, prepared.rows, kept, left_out)
 
 
-def events_of(run: Run, chosen: pl.Expr) -> pl.Series | None:
+def events_of(run: MaterializeRun, chosen: pl.Expr) -> pl.Series | None:
     """Return the hashes of the events of some of the table's rows; None where nothing names an event."""
     if not run.view.source.dedup_key:
         return None
@@ -53,7 +53,7 @@ def events_of(run: Run, chosen: pl.Expr) -> pl.Series | None:
     return pl.concat([pl.Series(DEDUP, [], dtype=pl.Int64), *found]).drop_nulls()
 
 
-def is_copy_of(rows: Rows) -> pl.Expr:
+def is_copy_of(rows: BucketedRows) -> pl.Expr:
     """Return which rows of a table are of the same events as some new ones."""
     return pl.col(DEDUP).is_in(rows.of(0, 1)[DEDUP].drop_nulls().implode()).fill_null(value=False)
 
@@ -64,7 +64,7 @@ def read_until(view: FeatureView, coverage: Coverage) -> datetime:
     return until or _NEVER
 
 
-def _rows_of(run: Run, until: datetime | None = None) -> Iterator[pl.DataFrame]:
+def _rows_of(run: MaterializeRun, until: datetime | None = None) -> Iterator[pl.DataFrame]:
     """Give what tells copies of events in the table, of rows that happened until an instant (None: of all)."""
     version = run.table.version()
     assert version is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.engines.merge import merged
 from featurectl.offline.base import OfflineTable
 from featurectl.offline.order import ordered
@@ -19,7 +19,7 @@ class TableRows:
 
     table: OfflineTable
     keys: Sequence[str]
-    rows: Rows | None = None
+    rows: BucketedRows | None = None
     kept: pl.Expr | None = None
     left_out: Sequence[str] = ()
 

@@ -12,7 +12,7 @@ from featurectl.spec.definition import FeatureView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class MaterializeRun:
     """One view version with what it is materialized from and into."""
 
     view: FeatureView

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from featurectl.engines.base import Piece, Rows
+from featurectl.engines.base import BucketedRows, Piece
 from featurectl.progress import Progress
 from featurectl.spec.definition import Source
 
@@ -15,7 +15,7 @@ _COUNTED = ("parquet", "delta")  # these say how many rows they have without bei
 
 
 @dataclass(slots=True, kw_only=True)
-class Reading:
+class RowCounter:
     """Counts the rows that are read."""
 
     progress: Progress
@@ -37,7 +37,7 @@ class Reading:
 class ToldRows:
     """Rows that tell of each bucket that is asked for."""
 
-    rows: Rows
+    rows: BucketedRows
     progress: Progress
     asked: int = field(default=0, init=False)
 

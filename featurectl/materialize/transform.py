@@ -20,12 +20,12 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import CheckResult, Engine, Given, Looked, Piece, Prepared
+from featurectl.engines.base import CheckResult, Engine, Given, Piece, Prepared, RowSummary
 from featurectl.engines.spill import SpillRoom
 from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import (
     Materialized,
     base_of,
@@ -39,7 +39,7 @@ from featurectl.materialize.view import (
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.pit.questions import AVAILABLE_AT
-from featurectl.sources.base import Part, SourceReader
+from featurectl.sources.base import SourcePart, SourceReader
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, plan_increment
 from featurectl.spec.definition import FeatureView, Source
@@ -50,7 +50,7 @@ _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 _RESULT: Final = ""  # stands among the parts that hold later rows when the function has returned some
 
 
-def parts_to_read(run: Run, base: Coverage | None, now: datetime) -> tuple[bool, int, int, str]:
+def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> tuple[bool, int, int, str]:
     """Return whether the table is made anew, how many parts hold new rows, of how many, and why."""
     rebuild, read, every, reasons = base is None, 0, 0, [""]
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
@@ -65,7 +65,7 @@ def parts_to_read(run: Run, base: Coverage | None, now: datetime) -> tuple[bool,
     return whole, read, every, reasons[-1] or ("new rows" if read else "no new rows")
 
 
-def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool = False) -> Materialized:
+def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False) -> Materialized:
     """Return what was done to bring the table of a view with a transform up to its sources as of now.
 
     One commit, or none; otherwise as `materialize_view`.
@@ -89,7 +89,7 @@ def materialize_transform(engine: Engine, run: Run, now: datetime, *, full: bool
         return _written(run, work.base, transforming.compute(work))
 
 
-def _written(run: Run, base: Coverage | None, computed: Computed) -> Materialized:
+def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
     prepared, after = computed.prepared, computed.after
     refuse_failed(prepared.checks)
     rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id())
@@ -112,10 +112,10 @@ class Input:
 
     source: Source
     reader: SourceReader
-    parts: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
     before: Coverage | None
     increment: Increment
-    looked: Looked
+    looked: RowSummary
 
     @property
     def watermark(self) -> datetime | None:
@@ -252,7 +252,7 @@ class Transforming:
             return self.engine.look(later, replace(given.source, checks=())).first_event
 
 
-_NOTHING: Final = Looked(rows=0, held_back=(), first_available=None, first_event=None, watermark=None)
+_NOTHING: Final = RowSummary(rows=0, held_back=(), first_available=None, first_event=None, watermark=None)
 
 
 def _typed(view: FeatureView, readers: Sequence[SourceReader]) -> FeatureView:

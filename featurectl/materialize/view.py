@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, Rows
+from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.facts import read_columns
 from featurectl.materialize.checked import refuse_failed
 from featurectl.materialize.lost import refuse_lost
 from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
-from featurectl.materialize.run import Run
-from featurectl.materialize.told import Reading, ToldRows
+from featurectl.materialize.run import MaterializeRun
+from featurectl.materialize.told import RowCounter, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
 from featurectl.offline.order import ordered
@@ -27,7 +27,7 @@ from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.sources.base import Part
+from featurectl.sources.base import SourcePart
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import Increment, PartScan, plan_increment
 from featurectl.spec.definition import FeatureView
@@ -68,7 +68,7 @@ def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
 
 
 def materialize_view(
-    engine: Engine, run: Run, now: datetime, *, full: bool = False, since: datetime | None = None
+    engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False, since: datetime | None = None
 ) -> Materialized:
     """Return what was done to bring a view's table up to its source as of now; one commit, or none.
 
@@ -80,16 +80,16 @@ def materialize_view(
         DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
         StoreError: the table can't be written; it stays as it was.
     """
-    reading_rows = Reading(progress=run.progress)
+    reading_rows = RowCounter(progress=run.progress)
     with SpillRoom(run.spill, reading_rows.told) as room:
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
-        ahead = Ahead(now=now, begin=begin, base=None if full else coverage)
+        ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
         return _materialize(engine, run, (room, reading_rows), ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
+class RunBasis:
     """A run's now, the first event time that it takes, and what the table has read that it may build on."""
 
     now: datetime
@@ -97,7 +97,7 @@ class Ahead:
     base: Coverage | None
 
 
-def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, tuple[Part, ...]]:
+def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | None, Increment, tuple[SourcePart, ...]]:
     """Return what a run builds on (None: on nothing), what it reads, and the parts that there are.
 
     Raises:
@@ -111,7 +111,7 @@ def next_increment(run: Run, ahead: Ahead) -> tuple[Coverage | None, Increment, 
     return None if increment.rebuild else base, increment, parts
 
 
-def base_of(run: Run, coverage: Coverage | None) -> Coverage | None:
+def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
     """Return what a view's table has read; None where rows can't be added to it and it is made anew.
 
     It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
@@ -139,7 +139,9 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
     return _latest(kept, coverage.since if coverage is not None else since)
 
 
-def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead: Ahead) -> Materialized:
+def _materialize(
+    engine: Engine, run: MaterializeRun, at: tuple[SpillRoom, RowCounter], ahead: RunBasis
+) -> Materialized:
     now, (room, reading_rows) = ahead.now, at
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
@@ -166,7 +168,7 @@ def _materialize(engine: Engine, run: Run, at: tuple[SpillRoom, Reading], ahead:
     return made_of(run, prepared, covered, ("rebuild" if base is None else "append", number))
 
 
-def made_of(run: Run, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
+def made_of(run: MaterializeRun, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
     """Return what was done: an action, which made a version of the table."""
     action, number = done
     return Materialized(
@@ -182,7 +184,7 @@ def made_of(run: Run, prepared: Prepared, covered: Coverage, done: tuple[str, in
     )
 
 
-def write_rows(run: Run, rows: Rows, covered: Coverage, base: Coverage | None) -> int:
+def write_rows(run: MaterializeRun, rows: BucketedRows, covered: Coverage, base: Coverage | None) -> int:
     """Write rows in place of the table's (base None) or after them, and return the table's new version.
 
     A table that has grown several times as large as its buckets were made for is written again, in more of them.
@@ -201,7 +203,9 @@ def left_out_of(base: Coverage, view: FeatureView) -> list[str]:
     return sorted(base.inputs.keys() - {item.name for item in view.inputs})
 
 
-def _adds_nothing(table: OfflineTable, rows: Rows, increment: Increment, base: Coverage, covered: Coverage) -> bool:
+def _adds_nothing(
+    table: OfflineTable, rows: BucketedRows, increment: Increment, base: Coverage, covered: Coverage
+) -> bool:
     """Return whether a query had nothing new to tell, which only its rows could show."""
     if (covered.parts, covered.held) != (base.parts, base.held):
         return False
@@ -212,7 +216,7 @@ def _adds_nothing(table: OfflineTable, rows: Rows, increment: Increment, base: C
     return rows.height == 0 and covered.dropped == base.dropped
 
 
-def nothing_new(run: Run, coverage: Coverage) -> Materialized:
+def nothing_new(run: MaterializeRun, coverage: Coverage) -> Materialized:
     """Return what was done where a table has all there is."""
     number = run.table.version()
     assert number is not None
@@ -227,7 +231,7 @@ def nothing_new(run: Run, coverage: Coverage) -> Materialized:
     )
 
 
-def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
+def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
     """Return the view with every type known, and the columns that its source has.
 
     Raises:
@@ -241,7 +245,7 @@ def typed_view(run: Run) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(replace(run.view, source=source), columns), columns
 
 
-def _pieces(run: Run, scan: PartScan, ahead: Ahead, base: Coverage | None) -> list[Piece]:
+def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage | None) -> list[Piece]:
     """Return the pieces of a scan, a part each.
 
     A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
@@ -258,7 +262,7 @@ def _pieces(run: Run, scan: PartScan, ahead: Ahead, base: Coverage | None) -> li
 
 
 def _after_overlap(
-    run: Run, prepared: Prepared, increment: Increment, left_out: Sequence[str]
+    run: MaterializeRun, prepared: Prepared, increment: Increment, left_out: Sequence[str]
 ) -> tuple[pl.DataFrame, bool]:
     """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
 

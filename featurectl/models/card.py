@@ -10,7 +10,7 @@ from typing import Final
 from featurectl.commits import parse_commit
 from featurectl.facts_model import label_text
 from featurectl.markdown import paragraph, prose
-from featurectl.models.fit import Fitted
+from featurectl.models.fit import FittedModel
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import Model
@@ -28,7 +28,7 @@ class CardParts:
 
     version: ModelVersion
     model: Model
-    fitted: Fitted
+    fitted: FittedModel
     charts: Mapping[str, str]
 
 

@@ -28,7 +28,7 @@ from featurectl.models.runtimes.base import (
     not_installed,
 )
 from featurectl.models.runtimes.estimator import Estimator
-from featurectl.models.runtimes.function import Function
+from featurectl.models.runtimes.function import FunctionRuntime
 from featurectl.models.runtimes.pickled import dump_pickle
 
 _FIT_FAILURES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError)
@@ -51,7 +51,7 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
     if ":" in name:
         if params:
             raise DataError(f"{name} is a function and takes no params", code="FC513")
-        return Function(name)
+        return FunctionRuntime(name)
     module, _, attribute = name.rpartition(".")
     try:
         factory = getattr(importlib.import_module(module), attribute)
@@ -176,7 +176,7 @@ def dump_estimator(estimator: Estimator, *, allow_pickle: bool) -> tuple[str, by
         return SKOPS, found[1]
     if not allow_pickle:
         raise _needs_pickle(estimator, found[0])
-    if isinstance(estimator, Function):
+    if isinstance(estimator, FunctionRuntime):
         return FUNCTION, estimator.name.encode()
     return PICKLE, dump_pickle(estimator)
 
@@ -202,7 +202,7 @@ def _dump_skops(estimator: Estimator) -> tuple[list[str], bytes]:
 
 
 def _needs_pickle(estimator: Estimator, unknown: Sequence[str]) -> DataError:
-    if isinstance(estimator, Function):
+    if isinstance(estimator, FunctionRuntime):
         what = f"{estimator.name} is a Python function, which runs code when it is loaded"
     else:
         held = f" ({', '.join(unknown)})" if unknown else ""

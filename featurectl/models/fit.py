@@ -15,15 +15,15 @@ from featurectl.models.command import Workshop, run_command
 from featurectl.models.conversion.convert import Converted, convert_model
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
 from featurectl.models.golden import choose_rows, dump_golden
-from featurectl.models.importance import Evidence, importance_of
+from featurectl.models.importance import ImportanceRows, importance_of
 from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
 from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, Runtime, check_code_allowed, classes_of
 from featurectl.models.runtimes.estimator import Estimator, has_classes
-from featurectl.models.runtimes.estimator import Fitted as Loaded
-from featurectl.models.runtimes.function import Function
+from featurectl.models.runtimes.estimator import EstimatorRuntime as Loaded
+from featurectl.models.runtimes.function import FunctionRuntime
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.split import Examples, label_ends_before, split_by_time, split_examples
 from featurectl.models.warn import InputWarning, warn_of_inputs
@@ -36,7 +36,7 @@ STOP_SHARE = 0.1  # of the rows to train on: the last by time, by which an estim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class ValidationRows:
     """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores.
 
     `places` are those of the rows among the ones that they were taken from.
@@ -50,7 +50,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedModel:
     """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
 
     `native` is the model as it is kept, `onnx` is it once more, for serving, `golden` are rows that it was trained on
@@ -71,7 +71,7 @@ class Fitted:
     train_from: datetime
     train_until: datetime
     validation_from: datetime | None
-    judged: Judged
+    judged: ValidationRows
     task: Task
     importance: Mapping[str, float]
     warnings: tuple[InputWarning, ...]
@@ -86,7 +86,7 @@ def fit_model(  # noqa: PLR0913
     allow_pickle: bool,
     model: str,
     workshop: Workshop | None = None,
-) -> Fitted:
+) -> FittedModel:
     """Return the model fitted on the earlier rows and measured on the last share by time, or on the holdout.
 
     Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
@@ -112,8 +112,8 @@ def fit_model(  # noqa: PLR0913
     task = _task(native, lesson, truth)
     times = train.time.sort()
     by = (unseen, truth) if len(truth) else (lesson.matrix, label)
-    evidence = Evidence(seen=lesson.matrix, matrix=by[0], label=by[1], task=task, seed=trainer.seed)
-    return Fitted(
+    evidence = ImportanceRows(seen=lesson.matrix, matrix=by[0], label=by[1], task=task, seed=trainer.seed)
+    return FittedModel(
         form=form,
         format=made.format,
         content=made.content,
@@ -126,7 +126,9 @@ def fit_model(  # noqa: PLR0913
         train_from=times[0],
         train_until=times[-1],
         validation_from=split.judged_from,
-        judged=Judged(places=split.judged.taken, rows=split.judged.rows, matrix=unseen, label=truth, scores=scores),
+        judged=ValidationRows(
+            places=split.judged.taken, rows=split.judged.rows, matrix=unseen, label=truth, scores=scores
+        ),
         task=task,
         importance=importance_of(native, lesson.names, evidence),
         warnings=warn_of_inputs(form.inputs, train.rows),
@@ -180,7 +182,7 @@ def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
     What would run code then is not loaded, for nobody gave leave to that here: it is measured as it was fitted.
     """
     if kind in RUNS_CODE:
-        return estimator if isinstance(estimator, Function) else Loaded(estimator)
+        return estimator if isinstance(estimator, FunctionRuntime) else Loaded(estimator)
     return load_runtime(kind, content, allow_pickle=False)
 
 

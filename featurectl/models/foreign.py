@@ -24,7 +24,7 @@ from featurectl.models.runtimes.base import (
     check_code_allowed,
     not_installed,
 )
-from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
@@ -253,7 +253,7 @@ def _of_catboost(path: Path, found: ReadModel) -> ReadModel:
 
 
 def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
-    estimator = found.runtime.estimator if isinstance(found.runtime, Fitted) else None
+    estimator = found.runtime.estimator if isinstance(found.runtime, EstimatorRuntime) else None
     if not hasattr(estimator, "predict"):
         raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
     width = int(getattr(estimator, "n_features_in_", found.width))

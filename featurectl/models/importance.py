@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from featurectl.models.metrics import Task, auc, is_binary
 from featurectl.models.runtimes.base import Matrix, Runtime, Scores, gains_of
-from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.runtimes.estimator import EstimatorRuntime
 
 SAMPLE: Final = 2_000  # rows at most whose inputs are shuffled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class ImportanceRows:
     """Rows by which inputs are compared: those `seen` in training, and others with their labels."""
 
     seen: Matrix
@@ -27,7 +27,7 @@ class Evidence:
     seed: int
 
 
-def importance_of(runtime: Runtime, names: Sequence[str], evidence: Evidence) -> dict[str, float]:
+def importance_of(runtime: Runtime, names: Sequence[str], evidence: ImportanceRows) -> dict[str, float]:
     """Return the share of each input in a model's work; they add up to 1. Nothing where no input counts.
 
     By the model's own account where it has one: the gain of its splits, a forest's importances, or the coefficients of
@@ -35,7 +35,7 @@ def importance_of(runtime: Runtime, names: Sequence[str], evidence: Evidence) ->
     the input is shuffled among some of the other rows, drawn with the seed.
     """
     found = gains_of(runtime)
-    weights = runtime.weights() if isinstance(runtime, Fitted) and found is None else None
+    weights = runtime.weights() if isinstance(runtime, EstimatorRuntime) and found is None else None
     if weights is not None and len(weights) == len(names):
         found = weights * np.nan_to_num(np.std(evidence.seen.astype(np.float64), axis=0))
     if found is None or len(found) != len(names):
@@ -45,7 +45,7 @@ def importance_of(runtime: Runtime, names: Sequence[str], evidence: Evidence) ->
     return {name: round(float(value / total), 6) for name, value in zip(names, found, strict=True)} if total else {}
 
 
-def _shuffled(runtime: Runtime, evidence: Evidence) -> Scores:
+def _shuffled(runtime: Runtime, evidence: ImportanceRows) -> Scores:
     """Return how much worse a model becomes by each input that is shuffled."""
     random, width = np.random.default_rng(evidence.seed), evidence.matrix.shape[1]
     matrix, label = _sample(evidence.matrix, evidence.label, random)

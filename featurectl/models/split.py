@@ -62,7 +62,7 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class TrainingSplit:
     """The rows to train on, those to judge on, and the instant from which on there are such."""
 
     train: Examples
@@ -70,7 +70,7 @@ class Split:
     judged_from: datetime | None
 
 
-def split_examples(examples: Examples, trainer: Trainer, model: str) -> Split:
+def split_examples(examples: Examples, trainer: Trainer, model: str) -> TrainingSplit:
     """Return the earlier rows to train on and the last share of them by time to judge on; of a holdout all rows judge.
 
     Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
@@ -83,10 +83,10 @@ def split_examples(examples: Examples, trainer: Trainer, model: str) -> Split:
     if examples.holdout is not None:
         judged = _known(examples.holdout, 1.0, 0)
         start = judged.time.min()
-        split = Split(train=known, judged=judged, judged_from=start if isinstance(start, datetime) else None)
+        split = TrainingSplit(train=known, judged=judged, judged_from=start if isinstance(start, datetime) else None)
     else:
         is_train, cut = split_by_time(known.time, trainer.split_fraction)
-        split = Split(
+        split = TrainingSplit(
             train=known.only(is_train & label_ends_before(known, cut)), judged=known.only(~is_train), judged_from=cut
         )
     if not split.train.rows.height:

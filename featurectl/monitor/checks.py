@@ -12,7 +12,7 @@ from featurectl.spec.transformed import transform_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class AppliedCheck:
     """A check that is applied, of `of` ("source arrivals")."""
 
     of: str
@@ -66,14 +66,14 @@ def _says(at: CheckResultAt) -> bool:
     return bool(at.result.rows) or not at.result.passed
 
 
-def declared_checks(views: Iterable[FeatureView]) -> list[Declared]:
+def declared_checks(views: Iterable[FeatureView]) -> list[AppliedCheck]:
     """Return the checks of views and of the sources that they read, each once: by source or view, then as written."""
-    found: dict[tuple[str, str], Declared] = {}
+    found: dict[tuple[str, str], AppliedCheck] = {}
     for view in views:
         parts = [(f"source {source.name}", source.checks) for source in transform_sources(view)]
         for of, checks in [*parts, (_named(view.name), view.checks)]:
             for check in checks:
-                found.setdefault((of, check.label), Declared(of=of, check=check))
+                found.setdefault((of, check.label), AppliedCheck(of=of, check=check))
     return sorted(found.values(), key=lambda d: d.of)
 
 

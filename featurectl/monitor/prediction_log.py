@@ -60,7 +60,7 @@ class LogFile:
     size: int
 
 
-class PredictionLog:
+class PredictionLogFiles:
     """The log of one model; `folder` is a path or URL, and need not be there."""
 
     def __init__(self, folder: str) -> None:
@@ -122,9 +122,9 @@ def predictions_folder(workspace: Keeping) -> str:
     return f"{place}/{workspace.project}/predictions/{workspace.environment.name}"
 
 
-def open_log(workspace: Keeping, model: str) -> PredictionLog:
+def open_log(workspace: Keeping, model: str) -> PredictionLogFiles:
     """Return the log of a model in the environment."""
-    return PredictionLog(f"{predictions_folder(workspace)}/{model}")
+    return PredictionLogFiles(f"{predictions_folder(workspace)}/{model}")
 
 
 def require_sample(environment: Environment, purpose: str, instead: str = "") -> float:

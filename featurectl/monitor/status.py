@@ -104,7 +104,7 @@ def _check_view(
     return _row(item, served, counted, now), None
 
 
-def _row(item: ServedView, served: Served, counted: StaleEntities | None, now: datetime) -> FreshnessRow:
+def _row(item: ServedView, served: ServedFreshness, counted: StaleEntities | None, now: datetime) -> FreshnessRow:
     later = served.computed_at is not None and served.computed_at > now
     done = f"{'materialized' if item.online is None else 'pushed'} as of {_minute(served.computed_at)}"
     if served.watermark is not None and served.watermark > now:
@@ -140,7 +140,7 @@ def _row(item: ServedView, served: Served, counted: StaleEntities | None, now: d
     )
 
 
-def _of_the_future(item: ServedView, served: Served) -> str:
+def _of_the_future(item: ServedView, served: ServedFreshness) -> str:
     """Return what was computed as of an instant that has not come, and what to do; "" where nothing was."""
     name = item.view.name
     far = _far(served.computed_at, item.latest_push, "the online store's clock") if item.online is not None else ""
@@ -155,7 +155,7 @@ def _far(computed_at: datetime | None, latest: Bound | None, of: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedFreshness:
     """What stands behind the values of a view: of the last push, without an online store of its table.
 
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
@@ -171,7 +171,7 @@ class Served:
     lost: int = 0
 
 
-def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served:
+def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
     """Return what stands behind the values that a view serves.
 
     Raises:
@@ -188,7 +188,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         raise DataError(NOT_PUSHED, code="FC511")
     behind = coverage if record is None else record
     there = None if item.online is None else store().count_rows(item.online)
-    return Served(
+    return ServedFreshness(
         rows=item.table.statistics().rows,
         entities=None if record is None else record.entities if there is None else there,
         newest_event=behind.newest_event,

@@ -43,7 +43,7 @@ class EntityHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HistoryQuestion:
     """An entity of a view version and the instant at which it is looked at."""
 
     view: FeatureView
@@ -53,7 +53,7 @@ class Asked:
     now: datetime
 
 
-def read_history(engine: Engine, asked: Asked, last: int) -> EntityHistory:
+def read_history(engine: Engine, asked: HistoryQuestion, last: int) -> EntityHistory:
     """Return the values of an entity at now, and after each of the last instants at which a row of it came.
 
     What leaves a window changes a value, too: that is seen with the next row. Rows of a static source have no instant.

@@ -22,7 +22,7 @@ from featurectl.units import format_age, format_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class ChainLink:
     """A link of the chain: the clocks of what it holds, and when that was computed.
 
     `error`: nothing of it can be seen, as it can't be looked at, or (`missing`) as there is nothing.
@@ -59,9 +59,9 @@ class Chain:
 
     now: datetime
     row: FreshnessRow
-    sources: tuple[Link, ...]
-    table: Link
-    online: Link | None
+    sources: tuple[ChainLink, ...]
+    table: ChainLink
+    online: ChainLink | None
     read: dict[str, datetime]
     runs: tuple[RunRecord, ...] = ()
     checks: tuple[CheckHistory, ...] = ()
@@ -234,9 +234,9 @@ def _is_late(chain: Chain) -> bool:
     return chain.row.verdict in ("WARN", "STALE")
 
 
-def _source_link(source: Source, look: Callable[[Source], FreshnessRow]) -> Link:
+def _source_link(source: Source, look: Callable[[Source], FreshnessRow]) -> ChainLink:
     row = look(source)
-    return Link(
+    return ChainLink(
         kind="source",
         name=source.name,
         newest_event=row.last_event,
@@ -247,17 +247,17 @@ def _source_link(source: Source, look: Callable[[Source], FreshnessRow]) -> Link
     )
 
 
-def _table_link(item: ServedView) -> tuple[Coverage | None, Link]:
+def _table_link(item: ServedView) -> tuple[Coverage | None, ChainLink]:
     label = f"{item.view.name}@{item.version}"
     try:
         coverage = item.table.coverage()
         if coverage is None:
             error = item.lost or NOT_MATERIALIZED
-            return None, Link(kind="table", name=label, error=error, missing=not item.lost)
+            return None, ChainLink(kind="table", name=label, error=error, missing=not item.lost)
         version = item.table.version()
     except FeaturectlError as error:
-        return None, Link(kind="table", name=label, error=error.message)
-    link = Link(
+        return None, ChainLink(kind="table", name=label, error=error.message)
+    link = ChainLink(
         kind="table",
         name=label,
         newest_event=coverage.newest_event,
@@ -268,16 +268,16 @@ def _table_link(item: ServedView) -> tuple[Coverage | None, Link]:
     return coverage, link
 
 
-def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> Link:
+def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> ChainLink:
     label = f"{item.view.name}@{item.version}"
     assert item.online is not None
     try:
         record = store().read_push_record(item.online)
     except FeaturectlError as error:
-        return Link(kind="online", name=label, error=error.message)
+        return ChainLink(kind="online", name=label, error=error.message)
     if record is None:
-        return Link(kind="online", name=label, error="not pushed yet", missing=True)
-    return Link(
+        return ChainLink(kind="online", name=label, error="not pushed yet", missing=True)
+    return ChainLink(
         kind="online",
         name=label,
         newest_event=record.newest_event,
@@ -287,7 +287,7 @@ def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> Link:
     )
 
 
-def _read(coverage: Coverage | None, sources: Sequence[Link]) -> dict[str, datetime]:
+def _read(coverage: Coverage | None, sources: Sequence[ChainLink]) -> dict[str, datetime]:
     """Return up to which availability each source was read."""
     if coverage is None or coverage.watermark is None:
         return {}

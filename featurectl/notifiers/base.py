@@ -10,7 +10,7 @@ from featurectl.errors import FeaturectlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class IncidentMessage:
     """What is told of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
 
     `measured` is the value for machines: a length of time in seconds, a share of 1.
@@ -59,9 +59,9 @@ class Message:
         return {"schema_version": 1, **asdict(self)}
 
 
-def load_message(json: Mapping[str, object]) -> Message:
+def load_message(json: Mapping[str, object]) -> IncidentMessage:
     """Return the message that `to_json` has made JSON of."""
-    return Message(**{key: value for key, value in json.items() if key != "schema_version"})  # type: ignore[arg-type]
+    return IncidentMessage(**{key: value for key, value in json.items() if key != "schema_version"})  # type: ignore[arg-type]
 
 
 class NotSentError(FeaturectlError):
@@ -88,10 +88,10 @@ def reason_of(error: object) -> str:
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
-class Notifier(Protocol):
+class NotifierChannel(Protocol):
     """One way to one address."""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Send a message.
 
         Raises:

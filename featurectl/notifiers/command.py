@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.base import IncidentMessage, NotSentError
 from featurectl.secrets import address_secrets, address_users, hide_repeated
 
 TIMEOUT_S: Final = 30.0
@@ -34,7 +34,7 @@ class CommandNotifier:
         self._expand = expand
         self._timeout_s = timeout_s
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Run the command with the message on its stdin; exit code 0 takes it.
 
         Raises:

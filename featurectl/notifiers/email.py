@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from featurectl.errors import UsageError
-from featurectl.notifiers.base import Message, NotSentError, reason_of
+from featurectl.notifiers.base import IncidentMessage, NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
 from featurectl.secrets import hide_repeated
 
@@ -78,7 +78,7 @@ class EmailNotifier:
         self._server = server
         self._tls = tls or ssl.create_default_context()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Hand a message over to the server.
 
         Raises:
@@ -130,7 +130,7 @@ class EmailNotifier:
             server.login(self._server.user, self._server.password)
 
 
-def mail_of(message: Message, address: str, sender: str) -> EmailMessage:
+def mail_of(message: IncidentMessage, address: str, sender: str) -> EmailMessage:
     """Return a message as a mail, of the instant that the alert was looked at; its ID is the same at every try."""
     mail = EmailMessage()
     mail["Subject"] = _one_line(f"[featurectl] {message.title}")

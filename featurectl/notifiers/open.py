@@ -18,7 +18,7 @@ from featurectl.spec.definition_alerts import Notifier
 from featurectl.spec.environment import expand
 
 
-def open_notifier(notifier: Notifier, environ: Mapping[str, str], root: Path) -> base.Notifier:
+def open_notifier(notifier: Notifier, environ: Mapping[str, str], root: Path) -> base.NotifierChannel:
     """Return what sends to the address of a notifier; `root` is the folder in which commands run.
 
     Raises:

@@ -9,7 +9,7 @@ import hashlib
 from typing import Final
 
 from featurectl.documents import parse_json
-from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.base import IncidentMessage, NotSentError
 from featurectl.notifiers.http import post_json
 
 URL_VARIABLE: Final = "FEATURECTL_PAGERDUTY_URL"  # in place of the address below: a proxy, the service in Europe
@@ -25,7 +25,7 @@ class PagerDutyNotifier:
         self._routing_key = routing_key
         self._url = url
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Send a message; PagerDuty joins those with one key to one incident.
 
         Raises:
@@ -41,7 +41,7 @@ class PagerDutyNotifier:
             raise NotSentError(f"PagerDuty answered 2xx, and not with success: {answer[:200]}", again=True)
 
 
-def pagerduty_event(message: Message, routing_key: str) -> dict[str, object]:
+def pagerduty_event(message: IncidentMessage, routing_key: str) -> dict[str, object]:
     """Return a message as an event: a resolved one has no payload."""
     event: dict[str, object] = {"routing_key": routing_key, "dedup_key": dedup_key(message.key)}
     if message.kind == "resolved":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from featurectl.notifiers.base import Message, NotSentError
+from featurectl.notifiers.base import IncidentMessage, NotSentError
 from featurectl.notifiers.http import post_json
 
 _SIGNS: Final = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
@@ -21,7 +21,7 @@ class SlackNotifier:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Send a message; one that is taken is answered "ok".
 
         Raises:
@@ -32,7 +32,7 @@ class SlackNotifier:
             raise NotSentError("Slack answered 200, and not with ok: is the address that of a webhook?", again=False)
 
 
-def slack_document(message: Message) -> dict[str, object]:
+def slack_document(message: IncidentMessage) -> dict[str, object]:
     """Return a message as Slack draws it; `text` is what notifications of devices show."""
     sign = ":white_check_mark:" if message.kind == "resolved" else _SIGNS[message.severity]
     title = f"{sign} *{_escaped(message.title)}*"
@@ -41,7 +41,7 @@ def slack_document(message: Message) -> dict[str, object]:
     return {"text": _cut(_escaped(f"{message.title}: {message.cause}"), _MOST), "blocks": blocks}
 
 
-def _below(message: Message) -> str:
+def _below(message: IncidentMessage) -> str:
     """Return the lines of a message; where they are too long, what is cut is the longest of them."""
     lines = [(name, _escaped(text)) for name, text in message.lines]
     over = sum(len(f"*{name}*: {text}\n") for name, text in lines) - _MOST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from featurectl.notifiers.base import Message
+from featurectl.notifiers.base import IncidentMessage
 from featurectl.notifiers.http import post_json
 
 
@@ -14,7 +14,7 @@ class WebhookNotifier:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: Message) -> None:
+    def send(self, message: IncidentMessage) -> None:
         """Send a message; any answer of 2xx takes it.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.errors import StoreError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
@@ -76,10 +76,10 @@ class OfflineTable(Protocol):
     def statistics(self, version: int | None = None) -> TableStatistics:
         """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
-    def append(self, rows: Rows, coverage: Coverage) -> int:
+    def append(self, rows: BucketedRows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table."""
 
-    def replace(self, rows: Rows, coverage: Coverage) -> int:
+    def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table."""
 
     def buckets(self, version: int | None = None) -> int:
@@ -111,7 +111,7 @@ class OfflineTable(Protocol):
     def outgrown(self, rows: int) -> bool:
         """Return whether so many more rows are a reason to write the table again, in more buckets."""
 
-    def takes(self, rows: Rows) -> bool:
+    def takes(self, rows: BucketedRows) -> bool:
         """Return whether rows have the table's columns and types."""
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.engines.batches import read_batches
 from featurectl.errors import DataError, NoAnswerError, StoreError, TryAgainError
 from featurectl.object_store import delta_options, polars_options
@@ -121,7 +121,7 @@ class ViewTable:
             newest_event=event_end(files, "max"),
         )
 
-    def append(self, rows: Rows, coverage: Coverage) -> int:
+    def append(self, rows: BucketedRows, coverage: Coverage) -> int:
         """Add rows as one commit and return the new version; creates the table.
 
         An overfull bucket becomes one file in the same commit.
@@ -137,7 +137,7 @@ class ViewTable:
         self._check_columns(rows, table)
         return self._commit(table, rows, Commit(coverage=coverage, buckets=commit.buckets), "append")
 
-    def replace(self, rows: Rows, coverage: Coverage) -> int:
+    def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table.
 
         Raises:
@@ -227,7 +227,7 @@ class ViewTable:
         wanted = choose_buckets(self.statistics().rows + rows, self.store.rows_per_bucket)
         return wanted >= _OUTGROWN * self.buckets()
 
-    def takes(self, rows: Rows) -> bool:
+    def takes(self, rows: BucketedRows) -> bool:
         """Return whether rows have the table's columns and types."""
         table = self._open()
         return table is not None and dict(self._schema(table)) == dict(rows.schema)
@@ -304,7 +304,7 @@ class ViewTable:
             ).rechunk()
         return rows if in_order else ordered(rows, self.keys)
 
-    def _check_columns(self, rows: Rows, table: DeltaTable) -> None:
+    def _check_columns(self, rows: BucketedRows, table: DeltaTable) -> None:
         schema, given = self._schema(table), rows.schema
         for name in sorted({*schema, *given}):
             if schema.get(name) != given.get(name):
@@ -320,7 +320,7 @@ class ViewTable:
         del schema[BUCKET]
         return schema
 
-    def _commit(self, table: DeltaTable | None, rows: Rows, commit: Commit, mode: _Mode) -> int:
+    def _commit(self, table: DeltaTable | None, rows: BucketedRows, commit: Commit, mode: _Mode) -> int:
         """Write a file for each bucket, commit them together, and return the new version."""
         schema = rows.schema if table is None or mode == "overwrite" else self._schema(table)
         run = RunFiles(

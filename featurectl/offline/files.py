@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.errors import StoreError
 from featurectl.offline.commit import Commit
@@ -56,7 +56,7 @@ class RunFiles:
 
     location: str
     name: str
-    rows: Rows
+    rows: BucketedRows
     buckets: int
     columns: Sequence[str]
 
@@ -135,7 +135,7 @@ class _File:
         return f"{self.location}/{self.path}"
 
 
-def run_name(base: int | None, rows: Rows, commit: Commit) -> str:
+def run_name(base: int | None, rows: BucketedRows, commit: Commit) -> str:
     """Return what the files of a run are called: the same when the same run is tried again after it was ended.
 
     `base` is the version that it builds on.

@@ -49,7 +49,7 @@ class _OtherTypes(ValueError):  # noqa: N818 (becomes a `BrokenRowError`)
     """Values are not of the types that they are to be of."""
 
 
-class Row(NamedTuple):
+class EntityRow(NamedTuple):
     """What one entity has: values, statuses and whether a default stands there, in the order of `ViewColumns.names`.
 
     Instants are microseconds since 1970, None where there is none; `asof` is the one for which the values are true.
@@ -63,8 +63,8 @@ class Row(NamedTuple):
     asof_us: int
 
 
-class Columns(NamedTuple):
-    """What many entities have: of each feature, in the order of `ViewColumns.names`, what `Row` has of one entity."""
+class EntityRows(NamedTuple):
+    """What many entities have: of each feature, as `EntityRow` has it of one, by `ViewColumns.names`."""
 
     values: Sequence[Sequence[object]]
     statuses: Sequence[Sequence[Status]]
@@ -122,10 +122,10 @@ class ViewColumns:
             self._fast.add(schema_id)
         self.forms[schema_id] = schema
 
-    def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[Row]:
+    def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[EntityRow]:
         """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
-        absent: Row | None = None
-        expired: Row | None = None
+        absent: EntityRow | None = None
+        expired: EntityRow | None = None
         now, pushed = instant_us(moment.now) - INSTANT_ZERO_US, _since_zero(moment.pushed)
         latest = max(now, _since_zero(moment.latest))
         rows = []
@@ -145,7 +145,7 @@ class ViewColumns:
             rows.append(row)
         return rows
 
-    def usual(self, found: Sequence[bytes | None], moment: Moment) -> Columns | None:
+    def usual(self, found: Sequence[bytes | None], moment: Moment) -> EntityRows | None:
         """Return what all entities have, as `rows` would; None where a row is unusual, or there are few."""
         known = [data for data in found if data is not None]
         if len(known) < max(len(found), FEW_ROWS) or self._derived:
@@ -173,7 +173,7 @@ class ViewColumns:
             values[i] = [value if value is None else decode(value) for value in values[i]]
         places = range(len(values)) if any(_NIL in body for body in bodies) else self._timed
         statuses, defaulted = self._statuses(values, places)
-        return Columns(
+        return EntityRows(
             values,
             statuses,
             defaulted,
@@ -254,15 +254,15 @@ class ViewColumns:
             if data is not None:
                 unpack_row(data, self.forms[row_schema_id(data, place)], place=place)
 
-    def unknown(self, moment: Moment) -> Row:
+    def unknown(self, moment: Moment) -> EntityRow:
         """Return what there is of an entity whose key has a null."""
         return self._absent(moment, null_key=True)
 
-    def _absent(self, moment: Moment, *, null_key: bool = False) -> Row:
+    def _absent(self, moment: Moment, *, null_key: bool = False) -> EntityRow:
         told = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
         return _row_of(told, self.names)
 
-    def _quick(self, data: bytes, at: tuple[int, int], pushed: int) -> Row | None:
+    def _quick(self, data: bytes, at: tuple[int, int], pushed: int) -> EntityRow | None:
         """Return what a row of the usual kind holds, None for any other.
 
         `at` is the moment of reading and its `latest`; instants are counted from the first one.
@@ -296,7 +296,7 @@ class ViewColumns:
         asof_us = asof + INSTANT_ZERO_US
         if self._derived:
             statuses, defaulted = self._derive(values, statuses, defaulted, asof_us)
-        return Row(
+        return EntityRow(
             values,
             statuses,
             defaulted,
@@ -335,7 +335,7 @@ class ViewColumns:
             slots.append(number_of(value))
         return statuses, defaulted
 
-    def _slowly(self, data: bytes, moment: Moment) -> Row:
+    def _slowly(self, data: bytes, moment: Moment) -> EntityRow:
         row = unpack_row(data, self.forms[row_schema_id(data)], self.online.meanings)
         told = self._slow.answer(row, moment.now, pushed=moment.pushed, latest=moment.latest)
         return _row_of(told, self.names)
@@ -350,9 +350,9 @@ def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> Featur
     return replace(view, features=features, derived=derived)
 
 
-def _row_of(answer: Answer, names: Sequence[str]) -> Row:
+def _row_of(answer: Answer, names: Sequence[str]) -> EntityRow:
     found = [answer.values[name] for name in names]
-    return Row(
+    return EntityRow(
         [item.value for item in found],
         [item.status for item in found],
         [item.defaulted for item in found],

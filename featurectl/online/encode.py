@@ -1,7 +1,7 @@
 """Columns become bytes, row after row, without a step of Python per row: MessagePack values and how they are joined.
 
-A column is a piece: of each row some bytes, fixed places of which a beginning counts (`Cells`), or bytes of any length
-that lie one row after the other already (`Ragged`). `join_pieces` puts pieces side by side.
+A column is a piece: of each row some bytes, fixed places of which a beginning counts (`FixedCells`), or bytes of any
+length that lie one row after the other already (`Ragged`). `join_pieces` puts pieces side by side.
 
 What comes out is what `msgpack.Packer` makes of each value: the shortest form of integers and lengths, floats always
 in 8 bytes.
@@ -39,16 +39,16 @@ _IN_MARKER: Final = 4  # the form of small integers, which are their own marker
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class FixedCells:
     """Bytes in fixed places, a line per row or one line for all; of each the first `lengths` count (None: all)."""
 
     data: Bytes
     lengths: Numbers | None = None
 
-    def part(self, begin: int, end: int) -> Cells:
+    def part(self, begin: int, end: int) -> FixedCells:
         """Return some of the rows."""
         data = self.data[begin:end] if len(self.data) > 1 else self.data
-        return Cells(data, None if self.lengths is None else self.lengths[begin:end])
+        return FixedCells(data, None if self.lengths is None else self.lengths[begin:end])
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Ragged:
         return [data[begin:end] for begin, end in pairwise(ends)]
 
 
-Piece = Cells | Ragged
+Piece = FixedCells | Ragged
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +100,17 @@ _ARRAY: Final = _Forms(
 )
 
 
-def literal(data: bytes) -> Cells:
+def literal(data: bytes) -> FixedCells:
     """Return the same bytes for every row."""
-    return Cells(np.frombuffer(data, dtype=np.uint8).reshape(1, -1))
+    return FixedCells(np.frombuffer(data, dtype=np.uint8).reshape(1, -1))
 
 
-def array_of(count: int) -> Cells:
+def array_of(count: int) -> FixedCells:
     """Return the beginning of an array of so many values, the same for every row."""
     return literal(msgpack.Packer().pack_array_header(count))
 
 
-def digits(numbers: Numbers) -> Cells:
+def digits(numbers: Numbers) -> FixedCells:
     """Return numbers, none of them negative, as decimal text.
 
     >>> join_pieces([digits(np.array([0, 10, 907])), literal(b";")], 3).data.tobytes()
@@ -121,20 +121,20 @@ def digits(numbers: Numbers) -> Cells:
         return _digits(numbers, len(str(most)))
     known = _small_numbers()
     assert known.lengths is not None
-    return Cells(known.data[numbers, : len(str(most))], known.lengths[numbers])
+    return FixedCells(known.data[numbers, : len(str(most))], known.lengths[numbers])
 
 
 @cache
-def _small_numbers() -> Cells:
+def _small_numbers() -> FixedCells:
     return _digits(np.arange(_FEW_DIGITS), len(str(_FEW_DIGITS - 1)))
 
 
-def _digits(numbers: Numbers, width: int) -> Cells:
+def _digits(numbers: Numbers, width: int) -> FixedCells:
     powers = 10 ** np.arange(width, dtype=np.int64)
     lengths = np.maximum(np.searchsorted(powers, numbers, side="right"), 1)
     places = lengths[:, None] - 1 - np.arange(width)
     data = numbers[:, None] // powers[np.maximum(places, 0)] % 10 + ord("0")
-    return Cells(data.astype(np.uint8), lengths)
+    return FixedCells(data.astype(np.uint8), lengths)
 
 
 def texts(column: pl.Series) -> Ragged:
@@ -168,7 +168,7 @@ def lengths_of(pieces: Sequence[Piece], count: int) -> Numbers:
 def join_pieces(pieces: Sequence[Piece], count: int) -> Ragged:
     """Return the bytes of all pieces of the first row, then of the second, and so on."""
     pieces = [_padded(piece) if isinstance(piece, Ragged) else piece for piece in pieces]
-    fixed = _join_cells([piece for piece in pieces if isinstance(piece, Cells)], count)
+    fixed = _join_cells([piece for piece in pieces if isinstance(piece, FixedCells)], count)
     ragged = [piece for piece in pieces if isinstance(piece, Ragged)]
     runs = np.zeros((count, 2 * len(ragged) + 1), dtype=np.int64)
     run = 0
@@ -187,7 +187,7 @@ def _padded(piece: Ragged) -> Piece:
         return piece
     data = np.empty((len(piece.lengths), width), dtype=np.uint8)
     data[np.arange(width) < piece.lengths[:, None]] = piece.data
-    return Cells(data, piece.lengths)
+    return FixedCells(data, piece.lengths)
 
 
 def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: Numbers) -> Bytes:
@@ -202,7 +202,7 @@ def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: Numbers) -> Bytes:
     return out
 
 
-def _join_cells(pieces: Sequence[Cells], count: int) -> Bytes:
+def _join_cells(pieces: Sequence[FixedCells], count: int) -> Bytes:
     width = sum(piece.data.shape[1] for piece in pieces)
     data = np.empty((count, width), dtype=np.uint8)
     counts = np.ones((count, width), dtype=np.bool_)
@@ -219,37 +219,37 @@ def _lengths(piece: Piece, count: int) -> Numbers:
     return np.full(count, piece.data.shape[1], dtype=np.int64) if piece.lengths is None else piece.lengths
 
 
-def _floats(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> Cells:
+def _floats(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     data = np.empty((len(column), 9), dtype=np.uint8)
     data[:, 0] = _FLOAT64
     data[:, 1:] = column.fill_null(0).to_numpy().astype(">f8").view(np.uint8).reshape(-1, 8)
     if nulls is None:
-        return Cells(data)
+        return FixedCells(data)
     data[nulls, 0] = _NIL
-    return Cells(data, np.where(nulls, 1, 9))
+    return FixedCells(data, np.where(nulls, 1, 9))
 
 
-def _bools(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> Cells:
+def _bools(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     data = column.cast(pl.UInt8).fill_null(0).to_numpy() + np.uint8(_FALSE)
     if nulls is not None:
         data[nulls] = _NIL
-    return Cells(data.reshape(-1, 1))
+    return FixedCells(data.reshape(-1, 1))
 
 
-def _integers(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> Cells:
+def _integers(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     numbers = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
     form = np.searchsorted(_BOUNDS, numbers, side="right")
     first = np.where(form == _IN_MARKER, numbers.astype(np.uint8), _MARKERS[form])
     return _marked(first, numbers, _SIZES[form], nulls)
 
 
-def _told(lengths: Numbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> Cells:
+def _told(lengths: Numbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     form = np.searchsorted(forms.bounds, lengths, side="right")
     first = np.where(form == 0, (lengths + forms.short).astype(np.uint8), forms.markers[form])
     return _marked(first, lengths, forms.sizes[form], nulls)
 
 
-def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.bool_] | None) -> Cells:
+def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     """Return a marker each and the last `sizes` bytes of a number, the greatest first."""
     if nulls is not None:
         first, sizes = np.where(nulls, np.uint8(_NIL), first), np.where(nulls, np.uint8(0), sizes)
@@ -258,7 +258,7 @@ def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.
     data = np.empty((len(numbers), width + 1), dtype=np.uint8)
     data[:, 0] = first
     data[:, 1:] = moved.astype(">u8").view(np.uint8).reshape(-1, 8)[:, :width]
-    return Cells(data, sizes.astype(np.int64) + 1)
+    return FixedCells(data, sizes.astype(np.int64) + 1)
 
 
 def _texts(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> list[Piece]:

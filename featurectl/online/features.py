@@ -16,7 +16,7 @@ from featurectl.online.ask import pack_columns
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.broken import BrokenRowError, RowPlace
 from featurectl.online.codec import HEADER_BYTES, row_schema_id
-from featurectl.online.columns import Default, Moment, Row, ViewColumns
+from featurectl.online.columns import Default, EntityRow, Moment, ViewColumns
 from featurectl.online.read import Status
 from featurectl.spec.definition import FeatureInput, FeatureView
 
@@ -278,7 +278,7 @@ def _asked(item: FeatureInput) -> tuple[str, str]:
     return item.view, repr(sorted(item.join.items()))
 
 
-def _columns(group: _Group, rows: Sequence[Row]) -> dict[str, FeatureColumn]:
+def _columns(group: _Group, rows: Sequence[EntityRow]) -> dict[str, FeatureColumn]:
     assert group.decoder is not None
     decoder, source = group.decoder, group.source
     event_us, computed_us = [row.event_us for row in rows], [row.computed_us for row in rows]

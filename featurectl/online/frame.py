@@ -14,7 +14,7 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
-from featurectl.online.encode import Bytes, Cells, Piece, Ragged, array_of, join_pieces, pack_column, texts
+from featurectl.online.encode import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
 from featurectl.online.schema import FORMAT
 from featurectl.units import plural
 
@@ -24,7 +24,7 @@ INSTANTS = ("event_time", "available_at", "computed_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class PackedChunk:
     """Packed keys of entities, and their packed rows in the same order, in pieces."""
 
     keys: Ragged
@@ -40,7 +40,7 @@ class Chunk:
         return join_pieces(self.pieces, self.count)
 
 
-def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Iterator[Chunk]:
+def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Iterator[PackedChunk]:
     """Yield the rows of a frame (keys, event_time, available_at, computed_at, features) packed, 20,000 at a time.
 
     Raises:
@@ -48,12 +48,12 @@ def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Itera
     """
     for block in rows.iter_slices(BLOCK_ROWS):
         keys = _pack_keys(view, block)
-        pieces: list[Piece] = [Cells(_headers(view, block, schema_id)), array_of(len(view.features))]
+        pieces: list[Piece] = [FixedCells(_headers(view, block, schema_id)), array_of(len(view.features))]
         for name, dtype in view.features.items():
             pieces += pack_column(block[name], dtype)
         for begin in range(0, block.height, CHUNK_ROWS):
             end = min(begin + CHUNK_ROWS, block.height)
-            yield Chunk(keys=keys.part(begin, end), pieces=[piece.part(begin, end) for piece in pieces])
+            yield PackedChunk(keys=keys.part(begin, end), pieces=[piece.part(begin, end) for piece in pieces])
 
 
 def encode_keys(view: OnlineView, rows: pl.DataFrame) -> list[bytes]:

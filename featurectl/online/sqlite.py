@@ -31,7 +31,7 @@ from featurectl.room import hint_of, sqlite_failure
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
 
-    from featurectl.online.frame import Chunk
+    from featurectl.online.frame import PackedChunk
 
 _WAIT_S = 10.0
 _REMOVE_ROWS = 20_000
@@ -240,7 +240,7 @@ class SqliteStore:
         found = self._connection.execute(query, (number, schema_id)).fetchone()
         return str(found[0]) if found else None
 
-    def _write_chunk(self, number: int, chunk: Chunk, newer: tuple[int, int, bytes]) -> int:
+    def _write_chunk(self, number: int, chunk: PackedChunk, newer: tuple[int, int, bytes]) -> int:
         """Add the rows that are new; only when some were not, replace those that are older."""
         pairs = list(zip(chunk.keys.parts(), chunk.rows().parts(), strict=True))
         with self._transaction() as connection:

@@ -21,9 +21,9 @@ from functools import cached_property
 import numpy as np
 
 from featurectl.pit.arrays import CHUNK_ROWS, Bools, Ints, batches, running_total, unroll
-from featurectl.pit.inputs import Inputs
-from featurectl.pit.keys import Groups, Probes, Table
-from featurectl.pit.lanes import Lane, Part
+from featurectl.pit.inputs import InputColumns
+from featurectl.pit.keys import Groups, Probes, SortedTable
+from featurectl.pit.lanes import Lane, LaneRanges
 from featurectl.pit.ranges import Times, greatest_so_far, least_from_here
 
 _LAYERS = 5
@@ -86,9 +86,9 @@ class Layer:
         return settled, Times(self.none_known_before, self.lane.groups).count(group, time, "right")
 
 
-def layers(table: Table) -> list[Layer]:
+def layers(table: SortedTable) -> list[Layer]:
     """Return the table's rows by how far others overtake them; most tables have one layer."""
-    every = Lane(Inputs(table.frame), table.groups)
+    every = Lane(InputColumns(table.frame), table.groups)
     available = np.maximum(table.available_at, table.event_time)
     rest = Layer(lane=every, event_time=table.event_time, available=available, told_delay=table.delay_us)
     found: list[Layer] = []
@@ -115,7 +115,7 @@ class Sight:
     time: Ints
     stretches: tuple[Ints, Ints] | None
 
-    def parts(self, lo: Ints, hi: Ints, before_us: int = 0) -> list[Part]:
+    def parts(self, lo: Ints, hi: Ints, before_us: int = 0) -> list[LaneRanges]:
         """Return the rows of each range [lo, hi) of the layer that are known to its probe, as disjoint parts.
 
         The ranges hold no row that happened later than `before_us` before the probe's time.
@@ -130,10 +130,10 @@ class Sight:
         first = np.clip(lo, settled, possible) - settled
         last = np.clip(hi, settled, possible) - settled
         checked_lo, checked_hi = before[start + first], before[start + np.maximum(first, last)]
-        return [known, Part(lane=lane, lo=checked_lo, hi=checked_hi, group=np.arange(len(lo)))]
+        return [known, LaneRanges(lane=lane, lo=checked_lo, hi=checked_hi, group=np.arange(len(lo)))]
 
-    def _part(self, lo: Ints, hi: Ints) -> Part:
-        return Part(lane=self.layer.lane, lo=lo, hi=np.maximum(lo, hi), group=self.group)
+    def _part(self, lo: Ints, hi: Ints) -> LaneRanges:
+        return LaneRanges(lane=self.layer.lane, lo=lo, hi=np.maximum(lo, hi), group=self.group)
 
     @property
     def _delay(self) -> int:

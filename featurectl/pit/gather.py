@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurectl.pit.arrays import CHUNK_ROWS, Ints, batches, unroll
-from featurectl.pit.lanes import Part
+from featurectl.pit.lanes import LaneRanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class ProbeChunk:
     """The rows of some consecutive probes, probe after probe; inside a probe in no order that matters."""
 
     rows: Ints  # row numbers of the table
     sizes: Ints  # how many rows each probe has
 
 
-def gather(parts: Sequence[Part]) -> Iterator[Chunk]:
+def gather(parts: Sequence[LaneRanges]) -> Iterator[ProbeChunk]:
     """Yield all rows of all parts for every probe, in order of probes.
 
     A chunk is at most 4 M rows, or one probe; there is at least one chunk, also for no probes.
@@ -28,10 +28,10 @@ def gather(parts: Sequence[Part]) -> Iterator[Chunk]:
     for part in parts:
         sizes += part.hi - part.lo
     for start, stop in batches(sizes, CHUNK_ROWS) or [(0, 0)]:
-        yield Chunk(rows=_rows(parts, start, stop), sizes=sizes[start:stop])
+        yield ProbeChunk(rows=_rows(parts, start, stop), sizes=sizes[start:stop])
 
 
-def _rows(parts: Sequence[Part], start: int, stop: int) -> Ints:
+def _rows(parts: Sequence[LaneRanges], start: int, stop: int) -> Ints:
     rows, owners = [], []
     for part in parts:
         positions, owner = unroll(part.lo[start:stop], part.hi[start:stop])

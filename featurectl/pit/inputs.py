@@ -24,7 +24,7 @@ class Ranks:
     distinct: pl.Series
 
 
-class Inputs:
+class InputColumns:
     """The columns of one table. A null is some number here: `valid` says which rows to leave out first.
 
     What is made of a column is kept: not by a wrapper of the methods, for that would be a circle of references, and

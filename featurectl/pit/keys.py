@@ -35,7 +35,7 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class SortedTable:
     """Rows in total order. The last group is empty: it belongs to every key that has no row.
 
     `delay_us`: every row is available so long after its event time; None: `available_at` tells.
@@ -67,7 +67,7 @@ def microseconds(times: pl.Series) -> Ints:
     return times.dt.epoch("us").to_numpy().astype(np.int64, copy=False)
 
 
-def arrange(rows: pl.DataFrame, keys: Sequence[str], delay_us: int = 0) -> Table:
+def arrange(rows: pl.DataFrame, keys: Sequence[str], delay_us: int = 0) -> SortedTable:
     """Return the rows as a table, sorted by (keys, event_time, available_at, tiebreak columns, tie_order).
 
     Tables are kept sorted, so this is a few comparisons with the row before; rows in any other order are sorted. Rows
@@ -85,7 +85,7 @@ def arrange(rows: pl.DataFrame, keys: Sequence[str], delay_us: int = 0) -> Table
     return _table(sort_rows(rows, row_order(keys, rows.columns)), tuple(keys), delay_us)
 
 
-def _table(rows: pl.DataFrame, keys: tuple[str, ...], delay_us: int) -> Table:
+def _table(rows: pl.DataFrame, keys: tuple[str, ...], delay_us: int) -> SortedTable:
     new = np.zeros(rows.height, np.bool_)
     new[:1] = True
     for key in keys:
@@ -93,7 +93,7 @@ def _table(rows: pl.DataFrame, keys: tuple[str, ...], delay_us: int) -> Table:
     starts = np.append(np.flatnonzero(new), rows.height)
     event_time = microseconds(rows[EVENT_TIME])
     told = AVAILABLE_AT in rows.columns
-    return Table(
+    return SortedTable(
         frame=rows,
         keys=keys,
         distinct=rows.select(keys)[starts[:-1]] if keys else pl.DataFrame(),
@@ -104,7 +104,7 @@ def _table(rows: pl.DataFrame, keys: tuple[str, ...], delay_us: int) -> Table:
     )
 
 
-def _in_order(table: Table) -> bool:
+def _in_order(table: SortedTable) -> bool:
     """Return whether each key is one run and its rows are in total order."""
     if table.keys and table.distinct.is_duplicated().any():
         return False
@@ -124,14 +124,14 @@ def _in_order(table: Table) -> bool:
     return not np.any(earlier | swapped)
 
 
-def _ties_in_order(table: Table, places: Ints) -> bool:
+def _ties_in_order(table: SortedTable, places: Ints) -> bool:
     """Return whether the rows at these places, in order of key and event time, are in total order."""
     group = "\x00group"
     rows = table.frame[places].with_columns(pl.Series(group, table.groups.owner[places]))
     return is_ordered(rows, row_order([group], rows.columns))
 
 
-def find_probes(table: Table, spine: pl.DataFrame, time: str) -> Probes:
+def find_probes(table: SortedTable, spine: pl.DataFrame, time: str) -> Probes:
     """Return the questions that the spine asks of the table, ordered so that the search walks forward.
 
     A key that the table does not hold asks the empty group; a null in the key or the time asks nothing.
@@ -160,7 +160,7 @@ def _order(group: Ints, moment: Ints) -> Ints:
     return pl.Series(group * span + (moment - least)).arg_sort().to_numpy().astype(np.int64)
 
 
-def _group_of(table: Table, spine: pl.DataFrame) -> Ints:
+def _group_of(table: SortedTable, spine: pl.DataFrame) -> Ints:
     if not table.keys:
         return np.zeros(spine.height, np.int64)
     group = "__group"

@@ -9,7 +9,7 @@ import numpy as np
 
 from featurectl.pit.arrays import Bools, Ints, Numbers, running_total
 from featurectl.pit.fold import Fold, Pyramid, State
-from featurectl.pit.inputs import Inputs
+from featurectl.pit.inputs import InputColumns
 from featurectl.pit.keys import Groups
 
 
@@ -19,7 +19,7 @@ class Lane:
     A lane keeps what was made of it (rows without nulls, pyramids), so that many windows share it.
     """
 
-    def __init__(self, inputs: Inputs, groups: Groups, rows: Ints | None = None) -> None:
+    def __init__(self, inputs: InputColumns, groups: Groups, rows: Ints | None = None) -> None:
         self.inputs = inputs
         self.groups = groups
         self._rows = rows
@@ -59,7 +59,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class LaneRanges:
     """For every question a range [lo, hi) of a lane, inside one of its groups; it may be empty.
 
     The parts of a batch of questions are disjoint: together they hold the rows that each question is about.
@@ -70,19 +70,19 @@ class Part:
     hi: Ints
     group: Ints
 
-    def only(self, column: str | None) -> Part:
+    def only(self, column: str | None) -> LaneRanges:
         """Return the same ranges without the rows where the column is null."""
         if column is None:
             return self
         lane, before = self.lane.without_nulls(column)
         if before is None:
             return self
-        return Part(lane=lane, lo=before[self.lo], hi=before[self.hi], group=self.group)
+        return LaneRanges(lane=lane, lo=before[self.lo], hi=before[self.hi], group=self.group)
 
-    def last(self, count: int) -> Part:
+    def last(self, count: int) -> LaneRanges:
         """Return the last rows of each range, at most `count`."""
-        return Part(lane=self.lane, lo=np.maximum(self.lo, self.hi - count), hi=self.hi, group=self.group)
+        return LaneRanges(lane=self.lane, lo=np.maximum(self.lo, self.hi - count), hi=self.hi, group=self.group)
 
-    def first(self, count: int) -> Part:
+    def first(self, count: int) -> LaneRanges:
         """Return the first rows of each range, at most `count`."""
-        return Part(lane=self.lane, lo=self.lo, hi=np.minimum(self.hi, self.lo + count), group=self.group)
+        return LaneRanges(lane=self.lane, lo=self.lo, hi=np.minimum(self.hi, self.lo + count), group=self.group)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurectl.pit.arrays import Bools, Ints, running_total
-from featurectl.pit.lanes import Part
+from featurectl.pit.lanes import LaneRanges
 
 MANY_ROWS = 100_000  # fewer are looked at one by one
 
 
 @dataclass(slots=True)
-class Run:
+class BitRanges:
     """Values from 0 on, and for each question a range [lo, hi) of them."""
 
     values: Ints
@@ -55,14 +55,14 @@ def bits_of(most: int) -> int:
     return max(int(most).bit_length(), 1)
 
 
-def worth_levels(parts: Sequence[Part], bits: int) -> bool:
+def worth_levels(parts: Sequence[LaneRanges], bits: int) -> bool:
     """Return whether ranges hold so many rows that it takes longer to look at each of them than at every level."""
     rows = sum(int((part.hi - part.lo).sum()) for part in parts)
     every = sum(len(part.lane) + len(part.lo) for part in parts)
     return rows > MANY_ROWS and rows > bits * every
 
 
-def select(runs: Sequence[Run], place: Ints, bits: int) -> Ints:
+def select(runs: Sequence[BitRanges], place: Ints, bits: int) -> Ints:
     """Return for each question the value at a place (from 0) of all its ranges' values in ascending order.
 
     The runs are used up. Where a question has no such place the answer is some number.
@@ -81,7 +81,7 @@ def select(runs: Sequence[Run], place: Ints, bits: int) -> Ints:
     return found
 
 
-def count_below(run: Run, bound: Ints, bits: int) -> Ints:
+def count_below(run: BitRanges, bound: Ints, bits: int) -> Ints:
     """Return for each question how many values of its range are below its bound, from 0 on; the run is used up."""
     found = np.zeros(len(bound), np.int64)
     for bit in reversed(range(bits)):

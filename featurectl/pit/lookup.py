@@ -13,8 +13,8 @@ from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
 from featurectl.pit.columns import pick, pick_all
-from featurectl.pit.keys import Probes, Table, arrange, find_probes
-from featurectl.pit.lanes import Part
+from featurectl.pit.keys import Probes, SortedTable, arrange, find_probes
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 
 
@@ -63,7 +63,7 @@ def answer_states(
 
 
 def find_states(
-    table: Table, spine: pl.DataFrame, time: str, questions: Sequence[StateQuestion], ttl_us: int | None
+    table: SortedTable, spine: pl.DataFrame, time: str, questions: Sequence[StateQuestion], ttl_us: int | None
 ) -> StateAnswer:
     """Return the last row with t - ttl <= event_time <= t and available_at <= t, column by column.
 
@@ -86,13 +86,13 @@ def find_states(
     return StateAnswer(found=Answers(values=plain, place=probes.place), table=table.frame, row=row_of[None])
 
 
-def _visible(sight: Sight) -> list[Part]:
+def _visible(sight: Sight) -> list[LaneRanges]:
     """Return all rows of each probe's key that are true and known."""
     head = sight.layer.events.count(sight.group, sight.time, "right")
     return sight.parts(sight.layer.lane.groups.starts[sight.group], head)
 
 
-def _alive(rows: Ints, table: Table, probes: Probes, ttl_us: int | None) -> pl.Series:
+def _alive(rows: Ints, table: SortedTable, probes: Probes, ttl_us: int | None) -> pl.Series:
     """Return the row of each probe, null for -1 and where the last row, and with it every other, is too old."""
     if ttl_us is not None and len(table.event_time):
         rows = np.where(table.event_time[rows] < probes.time - ttl_us, -1, rows)

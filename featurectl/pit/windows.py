@@ -11,8 +11,8 @@ from featurectl.pit.aggregates.table import AGGREGATES
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
-from featurectl.pit.keys import Table, arrange, find_probes
-from featurectl.pit.lanes import Part
+from featurectl.pit.keys import SortedTable, arrange, find_probes
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import Closed, WindowQuestion
 from featurectl.pit.ranges import Side
 
@@ -32,7 +32,7 @@ def answer_windows(
 
 
 def find_windows(
-    table: Table,
+    table: SortedTable,
     spine: pl.DataFrame,
     time: str,
     questions: Sequence[WindowQuestion],
@@ -66,12 +66,12 @@ class _Asked:
     def __init__(self, batch: Sequence[Sight], closed: Closed, hop_us: int | None) -> None:
         self._batch = batch
         self._head: dict[int, list[Ints]] = {}
-        self._parts: dict[tuple[int | None, int], list[Part]] = {}
+        self._parts: dict[tuple[int | None, int], list[LaneRanges]] = {}
         self._hop_us = hop_us
         self._head_side: Side = "right" if closed in {"right", "both"} else "left"
         self._tail_side: Side = "left" if closed in {"left", "both"} else "right"
 
-    def parts(self, question: WindowQuestion) -> list[Part]:
+    def parts(self, question: WindowQuestion) -> list[LaneRanges]:
         """Return the visible rows of the question's window."""
         window = (question.window_us, question.offset_us)
         if window not in self._parts:

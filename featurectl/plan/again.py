@@ -14,7 +14,7 @@ from featurectl.facts import Registrable
 from featurectl.fingerprint import fingerprints
 from featurectl.plan.categorise import LOAD, categorise
 from featurectl.plan.model import Change, Plan, Stage
-from featurectl.plan.wanted import Wanted, wanted_object
+from featurectl.plan.wanted import DesiredObject, wanted_object
 from featurectl.registry.state import Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Model
 from featurectl.spec.fitting import fits
@@ -85,7 +85,7 @@ def _check_stages(plan: Plan, state: State, written: Mapping[Key, ObjectVersion]
             raise UsageError(f"{name} gives {item.name} v{item.version} another meaning", hint=_HINT)
 
 
-def _wanted(item: ObjectVersion, name: str, *, known: bool = False) -> Wanted:
+def _wanted(item: ObjectVersion, name: str, *, known: bool = False) -> DesiredObject:
     """Return an object as it is wanted; the fingerprints of one that is not `known` are those of its definition."""
     wanted = wanted_object(LOAD[item.kind](item.definition)) if known else _loaded(item, name)
     if not known and wanted.version(item.version) != replace(item, definition=wanted.definition, applied_at=None):
@@ -96,7 +96,7 @@ def _wanted(item: ObjectVersion, name: str, *, known: bool = False) -> Wanted:
     return wanted
 
 
-def _loaded(item: ObjectVersion, name: str) -> Wanted:
+def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
     """Return the object of a stage, all of its names names of the language."""
     try:
         spec = LOAD[item.kind](item.definition)

@@ -9,7 +9,7 @@ from featurectl.errors import UsageError
 from featurectl.nearest import did_you_mean
 from featurectl.plan.categorise import categorise
 from featurectl.plan.known import with_registered_types
-from featurectl.plan.model import AppliedCommit, Change, Plan, Reason
+from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Plan
 from featurectl.plan.outside import Outside
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
@@ -84,7 +84,9 @@ def _placed(change: Change, repo: Repo) -> Change:
     return replace(change, reasons=reasons)
 
 
-def _place_reason(reason: Reason, change: Change, source: str, places: Mapping[tuple[str, ...], Place]) -> Reason:
+def _place_reason(
+    reason: ChangeReason, change: Change, source: str, places: Mapping[tuple[str, ...], Place]
+) -> ChangeReason:
     """Return the reason with the nearest place that the files have for its field: a list, for what it leaves out."""
     if reason.field.startswith("source.") and source:
         key = ["source", source, *reason.field.split(".")[1:]]

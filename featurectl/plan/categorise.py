@@ -10,10 +10,10 @@ from featurectl.facts import Registrable
 from featurectl.plan.consent import allowed_removals, removal_option
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
 from featurectl.plan.learned import with_learned_types
-from featurectl.plan.model import Change, Reason
+from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.uses import bound_versions, staying, view_users
 from featurectl.plan.views import change_view, last_version
-from featurectl.plan.wanted import Wanted
+from featurectl.plan.wanted import DesiredObject
 from featurectl.registry.state import Json, Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_json import (
@@ -38,7 +38,11 @@ LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
 
 
 def categorise(
-    wanted: Sequence[Wanted], state: State, *, allow_remove: Sequence[str] = (), allow_breaking: Collection[str] = ()
+    wanted: Sequence[DesiredObject],
+    state: State,
+    *,
+    allow_remove: Sequence[str] = (),
+    allow_breaking: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """Return one change for each object of the files or the state, most far-reaching first; places are not in it.
 
@@ -53,7 +57,7 @@ def categorise(
     return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), _OBJECTS.index(c.object), c.name)))
 
 
-def _change(item: Wanted, state: State) -> Change:
+def _change(item: DesiredObject, state: State) -> Change:
     old = state.current(item.kind, item.name)
     if old is None:
         version = last_version(state, item.kind, item.name) + 1 if item.kind == "feature_view" else 1
@@ -87,14 +91,14 @@ def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:
     return replace(change, blocked=why, code="FC413", allow=f"--allow-breaking {change.name}")
 
 
-def _retrain_note(change: Change, reasons: Sequence[Reason]) -> tuple[str, ...]:
+def _retrain_note(change: Change, reasons: Sequence[ChangeReason]) -> tuple[str, ...]:
     fields = ("spine.", "features", "trainer.", "output.")
     if change.object == "model" and any(reason.field.startswith(fields) for reason in reasons):
         return (f"it takes effect when {change.name} is trained again",)
     return ()
 
 
-def _removals(wanted: Sequence[Wanted], state: State, allow_remove: Sequence[str]) -> list[Change]:
+def _removals(wanted: Sequence[DesiredObject], state: State, allow_remove: Sequence[str]) -> list[Change]:
     there = {(item.kind, item.name) for item in wanted}
     gone = [o for o in _newest(state) if (o.kind, o.name) not in there]
     names = [(o.kind, o.name) for o in gone]

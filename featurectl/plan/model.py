@@ -18,7 +18,7 @@ ALLOW_OLDER: Final = "--allow-older"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class ChangeReason:
     """One field that differs: added, left out or changed; `features` are those whose values it changes."""
 
     sign: Sign
@@ -61,7 +61,7 @@ class Change:
     name: str
     old_version: int | None = None
     new_version: int | None = None
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[ChangeReason, ...] = ()
     notes: tuple[str, ...] = ()
     blocked: str = ""
     code: str = ""
@@ -216,7 +216,7 @@ class SummaryJson(TypedDict):
 
 
 class ReasonJson(TypedDict):
-    """`Reason`; `place` is path:line:column, relative to the repository."""
+    """`ChangeReason`; `place` is path:line:column, relative to the repository."""
 
     sign: str
     field: str
@@ -362,7 +362,7 @@ def _effort(effort: Effort) -> EffortJson:
     )
 
 
-def _reason(reason: Reason) -> ReasonJson:
+def _reason(reason: ChangeReason) -> ReasonJson:
     return ReasonJson(
         sign=reason.sign,
         field=reason.field,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from featurectl.plan.model import Change, Stage
-from featurectl.plan.wanted import Wanted
+from featurectl.plan.wanted import DesiredObject
 from featurectl.registry.applied import applied_versions, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView
@@ -25,7 +25,7 @@ class Outside:
 
 
 def plan_creations(
-    changes: Sequence[Change], wanted: Mapping[tuple[str, str], Wanted], state: State, outside: Outside | None
+    changes: Sequence[Change], wanted: Mapping[tuple[str, str], DesiredObject], state: State, outside: Outside | None
 ) -> tuple[Stage, ...]:
     """Return what must be created outside before these changes are written.
 
@@ -46,7 +46,7 @@ def is_pushed(view: FeatureView) -> bool:
 
 
 def _online_versions(
-    changes: Sequence[Change], wanted: Mapping[tuple[str, str], Wanted], state: State
+    changes: Sequence[Change], wanted: Mapping[tuple[str, str], DesiredObject], state: State
 ) -> Iterator[tuple[ObjectVersion, bool]]:
     """Yield the view versions that need room online after the changes, and whether that waits for a blocked change."""
     coming: dict[tuple[str, int], tuple[ObjectVersion, bool]] = {}

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from featurectl.documents import parse_json
 from featurectl.errors import UsageError
-from featurectl.plan.model import AppliedCommit, Change, Effort, Plan, Reason, Stage
+from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Effort, Plan, Stage
 from featurectl.registry.state import ObjectVersion
 from featurectl.spec.fitting import fits
 from featurectl.spec.place import Place
@@ -90,9 +90,9 @@ def _change(body: dict[str, Any]) -> Change:
     )
 
 
-def _reason(body: dict[str, Any]) -> Reason:
+def _reason(body: dict[str, Any]) -> ChangeReason:
     place = Place(**body["place"]) if body["place"] else None
-    return Reason(**body | {"features": tuple(body["features"]), "place": place})
+    return ChangeReason(**body | {"features": tuple(body["features"]), "place": place})
 
 
 def _effort(body: dict[str, Any]) -> Effort:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from featurectl.plan.model import Change, Stage
 from featurectl.plan.outside import Outside, plan_creations
-from featurectl.plan.wanted import Wanted, wanted_object
+from featurectl.plan.wanted import DesiredObject, wanted_object
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.definition_json import dump_definition, load_untyped_view, load_view
 
 
 def plan_stages(
-    changes: Sequence[Change], wanted: Sequence[Wanted], state: State, outside: Outside | None = None
+    changes: Sequence[Change], wanted: Sequence[DesiredObject], state: State, outside: Outside | None = None
 ) -> tuple[Stage, ...]:
     """Return what apply does: create what is missing outside, then, in one transaction, make the registry match.
 
@@ -22,7 +22,7 @@ def plan_stages(
     change is written when its definition reads otherwise (its source has moved, say), but only along with others:
     that alone is nothing to apply. Old versions of views follow their source to its new place.
     """
-    specs: dict[tuple[str, str], Wanted] = {(item.kind, item.name): item for item in wanted}
+    specs: dict[tuple[str, str], DesiredObject] = {(item.kind, item.name): item for item in wanted}
     created = plan_creations(changes, specs, state, outside)
     if all(change.kind == "unchanged" for change in changes):
         return created
@@ -38,7 +38,7 @@ def plan_stages(
     return (*created, *retired, *moved)
 
 
-def _stages_of(change: Change, item: Wanted | None, state: State) -> list[Stage]:
+def _stages_of(change: Change, item: DesiredObject | None, state: State) -> list[Stage]:
     old = state.current(change.object, change.name)
     if item is None or change.new_version is None:
         return [Stage(action="retire", item=old)] if old else []
@@ -50,7 +50,7 @@ def _stages_of(change: Change, item: Wanted | None, state: State) -> list[Stage]
     return [] if new == old else [Stage(action="write", item=replace(new, applied_at=None))]
 
 
-def _in_old_key_order(item: Wanted, old: ObjectVersion) -> Wanted:
+def _in_old_key_order(item: DesiredObject, old: ObjectVersion) -> DesiredObject:
     """Return a view with the key order that its version began with: rows of composite keys are stored by it."""
     if not isinstance(item.spec, FeatureView) or item.spec.entity is None or len(item.spec.keys) == 1:
         return item

@@ -8,7 +8,7 @@ from dataclasses import replace
 from featurectl.dtypes import UNKNOWN
 from featurectl.facts import feature_facts
 from featurectl.plan.diff import diff_features, diff_metadata
-from featurectl.plan.model import Change, Reason
+from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.uses import bound_versions, staying, used_features
 from featurectl.registry.state import Kind, State
 from featurectl.spec.definition import FeatureView
@@ -20,7 +20,7 @@ def last_version(state: State, kind: Kind, name: str) -> int:
 
 
 def change_view(
-    kept: Change, before: FeatureView, after: FeatureView, state: State, learned: tuple[Reason, ...] = ()
+    kept: Change, before: FeatureView, after: FeatureView, state: State, learned: tuple[ChangeReason, ...] = ()
 ) -> Change:
     """Return `kept`, the change of an unchanged view, as what the difference makes of it.
 
@@ -48,23 +48,23 @@ def change_view(
     return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)
 
 
-def _unseen(moved: Sequence[Reason], view: FeatureView) -> tuple[str, ...]:
+def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
     """Return what to do about types that were known once and can't be looked at from here."""
     if not any(reason.new == UNKNOWN and reason.old != UNKNOWN for reason in moved):
         return ()
     return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
 
 
-def _added(before: FeatureView, after: FeatureView, name: str) -> Reason:
+def _added(before: FeatureView, after: FeatureView, name: str) -> ChangeReason:
     """Return the reason of a new feature, with the column that the offline table doesn't have yet, if any."""
     column = {f.name: f.column for f in after.features}.get(name)
     known = {i.name for i in before.inputs}
     text = "new feature" if column is None or column in known else f"new feature, new column {column}"
-    return Reason(sign="+", field=_path(after, name), new=text)
+    return ChangeReason(sign="+", field=_path(after, name), new=text)
 
 
-def _dropped(before: FeatureView, name: str) -> Reason:
-    return Reason(sign="-", field=_path(before, name), new="removed feature")
+def _dropped(before: FeatureView, name: str) -> ChangeReason:
+    return ChangeReason(sign="-", field=_path(before, name), new="removed feature")
 
 
 def _path(view: FeatureView, feature: str) -> str:

@@ -15,7 +15,7 @@ from featurectl.spec.repo import Repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DesiredObject:
     """An object of the files, ready to be compared with what is registered and to be registered itself."""
 
     kind: Kind
@@ -37,7 +37,7 @@ class Wanted:
         )
 
 
-def wanted_objects(repo: Repo) -> tuple[Wanted, ...]:
+def wanted_objects(repo: Repo) -> tuple[DesiredObject, ...]:
     """Return every object of a repository that a registry keeps, tests and pipelines left out."""
     return tuple(map(wanted_object, registrables(repo)))
 
@@ -48,9 +48,9 @@ def registrables(repo: Repo) -> list[Registrable]:
     return [*data, *repo.models.values(), *repo.alerts.values(), *repo.notifiers.values()]
 
 
-def wanted_object(spec: Registrable) -> Wanted:
+def wanted_object(spec: Registrable) -> DesiredObject:
     """Return an object as it is wanted."""
-    return Wanted(
+    return DesiredObject(
         kind=kind_of(spec),
         name=spec.name,
         spec=spec,

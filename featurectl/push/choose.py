@@ -20,7 +20,7 @@ PART_ROWS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PushTask:
     """A view version to push as of now, with what was found out about its table and its last push, once."""
 
     view: FeatureView
@@ -55,7 +55,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ChosenRows:
     """All rows of some entities, those of the entities that are to be sent, and how many these are."""
 
     rows: pl.DataFrame
@@ -63,7 +63,7 @@ class Part:
     count: int
 
 
-def read_parts(task: Task, columns: Sequence[str] | None = None) -> Iterator[Part]:
+def read_parts(task: PushTask, columns: Sequence[str] | None = None) -> Iterator[ChosenRows]:
     """Yield the table's rows, or `columns` of them: a bucket in memory at a time, about 100,000 rows in a part."""
     if task.settled:
         return
@@ -76,12 +76,12 @@ def read_parts(task: Task, columns: Sequence[str] | None = None) -> Iterator[Par
             yield _part(part, visible, view.keys)
 
 
-def _part(rows: pl.DataFrame, visible: pl.Expr, keys: Sequence[str]) -> Part:
+def _part(rows: pl.DataFrame, visible: pl.Expr, keys: Sequence[str]) -> ChosenRows:
     chosen = rows.lazy().filter(visible)
     if not keys:
-        return Part(rows=rows, entities=pl.DataFrame(), count=chosen.head(1).collect().height)
+        return ChosenRows(rows=rows, entities=pl.DataFrame(), count=chosen.head(1).collect().height)
     entities = chosen.select(keys).unique(maintain_order=True).collect()
-    return Part(rows=rows, entities=entities, count=entities.height)
+    return ChosenRows(rows=rows, entities=entities, count=entities.height)
 
 
 def cut_between_keys(rows: pl.DataFrame, keys: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
@@ -105,13 +105,13 @@ def cut_between_keys(rows: pl.DataFrame, keys: Sequence[str], size: int) -> Iter
         yield rows[begin:]
 
 
-def _state_rows(task: Task) -> pl.Expr:
+def _state_rows(task: PushTask) -> pl.Expr:
     if task.last is None or not task.same_rows:
         return pl.lit(True)
     return pl.max_horizontal(EVENT_TIME, AVAILABLE_AT) > task.last.computed_at
 
 
-def _window_rows(task: Task) -> pl.Expr:
+def _window_rows(task: PushTask) -> pl.Expr:
     """Choose the rows that lie in a window at now, or at any instant since the last push.
 
     The instants between count too: a push that was cut off has stored values of one of them. After a rebuild, when

@@ -19,7 +19,7 @@ from featurectl.online.lost import rows_lost
 from featurectl.online.schema import schema_digest
 from featurectl.online.stored import online_view
 from featurectl.progress import Progress, Silent
-from featurectl.push.choose import Task, read_parts
+from featurectl.push.choose import PushTask, read_parts
 from featurectl.push.values import never_materialized, values_at
 from featurectl.spec.definition import FeatureView
 from featurectl.units import counted, format_count, moved_by
@@ -162,7 +162,7 @@ def _of_the_future(request: PushRequest, last: PushRecord) -> DataError:
     )
 
 
-def _not_before(request: PushRequest, task: Task, last: PushRecord | None) -> tuple[PushRequest, Task]:
+def _not_before(request: PushRequest, task: PushTask, last: PushRecord | None) -> tuple[PushRequest, PushTask]:
     """Return the same as of no earlier than the last push, unless that is to be replaced.
 
     What replaces it is as of no earlier than the store's clock: pushes until then may have been before that one.
@@ -175,7 +175,7 @@ def _not_before(request: PushRequest, task: Task, last: PushRecord | None) -> tu
     return replace(request, now=now), replace(task, now=now)
 
 
-def _is_overtaken(task: Task, newest: Task) -> bool:
+def _is_overtaken(task: PushTask, newest: PushTask) -> bool:
     """Return whether what was sent may not be all that is there to be sent, or stand among other rows.
 
     The table was rebuilt meanwhile, or another first push ended, of other entities; or a push of everything has put an
@@ -214,7 +214,7 @@ def plan_push(request: PushRequest) -> PushPlan:
 class _Frames:
     """The values to send, made as they are asked for; tells how far it is of about how many."""
 
-    def __init__(self, request: PushRequest, task: Task, progress: Progress) -> None:
+    def __init__(self, request: PushRequest, task: PushTask, progress: Progress) -> None:
         self._request, self._task, self._progress = request, task, progress
         self._of = max(request.table.statistics().rows, 1)
         self._read = 0
@@ -239,7 +239,7 @@ class _Frames:
         self._progress.advance(written, total, "rows")
 
 
-def _send(request: PushRequest, task: Task, progress: Progress) -> tuple[int, int]:
+def _send(request: PushRequest, task: PushTask, progress: Progress) -> tuple[int, int]:
     """Return how many rows were sent, and of how many new entities."""
     store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
@@ -258,7 +258,7 @@ def _send(request: PushRequest, task: Task, progress: Progress) -> tuple[int, in
     return frames.rows, added
 
 
-def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = False) -> Task:
+def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = False) -> PushTask:
     """Return the task as things stand now; a store that does not know the view is not asked about it.
 
     With `counted_rows` the store is asked how many rows there are, where it can say.
@@ -273,7 +273,7 @@ def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = Fals
     # Rows without a record are those of a first push that was cut off, of whichever table there was then.
     anew = last.rebuild_id != coverage.rebuild_id if last else known and request.store.count(online) > 0
     replaces = request.full or (anew and last is not None and request.is_of_the_future(last))
-    return Task(
+    return PushTask(
         view=request.view,
         online=online,
         table=request.table,
@@ -298,7 +298,7 @@ def _last_push(request: PushRequest, online: OnlineView) -> PushRecord | None:
         return None
 
 
-def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:
+def _record(request: PushRequest, task: PushTask, result: PushResult) -> PushRecord:
     watermark = task.coverage.watermark
     ends = [request.kept_until] if result.rows_sent else []
     ends += [task.last.kept_until] if task.last and task.same_rows else []  # of the rows that were not sent
@@ -315,7 +315,7 @@ def _record(request: PushRequest, task: Task, result: PushResult) -> PushRecord:
     )
 
 
-def _result(request: PushRequest, task: Task, sent: tuple[int, int], computed_at: datetime) -> PushResult:
+def _result(request: PushRequest, task: PushTask, sent: tuple[int, int], computed_at: datetime) -> PushResult:
     entities = request.store.count(task.online)
     return PushResult(
         rows_sent=sent[0], new_entities=sent[1], entities=entities, computed_at=computed_at, lost=task.lost

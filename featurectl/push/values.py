@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
-from featurectl.engines.base import Engine, Table
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
@@ -130,8 +130,8 @@ def _true_where_filled(view: FeatureView) -> list[pl.Expr]:
     ]
 
 
-def _table(view: FeatureView, rows: pl.DataFrame) -> Table:
-    return Table(view=view, buckets=1, read=lambda _: rows)
+def _table(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
+    return ViewBuckets(view=view, buckets=1, read=lambda _: rows)
 
 
 def _one_row(now: datetime) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, St
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RegistryChange:
     """One transaction on a project: objects written (by kind, name, version) and objects no longer current."""
 
     write: tuple[ObjectVersion, ...] = ()
@@ -82,7 +82,7 @@ class Registry(Protocol):
     def unlock(self, project: str, lock_id: str) -> Lock:
         """Take a lock away from its holder, who can't write under it any more; `UsageError` when it isn't there."""
 
-    def write_change(self, state: State, change: Change, entry: HistoryEntry, lock_id: str = "") -> State:
+    def write_change(self, state: State, change: RegistryChange, entry: HistoryEntry, lock_id: str = "") -> State:
         """Apply a change in one transaction, under the lock of that ID unless it is empty.
 
         `TryAgainError` when the serial is no longer the state's, or the lock is another's by now.

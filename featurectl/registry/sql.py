@@ -17,7 +17,7 @@ from featurectl.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
 from featurectl.registry.aliases import move_aliases, read_alias
-from featurectl.registry.base import Change, HistoryEntry, Lock, Pin
+from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
@@ -98,7 +98,7 @@ class SqlRegistry:
         with self._database.writing() as connection:
             return remove_lock(connection, project, lock_id)
 
-    def write_change(self, state: State, change: Change, entry: HistoryEntry, lock_id: str = "") -> State:
+    def write_change(self, state: State, change: RegistryChange, entry: HistoryEntry, lock_id: str = "") -> State:
         """Apply a change in one transaction, with its entry in the history, and return the new state.
 
         `lock_id` is the lock that it is done under; empty: under none.

@@ -14,22 +14,22 @@ from featurectl.registry.state import ModelVersion
 from featurectl.scoring.destination import Destination
 from featurectl.scoring.everyone import spine_of_everyone
 from featurectl.scoring.kept import Begun, KeptScores, rows_of
-from featurectl.scoring.run import Scored, check_names, describe_scores, output_schema, score_spine
+from featurectl.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
 from featurectl.scoring.scorer import Scorer, trained_model
 from featurectl.training.bind import bind_model_version
 from featurectl.training.champion import bound_inputs
 from featurectl.training.choose import choose_spine
 from featurectl.training.join import BoundView
-from featurectl.training.long_spine import AnySpine, Place, cut_long_spine
+from featurectl.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.training.manifest import library_versions
 from featurectl.training.parts import parted_views
-from featurectl.training.request import Stores
+from featurectl.training.request import TrainingStores
 from featurectl.training.spine import Cut, SpineRows, cut_spine
 from featurectl.units import counted, format_instant, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ScoringRows:
     """Which rows are scored: those of a file or a source (None: the model's own), or every key."""
 
     spine: str | None
@@ -46,15 +46,15 @@ class Job:
 
     version: ModelVersion
     load: Callable[[], Runtime]
-    wanted: Wanted
+    wanted: ScoringRows
     engine: Engine
-    stores: Stores
-    place: Place
+    stores: TrainingStores
+    place: SpillPlace
     kept: KeptScores
     progress: Progress
     clock: datetime
 
-    def run(self, to: Destination) -> tuple[Scored, Mapping[str, object]]:
+    def run(self, to: Destination) -> tuple[ScoredRows, Mapping[str, object]]:
         """Score the rows, write them, and return them with their manifest.
 
         Raises:

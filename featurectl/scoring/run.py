@@ -30,7 +30,7 @@ _TABLE_SHARE: Final = 2  # a range has no fewer rows than half of the greatest t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoredRows:
     """The rows of an output, ready to be written, and what the scores reach from and to (None: there are none)."""
 
     frames: Frames
@@ -58,7 +58,7 @@ def output_schema(scorer: Scorer, spine: AnySpine) -> pl.Schema:
     return pl.Schema({**spine.schema, scorer.output: pl.Float64(), "model_version": pl.Int64()})
 
 
-def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScores, progress: Progress) -> Scored:
+def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScores, progress: Progress) -> ScoredRows:
     """Return the spine's columns as they were, the score and `model_version`; a row per spine row, in its order.
 
     Scores go into `kept` as they are made, a range at a time; those that are there already are not made again.
@@ -77,7 +77,7 @@ def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScore
         del rows  # before the next ones are waited for
         give_back()
     ends = [(scores.min(), scores.max()) for scores in map(read_scores, done) if len(scores)]
-    return Scored(
+    return ScoredRows(
         frames=_frames(scorer, spine, done),
         least=float(min(least for least, _ in ends)) if ends else None,
         greatest=float(max(greatest for _, greatest in ends)) if ends else None,

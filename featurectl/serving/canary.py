@@ -13,7 +13,7 @@ from featurectl.online.given import Read, reader_of
 from featurectl.online.pushes import Pushes
 from featurectl.registry.state import CanaryRun
 from featurectl.serving.bodies import ENCODER
-from featurectl.serving.served import Served, ServedModel
+from featurectl.serving.served import ServedModel, ServedProject
 from featurectl.units import instant_us
 
 Role = Literal["champion", "challenger", "shadow"]
@@ -73,7 +73,7 @@ class ServedCanary:
         return round(self.run.percent / 100 * _HASHES)
 
 
-def find_canaries(served: Served, environment: str) -> dict[str, ServedCanary]:
+def find_canaries(served: ServedProject, environment: str) -> dict[str, ServedCanary]:
     """Return the canaries of an environment by model, as far as both versions are loaded.
 
     One whose champion is another by now is over, though nobody has written so yet.

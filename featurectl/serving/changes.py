@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurectl.serving.journal import Journal
-from featurectl.serving.served import ALIASES, Served
+from featurectl.serving.served import ALIASES, ServedProject
 from featurectl.units import counted
 
 
-def tell_begin(journal: Journal, served: Served) -> None:
+def tell_begin(journal: Journal, served: ServedProject) -> None:
     """Tell what a process serves from now on, what it refused, and what waits for a push."""
     state, views = served.catalog.state, len(served.catalog.views())
     loaded = ", ".join(_models(served)) or "no model"
@@ -20,7 +20,7 @@ def tell_begin(journal: Journal, served: Served) -> None:
     _tell_waiting(journal, [], served)
 
 
-def tell_changes(journal: Journal, before: Served, after: Served) -> None:
+def tell_changes(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     """Tell what is served otherwise than before."""
     old, new = before.catalog.state, after.catalog.state
     if old is not new:
@@ -39,14 +39,14 @@ def tell_changes(journal: Journal, before: Served, after: Served) -> None:
     _tell_waiting(journal, before.catalog.waiting(), after)
 
 
-def tell_reached(journal: Journal, failures: Mapping[str, str], served: Served) -> None:
+def tell_reached(journal: Journal, failures: Mapping[str, str], served: ServedProject) -> None:
     """Tell which models are loaded by now that could not be loaded before."""
     loaded = {model.label for model in served.models.values()}
     for label in sorted(loaded & failures.keys()):
         journal.tell("model_loaded", f"{label} is served", model=label)
 
 
-def _models(served: Served) -> list[str]:
+def _models(served: ServedProject) -> list[str]:
     """Return the models that are loaded, each with its aliases."""
     names: dict[tuple[str, int], list[str]] = {place: [] for place in sorted(served.models)}
     for (model, alias), number in sorted(served.catalog.state.aliases.items()):
@@ -55,7 +55,7 @@ def _models(served: Served) -> list[str]:
     return [f"{model}@{number} ({', '.join(named)})" for (model, number), named in names.items()]
 
 
-def _tell_canaries(journal: Journal, before: Served, after: Served) -> None:
+def _tell_canaries(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     known = {(run.model, run.number): run for run in before.catalog.state.canaries}
     for run in after.catalog.state.canaries:
         was = known.get((run.model, run.number))
@@ -72,7 +72,7 @@ def _tell_canaries(journal: Journal, before: Served, after: Served) -> None:
             journal.tell("canary_ended", message, **details, reason=run.reason)
 
 
-def _tell_views(journal: Journal, before: Served, after: Served) -> None:
+def _tell_views(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     was = _pushed(before)
     for name, version in _pushed(after).items():
         if was.get(name) != version:
@@ -80,20 +80,20 @@ def _tell_views(journal: Journal, before: Served, after: Served) -> None:
             journal.tell("view_served", f"{name}@{version} is served{instead}", view=name, version=version)
 
 
-def _pushed(served: Served) -> dict[str, int]:
+def _pushed(served: ServedProject) -> dict[str, int]:
     """Return which version of each view is read by its name, where that was pushed."""
     places = {view.online.view: view.online.version for view in served.catalog.views()}
     never = {place for place, record in served.catalog.pushed.items() if record is None}
     return {name: number for name, number in places.items() if (name, number) not in never}
 
 
-def _tell_refused(journal: Journal, before: Mapping[str, str], served: Served) -> None:
+def _tell_refused(journal: Journal, before: Mapping[str, str], served: ServedProject) -> None:
     for label, reason in sorted(served.failures.items()):
         if before.get(label) != reason:
             journal.tell("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
 
 
-def _tell_waiting(journal: Journal, before: list[str], served: Served) -> None:
+def _tell_waiting(journal: Journal, before: list[str], served: ServedProject) -> None:
     for line in served.catalog.waiting():
         if line not in before:
             journal.tell("view_waiting", line, "warning")

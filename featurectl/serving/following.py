@@ -20,12 +20,12 @@ from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
 from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
-from featurectl.serving.served import Served
+from featurectl.serving.served import ServedProject
 from featurectl.serving.thread import OneThread
 from featurectl.units import format_iso
 
 if TYPE_CHECKING:
-    from featurectl.serving.server import Server, Source
+    from featurectl.serving.server import ProjectSource, Server
 
 T = TypeVar("T")
 
@@ -37,8 +37,8 @@ class Follower:
     could not be followed the last time, `lost` why the online store could not be read.
     """
 
-    def __init__(self, server: Server, source: Source) -> None:
-        self.served: Served | None = None
+    def __init__(self, server: Server, source: ProjectSource) -> None:
+        self.served: ServedProject | None = None
         self.looked = asyncio.Event()  # what is served is loaded, or it is known why not
         self.starting = "models are being loaded"
         self.behind = ""

@@ -30,7 +30,7 @@ Reason = Literal["failed", "store", "refused"]  # by whose fault rows have no sc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PredictionRequest:
     """Rows to be scored as of an instant, of a request that began at `begin`.
 
     `seat` is their part in a canary. `thread` is where they are scored; without one it is chosen by what it takes.
@@ -44,7 +44,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoredRequest:
     """Rows with their scores: what was given, what was read, all inputs of the model, and warnings by row.
 
     `latency_ms` is from the beginning of the request to the scores; `ages_us`, of rows of a canary, are `oldest_ages`.
@@ -61,7 +61,7 @@ class Scored:
     ages_us: Sequence[int | None] = ()
 
 
-async def score_rows(server: Server, model: ServedModel, asked: Asked) -> Scored:
+async def score_rows(server: Server, model: ServedModel, asked: PredictionRequest) -> ScoredRequest:
     """Return rows with their scores.
 
     Raises:
@@ -84,7 +84,7 @@ def _reason(refused: Refused) -> Reason:
     return "failed" if refused.fault else "store" if isinstance(refused, StoreFailed) else "refused"
 
 
-async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows) -> Scored:
+async def _score(server: Server, model: ServedModel, asked: PredictionRequest, rows: KeyRows) -> ScoredRequest:
     given, count = rows.keys, rows.count
     found = await server.features.read(model.reader.features, rows)
     warnings = judge(server, model, found)
@@ -100,7 +100,7 @@ async def _score(server: Server, model: ServedModel, asked: Asked, rows: KeyRows
         except asyncio.CancelledError:  # the time of the request is over
             server.log_failure(model, asked, given, f"{model.label} gave no score in time", "failed")
             raise
-    return Scored(
+    return ScoredRequest(
         model=model,
         given=given,
         found=found,

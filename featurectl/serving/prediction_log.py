@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from featurectl.serving.canary import Seat
-    from featurectl.serving.predict import Scored
+    from featurectl.serving.predict import ScoredRequest
     from featurectl.serving.server import Failed
 
 EVERY_S: Final = 10.0
@@ -114,7 +114,7 @@ class ParquetLog:
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
 
-    def offer(self, scored: Scored) -> None:
+    def offer(self, scored: ScoredRequest) -> None:
         """Take the rows of a request that was answered, or leave them out; never waits."""
         count = len(scored.scores)
         size = _size(scored.given, count, len(scored.inputs) + len(scored.found.columns))
@@ -166,7 +166,7 @@ class ParquetLog:
             columns |= {"canary": [seat.canary] * count, "role": [seat.role] * count, "entity": seat.entities}
         return columns
 
-    def _told(self, scored: Scored) -> dict[str, Sequence[object]]:
+    def _told(self, scored: ScoredRequest) -> dict[str, Sequence[object]]:
         columns = self._common(len(scored.scores), scored.found.now, scored.latency_ms, scored.seat)
         columns["score"] = scored.scores
         if scored.ages_us:

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from featurectl.serving.bodies import PREDICT, Echo
 from featurectl.serving.features import statuses_of
-from featurectl.serving.predict import Scored
+from featurectl.serving.predict import ScoredRequest
 from featurectl.serving.problems import Refused
 from featurectl.serving.requests import FEW_VALUES, answered, check_name, check_values, give_way, parsed
-from featurectl.serving.split import Part, score_parts, split_rows
+from featurectl.serving.split import VersionRows, score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -49,7 +49,7 @@ async def predict(request: Request) -> Response:
 
 
 async def _rows(
-    server: Server, parts: Sequence[Part], scored: Sequence[Scored], echoed: Sequence[Echo]
+    server: Server, parts: Sequence[VersionRows], scored: Sequence[ScoredRequest], echoed: Sequence[Echo]
 ) -> list[dict[str, object]]:
     """Return the rows of an answer in the order of the request, and have them logged."""
     count = sum(len(part.places) for part in parts)
@@ -65,7 +65,7 @@ async def _rows(
     return rows
 
 
-def _row(scored: Scored, row: int, echoed: Sequence[Echo]) -> dict[str, object]:
+def _row(scored: ScoredRequest, row: int, echoed: Sequence[Echo]) -> dict[str, object]:
     told: dict[str, object] = {"score": scored.scores[row]}
     for name in echoed:
         if name == "features":

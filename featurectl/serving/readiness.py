@@ -15,7 +15,7 @@ from featurectl.errors import StoreError
 from featurectl.online.features import ReadView
 from featurectl.online.pushes import pushed_ahead
 from featurectl.registry.state import CHAMPION
-from featurectl.serving.served import Served
+from featurectl.serving.served import ServedProject
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server
@@ -83,7 +83,7 @@ def _clock(server: Server) -> datetime:
     return max(server.features.now(), datetime.now(UTC))
 
 
-def served_views(served: Served) -> list[ReadView]:
+def served_views(served: ServedProject) -> list[ReadView]:
     """Return the views that are read by their names, and those that the loaded models are bound to, each once."""
     views = {view.field: view for view in served.catalog.views()}
     for model in served.models.values():
@@ -91,7 +91,7 @@ def served_views(served: Served) -> list[ReadView]:
     return [views[field] for field in sorted(views)]
 
 
-async def _store_problems(server: Server, served: Served) -> list[str]:
+async def _store_problems(server: Server, served: ServedProject) -> list[str]:
     try:
         await server.follower.look_at_pushes(served.catalog.state)
     except StoreError as error:
@@ -99,7 +99,7 @@ async def _store_problems(server: Server, served: Served) -> list[str]:
     return []
 
 
-def _never_pushed(server: Server, served: Served, champions: Sequence[str]) -> list[str]:
+def _never_pushed(server: Server, served: ServedProject, champions: Sequence[str]) -> list[str]:
     """Return the views that a champion reads and of which the store has nothing: it would score nulls."""
     return sorted(
         f"view {view.field}, which model {model.label} reads, was never pushed"
@@ -110,7 +110,7 @@ def _never_pushed(server: Server, served: Served, champions: Sequence[str]) -> l
     )
 
 
-def _broken_records(server: Server, served: Served) -> dict[str, str]:
+def _broken_records(server: Server, served: ServedProject) -> dict[str, str]:
     """Return which views have a broken record of their last push, by `view@version`, in words."""
     every = ((view.field, server.features.pushes.broken(view)) for view in served_views(served))
     return {field: f"{error.message}: {error.hint}" for field, error in every if error is not None}

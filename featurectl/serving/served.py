@@ -37,7 +37,7 @@ class ServedModel:
 
 
 @dataclass(slots=True, kw_only=True)
-class Served:
+class ServedProject:
     """A project as it is served: `models` by (name, version), `failures` by what could not be loaded, and why.
 
     Both are replaced as a whole, for a request loads a version in a thread while others look at them.
@@ -120,7 +120,7 @@ class Served:
         return any(isinstance(one, ServedModel) for one in found)
 
 
-def build_served(catalog: Catalog, location: str, leave: Leave, before: Served | None = None) -> Served:
+def build_served(catalog: Catalog, location: str, leave: Leave, before: ServedProject | None = None) -> ServedProject:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
 
     How the inputs of a model are read is looked up anew each time: a version whose features are others by now is not
@@ -141,7 +141,7 @@ def build_served(catalog: Catalog, location: str, leave: Leave, before: Served |
         check_golden(runtime, location)
         return ServedModel(version=version, reader=reader, runtime=runtime)
 
-    served = Served(catalog=catalog, load=load)
+    served = ServedProject(catalog=catalog, load=load)
     for (model, alias), number in sorted(catalog.state.aliases.items()):
         version = catalog.state.model_version(model, number)
         if alias not in ALIASES or (model, number) in served.models or version is None:

@@ -20,11 +20,11 @@ from featurectl.serving.canary import Seat
 from featurectl.serving.following import Follower
 from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.predict import Asked, Reason, Scored
+from featurectl.serving.predict import PredictionRequest, Reason, ScoredRequest
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.reading import Features
 from featurectl.serving.requests import Turns
-from featurectl.serving.served import Served, ServedModel
+from featurectl.serving.served import ServedModel, ServedProject
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow import Shadow
 from featurectl.units import instant_us
@@ -44,10 +44,10 @@ class Failed:
     seat: Seat | None
 
 
-class PredictionLog(Protocol):
+class PredictionSink(Protocol):
     """Where predictions are kept."""
 
-    def offer(self, scored: Scored) -> None:
+    def offer(self, scored: ScoredRequest) -> None:
         """Take rows that were scored, or leave them out; never waits."""
 
     def offer_failure(self, failed: Failed) -> None:
@@ -57,7 +57,7 @@ class PredictionLog(Protocol):
         """Write what is there."""
 
 
-class Source(Protocol):
+class ProjectSource(Protocol):
     """Where a server's project comes from."""
 
     @property
@@ -71,7 +71,7 @@ class Source(Protocol):
             FeaturectlError: it can't be read, or knows nothing of the project any more.
         """
 
-    def load(self, state: State, pushed: Pushed, before: Served | None) -> Served:
+    def load(self, state: State, pushed: Pushed, before: ServedProject | None) -> ServedProject:
         """Return a project of which these view versions were pushed, its models loaded."""
 
     def judge(self, failures: Mapping[str, str]) -> bool:
@@ -87,10 +87,10 @@ class Server:
     def __init__(  # noqa: PLR0913, PLR0917
         self,
         settings: ServeSettings,
-        source: Source,
+        source: ProjectSource,
         store: AsyncRowReader,
         now: datetime | None,
-        open_log: Callable[[Metrics, Journal], PredictionLog] | None = None,
+        open_log: Callable[[Metrics, Journal], PredictionSink] | None = None,
         journal: Journal | None = None,
     ) -> None:
         self.settings = settings
@@ -105,7 +105,7 @@ class Server:
         self.follower = Follower(self, source)
 
     @property
-    def served(self) -> Served:
+    def served(self) -> ServedProject:
         """What is served.
 
         Raises:
@@ -150,14 +150,19 @@ class Server:
         """Return what every answer ends with."""
         return {"latency_ms": round((time.perf_counter() - begin) * 1e3, 3), "server_name": self.name}
 
-    def log(self, scored: Scored) -> None:
+    def log(self, scored: ScoredRequest) -> None:
         """Offer rows that were scored to the prediction log."""
         self._count(scored.model, scored.seat, "answered", scored.latency_ms)
         if self._log is not None:
             self._log.offer(scored)
 
     def log_failure(
-        self, model: ServedModel, asked: Asked, given: Mapping[str, Sequence[object]], error: str, reason: Reason
+        self,
+        model: ServedModel,
+        asked: PredictionRequest,
+        given: Mapping[str, Sequence[object]],
+        error: str,
+        reason: Reason,
     ) -> None:
         """Offer rows that could not be scored to the prediction log."""
         latency_ms = (time.perf_counter() - asked.begin) * 1e3

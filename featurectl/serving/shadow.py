@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from featurectl.serving.canary import Seat, ServedCanary
-from featurectl.serving.predict import Asked, score_rows
+from featurectl.serving.predict import PredictionRequest, score_rows
 from featurectl.serving.problems import Refused
 from featurectl.serving.split import Rows, tell_lacking
 from featurectl.serving.thread import OneThread
@@ -64,7 +64,9 @@ class Shadow:
         while True:
             job = await self._jobs.get()
             seat = Seat(canary=job.canary.run.number, role="shadow", entities=job.entities)
-            asked = Asked(rows=job.rows, at=job.at, begin=time.perf_counter(), seat=seat, thread=self._thread)
+            asked = PredictionRequest(
+                rows=job.rows, at=job.at, begin=time.perf_counter(), seat=seat, thread=self._thread
+            )
             try:
                 self._server.log(await score_rows(self._server, job.canary.challenger, asked))
             except Refused as refused:

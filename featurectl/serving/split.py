@@ -12,7 +12,7 @@ from featurectl.errors import DataError
 from featurectl.online.given import typed_column
 from featurectl.serving.bodies import Scalar
 from featurectl.serving.canary import Role, Seat, ServedCanary
-from featurectl.serving.predict import Asked, Scored, columns_of, score_rows
+from featurectl.serving.predict import PredictionRequest, ScoredRequest, columns_of, score_rows
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.served import ServedModel
 
@@ -23,7 +23,7 @@ Rows = Sequence[Mapping[str, Scalar]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class VersionRows:
     """Rows of a request, by their places in it, that one version answers. `canary` is the one that they are part of."""
 
     model: ServedModel
@@ -32,7 +32,7 @@ class Part:
     seat: Seat | None = None
 
 
-async def split_rows(server: Server, name: str, version: str | None, rows: Rows) -> list[Part]:
+async def split_rows(server: Server, name: str, version: str | None, rows: Rows) -> list[VersionRows]:
     """Return which version answers which rows; a request that names a version gets that one.
 
     Raises:
@@ -40,7 +40,7 @@ async def split_rows(server: Server, name: str, version: str | None, rows: Rows)
     """
     canary = server.served.canaries.get(name) if version is None else None
     if canary is None:
-        return [Part(model=await server.model(name, version or "champion"), places=range(len(rows)))]
+        return [VersionRows(model=await server.model(name, version or "champion"), places=range(len(rows)))]
     entities = [canary.entity(row) for row in rows]
     taken = [canary.takes(entity) for entity in entities]
     sides: tuple[tuple[Role, bool], ...] = (("champion", False), ("challenger", True))
@@ -51,15 +51,15 @@ async def split_rows(server: Server, name: str, version: str | None, rows: Rows)
     ]
 
 
-def _part(canary: ServedCanary, role: Role, places: Sequence[int], entities: Sequence[int]) -> Part:
+def _part(canary: ServedCanary, role: Role, places: Sequence[int], entities: Sequence[int]) -> VersionRows:
     seat = Seat(canary=canary.run.number, role=role, entities=[entities[place] for place in places])
     model = canary.champion if role == "champion" else canary.challenger
-    return Part(model=model, places=places, canary=canary, seat=seat)
+    return VersionRows(model=model, places=places, canary=canary, seat=seat)
 
 
 async def score_parts(
-    server: Server, parts: Sequence[Part], rows: Rows, at: datetime | None, begin: float
-) -> list[Scored]:
+    server: Server, parts: Sequence[VersionRows], rows: Rows, at: datetime | None, begin: float
+) -> list[ScoredRequest]:
     """Return the scores of each part; what of them fails is the answer to all.
 
     In shadow mode the challenger is asked afterwards, beside the answer.
@@ -79,8 +79,8 @@ async def score_parts(
 
 
 async def _score_several(
-    server: Server, parts: Sequence[Part], rows: Rows, at: datetime | None, begin: float
-) -> list[Scored]:
+    server: Server, parts: Sequence[VersionRows], rows: Rows, at: datetime | None, begin: float
+) -> list[ScoredRequest]:
     """Return the scores of each part; they are waited for together, so that each is logged as it came out."""
     waited = [_score_part(server, part, rows, at, begin) for part in parts]
     scored = []
@@ -93,8 +93,10 @@ async def _score_several(
     return scored
 
 
-async def _score_part(server: Server, part: Part, rows: Rows, at: datetime | None, begin: float) -> Scored:
-    asked = Asked(rows=[rows[place] for place in part.places], at=at, begin=begin, seat=part.seat)
+async def _score_part(
+    server: Server, part: VersionRows, rows: Rows, at: datetime | None, begin: float
+) -> ScoredRequest:
+    asked = PredictionRequest(rows=[rows[place] for place in part.places], at=at, begin=begin, seat=part.seat)
     try:
         return await score_rows(server, part.model, asked)
     except Refused as refused:
@@ -103,7 +105,7 @@ async def _score_part(server: Server, part: Part, rows: Rows, at: datetime | Non
         raise
 
 
-def tell_lacking(server: Server, canary: ServedCanary, asked: Asked, refused: Refused) -> None:
+def tell_lacking(server: Server, canary: ServedCanary, asked: PredictionRequest, refused: Refused) -> None:
     """Log that rows lack a column that only the challenger asks for: the champion would have answered them."""
     lacking = [name for name in canary.only_challenger if any(name not in row for row in asked.rows)]
     if lacking and refused.code == "FC506":
@@ -111,7 +113,7 @@ def tell_lacking(server: Server, canary: ServedCanary, asked: Asked, refused: Re
         server.log_failure(canary.challenger, asked, given, refused.detail, "failed")
 
 
-def _of_request(refused: Refused, part: Part, rows: Rows) -> Refused:
+def _of_request(refused: Refused, part: VersionRows, rows: Rows) -> Refused:
     """Return a refusal that tells of rows by their places in the request, not among those of its part."""
     if refused.status == 400:  # what is wrong with the rows: all of them are looked at anew
         try:

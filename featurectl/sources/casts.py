@@ -28,7 +28,7 @@ _EXACT: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CastRules:
     """How a source's texts and clocks are read."""
 
     timezone: str = "UTC"
@@ -55,7 +55,7 @@ class Cast:
         return self.value if self.dtype is None else self.value.cast(polars_dtype(self.dtype))
 
 
-def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cast | None:
+def plan_cast(name: str, found: pl.DataType, want: str, reading: CastRules) -> Cast | None:
     """Return how a column of a Polars type becomes a type of the language, or None when it never does.
 
     A number may become another kind of number when its value stays the same (a decimal becomes the nearest
@@ -78,7 +78,7 @@ def plan_cast(name: str, found: pl.DataType, want: str, reading: Reading) -> Cas
     return replace(cast, bad=beyond if cast.bad is None else beyond | cast.bad)
 
 
-def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: Reading) -> Cast | None:
+def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: CastRules) -> Cast | None:
     """Return how a column in the language's type becomes another type of it."""
     have, want = types
     if have == want:
@@ -147,7 +147,7 @@ def _cast(column: pl.Series, dtype: str) -> tuple[pl.Series, pl.Series | None]:
     """Return a column in another type, and which of its values do not fit; None: it has the type."""
     if column.dtype == polars_dtype(dtype):
         return column, None
-    cast = plan_cast(column.name, column.dtype, dtype, Reading())
+    cast = plan_cast(column.name, column.dtype, dtype, CastRules())
     if cast is None:
         value, bad = pl.lit(None, polars_dtype(dtype)), pl.col(column.name).is_not_null()
     else:
@@ -156,7 +156,7 @@ def _cast(column: pl.Series, dtype: str) -> tuple[pl.Series, pl.Series | None]:
     return made["\x00value"].alias(column.name), made["\x00bad"]
 
 
-def parse_text(text: pl.Expr, want: str, reading: Reading) -> pl.Expr | None:
+def parse_text(text: pl.Expr, want: str, reading: CastRules) -> pl.Expr | None:
     """Return what texts spell, null where they spell no such value; None when no text spells that type."""
     if want == dtypes.TIMESTAMP:
         return parse_timestamps(text, reading.timezone, reading.timestamp_format)

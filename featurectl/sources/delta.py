@@ -17,10 +17,10 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from featurectl.errors import DataError
 from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of
-from featurectl.sources.base import Part, Told
+from featurectl.sources.base import SourcePart, Told
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.enforce import (
-    Shape,
+    ExpectedColumns,
     apply_casts,
     check_named,
     check_values,
@@ -33,7 +33,7 @@ from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders, is_file
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written
 
-_NO_FILES: Final = Part(name="no files", stamp="0")
+_NO_FILES: Final = SourcePart(name="no files", stamp="0")
 _REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
@@ -50,7 +50,7 @@ class DeltaReader:
     told: Told | None = None
     data_roots: DataRoots = NONE
 
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[SourcePart, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.
 
         A table without data files is one part without rows.
@@ -59,7 +59,7 @@ class DeltaReader:
             DataError: FC501 there is no table, FC502 it can't be read.
         """
         files = self._files.select("path", "size_bytes").rows()
-        return tuple(Part(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
+        return tuple(SourcePart(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
 
     @property
     def meant(self) -> str:
@@ -71,7 +71,7 @@ class DeltaReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
     ) -> pl.LazyFrame:
         """Return the rows of some data files, in the order of the files.
 
@@ -86,7 +86,7 @@ class DeltaReader:
         check_values(rows, casts, where, told=self.told)
         return apply_casts(rows, casts)
 
-    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+    def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as they are in the table.
 
         Raises:
@@ -100,8 +100,8 @@ class DeltaReader:
         return found_columns(self.source, self._schema)
 
     @property
-    def _shape(self) -> Shape:
-        return Shape(source=self.source, columns=self._columns)
+    def _shape(self) -> ExpectedColumns:
+        return ExpectedColumns(source=self.source, columns=self._columns)
 
     @property
     def _where(self) -> str:

@@ -13,7 +13,7 @@ from featurectl.dtypes import TypedColumns, untyped_columns
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.sources.base import Told
-from featurectl.sources.casts import Cast, Reading, plan_cast, shown_value
+from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading
 from featurectl.spec.definition import Source
 
@@ -21,10 +21,10 @@ UNTYPED: Final = "take out of it what is needed before: a column of its own, or 
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
-def reading_of(source: Source) -> Reading:
+def reading_of(source: Source) -> CastRules:
     """Return how the source's texts and clocks are read."""
     form = source.csv.timestamp_format if source.format == "csv" else None
-    return Reading(timezone=source.timezone, nan=source.nan, timestamp_format=form)
+    return CastRules(timezone=source.timezone, nan=source.nan, timestamp_format=form)
 
 
 def declared_columns(source: Source) -> dict[str, str] | None:
@@ -113,7 +113,7 @@ def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class ExpectedColumns:
     """The columns that every file of a source must give, with their types (None: as they are in the file).
 
     `optional` ones are null in a file that lacks them, unless they are `required`.
@@ -133,7 +133,7 @@ class Shape:
         reading_ = reading_of(self.source)
         return [self._cast(name, want, schema, (where, reading_)) for name, want in self.columns.items()]
 
-    def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, Reading]) -> Cast:
+    def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, CastRules]) -> Cast:
         where, reading_ = context
         if name not in schema:
             if self.optional and name not in self.required:

@@ -15,9 +15,9 @@ import polars as pl
 from featurectl import dtypes
 from featurectl.errors import DataError
 from featurectl.object_store import polars_options
-from featurectl.sources.base import Part, Told
+from featurectl.sources.base import SourcePart, Told
 from featurectl.sources.enforce import (
-    Shape,
+    ExpectedColumns,
     apply_casts,
     check_named,
     check_values,
@@ -54,7 +54,7 @@ class FileReader:
     told: Told | None = None
     data_roots: DataRoots = NONE
 
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[SourcePart, ...]:
         """Return a part per file, named by its path below the root where it lies there.
 
         Raises:
@@ -62,7 +62,7 @@ class FileReader:
             DataError: FC501, no file matches.
         """
         if self.remote:
-            return (Part(name=self.path, stamp=""),)
+            return (SourcePart(name=self.path, stamp=""),)
         return tuple(self._part(file) for file in source_files(self.source, self.root, self.path, self.data_roots))
 
     @property
@@ -81,7 +81,7 @@ class FileReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
     ) -> pl.LazyFrame:
         """Return the rows of some files; what may not fit (columns to be cast, CSV) is read once before, to check it.
 
@@ -91,7 +91,7 @@ class FileReader:
         assert since is None, "`:since` belongs to queries"
         return self._scan(self._alike([part.name for part in parts]), None, required)
 
-    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+    def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as they are in the files.
 
         Raises:
@@ -110,10 +110,10 @@ class FileReader:
             [(schema, self._shown_file(files[0])) for schema, files in runs], self._columns, self.source.name
         )
 
-    def _scan(self, runs: Sequence[Run], keep: Shape | None, required: Collection[str] = ()) -> pl.LazyFrame:
+    def _scan(self, runs: Sequence[Run], keep: ExpectedColumns | None, required: Collection[str] = ()) -> pl.LazyFrame:
         optional = declared_columns(self.source) is None or self._loose
         needed = frozenset() if self._loose else clock_columns(self.source).union(required)
-        shape = Shape(source=self.source, columns=self._columns, optional=optional, required=needed)
+        shape = ExpectedColumns(source=self.source, columns=self._columns, optional=optional, required=needed)
         frames = []
         for schema, files in runs:
             where = self._where(files[0])
@@ -244,14 +244,14 @@ class FileReader:
         """Return a text in which the path is written as in the repository: what its variables hold is not shown."""
         return as_written(text, self.source.path, self.path if self.remote else str(self.root / self.path))
 
-    def _part(self, file: Path) -> Part:
+    def _part(self, file: Path) -> SourcePart:
         try:
             status = file.stat()
         except OSError as error:
             message = f"{self._where(str(file))} can't be read: {self._shown(str(error))}"
             raise DataError(message, code="FC502") from error
         name = file.relative_to(self.root) if file.is_relative_to(self.root) else file
-        return Part(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
+        return SourcePart(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
 
 
 def _refuse_repeated(schema: pl.Schema, where: str) -> None:

@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from posixpath import normpath
 from typing import Final, Protocol
 
-from featurectl.sources.base import Part
+from featurectl.sources.base import SourcePart
 from featurectl.sources.since import asks_since
 from featurectl.spec.definition import Source
 
@@ -61,7 +61,7 @@ class PartScan:
     `since` fills `:since` of a query.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
     after: datetime | None = None
     since: datetime | None = None
 
@@ -82,7 +82,7 @@ class Increment:
 
 
 def plan_increment(
-    source: Source, parts: Sequence[Part], coverage: Covered | None, now: datetime, meant: str = ""
+    source: Source, parts: Sequence[SourcePart], coverage: Covered | None, now: datetime, meant: str = ""
 ) -> Increment:
     """Return what to read of the source's parts as of now; `coverage` None is a table that is not there yet.
 
@@ -113,7 +113,7 @@ def plan_increment(
     return _files(meant or source.path, parts, (touched, held), coverage)
 
 
-def lost_parts(source: Source, parts: Sequence[Part], read: Iterable[str], meant: str = "") -> list[str]:
+def lost_parts(source: Source, parts: Sequence[SourcePart], read: Iterable[str], meant: str = "") -> list[str]:
     """Return which parts of those read a rebuild would lose: files that are gone, and lie nowhere else.
 
     Files that the path does not mean any more lie where it leads now. A static source and a Delta table mean what there
@@ -126,12 +126,12 @@ def lost_parts(source: Source, parts: Sequence[Part], read: Iterable[str], meant
     return [name for name in gone if means(name)] if all(means(part.name) for part in parts) else gone
 
 
-def _rebuild(parts: Sequence[Part], reason: str) -> Increment:
+def _rebuild(parts: Sequence[SourcePart], reason: str) -> Increment:
     covered = {part.name: part.stamp for part in parts}
     return Increment(scans=(PartScan(parts=tuple(parts)),), covered=covered, rebuild=True, reason=reason)
 
 
-def _above(parts: Sequence[Part], chosen: set[Part], coverage: Covered) -> Increment:
+def _above(parts: Sequence[SourcePart], chosen: set[SourcePart], coverage: Covered) -> Increment:
     """All rows above the watermark lie in parts that are new, changed, or were held."""
     ordered = tuple(part for part in parts if part in chosen)
     scans = (PartScan(parts=ordered, after=coverage.watermark),) if ordered else ()
@@ -139,7 +139,7 @@ def _above(parts: Sequence[Part], chosen: set[Part], coverage: Covered) -> Incre
 
 
 def _files(
-    path: str, parts: Sequence[Part], chosen: tuple[Sequence[Part], Sequence[Part]], coverage: Covered
+    path: str, parts: Sequence[SourcePart], chosen: tuple[Sequence[SourcePart], Sequence[SourcePart]], coverage: Covered
 ) -> Increment:
     touched, held = chosen
     if any(part.name in coverage.parts for part in touched):
@@ -151,10 +151,10 @@ def _files(
     return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=_with(coverage, parts))
 
 
-def _lies_elsewhere(names: Iterable[str], path: str, parts: Sequence[Part]) -> bool:
+def _lies_elsewhere(names: Iterable[str], path: str, parts: Sequence[SourcePart]) -> bool:
     """Return whether a path, which means the parts, does not mean one of some other files; False where it is unclear.
 
-    >>> parts = (Part(name="new/a.csv", stamp="1"),)
+    >>> parts = (SourcePart(name="new/a.csv", stamp="1"),)
     >>> [_lies_elsewhere([name], "new/*.csv", parts) for name in ("old/a.csv", "new/b.csv")]
     [True, False]
     """
@@ -168,7 +168,7 @@ def _meaning(path: str) -> Callable[[str], bool]:
     return lambda name: meant == "." or name.startswith(f"{meant}/") or fnmatchcase(name, meant.replace("**/", "*"))
 
 
-def _query(source: Source, parts: Sequence[Part], coverage: Covered) -> Increment:
+def _query(source: Source, parts: Sequence[SourcePart], coverage: Covered) -> Increment:
     assert source.sql is not None
     if not asks_since(source.sql.query):
         return _rebuild(parts, "the query has no :since")
@@ -185,6 +185,6 @@ def _query(source: Source, parts: Sequence[Part], coverage: Covered) -> Incremen
     return Increment(scans=(PartScan(parts=tuple(parts), since=since),), covered=_with(coverage, parts), repeats=True)
 
 
-def _with(coverage: Covered, parts: Sequence[Part]) -> dict[str, str]:
+def _with(coverage: Covered, parts: Sequence[SourcePart]) -> dict[str, str]:
     """Return the parts read before and now; a file that is gone stays known, in case it comes back."""
     return {**coverage.parts, **{part.name: part.stamp for part in parts}}

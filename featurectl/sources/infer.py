@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl import dtypes
-from featurectl.sources.casts import Reading, parse_text
+from featurectl.sources.casts import CastRules, parse_text
 
 _INTEGER: Final = r"^-?(0|[1-9]\d*)$"
 _NUMBER: Final = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^(NaN|nan|-?inf)$"
@@ -17,7 +17,7 @@ _EXACT_END: Final = 2**53
 _TYPES: Final = (dtypes.BOOL, dtypes.INT64, dtypes.FLOAT64, dtypes.DATE, dtypes.TIMESTAMP)
 
 
-def infer_types(texts: pl.LazyFrame, reading: Reading) -> dict[str, str]:
+def infer_types(texts: pl.LazyFrame, reading: CastRules) -> dict[str, str]:
     """Return the narrowest type that every value of each text column spells, string when none does.
 
     Digits that a number would lose keep a column a string: leading zeros (`00501`), whole numbers beyond 64 bits, or
@@ -38,7 +38,7 @@ def _first(fitting: Sequence[str]) -> str:
     return fitting[0] if fitting and len(fitting) < len(_TYPES) else dtypes.STRING
 
 
-def _questions(name: str, reading: Reading) -> list[tuple[str, pl.Expr]]:
+def _questions(name: str, reading: CastRules) -> list[tuple[str, pl.Expr]]:
     """Return for each type the question whether all values spell it (nulls do)."""
     text = pl.col(name)
     shapes = {dtypes.INT64: text.str.contains(_INTEGER), dtypes.FLOAT64: text.str.contains(_NUMBER)}

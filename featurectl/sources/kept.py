@@ -15,14 +15,14 @@ import polars as pl
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import DataError
 from featurectl.sources.base import Told
-from featurectl.sources.casts import Cast, Reading, plan_cast
-from featurectl.sources.enforce import KEPT, Shape, apply_casts, check_values
+from featurectl.sources.casts import Cast, CastRules, plan_cast
+from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check_values
 from featurectl.spec.definition import Source
 
 
-def kept_shape(source: Source, columns: Mapping[str, str | None]) -> Shape:
+def kept_shape(source: Source, columns: Mapping[str, str | None]) -> ExpectedColumns:
     """Return the shape of the columns that are kept, each with its type (None: as it is)."""
-    return Shape(source=replace(source, nan="keep"), columns=columns, optional=True)
+    return ExpectedColumns(source=replace(source, nan="keep"), columns=columns, optional=True)
 
 
 def declared_kept(source: Source) -> dict[str, str | None] | None:
@@ -30,7 +30,9 @@ def declared_kept(source: Source) -> dict[str, str | None] | None:
     return {**source.columns} if source.columns_declared and source.columns is not None else None
 
 
-def beside_kept(shape: Shape, rows: pl.LazyFrame, schema: pl.Schema, where: str, told: Told | None) -> pl.LazyFrame:
+def beside_kept(
+    shape: ExpectedColumns, rows: pl.LazyFrame, schema: pl.Schema, where: str, told: Told | None
+) -> pl.LazyFrame:
     """Return rows of one schema in the columns and types of a shape, and beside them the columns that are kept.
 
     `told` is given the columns that hold a timestamp without a time zone.
@@ -116,5 +118,5 @@ def split_kept(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _fits(column: pl.Series) -> bool:
     have = language_dtype(column.dtype)
-    cast = plan_cast(column.name, column.dtype, have, Reading()) if have is not None else None
+    cast = plan_cast(column.name, column.dtype, have, CastRules()) if have is not None else None
     return cast is None or cast.bad is None or not column.to_frame().select(cast.bad.any()).item()

@@ -22,8 +22,15 @@ from sqlalchemy.pool import NullPool
 from featurectl.drivers import driver_fault, missing_driver
 from featurectl.errors import DataError, FeaturectlError, StoreError
 from featurectl.secrets import hide_address_secrets
-from featurectl.sources.base import Part, Told
-from featurectl.sources.enforce import Shape, apply_casts, check_named, check_values, declared_columns, found_columns
+from featurectl.sources.base import SourcePart, Told
+from featurectl.sources.enforce import (
+    ExpectedColumns,
+    apply_casts,
+    check_named,
+    check_values,
+    declared_columns,
+    found_columns,
+)
 from featurectl.sources.kept import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_connections import first_line, is_refused, let_only_read, was_interrupted, watch_connections
@@ -53,9 +60,9 @@ class SqlReader:
     told: Told | None = None
     data_roots: DataRoots = NONE
 
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[SourcePart, ...]:
         """Return the query as the only part."""
-        return (Part(name="query", stamp=""),)
+        return (SourcePart(name="query", stamp=""),)
 
     @property
     def meant(self) -> str:
@@ -67,7 +74,7 @@ class SqlReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[Part], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
     ) -> pl.LazyFrame:
         """Return the rows of the query; `:since` is the year 1 when `since` is None.
 
@@ -83,7 +90,7 @@ class SqlReader:
         check_values(rows, casts, self._where, told=self.told)
         return apply_casts(rows, casts)
 
-    def scan_kept(self, parts: Sequence[Part]) -> pl.LazyFrame:
+    def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as the database's driver gives them.
 
         Raises:
@@ -93,11 +100,11 @@ class SqlReader:
         frame, schema = self._read(None)
         return beside_kept(self._shape(schema), frame.lazy(), schema, self._where, self.told)
 
-    def _shape(self, schema: pl.Schema) -> Shape:
+    def _shape(self, schema: pl.Schema) -> ExpectedColumns:
         declared = declared_columns(self.source)
         columns = declared if declared is not None else found_columns(self.source, schema)
         check_named(self.source, columns, self._where)
-        return Shape(source=self.source, columns=columns)
+        return ExpectedColumns(source=self.source, columns=columns)
 
     @property
     def _where(self) -> str:

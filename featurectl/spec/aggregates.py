@@ -14,7 +14,7 @@ Gives = Literal["count", "sum", "float", "same", "list", "bool"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregate:
+class AggregateSignature:
     """One operation. `parameter` is the key that it needs beside its column; `empty` its value without rows."""
 
     takes: Takes
@@ -28,27 +28,27 @@ class Aggregate:
         return 0 if self.gives == "count" else () if self.gives == "list" else None
 
 
-AGGREGATES: Final[Mapping[str, Aggregate]] = {
-    "count": Aggregate(takes="anything", gives="count", needs_column=False),
-    "sum": Aggregate(takes="numbers", gives="sum"),
-    "mean": Aggregate(takes="numbers", gives="float"),
-    "min": Aggregate(takes="ordered", gives="same"),
-    "max": Aggregate(takes="ordered", gives="same"),
-    "stddev": Aggregate(takes="numbers", gives="float"),
-    "stddev_pop": Aggregate(takes="numbers", gives="float"),
-    "var": Aggregate(takes="numbers", gives="float"),
-    "var_pop": Aggregate(takes="numbers", gives="float"),
-    "first": Aggregate(takes="anything", gives="same"),
-    "last": Aggregate(takes="anything", gives="same"),
-    "last_n": Aggregate(takes="anything", gives="list", parameter="n"),
-    "first_n": Aggregate(takes="anything", gives="list", parameter="n"),
-    "count_distinct": Aggregate(takes="anything", gives="count"),
-    "approx_count_distinct": Aggregate(takes="anything", gives="count"),
-    "median": Aggregate(takes="numbers", gives="float"),
-    "percentile": Aggregate(takes="numbers", gives="float", parameter="q"),
-    "top_k": Aggregate(takes="anything", gives="list", parameter="n"),
-    "any": Aggregate(takes="booleans", gives="bool"),
-    "all": Aggregate(takes="booleans", gives="bool"),
+AGGREGATES: Final[Mapping[str, AggregateSignature]] = {
+    "count": AggregateSignature(takes="anything", gives="count", needs_column=False),
+    "sum": AggregateSignature(takes="numbers", gives="sum"),
+    "mean": AggregateSignature(takes="numbers", gives="float"),
+    "min": AggregateSignature(takes="ordered", gives="same"),
+    "max": AggregateSignature(takes="ordered", gives="same"),
+    "stddev": AggregateSignature(takes="numbers", gives="float"),
+    "stddev_pop": AggregateSignature(takes="numbers", gives="float"),
+    "var": AggregateSignature(takes="numbers", gives="float"),
+    "var_pop": AggregateSignature(takes="numbers", gives="float"),
+    "first": AggregateSignature(takes="anything", gives="same"),
+    "last": AggregateSignature(takes="anything", gives="same"),
+    "last_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "first_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "count_distinct": AggregateSignature(takes="anything", gives="count"),
+    "approx_count_distinct": AggregateSignature(takes="anything", gives="count"),
+    "median": AggregateSignature(takes="numbers", gives="float"),
+    "percentile": AggregateSignature(takes="numbers", gives="float", parameter="q"),
+    "top_k": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "any": AggregateSignature(takes="booleans", gives="bool"),
+    "all": AggregateSignature(takes="booleans", gives="bool"),
 }
 _ORDERED: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
 _WORDS: Final[Mapping[Takes, str]] = {

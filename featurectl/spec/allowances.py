@@ -14,19 +14,19 @@ from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_o
 from featurectl.spec.place import Place
 from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
 from featurectl.spec.report import Report
-from featurectl.spec.rules import OneOf, Rule
-from featurectl.spec.shape import Shape
+from featurectl.spec.rules import KeyRule, OneOf
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import Name, Text
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{20}")
 _LIST: Final = "allow"
 
 
-class AllowanceShape(Shape):
+class AllowanceShape(ObjectShape):
     """One change that may be applied."""
 
     what: ClassVar[str] = "allowance"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("breaking", "remove")),)
+    rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(("breaking", "remove")),)
     environment: Name = Field(description="The environment of the plan.")
     breaking: Name | None = Field(None, description="A view whose values may change although a champion reads it.")
     remove: Text | None = Field(None, description="An object that may be removed, KIND:NAME.")

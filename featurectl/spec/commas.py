@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.spec.node import Node, Scalar, Span
+from featurectl.spec.node import Node, ScalarNode, Span
 from featurectl.spec.report import Report
 
-Pairs = list[tuple[Scalar, Node]]
+Pairs = list[tuple[ScalarNode, Node]]
 _WHOLE: Final = (0, False)
 
 
@@ -21,8 +21,8 @@ def join_cut_expressions(pairs: Pairs, report: Report) -> Pairs:
     while at < len(pairs):
         key, value = pairs[at]
         at += 1
-        pieces = [value] if isinstance(value, Scalar) and value.style == "" else []
-        state = _state(value.text) if isinstance(value, Scalar) and pieces else _WHOLE
+        pieces = [value] if isinstance(value, ScalarNode) and value.style == "" else []
+        state = _state(value.text) if isinstance(value, ScalarNode) and pieces else _WHOLE
         while state != _WHOLE and at < len(pairs) and _is_piece(pairs[at]):
             pieces.append(pairs[at][0])
             state = _state(pairs[at][0].text, state)
@@ -33,9 +33,9 @@ def join_cut_expressions(pairs: Pairs, report: Report) -> Pairs:
     return joined
 
 
-def _is_piece(pair: tuple[Scalar, Node]) -> bool:
+def _is_piece(pair: tuple[ScalarNode, Node]) -> bool:
     key, value = pair
-    return isinstance(value, Scalar) and value.empty and key.style == ""
+    return isinstance(value, ScalarNode) and value.empty and key.style == ""
 
 
 def _state(text: str, before: tuple[int, bool] = _WHOLE) -> tuple[int, bool]:
@@ -55,7 +55,7 @@ def _state(text: str, before: tuple[int, bool] = _WHOLE) -> tuple[int, bool]:
     return max(depth, 0), quoted
 
 
-def _whole(key: Scalar, pieces: list[Scalar], report: Report) -> Scalar:
+def _whole(key: ScalarNode, pieces: list[ScalarNode], report: Report) -> ScalarNode:
     first, last = pieces[0].span, pieces[-1].span
     span = Span(first.file, first.start, last.end)
     text = " ".join(first.file.text[span.start : span.end].split())
@@ -66,7 +66,7 @@ def _whole(key: Scalar, pieces: list[Scalar], report: Report) -> Scalar:
         suggestion=f"did you mean {key.text}: {_quoted(text)}?",
         note="inside {...} or [...] a value that holds a comma must be quoted",
     )
-    return Scalar(text, text, span, "")
+    return ScalarNode(text, text, span, "")
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from featurectl.nearest import nearest
 from featurectl.spec.definition import Entity, FeatureView, Model, Source
 from featurectl.spec.definition_alerts import Alert, Notifier
-from featurectl.spec.node import Fields, Items, Scalar
+from featurectl.spec.node import Fields, Items, ScalarNode
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 from featurectl.spec.report import Report
@@ -22,7 +22,7 @@ _PLURALS: Mapping[str, str] = {"entity": "entities"}
 
 
 @dataclass(slots=True)
-class Declared:
+class Declarations:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
     `later` are the parts of the language that this version does not run. After a file that could not be read
@@ -48,7 +48,7 @@ class Declared:
         """Note a valid part of the language that this version does not run."""
         self.later.append(not_run(what, place, *notes))
 
-    def find(self, objects: Mapping[str, T], kind: Kind, name: str, node: Scalar | None) -> T | None:
+    def find(self, objects: Mapping[str, T], kind: Kind, name: str, node: ScalarNode | None) -> T | None:
         """Return a declared object; None with FC201 when nothing has the name, silently when it is broken."""
         found = objects.get(name)
         if found is None and (kind, name) not in self.names:
@@ -89,7 +89,7 @@ class Declared:
 
     def _remember_items(self, prefix: tuple[str, ...], items: Items) -> None:
         for item in items:
-            if isinstance(item, Scalar):
+            if isinstance(item, ScalarNode):
                 self.places.setdefault((*prefix, item.text), item.span.place)
             elif isinstance(item, Fields):
                 self.places.setdefault((*prefix, item.text("name")), item.head)
@@ -101,7 +101,7 @@ def not_run(what: str, place: Place, *notes: str) -> Problem:
 
 
 def tell(
-    report: Report, issues: Iterable[Issue], places: Mapping[Part, Scalar | Place], otherwise: Place
+    report: Report, issues: Iterable[Issue], places: Mapping[Part, ScalarNode | Place], otherwise: Place
 ) -> MutableMapping[Part, int]:
     """Report issues at the places of their parts, and return how many each part has.
 
@@ -122,7 +122,7 @@ def tell(
     return counts
 
 
-def _place_of(issue: Issue, places: Mapping[Part, Scalar | Place], otherwise: Place) -> Place:
+def _place_of(issue: Issue, places: Mapping[Part, ScalarNode | Place], otherwise: Place) -> Place:
     part = issue.part
     while part and part not in places:
         part = part[:-1]

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import WORDS, Declared, Kind
+from featurectl.spec.declared import WORDS, Declarations, Kind
 from featurectl.spec.definition import FeatureTest, ModelTest
 from featurectl.spec.model import LISTS
 from featurectl.spec.model_operations import AlertShape, NotifierShape, PipelineShape
@@ -36,7 +36,7 @@ from featurectl.spec.resolve_source import (
 )
 from featurectl.spec.resolve_tests import resolve_test
 from featurectl.spec.resolve_view import resolve_view
-from featurectl.spec.shape import Shape
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import describe
 
 PROJECT_FILE: Final = "featurectl.yaml"
@@ -51,7 +51,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "alerts": "alert",
     "notifiers": "notifier",
 }
-S = TypeVar("S", bound=Shape)
+S = TypeVar("S", bound=ObjectShape)
 T = TypeVar("T")
 
 
@@ -64,7 +64,7 @@ class _Files:
 
     paths: list[str] = field(default_factory=list)
     project: ProjectShape | None = None
-    shapes: dict[str, list[Shape]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    shapes: dict[str, list[ObjectShape]] = field(default_factory=lambda: {name: [] for name in LISTS})
     wrong_alerts: list[Fields] = field(default_factory=list)
 
 
@@ -74,7 +74,7 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     `schemas` is asked about each source with a path or a query: it gives the columns of one that declares none (None:
     not known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
     """
-    declared, files = Declared(Report()), _Files()
+    declared, files = Declarations(Report()), _Files()
     try:
         rest = _load(root, files, declared, schemas)
     except TooManyProblemsError:
@@ -85,7 +85,7 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
 
 
 def _load(
-    root: Path, files: _Files, declared: Declared, schemas: SchemaReader | None
+    root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None
 ) -> tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]:
     """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
     _read_files(root, files, declared)
@@ -109,7 +109,9 @@ def _load(
     return tests, others
 
 
-def _repo(files: _Files, declared: Declared, rest: tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]) -> Repo:
+def _repo(
+    files: _Files, declared: Declarations, rest: tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]
+) -> Repo:
     tests, others = rest
     return Repo(
         project=files.project.project if files.project else "",
@@ -175,7 +177,7 @@ def _is_yaml(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
-def _read_files(root: Path, files: _Files, declared: Declared) -> None:
+def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
     paths = list(yaml_files(root))
     if root / PROJECT_FILE not in paths:
         declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
@@ -215,7 +217,7 @@ def _read_file(root: Path, relative: str, report: Report) -> Node | None:
     return None if text is None else read_nodes(File(relative, text), report)
 
 
-def _read_lists(node: Fields, files: _Files, declared: Declared) -> None:
+def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
     for key, items in node.nodes.items():
         if key not in LISTS:
             note = f"keys: {', '.join(LISTS)}"
@@ -232,7 +234,7 @@ def _read_lists(node: Fields, files: _Files, declared: Declared) -> None:
                 _read_object(key, item, files, declared)
 
 
-def _read_object(key: str, item: Node, files: _Files, declared: Declared) -> None:
+def _read_object(key: str, item: Node, files: _Files, declared: Declarations) -> None:
     kind, name = KINDS[key], item.text("name") if isinstance(item, Fields) else ""
     if name and isinstance(item, Fields):
         first = declared.names.get((kind, name))
@@ -270,7 +272,7 @@ def _of(files: _Files, kind: type[S]) -> list[S]:
 class _Resolver:
     """Resolves the shapes of one kind after the other."""
 
-    declared: Declared
+    declared: Declarations
 
     def all(self, shapes: list[S], into: dict[str, T], kind: Kind, resolve: Callable[[S], T | None]) -> None:
         """Put what the shapes of a kind mean into a mapping by name; an object with an error is broken."""

@@ -8,9 +8,9 @@ from featurectl.spec.model_operations import AlertShape, NotifierShape, Pipeline
 from featurectl.spec.model_source import EntityShape, ProjectShape, SourceShape
 from featurectl.spec.model_training import ModelShape
 from featurectl.spec.model_view import FeatureTestShape, FeatureViewShape
-from featurectl.spec.shape import Shape
+from featurectl.spec.shape import ObjectShape
 
-LISTS: Final[dict[str, type[Shape]]] = {
+LISTS: Final[dict[str, type[ObjectShape]]] = {
     "entities": EntityShape,
     "sources": SourceShape,
     "feature_views": FeatureViewShape,

@@ -27,8 +27,8 @@ from featurectl.spec.definition_gates import LESS_IS_BETTER, METRICS, MORE_IS_BE
 from featurectl.spec.node import Fields
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report
-from featurectl.spec.rules import AnyOf, Rule
-from featurectl.spec.shape import Shape
+from featurectl.spec.rules import AnyOf, KeyRule
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import (
     NAME_SCHEMA,
     Duration,
@@ -49,18 +49,18 @@ def _bounded(description: str, bounds: Bounds) -> Any:
     return Field(None, description=description, json_schema_extra=bounds.schema())
 
 
-def _check_numbers(shape: Shape, bounds: Mapping[str, Bounds], report: Report) -> None:
+def _check_numbers(shape: ObjectShape, bounds: Mapping[str, Bounds], report: Report) -> None:
     for key, of_key in bounds.items():
         value = getattr(shape, key)
         if value is not None:
             check_number(key, value, of_key, shape.fields.place(key), report)
 
 
-class RobustnessShape(Shape):
+class RobustnessShape(ObjectShape):
     """How much a model may suffer from disturbed inputs."""
 
     what: ClassVar[str] = "robustness"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         AnyOf(("noise", "missing", "unseen")),
         AnyOf(("max_mean_shift", "max_auc_drop")),
     )
@@ -72,7 +72,7 @@ class RobustnessShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """Something is done and something is asked, and numbers keep to their bounds."""
-        Shape.check_keys(self, report)
+        ObjectShape.check_keys(self, report)
         amounts = {"noise": POSITIVE, "missing": PART, "unseen": PART}
         _check_numbers(self, amounts | {"max_mean_shift": NOT_NEGATIVE, "max_auc_drop": SHARE}, report)
 
@@ -176,7 +176,7 @@ class _GateKeys:
 Gates = Annotated[dict[str, object], PlainValidator(_read_gates, json_schema_input_type=RobustnessShape), _GateKeys()]
 
 
-class CanarySuccessShape(Shape):
+class CanarySuccessShape(ObjectShape):
     """What a canary must keep to."""
 
     what: ClassVar[str] = "success"
@@ -187,12 +187,12 @@ class CanarySuccessShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """Numbers keep to their bounds."""
-        Shape.check_keys(self, report)
+        ObjectShape.check_keys(self, report)
         bounds = {"latency_p99_ms": POSITIVE, "error_rate_percent": PERCENT, "score_psi": NOT_NEGATIVE}
         _check_numbers(self, bounds, report)
 
 
-class CanaryShape(Shape):
+class CanaryShape(ObjectShape):
     """How a new version takes over."""
 
     what: ClassVar[str] = "canary"
@@ -206,5 +206,5 @@ class CanaryShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """Numbers keep to their bounds."""
-        Shape.check_keys(self, report)
+        ObjectShape.check_keys(self, report)
         _check_numbers(self, {"percent": PERCENT, "min_requests": NOT_NEGATIVE}, report)

@@ -19,9 +19,9 @@ from featurectl.spec.definition_alerts import (
     Severity,
     is_timed,
 )
-from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.rules import GoesWith, JsonSchema, OneOf, Rule, When
-from featurectl.spec.shape import Shape
+from featurectl.spec.node import Fields, Items, ScalarNode
+from featurectl.spec.rules import GoesWith, JsonSchema, KeyRule, OneOf, When
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import (
     DURATION_PATTERN,
     AnyConstant,
@@ -78,11 +78,11 @@ CheckSeverity = Annotated[
 _OF_COLUMN: Final = ("not_null", "unique", "between", "in", "matches", "max_null_rate")
 
 
-class CheckShape(Shape):
+class CheckShape(ObjectShape):
     """A check of the rows that are read: of one column, of their number, or of what a query finds."""
 
     what: ClassVar[str] = "check"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         When(
             "column",
             then=(OneOf(_OF_COLUMN),),
@@ -103,7 +103,7 @@ class CheckShape(Shape):
     )
 
 
-class ResourcesShape(Shape):
+class ResourcesShape(ObjectShape):
     """What a stage needs."""
 
     what: ClassVar[str] = "resources"
@@ -113,7 +113,7 @@ class ResourcesShape(Shape):
     replicas: Whole | None = Field(None, description="How many run at a time.")
 
 
-class StageShape(Shape):
+class StageShape(ObjectShape):
     """A step of a pipeline: one command of featurectl."""
 
     what: ClassVar[str] = "stage"
@@ -127,7 +127,7 @@ class StageShape(Shape):
     on_failure: Listed[Name] = Field((), description="The notifiers to tell when it failed.")
 
 
-class PipelineShape(Shape):
+class PipelineShape(ObjectShape):
     """Commands that depend on each other, run together."""
 
     what: ClassVar[str] = "pipeline"
@@ -219,7 +219,7 @@ ConditionText = Annotated[
 AlertSeverity = Annotated[Severity, PlainValidator(one_of(*SEVERITIES)), WithJsonSchema(words_schema(*SEVERITIES))]
 
 
-class AlertShape(Shape):
+class AlertShape(ObjectShape):
     """When to tell whom."""
 
     what: ClassVar[str] = "alert"
@@ -235,11 +235,11 @@ class AlertShape(Shape):
     models: Listed[Text] = Field((), description='The models to watch, by name or pattern; "*" is all.')
 
 
-class NotifierShape(Shape):
+class NotifierShape(ObjectShape):
     """How to tell: one way each. `${NAME}` may stand in the address."""
 
     what: ClassVar[str] = "notifier"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(WAYS),)
+    rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(WAYS),)
     name: Name = Field(description="The notifier's name; alerts and stages use it.")
     slack: EnvironmentText | None = Field(
         None, description="The URL of a Slack webhook.", examples=["${SLACK_WEBHOOK}"]
@@ -250,7 +250,7 @@ class NotifierShape(Shape):
     command: EnvironmentText | None = Field(None, description="A command that takes JSON on stdin.")
 
 
-def listed_names(fields: Fields, key: str) -> list[Scalar]:
+def listed_names(fields: Fields, key: str) -> list[ScalarNode]:
     """Return the scalars of a list, for problems that are about one of them."""
     node = fields.get(key)
-    return [item for item in node if isinstance(item, Scalar)] if isinstance(node, Items) else []
+    return [item for item in node if isinstance(item, ScalarNode)] if isinstance(node, Items) else []

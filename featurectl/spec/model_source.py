@@ -9,8 +9,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.report import Report
-from featurectl.spec.rules import Apart, GoesWith, Needs, OneOf, Rule
-from featurectl.spec.shape import Shape
+from featurectl.spec.rules import Apart, GoesWith, KeyRule, Needs, OneOf
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import (
     Address,
     AnyText,
@@ -63,7 +63,7 @@ def separates(text: str) -> bool:
     return _SEPARATOR.fullmatch(text) is not None
 
 
-class EngineShape(Shape):
+class EngineShape(ObjectShape):
     """What computes."""
 
     what: ClassVar[str] = "engine"
@@ -71,7 +71,7 @@ class EngineShape(Shape):
     remote: EnvironmentText | None = Field(None, description="Where the engine runs, when it is not this machine.")
 
 
-class PredictionLogShape(Shape):
+class PredictionLogShape(ObjectShape):
     """Which share of the predictions is kept, and how long."""
 
     what: ClassVar[str] = "prediction_log"
@@ -99,7 +99,7 @@ class PredictionLogShape(Shape):
             report.error("FC104", '"max_bytes" is 16MiB or more', self.fields.place("max_bytes"))
 
 
-class EnvironmentShape(Shape):
+class EnvironmentShape(ObjectShape):
     """The stores that a command uses with `--env NAME`; `${NAME}` and `${NAME:-default}` may stand in addresses."""
 
     what: ClassVar[str] = "environment"
@@ -128,7 +128,7 @@ class EnvironmentShape(Shape):
     )
 
 
-class ProjectShape(Shape):
+class ProjectShape(ObjectShape):
     """The project and its environments. The folder of this file is the repository."""
 
     what: ClassVar[str] = "featurectl.yaml"
@@ -138,7 +138,7 @@ class ProjectShape(Shape):
     )
 
 
-class EntityShape(Shape):
+class EntityShape(ObjectShape):
     """What features are about, and the columns that tell one from another."""
 
     what: ClassVar[str] = "entity"
@@ -152,7 +152,7 @@ class EntityShape(Shape):
     tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
-class CsvShape(Shape):
+class CsvShape(ObjectShape):
     """How a CSV file is written."""
 
     what: ClassVar[str] = "csv"
@@ -171,7 +171,7 @@ class CsvShape(Shape):
             report.error("FC104", message, self.fields.place("separator"))
 
 
-class SqlShape(Shape):
+class SqlShape(ObjectShape):
     """A query against a database."""
 
     what: ClassVar[str] = "sql"
@@ -183,11 +183,11 @@ class SqlShape(Shape):
     )
 
 
-class StreamShape(Shape):
+class StreamShape(ObjectShape):
     """A stream of events: Kafka with a topic, or Redis with a stream."""
 
     what: ClassVar[str] = "stream"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         OneOf(("kafka", "redis")),
         GoesWith(("topic", "format"), "kafka"),
         GoesWith(("stream",), "redis"),
@@ -201,7 +201,7 @@ class StreamShape(Shape):
     stream: EnvironmentText | None = Field(None, description="The stream of Redis.")
 
 
-class FreshnessShape(Shape):
+class FreshnessShape(ObjectShape):
     """How old something may be, for `status`."""
 
     what: ClassVar[str] = "freshness"
@@ -215,11 +215,11 @@ class FreshnessShape(Shape):
             report.error("FC104", '"warn_after" is longer than "error_after"', place)
 
 
-class SourceShape(Shape):
+class SourceShape(ObjectShape):
     """Where rows come from, and their two clocks: when a row was true, and when it could be known."""
 
     what: ClassVar[str] = "source"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         OneOf(("path", "sql", "stream")),
         GoesWith(("format", "csv"), "path"),
         GoesWith(("history",), "stream"),
@@ -227,7 +227,7 @@ class SourceShape(Shape):
         Apart("available_at", "delay"),
         GoesWith(("lateness",), "dedup_key"),
     )
-    later_rules: ClassVar[tuple[Rule, ...]] = (
+    later_rules: ClassVar[tuple[KeyRule, ...]] = (
         GoesWith(("available_at", "delay", "tiebreak"), "event_time"),
         Needs("lateness", ("event_time", "dedup_key")),
     )

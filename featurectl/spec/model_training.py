@@ -12,10 +12,10 @@ from featurectl.dtypes import SCALARS
 from featurectl.spec.bounds import SEED, check_number
 from featurectl.spec.model_gates import CanaryShape, Gates
 from featurectl.spec.model_view import DerivedShape, Op
-from featurectl.spec.node import Fields, Items, Scalar
+from featurectl.spec.node import Fields, Items, ScalarNode
 from featurectl.spec.report import Report
-from featurectl.spec.rules import GoesWith, JsonSchema, Needs, OneOf, Rule
-from featurectl.spec.shape import Shape
+from featurectl.spec.rules import GoesWith, JsonSchema, KeyRule, Needs, OneOf
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import (
     NAME_SCHEMA,
     AnyConstant,
@@ -47,13 +47,13 @@ ALL = "*"
 
 
 def _read_model_type(node: object, info: ValidationInfo) -> str:
-    if isinstance(node, Scalar) and node.text == CATEGORY:
+    if isinstance(node, ScalarNode) and node.text == CATEGORY:
         return CATEGORY
     return read_type(node, info)
 
 
 def _read_selection(node: object, info: ValidationInfo) -> tuple[str, ...] | None:
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         if node.text != ALL:
             fail(info, "FC101", f'expected a list of features or "*", found {node.text!r}', node)
         return None
@@ -61,7 +61,7 @@ def _read_selection(node: object, info: ValidationInfo) -> tuple[str, ...] | Non
 
 
 def _read_qualified(node: object, info: ValidationInfo) -> tuple[str, str]:
-    scalar = expect(Scalar, node, info)
+    scalar = expect(ScalarNode, node, info)
     view, colon, feature = scalar.text.partition(":")
     if not (view and colon and feature):
         fail(info, "FC104", f'"{scalar.text}" is not view:feature', node)
@@ -83,11 +83,11 @@ PolicyWord = Annotated[
 Split = Annotated[Literal["time"], PlainValidator(one_of("time")), WithJsonSchema(words_schema("time"))]
 
 
-class LabelShape(Shape):
+class LabelShape(ObjectShape):
     """What the model predicts: a column or expression of the spine, or what happens in a horizon after it."""
 
     what: ClassVar[str] = "label"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         GoesWith(("entity", "source", "op", "column", "where"), "horizon"),
         Needs("horizon", ("entity", "source", "op")),
     )
@@ -107,7 +107,7 @@ class LabelShape(Shape):
     )
 
 
-class SpineShape(Shape):
+class SpineShape(ObjectShape):
     """The moments at which the model is asked: one row of a training set each."""
 
     what: ClassVar[str] = "spine"
@@ -117,7 +117,7 @@ class SpineShape(Shape):
     label: LabelShape | None = Field(None, description="What the model predicts.")
 
 
-class ViewFeaturesShape(Shape):
+class ViewFeaturesShape(ObjectShape):
     """Features of one view."""
 
     what: ClassVar[str] = "selection of a view's features"
@@ -131,7 +131,7 @@ class ViewFeaturesShape(Shape):
     prefix: Name | None = Field(None, description="What stands before the features' names in the training set.")
 
 
-class OneFeatureShape(Shape):
+class OneFeatureShape(ObjectShape):
     """One feature, with what the model makes of it."""
 
     what: ClassVar[str] = "feature of a model"
@@ -146,7 +146,7 @@ class OneFeatureShape(Shape):
     )
 
 
-class RequestShape(Shape):
+class RequestShape(ObjectShape):
     """Columns that the caller brings."""
 
     what: ClassVar[str] = "request columns"
@@ -155,7 +155,7 @@ class RequestShape(Shape):
     )
 
 
-class DerivedFeaturesShape(Shape):
+class DerivedFeaturesShape(ObjectShape):
     """Row-level features over all others."""
 
     what: ClassVar[str] = "derived features"
@@ -188,7 +188,7 @@ def _by_view_name(fields: Fields, info: ValidationInfo) -> Fields:
         fail(info, "FC107", f"expected one of {forms}", fields)
     ((key, value),) = fields.nodes.items()
     span = fields.keys[key]
-    view = Scalar(key, key, span, "")
+    view = ScalarNode(key, key, span, "")
     return Fields({"view": view, "features": value}, {"view": span, "features": value.span}, fields.span)
 
 
@@ -218,7 +218,7 @@ ModelFeature = Annotated[
 ]
 
 
-class MissingShape(Shape):
+class MissingShape(ObjectShape):
     """What a prediction does without features, at request time only."""
 
     what: ClassVar[str] = "missing"
@@ -229,11 +229,11 @@ class MissingShape(Shape):
     max_age: Duration | None = Field(None, description="How old the values of features may be.")
 
 
-class ValidationShape(Shape):
+class ValidationShape(ObjectShape):
     """The rows that the model is judged on, and not trained on."""
 
     what: ClassVar[str] = "validation"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("split", "source")), GoesWith(("fraction",), "split"))
+    rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(("split", "source")), GoesWith(("fraction",), "split"))
     split: Split | None = Field(None, description="`time`: the last rows by time.")
     fraction: Number | None = Field(
         None,
@@ -246,15 +246,15 @@ class ValidationShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """A split, or a source."""
-        Shape.check_keys(self, report)
+        ObjectShape.check_keys(self, report)
         _check_share(self, "fraction", report)
 
 
-class TrainerShape(Shape):
+class TrainerShape(ObjectShape):
     """How the model is made: an estimator, or a command."""
 
     what: ClassVar[str] = "trainer"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("estimator", "run")),)
+    rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(("estimator", "run")),)
     estimator: Text | None = Field(
         None,
         description="Any importable class with fit and predict, or `package.module:function`, which scores as it is.",
@@ -280,20 +280,20 @@ class TrainerShape(Shape):
 
     def check_keys(self, report: Report) -> None:
         """An estimator, or a command."""
-        Shape.check_keys(self, report)
+        ObjectShape.check_keys(self, report)
         _check_share(self, "sample", report)
         if self.seed:
             check_number("seed", self.seed, SEED, self.fields.place("seed"), report)
 
 
-def _check_share(shape: Shape, key: str, report: Report) -> None:
+def _check_share(shape: ObjectShape, key: str, report: Report) -> None:
     value = getattr(shape, key)
     highest = 1.0
     if value is not None and not (0 < value < highest or (key == "sample" and value == highest)):
         report.error("FC104", f'"{key}" is a share above 0 and below 1, not {value:g}', shape.fields.place(key))
 
 
-class OutputShape(Shape):
+class OutputShape(ObjectShape):
     """The score's column."""
 
     what: ClassVar[str] = "output"
@@ -301,7 +301,7 @@ class OutputShape(Shape):
     type: Dtype | None = Field(None, description="The type of the score.")
 
 
-class ModelShape(Shape):
+class ModelShape(ObjectShape):
     """A model bound to features: what it is asked, what it sees, and how it is made."""
 
     what: ClassVar[str] = "model"
@@ -323,7 +323,7 @@ class ModelShape(Shape):
     tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
-def selected(shape: ViewFeaturesShape) -> list[Scalar]:
+def selected(shape: ViewFeaturesShape) -> list[ScalarNode]:
     """Return the scalars of the features that are named; empty for `"*"`."""
     node = shape.fields.get("features")
-    return [item for item in node if isinstance(item, Scalar)] if isinstance(node, Items) else []
+    return [item for item in node if isinstance(item, ScalarNode)] if isinstance(node, Items) else []

@@ -11,9 +11,9 @@ from pydantic_core import CoreSchema
 from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.model_source import FreshnessShape
-from featurectl.spec.node import Fields, Items, Scalar
-from featurectl.spec.rules import Apart, GoesWith, JsonSchema, Needs, OneOf, Rule
-from featurectl.spec.shape import Shape
+from featurectl.spec.node import Fields, Items, ScalarNode
+from featurectl.spec.rules import Apart, GoesWith, JsonSchema, KeyRule, Needs, OneOf
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import (
     NAME_SCHEMA,
     AnyConstant,
@@ -50,11 +50,11 @@ Fill = Annotated[
 Op = Annotated[str, PlainValidator(read_text), WithJsonSchema(words_schema(*AGGREGATES))]
 
 
-class AggregateShape(Shape):
+class AggregateShape(ObjectShape):
     """Aggregates of one column over windows: one feature for each op and window, named COLUMN_OP_WINDOW."""
 
     what: ClassVar[str] = "aggregate"
-    later_rules: ClassVar[tuple[Rule, ...]] = (Needs("where", ("name",)),)
+    later_rules: ClassVar[tuple[KeyRule, ...]] = (Needs("where", ("name",)),)
     op: OneOrMore[Op] = Field(
         description="How the rows of a window become one value; or a list. `last_n`, `first_n` and `top_k` need `n`, "
         "`percentile` needs `q`, and all but `count` a `column`."
@@ -94,7 +94,7 @@ def _op_needs(key: str, ops: list[str]) -> JsonSchema:
     return {"if": {"properties": {"op": condition}, "required": ["op"]}, "then": {"required": [key]}}
 
 
-class FeatureShape(Shape):
+class FeatureShape(ObjectShape):
     """A feature of a state view; a name alone is the column of that name."""
 
     what: ClassVar[str] = "feature"
@@ -112,7 +112,7 @@ class FeatureShape(Shape):
     @classmethod
     def read_fields(cls, node: object) -> object:
         """Return the mapping that a name alone stands for."""
-        if isinstance(node, Scalar):
+        if isinstance(node, ScalarNode):
             return Fields({"name": node}, {"name": node.span}, node.span)
         return node
 
@@ -128,7 +128,7 @@ class _NameOrMapping:
 FeatureItem = Annotated[FeatureShape, _NameOrMapping()]
 
 
-class DerivedShape(Shape):
+class DerivedShape(ObjectShape):
     """A feature computed from others when they are read."""
 
     what: ClassVar[str] = "derived feature"
@@ -141,11 +141,11 @@ class DerivedShape(Shape):
     description: Text = Field("", description="What it says, for people.")
 
 
-class FeatureViewShape(Shape):
+class FeatureViewShape(ObjectShape):
     """Features of an entity from one source: windows over its rows (`aggregates`), or its latest row (`features`)."""
 
     what: ClassVar[str] = "feature view"
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[KeyRule, ...]] = (
         OneOf(("aggregates", "features")),
         Apart("aggregates", "transform"),
         GoesWith(("hop", "closed"), "aggregates"),
@@ -222,11 +222,11 @@ TestRows = Annotated[
 ]
 
 
-class FeatureTestShape(Shape):
+class FeatureTestShape(ObjectShape):
     """A unit test of features: rows in, values out. `featurectl test` runs it without any store."""
 
     what: ClassVar[str] = "test"
-    rules: ClassVar[tuple[Rule, ...]] = (OneOf(("view", "model")),)
+    rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(("view", "model")),)
     name: Text = Field(description="What holds, as a sentence.")
     rows: TestRows = Field(
         description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay."

@@ -57,7 +57,7 @@ class Span(NamedTuple):
         return self.file.place(self.start, self.end)
 
 
-class Scalar(NamedTuple):
+class ScalarNode(NamedTuple):
     """One scalar: its text, its value by the language's rules, and where it stands.
 
     `style` is YAML's indicator: "" plain, else one of ' " | >.
@@ -148,10 +148,10 @@ class Fields:
         """Return the value of a key, or None."""
         return self.nodes.get(key)
 
-    def scalar(self, key: str) -> Scalar | None:
+    def scalar(self, key: str) -> ScalarNode | None:
         """Return the scalar of a key, or None when it is missing or no scalar."""
         node = self.nodes.get(key)
-        return node if isinstance(node, Scalar) else None
+        return node if isinstance(node, ScalarNode) else None
 
     def text(self, key: str) -> str:
         """Return the text of a key's scalar, or an empty text."""
@@ -163,7 +163,7 @@ class Fields:
         node = self.nodes.get(key)
         if node is None:
             return self.head
-        if isinstance(node, Scalar) and node.empty:
+        if isinstance(node, ScalarNode) and node.empty:
             return self.keys[key].place
         return node.span.place
 
@@ -176,7 +176,7 @@ class Fields:
         return next(iter(self.keys.values()), self.span).place
 
 
-Node = Scalar | Items | Fields
+Node = ScalarNode | Items | Fields
 
 
 def scalar_value(text: str) -> Constant:

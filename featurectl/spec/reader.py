@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 from featurectl.spec.commas import join_cut_expressions
-from featurectl.spec.node import Fields, File, Items, Node, Scalar, Span, scalar_value
+from featurectl.spec.node import Fields, File, Items, Node, ScalarNode, Span, scalar_value
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report
 
@@ -41,7 +41,7 @@ class _Open:
     mapping: bool
     flow: bool
     nodes: list[Node] = field(default_factory=list)
-    keys: list[Scalar | None] = field(default_factory=list)
+    keys: list[ScalarNode | None] = field(default_factory=list)
     expects_key: bool = True
 
 
@@ -160,7 +160,7 @@ class _Reader:
             name = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse_word(event, f"a tag ({name}) is not allowed", "leave it out, or quote the text")
 
-    def _check_length(self, scalar: Scalar, top: _Open | None) -> None:
+    def _check_length(self, scalar: ScalarNode, top: _Open | None) -> None:
         """Report FC109 for a text that is longer than any of its kind, and leave the rest of the file unread."""
         key = top.keys[-1] if top is not None and top.mapping and not top.expects_key else None
         long = key is not None and key.text in _LONG_KEYS
@@ -173,7 +173,7 @@ class _Reader:
             self._report.error("FC109", message, place, note=note)
             raise _RefusedError
 
-    def _check_characters(self, scalar: Scalar) -> None:
+    def _check_characters(self, scalar: ScalarNode) -> None:
         """Report FC010 for a character that can stand in a text only as an escape, and that nothing else can hold."""
         found = _NEVER.search(scalar.text) if scalar.style == '"' else None
         if found is not None:
@@ -189,7 +189,7 @@ class _Reader:
         text = event.value
         if not text and not style and event.anchor is not None:  # `owner: &ops`: the text is meant
             text = value = f"&{event.anchor}"
-        scalar = Scalar(text, value, self._span(event), style)
+        scalar = ScalarNode(text, value, self._span(event), style)
         top = self._stack[-1] if self._stack else None
         self._check_length(scalar, top)
         self._check_characters(scalar)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
 from featurectl.spec.aggregates import AGGREGATES, aggregate_base, aggregate_name
-from featurectl.spec.declared import Declared, tell
+from featurectl.spec.declared import Declarations, tell
 from featurectl.spec.definition import Derived, Feature, NamedExpression
 from featurectl.spec.model_operations import listed_names
 from featurectl.spec.model_view import AggregateShape
-from featurectl.spec.node import Scalar
+from featurectl.spec.node import ScalarNode
 from featurectl.spec.place import Place
 from featurectl.spec.scope import Part, Scope, bare_column
 from featurectl.spec.values import NAME, is_reserved
@@ -27,9 +27,9 @@ class Stored:
     features: list[Feature] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     named: list[tuple[str, Place]] = field(default_factory=list)
-    places: dict[Part, Scalar | Place] = field(default_factory=dict)
+    places: dict[Part, ScalarNode | Place] = field(default_factory=dict)
 
-    def keep(self, wanted: str, text: str, place: Scalar | Place) -> str:
+    def keep(self, wanted: str, text: str, place: ScalarNode | Place) -> str:
         """Keep an input under its wanted name, or near it when another has it, and return the name."""
         taken = is_reserved(wanted) or wanted in self.keys
         name = wanted if NAME.fullmatch(wanted) and not taken else f"{wanted.lower()}_value"
@@ -42,7 +42,9 @@ class Stored:
         return name
 
 
-def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, str] | None, declared: Declared) -> None:
+def add_aggregate(
+    shape: AggregateShape, stored: Stored, columns: Mapping[str, str] | None, declared: Declarations
+) -> None:
     """Add the features of one aggregate; what is wrong with it is reported and leaves it out."""
     ops = list(_ops(shape, declared))
     lacking = {lack: node for op, node in reversed(ops) if (lack := _lack(shape, op))}
@@ -81,11 +83,11 @@ def add_aggregate(shape: AggregateShape, stored: Stored, columns: Mapping[str, s
             )
 
 
-def _windows(shape: AggregateShape) -> list[Scalar]:
+def _windows(shape: AggregateShape) -> list[ScalarNode]:
     return listed_names(shape.fields, "windows")
 
 
-def _ops(shape: AggregateShape, declared: Declared) -> Iterator[tuple[str, Scalar]]:
+def _ops(shape: AggregateShape, declared: Declarations) -> Iterator[tuple[str, ScalarNode]]:
     nodes = listed_names(shape.fields, "op") or [node for node in [shape.fields.scalar("op")] if node]
     for op, node in zip(shape.op, nodes, strict=True):
         if op in AGGREGATES:
@@ -132,10 +134,10 @@ def _parameter(op: str) -> str | None:
     return AGGREGATES[op].parameter if op in AGGREGATES else None
 
 
-def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declared: Declared) -> bool:
+def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declared: Declarations) -> bool:
     """Check the column and the condition each by itself, so that carets stand in what was written."""
     scope = Scope(columns)
-    places: dict[Part, Scalar | Place] = {}
+    places: dict[Part, ScalarNode | Place] = {}
     for key in ("column", "where"):
         if (node := shape.fields.scalar(key)) is not None:
             places[(key,)] = node

@@ -9,7 +9,7 @@ from typing import Final
 from featurectl.dtypes import FLOAT64, INT64, STRING, UNKNOWN, decimal_parts
 from featurectl.spec.check_query import query_problem
 from featurectl.spec.constants import fit_constant
-from featurectl.spec.declared import Declared, tell
+from featurectl.spec.declared import Declarations, tell
 from featurectl.spec.definition import Check
 from featurectl.spec.model_operations import CheckShape
 from featurectl.spec.scope import Scope
@@ -18,7 +18,7 @@ _NUMBERS: Final = (INT64, FLOAT64)
 
 
 def resolve_checks(
-    shapes: Sequence[CheckShape], columns: Mapping[str, str] | None, declared: Declared
+    shapes: Sequence[CheckShape], columns: Mapping[str, str] | None, declared: Declarations
 ) -> tuple[Check, ...]:
     """Return the checks of a source or a view; `columns` are those of its rows, None when they are not known.
 
@@ -28,7 +28,7 @@ def resolve_checks(
     return tuple(check for shape in shapes if (check := _check(shape, columns, declared)) is not None)
 
 
-def _check(shape: CheckShape, columns: Mapping[str, str] | None, declared: Declared) -> Check | None:
+def _check(shape: CheckShape, columns: Mapping[str, str] | None, declared: Declarations) -> Check | None:
     node = shape.fields.scalar("column")
     if node is not None:
         scope = Scope(columns)
@@ -65,7 +65,7 @@ def _of_column(shape: CheckShape) -> Check | None:
     return Check(kind="unique", column=column, severity=severity) if shape.unique else None
 
 
-def _check_type(shape: CheckShape, dtype: str, declared: Declared) -> None:
+def _check_type(shape: CheckShape, dtype: str, declared: Declarations) -> None:
     fields, report = shape.fields, declared.report
     if shape.between is not None and dtype not in _NUMBERS and decimal_parts(dtype) is None:
         report.error("FC302", f'"{shape.column}" is {dtype}; between takes numbers', fields.place("between"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import Declared
+from featurectl.spec.declared import Declarations
 from featurectl.spec.definition import DerivedInput, Model
 from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
 from featurectl.spec.model_gates import BOUNDS, GAIN, CanaryShape, RobustnessShape
 from featurectl.spec.model_training import CATEGORY, ModelShape
-from featurectl.spec.node import Fields, Items, Scalar
+from featurectl.spec.node import Fields, Items, ScalarNode
 
 _SIZE, _LATENCY = BOUNDS
 
@@ -34,7 +34,7 @@ def gates_of(found: dict[str, object] | None) -> Gates | None:
     )
 
 
-def check_slices(model: Model, shape: ModelShape, declared: Declared) -> None:
+def check_slices(model: Model, shape: ModelShape, declared: Declarations) -> None:
     """Report FC201 for slices of what is no input of the model, and FC104 for those of an input that is no category."""
     gates = shape.fields.get("gates")
     node = gates.get("slices") if isinstance(gates, Fields) else None
@@ -43,7 +43,7 @@ def check_slices(model: Model, shape: ModelShape, declared: Declared) -> None:
     kinds = {item.name: None if isinstance(item, DerivedInput) else item.model_dtype for item in model.inputs}
     categories = [name for name, kind in kinds.items() if kind == CATEGORY]
     for item in node:
-        if not isinstance(item, Scalar) or item.text in categories:
+        if not isinstance(item, ScalarNode) or item.text in categories:
             continue
         place, near = item.span.place, did_you_mean(item.text, categories)
         if item.text in kinds:

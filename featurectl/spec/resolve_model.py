@@ -9,7 +9,7 @@ from featurectl.dtypes import STRING
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
 from featurectl.spec.aggregates import AGGREGATES
-from featurectl.spec.declared import Declared, tell
+from featurectl.spec.declared import Declarations, tell
 from featurectl.spec.definition import (
     About,
     DerivedInput,
@@ -36,7 +36,7 @@ from featurectl.spec.model_training import (
     selected,
 )
 from featurectl.spec.model_view import DerivedShape
-from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.node import Fields, ScalarNode
 from featurectl.spec.place import Place
 from featurectl.spec.problems import Problem
 from featurectl.spec.resolve_gates import canary_of, check_slices, gates_of
@@ -47,24 +47,24 @@ from featurectl.spec.typing_model import check_model
 
 
 @dataclass(slots=True)
-class Inputs:
+class ResolvedInputs:
     """A model's columns in order, the place of each part and column, and the views that are named."""
 
     items: list[ModelInput] = field(default_factory=list)
-    places: dict[Part, Scalar | Place] = field(default_factory=dict)
+    places: dict[Part, ScalarNode | Place] = field(default_factory=dict)
     columns: list[tuple[str, Place]] = field(default_factory=list)
     views: set[str] = field(default_factory=set)
 
-    def add(self, item: ModelInput, node: Scalar | Place) -> None:
+    def add(self, item: ModelInput, node: ScalarNode | Place) -> None:
         """Add a column; the first of two with one name stays."""
         self.columns.append((item.name, node if isinstance(node, Place) else node.span.place))
         if all(other.name != item.name for other in self.items):
             self.items.append(item)
 
 
-def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
+def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     """Return a model typed as far as its columns are known, or None when its spine's source is missing."""
-    inputs = Inputs()
+    inputs = ResolvedInputs()
     for feature in shape.features:
         _add(feature, inputs, declared)
     spine = _spine(shape, declared)
@@ -88,13 +88,15 @@ def resolve_model(shape: ModelShape, declared: Declared) -> Model | None:
     return typed
 
 
-def _views(model: Model, declared: Declared) -> Mapping[str, FeatureView]:
+def _views(model: Model, declared: Declarations) -> Mapping[str, FeatureView]:
     names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
     return {name: declared.views[name] for name in names if name in declared.views}
 
 
 def _add(
-    shape: ViewFeaturesShape | OneFeatureShape | RequestShape | DerivedFeaturesShape, inputs: Inputs, declared: Declared
+    shape: ViewFeaturesShape | OneFeatureShape | RequestShape | DerivedFeaturesShape,
+    inputs: ResolvedInputs,
+    declared: Declarations,
 ) -> None:
     match shape:
         case ViewFeaturesShape():
@@ -108,7 +110,7 @@ def _add(
                 _add_derived(item, inputs)
 
 
-def _add_view(shape: ViewFeaturesShape, inputs: Inputs, declared: Declared) -> None:
+def _add_view(shape: ViewFeaturesShape, inputs: ResolvedInputs, declared: Declarations) -> None:
     node = shape.fields.scalar("view")
     inputs.views.add(shape.view)
     view = declared.find(declared.views, "feature_view", shape.view, node)
@@ -128,7 +130,7 @@ def _add_view(shape: ViewFeaturesShape, inputs: Inputs, declared: Declared) -> N
             _place_input(item, place, join_fields, inputs)
 
 
-def _add_one(shape: OneFeatureShape, inputs: Inputs, declared: Declared) -> None:
+def _add_one(shape: OneFeatureShape, inputs: ResolvedInputs, declared: Declarations) -> None:
     view_name, feature = shape.feature
     node = shape.fields.scalar("feature")
     inputs.views.add(view_name)
@@ -161,7 +163,7 @@ def _input(view: FeatureView, feature: str, name: str, join: Mapping[str, str]) 
     )
 
 
-def _place_input(item: FeatureInput, place: Scalar, join: Fields | None, inputs: Inputs) -> None:
+def _place_input(item: FeatureInput, place: ScalarNode, join: Fields | None, inputs: ResolvedInputs) -> None:
     inputs.places.setdefault(("feature", item.name), place)
     for key in item.join:
         inputs.places.setdefault(("join", item.name, key), (join.scalar(key) if join else None) or place)
@@ -173,7 +175,7 @@ def feature_names(view: FeatureView) -> list[str]:
     return [f.name for f in view.features] + [d.name for d in view.derived]
 
 
-def _has(view: FeatureView, feature: str, node: Scalar, declared: Declared) -> bool:
+def _has(view: FeatureView, feature: str, node: ScalarNode, declared: Declarations) -> bool:
     """Return whether a view has a feature; FC201 with both places when it has not (silent for a broken view)."""
     known = feature_names(view)
     if feature in known:
@@ -193,7 +195,7 @@ def _has(view: FeatureView, feature: str, node: Scalar, declared: Declared) -> b
     return False
 
 
-def _add_request(shape: RequestShape, inputs: Inputs) -> None:
+def _add_request(shape: RequestShape, inputs: ResolvedInputs) -> None:
     fields = shape.fields.get("request")
     assert isinstance(fields, Fields)
     for name, model_dtype in shape.request.items():
@@ -203,7 +205,7 @@ def _add_request(shape: RequestShape, inputs: Inputs) -> None:
         inputs.add(RequestInput(name=name, dtype=dtype, model_dtype=model_dtype), place)
 
 
-def _add_derived(shape: DerivedShape, inputs: Inputs) -> None:
+def _add_derived(shape: DerivedShape, inputs: ResolvedInputs) -> None:
     part: Part = ("derived", shape.name)
     for key, words in (("expr", part), ("default", (*part, "default"))):
         if (node := shape.fields.scalar(key)) is not None:
@@ -212,7 +214,7 @@ def _add_derived(shape: DerivedShape, inputs: Inputs) -> None:
     inputs.add(item, shape.fields.head)
 
 
-def _spine(shape: ModelShape, declared: Declared) -> Spine | None:
+def _spine(shape: ModelShape, declared: Declarations) -> Spine | None:
     written = shape.spine
     source = declared.find(declared.sources, "source", written.source, written.fields.scalar("source"))
     label = _label(written.label, declared) if written.label else None
@@ -222,7 +224,7 @@ def _spine(shape: ModelShape, declared: Declared) -> Spine | None:
     return Spine(source=source, time=written.time, where=where, label=label)
 
 
-def _label(shape: LabelShape, declared: Declared) -> Label | None:
+def _label(shape: LabelShape, declared: Declarations) -> Label | None:
     fields = shape.fields
     entity: Entity | None = None
     source: Source | None = None
@@ -250,7 +252,7 @@ def _label(shape: LabelShape, declared: Declared) -> Label | None:
     )
 
 
-def _runs_ahead(op: str, shape: LabelShape, declared: Declared) -> bool:
+def _runs_ahead(op: str, shape: LabelShape, declared: Declarations) -> bool:
     """Return whether an aggregate can be taken over a horizon; what is wrong with it is reported."""
     fields = shape.fields
     if op not in AGGREGATES:
@@ -267,7 +269,7 @@ def _runs_ahead(op: str, shape: LabelShape, declared: Declared) -> bool:
     return True
 
 
-def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
+def _spine_places(shape: ModelShape, inputs: ResolvedInputs) -> None:
     written = shape.spine
     for key in ("time", "where"):
         if (node := written.fields.scalar(key)) is not None:
@@ -275,11 +277,11 @@ def _spine_places(shape: ModelShape, inputs: Inputs) -> None:
     if written.label is not None:
         inputs.places[("label",)] = written.label.fields.head
         for key, value in written.label.fields.nodes.items():
-            if isinstance(value, Scalar):
+            if isinstance(value, ScalarNode):
                 inputs.places[("label", key)] = value
 
 
-def _validation_source(shape: TrainerShape | None, declared: Declared) -> Source | None:
+def _validation_source(shape: TrainerShape | None, declared: Declarations) -> Source | None:
     validation = shape.validation if shape else None
     if validation is None or validation.source is None:
         return None
@@ -302,7 +304,7 @@ def _trainer(shape: TrainerShape | None, judged_on: Source | None) -> Trainer | 
     )
 
 
-def _model(shape: ModelShape, spine: Spine, inputs: Inputs, judged_on: Source | None) -> Model:
+def _model(shape: ModelShape, spine: Spine, inputs: ResolvedInputs, judged_on: Source | None) -> Model:
     missing = shape.missing
     return Model(
         name=shape.name,

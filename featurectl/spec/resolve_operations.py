@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import Declared, Kind
+from featurectl.spec.declared import Declarations, Kind
 from featurectl.spec.definition_alerts import NOT_MEASURED, WAYS, Alert, Notifier, vain_part, wrong_address
 from featurectl.spec.model_operations import (
     AlertShape,
@@ -16,11 +16,11 @@ from featurectl.spec.model_operations import (
     condition_of,
     listed_names,
 )
-from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.node import Fields, ScalarNode
 from featurectl.spec.problems import Problem
 
 
-def check_pipeline(shape: PipelineShape, declared: Declared) -> None:
+def check_pipeline(shape: PipelineShape, declared: Declarations) -> None:
     """Report stages that share a name, need what is not there, or need each other; note it as not run."""
     declared.not_run("pipelines are", shape.fields.head)
     seen: dict[str, StageShape] = {}
@@ -39,7 +39,7 @@ def check_pipeline(shape: PipelineShape, declared: Declared) -> None:
     _check_cycle(seen, declared)
 
 
-def _check_cycle(stages: Mapping[str, StageShape], declared: Declared) -> None:
+def _check_cycle(stages: Mapping[str, StageShape], declared: Declarations) -> None:
     done: set[str] = set()
     while ready := [
         n for n, s in stages.items() if n not in done and all(x in done or x not in stages for x in s.needs)
@@ -66,7 +66,7 @@ def _circle(stages: Mapping[str, StageShape], done: Collection[str]) -> list[str
     return circle[first:] + circle[:first]
 
 
-def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Declared) -> None:
+def _report_stage(node: ScalarNode, stages: Mapping[str, StageShape], declared: Declarations) -> None:
     """Report FC201 for a stage that a pipeline does not have."""
     suggestion = did_you_mean(node.text, stages)
     related = tuple(
@@ -86,7 +86,7 @@ def _report_stage(node: Scalar, stages: Mapping[str, StageShape], declared: Decl
     )
 
 
-def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
+def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
     """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
 
     A notifier that is named twice is told once. An alert on a metric that nothing measures yet is noted as not run.
@@ -110,14 +110,14 @@ def resolve_alert(shape: AlertShape, declared: Declared) -> Alert:
     )
 
 
-def check_alert_names(fields: Fields, declared: Declared) -> None:
+def check_alert_names(fields: Fields, declared: Declarations) -> None:
     """Report unknown notifiers, views and models of an alert that may be wrong in other ways."""
     _check_names("notifier", listed_names(fields, "notify"), declared)
     _check_names("feature_view", listed_names(fields, "views"), declared)
     _check_names("model", listed_names(fields, "models"), declared)
 
 
-def resolve_notifier(shape: NotifierShape, declared: Declared) -> Notifier | None:
+def resolve_notifier(shape: NotifierShape, declared: Declarations) -> Notifier | None:
     """Return a notifier; None where it has no way, which is reported by its shape. An address that is none is reported.
 
     One that begins with a variable is seen when a message is sent.
@@ -130,7 +130,7 @@ def resolve_notifier(shape: NotifierShape, declared: Declared) -> Notifier | Non
     return ways[0] if ways else None
 
 
-def _check_names(kind: Kind, nodes: Iterable[Scalar], declared: Declared) -> None:
+def _check_names(kind: Kind, nodes: Iterable[ScalarNode], declared: Declarations) -> None:
     known = [name for k, name in declared.names if k == kind]
     for node in nodes:
         if not any(fnmatchcase(name, node.text) for name in known) and node.text != "*":

@@ -14,7 +14,7 @@ from featurectl.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
 from featurectl.spec.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
-from featurectl.spec.declared import Declared, not_run, tell
+from featurectl.spec.declared import Declarations, not_run, tell
 from featurectl.spec.definition import About, CsvOptions, Entity, Freshness, NamedExpression, Source, SqlQuery
 from featurectl.spec.environment import has_variable
 from featurectl.spec.model_operations import listed_names
@@ -27,7 +27,7 @@ from featurectl.spec.model_source import (
     SourceShape,
     separates,
 )
-from featurectl.spec.node import Fields, Scalar
+from featurectl.spec.node import Fields, ScalarNode
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment
 from featurectl.spec.resolve_checks import resolve_checks
@@ -87,7 +87,7 @@ def _share(shape: PredictionLogShape | None) -> float | None:
     return 1.0 if shape.sample is None else float(shape.sample)
 
 
-def resolve_entity(shape: EntityShape, declared: Declared) -> Entity:
+def resolve_entity(shape: EntityShape, declared: Declarations) -> Entity:
     """Return an entity; FC104 a type that no key can have, FC105 a reserved name, FC207 a name that has two types."""
     keys = shape.fields.get("keys")
     assert isinstance(keys, Fields)
@@ -120,7 +120,7 @@ def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
     return Freshness(warn_after_us=shape.warn_after, error_after_us=shape.error_after) if shape else None
 
 
-def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader | None, root: Path) -> Source:
+def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaReader | None, root: Path) -> Source:
     """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
     source = _untyped(shape, declared)
@@ -141,7 +141,7 @@ def resolve_source(shape: SourceShape, declared: Declared, schemas: SchemaReader
     return typed
 
 
-def _untyped(shape: SourceShape, declared: Declared) -> Source:
+def _untyped(shape: SourceShape, declared: Declarations) -> Source:
     select = tuple(NamedExpression(name=n, expression=Expression(text)) for n, text in (shape.select or {}).items())
     return Source(
         name=shape.name,
@@ -165,7 +165,7 @@ def _untyped(shape: SourceShape, declared: Declared) -> Source:
     )
 
 
-def _format(shape: SourceShape, declared: Declared) -> Format:
+def _format(shape: SourceShape, declared: Declarations) -> Format:
     if shape.stream is not None:
         return "stream"
     if shape.sql is not None:
@@ -195,7 +195,7 @@ def _csv(shape: CsvShape | None) -> CsvOptions:
     )
 
 
-def _timezone(shape: SourceShape, declared: Declared) -> str:
+def _timezone(shape: SourceShape, declared: Declarations) -> str:
     if shape.timezone is None:
         return "UTC"
     try:
@@ -209,7 +209,7 @@ def _timezone(shape: SourceShape, declared: Declared) -> str:
     return shape.timezone
 
 
-def _check_clocks(shape: SourceShape, declared: Declared) -> None:
+def _check_clocks(shape: SourceShape, declared: Declarations) -> None:
     fields, report = shape.fields, declared.report
     if "event_time" not in fields.nodes:
         for key in ("available_at", "delay", "lateness", "tiebreak"):
@@ -218,7 +218,7 @@ def _check_clocks(shape: SourceShape, declared: Declared) -> None:
                 report.error("FC307", message, fields.keys[key].place)
 
 
-def check_history(shape: SourceShape, declared: Declared) -> None:
+def check_history(shape: SourceShape, declared: Declarations) -> None:
     """Report a history that does not exist, or is a stream itself: it is read in a batch."""
     if shape.history is None:
         return
@@ -229,14 +229,14 @@ def check_history(shape: SourceShape, declared: Declared) -> None:
         declared.report.error("FC104", message, shape.fields.place("history"))
 
 
-def _note_later(shape: SourceShape, declared: Declared) -> None:
+def _note_later(shape: SourceShape, declared: Declarations) -> None:
     keys = shape.fields.keys
     if shape.stream is not None:
         declared.not_run("stream sources are", keys["stream"].place)
 
 
 def _read_schema(
-    source: Source, shape: SourceShape, declared: Declared, schemas: SchemaReader, root: Path
+    source: Source, shape: SourceShape, declared: Declarations, schemas: SchemaReader, root: Path
 ) -> Mapping[str, str] | None:
     try:
         return schemas(source)
@@ -250,7 +250,7 @@ def _read_schema(
         return None
 
 
-def _check_place(source: Source, shape: SourceShape, declared: Declared, root: Path) -> bool:
+def _check_place(source: Source, shape: SourceShape, declared: Declarations, root: Path) -> bool:
     """Return whether the source lies below the root, or may lie there; FC535 where no environment lets it be read."""
     written = source.path if source.sql is None else source.sql.url
     path = written if source.sql is None else _database_file(written)
@@ -274,7 +274,7 @@ def _address_place(shape: SourceShape) -> Place:
     return sql.place("url") if isinstance(sql, Fields) else shape.fields.place("path")
 
 
-def _may_hold(declared: Declared, real: str, root: Path) -> bool:
+def _may_hold(declared: Declarations, real: str, root: Path) -> bool:
     """Return whether an environment lets sources read there, as far as can be told without its variables."""
     try:
         return DataRoots(folders=declared.data_roots).hold(root, real)
@@ -282,18 +282,18 @@ def _may_hold(declared: Declared, real: str, root: Path) -> bool:
         return True
 
 
-def _places(shape: SourceShape) -> dict[Part, Scalar | Place]:
+def _places(shape: SourceShape) -> dict[Part, ScalarNode | Place]:
     fields = shape.fields
-    places: dict[Part, Scalar | Place] = {(key,): fields.place(key) for key in fields.nodes}
+    places: dict[Part, ScalarNode | Place] = {(key,): fields.place(key) for key in fields.nodes}
     select = fields.get("select")
     if isinstance(select, Fields):
-        places |= {("select", name): node for name, node in select.nodes.items() if isinstance(node, Scalar)}
+        places |= {("select", name): node for name, node in select.nodes.items() if isinstance(node, ScalarNode)}
     for key in ("tiebreak", "dedup_key"):
         places |= {(key, item.text): item for item in listed_names(fields, key)}
     return places
 
 
-def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
+def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
     if source.static:
         _tell_static(source, shape, declared)
         return
@@ -308,7 +308,7 @@ def _warn(source: Source, shape: SourceShape, declared: Declared) -> None:
             return
 
 
-def _tell_static(source: Source, shape: SourceShape, declared: Declared) -> None:
+def _tell_static(source: Source, shape: SourceShape, declared: Declarations) -> None:
     """Note that the rows are always true, or warn when a column looks like the time at which they changed."""
     message = f'source "{source.name}" has no event_time: its rows count as known since ever'
     for name, dtype in (row_columns(source) or {}).items():

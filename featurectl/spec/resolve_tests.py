@@ -9,7 +9,7 @@ from typing import Final
 from featurectl.dtypes import DATE, UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import Declared
+from featurectl.spec.declared import Declarations
 from featurectl.spec.definition import FeatureInput, FeatureTest, FeatureView, Model, ModelTest, Source
 from featurectl.spec.model_view import FeatureTestShape
 from featurectl.spec.node import Fields, Items
@@ -22,7 +22,7 @@ from featurectl.units import counted
 TIME: Final = "time"
 
 
-def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | ModelTest | None:
+def resolve_test(shape: FeatureTestShape, declared: Declarations) -> FeatureTest | ModelTest | None:
     """Return a test whose values fit its view or its model, or None when that is missing or broken."""
     if shape.model is not None:
         model = declared.find(declared.models, "model", shape.model, shape.fields.scalar("model"))
@@ -33,7 +33,7 @@ def resolve_test(shape: FeatureTestShape, declared: Declared) -> FeatureTest | M
     return _view_test(shape, view, declared) if view is not None else None
 
 
-def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> FeatureTest:
+def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declarations) -> FeatureTest:
     source, sources = view.source, {source.name: source for source in transform_sources(view)}
     read = _Read(what=f'feature view "{view.name}"', alone=source if len(sources) == 1 else None, sources=sources)
     rows = _rows(shape, read, declared)
@@ -53,7 +53,7 @@ def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declared) -
     )
 
 
-def _model_test(shape: FeatureTestShape, model: Model, declared: Declared) -> ModelTest | None:
+def _model_test(shape: FeatureTestShape, model: Model, declared: Declarations) -> ModelTest | None:
     names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
     if ("model", model.name) in declared.broken or not names <= declared.views.keys():
         return None
@@ -95,7 +95,7 @@ class _Read:
     sources: Mapping[str, Source]
 
 
-def _rows(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str, Rows]:
+def _rows(shape: FeatureTestShape, read: _Read, declared: Declarations) -> dict[str, Rows]:
     """Return the rows of each source that a test has some of, checked against the source's columns."""
     found = {}
     for name, rows in _by_source(shape, read, declared).items():
@@ -105,7 +105,7 @@ def _rows(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str,
     return found
 
 
-def _by_source(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict[str, list[Fields]]:
+def _by_source(shape: FeatureTestShape, read: _Read, declared: Declarations) -> dict[str, list[Fields]]:
     """Return the rows by source; FC311 for a list that may be of several, and for a source that is not read."""
     node, report = shape.fields.get("rows"), declared.report
     if isinstance(node, Items):
@@ -132,7 +132,7 @@ def _by_source(shape: FeatureTestShape, read: _Read, declared: Declared) -> dict
     return found
 
 
-def _check_rows(rows: Iterable[Fields], source: Source, declared: Declared) -> None:
+def _check_rows(rows: Iterable[Fields], source: Source, declared: Declarations) -> None:
     known = source.columns
     for row in rows:
         for name in row.nodes:
@@ -144,13 +144,13 @@ def _check_rows(rows: Iterable[Fields], source: Source, declared: Declared) -> N
             check_time(row, source.event_time, "row", declared)
 
 
-def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: Declared) -> None:
+def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: Declarations) -> None:
     suggestion, place = did_you_mean(name, known), row.keys[name].place
     note = f"{what}: {', '.join(known)}"
     declared.report.error("FC311", f'no column "{name}"', place, suggestion=suggestion, note=note)
 
 
-def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Declared) -> None:
+def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Declarations) -> None:
     keys = view.entity.keys if view.entity else {}
     for row in mappings(shape, "spine"):
         check_time(row, TIME, "spine row", declared)
@@ -173,7 +173,9 @@ def _time_key(row: Fields, model: Model, given: Mapping[str, str]) -> str:
     return TIME if own not in row.nodes and TIME in row.nodes and TIME not in given else own
 
 
-def _check_model_spine(row: Fields, model: Model, expected: tuple[str, Mapping[str, str]], declared: Declared) -> None:
+def _check_model_spine(
+    row: Fields, model: Model, expected: tuple[str, Mapping[str, str]], declared: Declarations
+) -> None:
     time, types = expected
     check_time(row, time, "spine row", declared)
     for name in row.nodes:
@@ -189,7 +191,7 @@ def _check_model_spine(row: Fields, model: Model, expected: tuple[str, Mapping[s
             check_value(row, name, types.get(name, UNKNOWN), declared)
 
 
-def _check_given(shape: FeatureTestShape, model: Model, times: Sequence[str], declared: Declared) -> None:
+def _check_given(shape: FeatureTestShape, model: Model, times: Sequence[str], declared: Declarations) -> None:
     """Report FC311 for a row of a model's spine without a column that what is expected is made of."""
     expected = {name for row in mappings(shape, "expect") for name in row.nodes}
     needed = sorted(needed_columns(model, expected) - {model.spine.time})
@@ -209,14 +211,14 @@ def _raw(name: str, source: Source, given: Collection[str]) -> list[str]:
     return sorted(expression_columns(made.expression.text))
 
 
-def _check_lengths(shape: FeatureTestShape, declared: Declared) -> None:
+def _check_lengths(shape: FeatureTestShape, declared: Declarations) -> None:
     if len(shape.expect) != len(shape.spine):
         rows, spine = len(shape.expect), len(shape.spine)
         message = f"{counted(rows, 'row')} expected of {counted(spine, 'spine row')}"
         declared.report.error("FC311", message, shape.fields.keys["expect"].place)
 
 
-def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declared) -> None:
+def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declarations) -> None:
     expected = mappings(shape, "expect")
     if not any(row.nodes for row in expected):
         message, place = "nothing is expected: the test compares no column", shape.fields.keys["expect"].place

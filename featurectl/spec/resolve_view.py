@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from featurectl.expressions.tree import Expression
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import Declared, tell
+from featurectl.spec.declared import Declarations, tell
 from featurectl.spec.definition import About, Derived, Entity, Feature, FeatureView, Source
 from featurectl.spec.model_operations import listed_names
 from featurectl.spec.model_view import DerivedShape, FeatureShape, FeatureViewShape
@@ -29,7 +29,7 @@ from featurectl.units import format_duration
 Named = TypeVar("Named", Feature, Derived)
 
 
-def resolve_view(shape: FeatureViewShape, declared: Declared, root: Path) -> FeatureView | None:
+def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) -> FeatureView | None:
     """Return a view typed as far as its source's columns are known, or None when a source or its entity is missing."""
     sources, entity, found = _references(shape, declared)
     source = sources[0]
@@ -67,7 +67,7 @@ def _row_columns(view: FeatureView) -> Mapping[str, str] | None:
     return row_columns(view.source) if view.kind != "transform" else result_columns(view)
 
 
-def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Source | None], Entity | None, bool]:
+def _references(shape: FeatureViewShape, declared: Declarations) -> tuple[list[Source | None], Entity | None, bool]:
     """Return the sources and the entity, and whether everything that is named exists."""
     nodes = listed_names(shape.fields, "source") or [node for node in [shape.fields.scalar("source")] if node]
     if len(nodes) > 1 and shape.transform is None:
@@ -81,7 +81,7 @@ def _references(shape: FeatureViewShape, declared: Declared) -> tuple[list[Sourc
     return sources, entity, found
 
 
-def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declared) -> None:
+def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declarations) -> None:
     if source is None or shape.aggregates is None:
         return
     report, fields = declared.report, shape.fields
@@ -96,7 +96,7 @@ def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declar
         report.error("FC104", "a hop is at most a quarter of the shortest window", fields.place("hop"))
 
 
-def _check_retention(shape: FeatureViewShape, declared: Declared) -> None:
+def _check_retention(shape: FeatureViewShape, declared: Declarations) -> None:
     """Report a table that is kept for a shorter time than an answer looks back."""
     windows = [w + (a.offset or 0) for a in shape.aggregates or () for w in a.windows if w is not None]
     longest = max([*windows, shape.ttl or 0], default=0)
@@ -105,7 +105,7 @@ def _check_retention(shape: FeatureViewShape, declared: Declared) -> None:
         declared.report.error("FC104", message, shape.fields.place("retention"))
 
 
-def _check_refresh(shape: FeatureViewShape, declared: Declared) -> None:
+def _check_refresh(shape: FeatureViewShape, declared: Declarations) -> None:
     """Warn of a `refresh` after which values are older than the view may be: once, of the graver bound."""
     if shape.refresh is None or shape.freshness is None:
         return
@@ -117,7 +117,7 @@ def _check_refresh(shape: FeatureViewShape, declared: Declared) -> None:
             return
 
 
-def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declared) -> dict[str, str]:
+def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declarations) -> dict[str, str]:
     """Return every key of the entity with its column of the source."""
     if entity is None:
         return {}
@@ -134,7 +134,7 @@ def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declar
     return {key: given.get(key, key) for key in entity.keys}
 
 
-def check_join_keys(fields: Fields | None, entity: Entity, declared: Declared) -> None:
+def check_join_keys(fields: Fields | None, entity: Entity, declared: Declarations) -> None:
     """Report FC206 for each key of a `join` that the entity does not have."""
     for key, span in fields.keys.items() if fields else ():
         if key not in entity.keys:
@@ -143,7 +143,7 @@ def check_join_keys(fields: Fields | None, entity: Entity, declared: Declared) -
             declared.report.error("FC206", message, span.place, suggestion=did_you_mean(key, entity.keys), note=note)
 
 
-def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declared: Declared) -> None:
+def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declared: Declarations) -> None:
     node = shape.fields.scalar("expr") or shape.fields.scalar("name")
     assert node is not None
     name = shape.name
@@ -199,7 +199,7 @@ def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
     return tuple(found.values())
 
 
-def _check_names(stored: Stored, declared: Declared) -> None:
+def _check_names(stored: Stored, declared: Declarations) -> None:
     """Report features that share a name, or have the name of a key or of a column that every table has."""
     seen: dict[str, Place] = {}
     for name, place in stored.named:

@@ -16,7 +16,7 @@ from featurectl.spec.report import Report
 JsonSchema = dict[str, object]
 
 
-class Rule(Protocol):
+class KeyRule(Protocol):
     """Something that must hold between the keys of an object."""
 
     def check(self, fields: Fields, label: str, report: Report) -> None:
@@ -125,8 +125,8 @@ class When:
     """One set of rules where a key is there, and another where it is not."""
 
     key: str
-    then: tuple[Rule, ...]
-    otherwise: tuple[Rule, ...]
+    then: tuple[KeyRule, ...]
+    otherwise: tuple[KeyRule, ...]
 
     def check(self, fields: Fields, label: str, report: Report) -> None:
         """Check the rules of the case."""
@@ -139,7 +139,7 @@ class When:
         return {"if": condition, "then": together(self.then), "else": together(self.otherwise)}
 
 
-def together(rules: Iterable[Rule]) -> JsonSchema:
+def together(rules: Iterable[KeyRule]) -> JsonSchema:
     """Return the schema in which all rules hold.
 
     >>> together([GoesWith(("topic",), "kafka")])

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from featurectl.spec.model import LISTS, PROJECT
-from featurectl.spec.shape import Shape
+from featurectl.spec.shape import ObjectShape
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 _FILES = (
@@ -47,7 +47,7 @@ def project_schema() -> dict[str, object]:
     return {"$schema": _DIALECT, **project, "title": "featurectl.yaml", "definitions": definitions}
 
 
-def _definitions(shapes: Iterable[type[Shape]]) -> tuple[dict[type[BaseModel], JsonSchemaValue], JsonSchemaValue]:
+def _definitions(shapes: Iterable[type[ObjectShape]]) -> tuple[dict[type[BaseModel], JsonSchemaValue], JsonSchemaValue]:
     """Return how to refer to each shape, and the definitions of all shapes that they are made of."""
     wanted = list(shapes)
     for shape in wanted:

@@ -12,7 +12,7 @@ from featurectl.expressions.constants import settle
 from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.syntax import Raw
-from featurectl.expressions.tree import Expression, ExpressionError, Node
+from featurectl.expressions.tree import Expression, ExpressionError, ExpressionNode
 from featurectl.nearest import did_you_mean
 from featurectl.spec.constants import fit_constant
 from featurectl.spec.node import Constant
@@ -81,8 +81,8 @@ class Scope:
         dtype = self.columns[column.value]
         if condition.tree is None:
             return Expression(text), dtype
-        null = Node("lit", dtype, start=raw.end - 1, end=raw.end)
-        tree = Node("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
+        null = ExpressionNode("lit", dtype, start=raw.end - 1, end=raw.end)
+        tree = ExpressionNode("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
         return Expression(text, settle(tree)), dtype
 
     def column(self, part: Part, name: str) -> str | None:
@@ -139,8 +139,8 @@ def _types_known(raw: Raw, columns: Mapping[str, str]) -> bool:
     return all(columns[piece.value] != UNKNOWN for piece in walk(raw) if piece.kind == "column")
 
 
-def _column(raw: Raw, dtype: str) -> Node:
-    return Node("col", dtype, value=raw.value, start=raw.start, end=raw.end)
+def _column(raw: Raw, dtype: str) -> ExpressionNode:
+    return ExpressionNode("col", dtype, value=raw.value, start=raw.start, end=raw.end)
 
 
 def near_hint(name: str, known: Mapping[str, object]) -> str:

@@ -25,18 +25,20 @@ from pydantic_core import CoreSchema
 from featurectl.nearest import did_you_mean
 from featurectl.spec.node import Fields
 from featurectl.spec.report import Report
-from featurectl.spec.rules import JsonSchema, Rule, together
+from featurectl.spec.rules import JsonSchema, KeyRule, together
 from featurectl.spec.values import expect, report_of
 
 
-class Shape(BaseModel):
+class ObjectShape(BaseModel):
     """An object as it is written; `fields` is the mapping it was read from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=False)
 
     what: ClassVar[str] = "object"
-    rules: ClassVar[tuple[Rule, ...]] = ()
-    later_rules: ClassVar[tuple[Rule, ...]] = ()  # told to editors; reading reports them later, with codes of their own
+    rules: ClassVar[tuple[KeyRule, ...]] = ()
+    later_rules: ClassVar[
+        tuple[KeyRule, ...]
+    ] = ()  # told to editors; reading reports them later, with codes of their own
     _fields: Fields = PrivateAttr()
 
     @property
@@ -101,7 +103,7 @@ class Shape(BaseModel):
         return together((*cls.rules, *cls.later_rules))
 
 
-def _report_unknown_key(cls: type[Shape], fields: Fields, key: str, report: Report) -> str:
+def _report_unknown_key(cls: type[ObjectShape], fields: Fields, key: str, report: Report) -> str:
     """Report an unknown key, and return the key that was probably meant: it is not reported as missing too."""
     known = [k for k in cls.known_keys() if k not in fields.nodes] or list(cls.known_keys())
     suggestion = did_you_mean(key, known)

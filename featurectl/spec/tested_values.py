@@ -7,9 +7,9 @@ from typing import TypeGuard
 
 from featurectl.dtypes import STRING, UNKNOWN, list_item
 from featurectl.spec.constants import fit_constant
-from featurectl.spec.declared import Declared
+from featurectl.spec.declared import Declarations
 from featurectl.spec.model_view import FeatureTestShape
-from featurectl.spec.node import Fields, Items, Node, Scalar
+from featurectl.spec.node import Fields, Items, Node, ScalarNode
 from featurectl.spec.values import plain_data
 from featurectl.units import parse_instant
 
@@ -34,21 +34,21 @@ def _value_of(node: Node, dtype: str) -> object:
     return node.text if dtype == STRING and _is_word(node) else plain_data(node)
 
 
-def _is_word(node: Node) -> TypeGuard[Scalar]:
-    return isinstance(node, Scalar) and node.value is not None
+def _is_word(node: Node) -> TypeGuard[ScalarNode]:
+    return isinstance(node, ScalarNode) and node.value is not None
 
 
-def check_time(row: Fields, key: str, what: str, declared: Declared) -> None:
+def check_time(row: Fields, key: str, what: str, declared: Declarations) -> None:
     """Report FC311 for a row without a time under a key."""
     node = row.get(key)
     if node is None:
         declared.report.error("FC311", f'a {what} has no "{key}"', row.head)
-    elif not (isinstance(node, Scalar) and parse_instant(node.text) is not None):
+    elif not (isinstance(node, ScalarNode) and parse_instant(node.text) is not None):
         message = f'"{key}" must be a time like 2013-01-01T08:00:00Z'
         declared.report.error("FC311", message, row.place(key))
 
 
-def check_value(row: Fields, key: str, dtype: str, declared: Declared) -> None:
+def check_value(row: Fields, key: str, dtype: str, declared: Declarations) -> None:
     """Report FC311 for a value that is none of a type; what is of no known type is checked when it runs."""
     node, item = row.nodes[key], list_item(dtype)
     if item is None or not isinstance(node, Items):
@@ -62,7 +62,7 @@ def check_value(row: Fields, key: str, dtype: str, declared: Declared) -> None:
 
 
 def _fits(node: Node, dtype: str) -> bool:
-    if not isinstance(node, Scalar):
+    if not isinstance(node, ScalarNode):
         return False
     if dtype == STRING and node.style == "":
         return True  # a text may look like a number
@@ -70,6 +70,6 @@ def _fits(node: Node, dtype: str) -> bool:
 
 
 def _found(node: Node) -> str:
-    if not isinstance(node, Scalar):
+    if not isinstance(node, ScalarNode):
         return "a list or mapping"
     return f'the text "{node.text}"' if node.style in ("'", '"') else node.text

@@ -8,7 +8,7 @@ from featurectl.dtypes import FLOAT64
 from featurectl.expressions.names import walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import ExpressionError
-from featurectl.spec.declared import Declared
+from featurectl.spec.declared import Declarations
 from featurectl.spec.definition import Label, Model, RequestInput
 from featurectl.spec.model_training import LabelShape, OutputShape, SpineShape
 from featurectl.spec.place import Place
@@ -18,7 +18,7 @@ from featurectl.spec.typing_view import ASOF
 VERSION_COLUMN: Final = "model_version"
 
 
-def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineShape, declared: Declared) -> None:
+def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineShape, declared: Declarations) -> None:
     """Report FC205 for columns that share a name, and FC308 for a label that reads what the model is given.
 
     `columns` are the model's columns in order, those that clash included, with their places.
@@ -41,7 +41,7 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
         _check_label(model.spine.label, shape.label, (seen, requested), declared)
 
 
-def check_output(model: Model, shape: OutputShape | None, declared: Declared) -> None:
+def check_output(model: Model, shape: OutputShape | None, declared: Declarations) -> None:
     """Report FC205 for a score named like a column of the spine, or like the version that stands beside it."""
     spine = row_columns(model.spine.source) or {}
     if shape is not None and model.output_name in (*spine, VERSION_COLUMN):
@@ -53,7 +53,9 @@ def check_output(model: Model, shape: OutputShape | None, declared: Declared) ->
         declared.report.error("FC104", message, shape.fields.place("type"))
 
 
-def _check_label(label: Label, shape: LabelShape, given: tuple[dict[str, Place], set[str]], declared: Declared) -> None:
+def _check_label(
+    label: Label, shape: LabelShape, given: tuple[dict[str, Place], set[str]], declared: Declarations
+) -> None:
     seen, requested = given
     if label.name in seen:
         code = "FC308" if label.name in requested else "FC205"

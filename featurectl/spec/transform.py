@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.nearest import did_you_mean
-from featurectl.spec.declared import Declared
+from featurectl.spec.declared import Declarations
 from featurectl.spec.definition import Source, Transform
 from featurectl.spec.model_view import FeatureViewShape
 from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
@@ -25,7 +25,7 @@ _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 
 
 def resolve_transform(
-    shape: FeatureViewShape, others: tuple[Source, ...], declared: Declared, root: Path
+    shape: FeatureViewShape, others: tuple[Source, ...], declared: Declarations, root: Path
 ) -> Transform | None:
     """Return a view's transform with the text of its file, or None when it has none that can be used.
 

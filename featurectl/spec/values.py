@@ -14,7 +14,7 @@ from featurectl.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.memory import parse_size
 from featurectl.nearest import did_you_mean
 from featurectl.spec.environment import bad_variable, has_password, has_variable
-from featurectl.spec.node import Constant, Fields, Items, Node, Scalar, Span
+from featurectl.spec.node import Constant, Fields, Items, Node, ScalarNode, Span
 from featurectl.spec.place import Place
 from featurectl.spec.report import Report
 from featurectl.spec.rules import JsonSchema
@@ -24,7 +24,7 @@ T = TypeVar("T")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LIFETIME = "lifetime"
 _TAKEN = re.compile(r"event_time|available_at|tie_order|tie_\d+|bucket|computed_at|asof")
-_WANTED: dict[object, str] = {Fields: "a mapping", Items: "a list", Scalar: "a single value"}
+_WANTED: dict[object, str] = {Fields: "a mapping", Items: "a list", ScalarNode: "a single value"}
 
 
 def is_reserved(name: str) -> bool:
@@ -43,7 +43,7 @@ def report_of(info: ValidationInfo) -> Report:
 
 
 def _place(node: object) -> Place:
-    assert isinstance(node, Scalar | Items | Fields)
+    assert isinstance(node, ScalarNode | Items | Fields)
     return node.span.place
 
 
@@ -66,7 +66,7 @@ def describe(node: object) -> str:
         return "a mapping"
     if isinstance(node, Items):
         return "a list"
-    assert isinstance(node, Scalar)
+    assert isinstance(node, ScalarNode)
     if node.empty:
         return "nothing"
     word = {bool: "", int: "the number ", float: "the number ", str: "the text "}.get(type(node.value), "")
@@ -75,7 +75,7 @@ def describe(node: object) -> str:
 
 
 def _any_text(node: object, info: ValidationInfo) -> str:
-    scalar = expect(Scalar, node, info)
+    scalar = expect(ScalarNode, node, info)
     if scalar.empty:
         fail(info, "FC101", "expected a text, found nothing", node)
     return scalar.text
@@ -110,7 +110,7 @@ def read_address(node: object, info: ValidationInfo) -> str:
 def read_name(node: object, info: ValidationInfo) -> str:
     """Return a name. One that is not allowed is reported and kept, so that the rest of its object is checked too."""
     text = read_text(node, info)
-    assert isinstance(node, Scalar)
+    assert isinstance(node, ScalarNode)
     _check_name(text, node.span, report_of(info))
     return text
 
@@ -181,7 +181,7 @@ def _near_type(text: str) -> str:
 
 def read_bool(node: object, info: ValidationInfo) -> bool:
     """Return true or false."""
-    scalar = expect(Scalar, node, info)
+    scalar = expect(ScalarNode, node, info)
     if not isinstance(scalar.value, bool):
         fail(info, "FC101", f"expected true or false, found {describe(node)}", node)
     return scalar.value
@@ -189,7 +189,7 @@ def read_bool(node: object, info: ValidationInfo) -> bool:
 
 def read_int(node: object, info: ValidationInfo) -> int:
     """Return a whole number."""
-    scalar = expect(Scalar, node, info)
+    scalar = expect(ScalarNode, node, info)
     if isinstance(scalar.value, bool) or not isinstance(scalar.value, int):
         fail(info, "FC101", f"expected a whole number, found {describe(node)}", node)
     return scalar.value
@@ -197,7 +197,7 @@ def read_int(node: object, info: ValidationInfo) -> int:
 
 def read_number(node: object, info: ValidationInfo) -> float:
     """Return a number."""
-    scalar = expect(Scalar, node, info)
+    scalar = expect(ScalarNode, node, info)
     if isinstance(scalar.value, bool) or not isinstance(scalar.value, int | float):
         fail(info, "FC101", f"expected a number, found {describe(node)}", node)
     return float(scalar.value)
@@ -205,7 +205,7 @@ def read_number(node: object, info: ValidationInfo) -> float:
 
 def read_constant(node: object, info: ValidationInfo) -> Constant:
     """Return a constant: a number, a text, true, false or null."""
-    return expect(Scalar, node, info).value
+    return expect(ScalarNode, node, info).value
 
 
 def plain_data(node: Node) -> object:
@@ -237,7 +237,7 @@ def read_some(node: object, info: ValidationInfo) -> tuple[Node, ...]:
 
 def read_one_or_more(node: object, info: ValidationInfo) -> tuple[Node, ...]:
     """Return the nodes of a list that is not empty; one value alone is a list of one."""
-    return read_some(node, info) if not isinstance(node, Scalar) else (node,)
+    return read_some(node, info) if not isinstance(node, ScalarNode) else (node,)
 
 
 def read_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:

@@ -21,10 +21,10 @@ from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_r
 from featurectl.training.bind import bind_view
 from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
-from featurectl.training.label import Target, read_target
+from featurectl.training.label import LabelTarget, read_target
 from featurectl.training.long_spine import AnySpine
 from featurectl.training.manifest import SCHEMA_VERSION, told_refresh
-from featurectl.training.request import Asked, Stores, TrainingRequest, served_views
+from featurectl.training.request import ResolvedRequest, TrainingRequest, TrainingStores, served_views
 from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
 
@@ -155,7 +155,7 @@ def _instant(text: str) -> datetime:
     return found
 
 
-def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None) -> Asked:
+def pinned_request(manifest: Manifest, stores: TrainingStores, spine: str | None = None) -> ResolvedRequest:
     """Return what a manifest pins: its own definition of the model, its versions of views and tables.
 
     `spine` is where its spine lies now; None: where it lay.
@@ -172,7 +172,7 @@ def pinned_request(manifest: Manifest, stores: Stores, spine: str | None = None)
     _check_meanings(manifest, views)
     _check_refresh(manifest, views)
     inputs = _pinned_inputs(manifest, views)
-    return Asked(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
+    return ResolvedRequest(request=request, model=manifest.model, inputs=inputs, views=served_views(views, request))
 
 
 def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
@@ -182,7 +182,7 @@ def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequen
     return feature_inputs({name: bound.view for name, bound in views.items()}, manifest.meanings)
 
 
-def _pinned(manifest: Manifest, stores: Stores, name: str, versions: tuple[int, int]) -> BoundView:
+def _pinned(manifest: Manifest, stores: TrainingStores, name: str, versions: tuple[int, int]) -> BoundView:
     version, table_version = versions
     bound = _told(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, name, version)))
     return replace(bound, table_version=table_version, lacking=frozenset(), pinned=True)
@@ -232,8 +232,8 @@ def check_same_spine(manifest: Manifest, spine: AnySpine) -> None:
 
 
 def read_same_target(
-    manifest: Manifest, engine: Engine, asked: Asked, stores: Stores, room: SpillRoom
-) -> Target | None:
+    manifest: Manifest, engine: Engine, asked: ResolvedRequest, stores: TrainingStores, room: SpillRoom
+) -> LabelTarget | None:
     """Return the label with the rows of its source that the manifest's had: those until its watermark.
 
     Raises:
@@ -241,7 +241,7 @@ def read_same_target(
     """
     label, pin = asked.model.spine.label if asked.model else None, manifest.label
     if label is None or pin is None:
-        return None if label is None else Target(label=label)
+        return None if label is None else LabelTarget(label=label)
     target = read_target(engine, label, stores.open_source, pin.watermark or _BEGINNING, room)
     if target is not None and target.ahead is not None and target.ahead.rows.mark != pin.rows:
         raise _gone(manifest, f"source {pin.source} of the label has other rows until {pin.watermark}")

@@ -11,7 +11,7 @@ from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import Model, Source, Spine
 from featurectl.spec.definition_json import load_source
-from featurectl.training.long_spine import AnySpine, Place, Treatment, read_in_place
+from featurectl.training.long_spine import AnySpine, SpillPlace, Treatment, read_in_place
 from featurectl.training.spine import (
     DEFAULT_TIME,
     FILE_FORMATS,
@@ -40,7 +40,7 @@ def choose_spine(
     state: State,
     model: Model | None,
     named: str | None,
-    place: Place | None,
+    place: SpillPlace | None,
 ) -> AnySpine:
     """Return the rows of the spine that `named` names: a registered source, else a file; None is the model's own.
 
@@ -69,7 +69,7 @@ def choose_spine(
     return _of_file(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME, place)
 
 
-def _of_file(reader: SourceReader, path: Path, time: str, place: Place | None) -> AnySpine:
+def _of_file(reader: SourceReader, path: Path, time: str, place: SpillPlace | None) -> AnySpine:
     if place is None:
         return read_file_spine(reader, path, time)
     treatment = Treatment(
@@ -80,7 +80,7 @@ def _of_file(reader: SourceReader, path: Path, time: str, place: Place | None) -
     return read_in_place(reader, treatment, f"spine {path}", place)
 
 
-def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, place: Place | None) -> AnySpine:
+def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, place: SpillPlace | None) -> AnySpine:
     source, reader = spine.source, open_source(spine.source)
     if place is None or source.dedup_key:  # a repeat may stand anywhere
         return read_source_spine(reader, spine)

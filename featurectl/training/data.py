@@ -13,10 +13,16 @@ from featurectl.registry.state import State
 from featurectl.spec.definition import Model, Source
 from featurectl.spec.definition_json import load_source
 from featurectl.training.formats import frames_of
-from featurectl.training.label import Target, read_target
-from featurectl.training.made import Made, Tally
+from featurectl.training.label import LabelTarget, read_target
+from featurectl.training.made import Made, RowTally
 from featurectl.training.manifest import describe_training_set
-from featurectl.training.request import Asked, Stores, TrainingRequest, read_asked_spine, resolve_request
+from featurectl.training.request import (
+    ResolvedRequest,
+    TrainingRequest,
+    TrainingStores,
+    read_asked_spine,
+    resolve_request,
+)
 from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import TrainingRows, TrainingSet, build_training_set, require_label
 
@@ -51,7 +57,7 @@ class TrainingData:
         return Examples(rows=of.values, label=label, time=of.time, horizon_us=ahead_us or 0)
 
 
-def read_training_data(engine: Engine, model: str, stores: Stores, room: SpillRoom) -> TrainingData:
+def read_training_data(engine: Engine, model: str, stores: TrainingStores, room: SpillRoom) -> TrainingData:
     """Return the data of an applied model by the newest tables of its views.
 
     Raises:
@@ -68,7 +74,7 @@ def read_training_data(engine: Engine, model: str, stores: Stores, room: SpillRo
     return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest={**manifest, VALIDATION: other})
 
 
-def judged_request(asked: Asked, state: State) -> Asked | None:
+def judged_request(asked: ResolvedRequest, state: State) -> ResolvedRequest | None:
     """Return a request for the rows of the validation source: the same in all but the spine's source."""
     model = asked.model
     if model is None or model.trainer is None or model.trainer.validation_source is None:
@@ -85,7 +91,7 @@ def _whole(source: Source, state: State) -> Source:
     return load_source(applied.definition)
 
 
-def read_spine_rows(asked: Asked, stores: Stores) -> SpineRows:
+def read_spine_rows(asked: ResolvedRequest, stores: TrainingStores) -> SpineRows:
     """Return the spine that is asked for, in memory."""
     spine = read_asked_spine(asked, stores)
     assert isinstance(spine, SpineRows)
@@ -93,11 +99,11 @@ def read_spine_rows(asked: Asked, stores: Stores) -> SpineRows:
 
 
 def build_set(
-    engine: Engine, asked: Asked, spine: SpineRows, target: Target | None
+    engine: Engine, asked: ResolvedRequest, spine: SpineRows, target: LabelTarget | None
 ) -> tuple[TrainingSet, dict[str, object]]:
     """Return the training set of a spine, and its manifest without the model's definition."""
     rows = build_training_set(engine, spine, asked.inputs, asked.views, target)
-    tally = Tally()
+    tally = RowTally()
     tally.add(TrainingRows(rows=rows.rows, values=rows.values, label=rows.label, immature=rows.immature))
     frames = frames_of(rows.rows)
     made = Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)

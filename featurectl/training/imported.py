@@ -14,7 +14,7 @@ from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.fit import COMPARED
 from featurectl.models.foreign import LIBRARIES, Foreign, check_names
-from featurectl.models.gates.base import Evidence, Rival
+from featurectl.models.gates.base import GateEvidence, Rival
 from featurectl.models.golden import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote
 from featurectl.models.matrix import MatrixForm, fit_form
@@ -74,16 +74,16 @@ def import_model(
     files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=proof.golden, judged=judged)
     version = store_files(_version(model, sample, found, proof, to), files, to.ring.location)
 
-    def look() -> Evidence:
+    def look() -> GateEvidence:
         rival = rival_of(version, model, sample.views, judged, to.ring)
         return _evidence(found, proof, inputs, rival)
 
     return write_version(gated(version, model, look), to)
 
 
-def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Rival | None) -> Evidence:
+def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Rival | None) -> GateEvidence:
     onnx = proof.onnx.content
-    return Evidence(
+    return GateEvidence(
         inputs=proof.form.inputs,
         rows=rows,
         matrix=proof.matrix,

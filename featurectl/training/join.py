@@ -13,7 +13,7 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.dtypes import FLOAT64
-from featurectl.engines.base import Engine, Table
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.engines.budget import asked_bytes
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
@@ -40,7 +40,7 @@ class ViewRows(Protocol):
     def as_served(self) -> bool:
         """True: values as the online store would have had them; False: those of the row's very time."""
 
-    def asked(self, features: Collection[str]) -> Table:
+    def asked(self, features: Collection[str]) -> ViewBuckets:
         """Return the rows, with the view as far as some of its features need it.
 
         Raises:
@@ -83,7 +83,7 @@ class BoundView:
         self._check(self.view)
         return self.stored
 
-    def asked(self, features: Collection[str]) -> Table:
+    def asked(self, features: Collection[str]) -> ViewBuckets:
         """Return the table, with the view and the columns as far as some of its features need them.
 
         Raises:
@@ -92,7 +92,7 @@ class BoundView:
         view = self._needed(features)
         with self._there():
             buckets, rows = self.stored.buckets(self.table_version), self.stored.statistics(self.table_version).rows
-        return Table(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
+        return ViewBuckets(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
 
     def lacks(self, feature: str) -> bool:
         """Return whether the table does not hold yet what a feature needs."""
@@ -180,7 +180,7 @@ def join_features(
     return sight.select(item.name for item in inputs)
 
 
-def _is_small(engine: Engine, table: Table) -> bool:
+def _is_small(engine: Engine, table: ViewBuckets) -> bool:
     return table.buckets == 1 and asked_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Engine, Piece, Prepared, Rows, Table
+from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.check import expression_columns
@@ -31,7 +31,7 @@ _ROWS_PER_BUCKET: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
+class HorizonRows:
     """The rows of a label's source that were known when they were read, to be asked for what comes after an instant.
 
     `view` is an event view over them whose one feature is the label's aggregate. `watermark` is the greatest
@@ -39,13 +39,13 @@ class Ahead:
     """
 
     view: FeatureView
-    rows: Rows
+    rows: BucketedRows
     watermark: datetime | None
 
-    def table(self) -> Table:
+    def table(self) -> ViewBuckets:
         """Return the rows as a table that is asked at t + horizon: every row is there from its event time on."""
         buckets = choose_buckets(self.rows.height, _ROWS_PER_BUCKET) if self.view.keys else 1
-        return Table(
+        return ViewBuckets(
             view=self.view,
             buckets=buckets,
             read=lambda bucket: _at_once(self.rows.of(bucket, buckets), self.view.source),
@@ -55,11 +55,11 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class LabelTarget:
     """A label and, when it looks over a horizon, the rows that it looks at."""
 
     label: Label
-    ahead: Ahead | None = None
+    ahead: HorizonRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def label_view(label: Label) -> FeatureView:
 
 def read_target(
     engine: Engine, label: Label | None, open_source: Callable[[Source], SourceReader], now: datetime, room: SpillRoom
-) -> Target | None:
+) -> LabelTarget | None:
     """Return a label with all rows of its source that are available at now; None without a label.
 
     Rows that outgrow the memory lie in files as long as `room` is open.
@@ -108,7 +108,7 @@ def read_target(
         DataError: the source can't be read, or its columns don't fit the label.
     """
     if label is None or label.source is None:
-        return None if label is None else Target(label=label)
+        return None if label is None else LabelTarget(label=label)
     reader = open_source(label.source)
     view, columns = label_view(label), reader.columns()
     view = type_view(replace(view, source=type_source(view.source, columns)), columns)
@@ -116,15 +116,15 @@ def read_target(
     pieces = [Piece(scan=reader.scan([part], scan.since), until=now) for scan in scans for part in scan.parts]
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, room=room)
-    return Target(label=label, ahead=ahead_of(view, prepared))
+    return LabelTarget(label=label, ahead=ahead_of(view, prepared))
 
 
-def ahead_of(view: FeatureView, prepared: Prepared) -> Ahead:
+def ahead_of(view: FeatureView, prepared: Prepared) -> HorizonRows:
     """Return prepared rows of a typed `label_view`."""
-    return Ahead(view=view, rows=prepared.rows, watermark=prepared.watermark)
+    return HorizonRows(view=view, rows=prepared.rows, watermark=prepared.watermark)
 
 
-def label_rows(engine: Engine, target: Target | None, spine: SpineRows) -> Labelled | None:
+def label_rows(engine: Engine, target: LabelTarget | None, spine: SpineRows) -> Labelled | None:
     """Return the label of each row; None where there is none or the spine lacks what it is made of.
 
     A label over a horizon is null where t + horizon is after the watermark of its source (it is immature), where a
@@ -154,7 +154,7 @@ def _needed(label: Label) -> set[str]:
     return {label.name} if label.expression is None else set(expression_columns(label.expression.text))
 
 
-def _horizon_label(engine: Engine, label: Label, ahead: Ahead, spine: SpineRows) -> Labelled:
+def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: SpineRows) -> Labelled:
     view = ahead.view
     over = _after(spine.time, label)
     keys = [

@@ -30,7 +30,7 @@ _TIME: Final = "\x00time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SpillPlace:
     """Where the rows of a spine lie that do not fit, and the memory of the command."""
 
     room: SpillRoom
@@ -98,7 +98,7 @@ class Treatment:
     needed: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_in_place(reader: SourceReader, treatment: Treatment, what: str, place: Place) -> AnySpine:
+def read_in_place(reader: SourceReader, treatment: Treatment, what: str, place: SpillPlace) -> AnySpine:
     """Return the rows of a reader as a spine: in memory when they fit into their share of it, else in files."""
     limit, held, size = place.memory_bytes // _SHARE, list[pl.DataFrame](), 0
     with reading(what):
@@ -159,7 +159,7 @@ class _Raw:
         return (pl.read_ipc(file, columns=[stored])[stored].alias(name) for file in self._files)
 
 
-def store(parts: Iterable[SpineRows], place: Place) -> AnySpine:
+def store(parts: Iterable[SpineRows], place: SpillPlace) -> AnySpine:
     """Return the parts of a spine, one after the other, in files; in memory when they are few."""
     folder, held, files, rows = place.room.folder(), list[pl.DataFrame](), list[Path](), 0
     for part in parts:
@@ -190,7 +190,7 @@ def _write(frame: pl.DataFrame, folder: Path, number: int) -> Path:
     return path
 
 
-def cut_long_spine(spine: LongSpine, cut: Cut, place: Place) -> AnySpine:
+def cut_long_spine(spine: LongSpine, cut: Cut, place: SpillPlace) -> AnySpine:
     """Return a part of a spine, in its order; see `cut_spine`."""
     if cut == Cut(seed=cut.seed):
         return spine

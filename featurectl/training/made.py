@@ -19,10 +19,10 @@ from featurectl.pit.hashing import hash_rows
 from featurectl.spec.definition import FeatureInput, ModelInput
 from featurectl.training.formats import Frames, frames_of
 from featurectl.training.join import ViewRows, check_inputs
-from featurectl.training.label import Target
+from featurectl.training.label import LabelTarget
 from featurectl.training.long_spine import AnySpine
 from featurectl.training.parts import parted_views
-from featurectl.training.request import Asked
+from featurectl.training.request import ResolvedRequest
 from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import TrainingRows, join_rows
 
@@ -33,7 +33,7 @@ _MOST_LABELS: Final = 20  # of which the rows are counted
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class RowTally:
     """What a manifest tells of the rows, counted a range at a time.
 
     `nulls` counts them by column: of inputs and the label as the model sees them. `labels` counts rows by label for
@@ -70,16 +70,16 @@ class Tally:
 class Made:
     """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
 
-    asked: Asked
+    asked: ResolvedRequest
     spine: AnySpine
-    target: Target | None
+    target: LabelTarget | None
     frames: Frames
-    tally: Tally
+    tally: RowTally
     label: str
 
 
 def make_training_set(
-    engine: Engine, asked: Asked, spine: AnySpine, target: Target | None, room: SpillRoom | None
+    engine: Engine, asked: ResolvedRequest, spine: AnySpine, target: LabelTarget | None, room: SpillRoom | None
 ) -> Made:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
@@ -88,7 +88,7 @@ def make_training_set(
     """
     many = spine.height if room is None else _range_rows(engine, asked, spine)
     views = asked.views if room is None else parted_views(asked.views, engine.memory_bytes, room)
-    tally = Tally()
+    tally = RowTally()
     if room is None or (many >= spine.height and isinstance(spine, SpineRows)):
         assert isinstance(spine, SpineRows), "a spine in files needs room for its ranges"
         made = join_rows(engine, spine, asked.inputs, views, target)
@@ -108,10 +108,10 @@ class _Ranges:
     inputs: Sequence[ModelInput]
     views: Mapping[str, ViewRows]
     spine: AnySpine
-    target: Target | None
+    target: LabelTarget | None
     rows: int
 
-    def write(self, folder: Path, tally: Tally) -> tuple[Frames, str]:
+    def write(self, folder: Path, tally: RowTally) -> tuple[Frames, str]:
         """Return the rows, which lie in files of a folder, and the label's name."""
         check_inputs(self.spine, self.inputs, self.views)  # so that errors count the rows of the whole spine
         height = self.spine.height
@@ -122,7 +122,7 @@ class _Ranges:
             give_back()
         return Frames(schema=schema, height=height, read=partial(_read_files, files)), label
 
-    def _write_range(self, start: int, file: Path, tally: Tally) -> tuple[pl.Schema, str]:
+    def _write_range(self, start: int, file: Path, tally: RowTally) -> tuple[pl.Schema, str]:
         part = self.spine.part(start, self.rows)
         made = join_rows(self.engine, part, self.inputs, self.views, self.target)
         tally.add(made)
@@ -135,7 +135,7 @@ def _read_files(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
         yield pl.read_ipc(file)
 
 
-def _range_rows(engine: Engine, asked: Asked, spine: AnySpine) -> int:
+def _range_rows(engine: Engine, asked: ResolvedRequest, spine: AnySpine) -> int:
     columns = len(asked.inputs) + len(spine.schema) + 1
     return max(1, engine.memory_bytes // 4 // (columns * _BYTES * _COPIES))
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.shuffle import Shuffle
 from featurectl.engines.spill import SpillRoom
@@ -46,7 +46,7 @@ class PartedView:
         """Whether values are those that the online store would have had."""
         return self.bound.as_served
 
-    def asked(self, features: Collection[str]) -> Table:
+    def asked(self, features: Collection[str]) -> ViewBuckets:
         """Return the table with the view as far as some of its features need it."""
         return replace(self.bound.asked(features), part=self.part)
 

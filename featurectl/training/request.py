@@ -15,7 +15,7 @@ from featurectl.spec.definition import Model, ModelInput, Source
 from featurectl.training.bind import bind_newest, registered_model, view_names
 from featurectl.training.choose import choose_spine
 from featurectl.training.join import BoundView
-from featurectl.training.long_spine import AnySpine, Place, cut_long_spine
+from featurectl.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.training.served import check_refresh
 from featurectl.training.spine import Cut, SpineRows, cut_spine
 
@@ -36,7 +36,7 @@ class TrainingRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
+class TrainingStores:
     """Where definitions, tables and rows come from; `now` is the command's instant."""
 
     state: State
@@ -46,7 +46,7 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ResolvedRequest:
     """A request with what it names: the model's definition (None without one), its inputs, the views with tables."""
 
     request: TrainingRequest
@@ -69,7 +69,7 @@ def check_request(request: TrainingRequest) -> None:
         raise UsageError(f"--seed {request.cut.seed} is no seed", hint="0 or more")
 
 
-def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
+def resolve_request(request: TrainingRequest, stores: TrainingStores) -> ResolvedRequest:
     """Return what a request means now: the model as it is applied, the newest version of each view and table.
 
     Raises:
@@ -83,7 +83,7 @@ def resolve_request(request: TrainingRequest, stores: Stores) -> Asked:
     inputs = (
         model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
     )
-    return Asked(request=request, model=model, inputs=inputs, views=served_views(views, request))
+    return ResolvedRequest(request=request, model=model, inputs=inputs, views=served_views(views, request))
 
 
 def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Mapping[str, BoundView]:
@@ -94,7 +94,7 @@ def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Ma
     return {name: replace(bound, as_served=True) for name, bound in views.items()}
 
 
-def read_asked_spine(asked: Asked, stores: Stores, place: Place | None = None) -> AnySpine:
+def read_asked_spine(asked: ResolvedRequest, stores: TrainingStores, place: SpillPlace | None = None) -> AnySpine:
     """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory."""
     spine = choose_spine(stores.open_source, stores.state, asked.model, asked.request.spine, place)
     if place is not None and not isinstance(spine, SpineRows):

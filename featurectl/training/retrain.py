@@ -14,7 +14,7 @@ from featurectl.registry.state import ModelVersion
 from featurectl.spec.definition_json import load_model
 from featurectl.training.again import Manifest, check_same_spine, parse_manifest, pinned_request, read_same_target
 from featurectl.training.data import VALIDATION, TrainingData, build_set, judged_request, read_spine_rows
-from featurectl.training.request import Asked, Stores
+from featurectl.training.request import ResolvedRequest, TrainingStores
 from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import TrainingSet
 
@@ -31,7 +31,7 @@ class Comparison:
     same_bytes: bool
 
 
-def read_pinned_data(engine: Engine, trained: ModelVersion, stores: Stores, room: SpillRoom) -> TrainingData:
+def read_pinned_data(engine: Engine, trained: ModelVersion, stores: TrainingStores, room: SpillRoom) -> TrainingData:
     """Return the data that a version was trained on: by its definition, view and table versions and spine.
 
     Rows that the spine's source has got since, after those that it had, are left out.
@@ -58,7 +58,7 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, stores: Stores, room
 
 
 def _set_of(
-    engine: Engine, manifest: Manifest, asked: Asked, stores: Stores, room: SpillRoom
+    engine: Engine, manifest: Manifest, asked: ResolvedRequest, stores: TrainingStores, room: SpillRoom
 ) -> tuple[TrainingSet, dict[str, object]]:
     spine = same_rows(manifest, read_spine_rows(asked, stores))
     target = read_same_target(manifest, engine, asked, stores, room)

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import TIMESTAMP
-from featurectl.engines.base import Engine, Table
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.errors import UsageError
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.spec.definition import Feature, FeatureView
@@ -51,12 +51,14 @@ def served_asof(view: FeatureView, time: pl.Series) -> pl.Series:
     return refreshed_at(view, time) if view.kind == "event" else time
 
 
-def answer_as_served(engine: Engine, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+def answer_as_served(engine: Engine, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
     """Return the view's stored features as the online store would have had them at each row of the spine."""
     return answer_pushed(engine, table, spine, time, refreshed_at(table.view, spine[time]))
 
 
-def answer_pushed(engine: Engine, table: Table, spine: pl.DataFrame, time: str, pushed: pl.Series) -> pl.DataFrame:
+def answer_pushed(
+    engine: Engine, table: ViewBuckets, spine: pl.DataFrame, time: str, pushed: pl.Series
+) -> pl.DataFrame:
     """Return the view's stored features as a store has them at each row of the spine that was pushed last at `pushed`.
 
     The values are those of the push; the ttl of a state is judged at the row's own time.
@@ -78,7 +80,7 @@ def _clock_of(feature: Feature) -> str:
     return _FILLED_AT.format(feature.name) if feature.fill_last else _TRUE_AT
 
 
-def _with_clocks(table: Table) -> Table:
+def _with_clocks(table: ViewBuckets) -> ViewBuckets:
     """Return the table asked without its ttl, for each feature's event time too."""
     view, part = table.view, table.part
     filled = [f for f in view.features if f.fill_last]

@@ -19,8 +19,8 @@ from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.command import Workshop
-from featurectl.models.fit import Fitted, fit_model
-from featurectl.models.gates.base import Evidence, Rival
+from featurectl.models.fit import FittedModel, fit_model
+from featurectl.models.gates.base import GateEvidence, Rival
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.judged import JudgedRows
@@ -59,7 +59,7 @@ class Trained:
     """A version with what it was fitted on; its number is 0 and it has no files unless it is registered."""
 
     version: ModelVersion
-    fitted: Fitted
+    fitted: FittedModel
 
 
 def require_trainer(model: Model) -> Trainer:
@@ -105,14 +105,14 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     version = store_files(trained.version, files, location)
     seed = require_trainer(model).seed
 
-    def look() -> Evidence:
+    def look() -> GateEvidence:
         return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, ring))
 
     version = _with_card(gated(version, model, look), fitted, model, location)
     return replace(trained, version=write_version(version, to))
 
 
-def gated(version: ModelVersion, model: Model, look: Callable[[], Evidence]) -> ModelVersion:
+def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence]) -> ModelVersion:
     """Return a version with what its gates found; `look` gives what there is to measure."""
     results = measure_gates(gates_asked(model.gates), look)
     return replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
@@ -144,7 +144,7 @@ def rival_of(
     return score_champion(champion, contender, judged, ring)
 
 
-def _with_card(version: ModelVersion, fitted: Fitted, model: Model, location: str) -> ModelVersion:
+def _with_card(version: ModelVersion, fitted: FittedModel, model: Model, location: str) -> ModelVersion:
     """Return a version with its card, which lies with its charts beside the artifact."""
     charts = draw_charts(fitted.judged.label, fitted.judged.scores, fitted.task, fitted.importance)
     files = {title: write_artifact(location, version.model, CHART, svg.encode()) for title, svg in charts.items()}
@@ -182,7 +182,7 @@ def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature
             )
 
 
-def _version(data: TrainingData, fitted: Fitted, to: Registration) -> ModelVersion:
+def _version(data: TrainingData, fitted: FittedModel, to: Registration) -> ModelVersion:
     model, trainer, views = data.model, require_trainer(data.model), data.rows.views
     modules = (*trainer_libraries(trainer), *_libraries_of(fitted))
     return ModelVersion(
@@ -229,7 +229,7 @@ def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
     return _distributions(top)
 
 
-def _libraries_of(fitted: Fitted) -> tuple[str, ...]:
+def _libraries_of(fitted: FittedModel) -> tuple[str, ...]:
     """Return the distributions that read the model file, and those that made the ONNX file if there is one."""
     readers = _distributions(_READERS.get(fitted.format, ""))
     return (*readers, "onnx", "onnxruntime") if fitted.onnx.content and fitted.format != ONNX else readers

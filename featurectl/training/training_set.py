@@ -11,7 +11,7 @@ from featurectl.engines.base import Engine
 from featurectl.errors import DataError
 from featurectl.spec.definition import Label, ModelInput, RequestInput
 from featurectl.training.join import BoundView, ViewRows, join_features
-from featurectl.training.label import Target, label_rows
+from featurectl.training.label import LabelTarget, label_rows
 from featurectl.training.spine import SpineRows
 
 
@@ -53,7 +53,7 @@ def build_training_set(
     spine: SpineRows,
     inputs: Sequence[ModelInput],
     views: Mapping[str, BoundView],
-    target: Target | None,
+    target: LabelTarget | None,
 ) -> TrainingSet:
     """Return the training set of a spine by registered view versions; see `join_rows`."""
     made = join_rows(engine, spine, inputs, views, target)
@@ -73,7 +73,7 @@ def join_rows(
     spine: SpineRows,
     inputs: Sequence[ModelInput],
     views: Mapping[str, ViewRows],
-    target: Target | None,
+    target: LabelTarget | None,
 ) -> TrainingRows:
     """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
 

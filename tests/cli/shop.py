@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurectl.apply import Author, Target, apply_plan
+from featurectl.apply import ApplyTarget, Author, apply_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.open import open_workspace
 from featurectl.plan.build import PlanRequest, plan_repo
@@ -73,7 +73,7 @@ def apply_shop(root: Path) -> None:
         plan = plan_repo(workspace.repo, workspace.state(), request)
         at = parse_instant(NOW)
         assert at is not None
-        target = Target(registry=workspace.registry(), online=workspace.online(), environment="dev")
+        target = ApplyTarget(registry=workspace.registry(), online=workspace.online(), environment="dev")
         apply_plan(target, plan, Author(who="ana", commit="", at=at))
 
 
@@ -83,5 +83,5 @@ def materialize_shop(root: Path) -> None:
         for item in served_views(workspace.state()):
             view = load_view(item.definition)
             table = view_table(workspace.offline(), view, item.version)
-            run = Run(view=view, version=item.version, reader=workspace.source(view.source), table=table)
+            run = MaterializeRun(view=view, version=item.version, reader=workspace.source(view.source), table=table)
             materialize_view(PolarsEngine(1), run, workspace.now)

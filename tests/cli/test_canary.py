@@ -161,6 +161,6 @@ def test_a_judge_of_cron_exits_1_when_it_rolls_back(root, capsys, monkeypatch):
 
 
 def _broken(*_):
-    from featurectl.monitor.canary.verdict import Verdict
+    from featurectl.monitor.canary.verdict import CanaryVerdict
 
-    return Verdict(state="rolled_back", reason="nothing works")
+    return CanaryVerdict(state="rolled_back", reason="nothing works")

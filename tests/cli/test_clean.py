@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from featurectl import clean
-from featurectl.monitor.prediction_log import PredictionLog, read_rows
+from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.online.redis import store as redis_store
 from featurectl.open import open_workspace
 from featurectl.registry.base import HistoryEntry
@@ -281,7 +281,7 @@ def log_files(shop: Shop, day: str, count: int, *, version: int = 1) -> None:
 
 
 def log_rows(shop: Shop) -> list[int]:
-    files = PredictionLog(str(shop.root / "off/shop/predictions/dev/m")).files()
+    files = PredictionLogFiles(str(shop.root / "off/shop/predictions/dev/m")).files()
     return read_rows(files, {"n": pl.Int64()}, lambda rows: rows)["n"].sort().to_list()
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from featurectl.cli.render.plan import render_plan
-from featurectl.registry.base import Change, HistoryEntry
+from featurectl.registry.base import HistoryEntry, RegistryChange
 from featurectl.registry.sql import SqlRegistry
 from featurectl.units import parse_instant
 from tests.bad_input.shop import write_shop
@@ -117,7 +117,7 @@ def test_a_trained_model_is_told_by_whom_and_when(tmp_path, monkeypatch, capsys)
 def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(repo, registry, capsys):
     at = parse_instant("2026-11-24T08:00:00Z")
     entry = HistoryEntry(serial=0, at=at, who="ana", commit="", command="apply", summary="1 added")
-    registry.write_change(registry.load_state("shop"), Change(), entry)
+    registry.write_change(registry.load_state("shop"), RegistryChange(), entry)
     assert run(capsys, "history", "1")[1].endswith("  apply: 1 added\n\nIts plan was not kept.\n")
 
 

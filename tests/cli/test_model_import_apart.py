@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.errors import DataError, UsageError
-from featurectl.models.isolation.limits import Limits
+from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.process import open_process
 from tests.cli.test_model_import import ALLOWED, PLAIN, lightgbm_file, xgboost_file
 from tests.model_shop import open_shop
@@ -114,7 +114,7 @@ def ask(content, limits):
 def test_a_file_that_never_ends_is_ended_in_time():
     before = children()
     with pytest.raises(DataError, match=r"it has not answered in 0\.5 seconds and was ended") as caught:
-        ask(bomb("while True: pass"), Limits(seconds=0.5))
+        ask(bomb("while True: pass"), ProcessLimits(seconds=0.5))
     assert caught.value.code == "FC531"
     assert children() == before
 
@@ -122,11 +122,11 @@ def test_a_file_that_never_ends_is_ended_in_time():
 def test_memory_that_is_taken_bit_by_bit_has_an_end():
     grows = "kept = []\nwhile True: kept.append(bytearray(1 << 24))"
     with pytest.raises(DataError, match=r"it needs more than 0\.5 GiB of memory"):
-        ask(bomb(grows), Limits(memory_bytes=1 << 29, seconds=300))
+        ask(bomb(grows), ProcessLimits(memory_bytes=1 << 29, seconds=300))
 
 
 def test_a_process_that_is_asked_no_more_has_ended():
-    with open_process(Limits()) as process:
+    with open_process(ProcessLimits()) as process:
         number = process._process.pid
         os.kill(number, 0)
     with pytest.raises(ProcessLookupError):
@@ -137,7 +137,7 @@ def test_a_module_of_the_folder_is_not_taken_for_one_of_a_library(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "msgpack.py").write_text("raise SystemExit('a module of the repository was run')")
     with pytest.raises(UsageError, match="holds NoneType, which has no predict"):
-        ask(bomb("1"), Limits())
+        ask(bomb("1"), ProcessLimits())
 
 
 def test_a_process_that_can_not_be_started_is_an_error_and_leaves_no_pipe_open(monkeypatch):
@@ -148,7 +148,7 @@ def test_a_process_that_can_not_be_started_is_an_error_and_leaves_no_pipe_open(m
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with (
         pytest.raises(DataError, match="can't be started: No such file or directory") as caught,
-        open_process(Limits()),
+        open_process(ProcessLimits()),
     ):
         pytest.fail("there is none")
     assert caught.value.code == "FC530"
@@ -156,7 +156,7 @@ def test_a_process_that_can_not_be_started_is_an_error_and_leaves_no_pipe_open(m
 
 
 def test_a_path_that_is_no_text_is_said_at_once():
-    with open_process(Limits(seconds=120)) as process:
+    with open_process(ProcessLimits(seconds=120)) as process:
         begin = time.monotonic()
         with pytest.raises(UsageError, match=re.escape("bad-\udcff.txt can't be read")):
             process.ask("open", path="bad-\udcff.txt", format="txt", content=b"", width=1, allow_code=False)

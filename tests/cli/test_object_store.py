@@ -14,7 +14,7 @@ from obstore.store import from_url
 from starlette.testclient import TestClient
 
 from featurectl.models.artifact import read_artifact
-from featurectl.monitor.alerts.served import Window, read_requests
+from featurectl.monitor.alerts.served import RequestWindow, read_requests
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import open_log
 from featurectl.open import open_workspace
@@ -134,7 +134,7 @@ def test_a_log_in_a_bucket_is_replayed_compared_with_the_training_and_counted(ma
     now = datetime.now(UTC)
     with open_workspace(shop.root, None, None, "unread") as workspace:
         log, served_at = open_log(workspace, "m"), workspace.now
-    hour = Window(since=served_at - timedelta(hours=1), until=served_at)
+    hour = RequestWindow(since=served_at - timedelta(hours=1), until=served_at)
     found = read_requests(log, hour, 1.0, moved=True)
     assert (found.count, found.error_rate()) == (1.0, 0.0)
     assert log.files([1], now + timedelta(hours=2)) == []

@@ -9,7 +9,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.transform import materialize_transform
 from featurectl.open import open_workspace
 from featurectl.spec.definition_json import load_view
@@ -97,7 +97,7 @@ def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
         first = next(o for o in workspace.state().objects if (o.name, o.version) == ("sums", 1))
         view = load_view(first.definition)
         table = view_table(workspace.offline(), view, 1)
-        job = Run(view=view, version=1, reader=workspace.source(view.source), table=table)
+        job = MaterializeRun(view=view, version=1, reader=workspace.source(view.source), table=table)
         materialize_transform(PolarsEngine(1), job, workspace.now, full=True)
     assert sorted(table.read()["total"].to_list()) == [4.0, 10.5, 12.0]
 

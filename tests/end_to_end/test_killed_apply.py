@@ -16,7 +16,7 @@ from random import Random
 import psycopg
 import pytest
 
-from featurectl.apply import Author, Target, apply_plan
+from featurectl.apply import ApplyTarget, Author, apply_plan
 from featurectl.errors import TryAgainError
 from featurectl.open import open_workspace
 from featurectl.plan.build import PlanRequest, plan_repo
@@ -122,7 +122,7 @@ class Project:
         registry = SqlRegistry(self.url, clock=lambda: datetime.now(UTC) + LEASE)
         with open_workspace(self.root, None, None) as workspace:
             plan = plan_repo(workspace.repo, registry.load_state("shop"), PlanRequest(environment="dev"))
-            target = Target(registry=registry, online=workspace.online(), environment="dev")
+            target = ApplyTarget(registry=registry, online=workspace.online(), environment="dev")
             state = apply_plan(target, plan, AUTHOR)
         registry.close()
         return state

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.order import row_order
@@ -103,7 +103,7 @@ def random_spine(keys, count=120, seed=4):
 
 def table_of(view, rows, buckets=1):
     bucket = bucket_of(rows.select(view.keys), buckets) if view.keys else pl.Series([0] * rows.height)
-    return Table(view=view, buckets=buckets, read=lambda b: rows.filter(bucket == b), rows=rows.height)
+    return ViewBuckets(view=view, buckets=buckets, read=lambda b: rows.filter(bucket == b), rows=rows.height)
 
 
 def naive(view, rows, spine):

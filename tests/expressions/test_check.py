@@ -8,7 +8,7 @@ from featurectl.expressions.check import expression_columns, type_expression, un
 from featurectl.expressions.names import check_names
 from featurectl.expressions.parse import parse
 from featurectl.expressions.row import to_closure
-from featurectl.expressions.tree import ExpressionError, Node
+from featurectl.expressions.tree import ExpressionError, ExpressionNode
 from tests.expressions.agreement import differences, frame
 from tests.expressions.random_expressions import COLUMNS
 
@@ -117,7 +117,7 @@ def test_a_seconds_feature_over_asof_is_typed():
      ("seconds_between(timestamp '2024-01-01', timestamp '2024-01-02')", "float64", 86_400.0), ("2 in (1, 2)", "bool", True)],
 )  # fmt: skip
 def test_constants_are_folded(text, dtype, value):
-    assert tree(text) == Node("lit", dtype, (), value)
+    assert tree(text) == ExpressionNode("lit", dtype, (), value)
     assert type(tree(text).value) is type(value)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import Materialized, materialize_view
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
@@ -49,11 +49,13 @@ def write_file(root: Path, number: int) -> None:
     part.replace(whole)  # what is killed here leaves no half of a source
 
 
-def open_run(root: Path, offline: str = "offline", view: FeatureView = VIEW) -> Run:
+def open_run(root: Path, offline: str = "offline", view: FeatureView = VIEW) -> MaterializeRun:
     """Return the view with its source and its table of 16 buckets, which are compacted beyond three files."""
     store = DeltaStore(str(root / offline), "p", rows_per_bucket=ROWS // 16, files_per_bucket=3)
     table = store.table(view.name, 1, view.key_types)
-    return Run(view=view, version=1, reader=open_source(view.source, root), table=table, spill=root / "spill")
+    return MaterializeRun(
+        view=view, version=1, reader=open_source(view.source, root), table=table, spill=root / "spill"
+    )
 
 
 def materialize(root: Path, offline: str = "offline") -> Materialized:
@@ -100,7 +102,7 @@ def expected(root: Path, coverage: Coverage | None) -> pl.DataFrame | None:
     prepared = PolarsEngine(1 << 30, 1).prepare(
         [Piece(scan=run.reader.scan([part]), until=NOW) for part in pieces], VIEW
     )
-    rows: Rows = prepared.rows
+    rows: BucketedRows = prepared.rows
     return rows.of(0, 1)
 
 

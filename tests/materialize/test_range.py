@@ -11,7 +11,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
 from featurectl.materialize.ahead import plan_view
 from featurectl.materialize.range import Range, backfill_view, check_range, expire_rows
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
@@ -26,7 +26,7 @@ ENGINE = PolarsEngine(1 << 30, 1)
 def job(root, view=LATEST, source=FILES, offline="offline"):
     view = replace(view, source=source)
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
-    return Run(view=view, version=1, reader=open_source(source, root), table=table)
+    return MaterializeRun(view=view, version=1, reader=open_source(source, root), table=table)
 
 
 def test_a_table_begins_where_it_was_asked_to_and_stays_so(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.materialize.ahead import plan_view
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
@@ -61,7 +61,7 @@ def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
     view, seen = replace(LATEST, source=FILES), []
     for n in range(12):
         write(tmp_path, f"{n:02}.parquet", ("ABCDEFGH"[n % 8], float(n), n, n), ("C", float(n), n, n))
-        job = Run(view=view, version=1, reader=open_source(FILES, tmp_path), table=table)
+        job = MaterializeRun(view=view, version=1, reader=open_source(FILES, tmp_path), table=table)
         assert materialize_view(PolarsEngine(1), job, at(99)).rows_written == 2
         seen.append((table.buckets(), table.coverage().rebuild_id))
     assert [buckets for buckets, _ in seen] == [1] * 3 + [4] * 9
@@ -106,7 +106,7 @@ def test_a_new_column_does_not_cost_the_rows_of_files_that_are_gone(tmp_path, so
     with pytest.raises(DataError, match=r"data/1\.parquet that the table of latest has read is gone") as told:
         run(tmp_path, view=WIDER, source=source)
     assert (told.value.code, "--full" in told.value.hint) == ("FC501", True)
-    job = Run(view=replace(WIDER, source=source), version=1, reader=open_source(source, tmp_path),
+    job = MaterializeRun(view=replace(WIDER, source=source), version=1, reader=open_source(source, tmp_path),
               table=DeltaStore(str(tmp_path / "offline"), "p").table("latest", 1, LATEST.entity.keys))  # fmt: skip
     with pytest.raises(DataError, match="would lose their rows"):
         plan_view(job, at(99))

@@ -12,7 +12,7 @@ import pytest
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.materialize.ahead import plan_view
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.transform import materialize_transform
 from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source
@@ -92,7 +92,7 @@ def write_facts(root, **sizes):
 def a_job(root, view, offline="offline"):
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
     first, *others = [open_source(source, root) for source in (view.source, *view.transform.others)]
-    return Run(view=view, version=1, reader=first, others=tuple(others), table=table)
+    return MaterializeRun(view=view, version=1, reader=first, others=tuple(others), table=table)
 
 
 def run(root, view, hour=99, offline="offline", full=False):

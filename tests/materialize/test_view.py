@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, TryAgainError
-from featurectl.materialize.run import Run
+from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source
@@ -42,7 +42,7 @@ def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, full=
     view = replace(view, source=source)
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
     reader = open_source(source, root, data_roots=DataRoots(folders=data_roots))
-    job = Run(view=view, version=1, reader=reader, table=table)
+    job = MaterializeRun(view=view, version=1, reader=reader, table=table)
     return materialize_view(PolarsEngine(1), job, at(hour), full=full), table
 
 
@@ -368,6 +368,6 @@ def test_a_run_tells_how_many_rows_are_read_and_which_bucket_is_written(tmp_path
     heard = Heard()
     table = DeltaStore(str(tmp_path / "offline"), "p", rows_per_bucket=3).table("latest", 1, LATEST.entity.keys)
     source = replace(LATEST, source=FILES)
-    job = Run(view=source, version=1, reader=open_source(FILES, tmp_path), table=table, progress=heard)
+    job = MaterializeRun(view=source, version=1, reader=open_source(FILES, tmp_path), table=table, progress=heard)
     materialize_view(PolarsEngine(1), job, at(99))
     assert heard.far == [(8, 9, "rows"), (9, 9, "rows"), *((n, 4, "buckets") for n in range(4))]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from featurectl.models.conversion.convert import _difference, convert_model
-from featurectl.models.conversion.graph import Forest, Leaf, Split
+from featurectl.models.conversion.graph import Forest, Leaf, TreeSplit
 from featurectl.models.runtimes.onnx import Onnx
 from featurectl.models.scores import worst_difference
 from tests.models.estimators import (
@@ -210,7 +210,7 @@ def test_thresholds_rounded_to_float32_would_be_seen():
     high = np.nextafter(low, np.float32(2))
     forest, rounded = Forest(1), Forest(1)
     for made, threshold in ((forest, (float(low) + float(high)) / 2 + 1e-9), (rounded, float(high))):
-        node = Split(feature=0, test="<=", threshold=threshold, missing=False, yes=1, no=2)
+        node = TreeSplit(feature=0, test="<=", threshold=threshold, missing=False, yes=1, no=2)
         made.add_tree(0, [node, Leaf(1.0), Leaf(2.0)].__getitem__)
 
     class Exact:
@@ -249,7 +249,7 @@ def trees(draw):
             tree[key] = Leaf(draw(st.integers(-9, 9)) / 4)
         else:
             test = draw(st.sampled_from(["<=", "<", ">", "in"]))
-            tree[key] = Split(feature=CODES if test == "in" else draw(st.integers(0, 2)), test=test, threshold=draw(st.integers(-2, 2)) / 2, members=draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 40.0, 100.0]), min_size=1, unique=True)), missing=draw(st.booleans()), yes=2 * key + 1, no=2 * key + 2)  # fmt: skip
+            tree[key] = TreeSplit(feature=CODES if test == "in" else draw(st.integers(0, 2)), test=test, threshold=draw(st.integers(-2, 2)) / 2, members=draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 40.0, 100.0]), min_size=1, unique=True)), missing=draw(st.booleans()), yes=2 * key + 1, no=2 * key + 2)  # fmt: skip
     return tree
 
 

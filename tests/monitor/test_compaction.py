@@ -14,7 +14,7 @@ import pytest
 from featurectl.errors import StoreError, TryAgainError
 from featurectl.monitor import compaction
 from featurectl.monitor.compaction import REPLACED, compact_some, read_day
-from featurectl.monitor.prediction_log import PredictionLog, read_batches, read_rows
+from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches, read_rows
 from featurectl.offline.loose import open_loose
 
 DAY = datetime(2026, 1, 8, tzinfo=UTC)
@@ -73,7 +73,7 @@ def write(files, seconds: int, rows, name="h-1-1", more="x") -> None:
 
 def rows_of(place: str, *window) -> Counter:
     """Count the rows that a reader of the log finds."""
-    found = PredictionLog(f"{place}/m").files(None, *window)
+    found = PredictionLogFiles(f"{place}/m").files(None, *window)
     return Counter(row for frame in read_batches(found, SCHEMA, lambda rows: rows) for row in frame.rows())
 
 
@@ -144,7 +144,7 @@ def test_replaced_files_stay_as_long_as_somebody_may_read_them(place):
     files = open_loose(place)
     for second in range(3):
         write(files, second, [second])
-    listed = PredictionLog(f"{place}/m").files()
+    listed = PredictionLogFiles(f"{place}/m").files()
     clean(files, datetime.now(UTC))
     clean(files, datetime.now(UTC) + REPLACED - timedelta(minutes=5))
     assert len(files.listed("m")) == 4

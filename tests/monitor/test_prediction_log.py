@@ -11,7 +11,7 @@ import pytest
 from featurectl.errors import StoreError, UsageError
 from featurectl.monitor.prediction_log import (
     LogFile,
-    PredictionLog,
+    PredictionLogFiles,
     cut_batches,
     read_batches,
     read_rows,
@@ -31,15 +31,15 @@ def write(folder, version, written, rows=(1,)):
 
 
 def found(folder, *window, versions=None):
-    return [(file.version, file.written) for file in PredictionLog(f"{folder}/").files(versions, *window)]
+    return [(file.version, file.written) for file in PredictionLogFiles(f"{folder}/").files(versions, *window)]
 
 
 def test_versions_are_those_of_folders_that_are_called_so(tmp_path):
-    assert PredictionLog(str(tmp_path / "none")).versions() == []
+    assert PredictionLogFiles(str(tmp_path / "none")).versions() == []
     for name in ("v10", "v2", "v02", "v0", "v", "2", "v3x"):
         (tmp_path / name).mkdir()
     (tmp_path / "v4").touch()
-    assert PredictionLog(str(tmp_path)).versions() == [2, 10]
+    assert PredictionLogFiles(str(tmp_path)).versions() == [2, 10]
 
 
 def test_files_are_found_by_when_they_were_written_an_hour_more_on_both_sides(tmp_path):
@@ -70,7 +70,7 @@ def test_files_are_read_together_as_long_as_they_are_few_and_small():
 def test_a_column_that_a_file_lacks_is_null_and_one_more_is_not_read(tmp_path):
     for number in range(20):
         write(tmp_path, 1, f"2026-11-25/{number:06}-a.parquet", [number])
-    files = PredictionLog(str(tmp_path)).files()
+    files = PredictionLogFiles(str(tmp_path)).files()
     frames = list(read_batches(files, SCHEMA, lambda rows: rows.filter(pl.col("n") > 1)))
     assert [frame.height for frame in frames] == [14, 4]
     assert pl.concat(frames).rows() == [(number, None) for number in range(2, 20)]
@@ -83,7 +83,7 @@ def test_the_one_of_many_files_that_is_torn_is_named(tmp_path):
     torn = tmp_path / "v1" / "2026-11-25" / "000011-a.parquet"
     torn.write_bytes(torn.read_bytes()[:100])
     with pytest.raises(StoreError, match=r"the prediction log can't be read: 000011-a\.parquet: ") as caught:
-        list(read_batches(PredictionLog(str(tmp_path)).files(), SCHEMA, lambda rows: rows))
+        list(read_batches(PredictionLogFiles(str(tmp_path)).files(), SCHEMA, lambda rows: rows))
     assert caught.value.code == "FC603"
     named = f"{tmp_path.name}/v1/2026-11-25/000011-a.parquet"  # the folder of a log is called as its model
     assert caught.value.hint == f"move {named} out of the log to go on without its rows"

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.why import Values, _changed, render_why, why_json
+from featurectl.cli.render.why import EntityValues, _changed, render_why, why_json
 from featurectl.cli.why import _cause_of_values
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.value_history import Changed, EntityHistory
-from featurectl.monitor.why import Chain, Link, cause_of, verdict_of
+from featurectl.monitor.why import Chain, ChainLink, cause_of, verdict_of
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.online.read import Answer, FeatureValue
 from featurectl.spec.definition import Freshness
@@ -37,9 +37,9 @@ FRESH = Chain(
     row=FreshnessRow(
         kind="view", name="spend", verdict="OK", freshness=Freshness(error_after_us=6 * HOUR_US), version=2
     ),
-    sources=(Link(kind="source", name="orders", newest_available=hours(1), verdict="OK"),),
-    table=Link(kind="table", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
-    online=Link(kind="online", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
+    sources=(ChainLink(kind="source", name="orders", newest_available=hours(1), verdict="OK"),),
+    table=ChainLink(kind="table", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
+    online=ChainLink(kind="online", name="spend@2", newest_available=hours(1), computed_at=hours(0), version=7),
     read={"orders": hours(1)},
 )
 STALE = replace(FRESH, row=replace(FRESH.row, verdict="STALE", age_us=48 * HOUR_US))
@@ -50,7 +50,7 @@ RUN = RunRecord(
 FAILED = replace(RUN, now=hours(2), action="", error_code="FC504", error="column 'v' is wrong")
 UNPUSHED = replace(RUN, now=hours(2), error_code="FC602", error="gone")
 PUSHED = replace(RUN, now=hours(1), command="push", action="push")
-NEVER = Link(kind="source", name="orders", verdict="ERROR", error="no file matches orders.csv")
+NEVER = ChainLink(kind="source", name="orders", verdict="ERROR", error="no file matches orders.csv")
 
 
 def answer(status):
@@ -92,7 +92,7 @@ STORE_BEHIND = (
     "the online store is behind: the offline table has rows that became available until 2026-01-10 11:00, the "
     "store values of those until 2026-01-08 12:00: featurectl push spend"
 )
-EMPTY = Link(kind="source", name="orders", verdict="ERROR", error="no rows yet", missing=True)
+EMPTY = ChainLink(kind="source", name="orders", verdict="ERROR", error="no rows yet", missing=True)
 CASES = {
     "nothing is wrong": (FRESH, ""),
     "an older row is no fault while the SLA holds": (chain(FRESH, source=1, table=2, online=3), ""),
@@ -337,7 +337,7 @@ def test_an_entity_that_nobody_knows_is_told(why):
 
 def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():
     history = EntityHistory(now=answer("PRESENT"), changes=(changed_at(3),), before={})
-    asked = Values(words=("customer=ana",), history=history, online=answer("PRESENT"), error="")
+    asked = EntityValues(words=("customer=ana",), history=history, online=answer("PRESENT"), error="")
     assert not _cause_of_values(asked, FRESH)
     lost = replace(asked, online=answer("NOT_FOUND"))
     assert _cause_of_values(lost, FRESH) == (
@@ -359,7 +359,7 @@ def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():
     ],
 )
 def test_a_row_that_need_not_be_online_is_no_cause(history):
-    values = Values(words=("customer=ana",), history=history, online=answer("NOT_FOUND"), error="")
+    values = EntityValues(words=("customer=ana",), history=history, online=answer("NOT_FOUND"), error="")
     assert not _cause_of_values(values, FRESH)
 
 

@@ -1,9 +1,9 @@
 """A message to send."""
 
-from featurectl.notifiers.base import Message
+from featurectl.notifiers.base import IncidentMessage
 
 KEY = "featurectl/shop/prod/stale/view:spend@1/3"
-MESSAGE = Message(
+MESSAGE = IncidentMessage(
     id=f"{KEY}/firing/4/ops",
     key=KEY,
     kind="firing",

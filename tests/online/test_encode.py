@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.polars.types import polars_dtype
-from featurectl.online.encode import Cells, Ragged, digits, join_pieces, literal
+from featurectl.online.encode import FixedCells, Ragged, digits, join_pieces, literal
 from featurectl.online.frame import encode_chunks
 from tests.online.packer import pack_rows
 from tests.online.rows import frame, view
@@ -130,7 +130,7 @@ def test_pieces_are_joined_row_by_row(rows):
 
     def cells(parts):
         padded = b"".join(part.ljust(3, b"?") for part in parts)
-        return Cells(np.frombuffer(padded, np.uint8).reshape(-1, 3), np.array([*map(len, parts)], np.int64))
+        return FixedCells(np.frombuffer(padded, np.uint8).reshape(-1, 3), np.array([*map(len, parts)], np.int64))
 
     made = join_pieces([ragged(first), cells(second), literal(b";"), ragged(third)], len(rows))
     assert made.parts() == [a + b + b";" + c for a, b, c in rows]

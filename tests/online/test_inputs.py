@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
@@ -86,7 +86,7 @@ class Rows:
         self._view, self._rows = view, rows
 
     def asked(self, features):
-        return Table(view=self._view, buckets=1, read=lambda _: self._rows.read())
+        return ViewBuckets(view=self._view, buckets=1, read=lambda _: self._rows.read())
 
 
 class Store:

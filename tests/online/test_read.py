@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars import join
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
@@ -161,7 +161,7 @@ def test_a_time_beyond_the_calendar_is_null_online_as_in_a_training_set(store, m
     held = rows.read().sort("customer").with_columns(times, days)
     rows.replace(FrameRows(held, view.keys), rows.coverage())
     spine = pl.DataFrame({"customer": ["a", "b"], "t": [at(0)] * 2}).with_columns(pl.col("t").cast(UTC_US))
-    asked = Table(view=view, buckets=1, read=lambda _: held)
+    asked = ViewBuckets(view=view, buckets=1, read=lambda _: held)
     offline = PolarsEngine().finish(PolarsEngine().answer(asked, spine, "t"), view, spine["t"], {}).rows()
     with monkeypatch.context() as patched:
         if is_old:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from featurectl.engines.base import Rows
+from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
@@ -49,11 +49,11 @@ class MemoryTable:
     def statistics(self, version: int | None = None) -> TableStatistics:
         return TableStatistics(rows=self._versions[-1 if version is None else version][0].height, size_bytes=0, files=1)
 
-    def append(self, rows: Rows, coverage: Coverage) -> int:
+    def append(self, rows: BucketedRows, coverage: Coverage) -> int:
         before = [self._versions[-1][0]] if self._versions else []
         return self.replace(FrameRows(pl.concat([*before, rows.of(0, 1)]), self._keys), coverage)
 
-    def replace(self, rows: Rows, coverage: Coverage) -> int:
+    def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
         self._versions.append((rows.of(0, 1), coverage))
         return len(self._versions) - 1
 

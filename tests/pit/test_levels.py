@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.pit import levels
-from featurectl.pit.levels import Run, bits_of, count_below, select
+from featurectl.pit.levels import BitRanges, bits_of, count_below, select
 from tests.pit.frames import ask, rows_of, spine_of
 from tests.pit.test_against_naive import QUIET
 
@@ -28,7 +28,7 @@ def test_a_place_in_two_ranges_is_that_in_their_sorted_values(first, second, ran
     low, high = np.minimum(lo, other), np.maximum(lo, other)
     every = [sorted([*one[a:b], *two[c:d]]) for a, b, c, d in zip(lo, hi, low, high, strict=True)]
     place = np.array([chance.randrange(len(found)) if found else 0 for found in every])
-    found = select([Run(one, lo, hi), Run(two, low, high)], place, bits_of(9))
+    found = select([BitRanges(one, lo, hi), BitRanges(two, low, high)], place, bits_of(9))
     assert [f for f, e in zip(found.tolist(), every, strict=True) if e] == [
         e[p] for e, p in zip(every, place.tolist(), strict=True) if e
     ]
@@ -38,7 +38,7 @@ def test_a_place_in_two_ranges_is_that_in_their_sorted_values(first, second, ran
 @QUIET
 def test_the_values_below_a_bound_are_counted(values, ranges, bounds):
     (lo, hi), bound = ends(ranges), np.array(bounds[: len(ranges)])
-    found = count_below(Run(np.array(values), lo, hi), bound, bits_of(12))
+    found = count_below(BitRanges(np.array(values), lo, hi), bound, bits_of(12))
     assert found.tolist() == [sum(v < b for v in values[a:c]) for a, b, c in zip(lo, bound, hi, strict=True)]
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from featurectl.plan.allowance import allowed_options, merged_allowances, needed_allowances
-from featurectl.plan.model import Change, Plan, Reason
+from featurectl.plan.model import Change, ChangeReason, Plan
 
-REASON = Reason(sign="~", field="aggregates.windows", old="[7d]", new="[30d]", features=("sum_7d",))
+REASON = ChangeReason(sign="~", field="aggregates.windows", old="[7d]", new="[30d]", features=("sum_7d",))
 CHANGE = Change(
     kind="breaking",
     object="feature_view",

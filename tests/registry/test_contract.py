@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from featurectl.errors import TryAgainError, UsageError
-from featurectl.registry.base import Change, HistoryEntry, Pin
+from featurectl.registry.base import HistoryEntry, Pin, RegistryChange
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion, State
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -61,7 +61,7 @@ MODEL = ModelVersion(
 
 
 def write(registry, state, *objects, retire=(), entry=ENTRY):
-    return registry.write_change(state, Change(write=objects, retire=tuple(retire)), entry)
+    return registry.write_change(state, RegistryChange(write=objects, retire=tuple(retire)), entry)
 
 
 def test_an_unknown_project_is_empty(registry):

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from featurectl.errors import StoreError, UsageError
-from featurectl.registry.base import Change
+from featurectl.registry.base import RegistryChange
 from featurectl.registry.migrations.upgrade import steps
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
@@ -21,7 +21,7 @@ from tests.registry.test_contract import ENTRY, VIEW, race
 
 
 def write(registry):
-    return registry.write_change(registry.load_state("flights"), Change(write=(VIEW,)), ENTRY)
+    return registry.write_change(registry.load_state("flights"), RegistryChange(write=(VIEW,)), ENTRY)
 
 
 def test_reading_a_file_that_is_not_there_makes_nothing(tmp_path):
@@ -58,7 +58,7 @@ def test_a_registry_of_a_newer_version_is_refused_for_reading_and_for_writing(tm
         connection.execute("update alembic_version set version_num = '9999'")
     connection.close()
     newer = SqlRegistry(f"sqlite:///{path}")
-    for use in (lambda: newer.load_state("flights"), lambda: newer.write_change(state, Change(), ENTRY)):
+    for use in (lambda: newer.load_state("flights"), lambda: newer.write_change(state, RegistryChange(), ENTRY)):
         with pytest.raises(StoreError, match="made by a newer featurectl") as caught:
             use()
         assert caught.value.code == "FC604"
@@ -171,7 +171,7 @@ def test_reading_a_registry_and_writing_one_that_is_there_do_not_import_alembic(
 
 def test_a_change_without_objects_still_counts(tmp_path):
     registry = SqlRegistry(f"sqlite:///{tmp_path}/registry.db")
-    state = registry.write_change(write(registry), Change(), replace(ENTRY, summary="looked"))
+    state = registry.write_change(write(registry), RegistryChange(), replace(ENTRY, summary="looked"))
     assert (state.serial, len(state.objects)) == (2, 1)
     registry.close()
 
@@ -181,5 +181,7 @@ def test_a_new_file_has_one_winner_however_many_write_it_first(tmp_path, rounds)
     empty = State(project="flights", registry_id="", serial=0)
     for number in range(rounds):
         url = f"sqlite:///{tmp_path}/{number}/registry.db"
-        came = race(partial(SqlRegistry, url), 4, lambda r, _: r.write_change(empty, Change(write=(VIEW,)), ENTRY))
+        came = race(
+            partial(SqlRegistry, url), 4, lambda r, _: r.write_change(empty, RegistryChange(write=(VIEW,)), ENTRY)
+        )
         assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.registry.base import Change, Pin
+from featurectl.registry.base import Pin, RegistryChange
 from featurectl.registry.file import read_last_apply, read_pins, read_state
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
@@ -24,7 +24,7 @@ def written(tmp_path):
     registry = SqlRegistry(f"sqlite:///{file}")
     old = replace(VIEW, version=2, current=False)
     for project, objects in (("flights", (replace(VIEW, name="b"), old, VIEW)), ("other", (VIEW,))):
-        registry.write_change(registry.load_state(project), Change(write=objects), ENTRY)
+        registry.write_change(registry.load_state(project), RegistryChange(write=objects), ENTRY)
         registry.write_model_version(project, MODEL, ["champion", "a"])
         registry.write_model_version(project, MODEL, [])
         run = registry.start_canary(project, RUN, ENTRY)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from featurectl.errors import TryAgainError, UsageError
-from featurectl.registry.base import Change, lock_holder
+from featurectl.registry.base import RegistryChange, lock_holder
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from tests.registry.test_contract import ENTRY, VIEW, race, write
@@ -36,7 +36,7 @@ def at_clock(open_registry, clock):
 def change(registry, lock_id, name="delays"):
     """Write a view under a lock."""
     state = registry.load_state("flights")
-    return registry.write_change(state, Change(write=(replace(VIEW, name=name),)), ENTRY, lock_id)
+    return registry.write_change(state, RegistryChange(write=(replace(VIEW, name=name),)), ENTRY, lock_id)
 
 
 def test_a_holder_is_a_user_a_process_and_a_command(monkeypatch):
@@ -175,7 +175,10 @@ def test_a_lock_is_not_taken_over_while_its_holder_writes(at_clock, clock):
     def write_slowly():
         with first.lock("flights", ANA) as lock_id:
             first.write_change(
-                first.load_state("flights"), Change(write=(replace(VIEW, definition=definition),)), ENTRY, lock_id
+                first.load_state("flights"),
+                RegistryChange(write=(replace(VIEW, definition=definition),)),
+                ENTRY,
+                lock_id,
             )
 
     def take_over():

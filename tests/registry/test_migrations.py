@@ -13,7 +13,7 @@ from sqlalchemy import column as named
 from sqlalchemy import create_engine, insert, select, table, text
 
 from featurectl.errors import StoreError, TryAgainError
-from featurectl.registry.base import Change
+from featurectl.registry.base import RegistryChange
 from featurectl.registry.migrations import upgrade
 from featurectl.registry.migrations.versions import r0001_first
 from featurectl.registry.rows import history_row, model_document, object_row
@@ -86,7 +86,7 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     assert {name: [r for r in rows if r not in others[name]] for name, rows in found.items()} == ROWS
     assert step == "0005"
     assert open_registry().load_state("flights") == before
-    after = registry.write_change(before, Change(), replace(ENTRY, plan="{}"))
+    after = registry.write_change(before, RegistryChange(), replace(ENTRY, plan="{}"))
     assert after.serial == 3
     assert [(e.serial, e.plan) for e in registry.read_history("flights")] == [(3, "{}"), (2, ""), (1, "")]
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.monitor.prediction_log import LogFile, PredictionLog, read_batches, read_schema
+from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, read_batches, read_schema
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
 from tests.serving.process import running
@@ -21,7 +21,7 @@ OPTIONS = ("--env", "logged", "--judge", "0.01", "--timeout", "20", "--store-tim
 
 
 def files_of(root: Path) -> list[LogFile]:
-    return PredictionLog(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
+    return PredictionLogFiles(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
 
 
 def rows_of(root: Path) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from featurectl.monitor import compaction
 from featurectl.monitor.compaction import compact_some, read_day
-from featurectl.monitor.prediction_log import PredictionLog, read_rows
+from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.offline.loose import open_loose
 from featurectl.serving import prediction_log
 from featurectl.serving.bodies import MOST_TEXT
@@ -106,7 +106,7 @@ def test_files_that_larger_ones_stand_for_go_before_any_row_does(tmp_path, monke
     assert 0 < removed.files < 20
     assert set(large) < set(left(files))
     files.remove_files([f"{folder}/100002-since.100000.0123456789abcdef.parquet"])
-    rows = read_rows(PredictionLog(str(tmp_path / "m")).files(), {"n": pl.Int64()}, lambda rows: rows)
+    rows = read_rows(PredictionLogFiles(str(tmp_path / "m")).files(), {"n": pl.Int64()}, lambda rows: rows)
     assert rows["n"].sort().to_list() == sorted(numbers)
 
 
@@ -193,14 +193,14 @@ def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
 
 
 def test_a_file_that_a_server_removes_while_it_is_read_is_no_error(served):
-    from featurectl.monitor.prediction_log import PredictionLog, read_rows, read_schema
+    from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows, read_schema
 
     root, client = served
     log = log_of(client)
     for seed in (1, 2):
         client.post("/v1/predict/click", json={"rows": request_rows(3, seed=seed)})
         wait_until(lambda: log._waiting == 0)
-    found = PredictionLog(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
+    found = PredictionLogFiles(str(root / "off" / "clicks" / "predictions" / "logged" / "click")).files()
     schema = read_schema(found[0])
     Path(found[0].path).unlink()
     assert read_rows(found, schema, lambda rows: rows).height == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from featurectl.serving.served import MOST_NAMED, Served
+from featurectl.serving.served import MOST_NAMED, ServedProject
 
 
 def a_project():
@@ -15,7 +15,7 @@ def a_project():
         current=lambda *_: None,
         model_version=lambda model, number: SimpleNamespace(model=model, version=number),
     )
-    return Served(catalog=SimpleNamespace(state=state), load=lambda version: version)
+    return ServedProject(catalog=SimpleNamespace(state=state), load=lambda version: version)
 
 
 def test_who_looks_at_the_models_may_go_on_while_others_are_loaded():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.offline.base import Coverage
-from featurectl.sources.base import Part
+from featurectl.sources.base import SourcePart
 from featurectl.sources.increment import PartScan, plan_increment
 from featurectl.spec.definition import Source, SqlQuery
 from featurectl.units import from_us
@@ -31,8 +31,8 @@ class Model:
 
     def stamps(self):
         if self.source.format == "sql":
-            return [Part(name="query", stamp="")]
-        return [Part(name=name, stamp=str(len(rows))) for name, rows in self.parts.items()]
+            return [SourcePart(name="query", stamp="")]
+        return [SourcePart(name=name, stamp=str(len(rows))) for name, rows in self.parts.items()]
 
     def rows(self, part, since):
         if self.source.format != "sql":
@@ -154,7 +154,7 @@ def test_many_runs_give_what_one_run_gives(steps, kind):
 
 
 def parts(**stamps):
-    return tuple(Part(name=name, stamp=stamp) for name, stamp in stamps.items())
+    return tuple(SourcePart(name=name, stamp=stamp) for name, stamp in stamps.items())
 
 
 def covered(now=10, **keys):
@@ -245,12 +245,14 @@ def test_a_static_source_is_rebuilt_when_any_file_changes(now):
 def test_why_a_static_source_is_read_says_what_is_known():
     query_of_all = replace(PLAIN_QUERY, event_time=None)
     assert query(query_of_all).reason == "what a query gives is not known before it is run"
-    touched = (Part(name="a", stamp="2"),)
+    touched = (SourcePart(name="a", stamp="2"),)
     assert plan_increment(STATIC, touched, covered(parts={"a": "1"}), from_us(11)).reason == "a static source changed"
 
 
 def query(source, **keys):
-    return plan_increment(source, (Part(name="query", stamp=""),), covered(parts={"query": ""}, **keys), from_us(11))
+    return plan_increment(
+        source, (SourcePart(name="query", stamp=""),), covered(parts={"query": ""}, **keys), from_us(11)
+    )
 
 
 def test_a_query_without_since_is_a_rebuild_at_every_run():

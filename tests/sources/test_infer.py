@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from featurectl.sources.casts import Reading
+from featurectl.sources.casts import CastRules
 from featurectl.sources.infer import infer_types
 
 
@@ -29,4 +29,4 @@ from featurectl.sources.infer import infer_types
     ],
 )
 def test_a_column_has_the_narrowest_type_that_loses_no_digit_before_the_point(texts, dtype):
-    assert infer_types(pl.LazyFrame({"x": texts}, schema={"x": pl.String}), Reading()) == {"x": dtype}
+    assert infer_types(pl.LazyFrame({"x": texts}, schema={"x": pl.String}), CastRules()) == {"x": dtype}

@@ -15,7 +15,7 @@ from featurectl.spec.node import File
 from featurectl.spec.problems import Problem
 from featurectl.spec.reader import read_nodes
 from featurectl.spec.report import Report
-from featurectl.spec.shape import Shape
+from featurectl.spec.shape import ObjectShape
 from featurectl.spec.values import plain_data
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
@@ -42,7 +42,7 @@ class Object:
         return f"{self.kind}-{self.data.get('name', self.number)}".replace(" ", "_")
 
     @property
-    def shape(self) -> type[Shape]:
+    def shape(self) -> type[ObjectShape]:
         """What reads it."""
         return LISTS[self.kind] if self.kind else PROJECT
 
@@ -55,7 +55,7 @@ def objects() -> list[Object]:
     return [Object("", 0, project), *(Object(kind, n, item) for kind, items in lists for n, item in enumerate(items))]
 
 
-def shape_problems(shape: type[Shape], data: object) -> list[Problem]:
+def shape_problems(shape: type[ObjectShape], data: object) -> list[Problem]:
     """Return what reading the object by itself reports."""
     report = Report()
     node = read_nodes(File("a.yaml", json.dumps(data)), report)

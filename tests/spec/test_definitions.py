@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.errors import DataError
-from featurectl.expressions.tree import Node
+from featurectl.expressions.tree import ExpressionNode
 from featurectl.spec.aggregates import AGGREGATES, aggregate_base, result_type
 from featurectl.spec.definition import FeatureInput, RequestInput
 from featurectl.spec.definition_json import (
@@ -85,8 +85,14 @@ def test_a_condition_hands_the_column_on_as_it_is(tmp_path):
         ("late_miles_value", "miles", "float64"),
     ):
         assert found[name].dtype == dtype
-        assert found[name].expression.tree == Node(
-            "case", dtype, (Node("col", "bool", value="late"), Node("col", dtype, value=column), Node("lit", dtype))
+        assert found[name].expression.tree == ExpressionNode(
+            "case",
+            dtype,
+            (
+                ExpressionNode("col", "bool", value="late"),
+                ExpressionNode("col", dtype, value=column),
+                ExpressionNode("lit", dtype),
+            ),
         )
 
 

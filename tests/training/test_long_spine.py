@@ -15,7 +15,7 @@ from featurectl.sources.casts import cast_exact, check_exact
 from featurectl.sources.open import open_source
 from featurectl.spec.definition import Model, Spine
 from featurectl.training.choose import choose_spine
-from featurectl.training.long_spine import LongSpine, Place, cut_long_spine
+from featurectl.training.long_spine import LongSpine, SpillPlace, cut_long_spine
 from featurectl.training.spine import Cut, cut_spine, file_source, read_source_spine
 
 ROWS = 120_000
@@ -49,7 +49,7 @@ def both(tmp_path):
     path = tmp_path / "spine.parquet"
     frame().write_parquet(path)
     with SpillRoom(tmp_path / "spill") as room:
-        place = Place(room=room, memory_bytes=1_000_000)
+        place = SpillPlace(room=room, memory_bytes=1_000_000)
         given = [lambda source: open_source(source, tmp_path), NoState(), None, str(path)]
         yield choose_spine(*given, None), choose_spine(*given, place), place
 
@@ -109,6 +109,6 @@ def test_a_long_source_spine_is_filtered_as_a_short_one(tmp_path, where):
     reader = open_source(source, tmp_path)
     model = Model(name="m", spine=spine, inputs=())
     with SpillRoom(tmp_path / "spill") as room:
-        long = choose_spine(lambda _: reader, NoState(), model, None, Place(room=room, memory_bytes=1_000_000))
+        long = choose_spine(lambda _: reader, NoState(), model, None, SpillPlace(room=room, memory_bytes=1_000_000))
         same(long, read_source_spine(reader, spine))
         assert long.height == (ROWS if where is None else long.part(0, ROWS).rows["user"].len())

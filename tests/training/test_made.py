@@ -11,10 +11,10 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.spec.definition import Label
 from featurectl.training.formats import write_parquet
-from featurectl.training.label import Target
+from featurectl.training.label import LabelTarget
 from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
-from featurectl.training.request import Asked, TrainingRequest
+from featurectl.training.request import ResolvedRequest, TrainingRequest
 from tests.training.test_training_set import INPUTS, LABEL, at, spine, views
 
 __all__ = ["views"]  # the fixture
@@ -22,8 +22,10 @@ GIB = 1 << 30
 
 
 def make(views, rows, room=None, memory=GIB, **more):
-    asked = Asked(request=TrainingRequest(model="m"), model=None, inputs=more.get("inputs", INPUTS), views=views)
-    target = Target(label=more.get("label", LABEL))
+    asked = ResolvedRequest(
+        request=TrainingRequest(model="m"), model=None, inputs=more.get("inputs", INPUTS), views=views
+    )
+    target = LabelTarget(label=more.get("label", LABEL))
     return make_training_set(PolarsEngine(memory, threads=1), asked, rows, target, room)
 
 

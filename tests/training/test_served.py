@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import UsageError
 from featurectl.online.sqlite import SqliteStore
@@ -33,7 +33,7 @@ class Rows:
 
     def asked(self, features):
         buckets = self.table.buckets()
-        return Table(view=self.view, buckets=buckets, read=lambda _: self.table.read())
+        return ViewBuckets(view=self.view, buckets=buckets, read=lambda _: self.table.read())
 
 
 def trained(view, rows, times, *, as_served, keys=ENTITIES):

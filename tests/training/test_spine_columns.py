@@ -19,7 +19,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.sources.open import open_source
 from featurectl.spec.definition import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
 from featurectl.training.join import BoundView
-from featurectl.training.label import Target
+from featurectl.training.label import LabelTarget
 from featurectl.training.output import write_table
 from featurectl.training.spine import Cut, SpineRows, cut_spine, file_source, read_file_spine, read_source_spine
 from featurectl.training.training_set import build_training_set
@@ -178,9 +178,9 @@ def test_a_label_of_any_number_stands_last_as_it_is_and_is_a_number_for_the_mode
     label = Label(name="outcome", expression=None, dtype=None)
     if "outcome" not in spine.rows.columns:
         with pytest.raises(DataError, match="label outcome: column outcome is UInt64, must be int64: "):
-            build_training_set(PolarsEngine(1), spine, [COUNT], views, Target(label=label))
+            build_training_set(PolarsEngine(1), spine, [COUNT], views, LabelTarget(label=label))
         return
-    made = build_training_set(PolarsEngine(1), spine, [COUNT], views, Target(label=label))
+    made = build_training_set(PolarsEngine(1), spine, [COUNT], views, LabelTarget(label=label))
     assert made.rows.columns == ["carrier", "event_time", "made_count", "outcome"]
     assert_same(made.rows.select("outcome"), frame.select("outcome"))
     assert made.values["outcome"].dtype == polars_dtype(language_dtype(outcome.dtype))

@@ -16,7 +16,7 @@ from featurectl.offline.rows import FrameRows
 from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import DerivedInput, FeatureInput, Label, RequestInput
 from featurectl.training.join import BoundView
-from featurectl.training.label import Target
+from featurectl.training.label import LabelTarget
 from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import build_training_set, require_label
 from tests.definitions import DELAYS, LATEST
@@ -68,7 +68,7 @@ LABEL = Label(name="is_late", expression=Expression("outcome > 15"), dtype="bool
 
 def build(views, rows=None, inputs=INPUTS, label=LABEL):
     rows = rows or spine(distance=[100, 200, 300, 400], outcome=[20, None, 10, 16])
-    return build_training_set(PolarsEngine(1), rows, inputs, views, None if label is None else Target(label=label))
+    return build_training_set(PolarsEngine(1), rows, inputs, views, None if label is None else LabelTarget(label=label))
 
 
 def test_spine_columns_then_features_in_the_models_order_then_derived_then_label(views):

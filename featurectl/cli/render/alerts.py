@@ -10,7 +10,7 @@ from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.monitor.alerts.deliver import Sent
-from featurectl.monitor.alerts.look import Looked
+from featurectl.monitor.alerts.look import AlertEvaluation
 from featurectl.registry.alert_state import Delivery, Silence
 from featurectl.spec.definition_alerts import format_measure, plain_measure
 from featurectl.units import counted, format_instant, format_iso, plural
@@ -87,13 +87,13 @@ def silence_json(silence: Silence) -> dict[str, object]:
     }
 
 
-def _rank(item: Looked) -> tuple[bool, bool]:
+def _rank(item: AlertEvaluation) -> tuple[bool, bool]:
     """Return where a row stands: what fires, what is pending or can't be seen, and then all that is well."""
     firing = item.after.status == "firing"
     return not firing, not firing and item.after.status != "pending" and not item.observation.error
 
 
-def _cells(item: Looked) -> list[str]:
+def _cells(item: AlertEvaluation) -> list[str]:
     after, value = item.after, item.observation.value
     metric = after.condition.partition(" ")[0]
     state = f"{after.status} (silenced)" if item.silence and after.status in ("pending", "firing") else after.status
@@ -141,7 +141,7 @@ def _summary(found: Round) -> str:
     return ", ".join([told, *(text for text in rest if text)]) + of
 
 
-def _looked_json(item: Looked) -> dict[str, object]:
+def _looked_json(item: AlertEvaluation) -> dict[str, object]:
     after = item.after
     return {
         "alert": after.alert,

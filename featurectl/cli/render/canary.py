@@ -11,8 +11,8 @@ from featurectl.registry.state import CanaryRun
 from featurectl.units import format_duration, format_instant, format_iso
 
 if TYPE_CHECKING:
-    from featurectl.canary import Judged
-    from featurectl.monitor.canary.figures import Side
+    from featurectl.canary import CanaryEvaluation
+    from featurectl.monitor.canary.figures import SideFigures
 
 
 def render_started(run: CanaryRun) -> str:
@@ -29,7 +29,7 @@ def render_ended(run: CanaryRun) -> str:
     return f"{_head(run)}\n{run.state.replace('_', ' ')} {at}: {in_one_line(run.reason)}"
 
 
-def render_judged(judged: Judged) -> str:
+def render_judged(judged: CanaryEvaluation) -> str:
     """Return the figures of both sides, what was asked and what was measured, and what that means."""
     run, figures, verdict = judged.run, judged.figures, judged.verdict
     shadow = "shadow" if run.percent == 0 else "challenger"
@@ -55,7 +55,7 @@ def run_json(run: CanaryRun) -> dict[str, object]:
     return asdict(run) | {"started_at": format_iso(run.started_at), "decided_at": decided}
 
 
-def judged_json(judged: Judged) -> dict[str, object]:
+def judged_json(judged: CanaryEvaluation) -> dict[str, object]:
     """Return a canary with the figures of this look, ready for JSON."""
     from featurectl.monitor.canary.decide import figures_json
 
@@ -69,7 +69,7 @@ def _head(run: CanaryRun) -> str:
     return f"{run.model} version {run.challenger} {how} version {run.champion}, since {since} in {run.environment}"
 
 
-def _side(name: str, side: Side) -> list[str]:
+def _side(name: str, side: SideFigures) -> list[str]:
     rate, p99, oldest = side.error_rate_percent, side.latency_p99_ms, side.oldest_us
     return [
         name,

@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.cli.render.table import render_table, text_width
 from featurectl.monitor.drift.compare import DriftRow
-from featurectl.monitor.drift.limits import Limits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, Metric
 from featurectl.units import counted, plural
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
@@ -21,17 +21,17 @@ _WORDS: Final[dict[Metric, str]] = {"null_rate": "nulls"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class DriftTable:
     """What was compared: `where` says which rows, `rows` what was found, the worst first."""
 
     model: str
     version: int
     where: str
     rows: Sequence[DriftRow]
-    limits: Limits
+    limits: DriftLimits
 
 
-def render_drift(told: Told, width: int = 0) -> str:
+def render_drift(told: DriftTable, width: int = 0) -> str:
     """Return the table of drift, the worst first, and what to make of it.
 
     A terminal of so many columns is given fewer of the table's, so that the plots stand in their rows; 0 is no end.
@@ -50,7 +50,7 @@ def _table(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Sequence[str]:
     return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells)
 
 
-def title(told: Told) -> str:
+def title(told: DriftTable) -> str:
     """Return what is compared with what, in a line."""
     then = max((row.n_reference for row in told.rows), default=0)
     now = max((row.n for row in told.rows), default=0)
@@ -58,7 +58,7 @@ def title(told: Told) -> str:
     return f"{what}: {counted(now, 'row')} {told.where}, next to the {counted(then, 'row')} that it was trained on"
 
 
-def verdict(told: Told) -> str:
+def verdict(told: DriftTable) -> str:
     """Return how many columns drift, and which of their metrics."""
     few = sum(row.state == "too few rows" for row in told.rows)
     far = [row for row in told.rows if row.state == "drift"]
@@ -73,7 +73,7 @@ def verdict(told: Told) -> str:
     return f"{len(far)} of {judged} {plural(len(far), 'drifts', 'drift')}{rest}: {each}."
 
 
-def reason(row: DriftRow, limits: Limits) -> str:
+def reason(row: DriftRow, limits: DriftLimits) -> str:
     """Return which metrics of a row are beyond their limits."""
     values: dict[Metric, float | None] = {
         "psi": row.psi,
@@ -91,7 +91,7 @@ def reason(row: DriftRow, limits: Limits) -> str:
     return ", ".join(found)
 
 
-def drift_json(told: Told) -> dict[str, object]:
+def drift_json(told: DriftTable) -> dict[str, object]:
     """Return what was found ready for JSON."""
     return {
         "model": told.model,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from featurectl.cli.render.drift import Told, reason, title, verdict
+from featurectl.cli.render.drift import DriftTable, reason, title, verdict
 from featurectl.monitor.drift.compare import DriftRow
 
 _WIDTH: Final = 460
@@ -25,7 +25,7 @@ _STYLE: Final = (
 _HEAD: Final = ("feature", "state", "PSI", "by chance", "JS", "KS", "Wasserstein", "nulls", "outside", "rows")
 
 
-def render_page(told: Told) -> str:
+def render_page(told: DriftTable) -> str:
     """Return the page."""
     head = "".join(f"<th>{name}</th>" for name in _HEAD)
     body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in told.rows)
@@ -54,7 +54,7 @@ def _cells(row: DriftRow) -> str:
     return "".join(f"<td>{cell}</td>" for cell in cells)
 
 
-def _section(row: DriftRow, told: Told) -> str:
+def _section(row: DriftRow, told: DriftTable) -> str:
     why = reason(row, told.limits) or row.note
     note = f' <span class="{row.state.split()[0]}">{escape(why)}</span>' if why else ""
     return f"<section><h2>{escape(_name(row))}{note}</h2>{draw_distributions(row)}</section>"

@@ -14,7 +14,7 @@ from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.monitor.value_history import Changed, EntityHistory
-from featurectl.monitor.why import Chain, Link, verdict_of
+from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
 from featurectl.units import format_age, format_count, format_instant, format_iso
@@ -30,7 +30,7 @@ _YEAR: Final = len("2026-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class EntityValues:
     """What there is of an entity: None for what can't be read, and `error` says why."""
 
     words: tuple[str, ...]
@@ -39,7 +39,7 @@ class Values:
     error: str
 
 
-def render_why(chain: Chain, cause: str, environment: str, values: Values | None, *, whole: bool) -> str:
+def render_why(chain: Chain, cause: str, environment: str, values: EntityValues | None, *, whole: bool) -> str:
     """Return the page: what is wrong, the chain, models, runs, failed checks, and an entity's values.
 
     Unless `whole`, of what changed in an entity's values there is only so much as a line has room for.
@@ -50,7 +50,7 @@ def render_why(chain: Chain, cause: str, environment: str, values: Values | None
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def why_json(chain: Chain, cause: str, values: Values | None) -> dict[str, object]:
+def why_json(chain: Chain, cause: str, values: EntityValues | None) -> dict[str, object]:
     """Return the same ready for JSON, with all runs on record."""
     links = [*chain.sources, chain.table, *([chain.online] if chain.online else [])]
     return {
@@ -89,7 +89,7 @@ def _links(chain: Chain) -> list[str]:
     return render_table(_LINKS, [_link(link, chain.now) for link in links])
 
 
-def _link(link: Link, now: datetime) -> list[str]:
+def _link(link: ChainLink, now: datetime) -> list[str]:
     name = f"source {link.name}" if link.kind == "source" else _KINDS[link.kind]
     if link.error:
         return [name, f"ERROR: {link.error}"]
@@ -128,7 +128,7 @@ def _checks(chain: Chain) -> list[str]:
     return [f"failed check of {h.of}: {h.label} ({h.severity})" for h in failing]
 
 
-def _entity(values: Values, now: datetime) -> list[str]:
+def _entity(values: EntityValues, now: datetime) -> list[str]:
     title = " ".join(values.words)
     if values.history is None:
         return [f"{title}: {in_one_line(values.error)}"]
@@ -155,7 +155,7 @@ def _clocks(answer: Answer, now: datetime) -> str:
     return f"event {_short(answer.event_time, now)}, available {_short(answer.available_at, now)}"
 
 
-def _changes(values: Values, now: datetime, width: int) -> list[str]:
+def _changes(values: EntityValues, now: datetime, width: int) -> list[str]:
     """Return what changed with each of the last rows, the newest first."""
     if values.history is None or not values.history.changes:
         return []
@@ -193,7 +193,7 @@ def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else format_iso(instant)
 
 
-def _link_json(link: Link, now: datetime) -> dict[str, object]:
+def _link_json(link: ChainLink, now: datetime) -> dict[str, object]:
     age = link.age_us(now)
     return {
         "kind": link.kind,
@@ -209,7 +209,7 @@ def _link_json(link: Link, now: datetime) -> dict[str, object]:
     }
 
 
-def _entity_json(values: Values) -> dict[str, object]:
+def _entity_json(values: EntityValues) -> dict[str, object]:
     history = values.history
     return {
         "entity": dict(word.split("=", 1) for word in values.words),

@@ -9,7 +9,7 @@ from functools import partial
 
 import polars as pl
 
-from featurectl.engines.base import Given, Looked, Piece, Prepared, Seen, Table
+from featurectl.engines.base import Given, Piece, Prepared, RowSummary, Seen, ViewBuckets
 from featurectl.engines.budget import asked_bytes, buckets_that_fit
 from featurectl.engines.polars.given import given_rows, look_at
 from featurectl.engines.polars.join import answer_buckets, finish_values
@@ -40,7 +40,7 @@ class PolarsEngine:
             pieces, view, seen, None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
         )
 
-    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> Looked:
+    def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
         return look_at(pieces, source, room)
 
@@ -48,12 +48,12 @@ class PolarsEngine:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
         return run_transform(view, [given_rows(item) for item in given]).lazy()
 
-    def answer(self, table: Table, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+    def answer(self, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""
         table = self._in_parts(table)
         return answer_buckets(table, spine, time, self._threads_for(table))
 
-    def _in_parts(self, table: Table) -> Table:
+    def _in_parts(self, table: ViewBuckets) -> ViewBuckets:
         """Return the table in more buckets where one of its own outgrows half of the memory, so that each core has one.
 
         The other half is for the spine and the answers.
@@ -64,7 +64,7 @@ class PolarsEngine:
         buckets = buckets_that_fit(size, table.buckets, most // 2 // self._threads)
         return replace(table, buckets=buckets, read=partial(_read_part, table.part, buckets))
 
-    def _threads_for(self, table: Table) -> int:
+    def _threads_for(self, table: ViewBuckets) -> int:
         """Return how many buckets can be worked on at once: beside its rows each has numbers made of them."""
         bucket_bytes = asked_bytes(table.rows, table.view) // table.buckets
         return max(1, min(self._threads, self._memory_bytes // 2 // max(bucket_bytes, 1)))

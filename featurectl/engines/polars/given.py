@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Given, Looked, Piece
+from featurectl.engines.base import Given, Piece, RowSummary
 from featurectl.engines.batches import read_batches
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
@@ -47,7 +47,7 @@ def given_rows(given: Given) -> pl.LazyFrame:
     return scan.with_columns(added).drop(EVENT, AVAILABLE)
 
 
-def look_at(pieces: Sequence[Piece], source: Source, room: SpillRoom | None) -> Looked:
+def look_at(pieces: Sequence[Piece], source: Source, room: SpillRoom | None) -> RowSummary:
     """Return what is known of the rows of some pieces of a source; without checks only the clocks are read."""
     found = pl.concat([_look(piece, source) for piece in pieces])
     checker = Checker(
@@ -57,7 +57,7 @@ def look_at(pieces: Sequence[Piece], source: Source, room: SpillRoom | None) -> 
         for batch in _to_check(pieces, source):
             checker.see(batch)
     dropped = {reason: int(found[reason].sum()) for reason in _REASONS}
-    return Looked(
+    return RowSummary(
         rows=int(found["rows"].sum()),
         held_back=tuple(found["held"].to_list()),
         first_available=_instant(found["first_available"].min(), source),

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
-from featurectl.engines.base import Table
+from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.timestamps import on_calendar
 from featurectl.engines.polars.types import finite, polars_dtype
 from featurectl.expressions.polars import to_polars
@@ -64,7 +64,7 @@ def _told(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
     return on_calendar(column, dtype)
 
 
-def answer_buckets(table: Table, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:
+def answer_buckets(table: ViewBuckets, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:
     """Return the view's stored features at each row of the spine, in its order, working a bucket at a time."""
     view = table.view
     if table.buckets == 1 or not view.keys:

@@ -20,7 +20,7 @@ from featurectl.engines.polars.types import finite
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
-from featurectl.expressions.tree import Expression, Node
+from featurectl.expressions.tree import Expression, ExpressionNode
 from featurectl.pit.hashing import add_hashes, hash_ties
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.spec.definition import FeatureView, NamedExpression, Source
@@ -372,6 +372,6 @@ def _named(item: NamedExpression) -> pl.Expr:
     return to_polars(_tree(item.expression)).alias(item.name)
 
 
-def _tree(expression: Expression) -> Node:
+def _tree(expression: Expression) -> ExpressionNode:
     assert expression.tree is not None, f"untyped expression {expression.text!r}"
     return expression.tree

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
+from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, TreeSplit
 from featurectl.models.estimators import save_as
 
 _LINKS: Final[Mapping[str, Link]] = {
@@ -56,7 +56,7 @@ class _Tree:
         self._splits: Splits = tree["splits"] or []
         self._leaves, self._features = tree["leaf_values"], features
 
-    def read(self, key: tuple[int, int]) -> Leaf | Split[tuple[int, int]]:
+    def read(self, key: tuple[int, int]) -> Leaf | TreeSplit[tuple[int, int]]:
         left, bits = key
         if not left:
             return Leaf(self._leaves[bits])
@@ -64,7 +64,7 @@ class _Tree:
         if split["split_type"] != "FloatFeature":
             raise CannotConvertError(f"CatBoost's split on {split['split_type']} has no conversion")
         feature = self._features[split["float_feature_index"]]
-        return Split(
+        return TreeSplit(
             feature=feature["flat_feature_index"],
             test=">",
             threshold=float(np.float32(split["border"])),

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from featurectl.models.conversion.graph import CannotConvertError
 from featurectl.models.conversion.probes import probe_rows
 from featurectl.models.runtimes.base import CATBOOST, FUNCTION, LIGHTGBM, XGBOOST, Matrix, Runtime, install_hint
-from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.onnx import Onnx
 from featurectl.models.scores import unit_of, worst_difference
 
@@ -53,7 +53,7 @@ def _convert(kind: str, content: bytes, native: Runtime, width: int) -> bytes:
         return catboost_forest(content, width).to_onnx()
     if kind == FUNCTION:
         raise CannotConvertError("a Python function has no conversion")
-    assert isinstance(native, Fitted)
+    assert isinstance(native, EstimatorRuntime)
     library = type(native.estimator).__module__.split(".")[0]
     if library != "sklearn":
         raise CannotConvertError(f"estimators of {library} have no conversion")

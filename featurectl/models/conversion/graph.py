@@ -32,7 +32,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split(Generic[Key]):
+class TreeSplit(Generic[Key]):
     """A node: `feature` is tested against `threshold` or `members`; `missing` says whether NaN passes the test.
 
     `members` are whole numbers, and so are the values of a feature that is tested against them, or NaN: ONNX Runtime
@@ -71,7 +71,7 @@ class Forest:
     _leaves: list[float] = field(default_factory=list)
     _roots: list[int] = field(default_factory=list)
 
-    def add_tree(self, root: Key, read: Callable[[Key], Leaf | Split[Key]], scale: float = 1.0) -> None:
+    def add_tree(self, root: Key, read: Callable[[Key], Leaf | TreeSplit[Key]], scale: float = 1.0) -> None:
         """Add a tree whose nodes `read` returns by their keys; its leaves count `scale` times.
 
         Raises:
@@ -103,7 +103,7 @@ class Forest:
         else:
             self.base += value
 
-    def _put(self, split: Split[Key]) -> tuple[_Node, Split[Key]]:
+    def _put(self, split: TreeSplit[Key]) -> tuple[_Node, TreeSplit[Key]]:
         if len(self._nodes) >= MOST_SPLITS:
             raise CannotConvertError(f"its trees have more than {MOST_SPLITS:,} splits")
         node = _Node(split.feature, _MODES[split.test], split.threshold, split.members, split.missing)

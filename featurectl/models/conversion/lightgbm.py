@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
+from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, TreeSplit
 from featurectl.models.structure.lightgbm import without_parameters
 
 _LINKS: Final[Mapping[str, Link]] = {
@@ -65,7 +65,7 @@ class _Nodes:
         self._known.append(node)
         return len(self._known) - 1
 
-    def read(self, key: int) -> Leaf | Split[int]:
+    def read(self, key: int) -> Leaf | TreeSplit[int]:
         node = self._known[key]
         if "split_feature" not in node:
             if "leaf_coeff" in node:
@@ -75,7 +75,7 @@ class _Nodes:
         feature, threshold = node["split_feature"], node["threshold"]
         if node["decision_type"] == "==":
             members = [float(code) for code in str(threshold).split("||")]
-            return Split(feature=feature, test="in", members=members, missing=False, yes=yes, no=no)
+            return TreeSplit(feature=feature, test="in", members=members, missing=False, yes=yes, no=no)
         if node["missing_type"] == "Zero":
             raise CannotConvertError("LightGBM's zero_as_missing has no conversion")
         threshold = float("inf") if threshold >= _INFINITE else threshold
@@ -83,4 +83,4 @@ class _Nodes:
         threshold = math.nextafter(threshold, -math.inf) if threshold == -_ZERO else threshold
         # Trained without a NaN, LightGBM takes one for 0.
         missing = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
-        return Split(feature=feature, test="<=", threshold=threshold, missing=missing, yes=yes, no=no)
+        return TreeSplit(feature=feature, test="<=", threshold=threshold, missing=missing, yes=yes, no=no)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from featurectl.models.conversion.graph import IR_VERSION, CannotConvertError, Forest, Leaf, Link, Split
+from featurectl.models.conversion.graph import IR_VERSION, CannotConvertError, Forest, Leaf, Link, TreeSplit
 
-Read = Callable[[int], Leaf | Split[int]]
+Read = Callable[[int], Leaf | TreeSplit[int]]
 
 
 def convert_sklearn(estimator: Any, width: int) -> bytes:
@@ -42,10 +42,10 @@ def _reader(tree: Any, *, is_classifier: bool) -> Read:
         raise CannotConvertError("more than one output has no conversion")
     scores = values[:, 1] / values.sum(axis=1) if is_classifier else values[:, 0]
 
-    def read(node: int) -> Leaf | Split[int]:
+    def read(node: int) -> Leaf | TreeSplit[int]:
         if left[node] < 0:
             return Leaf(float(scores[node]))
-        return Split(
+        return TreeSplit(
             feature=int(feature[node]),
             test="<=",
             threshold=float(threshold[node]),
@@ -81,11 +81,11 @@ def _histogram_forest(estimator: Any, width: int) -> Forest:
 
 
 def _histogram_reader(nodes: Any) -> Read:
-    def read(place: int) -> Leaf | Split[int]:
+    def read(place: int) -> Leaf | TreeSplit[int]:
         node = nodes[place]
         if node["is_leaf"]:
             return Leaf(float(node["value"]))
-        return Split(
+        return TreeSplit(
             feature=int(node["feature_idx"]),
             test="<=",
             threshold=float(node["num_threshold"]),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, Split
+from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, TreeSplit
 from featurectl.models.runtimes.base import Matrix, Scores
 
 _LINKS: Final[Mapping[str, Link]] = {
@@ -110,7 +110,7 @@ class _Tree:
             value = (self._base + value - self._base) * self._weight
         return Leaf(float(value))
 
-    def read(self, node: int) -> Leaf | Split[int]:
+    def read(self, node: int) -> Leaf | TreeSplit[int]:
         tree = self._tree
         left, right = tree["left_children"][node], tree["right_children"][node]
         if left < 0:
@@ -118,6 +118,6 @@ class _Tree:
         feature, missing_left = tree["split_indices"][node], bool(tree["default_left"][node])
         if node in self._members:  # the categories that it lists go right
             members = [float(code) for code in self._members[node]]
-            return Split(feature=feature, test="in", members=members, missing=not missing_left, yes=right, no=left)
+            return TreeSplit(feature=feature, test="in", members=members, missing=not missing_left, yes=right, no=left)
         threshold = float(self._thresholds[node])
-        return Split(feature=feature, test="<", threshold=threshold, missing=missing_left, yes=left, no=right)
+        return TreeSplit(feature=feature, test="<", threshold=threshold, missing=missing_left, yes=left, no=right)

@@ -33,7 +33,7 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class GateEvidence:
     """A version of a model and the rows that it is judged on.
 
     `rows` are raw inputs, `matrix` is made of them, `scores` are the model's, and `classes` the probabilities of
@@ -73,7 +73,7 @@ class Gate(Protocol):
     def asked(self) -> str:
         """What it asks, as text; two gates of one name that ask the same give the same answer."""
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Return what is measured, and whether that is enough; None: there is nothing to measure it by."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer
+from featurectl.models.gates.base import GateEvidence, answer
 from featurectl.models.rows import RowEncoder
 from featurectl.models.scores import TOLERANCE, worst_difference
 from featurectl.registry.state import GateResult
@@ -26,7 +26,7 @@ class EqualityGate:
         """The tolerance of golden rows."""
         return f"within {TOLERANCE:g} on golden rows"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Compare both on the golden rows; there is nothing to compare without ONNX."""
         count = len(evidence.golden.scores)
         if evidence.onnx_missing or not count:

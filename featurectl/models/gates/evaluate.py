@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from featurectl.errors import DataError
-from featurectl.models.gates.base import Evidence, Gate
+from featurectl.models.gates.base import Gate, GateEvidence
 from featurectl.models.gates.equality import EqualityGate
 from featurectl.models.gates.latency import LatencyGate
 from featurectl.models.gates.leakage import LeakageGate
@@ -50,14 +50,14 @@ def _robustness(gates: Gates) -> list[RobustnessGate]:
 
 
 def measure_gates(
-    gates: Iterable[Gate], look: Callable[[], Evidence], stored: Sequence[GateResult] = ()
+    gates: Iterable[Gate], look: Callable[[], GateEvidence], stored: Sequence[GateResult] = ()
 ) -> tuple[GateResult, ...]:
     """Return the result of each gate: a stored one where the same was asked, else measured now.
 
     `look` is asked for what there is to measure once it is needed. A gain is measured anew always: the champion moves.
     """
     known = {(item.name, item.asked): item for item in stored}
-    evidence: Evidence | None = None
+    evidence: GateEvidence | None = None
     found = []
     for gate in gates:
         result = None if isinstance(gate, GainGate) else known.get((gate.name, gate.asked))

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from featurectl.models.artifact import read_artifact
-from featurectl.models.fit import Fitted
-from featurectl.models.gates.base import Evidence, Rival
+from featurectl.models.fit import FittedModel
+from featurectl.models.gates.base import GateEvidence, Rival
 from featurectl.models.golden import Golden, load_golden
 from featurectl.models.judged import JudgedRows
 from featurectl.models.leave import Leave
@@ -22,7 +22,7 @@ from featurectl.registry.state import ModelVersion
 _NO_GOLDEN: Final = Golden(columns={}, scores=np.empty(0))
 
 
-def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evidence:
+def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Rival | None) -> GateEvidence:
     """Return the evidence of a model that was fitted in this process; what would run code is not loaded for it."""
     native = fitted.native
     if fitted.onnx.content:
@@ -31,7 +31,7 @@ def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evi
         serving = native
     else:
         serving = load_runtime(fitted.format, fitted.content, allow_pickle=False, threads=1)
-    return Evidence(
+    return GateEvidence(
         inputs=fitted.form.inputs,
         rows=fitted.judged.rows,
         matrix=fitted.judged.matrix,
@@ -51,7 +51,7 @@ def evidence_of_fitted(fitted: Fitted, seed: int, champion: Rival | None) -> Evi
 
 def evidence_of_version(
     version: ModelVersion, rows: JudgedRows, location: str, champion: Rival | None, leave: Leave
-) -> Evidence:
+) -> GateEvidence:
     """Return the evidence of a registered version on the rows that are kept beside it.
 
     Raises:
@@ -62,7 +62,7 @@ def evidence_of_version(
     matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
     task = task_of(version.metrics)
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None
-    return Evidence(
+    return GateEvidence(
         inputs=version.inputs,
         rows=rows.inputs,
         matrix=matrix,

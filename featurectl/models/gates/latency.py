@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer, bound, figure
+from featurectl.models.gates.base import GateEvidence, answer, bound, figure
 from featurectl.models.rows import RowEncoder
 from featurectl.registry.state import GateResult
 
@@ -35,7 +35,7 @@ class LatencyGate:
         """`at most 10`."""
         return f"at most {bound(self.most)}"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Time 200 to 1,000 calls over the golden rows, after 50 that are not timed."""
         count = len(evidence.golden.scores)
         if not count:
@@ -47,7 +47,7 @@ class LatencyGate:
         return answer(self, f"{figure(round(slow, 3))} ({len(seconds):,} calls)", slow <= self.most)
 
 
-def _timed(evidence: Evidence, rows: Sequence[Row]) -> list[float]:
+def _timed(evidence: GateEvidence, rows: Sequence[Row]) -> list[float]:
     encoder, predict = RowEncoder(evidence.inputs), evidence.serving.predict
     elsewhere = getattr(
         evidence.serving, "seconds_of", None

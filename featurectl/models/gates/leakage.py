@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.models.gates.base import ENOUGH_OF_A_CLASS, ENOUGH_ROWS, Evidence, answer, figure
+from featurectl.models.gates.base import ENOUGH_OF_A_CLASS, ENOUGH_ROWS, GateEvidence, answer, figure
 from featurectl.models.metrics import is_binary
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import GateResult
@@ -37,7 +37,7 @@ class LeakageGate:
         """`at most 0.99 for each input`."""
         return f"at most {MOST} for each input"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Measure each input on up to 200,000 of the validation rows; few rows prove nothing."""
         label = evidence.label
         if evidence.task != "binary" or not is_binary(label):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
+from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult
 from featurectl.spec.definition_gates import LESS_IS_BETTER
 
@@ -27,7 +27,7 @@ class MetricGate:
         """`at least 0.65`."""
         return f"at least {bound(self.least)}" if self.least is not None else f"at most {bound(self.most or 0)}"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Measure the metric on all validation rows; what can't be measured is not reached."""
         found = evidence.metrics(evidence.scores, evidence.classes)
         if self.metric not in found:
@@ -57,7 +57,7 @@ class GainGate:
         """`at least -0.002`."""
         return f"at least {bound(self.least)}"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Measure both on the same rows."""
         champion = evidence.champion
         if champion is None:
@@ -76,7 +76,7 @@ class GainGate:
         return answer(self, text, keeps(gain, self.least, None))
 
 
-def _measurable(evidence: Evidence, found: dict[str, float]) -> str:
+def _measurable(evidence: GateEvidence, found: dict[str, float]) -> str:
     if not len(evidence.label):
         return "there are no validation rows"
     return f"the validation rows give {', '.join(sorted(found))}" if found else "a score is no finite number"

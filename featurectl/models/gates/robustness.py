@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.gates.base import Evidence, answer, bound, figure, keeps
+from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.models.rows import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature, GateResult
@@ -43,7 +43,7 @@ class RobustnessGate:
         parts = [f"{what} at most {bound(most)}" for what, most in bounds if most is not None]
         return f"{bound(self.amount)}: {', '.join(parts)}"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Score the disturbed validation rows and compare."""
         if not len(evidence.label):
             return answer(self, "not measured: there are no validation rows", False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.models.gates.base import Evidence, answer, bound, figure
+from featurectl.models.gates.base import GateEvidence, answer, bound, figure
 from featurectl.registry.state import GateResult
 
 _MB: Final = 1_000_000
@@ -27,7 +27,7 @@ class SizeGate:
         """`at most 50`."""
         return f"at most {bound(self.most)}"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Measure the file."""
         size = evidence.size_bytes / _MB
         return answer(self, figure(size), size <= self.most)

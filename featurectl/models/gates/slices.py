@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.gates.base import ENOUGH_ROWS, Evidence, answer, figure, keeps
+from featurectl.models.gates.base import ENOUGH_ROWS, GateEvidence, answer, figure, keeps
 from featurectl.models.gates.metric import MetricGate
 from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
@@ -34,7 +34,7 @@ class SliceGate:
         """`at least 0.65 in each value with 100 rows`."""
         return f"{self.bound.asked} in each value with {ENOUGH_ROWS} rows"
 
-    def measure(self, evidence: Evidence) -> GateResult:
+    def measure(self, evidence: GateEvidence) -> GateResult:
         """Measure the metric in each value with enough rows, and tell the worst, or all that fail."""
         if self.column not in evidence.rows.columns:
             return answer(self, f"not measured: the version has no input {self.column}", False)
@@ -58,7 +58,7 @@ class SliceGate:
         shown = ", ".join(failed[:_SHOWN]) + more if failed else f"worst {found[0][1]}"
         return answer(self, "; ".join([f"{shown} of {counted(len(found), 'value')}", *notes]), not failed)
 
-    def _of(self, evidence: Evidence, at: npt.NDArray[np.bool_]) -> float | None:
+    def _of(self, evidence: GateEvidence, at: npt.NDArray[np.bool_]) -> float | None:
         classes = part_of(evidence.classes, at)
         return measure(evidence.label[at], evidence.scores[at], evidence.task, classes).get(self.bound.metric)
 

@@ -17,16 +17,16 @@ _PARENT_DEATH: Final = 1  # of Linux' prctl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ProcessLimits:
     """What a process may take: bytes of memory, and seconds for each answer."""
 
     memory_bytes: int = LEAST_MEMORY
     seconds: float = SECONDS
 
 
-def limits_of(memory_bytes: int) -> Limits:
+def limits_of(memory_bytes: int) -> ProcessLimits:
     """Return the limits of a command that may use so much memory."""
-    return Limits(memory_bytes=max(memory_bytes, LEAST_MEMORY))
+    return ProcessLimits(memory_bytes=max(memory_bytes, LEAST_MEMORY))
 
 
 def set_limits(memory_bytes: int) -> None:

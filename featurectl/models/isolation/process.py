@@ -18,7 +18,7 @@ import numpy as np
 
 from featurectl.errors import DataError
 from featurectl.models.conversion.convert import Converted
-from featurectl.models.isolation.limits import Limits
+from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.messages import (
     ClosedError,
     LateError,
@@ -41,7 +41,7 @@ class ModelProcess:
     """A process that answers; it is there from `open_process` on, until that ends."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], pipes: tuple[int, int], said: IO[bytes], limits: Limits
+        self, process: subprocess.Popen[bytes], pipes: tuple[int, int], said: IO[bytes], limits: ProcessLimits
     ) -> None:
         self._process, self._pipes, self._said, self._limits = process, pipes, said, limits
         self.name = "the model"
@@ -96,7 +96,7 @@ def _named(number: int) -> str:
 
 
 @contextmanager
-def open_process(limits: Limits) -> Iterator[ModelProcess]:
+def open_process(limits: ProcessLimits) -> Iterator[ModelProcess]:
     """Give a process for models; it has ended when this does, whatever it was doing.
 
     Raises:
@@ -124,7 +124,7 @@ def open_process(limits: Limits) -> Iterator[ModelProcess]:
             os.close(to_parent)
 
 
-def _started(reading: int, writing: int, limits: Limits, said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(reading: int, writing: int, limits: ProcessLimits, said: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the process with this one's modules, and nothing of the current folder that this one has not."""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     command = [sys.executable, "-P", "-m", _MODULE, str(reading), str(writing), str(limits.memory_bytes)]

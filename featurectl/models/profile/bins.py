@@ -26,7 +26,7 @@ _NEAR_COST, _HARD_COST, _EVERY_COST, _SINGLES_COST, _GOOD = 25.0, 70.0, 6.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BinTotals:
     """How many values are in each bin, and the sums there of how far they are from a centre."""
 
     counts: Counts
@@ -45,7 +45,7 @@ class Bins:
         self._counts = np.ones(self.count, dtype=np.int64) if counts is None else counts
         self._table: _Table | None = None
 
-    def tally(self, values: Floats, away: Floats, spare: Floats) -> Found:
+    def tally(self, values: Floats, away: Floats, spare: Floats) -> BinTotals:
         """Return what is in each bin of finite values, `away` from the centre; `spare` is as long, and overwritten."""
         if len(values) < _FEW or not len(self.edges):
             return _summed(self.edges.searchsorted(values), away, self.count)
@@ -54,9 +54,9 @@ class Bins:
         return self._table.tally(values, away, spare)
 
 
-def _summed(places: Places, away: Floats, count: int) -> Found:
+def _summed(places: Places, away: Floats, count: int) -> BinTotals:
     sums = np.bincount(places, away, minlength=count).astype(np.float64, copy=False)  # of no values they are integers
-    return Found(np.bincount(places, minlength=count), sums)
+    return BinTotals(np.bincount(places, minlength=count), sums)
 
 
 class _Table:
@@ -77,7 +77,7 @@ class _Table:
         self._starts = np.flatnonzero(np.diff(self._below, prepend=-1))
         self._locates_every, self._singles = way == "every", singles
 
-    def tally(self, values: Floats, away: Floats, spare: Floats) -> Found:
+    def tally(self, values: Floats, away: Floats, spare: Floats) -> BinTotals:
         """Return what is in each bin."""
         cells = self._grid.cells(values, spare)
         if self._locates_every:
@@ -126,7 +126,7 @@ class _Singles:
         are_others: npt.NDArray[np.bool_] = values != self._of_cells.take(cells, mode="clip")
         return are_others
 
-    def add_to(self, found: Found, counts: Counts) -> None:
+    def add_to(self, found: BinTotals, counts: Counts) -> None:
         """Add values by how often those of the cells are met."""
         met = counts[self._cells]
         found.counts[self._bins] += met

@@ -25,7 +25,7 @@ class Scratch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numbers:
+class NumberCounts:
     """Rows of a column of numbers, NaN counted as null.
 
     A bin reaches from above an edge to the next one, that included; the first and the last are open. `sums` are those
@@ -88,9 +88,9 @@ class NumberTally:
             if len(values):
                 self._take(values, scratch)
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> NumberCounts:
         """Return the column so far."""
-        return Numbers(
+        return NumberCounts(
             edges=self._bins.edges,
             centre=self._bins.centre,
             counts=self._counts.copy(),
@@ -148,7 +148,7 @@ def _floats(column: pl.Series, into: Floats) -> Floats:
     return into[: len(values)]
 
 
-def profile_numbers(column: pl.Series) -> Numbers:
+def profile_numbers(column: pl.Series) -> NumberCounts:
     """Return a column in bins of its own."""
     values = column.cast(_TYPE).drop_nulls().rechunk().to_numpy()
     finite = values[np.isfinite(values)]
@@ -160,7 +160,7 @@ def profile_numbers(column: pl.Series) -> Numbers:
     return replace(tally.numbers(), stddev=stddev)
 
 
-def numbers_json(numbers: Numbers) -> dict[str, object]:
+def numbers_json(numbers: NumberCounts) -> dict[str, object]:
     """Return a column ready for JSON."""
     return {
         "n": numbers.rows,
@@ -177,9 +177,9 @@ def numbers_json(numbers: Numbers) -> dict[str, object]:
     }
 
 
-def load_numbers(told: Mapping[str, Any]) -> Numbers:
+def load_numbers(told: Mapping[str, Any]) -> NumberCounts:
     """Return the column that `numbers_json` has told of; a sum that no float holds is NaN."""
-    return Numbers(
+    return NumberCounts(
         edges=np.array(told["edges"], dtype=np.float64),
         centre=float(told["centre"]),
         counts=np.array(told["counts"], dtype=np.int64),

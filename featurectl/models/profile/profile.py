@@ -21,7 +21,14 @@ from featurectl.models.profile.categories import (
     load_categories,
     profile_categories,
 )
-from featurectl.models.profile.numbers import Numbers, NumberTally, Scratch, load_numbers, numbers_json, profile_numbers
+from featurectl.models.profile.numbers import (
+    NumberCounts,
+    NumberTally,
+    Scratch,
+    load_numbers,
+    numbers_json,
+    profile_numbers,
+)
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import Scores
 from featurectl.registry.state import BoundFeature
@@ -31,11 +38,11 @@ SCORE: Final = "score"
 _VERSION: Final = 1
 _AT_ONCE: Final = min(os.cpu_count() or 1, 4)  # columns
 Kind = Literal["feature", "score"]
-Values = Numbers | Categories
+Values = NumberCounts | Categories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class ProfiledColumn:
     """An input of a model, or its score: a name may be both."""
 
     name: str
@@ -47,20 +54,20 @@ class Column:
 class Profile:
     """Columns of a model in the order of its inputs, the score last."""
 
-    columns: Sequence[Column]
+    columns: Sequence[ProfiledColumn]
 
 
 def take_profile(inputs: Sequence[BoundFeature], rows: pl.DataFrame, scores: Scores) -> Profile:
     """Return the profile of the rows that a model was trained on, and of scores."""
 
-    def profiled(item: BoundFeature) -> Column:
+    def profiled(item: BoundFeature) -> ProfiledColumn:
         take = profile_categories if item.model_dtype == CATEGORY else profile_numbers
-        return Column(name=item.name, kind="feature", values=take(rows[item.name]))
+        return ProfiledColumn(name=item.name, kind="feature", values=take(rows[item.name]))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         columns = list(pool.map(profiled, inputs))
     score = profile_numbers(pl.Series(SCORE, scores, dtype=pl.Float64))
-    return Profile(columns=[*columns, Column(name=SCORE, kind=SCORE, values=score)])
+    return Profile(columns=[*columns, ProfiledColumn(name=SCORE, kind=SCORE, values=score)])
 
 
 class ProfileTally:
@@ -93,14 +100,14 @@ class ProfileTally:
         """Return what has been counted so far."""
         return Profile(columns=list(self._counted()))
 
-    def _counted(self) -> Iterator[Column]:
+    def _counted(self) -> Iterator[ProfiledColumn]:
         for column, tally in zip(self._columns, self._tallies, strict=True):
             values = tally.numbers() if isinstance(tally, NumberTally) else tally.categories()
-            yield Column(name=column.name, kind=column.kind, values=values)
+            yield ProfiledColumn(name=column.name, kind=column.kind, values=values)
 
 
 def _tally_of(values: Values) -> NumberTally | CategoryTally:
-    if isinstance(values, Numbers):
+    if isinstance(values, NumberCounts):
         return NumberTally(values.edges, values.centre, values.counts)
     return CategoryTally(values.counts)
 
@@ -126,9 +133,9 @@ def load_profile(content: bytes) -> Profile:
 
 
 def _told(values: Values) -> Mapping[str, object]:
-    return numbers_json(values) if isinstance(values, Numbers) else categories_json(values)
+    return numbers_json(values) if isinstance(values, NumberCounts) else categories_json(values)
 
 
-def _load(told: Mapping[str, object]) -> Column:
+def _load(told: Mapping[str, object]) -> ProfiledColumn:
     values = load_categories(told) if "categories" in told else load_numbers(told)
-    return Column(name=str(told["name"]), kind="score" if told["kind"] == SCORE else "feature", values=values)
+    return ProfiledColumn(name=str(told["name"]), kind="score" if told["kind"] == SCORE else "feature", values=values)

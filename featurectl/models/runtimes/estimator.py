@@ -20,7 +20,7 @@ class Estimator(Protocol):
         """Return a class or a value per row."""
 
 
-class Fitted:
+class EstimatorRuntime:
     """A fitted estimator as a model."""
 
     def __init__(self, estimator: Estimator) -> None:
@@ -58,5 +58,5 @@ class Fitted:
 
 def has_classes(runtime: Runtime, matrix: Matrix) -> bool:
     """Return whether a model tells more than two classes apart; `matrix` is some row that it takes."""
-    labels = getattr(runtime.estimator, "classes_", ()) if isinstance(runtime, Fitted) else ()
+    labels = getattr(runtime.estimator, "classes_", ()) if isinstance(runtime, EstimatorRuntime) else ()
     return len(labels) > 2 or classes_of(runtime, matrix) is not None

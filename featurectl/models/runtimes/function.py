@@ -12,7 +12,7 @@ from featurectl.errors import DataError
 from featurectl.models.runtimes.base import Matrix, Scores
 
 
-class Function:
+class FunctionRuntime:
     """A function from a float32 matrix to a score per row."""
 
     def __init__(self, name: str) -> None:

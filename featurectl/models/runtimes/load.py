@@ -82,9 +82,9 @@ def _pickle(content: bytes, _threads: int) -> Runtime:
 
 
 def _function(content: bytes, _threads: int) -> Runtime:
-    from featurectl.models.runtimes.function import Function
+    from featurectl.models.runtimes.function import FunctionRuntime
 
-    return Function(content.decode())
+    return FunctionRuntime(content.decode())
 
 
 _LOADERS: Final[Mapping[str, Callable[[bytes, int], Runtime]]] = {

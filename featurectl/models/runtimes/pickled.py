@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from featurectl.models.runtimes.base import not_installed
-from featurectl.models.runtimes.estimator import Estimator, Fitted
+from featurectl.models.runtimes.estimator import Estimator, EstimatorRuntime
 
 
 def dump_pickle(estimator: Estimator) -> bytes:
@@ -17,7 +17,7 @@ def dump_pickle(estimator: Estimator) -> bytes:
     return buffer.getvalue()
 
 
-def load_pickle(content: bytes) -> Fitted:
+def load_pickle(content: bytes) -> EstimatorRuntime:
     """Return the estimator of a pickle; whoever calls this has seen that it is allowed.
 
     Raises:
@@ -27,4 +27,4 @@ def load_pickle(content: bytes) -> Fitted:
         import joblib
     except ImportError as error:
         raise not_installed("sklearn") from error
-    return Fitted(joblib.load(io.BytesIO(content)))
+    return EstimatorRuntime(joblib.load(io.BytesIO(content)))

@@ -6,7 +6,7 @@ from typing import Final
 
 from featurectl.errors import DataError
 from featurectl.models.runtimes.base import not_installed
-from featurectl.models.runtimes.estimator import Fitted
+from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.structure.estimator import check_estimator
 
 # Types of fitted scikit-learn estimators that hold data and run nothing when they are made, beyond those that skops
@@ -25,7 +25,7 @@ KNOWN_TYPES: Final = (
 )
 
 
-def load_skops(content: bytes) -> Fitted:
+def load_skops(content: bytes) -> EstimatorRuntime:
     """Return the estimator of a skops file.
 
     Raises:
@@ -39,7 +39,7 @@ def load_skops(content: bytes) -> Fitted:
 
     estimator = io.loads(content, trusted=list(KNOWN_TYPES))
     check_estimator(estimator)
-    return Fitted(estimator)
+    return EstimatorRuntime(estimator)
 
 
 def unknown_types(content: bytes) -> list[str]:

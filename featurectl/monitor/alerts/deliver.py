@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from featurectl.errors import UsageError
-from featurectl.notifiers.base import Message, Notifier, NotSentError, load_message
+from featurectl.notifiers.base import IncidentMessage, NotifierChannel, NotSentError, load_message
 from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each
 
 LEASE_S: Final = 120.0  # well longer than any notifier takes
@@ -46,7 +46,7 @@ class Deliverer:
 
     ledger: AlertLedger
     now: datetime
-    open_notifier: Callable[[str], Notifier]
+    open_notifier: Callable[[str], NotifierChannel]
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
     stopped: Callable[[], bool] = field(default=lambda: False)
 
@@ -121,5 +121,5 @@ def back_off_s(attempts: int, jitter: float) -> float:
     return longest * (0.5 + 0.5 * jitter)
 
 
-def _message(delivery: Delivery) -> Message:
+def _message(delivery: Delivery) -> IncidentMessage:
     return load_message(delivery.message)

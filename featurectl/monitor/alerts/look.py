@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.errors import TryAgainError
-from featurectl.monitor.alerts.message import Place, Transition, deliveries_of
+from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
 from featurectl.monitor.alerts.observation import Observation, Observed, root_of
-from featurectl.monitor.alerts.step import Told, close, step
+from featurectl.monitor.alerts.step import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertLedger, AlertState, Silence
 from featurectl.spec.definition_alerts import Alert
 
@@ -20,7 +20,7 @@ _UNSEEN: Final = "nothing was measured of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class AlertEvaluation:
     """What came of one alert and subject: the state before and after, and who is told what.
 
     `past`: nothing, for the state is of a later instant than the look.
@@ -29,7 +29,7 @@ class Looked:
     before: AlertState
     after: AlertState
     observation: Observation
-    told: Sequence[Told] = ()
+    told: Sequence[AlertMessage] = ()
     silence: Silence | None = None
     past: bool = False
 
@@ -44,13 +44,13 @@ class Looker:
     """
 
     ledger: AlertLedger
-    place: Place
+    place: AlertScope
     now: datetime
     dry: bool = False
     past: bool = False
     known: Sequence[AlertState] | None = None
 
-    def look(self, alerts: Mapping[str, Alert], observed: Mapping[str, Observed]) -> list[Looked]:
+    def look(self, alerts: Mapping[str, Alert], observed: Mapping[str, Observed]) -> list[AlertEvaluation]:
         """Return what came of every observation, and of every state that nothing was observed of.
 
         `observed` has an entry for each alert.
@@ -79,7 +79,7 @@ class Looker:
         observation: Observation | None,
         state: AlertState | None,
         silences: Sequence[Silence],
-    ) -> Looked:
+    ) -> AlertEvaluation:
         name, subject = key
         observation = observation and _readable(observation)
         for _ in range(_TRIES):
@@ -98,22 +98,22 @@ class Looker:
     def _is_later(self, state: AlertState) -> bool:
         return state.changed_at is not None and state.changed_at > self.now
 
-    def _left(self, state: AlertState, observation: Observation | None) -> Looked:
+    def _left(self, state: AlertState, observation: Observation | None) -> AlertEvaluation:
         seen = observation or Observation(subject=state.subject)
-        return Looked(before=state, after=state, observation=seen, past=True)
+        return AlertEvaluation(before=state, after=state, observation=seen, past=True)
 
     def _stepped(
         self, before: AlertState, alert: Alert | None, observation: Observation | None, silences: Sequence[Silence]
-    ) -> Looked:
+    ) -> AlertEvaluation:
         silence = next((s for s in silences if s.covers(before.alert, before.subject, self.now)), None)
         if alert is None or observation is None:
             after, told = close(before, self.now, _GONE, silenced=silence is not None)
             observation = Observation(subject=before.subject, cause=_GONE)
         else:
             after, told = step(before, observation, alert, self.now, silenced=silence is not None)
-        return Looked(before=before, after=after, observation=observation, told=told, silence=silence)
+        return AlertEvaluation(before=before, after=after, observation=observation, told=told, silence=silence)
 
-    def _is_written(self, looked: Looked) -> bool:
+    def _is_written(self, looked: AlertEvaluation) -> bool:
         if self.dry or _lasting(looked.before) == _lasting(looked.after):
             return True
         before, after = looked.before, looked.after

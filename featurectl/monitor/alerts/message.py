@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from featurectl.monitor.alerts.step import Told
-from featurectl.notifiers.base import Message
+from featurectl.monitor.alerts.step import AlertMessage
+from featurectl.notifiers.base import IncidentMessage
 from featurectl.registry.alert_state import AlertState, Delivery
 from featurectl.spec.definition_alerts import format_measure, plain_measure
 from featurectl.units import format_iso
@@ -29,7 +29,7 @@ _LOOK: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class AlertScope:
     """Whose alerts these are."""
 
     project: str
@@ -55,18 +55,18 @@ class Transition:
     clock: datetime
 
 
-def deliveries_of(place: Place, transition: Transition, told: Sequence[Told]) -> list[Delivery]:
+def deliveries_of(place: AlertScope, transition: Transition, told: Sequence[AlertMessage]) -> list[Delivery]:
     """Return the messages that a transition causes, due at once."""
     return [_delivery(place, transition, item) for item in told]
 
 
-def _delivery(place: Place, transition: Transition, told: Told) -> Delivery:
+def _delivery(place: AlertScope, transition: Transition, told: AlertMessage) -> Delivery:
     before, after = transition.before, transition.after
     key = place.key(after)
     number = f"{key}/{told.kind}/{before.revision + 1}/{told.notifier}"
     metric = after.condition.partition(" ")[0]
     since = after.since or before.since
-    message = Message(
+    message = IncidentMessage(
         id=number,
         key=key,
         kind=told.kind,

@@ -9,8 +9,8 @@ from typing import Final, Protocol, assert_never
 
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
-from featurectl.monitor.alerts.served import Requests, Window
-from featurectl.monitor.alerts.sources import Counted, Measured
+from featurectl.monitor.alerts.served import Requests, RequestWindow
+from featurectl.monitor.alerts.sources import Counted, FeatureFigure
 from featurectl.spec.definition_alerts import Alert, Metric
 from featurectl.units import DAY_US, MINUTE_US
 
@@ -68,13 +68,13 @@ class World(Protocol):
     def behind(self, aged: Aged) -> str:
         """Return why a view is as old as it is: which source stopped and when, or what was not run since."""
 
-    def requests(self, model: str, window: Window) -> Requests:
+    def requests(self, model: str, window: RequestWindow) -> Requests:
         """Return the logged requests for a model."""
 
-    def drift(self, model: str, metric: str, window: Window) -> Sequence[Measured]:
+    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[FeatureFigure]:
         """Return how far each feature that was served lies from the training."""
 
-    def skew(self, model: str, window: Window) -> Sequence[Measured]:
+    def skew(self, model: str, window: RequestWindow) -> Sequence[FeatureFigure]:
         """Return the share of the served values of each feature that differ from the offline ones."""
 
     def checks(self, since: datetime) -> Sequence[Counted]:
@@ -109,9 +109,9 @@ def observe(alert: Alert, world: World) -> Observed:
             assert_never(alert.when.metric)
 
 
-def _window(alert: Alert, world: World) -> Window:
+def _window(alert: Alert, world: World) -> RequestWindow:
     length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
-    return Window(since=world.now - timedelta(microseconds=length_us), until=world.now)
+    return RequestWindow(since=world.now - timedelta(microseconds=length_us), until=world.now)
 
 
 def _views(alert: Alert, world: World) -> list[tuple[str, int]]:
@@ -221,9 +221,9 @@ def _of_models(models: Sequence[str], look: _OfModel) -> Observed:
     return Observed(observations=observations, watched=frozenset(f"model:{model}" for model in models))
 
 
-def _below(model: str, measured: Iterable[Measured]) -> list[Observation]:
+def _below(model: str, measured: Iterable[FeatureFigure]) -> list[Observation]:
     """Return an observation of each feature; of several versions that are served, the worst."""
-    worst: dict[str, Measured] = {}
+    worst: dict[str, FeatureFigure] = {}
     for item in measured:
         known = worst.get(item.feature)
         if known is None or (item.value or 0.0) > (known.value or 0.0):

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.monitor.prediction_log import PredictionLog, read_batches
+from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches
 
 _ROWS: Final = pl.Schema(
     {
@@ -26,7 +26,7 @@ _OF_STORE: Final = "online store"  # said by every error of one, in files withou
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class RequestWindow:
     """The time that is looked at: after `since`, and not after `until`."""
 
     since: datetime
@@ -66,7 +66,7 @@ class Requests:
         return str(found[-1]) if len(found) else ""
 
 
-def read_requests(log: PredictionLog, window: Window, sample: float, *, moved: bool = False) -> Requests:
+def read_requests(log: PredictionLogFiles, window: RequestWindow, sample: float, *, moved: bool = False) -> Requests:
     """Return the requests for a model, whichever version answered.
 
     A file that was written before the window holds nothing of it, unless now is moved (`moved`).

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow
     from featurectl.monitor.drift.served import Logged
     from featurectl.monitor.verify.report import FeatureSkew
-    from featurectl.monitor.verify.surroundings import Stores
+    from featurectl.monitor.verify.surroundings import ComparedStores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class FeatureFigure:
     """One figure of a feature of a model, of its score where `feature` is empty; None: too little to measure."""
 
     feature: str
@@ -49,24 +49,24 @@ def drift_of(workspace: Logged, model: str, since: datetime, until: datetime) ->
     return served_drift(workspace, model, since, until)
 
 
-def drifted(row: DriftRow, metric: str) -> Measured:
+def drifted(row: DriftRow, metric: str) -> FeatureFigure:
     """Return one metric of a feature's drift, less what may be chance."""
     feature = "" if row.kind == "score" else row.feature
     name = f"feature {feature}" if feature else "the score"
     told = f"{name} of {row.model}@{row.version}, {row.n:,} served against {row.n_reference:,} of the training"
     if not row.enough:
-        return Measured(feature=feature, value=None, cause=f"{told}: too few")
+        return FeatureFigure(feature=feature, value=None, cause=f"{told}: too few")
     if metric == "null_rate":
         told += f": {100 * row.null_rate:.3g}% null against {100 * row.null_rate_reference:.3g}%"
-        return Measured(feature=feature, value=row.null_rate, cause=f"{told}. {row.note}".removesuffix(". "))
+        return FeatureFigure(feature=feature, value=row.null_rate, cause=f"{told}. {row.note}".removesuffix(". "))
     far = getattr(row, metric)
     beyond = next((left for name, left in row.beyond.items() if name == metric), None)
     if beyond is not None:  # few rows are apart by chance: that is no reason to wake anybody
         told += f": {metric} {far:.3g}, of which {far - beyond:.3g} may be chance"
-    return Measured(feature=feature, value=beyond, cause=f"{told}. {row.note}".removesuffix(". "))
+    return FeatureFigure(feature=feature, value=beyond, cause=f"{told}. {row.note}".removesuffix(". "))
 
 
-def skew_of(workspace: Stores, model: str, since: datetime, until: datetime) -> list[Measured]:
+def skew_of(workspace: ComparedStores, model: str, since: datetime, until: datetime) -> list[FeatureFigure]:
     """Return the share of the served values of each feature that are not those of the offline tables.
 
     Raises:
@@ -77,11 +77,11 @@ def skew_of(workspace: Stores, model: str, since: datetime, until: datetime) -> 
     return [_skewed(row) for row in verify_log(workspace, model, since, until).features]
 
 
-def _skewed(row: FeatureSkew) -> Measured:
+def _skewed(row: FeatureSkew) -> FeatureFigure:
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(row.causes.items(), key=lambda c: -c[1]))
     told = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {row.compared:,} values differ"
     value = row.mismatched / row.compared if row.compared else None
-    return Measured(feature=row.feature, value=value, cause=f"{told}: {causes}".removesuffix(": "))
+    return FeatureFigure(feature=row.feature, value=value, cause=f"{told}: {causes}".removesuffix(": "))
 
 
 def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: datetime) -> list[Counted]:

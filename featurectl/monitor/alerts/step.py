@@ -22,7 +22,7 @@ from featurectl.spec.definition_alerts import SEVERITIES, Alert, format_conditio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class AlertMessage:
     """A message to be sent: to whom, and of which kind."""
 
     notifier: str
@@ -31,7 +31,7 @@ class Told:
 
 def step(
     state: AlertState, observation: Observation, alert: Alert, now: datetime, *, silenced: bool = False
-) -> tuple[AlertState, Sequence[Told]]:
+) -> tuple[AlertState, Sequence[AlertMessage]]:
     """Return the state after an observation at now, and the messages that follow."""
     state, held = _not_later(state, now), holds(alert.when, observation)
     moved = state if held is None else _risen(state, alert, now) if held else _ended(state, now)
@@ -43,7 +43,9 @@ def step(
     return (moved, ()) if silenced else _tell(moved, alert, now, raised=raised)
 
 
-def close(state: AlertState, now: datetime, cause: str, *, silenced: bool = False) -> tuple[AlertState, Sequence[Told]]:
+def close(
+    state: AlertState, now: datetime, cause: str, *, silenced: bool = False
+) -> tuple[AlertState, Sequence[AlertMessage]]:
     """Return the state of what is watched no more, and the messages that follow: an incident ends."""
     ended = replace(_ended(_not_later(state, now), now), cause=cause, error="")
     return (ended, ()) if silenced else _tell_end(ended)
@@ -75,7 +77,9 @@ def _ended(state: AlertState, now: datetime) -> AlertState:
     return replace(state, status="resolved", since=None, changed_at=now) if state.status == "firing" else state
 
 
-def _tell(state: AlertState, alert: Alert, now: datetime, *, raised: bool = False) -> tuple[AlertState, Sequence[Told]]:
+def _tell(
+    state: AlertState, alert: Alert, now: datetime, *, raised: bool = False
+) -> tuple[AlertState, Sequence[AlertMessage]]:
     if state.status == "resolved":
         return _tell_end(state)
     if state.status != "firing":
@@ -83,12 +87,14 @@ def _tell(state: AlertState, alert: Alert, now: datetime, *, raised: bool = Fals
     new = [name for name in alert.notify if name not in state.told]
     known = [name for name in alert.notify if name in state.told]
     again = [name for name in known if raised or _is_due(state.told[name], alert, now)]
-    told = [Told(notifier=name, kind="firing") for name in new] + [Told(notifier=name, kind="repeat") for name in again]
+    told = [AlertMessage(notifier=name, kind="firing") for name in new] + [
+        AlertMessage(notifier=name, kind="repeat") for name in again
+    ]
     return replace(state, told={**state.told, **dict.fromkeys([*new, *again], now)}) if told else state, told
 
 
-def _tell_end(state: AlertState) -> tuple[AlertState, Sequence[Told]]:
-    return replace(state, told={}), [Told(notifier=name, kind="resolved") for name in state.told]
+def _tell_end(state: AlertState) -> tuple[AlertState, Sequence[AlertMessage]]:
+    return replace(state, told={}), [AlertMessage(notifier=name, kind="resolved") for name in state.told]
 
 
 def _is_due(last: datetime, alert: Alert, now: datetime) -> bool:

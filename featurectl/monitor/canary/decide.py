@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import TryAgainError
 from featurectl.monitor.canary.figures import Figures
-from featurectl.monitor.canary.verdict import Verdict
+from featurectl.monitor.canary.verdict import CanaryVerdict
 from featurectl.registry.base import HistoryEntry, Registry
 from featurectl.registry.state import CanaryRun, CanaryState
 
@@ -25,7 +25,7 @@ class Judge:
     command: str
     commit: str = ""
 
-    def end(self, run: CanaryRun, verdict: Verdict, figures: Figures, now: datetime) -> CanaryRun | None:
+    def end(self, run: CanaryRun, verdict: CanaryVerdict, figures: Figures, now: datetime) -> CanaryRun | None:
         """Write how a canary ends, and return it as it is then; None when another judge was faster.
 
         One that is to be promoted over a champion that is another by now is aborted.
@@ -61,7 +61,7 @@ def moved_champion(run: CanaryRun, aliases: Mapping[tuple[str, str], int]) -> st
     return f"the champion is {found} by now, not version {run.champion}"
 
 
-def figures_json(figures: Figures, verdict: Verdict) -> dict[str, object]:
+def figures_json(figures: Figures, verdict: CanaryVerdict) -> dict[str, object]:
     """Return figures ready for JSON."""
     sides = {name: asdict(side) for name, side in (("champion", figures.champion), ("challenger", figures.challenger))}
     for name, side in (("champion", figures.champion), ("challenger", figures.challenger)):

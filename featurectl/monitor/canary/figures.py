@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class SideFigures:
     """One side. `faults` are requests that failed by no fault of their own, `slow` those slower than the limit.
 
     `scored` is how many entities have a score that is compared, `oldest_us` the age of the oldest feature.
@@ -34,8 +34,8 @@ class Figures:
     `psi_chance` is what chance alone adds to it.
     """
 
-    champion: Side
-    challenger: Side
+    champion: SideFigures
+    challenger: SideFigures
     score_psi: float | None = None
     psi_chance: float = 0.0
 

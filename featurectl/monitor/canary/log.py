@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from featurectl.monitor.canary.figures import Figures
-from featurectl.monitor.canary.tally import ROWS, Tally
-from featurectl.monitor.prediction_log import PredictionLog, cut_batches, read_rows
+from featurectl.monitor.canary.tally import ROWS, CanaryTally
+from featurectl.monitor.prediction_log import PredictionLogFiles, cut_batches, read_rows
 from featurectl.registry.state import CanaryRun
 
 _READ: Final = {"canary": pl.Int64(), **ROWS}
@@ -17,11 +17,11 @@ _READ: Final = {"canary": pl.Int64(), **ROWS}
 class CanaryLog:
     """Reads what the log of a model has of one canary, each file once."""
 
-    def __init__(self, log: PredictionLog, run: CanaryRun) -> None:
+    def __init__(self, log: PredictionLogFiles, run: CanaryRun) -> None:
         self._log = log
         self._run = run
         self._seen: set[str] = set()
-        self._tally = Tally(run)
+        self._tally = CanaryTally(run)
 
     def figures(self) -> Figures:
         """Return the figures of all that is there by now.

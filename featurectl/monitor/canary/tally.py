@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.monitor.canary.chance import score_psi
-from featurectl.monitor.canary.figures import Figures, Side
+from featurectl.monitor.canary.figures import Figures, SideFigures
 from featurectl.registry.state import CanaryRun
 from featurectl.spec.definition_gates import CanarySuccess
 
@@ -24,7 +24,7 @@ _CHAMPION: Final = "champion"
 _DIGITS: Final = 4  # of a latency: so there are few of them to count
 
 
-class Tally:
+class CanaryTally:
     """The figures of a canary's rows so far; all rows of a request come together."""
 
     def __init__(self, run: CanaryRun) -> None:
@@ -100,11 +100,11 @@ class _SideTally:
         self._oldest_us = max(ages, default=None)
         self.scores.add(rows)
 
-    def figures(self) -> Side:
+    def figures(self) -> SideFigures:
         """Return the figures of this side."""
         requests = int(self._latencies["count"].sum())
         slow = self._latencies.filter(pl.col("latency_ms") > self._slow_ms)
-        return Side(
+        return SideFigures(
             version=self._version,
             requests=requests,
             rows=self._rows,

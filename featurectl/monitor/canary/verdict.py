@@ -32,7 +32,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CanaryVerdict:
     """What a canary is to become, and why; "running": nothing yet, and `reason` says what it waits for."""
 
     state: CanaryState
@@ -40,7 +40,7 @@ class Verdict:
     criteria: tuple[Criterion, ...] = ()
 
 
-def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> Verdict:
+def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> CanaryVerdict:
     """Return the verdict of a moment.
 
     A criterion that is broken beyond doubt ends the canary at once. When its time is over and it has had its requests,
@@ -50,21 +50,21 @@ def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> Verdict:
     least = least_requests(run)
     broken = [item for item in criteria if item.broken] if requests >= min(FEW_REQUESTS, least) else []
     if broken:
-        return Verdict(state="rolled_back", reason=_told(broken, requests), criteria=criteria)
+        return CanaryVerdict(state="rolled_back", reason=_told(broken, requests), criteria=criteria)
     if now < ends_at(run):
         left = format_duration(int((ends_at(run) - now).total_seconds()) * 1_000_000)
-        return Verdict(state="running", reason=f"{left} are left", criteria=criteria)
+        return CanaryVerdict(state="running", reason=f"{left} are left", criteria=criteria)
     if requests < least:
         told = f"its time is over; it waits for requests: {requests:,} of {least:,}"
-        return Verdict(state="running", reason=told, criteria=criteria)
+        return CanaryVerdict(state="running", reason=told, criteria=criteria)
     unknown = [item for item in criteria if item.holds is None]
     if unknown:
         told = f"its time is over; it waits for {unknown[0].name}: {unknown[0].measured}"
-        return Verdict(state="running", reason=told, criteria=criteria)
+        return CanaryVerdict(state="running", reason=told, criteria=criteria)
     failed = [item for item in criteria if not item.holds]
     if failed:
-        return Verdict(state="rolled_back", reason=_told(failed, requests), criteria=criteria)
-    return Verdict(state="promoted", reason=_told(criteria, requests), criteria=criteria)
+        return CanaryVerdict(state="rolled_back", reason=_told(failed, requests), criteria=criteria)
+    return CanaryVerdict(state="promoted", reason=_told(criteria, requests), criteria=criteria)
 
 
 def least_requests(run: CanaryRun) -> int:

@@ -18,15 +18,15 @@ from featurectl.scoring.scorer import Scorer, predict_rows, trained_model
 from featurectl.spec.definition import Model
 from featurectl.training.bind import bind_model_version
 from featurectl.training.choose import choose_spine
-from featurectl.training.long_spine import AnySpine, Place, cut_long_spine
+from featurectl.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.training.parts import parted_views
-from featurectl.training.request import Stores
+from featurectl.training.request import TrainingStores
 from featurectl.training.spine import Cut, SpineRows, cut_spine
 from featurectl.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class DriftBatch:
     """A model version with what it takes to join and score rows; `spine` names a source or a file."""
 
     version: ModelVersion
@@ -34,8 +34,8 @@ class Batch:
     spine: str
     cut: Cut
     engine: Engine
-    stores: Stores
-    place: Place
+    stores: TrainingStores
+    place: SpillPlace
     progress: Progress
 
     def read_window(self, reference: Profile) -> Profile:

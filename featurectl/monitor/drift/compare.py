@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.models.profile.numbers import Numbers
-from featurectl.models.profile.profile import Column, Kind, Profile, Values
+from featurectl.models.profile.numbers import NumberCounts
+from featurectl.models.profile.profile import Kind, Profile, ProfiledColumn, Values
 from featurectl.monitor.chance import SIGMAS, is_beyond, most_by_chance
 from featurectl.monitor.drift.distances import (
     Distances,
@@ -17,7 +17,7 @@ from featurectl.monitor.drift.distances import (
     number_distances,
 )
 from featurectl.monitor.drift.drawing import Drawing, draw_columns
-from featurectl.monitor.drift.limits import Limits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, Metric
 from featurectl.units import counted
 
 State = Literal["drift", "ok", "too few rows"]
@@ -63,14 +63,14 @@ class DriftRow:
 
 
 def compare_profiles(
-    of: tuple[str, int], reference: Profile, window: Profile, limits: Limits | None = None
+    of: tuple[str, int], reference: Profile, window: Profile, limits: DriftLimits | None = None
 ) -> Sequence[DriftRow]:
     """Return a row for each column, the worst first; `of` is the model and its version.
 
     Both profiles have the same columns in the same bins.
     """
     pairs = zip(reference.columns, window.columns, strict=True)
-    rows = [_compare(of, before, after.values, limits or Limits()) for before, after in pairs]
+    rows = [_compare(of, before, after.values, limits or DriftLimits()) for before, after in pairs]
     return sorted(rows, key=_order)
 
 
@@ -78,7 +78,7 @@ def _order(row: DriftRow) -> tuple[int, float]:
     return ("drift", "ok", "too few rows").index(row.state), -(row.psi or 0.0)
 
 
-def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits) -> DriftRow:
+def _compare(of: tuple[str, int], column: ProfiledColumn, after: Values, limits: DriftLimits) -> DriftRow:
     before = column.values
     valued = min(before.known, after.known)
     found = _distances(before, after) if valued else None
@@ -114,14 +114,14 @@ def _compare(of: tuple[str, int], column: Column, after: Values, limits: Limits)
 
 
 def _distances(before: Values, after: Values) -> Distances:
-    if isinstance(before, Numbers):
-        assert isinstance(after, Numbers)
+    if isinstance(before, NumberCounts):
+        assert isinstance(after, NumberCounts)
         return number_distances(before, after)
-    assert not isinstance(after, Numbers)
+    assert not isinstance(after, NumberCounts)
     return category_distances(before, after)
 
 
-def _broken(column: Column, beyond: Mapping[Metric, float], after: Values, limits: Limits) -> list[Metric]:
+def _broken(column: ProfiledColumn, beyond: Mapping[Metric, float], after: Values, limits: DriftLimits) -> list[Metric]:
     """Return the distances that are beyond their limits by more than chance gives."""
     far: list[Metric] = []
     for metric, value in beyond.items():
@@ -148,7 +148,7 @@ def _beyond_chance(found: Distances, spread: float) -> Mapping[Metric, float]:
     return {metric: max(value, 0.0) for metric, value in left.items()}
 
 
-def _nulls_beyond(column: Column, after: Values, limits: Limits) -> bool:
+def _nulls_beyond(column: ProfiledColumn, after: Values, limits: DriftLimits) -> bool:
     """Return whether the share of nulls has changed by more than a limit and chance."""
     before, limit = column.values, limits.of(column.kind, column.name, "null_rate")
     if limit is None:
@@ -163,7 +163,7 @@ def _null_rate(values: Values) -> float:
 
 
 def _outside(values: Values) -> int:
-    return values.outside if isinstance(values, Numbers) else values.others
+    return values.outside if isinstance(values, NumberCounts) else values.others
 
 
 def _chance(found: Distances | None) -> dict[str, float]:
@@ -178,7 +178,7 @@ def _chance(found: Distances | None) -> dict[str, float]:
     return {name: value for name, value in every.items() if value is not None}
 
 
-def _note(before: Values, after: Values, limits: Limits) -> str:
+def _note(before: Values, after: Values, limits: DriftLimits) -> str:
     """Return what a reader has to know of a row beside its numbers; "" for nothing."""
     least = limits.min_rows
     if before.rows < least:
@@ -189,5 +189,7 @@ def _note(before: Values, after: Values, limits: Limits) -> str:
         return f"{counted(before.known, 'value')} when it was trained: nulls alone are judged"
     if after.known < least:
         return f"{counted(after.known, 'value')}: nulls alone are judged"
-    infinite = isinstance(before, Numbers) and isinstance(after, Numbers) and (before.infinite or after.infinite)
+    infinite = (
+        isinstance(before, NumberCounts) and isinstance(after, NumberCounts) and (before.infinite or after.infinite)
+    )
     return "infinite values: no Wasserstein distance" if infinite else ""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.models.profile.categories import Categories
-from featurectl.models.profile.numbers import Numbers
+from featurectl.models.profile.numbers import NumberCounts
 from featurectl.monitor.chance import population_stability
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ class Distances:
     wasserstein_chance: float | None = None
 
 
-def number_distances(before: Numbers, after: Numbers) -> Distances:
+def number_distances(before: NumberCounts, after: NumberCounts) -> Distances:
     """Return the distances of two columns in the same bins; each has values."""
     starts = group_starts(before.counts)
     grouped = _grouped(*(np.add.reduceat(item.counts, starts).tolist() for item in (before, after)))
@@ -72,7 +72,7 @@ def category_distances(before: Categories, after: Categories) -> Distances:
     return _grouped(*sides)
 
 
-def wasserstein(before: Numbers, after: Numbers) -> float | None:
+def wasserstein(before: NumberCounts, after: NumberCounts) -> float | None:
     """Return the area between two cumulative distributions; None where values have no finite sum.
 
     Within a bin the area below either follows from counts and the sum of its values, whatever they are: so the result
@@ -86,7 +86,7 @@ def wasserstein(before: Numbers, after: Numbers) -> float | None:
     return area if math.isfinite(area) else None
 
 
-def _areas(of: Numbers) -> Floats:
+def _areas(of: NumberCounts) -> Floats:
     """Return the area below a cumulative distribution, a bin each: of the last bin above it, for that is finite."""
     edges, below = of.edges - of.centre, np.cumsum(of.counts)[:-1]
     with np.errstate(over="ignore", invalid="ignore"):

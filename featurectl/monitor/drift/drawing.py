@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.models.profile.categories import Categories
-from featurectl.models.profile.numbers import Numbers
+from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import Values
 
 BARS: Final = 30
@@ -33,14 +33,14 @@ _NOTHING: Final = Drawing(labels=(), before=(), after=())
 
 def draw_columns(before: Values, after: Values) -> Drawing:
     """Return the bars of two columns that were counted alike; none where neither has values."""
-    if isinstance(before, Numbers):
-        assert isinstance(after, Numbers)
+    if isinstance(before, NumberCounts):
+        assert isinstance(after, NumberCounts)
         return _of_numbers(before, after)
-    assert not isinstance(after, Numbers)
+    assert not isinstance(after, NumberCounts)
     return _of_categories(before, after)
 
 
-def _of_numbers(before: Numbers, after: Numbers) -> Drawing:
+def _of_numbers(before: NumberCounts, after: NumberCounts) -> Drawing:
     met = [item for item in (before, after) if item.known and len(item.edges)]
     if not met:
         return _NOTHING
@@ -52,7 +52,7 @@ def _of_numbers(before: Numbers, after: Numbers) -> Drawing:
     return Drawing(labels=(f"{low:.4g}", f"{high:.4g}"), before=_shares(before, bounds), after=_shares(after, bounds))
 
 
-def _shares(of: Numbers, bounds: npt.NDArray[np.float64]) -> list[float]:
+def _shares(of: NumberCounts, bounds: npt.NDArray[np.float64]) -> list[float]:
     """Return the share of values in each bar; within a bin they are taken to lie evenly."""
     if not of.known or not len(of.edges):
         return [0.0] * (len(bounds) + 1)
@@ -62,12 +62,12 @@ def _shares(of: Numbers, bounds: npt.NDArray[np.float64]) -> list[float]:
     return shares
 
 
-def _quantile(of: Numbers, share: float) -> float:
+def _quantile(of: NumberCounts, share: float) -> float:
     edges, below = _line(of)
     return float(edges[min(int(np.searchsorted(below, share)), len(edges) - 1)])
 
 
-def _line(of: Numbers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _line(of: NumberCounts) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return points of the cumulative distribution, from the least finite value to the greatest."""
     below = np.cumsum(of.counts) / of.known
     low, high = min(of.least, float(of.edges[0])), max(of.greatest, float(of.edges[-1]))

@@ -18,7 +18,7 @@ MIN_ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class DriftLimits:
     """Limits by metric, and those of one column by (kind, name, metric); a metric without one is not judged.
 
     `null_rate` is how much the share of nulls may change, `outside` the share of values that may lie outside of what
@@ -34,7 +34,7 @@ class Limits:
         return self.of_one.get((kind, name, metric), self.of_all.get(metric))
 
 
-def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -> Limits:
+def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -> DriftLimits:
     """Return the default limits, changed by texts like `psi=0.1` and `distance:ks=0.2`.
 
     `(score)` is the model's output, as in the table; so is `score`, unless a feature is called that.
@@ -55,7 +55,7 @@ def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -
             of_one[*_column(text, feature.strip(), known), metric] = limit
         else:
             of_all[metric] = limit
-    return Limits(of_all=of_all, of_one=of_one, min_rows=min_rows)
+    return DriftLimits(of_all=of_all, of_one=of_one, min_rows=min_rows)
 
 
 def _column(text: str, name: str, features: Sequence[str]) -> tuple[Kind, str]:

@@ -41,7 +41,7 @@ _NUMBERS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class MetricsSnapshot:
     """What one look at an environment found: as of `now`, by the clock at `at`. `runs` are sorted, the newest last.
 
     `failing` are the checks that failed in the last runs of each view version that is served.
@@ -58,7 +58,7 @@ class Looked:
     alerts: Sequence[AlertState] = ()
 
 
-def metrics_text(looked: Looked) -> bytes:
+def metrics_text(looked: MetricsSnapshot) -> bytes:
     """Return the metrics of a look, in the text format of Prometheus."""
     registry = CollectorRegistry()
     where = (looked.project, looked.environment)
@@ -87,7 +87,7 @@ def _add_up(registry: CollectorRegistry, where: tuple[str, str], *, up: bool) ->
     gauge.labels(*where).set(up)
 
 
-def _add_rows(registry: CollectorRegistry, where: tuple[str, str], looked: Looked) -> None:
+def _add_rows(registry: CollectorRegistry, where: tuple[str, str], looked: MetricsSnapshot) -> None:
     gauges = {name: Gauge(PREFIX + name, told, _ROW, registry=registry) for name, told in _NUMBERS.items()}
     states = Gauge(f"{PREFIX}state", "1 for the state that a row is in.", (*_ROW, "state"), registry=registry)
     for row in looked.rows:

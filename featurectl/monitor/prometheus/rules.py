@@ -38,7 +38,7 @@ _WHY_NOT: Final[Mapping[Metric, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class AlertingRule:
     """A rule: it fires while `expr` gives a result, once it has for `for_us`, and for `keep_us` after it did last."""
 
     alert: str
@@ -64,15 +64,15 @@ class Rules:
 
     project: str
     environment: str
-    slas: tuple[Rule, ...] = ()
-    alerts: tuple[Rule, ...] = ()
+    slas: tuple[AlertingRule, ...] = ()
+    alerts: tuple[AlertingRule, ...] = ()
     not_rendered: tuple[NotRendered, ...] = field(default=())
 
 
 def rules_of(repo: Repo, environment: str) -> Rules:
     """Return the rules of a repository for one of its environments."""
     where = {"project": repo.project, "environment": environment}
-    made: list[Rule] = []
+    made: list[AlertingRule] = []
     left: list[NotRendered] = []
     for alert in sorted(repo.alerts.values(), key=lambda a: a.name):
         why = _why_not(alert)
@@ -94,7 +94,7 @@ def rules_of(repo: Repo, environment: str) -> Rules:
     )
 
 
-def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[Rule]:
+def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[AlertingRule]:
     owners = {("view", view.name): view.about.owner for view in repo.views.values()}
     sources = {("view", view.name): view.source.name for view in repo.views.values()}
     slas = [("view", view.name, view.freshness) for view in repo.views.values()]
@@ -105,7 +105,7 @@ def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[Rule]:
             yield from _of_sla({**where, "kind": kind, "name": name}, freshness, more)
 
 
-def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]) -> Iterable[Rule]:
+def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]) -> Iterable[AlertingRule]:
     """Give the rules of an SLA: what is stale is not late any more, so that one of them fires.
 
     `more` are labels to group and inhibit by: the owner, and the source that a view reads.
@@ -122,7 +122,7 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
         told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
         hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
         end = f" <= {_seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
-        yield Rule(
+        yield AlertingRule(
             alert=alert,
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}{end}",
             labels={"severity": severity, **of} | {key: _literal(text) for key, text in more.items() if text},
@@ -136,9 +136,9 @@ def _literal(text: str) -> str:
     return text.replace("{{", '{{ "{{" }}')
 
 
-def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
+def _of_sight(where: Mapping[str, str]) -> Iterable[AlertingRule]:
     """Give the rules of a row, and of an environment, that nobody can see."""
-    yield Rule(
+    yield AlertingRule(
         alert="FeaturectlError",
         expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
         for_us=_UNSURE_US,
@@ -150,7 +150,7 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
         },
     )
     stamp = f"{PREFIX}timestamp_seconds{_matching(where)}"
-    yield Rule(
+    yield AlertingRule(
         alert="FeaturectlUnseen",
         expr=f"time() - {stamp} > {_seconds(_UNSEEN_US)} or absent({stamp})",
         for_us=_UNSURE_US,
@@ -162,10 +162,10 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[Rule]:
     )
 
 
-def _of_log(where: Mapping[str, str]) -> Rule:
+def _of_log(where: Mapping[str, str]) -> AlertingRule:
     """Return the rule of rows that the prediction log has lost: what is verified and judged by it lacks them."""
     lost = "{{ $value | humanize }} rows of the prediction log were {{ $labels.result }}"
-    return Rule(
+    return AlertingRule(
         alert="FeaturectlLogLost",
         expr=f'sum by (result) (increase({LOG_ROWS}{{result=~"dropped|failed"}}[{_LOST_IN}])) > 0',
         labels={"severity": "warning", **where},
@@ -185,9 +185,9 @@ def _why_not(alert: Alert) -> str:
     return _WHY_NOT.get(metric, "")
 
 
-def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> Rule:
+def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> AlertingRule:
     metric, condition = alert.when.metric, format_condition(alert.when)
-    return Rule(
+    return AlertingRule(
         alert=f"featurectl_{alert.name}",
         expr=_expression(alert, repo, where),
         for_us=alert.for_us,

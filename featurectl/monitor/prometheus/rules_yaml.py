@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from featurectl.monitor.prometheus.rules import NotRendered, Rule, Rules
+from featurectl.monitor.prometheus.rules import AlertingRule, NotRendered, Rules
 from featurectl.units import format_duration
 
 
@@ -26,11 +26,11 @@ def _left_out(item: NotRendered) -> str:
     return f"# Not here: {item.alert}, {item.why}."
 
 
-def _group(name: str, rules: Sequence[Rule]) -> list[str]:
+def _group(name: str, rules: Sequence[AlertingRule]) -> list[str]:
     return [f"  - name: {_text(name)}", "    rules:", *(line for rule in rules for line in _rule(rule))]
 
 
-def _rule(rule: Rule) -> list[str]:
+def _rule(rule: AlertingRule) -> list[str]:
     lines = [f"      # {comment}" for comment in rule.comments]
     lines += [f"      - alert: {_text(rule.alert)}", f"        expr: {_text(rule.expr)}"]
     if rule.for_us:

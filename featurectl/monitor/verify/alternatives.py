@@ -20,7 +20,7 @@ from featurectl.monitor.verify.rows import (
     without_overtaken,
     without_winners,
 )
-from featurectl.monitor.verify.served import Asking, Change, Served, computed
+from featurectl.monitor.verify.served import Asking, Change, ServedRows, computed
 from featurectl.offline.base import Coverage
 from featurectl.pit.questions import AVAILABLE_AT, Closed
 from featurectl.training.join import BoundView
@@ -54,7 +54,7 @@ class Known:
     pushed_of: str = ""
 
 
-def hypotheses(served: Served, known: Known) -> Iterator[Hypothesis]:
+def hypotheses(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     """Yield what may explain values that differ, the likelier before the others; not a shifted clock."""
     yield from _versions(served, known)
     yield from _boundaries(served)
@@ -65,7 +65,7 @@ def hypotheses(served: Served, known: Known) -> Iterator[Hypothesis]:
 
 
 def explains(
-    engine: Engine, served: Served, wrong: pl.DataFrame, hypothesis: Hypothesis, tolerance: float
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, hypothesis: Hypothesis, tolerance: float
 ) -> pl.Series | None:
     """Return which rows a hypothesis explains; None where it can't be computed."""
     try:
@@ -82,14 +82,14 @@ def explains(
     return clear & served.expired if hypothesis.expired else clear
 
 
-def _versions(served: Served, known: Known) -> Iterator[Hypothesis]:
+def _versions(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     for other in known.others:
         if dict(other.view.key_types) == dict(served.bound.view.key_types):
             bound = replace(other, view=replace(other.view, ttl_us=None)) if served.stored else other
             yield Hypothesis(cause="version", told=other.label, asking=Asking(bound=bound))
 
 
-def _boundaries(served: Served) -> Iterator[Hypothesis]:
+def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
         before = (served.at.to_physical() - 1).cast(INSTANT)
@@ -104,7 +104,7 @@ def _boundaries(served: Served) -> Iterator[Hypothesis]:
         yield Hypothesis(cause="boundary", told="without hop", asking=Asking(bound=bound))
 
 
-def _ties(served: Served) -> Iterator[Hypothesis]:
+def _ties(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
         yield Hypothesis(cause="tie", told="", asking=Asking(change=without_winners(view.keys)))
@@ -112,7 +112,7 @@ def _ties(served: Served) -> Iterator[Hypothesis]:
         yield Hypothesis(cause="tie", told="", asking=Asking(change=ties_reversed(view.keys)))
 
 
-def _expiries(served: Served) -> Iterator[Hypothesis]:
+def _expiries(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind == "event" or view.ttl_us is None:
         return
@@ -121,7 +121,7 @@ def _expiries(served: Served) -> Iterator[Hypothesis]:
     yield Hypothesis(cause="expiry", told="expired before its ttl", asking=Asking(blank=True), expired=True)
 
 
-def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
+def _late_rows(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     if served.stored and known.history and (newest := known.history[-1][0]) > served.bound.table_version:
         bound = replace(served.bound, table_version=newest, pinned=True)
         told = f"of version {newest} of the table, which no push that ended had"
@@ -139,7 +139,7 @@ def _late_rows(served: Served, known: Known) -> Iterator[Hypothesis]:
         yield Hypothesis(cause="late row", told=told, asking=Asking(change=change))
 
 
-def _earlier(served: Served, known: Known) -> list[tuple[int, Coverage]]:
+def _earlier(served: ServedRows, known: Known) -> list[tuple[int, Coverage]]:
     """Return versions of the table before the one that is asked, the newest first."""
     before = [(number, coverage) for number, coverage in known.history if number < served.bound.table_version]
     return before[-_VERSIONS_BACK:][::-1]
@@ -165,13 +165,13 @@ def _as_before(bound: BoundView, number: int, coverage: Coverage) -> Change:
     return change
 
 
-def of_own_push(served: Served) -> pl.Series:
+def of_own_push(served: ServedRows) -> pl.Series:
     """Return the instant of the push that each row names, that of reading where it names none of before."""
     instants = pl.DataFrame([served.pushed.alias("own"), served.at.alias("at")])
     return instants.select(pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")).to_series()
 
 
-def _stale_pushes(served: Served, known: Known) -> Iterator[Hypothesis]:
+def _stale_pushes(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
     if (served.pushed.is_not_null() & (served.pushed != served.at)).any():
         told = "the push that the row names"

@@ -19,7 +19,7 @@ from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, 
 from featurectl.monitor.verify.equal import differing
 from featurectl.monitor.verify.known_then import changed_since, known_then, not_there_yet, others_then, tables_then
 from featurectl.monitor.verify.report import Cause
-from featurectl.monitor.verify.served import Asking, Served, computed
+from featurectl.monitor.verify.served import Asking, ServedRows, computed
 from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
 
 _CORRUPTED: Final[Cause] = "corrupted value"
@@ -39,7 +39,7 @@ class Explained:
     gone: tuple[int, ...] = ()
 
 
-def explain(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+def explain(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
     """Return the causes of the values that differ; `served` are rows in each of which at least one does."""
     if served.stored:  # it is compared with the table as the push had it
         return _by_vote(engine, served, wrong, known, tolerance)
@@ -68,7 +68,7 @@ def _any(values: pl.DataFrame) -> bool:
     return any(column.any() for column in values)
 
 
-def _also_late(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+def _also_late(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
     """Return the causes of values; rows that nothing explains may have one, and late rows beside it.
 
     Those that the table of their push gives others than that of now are looked at once more, with that one.
@@ -90,7 +90,7 @@ def _also_late(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known
 
 
 def _by_vote(  # noqa: PLR0913
-    engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: bool = True
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: bool = True
 ) -> Explained:
     """Return the causes that explain most; `aside`: versions one aside of those of the pushes are asked, too."""
     tried = [(h, explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
@@ -128,7 +128,7 @@ def _choose(tried: list[tuple[Hypothesis, pl.Series | None]], rows: int) -> tupl
             told.setdefault(hypothesis.cause, hypothesis.told)
 
 
-def _left(engine: Engine, served: Served, wrong: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
+def _left(engine: Engine, served: ServedRows, wrong: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
     """Name what no row's hypothesis explains: a default on one side only, else a value that is corrupted."""
     if served.stored:
         return causes.select(

@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
-from featurectl.monitor.verify.served import Asking, Served, computed
+from featurectl.monitor.verify.served import Asking, ServedRows, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.training.join import BoundView
@@ -46,7 +46,7 @@ class KnownThen:
 
 
 def known_then(  # noqa: PLR0913
-    engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: int = 0
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: int = 0
 ) -> KnownThen:
     """Return which values the table gives as it was at their push; `aside`: so many versions later, or before.
 
@@ -76,7 +76,7 @@ def _all(values: pl.DataFrame) -> pl.Series:
     return values.select(pl.all_horizontal(pl.all())).to_series()
 
 
-def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.DataFrame:
+def _same(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float) -> pl.DataFrame:
     """Return which values a table gives at the instants of the rows' pushes, of the features that it has.
 
     Raises:
@@ -90,7 +90,9 @@ def _same(engine: Engine, served: Served, bound: BoundView, tolerance: float) ->
     return differ.select(~pl.all())
 
 
-def not_there_yet(engine: Engine, served: Served, wrong: pl.DataFrame, known: Known, tolerance: float) -> pl.DataFrame:
+def not_there_yet(
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float
+) -> pl.DataFrame:
     """Return which values are those of a feature without any, from a push before the table had what it needs.
 
     The table of a push is that of then or, where a run of the same instant came to its commit later, the one before.
@@ -109,7 +111,7 @@ def not_there_yet(engine: Engine, served: Served, wrong: pl.DataFrame, known: Kn
     return lacking.with_columns(lacking[name] & wrong[name] & ~other[name] for name in names)
 
 
-def tables_then(served: Served, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
+def tables_then(served: ServedRows, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
     """Yield the table as pushes had it, with the places of their rows, the most first; that of now is left out."""
     for number, coverage, places in _by_version(served.pushed, known, aside):
         if number != served.bound.table_version and not made_otherwise(coverage, served.bound.view):
@@ -127,7 +129,7 @@ def others_then(known: Known, coverage: Coverage) -> Known:
     return replace(known, others=others)
 
 
-def changed_since(engine: Engine, served: Served, bound: BoundView, tolerance: float) -> pl.Series:
+def changed_since(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float) -> pl.Series:
     """Return for which rows the table of now gives other values than that of a push; none where that can't be asked."""
     try:
         then = computed(engine, served, Asking(bound=bound))

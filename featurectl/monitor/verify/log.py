@@ -13,16 +13,16 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
-from featurectl.monitor.prediction_log import LogFile, PredictionLog, open_log, written_at
+from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.logged import ERROR, LOGGED, Chosen, read_log
 from featurectl.monitor.verify.replay import Group, group_inputs, log_columns, served_rows
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
-from featurectl.monitor.verify.served import Served, computed
-from featurectl.monitor.verify.surroundings import Stores, in_order, read_record, surroundings
-from featurectl.monitor.verify.tally import Tally, show_difference, tallies
+from featurectl.monitor.verify.served import ServedRows, computed
+from featurectl.monitor.verify.surroundings import ComparedStores, in_order, read_record, surroundings
+from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord
 from featurectl.progress import Progress, Silent
 from featurectl.registry.applied import not_applied, registered_view
@@ -47,7 +47,7 @@ class How:
 
 
 def verify_log(  # noqa: PLR0913
-    workspace: Stores,
+    workspace: ComparedStores,
     model: str,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -95,7 +95,7 @@ def verify_log(  # noqa: PLR0913
     )
 
 
-def _asked_since(log: PredictionLog, version: int, since: datetime) -> list[LogFile]:
+def _asked_since(log: PredictionLogFiles, version: int, since: datetime) -> list[LogFile]:
     """Return the files of requests since an instant; none when the log began at a later day: the clock is not meant.
 
     A server that runs at an instant has features of another time than that of its requests, and either may be meant.
@@ -112,13 +112,13 @@ class _Part:
     bound: BoundView
     known: Known
     record: PushRecord | None
-    tallies: dict[str, Tally]
+    tallies: dict[str, SkewTally]
 
 
 class _Replay:
     """Replays the log of one model version, a batch at a time."""
 
-    def __init__(self, stores: Stores, state: State, version: ModelVersion, how: How) -> None:
+    def __init__(self, stores: ComparedStores, state: State, version: ModelVersion, how: How) -> None:
         self._version, self._how = version, how
         self.rows = self.replayed = 0
         self.left_out = Counter[str]()
@@ -164,7 +164,7 @@ class _Replay:
         named = [found[item.name] for item in self._version.inputs if item.name in found]
         return [tally.skew(self._version.model, self._version.version) for tally in named]
 
-    def _compare(self, part: _Part, served: Served) -> None:
+    def _compare(self, part: _Part, served: ServedRows) -> None:
         engine, tolerance = self._how.engine, self._how.tolerance
         offline = computed(engine, served)
         wrong = served.wrong(offline, tolerance)
@@ -195,7 +195,7 @@ class _Replay:
             self.notes.append(f"{gone}: rows that came late since can't be told from other causes there")
 
 
-def _part(stores: Stores, state: State, group: Group) -> _Part:
+def _part(stores: ComparedStores, state: State, group: Group) -> _Part:
     bound = bind_view(stores.offline(), registered_view(state, group.view, group.version))
     bound.asked(set(group.names.values()))  # it has all that they need
     record = read_record(stores, bound)
@@ -203,7 +203,7 @@ def _part(stores: Stores, state: State, group: Group) -> _Part:
     return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(list(group.names), group.label))
 
 
-def _overdue(served: Served, record: PushRecord | None) -> pl.Series:
+def _overdue(served: ServedRows, record: PushRecord | None) -> pl.Series:
     """Return which rows of an event view were read from an older push than they were to be.
 
     More than `refresh` had gone since, and a later push was there by then: of the store's record, or of other rows.

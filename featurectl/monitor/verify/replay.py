@@ -13,7 +13,7 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.logged import TIME, key_column
 from featurectl.monitor.verify.rebuilt import moved_begin
-from featurectl.monitor.verify.served import Served
+from featurectl.monitor.verify.served import ServedRows
 from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.training.join import BoundView
 
@@ -73,7 +73,7 @@ def log_columns(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known) -> tuple[Served, pl.Series]:
+def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known) -> tuple[ServedRows, pl.Series]:
     """Return the rows of a log that can be replayed for a group, and for each row why it can't be, null where it can.
 
     Rows of requests that failed are to be left out before.
@@ -89,7 +89,7 @@ def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known)
         for key, dtype in bound.view.key_types.items()
     ]
     statuses = [f"status.{name}" for name in group.names]
-    whole = Served(
+    whole = ServedRows(
         bound=bound,
         names=group.names,
         defaults=group.defaults,

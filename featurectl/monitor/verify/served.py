@@ -19,7 +19,7 @@ Change = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedRows:
     """Values of some rows, `names` (as they are shown) of features of a view version.
 
     `keys` are the view's own, `at` the instant for which each row's values are true, `read_at` the moment of reading
@@ -50,14 +50,14 @@ class Served:
         loose = loose_features(self.bound.view)
         return frozenset(name for name, feature in self.names.items() if feature in loose)
 
-    def some(self, chosen: pl.Series) -> Served:
+    def some(self, chosen: pl.Series) -> ServedRows:
         """Return some of the rows: a mask, or their places (which may repeat)."""
         kept = chosen.arg_true() if chosen.dtype == pl.Boolean else chosen
         keys = self.keys[kept] if self.keys.width else self.keys
         columns = {name: getattr(self, name)[kept] for name in ("at", "read_at", "pushed", "expired", "values")}
         return replace(self, keys=keys, **columns)
 
-    def of(self, names: Sequence[str]) -> Served:
+    def of(self, names: Sequence[str]) -> ServedRows:
         """Return the rows with some of their values."""
         features = {name: self.names[name] for name in names}
         defaults = {feature: value for feature, value in self.defaults.items() if feature in features.values()}
@@ -87,7 +87,7 @@ class Asking:
     plain: bool = False  # without any default
 
 
-def computed(engine: Engine, served: Served, asking: Asking | None = None) -> pl.DataFrame:
+def computed(engine: Engine, served: ServedRows, asking: Asking | None = None) -> pl.DataFrame:
     """Return what the offline table gives for each row, by the names that are shown.
 
     A version of the view that lacks some of the features gives the others.

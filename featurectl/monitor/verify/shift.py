@@ -10,7 +10,7 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.monitor.verify.served import Asking, Served, computed
+from featurectl.monitor.verify.served import Asking, ServedRows, computed
 from featurectl.units import DAY_US, HOUR_US, format_duration
 
 _MINUTE_US: Final = 60_000_000
@@ -19,7 +19,7 @@ _SAMPLE: Final = 60  # rows by which a shift is looked for
 LEAST_ROWS: Final = 3  # fewer are explained by some shift or other
 
 
-def find_shift(engine: Engine, served: Served, tolerance: float) -> int | None:
+def find_shift(engine: Engine, served: ServedRows, tolerance: float) -> int | None:
     """Return the shift, in microseconds, that explains most of the rows that differ; None: there is none.
 
     Whole hours up to a day and days up to a week are looked at first; then every ten minutes of two days, and around
@@ -42,7 +42,7 @@ def find_shift(engine: Engine, served: Served, tolerance: float) -> int | None:
     return shift_us if rows >= LEAST_ROWS and 2 * rows > sample.height else None
 
 
-def shifted(served: Served, shift_us: int) -> Asking:
+def shifted(served: ServedRows, shift_us: int) -> Asking:
     """Return how the table is asked at instants so much later (less than 0: earlier)."""
     return Asking(at=(served.at.to_physical() + shift_us).cast(INSTANT))
 
@@ -56,7 +56,7 @@ def shift_told(shift_us: int) -> str:
     return f"{format_duration(abs(shift_us))} {'later' if shift_us > 0 else 'earlier'}"
 
 
-def _best(engine: Engine, sample: Served, shifts: Sequence[int], tolerance: float) -> tuple[int, int]:
+def _best(engine: Engine, sample: ServedRows, shifts: Sequence[int], tolerance: float) -> tuple[int, int]:
     """Return how many rows the best of some shifts explains, and that one: the smallest of equals."""
     if not shifts:
         return 0, 0

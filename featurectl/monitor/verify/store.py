@@ -20,9 +20,9 @@ from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.log import How
 from featurectl.monitor.verify.pushed import are_others, compare_as_pushed
 from featurectl.monitor.verify.report import Cause, ViewSkew
-from featurectl.monitor.verify.served import Served
+from featurectl.monitor.verify.served import ServedRows
 from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
-from featurectl.monitor.verify.surroundings import Stores, surroundings
+from featurectl.monitor.verify.surroundings import ComparedStores, surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.frame import encode_keys
@@ -47,7 +47,7 @@ _HAS_ROW: Final = "\x00row"
 
 
 def verify_store(
-    workspace: Stores, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
+    workspace: ComparedStores, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
 ) -> ViewSkew:
     """Return what the online store has of a view version against its table as the last push had it, at that instant.
 
@@ -83,7 +83,7 @@ def verify_store(
     return replace(skew, note="; ".join(part for part in (future, skew.note) if part), future=future)
 
 
-def _task(workspace: Stores, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
+def _task(workspace: ComparedStores, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
     clock = workspace.clock
     return _Task(
         bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),
@@ -206,7 +206,7 @@ class _Comparison:
         if differs.any():
             self._explain(served.some(differs), wrong.filter(differs), found.state.filter(differs))
 
-    def _explain(self, served: Served, wrong: pl.DataFrame, state: pl.Series) -> None:
+    def _explain(self, served: ServedRows, wrong: pl.DataFrame, state: pl.Series) -> None:
         """Name the causes of rows that differ; one that is missing counts as a row, not as values."""
         how, missing = self._task.how, state == MISSING
         marked = wrong.with_columns(
@@ -253,11 +253,11 @@ class _Comparison:
         self._example = self._example or f"an unexpected row under {key.decode(errors='backslashreplace')}"
 
 
-def _served(task: _Task, truth: pl.DataFrame, found: StoredRows) -> Served:
+def _served(task: _Task, truth: pl.DataFrame, found: StoredRows) -> ServedRows:
     """Return what the store has of some entities; one that an event view has no row of counts as one without events."""
     view, pushed = task.bound.view, task.record.computed_at
     at = pl.repeat(pushed, truth.height, dtype=INSTANT, eager=True)
-    return Served(
+    return ServedRows(
         bound=task.bound,
         names={feature.name: feature.name for feature in view.features},
         defaults={},

@@ -17,7 +17,7 @@ from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView
 
 
-class Stores(Keeping, Protocol):
+class ComparedStores(Keeping, Protocol):
     """What a comparison looks at: a workspace has it, its log, tables and online store."""
 
     @property
@@ -37,7 +37,7 @@ class Stores(Keeping, Protocol):
         """Return the environment's online store."""
 
 
-def surroundings(stores: Stores, state: State, bound: BoundView, record: PushRecord | None) -> Known:
+def surroundings(stores: ComparedStores, state: State, bound: BoundView, record: PushRecord | None) -> Known:
     """Return what is known around a view version; a run that materializes may push as of its own instant, too."""
     history = bound.stored.history()
     runs = [coverage.now for number, coverage in history if number <= bound.table_version]
@@ -52,7 +52,7 @@ def surroundings(stores: Stores, state: State, bound: BoundView, record: PushRec
     return Known(others=others, history=history, pushes=in_order(pushed), pushed_of=rebuild_id)
 
 
-def read_record(stores: Stores, bound: BoundView) -> PushRecord | None:
+def read_record(stores: ComparedStores, bound: BoundView) -> PushRecord | None:
     """Return the record of the last push of a view version; None where there is none, or no store answers."""
     where = online_view(bound.view, bound.version, stores.project, stores.environment.name)
     try:
@@ -66,7 +66,7 @@ def in_order(instants: Iterable[datetime | None]) -> tuple[datetime, ...]:
     return tuple(sorted({instant for instant in instants if instant is not None}))
 
 
-def _bound(stores: Stores, state: State, version: int, name: str) -> list[BoundView]:
+def _bound(stores: ComparedStores, state: State, version: int, name: str) -> list[BoundView]:
     """Return another version of a view; nothing where it has no table."""
     registered = state.view(name, version)
     try:

@@ -9,12 +9,12 @@ from datetime import datetime
 import polars as pl
 
 from featurectl.monitor.verify.report import FeatureSkew
-from featurectl.monitor.verify.served import Served
+from featurectl.monitor.verify.served import ServedRows
 from featurectl.units import format_iso
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class SkewTally:
     """What was found of one value by now."""
 
     name: str
@@ -44,12 +44,12 @@ class Tally:
         )
 
 
-def tallies(names: list[str], view: str) -> dict[str, Tally]:
+def tallies(names: list[str], view: str) -> dict[str, SkewTally]:
     """Return a tally for each value of a view version."""
-    return {name: Tally(name=name, view=view) for name in names}
+    return {name: SkewTally(name=name, view=view) for name in names}
 
 
-def show_difference(served: Served, computed: pl.DataFrame, name: str, row: int) -> str:
+def show_difference(served: ServedRows, computed: pl.DataFrame, name: str, row: int) -> str:
     """Return a value that differs in words: whose, when, what was served and what the table gives."""
     keys = [f"{key}={shown_value(served.keys[key][row])}" for key in served.keys.columns]
     at = f"at {shown_value(served.at[row])}"

@@ -15,14 +15,14 @@ from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.layout import field_of, home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.trips import Command, exchange, whole
-from featurectl.online.redis.wire import Call
+from featurectl.online.redis.wire import ScriptCall
 
 _TOKEN_BYTES = 8
 _BOUND: Final = 5  # its place among the arguments
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
 
 
-def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: str = "") -> Call:
+def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: str = "") -> ScriptCall:
     """Return the call that writes rows: without comparing them with what is there, as long as nobody else claims them.
 
     Whoever writes claims first, so of two pushes at once the one that began first compares from then on. The rows
@@ -39,7 +39,7 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: st
     free = read_number(whole(exchange(client, [claim]))[0])
     place = NEWER_BYTES["computed"][0] + 1
     arguments = [field, first + 1, end, counter, writer, bound, place, token if free else b"", expiry]
-    return Call(
+    return ScriptCall(
         script=WRITE_NEWER,
         sha=hashlib.sha1(WRITE_NEWER.encode(), usedforsecurity=False).hexdigest(),
         before=prefix_of(view),
@@ -49,7 +49,7 @@ def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: st
     )
 
 
-def bounded(call: Call, how: Writing) -> Call:
+def bounded(call: ScriptCall, how: Writing) -> ScriptCall:
     """Return the call with the bound as it is now."""
     if how.none_after is None:
         return call

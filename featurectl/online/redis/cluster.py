@@ -45,7 +45,7 @@ from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, re
 if TYPE_CHECKING:
     import polars as pl
 
-    from featurectl.online.frame import Chunk
+    from featurectl.online.frame import PackedChunk
 
 _Arguments = list[bytes | str | int]
 _COMPUTED = NEWER_BYTES["computed"][0] + 1
@@ -282,7 +282,7 @@ class RedisClusterStore(RedisStore):
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             yield from self._send(commands[start : start + COMMANDS_A_TRIP])
 
-    def _write_chunk(self, view: OnlineView, chunk: Chunk, common: _Arguments) -> int:
+    def _write_chunk(self, view: OnlineView, chunk: PackedChunk, common: _Arguments) -> int:
         prefix = prefix_of(view)
         packed = zip(chunk.keys.parts(), chunk.rows().parts(), strict=True)
         rows = [(prefix + key + b"}", row) for key, row in packed]

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import redis
 
 from featurectl.online.encode import digits, join_pieces, lengths_of, literal
-from featurectl.online.frame import Chunk
+from featurectl.online.frame import PackedChunk
 from featurectl.online.redis.answers import parsing, read_number
 from featurectl.online.redis.scripts import FOREIGN
 
@@ -27,7 +27,7 @@ _SENT_AT_ONCE: Final = 1 << 18  # bytes; the client's time limit counts for each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ScriptCall:
     """What all calls of a script have in common: its text and hash, how keys begin and end, the last key, arguments."""
 
     script: str
@@ -39,7 +39,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CommandBatch:
     """Commands as bytes, how many they are, and how many rows they write."""
 
     data: bytes
@@ -47,7 +47,7 @@ class Batch:
     rows: int
 
 
-def batch_of(call: Call, chunk: Chunk) -> Batch:
+def batch_of(call: ScriptCall, chunk: PackedChunk) -> CommandBatch:
     """Return the calls that write a chunk; the script is loaded before them, as another client may have flushed it."""
     count = chunk.count
     begin, end = literal(b"$"), literal(b"\r\n")
@@ -66,7 +66,7 @@ def batch_of(call: Call, chunk: Chunk) -> Batch:
         named = [b"EVALSHA", call.sha.encode(), str(number + 1).encode()]
         parts.append(_command(4 + 2 * number + len(call.arguments), named))
         parts += [key_bytes[key_ends[start] : key_ends[stop]], shared, row_bytes[row_ends[start] : row_ends[stop]]]
-    return Batch(b"".join(parts), len(starts) + 1, count)
+    return CommandBatch(b"".join(parts), len(starts) + 1, count)
 
 
 class Sender:
@@ -84,7 +84,7 @@ class Sender:
             self._connection = self._pool.get_connection()
         self._thread = ThreadPoolExecutor(1, "featurectl-sender")
         self._waiting: deque[Future[None]] = deque()
-        self._due: deque[Batch] = deque()  # sent, or being sent, and not yet replied to
+        self._due: deque[CommandBatch] = deque()  # sent, or being sent, and not yet replied to
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
         self._foreign: redis.ResponseError | None = None
@@ -100,7 +100,7 @@ class Sender:
             self._connection.disconnect()
         self._pool.release(self._connection)
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: CommandBatch) -> None:
         """Have a batch sent; wait while too many are waiting."""
         self._waiting.append(self._thread.submit(self._exchange, batch))
         while len(self._waiting) > _WAITING:
@@ -114,7 +114,7 @@ class Sender:
         if self._foreign is not None:
             raise self._foreign
 
-    def _exchange(self, batch: Batch) -> None:
+    def _exchange(self, batch: CommandBatch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""
         self._due.append(batch)
         data = memoryview(batch.data)

@@ -11,14 +11,14 @@ import polars as pl
 
 from featurectl.pit.arrays import Bools, Ints, Numbers
 from featurectl.pit.fold import Fold, State
-from featurectl.pit.lanes import Part
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 
 
 class Aggregate(Protocol):
     """One aggregate of the language."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return one value a probe, over the rows that the parts hold for it; nulls of the column are left out."""
 
 
@@ -34,7 +34,7 @@ def number_of(question: WindowQuestion) -> int:
     return question.n
 
 
-def count_rows(parts: Sequence[Part]) -> Ints:
+def count_rows(parts: Sequence[LaneRanges]) -> Ints:
     """Return how many rows all parts together hold for each probe."""
     total = parts[0].hi - parts[0].lo
     for part in parts[1:]:
@@ -58,7 +58,7 @@ class FoldedColumn:
     fold: Fold
     state: Callable[[str], State]
 
-    def over(self, column: str, parts: Sequence[Part]) -> tuple[State, Bools]:
+    def over(self, column: str, parts: Sequence[LaneRanges]) -> tuple[State, Bools]:
         """Return the fold of the parts for each probe, and which probes have a row at all (else it is 0)."""
         found: State = ()
         filled = np.zeros(len(parts[0].lo), np.bool_)

@@ -10,13 +10,13 @@ import numpy as np
 from featurectl.pit.arrays import Ints
 from featurectl.pit.gather import gather
 from featurectl.pit.inputs import Ranks
-from featurectl.pit.lanes import Part
-from featurectl.pit.levels import Run, bits_of, count_below
+from featurectl.pit.lanes import LaneRanges
+from featurectl.pit.levels import BitRanges, bits_of, count_below
 
 _FEW: Final = 8  # of so many rows one may lie in another part than the largest
 
 
-def count_different(parts: Sequence[Part], ranks: Ranks) -> Ints:
+def count_different(parts: Sequence[LaneRanges], ranks: Ranks) -> Ints:
     """Return how many different values each probe has over all parts, none of which holds nulls.
 
     In the part with the most rows a value counts at its first row of a range: where the row before with this value lies
@@ -28,22 +28,22 @@ def count_different(parts: Sequence[Part], ranks: Ranks) -> Ints:
     return found if not others else found + _more(first, others, ranks)
 
 
-def mostly_one(parts: Sequence[Part]) -> bool:
+def mostly_one(parts: Sequence[LaneRanges]) -> bool:
     """Return whether one part holds most of the rows, so that few are left to be gathered."""
     rows = sorted(int((part.hi - part.lo).sum()) for part in parts)
     return sum(rows[:-1]) * _FEW <= rows[-1]
 
 
-def _firsts(part: Part, ranks: Ranks) -> Ints:
+def _firsts(part: LaneRanges, ranks: Ranks) -> Ints:
     rank = part.lane.take(ranks.rank)
     order = np.argsort(rank, kind="stable")
     again = rank[order[1:]] == rank[order[:-1]]
     after = np.zeros(len(rank), np.int64)  # 1 + the place of the row before with the same value; 0: there is none
     after[order[1:][again]] = order[:-1][again] + 1
-    return count_below(Run(after, part.lo, part.hi), part.lo + 1, bits_of(len(rank) + 1))
+    return count_below(BitRanges(after, part.lo, part.hi), part.lo + 1, bits_of(len(rank) + 1))
 
 
-def _more(first: Part, others: Sequence[Part], ranks: Ranks) -> Ints:
+def _more(first: LaneRanges, others: Sequence[LaneRanges], ranks: Ranks) -> Ints:
     """Return how many values of the others each probe has that its range of the first part does not hold."""
     rank, length = first.lane.take(ranks.rank), len(first.lane) + 1
     seen = np.sort(rank * length + np.arange(len(rank)))

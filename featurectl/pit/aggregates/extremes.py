@@ -10,8 +10,8 @@ import polars as pl
 from featurectl.pit.aggregates.base import FoldedColumn, blank, column_of
 from featurectl.pit.columns import pick
 from featurectl.pit.fold import UfuncFold
-from featurectl.pit.inputs import Inputs
-from featurectl.pit.lanes import Part
+from featurectl.pit.inputs import InputColumns
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 
 
@@ -25,7 +25,7 @@ class Extreme:
         self._kind = "max" if greatest else "min"
         self._fold = UfuncFold(np.maximum if greatest else np.minimum)
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return the type of the column, null where there is no value."""
         column = column_of(question)
         inputs = parts[0].lane.inputs
@@ -40,5 +40,5 @@ class Extreme:
         return blank(found, filled).cast(dtype) if by_number else _valued(inputs, column, blank(found, filled))
 
 
-def _valued(inputs: Inputs, column: str, ranks: pl.Series) -> pl.Series:
+def _valued(inputs: InputColumns, column: str, ranks: pl.Series) -> pl.Series:
     return pick(inputs.ranks(column).distinct, ranks)

@@ -16,10 +16,10 @@ from featurectl.pit.aggregates.base import blank, column_of, count_rows, number_
 from featurectl.pit.aggregates.different import count_different, mostly_one
 from featurectl.pit.aggregates.lists import lists_of
 from featurectl.pit.arrays import Bools, Floats, Ints
-from featurectl.pit.gather import Chunk, gather
+from featurectl.pit.gather import ProbeChunk, gather
 from featurectl.pit.inputs import Ranks
-from featurectl.pit.lanes import Part
-from featurectl.pit.levels import Run, bits_of, select, worth_levels
+from featurectl.pit.lanes import LaneRanges
+from featurectl.pit.levels import BitRanges, bits_of, select, worth_levels
 from featurectl.pit.questions import WindowQuestion
 
 
@@ -32,7 +32,7 @@ class _Sorted:
     new: Bools
 
 
-def _sort(chunk: Chunk, ranks: Ranks) -> _Sorted:
+def _sort(chunk: ProbeChunk, ranks: Ranks) -> _Sorted:
     distinct = max(len(ranks.distinct), 1)
     owner = np.repeat(np.arange(len(chunk.sizes)), chunk.sizes)
     joined = np.sort(owner * distinct + ranks.rank[chunk.rows])
@@ -41,7 +41,7 @@ def _sort(chunk: Chunk, ranks: Ranks) -> _Sorted:
     return _Sorted(owner=joined // distinct, rank=joined % distinct, new=new)
 
 
-def _chunks(question: WindowQuestion, parts: Sequence[Part]) -> tuple[Ranks, list[Part]]:
+def _chunks(question: WindowQuestion, parts: Sequence[LaneRanges]) -> tuple[Ranks, list[LaneRanges]]:
     column = column_of(question)
     return parts[0].lane.inputs.ranks(column), [part.only(column) for part in parts]
 
@@ -55,7 +55,7 @@ class Different:
     counts: Ints
 
 
-def different_values(question: WindowQuestion, parts: Sequence[Part]) -> Iterator[Different]:
+def different_values(question: WindowQuestion, parts: Sequence[LaneRanges]) -> Iterator[Different]:
     """Yield the different values of every probe, in order of probes, a chunk at a time."""
     ranks, valued = _chunks(question, parts)
     for chunk in gather(valued):
@@ -68,7 +68,7 @@ def different_values(question: WindowQuestion, parts: Sequence[Part]) -> Iterato
 class CountDistinct:
     """The number of different values; NaN is one value."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Int64, 0 where there is no value."""
         ranks, valued = _chunks(question, parts)
         if worth_levels(valued, bits_of(max(len(part.lane) for part in valued))) and mostly_one(valued):
@@ -82,7 +82,7 @@ class Percentile:
     def __init__(self, q: float | None = None) -> None:
         self._q = q
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Float64, null where there is no value."""
         q = question.q if self._q is None else self._q
         assert q is not None, f"{question.name}: percentile needs q"
@@ -93,7 +93,7 @@ class Percentile:
             return _percentile(valued, ranks, distinct, q)
         return pl.concat([self._of_chunk(chunk, ranks, distinct, q) for chunk in gather(valued)])
 
-    def _of_chunk(self, chunk: Chunk, ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
+    def _of_chunk(self, chunk: ProbeChunk, ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
         filled = chunk.sizes > 0
         rank = _sort(chunk, ranks).rank
         first = np.cumsum(chunk.sizes)[filled] - chunk.sizes[filled]
@@ -106,7 +106,7 @@ class Percentile:
         return blank(found, filled)
 
 
-def _percentile(parts: Sequence[Part], ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
+def _percentile(parts: Sequence[LaneRanges], ranks: Ranks, distinct: Floats, q: float) -> pl.Series:
     """Return what `Percentile` does, without a look at every row."""
     sizes = count_rows(parts)
     filled = sizes > 0
@@ -118,21 +118,21 @@ def _percentile(parts: Sequence[Part], ranks: Ranks, distinct: Floats, q: float)
     return blank(np.where(filled, found, 0.0), filled)
 
 
-def _ranked(parts: Sequence[Part], ranks: Ranks, place: Ints) -> Ints:
-    runs = [Run(part.lane.take(ranks.rank).astype(np.int64), part.lo, part.hi) for part in parts]
+def _ranked(parts: Sequence[LaneRanges], ranks: Ranks, place: Ints) -> Ints:
+    runs = [BitRanges(part.lane.take(ranks.rank).astype(np.int64), part.lo, part.hi) for part in parts]
     return np.minimum(select(runs, place, bits_of(len(ranks.distinct))), len(ranks.distinct) - 1)
 
 
 class TopK:
     """The n most frequent values, most frequent first; of equally frequent ones the least first."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return a list of the column's type, at most n long, empty where there is no value."""
         n = number_of(question)
         ranks, valued = _chunks(question, parts)
         return pl.concat([self._of_chunk(chunk, ranks, n) for chunk in gather(valued)])
 
-    def _of_chunk(self, chunk: Chunk, ranks: Ranks, n: int) -> pl.Series:
+    def _of_chunk(self, chunk: ProbeChunk, ranks: Ranks, n: int) -> pl.Series:
         found = _sort(chunk, ranks)
         first = np.flatnonzero(found.new)
         often = np.diff(np.append(first, len(found.new)))

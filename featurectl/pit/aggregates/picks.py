@@ -12,7 +12,7 @@ from featurectl.pit.aggregates.lists import lists_of
 from featurectl.pit.arrays import Ints
 from featurectl.pit.columns import pick
 from featurectl.pit.gather import gather
-from featurectl.pit.lanes import Part
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 
 
@@ -22,7 +22,7 @@ class Pick:
     def __init__(self, *, last: bool) -> None:
         self._pick = last_row if last else first_row
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return the type of the column, null where there is no value."""
         column = column_of(question)
         row = numbered(self._pick([part.only(column) for part in parts]))
@@ -35,7 +35,7 @@ class PickMany:
     def __init__(self, *, last: bool) -> None:
         self._last = last
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return a list of the column's type, at most n long, empty where there is no value."""
         column, n = column_of(question), number_of(question)
         values = parts[0].lane.inputs.column(column)
@@ -51,7 +51,7 @@ class PickMany:
         return lists_of(values.gather(rows[order][chosen]), np.minimum(sizes, n))
 
 
-def last_row(parts: Sequence[Part]) -> Ints:
+def last_row(parts: Sequence[LaneRanges]) -> Ints:
     """Return the table's row number of the last row for each probe, -1 where there is none."""
     found = np.full(len(parts[0].lo), -1, np.int64)
     for part in parts:
@@ -60,7 +60,7 @@ def last_row(parts: Sequence[Part]) -> Ints:
     return found
 
 
-def first_row(parts: Sequence[Part]) -> Ints:
+def first_row(parts: Sequence[LaneRanges]) -> Ints:
     """Return the table's row number of the first row for each probe, -1 where there is none."""
     found = np.full(len(parts[0].lo), -1, np.int64)
     for part in parts:

@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.pit.aggregates.gathered import different_values
 from featurectl.pit.arrays import Floats, Ints
 from featurectl.pit.hashing import Hashes
-from featurectl.pit.lanes import Part
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 
 EXACT_VALUES = 1024
@@ -32,7 +32,7 @@ class ApproxCountDistinct:
     NaN is one value. The hashes are those of `pit.hashing`, the same everywhere and for ever.
     """
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Int64, 0 where there is no value."""
         counts = []
         for found in different_values(question, parts):

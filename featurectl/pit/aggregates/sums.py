@@ -13,8 +13,8 @@ from featurectl.errors import DataError
 from featurectl.pit.aggregates.base import FoldedColumn, blank, column_of, count_rows
 from featurectl.pit.arrays import Bools, Floats
 from featurectl.pit.fold import MomentsFold, State, UfuncFold
-from featurectl.pit.inputs import Inputs, approximate_limbs, join_limbs
-from featurectl.pit.lanes import Part
+from featurectl.pit.inputs import InputColumns, approximate_limbs, join_limbs
+from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 from featurectl.units import plural
 
@@ -25,7 +25,7 @@ _NEAR_128_BITS: Final = 1.6e38  # below it the sum of limbs is exact in 128 bits
 class Count:
     """The number of rows, or of rows with a value in the column; 0 where there is none."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Int64."""
         return pl.Series(count_rows([part.only(question.column) for part in parts]))
 
@@ -33,7 +33,7 @@ class Count:
 class Sum:
     """The sum: of integers, booleans and decimals exact or an error, of floats rounded at each addition."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Int64, Float64 or Decimal(38, scale); null where there is no value."""
         column = column_of(question)
         inputs = parts[0].lane.inputs
@@ -49,7 +49,7 @@ class Sum:
 class Mean:
     """The arithmetic mean; of integers and decimals it is rounded once."""
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Float64, null where there is no value."""
         column = column_of(question)
         inputs = parts[0].lane.inputs
@@ -68,7 +68,7 @@ class Spread:
         self._root = root
         self._less = int(sample)
 
-    def answer(self, question: WindowQuestion, parts: Sequence[Part]) -> pl.Series:
+    def answer(self, question: WindowQuestion, parts: Sequence[LaneRanges]) -> pl.Series:
         """Return Float64, null where there are too few values."""
         column = column_of(question)
         inputs = parts[0].lane.inputs
@@ -83,7 +83,7 @@ class Spread:
         return blank(np.sqrt(variance) if self._root else variance, count > self._less)
 
 
-def _add(inputs: Inputs, column: str) -> FoldedColumn:
+def _add(inputs: InputColumns, column: str) -> FoldedColumn:
     if inputs.column(column).dtype.is_float():
         return FoldedColumn(kind="sum", fold=UfuncFold(np.add), state=lambda name: (inputs.numbers(name),))
     return FoldedColumn(kind="sum", fold=UfuncFold(np.add), state=inputs.limbs)

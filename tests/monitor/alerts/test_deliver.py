@@ -13,8 +13,8 @@ import pytest
 
 from featurectl.errors import UsageError
 from featurectl.monitor.alerts.deliver import GIVE_UP, LEASE_S, Deliverer
-from featurectl.monitor.alerts.message import Place, Transition, deliveries_of
-from featurectl.monitor.alerts.step import Told
+from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
+from featurectl.monitor.alerts.step import AlertMessage
 from featurectl.notifiers.base import NotSentError
 from featurectl.notifiers.slack import SlackNotifier
 from featurectl.notifiers.webhook import WebhookNotifier
@@ -23,7 +23,7 @@ from featurectl.registry.sql import SqlRegistry
 from tests.servers.hooks import running_hook
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PLACE = Place(project="shop", environment="prod")
+PLACE = AlertScope(project="shop", environment="prod")
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ def tell(ledger, *subjects, notifiers=("ops",), kind="firing", clock=AT):
     for subject in subjects:
         before = states.get(subject, AlertState(alert="stale", subject=subject))
         after = replace(before, status="firing", incident=1, condition="freshness > 1d", value=1.8e11, since=AT)
-        told = [Told(notifier=name, kind=kind) for name in notifiers]
+        told = [AlertMessage(notifier=name, kind=kind) for name in notifiers]
         transition = Transition(before=before, after=after, at=AT, clock=clock)
         assert ledger.write_state(before, after, deliveries_of(PLACE, transition, told))
 

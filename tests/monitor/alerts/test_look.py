@@ -11,10 +11,10 @@ import pytest
 
 from featurectl.errors import DataError, StoreError
 from featurectl.monitor.alerts.look import Looker
-from featurectl.monitor.alerts.message import Place
+from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observe import Aged, observe
 from featurectl.monitor.alerts.served import Requests
-from featurectl.monitor.alerts.sources import Counted, Measured
+from featurectl.monitor.alerts.sources import Counted, FeatureFigure
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.definition_alerts import Alert, Condition
@@ -22,7 +22,7 @@ from featurectl.spec.model_operations import condition_of
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR_US = 3_600_000_000
-PLACE = Place(project="shop", environment="prod")
+PLACE = AlertScope(project="shop", environment="prod")
 
 
 @dataclass
@@ -155,7 +155,7 @@ def test_requests_are_measured_for_each_model_and_the_store_once():
 
 def test_an_error_of_one_subject_leaves_the_others_and_a_store_that_is_gone_is_told_apart():
     gone, bad = StoreError("gone"), DataError("bad")
-    town = Town(drifted={"late": [Measured(feature="x", value=0.3, cause="c")], "churn": bad}, failed=gone)
+    town = Town(drifted={"late": [FeatureFigure(feature="x", value=0.3, cause="c")], "churn": bad}, failed=gone)
     assert values(observe(alert("psi > 0.2"), town)) == {"model:late:x": 0.3, "model:churn": "bad"}
     found = observe(alert("checks > 0", views=("visits",)), town).observations
     assert [(o.subject, o.error, o.unreachable) for o in found] == [("view:visits@1", "gone", True)]
@@ -164,13 +164,13 @@ def test_an_error_of_one_subject_leaves_the_others_and_a_store_that_is_gone_is_t
 
 
 def test_of_versions_that_are_served_together_the_worst_counts_and_the_score_is_the_models():
-    measured = [Measured(feature="x", value=v, cause=str(v)) for v in (0.1, 0.4, 0.2)]
-    town = Town(drifted={"late": [*measured, Measured(feature="", value=0.5, cause="")]})
+    measured = [FeatureFigure(feature="x", value=v, cause=str(v)) for v in (0.1, 0.4, 0.2)]
+    town = Town(drifted={"late": [*measured, FeatureFigure(feature="", value=0.5, cause="")]})
     assert values(observe(alert("skew > 1%", models=("late",)), town)) == {"model:late:x": 0.4, "model:late": 0.5}
 
 
 def test_a_model_without_a_champion_has_nothing_to_compare():
-    town = Town(drifted={"late": [Measured(feature="x", value=0.3, cause="")]}, trained=("late",))
+    town = Town(drifted={"late": [FeatureFigure(feature="x", value=0.3, cause="")]}, trained=("late",))
     assert (
         values(observe(alert("psi > 0.2"), town)) == values(observe(alert("skew > 1%"), town)) == {"model:late:x": 0.3}
     )
@@ -231,7 +231,7 @@ def test_what_goes_on_as_it_was_writes_nothing(ledger):
 
 
 def test_what_is_no_longer_watched_is_resolved_and_what_was_not_seen_is_not(ledger):
-    drifted = [Measured(feature=name, value=0.3, cause="c") for name in ("x", "y")]
+    drifted = [FeatureFigure(feature=name, value=0.3, cause="c") for name in ("x", "y")]
     town, one = Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",))
     look(ledger, town, one)
     town.drifted = {"late": StoreError("gone")}
@@ -346,14 +346,14 @@ def test_what_was_tried_before_a_silence_and_may_have_arrived_is_told_to_the_end
 
 
 def test_a_cause_with_bytes_that_are_no_letters_is_told_all_the_same(ledger):
-    drifted = [Measured(feature="x", value=1.0, cause="file \udcff.csv")]
+    drifted = [FeatureFigure(feature="x", value=1.0, cause="file \udcff.csv")]
     look(ledger, Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",)))
     (told,) = ledger.load_deliveries()
     assert told.message["cause"] == "file \\udcff.csv"
 
 
 def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):
-    drifted = [Measured(feature="x", value=float("inf"), cause="c")]
+    drifted = [FeatureFigure(feature="x", value=float("inf"), cause="c")]
     look(ledger, Town(drifted={"late": drifted}), alert("wasserstein > 1", models=("late",)))
     (told,) = ledger.load_deliveries()
     assert (told.message["measured"], told.message["value"]) == (None, "inf")

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from featurectl.errors import StoreError
-from featurectl.monitor.alerts.served import Window, read_requests
-from featurectl.monitor.prediction_log import PredictionLog
+from featurectl.monitor.alerts.served import RequestWindow, read_requests
+from featurectl.monitor.prediction_log import PredictionLogFiles
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
-WINDOW = Window(since=AT - timedelta(minutes=5), until=AT)
+WINDOW = RequestWindow(since=AT - timedelta(minutes=5), until=AT)
 STORE = "the online store redis://host can't be reached"
 
 
@@ -34,7 +34,7 @@ def write(folder, rows, version=1, at=AT, number=1, columns=(), schema=None):
 
 def test_requests_are_counted_once_whatever_rows_they_have(tmp_path):
     write(tmp_path, [(10, 1, 50, {}), (10, 1, 50, {}), (9, 2, 10, {}), (8, 3, 20, {})])
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
     assert found.count == 3
     assert [found.latency_us(q) for q in (0.3, 0.5, 0.99)] == [10_000.0, 20_000.0, 50_000.0]
     assert (found.error_rate(), found.store_errors()) == (0.0, 0.0)
@@ -42,13 +42,13 @@ def test_requests_are_counted_once_whatever_rows_they_have(tmp_path):
 
 def test_a_quantile_is_that_of_a_sorted_list(tmp_path):
     write(tmp_path, [(1, number, number + 1, {}) for number in range(100)])
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
     assert [found.latency_us(q) for q in (0.5, 0.95, 0.99)] == [50_000.0, 95_000.0, 99_000.0]
 
 
 def test_the_window_is_open_at_its_beginning_and_closed_at_its_end(tmp_path):
     write(tmp_path, [(301, 1, 1, {}), (300, 2, 1, {}), (299, 3, 1, {}), (0, 4, 1, {}), (-1, 5, 1, {})])
-    assert read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0).count == 2
+    assert read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0).count == 2
 
 
 def test_errors_are_those_of_the_model_and_those_of_the_store(tmp_path):
@@ -59,7 +59,7 @@ def test_errors_are_those_of_the_model_and_those_of_the_store(tmp_path):
         (1, 4, 1, {}),
     ]
     write(tmp_path, rows)
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 0.5)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 0.5)
     assert (found.count, found.error_rate(), found.store_errors()) == (8.0, 0.25, 2.0)
     assert (found.last_error("fault"), found.last_error("store")) == ("late@1 has no score", STORE)
 
@@ -73,32 +73,32 @@ def test_what_the_log_says_of_the_store_counts_more_than_the_words_of_an_error(t
     write(tmp_path, rows, schema=schema)
     write(tmp_path, [(1, 3, 1, {"store_failed": None})], number=2, schema=schema)
     write(tmp_path, [(1, 4, 1, {"error": STORE, "fault": False})], number=3)  # of a server of before
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
     assert (found.count, found.store_errors(), found.frame["store"].null_count()) == (4.0, 2.0, 0)
 
 
 def test_a_sample_stands_for_what_was_left_out_and_rows_of_a_canary_for_themselves(tmp_path):
     canary = [(1, number, 10, {"canary": 1, "role": "champion"}) for number in range(30)]
     write(tmp_path, [*canary, (1, 100, 900, {})])
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 0.01)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 0.01)
     assert found.count == 130
     assert found.latency_us(0.5) == 900_000.0
 
 
 def test_scores_in_the_shadow_are_no_answers(tmp_path):
     write(tmp_path, [(1, 1, 10, {"canary": 1, "role": "champion"}), (1, 2, 900, {"canary": 1, "role": "shadow"})])
-    assert read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0).latency_us(0.99) == 10_000.0
+    assert read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0).latency_us(0.99) == 10_000.0
 
 
 def test_versions_and_older_files_are_read_together_and_files_from_before_the_window_are_not(tmp_path):
     write(tmp_path, [(1, 1, 1, {})])
     write(tmp_path, [(1, 2, 1, {})], version=2, columns=["canary", "role"])
     write(tmp_path, [(1, 3, 1, {})], at=AT - timedelta(hours=2), number=2)
-    assert read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0).count == 2
+    assert read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0).count == 2
 
 
 def test_without_a_log_there_is_nothing_to_measure(tmp_path):
-    found = read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
     assert (found.count, found.latency_us(0.99), found.error_rate(), found.store_errors()) == (0, None, None, 0)
 
 
@@ -106,4 +106,4 @@ def test_a_file_that_is_broken_is_named(tmp_path):
     write(tmp_path, [(1, 1, 1, {})])
     (tmp_path / "late" / "v1" / f"{AT:%Y-%m-%d}" / f"{AT:%H%M%S}-h-1-9.parquet").write_text("PAR1")
     with pytest.raises(StoreError, match=r"the prediction log can't be read: 120000-h-1-9\.parquet"):
-        read_requests(PredictionLog(f"{tmp_path}/late"), WINDOW, 1.0)
+        read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)

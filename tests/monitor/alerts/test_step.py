@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.monitor.alerts.observation import Observation
-from featurectl.monitor.alerts.step import Told, close, step
+from featurectl.monitor.alerts.step import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertState
 from featurectl.spec.definition_alerts import Alert, Condition
 
@@ -126,7 +126,7 @@ def test_what_is_watched_no_more_is_resolved():
     _, state = walk([(0, HIGH), (10, HIGH)])
     over = T0 + timedelta(minutes=11)
     closed, told = close(state, over, "gone", silenced=False)
-    assert (closed.status, told) == ("resolved", [Told(notifier=n, kind="resolved") for n in ("ops", "pager")])
+    assert (closed.status, told) == ("resolved", [AlertMessage(notifier=n, kind="resolved") for n in ("ops", "pager")])
     quiet, told = close(state, over, "gone", silenced=True)
     assert (quiet.told, told) == (state.told, ())
     assert close(walk([(0, HIGH)])[1], T0, "gone")[0].status == "ok"

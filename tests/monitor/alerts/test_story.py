@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.monitor.alerts.deliver import LEASE_S, Deliverer
 from featurectl.monitor.alerts.look import Looker
-from featurectl.monitor.alerts.message import Place
+from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observation import Observation, Observed
 from featurectl.notifiers.base import NotSentError
 from featurectl.registry.alert_state import Silence
@@ -21,7 +21,7 @@ from featurectl.spec.definition_alerts import Alert, Condition
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SUBJECT = "model:late:x"
-PLACE = Place(project="shop", environment="prod")
+PLACE = AlertScope(project="shop", environment="prod")
 ALERT = Alert(
     name="drift", when=Condition(metric="psi", op=">", value=0.2), severity="warning", notify=("ops",),
     for_us=5 * 60_000_000, repeat_us=20 * 60_000_000,

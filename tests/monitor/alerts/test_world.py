@@ -11,14 +11,14 @@ from featurectl.alerts.world import WorkspaceWorld
 from featurectl.errors import DataError, StoreError
 from featurectl.monitor.alerts import sources
 from featurectl.monitor.alerts.observe import observe
-from featurectl.monitor.alerts.served import Window
+from featurectl.monitor.alerts.served import RequestWindow
 from featurectl.registry.state import State
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.model_operations import condition_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-DAY = Window(since=NOW - timedelta(days=1), until=NOW)
-HOUR = Window(since=NOW - timedelta(hours=1), until=NOW)
+DAY = RequestWindow(since=NOW - timedelta(days=1), until=NOW)
+HOUR = RequestWindow(since=NOW - timedelta(hours=1), until=NOW)
 
 
 def drift_row(feature):

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from featurectl.errors import StoreError
 from featurectl.monitor.canary.chance import score_psi
-from featurectl.monitor.canary.figures import Side
+from featurectl.monitor.canary.figures import SideFigures
 from featurectl.monitor.canary.log import CanaryLog
-from featurectl.monitor.canary.tally import COMPARED, ROWS, LastScores, Tally
-from featurectl.monitor.prediction_log import PredictionLog
+from featurectl.monitor.canary.tally import COMPARED, ROWS, CanaryTally, LastScores
+from featurectl.monitor.prediction_log import PredictionLogFiles
 from tests.monitor.canary.test_verdict import AT, RUN
 
 DAY = f"{AT:%Y-%m-%d}"
@@ -46,8 +46,8 @@ def write(folder, version, name, rows, day=DAY):
 
 
 def test_a_log_that_is_not_there_has_no_rows(tmp_path):
-    figures = CanaryLog(PredictionLog(f"{tmp_path}/late"), RUN).figures()
-    assert (figures.champion, figures.challenger) == (Side(version=1), Side(version=2))
+    figures = CanaryLog(PredictionLogFiles(f"{tmp_path}/late"), RUN).figures()
+    assert (figures.champion, figures.challenger) == (SideFigures(version=1), SideFigures(version=2))
     assert (figures.score_psi, figures.share_percent) == (None, None)
 
 
@@ -56,7 +56,7 @@ def test_only_rows_of_this_canary_are_read_each_once(tmp_path):
         figures = log.figures()
         return figures.champion.requests, figures.challenger.requests
 
-    log = CanaryLog(PredictionLog(str(tmp_path)), RUN)
+    log = CanaryLog(PredictionLogFiles(str(tmp_path)), RUN)
     write(tmp_path, 1, "a.parquet", [row(1), row(2, canary=None, role=None), row(3, canary=7)])
     assert requests() == (1, 0)
     write(tmp_path, 2, "a.parquet", [row(4, "challenger")])
@@ -76,11 +76,11 @@ def test_a_file_that_can_t_be_read_is_an_error_with_its_name(tmp_path):
     write(tmp_path, 1, "a.parquet", [row(1)])
     (tmp_path / "v1" / DAY / "torn.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(StoreError, match=r"the prediction log can't be read: torn\.parquet"):
-        CanaryLog(PredictionLog(str(tmp_path)), RUN).figures()
+        CanaryLog(PredictionLogFiles(str(tmp_path)), RUN).figures()
 
 
 def test_a_file_that_can_t_be_read_keeps_none_from_being_counted_once(tmp_path):
-    log = CanaryLog(PredictionLog(str(tmp_path)), RUN)
+    log = CanaryLog(PredictionLogFiles(str(tmp_path)), RUN)
     write(tmp_path, 1, "a.parquet", [row(1)])
     (tmp_path / "v1" / DAY / "b.parquet").write_bytes(b"")
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_file_that_can_t_be_read_keeps_none_from_being_counted_once(tmp_path):
 
 
 def test_files_that_come_by_the_hundred_are_each_counted_once(tmp_path):
-    log = CanaryLog(PredictionLog(str(tmp_path)), RUN)
+    log = CanaryLog(PredictionLogFiles(str(tmp_path)), RUN)
     for count in (40, 90):
         for number in range(count):
             write(
@@ -117,7 +117,7 @@ def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
                 row(request, role, entity=draw.randrange(150), score=score, fault=fault or None, latency_ms=latency,
                     logged_at=AT + timedelta(seconds=draw.randrange(500)), age_us=draw.choice([None, draw.randrange(99)]))
             )  # fmt: skip
-    log = CanaryLog(PredictionLog(str(tmp_path)), RUN)
+    log = CanaryLog(PredictionLogFiles(str(tmp_path)), RUN)
     for part in range(3):  # of a request all rows are in one file
         for version, some in rows.items():
             write(tmp_path, version, f"{12 + part}0000.parquet", [item for item in some if item["request"] % 3 == part])
@@ -133,7 +133,7 @@ def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
         assert side.oldest_us == max(item["age_us"] for item in rows[version] if item["age_us"] is not None)
     last = [_last_scores(rows[version]) for version in (1, 2)]
     assert (figures.score_psi, figures.psi_chance) == pytest.approx(score_psi(*map(pl.Series, last)))
-    assert CanaryLog(PredictionLog(str(tmp_path)), replace(RUN, number=9)).figures().score_psi is None
+    assert CanaryLog(PredictionLogFiles(str(tmp_path)), replace(RUN, number=9)).figures().score_psi is None
 
 
 def _last_scores(rows):
@@ -165,7 +165,7 @@ def test_of_many_entities_a_part_is_kept_that_does_not_depend_on_how_they_come(f
 
 def test_what_is_kept_does_not_grow_with_the_requests():
     """Of a million requests there is a count for each latency, and the score of each entity."""
-    tally, draw = Tally(RUN), np.random.default_rng(1)
+    tally, draw = CanaryTally(RUN), np.random.default_rng(1)
     for part in range(20):
         count = 50_000
         tally.add(

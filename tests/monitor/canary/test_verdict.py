@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.monitor.canary.figures import Figures, Side
+from featurectl.monitor.canary.figures import Figures, SideFigures
 from featurectl.monitor.canary.verdict import judge_figures
 from featurectl.registry.state import CanaryRun
 from featurectl.spec.definition_gates import CanarySuccess
@@ -26,11 +26,11 @@ RUN = CanaryRun(
     success=CanarySuccess(latency_p99_ms=100, error_rate_percent=1, freshness_us=2 * 3_600 * 10**6, score_psi=0.2),
     started_at=AT,
 )
-CHALLENGER = Side(
+CHALLENGER = SideFigures(
     version=2, requests=1_000, rows=1_200, faults=2, slow=4, latency_p99_ms=80.0, oldest_us=10**9, scored=800
 )
 FIGURES = Figures(
-    champion=Side(version=1, requests=19_000, scored=15_000, latency_p99_ms=70.0),
+    champion=SideFigures(version=1, requests=19_000, scored=15_000, latency_p99_ms=70.0),
     challenger=CHALLENGER,
     score_psi=0.02,
     psi_chance=0.012,
@@ -127,6 +127,6 @@ def test_nothing_that_was_asked_for_needs_nothing_but_time_and_requests():
 
 
 def test_without_any_request_nothing_is_said():
-    empty = Figures(champion=Side(version=1), challenger=Side(version=2))
+    empty = Figures(champion=SideFigures(version=1), challenger=SideFigures(version=2))
     verdict = judge_figures(replace(RUN, min_requests=0), empty, END)
     assert (verdict.state, [item.holds for item in verdict.criteria]) == ("running", [None] * 4)

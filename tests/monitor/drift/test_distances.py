@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.cli.render.drift import Told, drift_json, render_drift
+from featurectl.cli.render.drift import DriftTable, drift_json, render_drift
 from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
 from featurectl.models.profile.numbers import NumberTally, Scratch, profile_numbers
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
 from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
-from featurectl.monitor.drift.limits import Limits
+from featurectl.monitor.drift.limits import DriftLimits
 from featurectl.registry.state import BoundFeature
 from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive
@@ -127,7 +127,7 @@ def test_numbers_at_the_ends_of_what_a_float_tells_are_compared_and_drawn(values
     tally = ProfileTally(before)
     tally.add(pl.DataFrame({"x": [*values * 50, 1.5]}, schema={"x": pl.Float64}), pl.Series([0.5] * 200))
     rows = compare_profiles(("m", 1), load_profile(dump_profile(before)), tally.profile())
-    told = Told(model="m", version=1, where="of s", rows=rows, limits=Limits())
+    told = DriftTable(model="m", version=1, where="of s", rows=rows, limits=DriftLimits())
     json.dumps(drift_json(told), allow_nan=False)
     assert "drift" in render_drift(told)
     assert "</html>" in render_page(told)
@@ -138,7 +138,7 @@ def test_names_and_categories_of_a_page_are_text_whatever_they_hold():
     rows = pl.DataFrame({"x": ["<script>alert(1)</script>", "</title><b>"] * 60})
     reference = take_profile(inputs, rows, np.empty(0))
     found = compare_profiles(("<m>", 1), reference, reference)
-    page = render_page(Told(model="<m>", version=1, where="of <s>", rows=found, limits=Limits()))
+    page = render_page(DriftTable(model="<m>", version=1, where="of <s>", rows=found, limits=DriftLimits()))
     assert not {"<script", "<b>", "<m>", "<s>"} & set(re.findall(r"<[^ />]+>?", page))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 

@@ -22,7 +22,7 @@ from featurectl.monitor.alerts.sources import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
-from featurectl.monitor.prometheus.metrics import Looked, metrics_text
+from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.registry.alert_state import AlertState
 from featurectl.spec.definition import Freshness
@@ -48,7 +48,7 @@ ROWS = (
     ),
     FreshnessRow(kind="source", name="orders", verdict="ERROR", freshness=Freshness(error_after_us=HOUR_US), error="no"),
 )  # fmt: skip
-LOOKED = Looked(
+LOOKED = MetricsSnapshot(
     project="shop",
     environment="prod",
     now=NOW,

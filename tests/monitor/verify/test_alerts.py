@@ -6,12 +6,12 @@ import pytest
 
 from featurectl.alerts.world import WorkspaceWorld
 from featurectl.errors import UsageError
-from featurectl.monitor.alerts.served import Window
+from featurectl.monitor.alerts.served import RequestWindow
 from featurectl.open import open_workspace
 from tests.monitor.verify.injections import DAY, NOW, inject_log, read_orders
 from tests.monitor.verify.shop import log_folder
 
-DAY_BEFORE = Window(since=NOW - DAY, until=NOW)  # served at now
+DAY_BEFORE = RequestWindow(since=NOW - DAY, until=NOW)  # served at now
 
 
 def measured(root):
