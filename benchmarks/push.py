@@ -38,7 +38,7 @@ from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.push import PushRequest, push_view, values_at
 from featurectl.spec.definition import Entity

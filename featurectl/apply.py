@@ -14,10 +14,10 @@ from typing import Final
 
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.base import OnlineStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.plan.consent import refuse_ambiguous
+from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import ALLOW_OLDER, Plan
-from featurectl.plan.outside import Outside
 from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
 from featurectl.registry.state import State
 from featurectl.spec.definition_json import load_untyped_view
@@ -171,7 +171,7 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def refuse_created(plan: Plan, outside: Outside) -> None:
+def refuse_created(plan: Plan, outside: ExternalState) -> None:
     """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
 
     Raises:

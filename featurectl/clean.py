@@ -18,7 +18,7 @@ from featurectl.monitor.compaction import LogDay, compact_some, read_day
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
 from featurectl.online.pushed import needed_versions
-from featurectl.online.stored import count_if_whole, online_view
+from featurectl.online.view_rows import count_if_whole, online_view
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
 from featurectl.spec.definition_json import load_untyped_view, load_view

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.plan.model import Change, Effort, Plan
 from featurectl.spec.definition import FeatureView, Source
 

@@ -75,7 +75,7 @@ def _reach(start: Ref, edges: Mapping[Ref, frozenset[Ref]]) -> frozenset[Ref]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class SelectableObject:
     """An object that can be chosen: the file that it stands in ("": in none), its tags, the entity of a view."""
 
     ref: Ref
@@ -85,7 +85,7 @@ class Candidate:
     modified: bool = False
 
 
-_Test = Callable[[Candidate, str], bool]
+_Test = Callable[[SelectableObject, str], bool]
 _METHODS: Final[Mapping[str, _Test]] = {
     "tag": lambda item, value: value in item.tags,
     "entity": lambda item, value: value in (item.entity, item.ref.name if item.ref.kind == "entity" else ""),
@@ -97,7 +97,7 @@ _SHOWN: Final = 8  # names in a hint
 _FORMS: Final = "name, na*, tag:x, entity:x, kind:feature_view, path:glob, state:modified, +x, x+"
 
 
-def select_objects(terms: Sequence[str], candidates: Collection[Candidate], graph: Graph) -> frozenset[Ref]:
+def select_objects(terms: Sequence[str], candidates: Collection[SelectableObject], graph: Graph) -> frozenset[Ref]:
     """Return the objects that any of the terms chooses.
 
     A term is a name, a pattern of names with `*` and `?`, or `method:value`: `tag:x`, `entity:x` (the entity and
@@ -118,7 +118,7 @@ def select_objects(terms: Sequence[str], candidates: Collection[Candidate], grap
     return frozenset(chosen)
 
 
-def _matches(word: str, candidates: Collection[Candidate], term: str) -> list[Ref]:
+def _matches(word: str, candidates: Collection[SelectableObject], term: str) -> list[Ref]:
     method, colon, value = word.partition(":")
     if not word:
         raise UsageError(f"--select {term!r} can't be read", hint=f"write one of: {_FORMS}")
@@ -136,7 +136,7 @@ def _matches(word: str, candidates: Collection[Candidate], term: str) -> list[Re
     return found or _nothing(term, value, offered)
 
 
-def _values(method: str, candidates: Collection[Candidate]) -> set[str]:
+def _values(method: str, candidates: Collection[SelectableObject]) -> set[str]:
     match method:
         case "tag":
             return {tag for item in candidates for tag in item.tags}

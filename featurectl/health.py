@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     """Return a view version with its table and its place in the online store."""
     from featurectl.monitor.status import ServedView
-    from featurectl.online.stored import online_view
+    from featurectl.online.view_rows import online_view
     from featurectl.spec.definition_json import load_view
     from featurectl.spec.environment import shown_location
     from featurectl.training.bind import view_table

@@ -26,12 +26,12 @@ from featurectl.spec.problems import Problem
 from featurectl.spec.repo import Environment, Repo
 
 if TYPE_CHECKING:
-    from featurectl.models.leave import Leave
+    from featurectl.models.pickle_policy import PicklePolicy
     from featurectl.offline.base import OfflineStore
     from featurectl.online.base import AsyncRowReader, Bound, OnlineStore
-    from featurectl.online.catalog import Catalog
+    from featurectl.online.project_schema import ProjectSchema
     from featurectl.online.pushed import Pushed
-    from featurectl.plan.outside import Outside
+    from featurectl.plan.external_state import ExternalState
     from featurectl.registry.base import HistoryEntry, Pin, Registry
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.sources.base import SourceReader, Told
@@ -164,12 +164,12 @@ class Workspace:
         location = expand(self.environment.offline, self.environ, f"environment {self.environment.name}: offline")
         return location if "://" in location else str((self.root / location).absolute())
 
-    def outside(self) -> Outside:
+    def outside(self) -> ExternalState:
         """Return what is there of the environment outside of its registry."""
-        from featurectl.plan.outside import Outside
+        from featurectl.plan.external_state import ExternalState
 
         prepared = self.online().prepared(self.project, self.environment.name)
-        return Outside(online=prepared, offline=self.has_offline())
+        return ExternalState(online=prepared, offline=self.has_offline())
 
     def has_offline(self) -> bool:
         """Return whether the offline folder is there; an object store always is."""
@@ -229,7 +229,7 @@ class Workspace:
         written = self.environment.online
         return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 
-    def catalog(self, views: Iterable[str] | None = None, state: State | None = None) -> Catalog:
+    def catalog(self, views: Iterable[str] | None = None, state: State | None = None) -> ProjectSchema:
         """Return what can be read online of the project as the registry knows it now; of some views alone, if named.
 
         `state`: what the registry knows, where somebody has read it.
@@ -244,13 +244,13 @@ class Workspace:
         pushed = read_pushed(self.online(), state, self.environment.name, places) if places else {}
         return self.catalog_of(state, pushed)
 
-    def catalog_of(self, state: State, pushed: Pushed) -> Catalog:
+    def catalog_of(self, state: State, pushed: Pushed) -> ProjectSchema:
         """Return what can be read online of a project of which these view versions were pushed.
 
         The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
         """
         from featurectl.online.base import PushRecord
-        from featurectl.online.catalog import Catalog
+        from featurectl.online.project_schema import ProjectSchema
         from featurectl.online.pushed import is_typed
 
         columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
@@ -259,7 +259,7 @@ class Workspace:
             kept = not isinstance(record, PushRecord) or record.columns
             if registered is not None and not kept and not is_typed(registered):
                 columns[name, version] = self._source_columns(registered)
-        return Catalog(state, self.environment.name, pushed, columns)
+        return ProjectSchema(state, self.environment.name, pushed, columns)
 
     def _source_columns(self, registered: ObjectVersion) -> Mapping[str, str] | FeaturectlError:
         """Return the columns of a view's source with their types, as its offline table knows them, or why it can't."""
@@ -273,9 +273,9 @@ class Workspace:
         none = DataError(f"feature view {view.name}@{registered.version} has no offline table", code="FC510")
         return none if coverage is None else coverage.columns
 
-    def leave(self, state: State, *, by_flag: bool) -> Leave:
+    def leave(self, state: State, *, by_flag: bool) -> PicklePolicy:
         """Return which models may run code when they are loaded, by these files, the registry and a command's flag."""
-        from featurectl.models.leave import leave_of
+        from featurectl.models.pickle_policy import leave_of
 
         in_files = (name for name, model in self.repo.models.items() if model.allow_pickle)
         return leave_of(in_files, state, by_flag=by_flag)

@@ -26,8 +26,8 @@ from featurectl.open import Workspace, find_root, open_workspace
 from featurectl.sources.casts import cast_exact
 from featurectl.spec.asked import feature_pairs
 from featurectl.spec.definition import FeatureView
+from featurectl.training.build import make_training_set
 from featurectl.training.label import read_target
-from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
 from featurectl.training.request import (
     ResolvedRequest,

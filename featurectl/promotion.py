@@ -11,13 +11,13 @@ from featurectl.models.artifact import read_artifact
 from featurectl.models.gates.base import GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
-from featurectl.models.judged import load_judged
+from featurectl.models.validation_rows import load_judged
 from featurectl.registry.base import HistoryEntry, Registry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import load_model
 from featurectl.training.bind import bind_model_version
-from featurectl.training.champion import Contender, Ring, current_champion, score_champion
+from featurectl.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Rollback:
     before: int | None
 
 
-def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover: Mover) -> Promotion:
+def promote_version(registry: Registry, version: ModelVersion, ring: EvaluationContext, mover: Mover) -> Promotion:
     """Make a version the champion if it passes the gates that its model asks for now.
 
     What was measured when it was trained stands, and is not measured again; the gain over the champion is, and so is
@@ -79,7 +79,7 @@ def promote_version(registry: Registry, version: ModelVersion, ring: Ring, mover
     return Promotion(version=version, before=before, gates=results, is_moved=True)
 
 
-def check_gates(version: ModelVersion, ring: Ring) -> tuple[GateResult, ...]:
+def check_gates(version: ModelVersion, ring: EvaluationContext) -> tuple[GateResult, ...]:
     """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
 
     What was measured when it was trained stands where the same is asked.
@@ -115,7 +115,7 @@ def _asked_model(version: ModelVersion, state: State) -> Model:
     return load_model(version.definition if applied is None else applied.definition)
 
 
-def _evidence(version: ModelVersion, ring: Ring) -> GateEvidence:
+def _evidence(version: ModelVersion, ring: EvaluationContext) -> GateEvidence:
     if not version.judged:
         raise UsageError(
             f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
@@ -125,12 +125,12 @@ def _evidence(version: ModelVersion, ring: Ring) -> GateEvidence:
     champion, rival = current_champion(ring.state, version.model), None
     if champion is not None:
         model = load_model(version.definition)
-        contender = Contender(model=model, view_versions=version.view_versions, views={})
+        contender = Candidate(model=model, view_versions=version.view_versions, views={})
         rival = score_champion(champion, contender, rows, ring)
     return evidence_of_version(version, rows, ring.location, rival, ring.leave)
 
 
-def _check_usable(version: ModelVersion, ring: Ring, at: datetime) -> None:
+def _check_usable(version: ModelVersion, ring: EvaluationContext, at: datetime) -> None:
     """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
     files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
     for path, sha256 in (*files, (version.golden, version.golden_sha256)):

@@ -23,7 +23,6 @@ from featurectl.online.pushed import Pushed
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.state import State
 from featurectl.serving.app import make_app
-from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
 from featurectl.serving.canary import find_canaries
 from featurectl.serving.draining import open_server
 from featurectl.serving.guard import Guard
@@ -32,7 +31,7 @@ from featurectl.serving.log_room import LogLimits
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.prediction_log import EVERY_S, ParquetLog
 from featurectl.serving.protocol import PatientProtocol
-from featurectl.serving.served import ServedProject, build_served
+from featurectl.serving.served_project import ServedProject, build_served
 from featurectl.serving.server import Server
 from featurectl.serving.settings import (
     KEYS_VARIABLE,
@@ -42,6 +41,7 @@ from featurectl.serving.settings import (
     dump_settings,
     load_settings,
 )
+from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
 from featurectl.serving.workers import Workers
 from featurectl.units import counted, parse_instant
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-WRITERS = ("featurectl.open", "featurectl.cli.future", "featurectl.cli.recorded")
+WRITERS = ("featurectl.open", "featurectl.cli.future", "featurectl.cli.run_recording")
 READERS = ("featurectl.open", "featurectl.online.client", "featurectl.serving.reading", "featurectl.serving.server")
 
 

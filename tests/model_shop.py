@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featurectl.cli.main import main
-from featurectl.models.served import ServedRuntime, check_golden, load_served
+from featurectl.models.served_model import ServedRuntime, check_golden, load_served
 from featurectl.open import open_workspace
 from featurectl.registry.state import ModelVersion
 

@@ -9,7 +9,7 @@ from featurectl.errors import StoreError, UsageError
 from featurectl.models.export import exported_categories
 from featurectl.offline.commit import load_commit
 from featurectl.registry.rows import read_document
-from featurectl.training.again import load_manifest
+from featurectl.training.reproduce import load_manifest
 
 DEEP = '{"a":' * 50_000 + "1" + "}" * 50_000
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from featurectl.fingerprint import fingerprints
-from featurectl.plan.wanted import wanted_objects
+from featurectl.plan.desired import wanted_objects
 from featurectl.spec.load import load_repo
 from featurectl.spec.model import LISTS
 from tests.seeds import seeds_from

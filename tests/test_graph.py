@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.errors import UsageError
-from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
+from featurectl.graph import Graph, Ref, SelectableObject, build_graph, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.selection import candidates
 from tests.spec.repository import BASE, load
@@ -102,8 +102,8 @@ def test_a_term_that_chooses_nothing_is_an_error(tmp_path, term, said, hint):
 
 
 def test_what_can_be_chosen_is_listed_and_a_long_list_is_cut():
-    few = [Candidate(ref=Ref("source", f"s{n}")) for n in range(3)]
-    many = [Candidate(ref=Ref("source", f"s{n}")) for n in range(12)]
+    few = [SelectableObject(ref=Ref("source", f"s{n}")) for n in range(3)]
+    many = [SelectableObject(ref=Ref("source", f"s{n}")) for n in range(12)]
     for offered, hint in ((few, "there are: s0, s1, s2"), (many, "s4, s5 and 4 more"), ([], "there are none")):
         with pytest.raises(UsageError) as caught:
             select_objects(["something"], offered, Graph(needs={}))

@@ -18,7 +18,7 @@ from featurectl.cli.main import _document
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.feature_tests.run import run_feature_tests
-from featurectl.online.given import typed_column
+from featurectl.online.coerce import typed_column
 from featurectl.scoring.scorer import score_columns
 from featurectl.serving.bodies import FLAT, PREDICT
 from featurectl.serving.features import finite_values

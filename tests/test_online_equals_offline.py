@@ -13,7 +13,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
 from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.push import push_view
 from featurectl.units import HOUR_US
 from tests.online.compared import assert_columns_equal_answers

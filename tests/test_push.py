@@ -8,7 +8,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
 from featurectl.online.read import read_features
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.push import push_view, read_offline
 from featurectl.units import HOUR_US
 from tests.online.views import MemoryTable, add, at, event_view, latest, push_request, state_view, table, window

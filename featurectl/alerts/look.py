@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from featurectl.alerts.world import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceMetrics
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.monitor.alerts.deliver import Deliverer, Sent
-from featurectl.monitor.alerts.look import AlertEvaluation, Looker
+from featurectl.monitor.alerts.evaluate import AlertEvaluation, Looker
+from featurectl.monitor.alerts.measure import observe
 from featurectl.monitor.alerts.message import AlertScope
-from featurectl.monitor.alerts.observe import observe
 from featurectl.notifiers.base import NotifierChannel, NotSentError
 from featurectl.notifiers.open import open_notifier
 from featurectl.open import Workspace
@@ -25,7 +25,7 @@ KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class EvaluationRun:
     """What one look found and told; `unsent` are messages of what still fires that nobody has, or will have."""
 
     alerts: Mapping[str, Alert]
@@ -51,7 +51,7 @@ def _never() -> bool:
 
 def look_once(
     workspace: Workspace, *, dry: bool = False, again: bool = False, stopped: Callable[[], bool] = _never
-) -> Round:
+) -> EvaluationRun:
     """Look at every applied alert, write what follows, and send what is due; `dry`: write and send nothing.
 
     `again`: what was given up is due, too, if it still fires, or tells of an end. Once `stopped` says so, no other
@@ -62,7 +62,7 @@ def look_once(
         CheckFailedError: nothing is applied.
     """
     state = workspace.applied_state()
-    alerts, world = applied_alerts(state), WorkspaceWorld(workspace, state)
+    alerts, world = applied_alerts(state), WorkspaceMetrics(workspace, state)
     ledger, place = ledger_of(workspace), AlertScope(project=workspace.project, environment=world.environment)
     known = ledger.load_states()
     looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
@@ -77,7 +77,7 @@ def look_once(
     unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
-    return Round(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
+    return EvaluationRun(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
 
 
 def _revive(ledger: AlertLedger, chosen: Callable[[Delivery], bool]) -> None:

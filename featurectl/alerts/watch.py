@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.alerts.look import Round, deliverer_of, look_once
+from featurectl.alerts.look import EvaluationRun, deliverer_of, look_once
 from featurectl.errors import FeaturectlError
 from featurectl.open import Workspace
 
@@ -26,7 +26,7 @@ class Watch:
     open_workspace: Callable[[], Workspace]
     check_clock: Callable[[Workspace], None]
     every_s: float
-    tell: Callable[[Round], None]
+    tell: Callable[[EvaluationRun], None]
     fail: Callable[[FeaturectlError], None]
     stop: threading.Event
 
@@ -67,6 +67,6 @@ class Watch:
                 is_look = False
             deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
             if not is_look:
-                self.tell(Round(alerts={}, looked=(), sent=list(deliverer.deliver())))
+                self.tell(EvaluationRun(alerts={}, looked=(), sent=list(deliverer.deliver())))
             due_s = deliverer.due_s()
         return self.every_s if due_s is None else due_s

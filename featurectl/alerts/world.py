@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.errors import FeaturectlError
 from featurectl.health import recorded_runs, served_view
-from featurectl.monitor.alerts import sources
-from featurectl.monitor.alerts.observe import WINDOWS_US, Aged
-from featurectl.monitor.alerts.served import Requests, RequestWindow, read_requests
+from featurectl.monitor.alerts import figures
+from featurectl.monitor.alerts.measure import WINDOWS_US, Aged
+from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prediction_log import open_log, require_sample
 from featurectl.monitor.status import ServedView, check_source, check_views
@@ -60,7 +60,7 @@ def _half_open(window: RequestWindow) -> tuple[datetime, datetime]:
     return moved_by(window.since, _TICK), moved_by(window.until, _TICK)
 
 
-class WorkspaceWorld:
+class WorkspaceMetrics:
     """What alerts look at, in the stores of a workspace at its instant."""
 
     def __init__(self, workspace: Workspace, state: State) -> None:
@@ -70,7 +70,7 @@ class WorkspaceWorld:
         self._state = state
         self._requests: Once[tuple[str, RequestWindow], Requests] = Once()
         self._drift: Once[tuple[str, RequestWindow], Sequence[DriftRow]] = Once()
-        self._skew: Once[tuple[str, RequestWindow], Sequence[sources.FeatureFigure]] = Once()
+        self._skew: Once[tuple[str, RequestWindow], Sequence[figures.FeatureFigure]] = Once()
         self._records: Once[timedelta, Sequence[RunRecord]] = Once()
         self._rows: Once[tuple[str, int], FreshnessRow] = Once()
         self._sources: Once[str, FreshnessRow] = Once()
@@ -116,32 +116,32 @@ class WorkspaceWorld:
         log, moved = open_log(self._workspace, model), self._workspace.clock is None
         return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
 
-    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[sources.FeatureFigure]:
+    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
         """Return how far each feature that was served lies from the training."""
-        measure = partial(sources.drift_of, self._workspace, model, *_half_open(window))
-        return [sources.drifted(row, metric) for row in self._drift.get((model, window), measure)]
+        measure = partial(figures.drift_of, self._workspace, model, *_half_open(window))
+        return [figures.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
-    def skew(self, model: str, window: RequestWindow) -> Sequence[sources.FeatureFigure]:
+    def skew(self, model: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
         """Return the share of the served values of each feature that differ from the offline ones."""
         require_sample(self._workspace.environment, _MEASURED)
-        measure = partial(sources.skew_of, self._workspace, model, *_half_open(window))
+        measure = partial(figures.skew_of, self._workspace, model, *_half_open(window))
         return self._skew.get((model, window), measure)
 
-    def checks(self, since: datetime) -> Sequence[sources.Counted]:
+    def checks(self, since: datetime) -> Sequence[figures.Counted]:
         """Return what the checks of each view version found at their last run.
 
         Raises:
             StoreError: the records of runs can't be read.
         """
-        return sources.failed_checks(self._served.values(), self._recorded(since), self.now)
+        return figures.failed_checks(self._served.values(), self._recorded(since), self.now)
 
-    def runs(self, since: datetime) -> Sequence[sources.Counted]:
+    def runs(self, since: datetime) -> Sequence[figures.Counted]:
         """Return how many runs of each view version failed.
 
         Raises:
             StoreError: the records of runs can't be read.
         """
-        return sources.failed_runs(self._served.values(), self._recorded(since))
+        return figures.failed_runs(self._served.values(), self._recorded(since))
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:

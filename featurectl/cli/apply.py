@@ -21,8 +21,8 @@ from featurectl.errors import UsageError
 if TYPE_CHECKING:
     from featurectl.apply import ApplyTarget, Author
     from featurectl.open import Data, Workspace
+    from featurectl.plan.external_state import ExternalState
     from featurectl.plan.model import Plan
-    from featurectl.plan.outside import Outside
 
 DECLINED = 1
 
@@ -106,7 +106,7 @@ def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, a
     checkout, outside = checkout_of(planner.call, workspace.root), workspace.outside()
     author = _author(str(checkout.commit or ""))
 
-    def make(seen: Outside) -> Plan:
+    def make(seen: ExternalState) -> Plan:
         return with_allowances(planner.make(checkout, seen), allow, workspace.root)
 
     plan = planner.measure(make(outside), outside)

@@ -113,10 +113,10 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.promotion import check_gates
     from featurectl.registry.applied import choose_version
-    from featurectl.training.champion import Ring
+    from featurectl.training.champion import EvaluationContext
 
     state = workspace.applied_state()
-    ring = Ring(
+    ring = EvaluationContext(
         state=state,
         offline=workspace.offline(),
         location=workspace.offline_location(),

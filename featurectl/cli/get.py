@@ -134,7 +134,7 @@ def _online(workspace: Workspace, name: str, number: int | None, words: Sequence
 def _offline(workspace: Workspace, name: str, number: int | None, words: Sequence[str]) -> _Found:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.online.read import ViewReader
-    from featurectl.online.stored import online_view
+    from featurectl.online.view_rows import online_view
     from featurectl.push import read_offline
     from featurectl.registry.applied import registered_view
     from featurectl.training.bind import bind_view

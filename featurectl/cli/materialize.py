@@ -11,7 +11,7 @@ import typer
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.future import AllowFuture, hold_to_clocks
 from featurectl.cli.push import fails_for_all, push_applied, push_notes
-from featurectl.cli.recorded import Became, Recording
+from featurectl.cli.run_recording import Recording, RunOutcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import DataError, FeaturectlError, UsageError
@@ -19,7 +19,7 @@ from featurectl.errors import DataError, FeaturectlError, UsageError
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.render.materialize import ViewRun
-    from featurectl.materialize.ahead import Planned
+    from featurectl.materialize.dry_run import Planned
     from featurectl.materialize.range import Range
     from featurectl.materialize.run import MaterializeRun
     from featurectl.materialize.view import Materialized
@@ -66,7 +66,7 @@ def add_to(app: typer.Typer) -> None:
         """
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
-        from featurectl.cli.unapplied import warn_unapplied
+        from featurectl.cli.unapplied_warning import warn_unapplied
         from featurectl.materialize.view import choose_views
         from featurectl.open import open_workspace
 
@@ -133,7 +133,7 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
             error = caught
         seconds = recording.seconds
         action, rows, checks = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
-        recording.end(Became(action=action, rows=rows, checks=checks, error=error))
+        recording.end(RunOutcome(action=action, rows=rows, checks=checks, error=error))
     notes = push_notes(pushed, work.workspace.now)
     return ViewRun(
         view=item.name, version=item.version, made=made, pushed=pushed, error=error, seconds=seconds, notes=notes
@@ -165,7 +165,7 @@ def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None
 
 
 def _plan(work: _Work, item: ObjectVersion) -> Planned:
-    from featurectl.materialize.ahead import plan_view
+    from featurectl.materialize.dry_run import plan_view
 
     return plan_view(_job(work, item), work.workspace.now, full=work.full, asked=work.asked)
 

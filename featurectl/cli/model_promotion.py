@@ -65,12 +65,12 @@ def _add_promote(group: typer.Typer) -> None:
         from featurectl.promotion import promote_version
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHALLENGER
-        from featurectl.training.champion import Ring
+        from featurectl.training.champion import EvaluationContext
 
         name, _, which = model.partition("@")
         with open_applied(call) as workspace:
             state = workspace.applied_state()
-            ring = Ring(
+            ring = EvaluationContext(
                 state=state,
                 offline=workspace.offline(),
                 location=workspace.offline_location(),

@@ -17,8 +17,8 @@ from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
 from featurectl.units import format_iso, parse_duration
 
 if TYPE_CHECKING:
-    from featurectl.alerts.look import Round
-    from featurectl.monitor.alerts.look import AlertEvaluation
+    from featurectl.alerts.look import EvaluationRun
+    from featurectl.monitor.alerts.evaluate import AlertEvaluation
     from featurectl.open import Workspace
 
 _DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
@@ -73,7 +73,7 @@ def _is_alarming(looked: AlertEvaluation) -> bool:
     return looked.after.status == "firing" and looked.silence is None and looked.after.severity != "info"
 
 
-def _failures(found: Round) -> tuple[Failure, ...]:
+def _failures(found: EvaluationRun) -> tuple[Failure, ...]:
     """Return what could not be observed, and what could not be told."""
     from featurectl.alerts.look import failure_of
 
@@ -98,7 +98,7 @@ def _failures(found: Round) -> tuple[Failure, ...]:
     return tuple(failures)
 
 
-def _show_faults(call: Call, found: Round) -> None:
+def _show_faults(call: Call, found: EvaluationRun) -> None:
     """Show with `--debug` where measuring has failed by a fault of ours: messages and the registry name its type."""
     if not call.debug:
         return
@@ -129,7 +129,7 @@ def _add_run(group: typer.Typer) -> None:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
-        def tell(found: Round) -> None:
+        def tell(found: EvaluationRun) -> None:
             for line in round_lines(found):
                 call.progress.done(line)
             _show_faults(call, found)

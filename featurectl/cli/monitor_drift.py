@@ -148,7 +148,7 @@ def _features(reference: Profile) -> list[str]:
 
 
 def _served(workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile) -> tuple[Profile, str]:
-    from featurectl.monitor.drift.served import read_window
+    from featurectl.monitor.drift.logged_window import read_window
 
     until = task.until or moved_by(workspace.now, _TICK)  # what is served at now counts
     since = task.since or moved_by(until, -_LAST)
@@ -163,7 +163,7 @@ def _batch(
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import open_native
+    from featurectl.models.served_model import open_native
     from featurectl.monitor.drift.batch import DriftBatch
     from featurectl.training.long_spine import SpillPlace
     from featurectl.training.request import TrainingStores

@@ -113,7 +113,7 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 def _look(call: Call) -> bytes:
     """Return the metrics of the environment now; records of runs that can't be read are told on stderr."""
     from featurectl.health import check_results, look, runs_seen, served_view
-    from featurectl.monitor.alerts.sources import failed_checks
+    from featurectl.monitor.alerts.figures import failed_checks
     from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
     from featurectl.registry.applied import served_views
 

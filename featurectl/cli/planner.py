@@ -17,8 +17,8 @@ from featurectl.errors import DataError, StoreError, UsageError
 if TYPE_CHECKING:
     from featurectl.git import Checkout
     from featurectl.open import Workspace
+    from featurectl.plan.external_state import ExternalState
     from featurectl.plan.model import AppliedCommit, Plan
-    from featurectl.plan.outside import Outside
     from featurectl.sources.size import SourceSize
     from featurectl.spec.definition import Source
 
@@ -46,17 +46,17 @@ class Planner:
     allow_breaking: list[str] | None
     allow_older: bool = False
 
-    def look(self) -> Outside:
+    def look(self) -> ExternalState:
         """Return what is there outside of the registry; what can't be reached is said, and then goes unlooked."""
-        from featurectl.plan.outside import Outside
+        from featurectl.plan.external_state import ExternalState
 
         try:
             return self.workspace.outside()
         except StoreError as error:
             self._say(f"what is missing there and how much work it has is not known: {error.message}")
-            return Outside(online=None, offline=self.workspace.has_offline())
+            return ExternalState(online=None, offline=self.workspace.has_offline())
 
-    def make(self, checkout: Checkout, outside: Outside) -> Plan:
+    def make(self, checkout: Checkout, outside: ExternalState) -> Plan:
         """Return the plan of the files, as git has them, against the registry as it is now.
 
         Raises:
@@ -77,7 +77,7 @@ class Planner:
         )
         return plan_repo(self.workspace.repo, self.workspace.state(), request)
 
-    def measure(self, plan: Plan, outside: Outside) -> Plan:
+    def measure(self, plan: Plan, outside: ExternalState) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""
         if plan.unchanged:
             return plan

@@ -8,7 +8,7 @@ import typer
 
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.future import AllowFuture, hold_to_clocks
-from featurectl.cli.recorded import Became, Recording
+from featurectl.cli.run_recording import Recording, RunOutcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
 from featurectl.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
@@ -59,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
         bound to a model version, nor served until the newest is pushed; with --dry-run it only counts them.
         """
         if remove:
-            from featurectl.cli.removed import remove_rows
+            from featurectl.cli.push_remove import remove_rows
 
             if views or select or full:
                 raise UsageError("--remove, and views to push", hint="one of them at a time")
@@ -126,9 +126,9 @@ def _push(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool) 
         try:
             made = push_applied(workspace, bind_view(workspace.offline(), item), call.progress, full=full)
         except FeaturectlError as error:
-            recording.end(Became(action="", rows=0, error=error))
+            recording.end(RunOutcome(action="", rows=0, error=error))
             raise
-        recording.end(Became(action="push", rows=made.rows_sent, error=None))
+        recording.end(RunOutcome(action="push", rows=made.rows_sent, error=None))
     return made
 
 

@@ -71,7 +71,7 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
         StoreError: the registry can't be read.
     """
     from featurectl.apply import refuse_stale
-    from featurectl.plan.again import decide_again
+    from featurectl.plan.recheck import decide_again
 
     state = target.registry.load_state(plan.project)
     refuse_stale(plan, state)

@@ -84,14 +84,14 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.models.served import open_native
+    from featurectl.models.served_model import open_native
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
+    from featurectl.scoring.checkpoint import keep_scores
     from featurectl.scoring.destination import FileDestination
     from featurectl.scoring.job import Job
-    from featurectl.scoring.kept import keep_scores
-    from featurectl.training.apart import check_apart
     from featurectl.training.long_spine import SpillPlace
+    from featurectl.training.output_conflict import check_apart
     from featurectl.training.request import TrainingStores
 
     engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)

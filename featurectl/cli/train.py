@@ -67,9 +67,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _run(call: Call, task: _Task) -> Outcome:
-    from featurectl.cli.unapplied import warn_unapplied
+    from featurectl.cli.unapplied_warning import warn_unapplied
     from featurectl.models.artifact import check_artifacts
-    from featurectl.models.command import Workshop
+    from featurectl.models.command import CommandEnvironment
     from featurectl.open import open_workspace
     from featurectl.registry.applied import choose_version
     from featurectl.training.train import fit_version, register, require_trainer
@@ -84,7 +84,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         trainer = require_trainer(data.model)
         to = registration(call, workspace, state, workspace.leave(state, by_flag=task.allow_pickle))
         call.progress.start(f"fit {trainer.estimator or trainer.run}")
-        workshop = Workshop(
+        workshop = CommandEnvironment(
             folder=workspace.root, tell=sys.stderr.write, manifest=data.manifest, allow_pickle=task.allow_pickle
         )
         trained = fit_version(data, workshop, to)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.open import Workspace
-    from featurectl.training.again import Manifest
+    from featurectl.training.build import TrainingSetBuild
     from featurectl.training.label import LabelTarget
     from featurectl.training.long_spine import AnySpine
-    from featurectl.training.made import Made
+    from featurectl.training.reproduce import Manifest
     from featurectl.training.request import ResolvedRequest, TrainingRequest, TrainingStores
 
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
@@ -60,8 +60,8 @@ def add_to(app: typer.Typer) -> None:
         One row is written per spine row, in its order, and a manifest beside it: FILE.manifest.json.
         """
         from featurectl.spec.asked import feature_pairs
-        from featurectl.training.again import load_manifest
         from featurectl.training.output import check_output
+        from featurectl.training.reproduce import load_manifest
         from featurectl.training.request import TrainingRequest, check_request
         from featurectl.training.spine import Cut
 
@@ -92,16 +92,16 @@ class _Task:
 
 def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
-    from featurectl.cli.unapplied import warn_unapplied
+    from featurectl.cli.unapplied_warning import warn_unapplied
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
     from featurectl.open import open_workspace
-    from featurectl.training.apart import check_apart
+    from featurectl.training.build import make_training_set
     from featurectl.training.formats import check_columns
     from featurectl.training.long_spine import SpillPlace
-    from featurectl.training.made import make_training_set
     from featurectl.training.manifest import describe_training_set
     from featurectl.training.output import write_with_manifest
+    from featurectl.training.output_conflict import check_apart
     from featurectl.training.request import TrainingStores, read_asked_spine
 
     engine = PolarsEngine(call.memory_bytes())
@@ -132,7 +132,7 @@ def _run(call: Call, task: _Task) -> Outcome:
     return _outcome(task, made, manifest)
 
 
-def _pin(call: Call, workspace: Workspace, made: Made, manifest: str) -> None:
+def _pin(call: Call, workspace: Workspace, made: TrainingSetBuild, manifest: str) -> None:
     """Keep the table versions that a manifest names from being vacuumed; say so when the registry can't be written."""
     from featurectl.registry.base import Pin
 
@@ -150,7 +150,7 @@ def _pin(call: Call, workspace: Workspace, made: Made, manifest: str) -> None:
 
 
 def _asked(task: _Task, stores: TrainingStores) -> ResolvedRequest:
-    from featurectl.training.again import pinned_request
+    from featurectl.training.reproduce import pinned_request
     from featurectl.training.request import resolve_request
 
     if task.manifest is None:
@@ -161,8 +161,8 @@ def _asked(task: _Task, stores: TrainingStores) -> ResolvedRequest:
 def _target(
     task: _Task, engine: Engine, asked: ResolvedRequest, spine: AnySpine, at: tuple[TrainingStores, SpillRoom]
 ) -> LabelTarget | None:
-    from featurectl.training.again import check_same_spine, read_same_target
     from featurectl.training.label import read_target
+    from featurectl.training.reproduce import check_same_spine, read_same_target
 
     stores, room = at
     if task.manifest is not None:
@@ -172,9 +172,9 @@ def _target(
     return read_target(engine, label, stores.open_source, stores.now, room)
 
 
-def _outcome(task: _Task, made: Made, manifest: dict[str, object]) -> Outcome:
-    from featurectl.training.again import explain_difference
+def _outcome(task: _Task, made: TrainingSetBuild, manifest: dict[str, object]) -> Outcome:
     from featurectl.training.output import has_digest
+    from featurectl.training.reproduce import explain_difference
 
     inputs, frames = made.asked.inputs, made.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"

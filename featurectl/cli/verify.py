@@ -16,8 +16,8 @@ from featurectl.errors import FeaturectlError, StoreError, UsageError
 from featurectl.units import moved_by
 
 if TYPE_CHECKING:
-    from featurectl.monitor.verify.log import How
-    from featurectl.monitor.verify.logged import Chosen
+    from featurectl.monitor.verify.log_rows import Chosen
+    from featurectl.monitor.verify.replay_log import How
     from featurectl.monitor.verify.report import VerifyReport, ViewSkew
     from featurectl.open import Workspace
 
@@ -73,7 +73,7 @@ def add_to(app: typer.Typer) -> None:
 def _how(call: Call, tolerance: float | None) -> How:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.monitor.verify.equal import TOLERANCE
-    from featurectl.monitor.verify.log import How
+    from featurectl.monitor.verify.replay_log import How
 
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UsageError(f"--tolerance {tolerance} is no relative distance", hint="like 1e-9; 0 wants equal bits")
@@ -102,7 +102,7 @@ def _share(text: str | None, *, store: bool) -> float:
 
 
 def _cut(call: Call, since: str | None, until: str | None, share: float) -> Chosen:
-    from featurectl.monitor.verify.logged import Chosen
+    from featurectl.monitor.verify.log_rows import Chosen
 
     end, now = instant(until), call.instant()
     if now is not None:
@@ -142,7 +142,7 @@ def _logged_models(workspace: Workspace, names: list[str] | None) -> list[str]:
 
 
 def _replays(workspace: Workspace, models: list[str], cut: Chosen, how: How) -> dict[str, VerifyReport]:
-    from featurectl.monitor.verify.log import verify_log
+    from featurectl.monitor.verify.replay_log import verify_log
 
     return {
         model: verify_log(workspace, model, cut.since, cut.until, cut.sample, how=how)
@@ -162,7 +162,7 @@ def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, h
     from featurectl.cli.push import fails_for_all
     from featurectl.cli.render.verify import render_views, view_json
     from featurectl.materialize.view import choose_views
-    from featurectl.monitor.verify.store import verify_store
+    from featurectl.monitor.verify.compare_store import verify_store
     from featurectl.spec.definition_json import load_untyped_view
 
     state = workspace.applied_state()

@@ -110,7 +110,7 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.monitor.value_history import HistoryQuestion, read_history
     from featurectl.online.features import ReadView
-    from featurectl.online.stored import online_view
+    from featurectl.online.view_rows import online_view
     from featurectl.project import read_online
     from featurectl.training.bind import bind_view
 

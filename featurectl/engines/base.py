@@ -114,7 +114,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class EarlierRows:
     """Rows that were read earlier, of which new ones may be repeats: some of their pieces, and what a table has of all.
 
     `rows` gives, some at a time, `_dedup`, the clocks and `tie_order` of rows of the table; None: the pieces are all.
@@ -140,7 +140,7 @@ class ViewBuckets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class SourceRows:
     """The rows of a source for a transform: those available at `until`.
 
     With `available_after` only those that became available later, or happened at `happened_from` or later.
@@ -177,7 +177,7 @@ class Engine(Protocol):
         """The memory that it may use for rows, in this process."""
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: SpillRoom | None = None
+        self, pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: SpillRoom | None = None
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table.
 
@@ -196,7 +196,7 @@ class Engine(Protocol):
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
 
-    def transform(self, view: FeatureView, given: Sequence[Given]) -> pl.LazyFrame:
+    def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources, in the columns and types that it declares.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import Engine, Given, Piece, ViewBuckets
+from featurectl.engines.base import Engine, Piece, SourceRows, ViewBuckets
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import language_dtype
 from featurectl.errors import CheckFailedError
@@ -46,15 +46,15 @@ def transform_table(
     return as_state(view), made
 
 
-def _given(source: Source, rows: Rows) -> Given:
+def _given(source: Source, rows: Rows) -> SourceRows:
     table = rows_of_source(source, rows, column_types(source, {}))
     if source.columns is None or UNKNOWN in source.columns.values():
         types = {name: language_dtype(dtype) or UNKNOWN for name, dtype in table.schema.items()}
         source = type_source(source, types)
-    return Given(source=source, scan=table.lazy(), until=_EVER)
+    return SourceRows(source=source, scan=table.lazy(), until=_EVER)
 
 
-def _made(engine: Engine, view: FeatureView, given: Sequence[Given]) -> pl.DataFrame:
+def _made(engine: Engine, view: FeatureView, given: Sequence[SourceRows]) -> pl.DataFrame:
     made = engine.transform(view, given)
     return engine.prepare([Piece(scan=made, until=_EVER)], as_state(view)).rows.of(0, 1)
 

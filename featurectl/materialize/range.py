@@ -10,7 +10,7 @@ import polars as pl
 from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
-from featurectl.materialize.checked import refuse_failed
+from featurectl.materialize.check_results import refuse_failed
 from featurectl.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun

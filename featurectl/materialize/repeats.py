@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import BucketedRows, Piece, Prepared, Seen
+from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.offline.base import Coverage
@@ -21,20 +21,22 @@ _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
 
 
-def seen_before(run: MaterializeRun, base: Coverage | None, parts: Sequence[SourcePart], increment: Increment) -> Seen:
+def seen_before(
+    run: MaterializeRun, base: Coverage | None, parts: Sequence[SourcePart], increment: Increment
+) -> EarlierRows:
     """Return the rows that a table has read already, where repeats of them must be told.
 
     They are read from their files; of files that are gone, and of a query before the instant from which it is asked
     again, the table's own rows count.
     """
     if base is None or not run.view.source.dedup_key:
-        return Seen()
+        return EarlierRows()
     if increment.repeats:
-        return Seen(rows=lambda: _rows_of(run, increment.scans[0].since))
+        return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
     until = read_until(run.view, base)
     pieces = [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
     gone = base.parts.keys() - {part.name for part in parts}
-    return Seen(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
+    return EarlierRows(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
 
 
 def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:

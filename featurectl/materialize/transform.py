@@ -20,10 +20,10 @@ from typing import Final
 import polars as pl
 
 from featurectl.dtypes import UNKNOWN
-from featurectl.engines.base import CheckResult, Engine, Given, Piece, Prepared, RowSummary
+from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, RowSummary, SourceRows
 from featurectl.engines.spill import SpillRoom
-from featurectl.materialize.checked import refuse_failed
-from featurectl.materialize.lost import refuse_lost
+from featurectl.materialize.check_results import refuse_failed
+from featurectl.materialize.missing_files import refuse_lost
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import (
@@ -227,9 +227,9 @@ class Transforming:
         covered = replace(_covered(work, prepared, after), since=self.begin)
         return Computed(prepared=prepared, covered=covered, after=after)
 
-    def _given(self, work: Work) -> list[Given]:
+    def _given(self, work: Work) -> list[SourceRows]:
         """Return the rows that the function is given, of each source."""
-        every = [Given(source=i.source, scan=i.reader.scan(i.parts), until=self.now) for i in work.inputs]
+        every = [SourceRows(source=i.source, scan=i.reader.scan(i.parts), until=self.now) for i in work.inputs]
         after, transform = work.known_until, work.view.transform
         if after is None or transform is None or transform.lookback_us is None:
             return every
@@ -245,7 +245,7 @@ class Transforming:
             for given in every
         ]
 
-    def _first_event(self, given: Given, after: datetime) -> datetime | None:
+    def _first_event(self, given: SourceRows, after: datetime) -> datetime | None:
         """Return the earliest event among the rows that became available later."""
         later = [Piece(scan=given.scan, until=self.now, after=after)]
         with reading(f"source {given.source.name}"):

@@ -14,12 +14,12 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.facts import read_columns
-from featurectl.materialize.checked import refuse_failed
-from featurectl.materialize.lost import refuse_lost
+from featurectl.materialize.check_results import refuse_failed
+from featurectl.materialize.missing_files import refuse_lost
+from featurectl.materialize.progress_rows import RowCounter, ToldRows
 from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.told import RowCounter, ToldRows
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
 from featurectl.offline.order import ordered

@@ -16,7 +16,6 @@ from typing import Final
 
 from featurectl.errors import DataError, UsageError
 from featurectl.models.foreign import as_ubj
-from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.runtimes.base import (
     CATBOOST,
     LIGHTGBM,
@@ -29,6 +28,7 @@ from featurectl.models.runtimes.base import (
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
+from featurectl.models.training_inputs import MadeModel, TrainingInputs
 from featurectl.spec.definition import Trainer
 from featurectl.units import plural
 
@@ -45,7 +45,7 @@ _LAST_LINES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class CommandEnvironment:
     """Where a trainer's command runs: in a folder, its output told line by line.
 
     `manifest` is that of the training set, `allow_pickle` what the command line says of pickles.
@@ -57,7 +57,9 @@ class Workshop:
     allow_pickle: bool = False
 
 
-def run_command(lesson: Lesson, trainer: Trainer, workshop: Workshop, *, allow_pickle: bool) -> MadeModel:
+def run_command(
+    lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment, *, allow_pickle: bool
+) -> MadeModel:
     """Return the model that a trainer's command leaves in its folder; `allow_pickle` is what the definition says.
 
     Raises:
@@ -76,7 +78,7 @@ def run_command(lesson: Lesson, trainer: Trainer, workshop: Workshop, *, allow_p
         return _loaded(path, kind, lesson, trainer.run)
 
 
-def _prepare(lesson: Lesson, trainer: Trainer, workshop: Workshop, room: Path) -> dict[str, str]:
+def _prepare(lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment, room: Path) -> dict[str, str]:
     """Write the training set and its manifest, and return the environment of the command."""
     examples, out = lesson.examples, room / "out"
     out.mkdir()
@@ -95,7 +97,7 @@ def _prepare(lesson: Lesson, trainer: Trainer, workshop: Workshop, room: Path) -
     }
 
 
-def _manifest(lesson: Lesson, trainer: Trainer, workshop: Workshop) -> dict[str, object]:
+def _manifest(lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment) -> dict[str, object]:
     inputs = [
         {"name": item.name, "type": item.model_dtype}
         | ({} if item.categories is None else {"categories": list(item.categories)})
@@ -113,7 +115,7 @@ def _manifest(lesson: Lesson, trainer: Trainer, workshop: Workshop) -> dict[str,
     }
 
 
-def _run(command: str, environment: Mapping[str, str], workshop: Workshop) -> None:
+def _run(command: str, environment: Mapping[str, str], workshop: CommandEnvironment) -> None:
     """Run a command to its end; its output is told as it comes."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     try:
@@ -172,7 +174,7 @@ def _found(command: str, out: Path) -> Path:
     return out / models[0]
 
 
-def _loaded(path: Path, kind: str, lesson: Lesson, command: str) -> MadeModel:
+def _loaded(path: Path, kind: str, lesson: TrainingInputs, command: str) -> MadeModel:
     """Return a model that can be read and gives a score for each row of the matrix."""
     few = lesson.matrix[:2]
     try:

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.command import Workshop, run_command
+from featurectl.models.command import CommandEnvironment, run_command
 from featurectl.models.conversion.convert import Converted, convert_model
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
 from featurectl.models.golden import choose_rows, dump_golden
 from featurectl.models.importance import ImportanceRows, importance_of
-from featurectl.models.lesson import Lesson, MadeModel
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
@@ -26,6 +25,7 @@ from featurectl.models.runtimes.estimator import EstimatorRuntime as Loaded
 from featurectl.models.runtimes.function import FunctionRuntime
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.split import Examples, label_ends_before, split_by_time, split_examples
+from featurectl.models.training_inputs import MadeModel, TrainingInputs
 from featurectl.models.warn import InputWarning, warn_of_inputs
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
@@ -85,7 +85,7 @@ def fit_model(  # noqa: PLR0913
     *,
     allow_pickle: bool,
     model: str,
-    workshop: Workshop | None = None,
+    workshop: CommandEnvironment | None = None,
 ) -> FittedModel:
     """Return the model fitted on the earlier rows and measured on the last share by time, or on the holdout.
 
@@ -103,7 +103,7 @@ def fit_model(  # noqa: PLR0913
     train = split.train
     label, truth = train.numbers(model), split.judged.numbers(model)
     form = fit_form(inputs, train.rows)
-    lesson = Lesson(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
+    lesson = TrainingInputs(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
     made = _make(lesson, trainer, workshop, allow_pickle=allow_pickle)
     # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
     native = made.runtime
@@ -136,7 +136,9 @@ def fit_model(  # noqa: PLR0913
     )
 
 
-def _make(lesson: Lesson, trainer: Trainer, workshop: Workshop | None, *, allow_pickle: bool) -> MadeModel:
+def _make(
+    lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment | None, *, allow_pickle: bool
+) -> MadeModel:
     if trainer.estimator is None:
         assert workshop is not None
         return run_command(lesson, trainer, workshop, allow_pickle=allow_pickle)
@@ -151,7 +153,7 @@ def _make(lesson: Lesson, trainer: Trainer, workshop: Workshop | None, *, allow_
     return MadeModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
 
 
-def _split_off(lesson: Lesson) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
+def _split_off(lesson: TrainingInputs) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
     """Return which rows an estimator learns from, and the last rows by time, which tell it when to stop.
 
     Where that leaves it no earlier rows it stops by those that it learns from.
@@ -163,13 +165,13 @@ def _split_off(lesson: Lesson) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt
     return keep, (lesson.matrix[~early], lesson.label[~early])
 
 
-def _task(native: Runtime, lesson: Lesson, truth: npt.NDArray[Any]) -> Task:
+def _task(native: Runtime, lesson: TrainingInputs, truth: npt.NDArray[Any]) -> Task:
     if is_binary(lesson.label) and is_binary(truth):
         return "binary"
     return "classes" if has_classes(native, lesson.matrix[:1]) else "numbers"
 
 
-def _onnx(made: MadeModel, lesson: Lesson) -> Converted:
+def _onnx(made: MadeModel, lesson: TrainingInputs) -> Converted:
     if made.format == ONNX:
         return Converted(content=made.content)
     positions = lesson.form.category_positions()
@@ -191,7 +193,7 @@ def _spread(seen: Matrix) -> Matrix:
     return seen[:: max(1, len(seen) // COMPARED)]
 
 
-def _golden(lesson: Lesson, native: Runtime) -> bytes:
+def _golden(lesson: TrainingInputs, native: Runtime) -> bytes:
     places = choose_rows(len(lesson.matrix))
     columns = lesson.examples.rows.select(lesson.names)[places].to_dict(as_series=False)
     return dump_golden(columns, native.predict(lesson.matrix[places]))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from featurectl.documents import parse_json
 from featurectl.errors import DataError, UsageError
 from featurectl.models.isolation.process import ModelProcess, RemoteModel
-from featurectl.models.leave import Leave
+from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import (
     CATBOOST,
     LIGHTGBM,
@@ -106,7 +106,7 @@ def format_of_file(path: Path) -> str:
     return kind
 
 
-def read_foreign(path: Path, kind: str, leave: Leave, model: Model, process: ModelProcess) -> Foreign:
+def read_foreign(path: Path, kind: str, leave: PicklePolicy, model: Model, process: ModelProcess) -> Foreign:
     """Return the model of a file of a format, for a model of the files; only a process of its own parses the file.
 
     Raises:

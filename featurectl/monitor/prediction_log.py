@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from featurectl.errors import NoAnswerError, StoreError, TryAgainError, UsageError
-from featurectl.monitor.compacted import begins_at, covers, replaced_files, replaced_names
+from featurectl.monitor.compacted_files import begins_at, covers, replaced_files, replaced_names
 from featurectl.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.offline.loose import LooseFiles, open_loose
 from featurectl.spec.repo import Environment

@@ -14,7 +14,7 @@ from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future import how_far_ahead
-from featurectl.online.lost import rows_lost
+from featurectl.online.missing_rows import rows_lost
 from featurectl.sources.base import SourceReader
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.units import format_instant

@@ -16,11 +16,11 @@ from typing import Generic, Self, TypeVar
 
 from featurectl.errors import UsageError
 from featurectl.online.base import AsyncRowReader, RowReader
-from featurectl.online.catalog import Catalog
 from featurectl.online.drive import read_columns, read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.future import latest_at
 from featurectl.online.inputs import InputReader
+from featurectl.online.project_schema import ProjectSchema
 from featurectl.online.pushes import Pushes
 from featurectl.registry.applied import choose_version
 
@@ -34,7 +34,7 @@ def _nothing() -> None:
 class _Questions:
     """What both clients look up without reading: readers by what is asked for, rows by their keys."""
 
-    def __init__(self, load: Callable[[], Catalog], now: datetime | None) -> None:
+    def __init__(self, load: Callable[[], ProjectSchema], now: datetime | None) -> None:
         self._load = load
         self._now = now
         self.catalog = load()
@@ -107,7 +107,7 @@ class _Client(Generic[Store]):
     def __init__(
         self,
         store: Store,
-        load: Callable[[], Catalog],
+        load: Callable[[], ProjectSchema],
         now: datetime | None = None,
         release: Callable[[], None] = _nothing,
     ) -> None:

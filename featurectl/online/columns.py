@@ -22,7 +22,7 @@ from featurectl.online.broken import RowPlace, stored_as
 from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, decoder, row_schema_id, unpack_row
 from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
 from featurectl.online.schema import RowSchema
-from featurectl.online.stored import filled_within_ttl, stored_types
+from featurectl.online.view_rows import filled_within_ttl, stored_types
 from featurectl.pit.questions import ALWAYS_US
 from featurectl.spec.definition import FeatureView
 from featurectl.units import from_us, instant_us

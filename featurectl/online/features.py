@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from featurectl.errors import DataError
-from featurectl.online.ask import pack_columns
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.broken import BrokenRowError, RowPlace
 from featurectl.online.codec import HEADER_BYTES, row_schema_id
 from featurectl.online.columns import Default, EntityRow, Moment, ViewColumns
+from featurectl.online.entity_keys import pack_columns
 from featurectl.online.read import Status
 from featurectl.spec.definition import FeatureInput, FeatureView
 

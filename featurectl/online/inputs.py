@@ -9,8 +9,8 @@ from featurectl.dtypes import FLOAT64, TIMESTAMP
 from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.row import to_closure
+from featurectl.online.coerce import typed_column
 from featurectl.online.features import FeatureColumns, FeatureReader, ReadView
-from featurectl.online.given import typed_column
 from featurectl.online.read import ASOF, constant_of, from_number, number_of
 from featurectl.spec.definition import DerivedInput, FeatureInput, MissingPolicy, ModelInput, RequestInput
 from featurectl.units import instant_us

@@ -15,7 +15,7 @@ from typing import Literal
 from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.expressions.row import to_closure
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView
-from featurectl.online.stored import FILLED_AT
+from featurectl.online.view_rows import FILLED_AT
 from featurectl.pit.questions import ALWAYS_US
 from featurectl.spec.aggregates import AGGREGATES
 from featurectl.spec.definition import Derived, Feature, FeatureView

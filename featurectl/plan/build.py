@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from featurectl.errors import UsageError
 from featurectl.nearest import did_you_mean
 from featurectl.plan.categorise import categorise
-from featurectl.plan.known import with_registered_types
+from featurectl.plan.desired import wanted_objects
+from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Plan
-from featurectl.plan.outside import Outside
+from featurectl.plan.registered import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
-from featurectl.plan.wanted import wanted_objects
 from featurectl.registry.state import State
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Repo
@@ -34,7 +34,7 @@ class PlanRequest:
     allow_remove: tuple[str, ...] = ()
     allow_breaking: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
-    outside: Outside | None = None
+    outside: ExternalState | None = None
     applied: AppliedCommit | None = None
     allow_older: bool = False
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from featurectl.facts import Registrable
 from featurectl.plan.consent import allowed_removals, removal_option
+from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
-from featurectl.plan.learned import with_learned_types
 from featurectl.plan.model import Change, ChangeReason
+from featurectl.plan.retype import with_learned_types
 from featurectl.plan.uses import bound_versions, staying, view_users
 from featurectl.plan.views import change_view, last_version
-from featurectl.plan.wanted import DesiredObject
 from featurectl.registry.state import Json, Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_json import (

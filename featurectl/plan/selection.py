@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from featurectl.errors import UsageError
 from featurectl.facts import Registrable
-from featurectl.graph import Candidate, Graph, Ref, build_graph, select_objects
+from featurectl.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.plan.desired import kind_of, registrables
 from featurectl.plan.model import Change
-from featurectl.plan.wanted import kind_of, registrables
 from featurectl.registry.state import State
 from featurectl.spec.definition import FeatureView
 from featurectl.spec.definition_alerts import Alert, Notifier
@@ -44,7 +44,7 @@ def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo, 
     return Selected(changes=tuple(kept), left=changing - sum(change.kind != "unchanged" for change in kept))
 
 
-def candidates(repo: Repo, changes: Sequence[Change]) -> list[Candidate]:
+def candidates(repo: Repo, changes: Sequence[Change]) -> list[SelectableObject]:
     """Return everything that can be chosen: the objects of the files, and those that the files leave out."""
     modified = {(change.object, change.name) for change in changes if change.kind != "unchanged"}
     found = [
@@ -52,14 +52,14 @@ def candidates(repo: Repo, changes: Sequence[Change]) -> list[Candidate]:
         for spec in registrables(repo)
     ]
     gone = [change for change in changes if change.kind == "removed"]
-    return found + [Candidate(ref=Ref(change.object, change.name), modified=True) for change in gone]
+    return found + [SelectableObject(ref=Ref(change.object, change.name), modified=True) for change in gone]
 
 
-def _candidate(spec: Registrable, ref: Ref, repo: Repo, *, modified: bool) -> Candidate:
+def _candidate(spec: Registrable, ref: Ref, repo: Repo, *, modified: bool) -> SelectableObject:
     place = repo.places.get((ref.kind, ref.name))
     entity = spec.entity.name if isinstance(spec, FeatureView) and spec.entity else ""
     tags = () if isinstance(spec, Alert | Notifier) else spec.about.tags
-    return Candidate(ref=ref, path=place.path if place else "", tags=tags, entity=entity, modified=modified)
+    return SelectableObject(ref=ref, path=place.path if place else "", tags=tags, entity=entity, modified=modified)
 
 
 def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from featurectl.plan.desired import DesiredObject, wanted_object
+from featurectl.plan.external_state import ExternalState, plan_creations
 from featurectl.plan.model import Change, Stage
-from featurectl.plan.outside import Outside, plan_creations
-from featurectl.plan.wanted import DesiredObject, wanted_object
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Source
 from featurectl.spec.definition_json import dump_definition, load_untyped_view, load_view
 
 
 def plan_stages(
-    changes: Sequence[Change], wanted: Sequence[DesiredObject], state: State, outside: Outside | None = None
+    changes: Sequence[Change], wanted: Sequence[DesiredObject], state: State, outside: ExternalState | None = None
 ) -> tuple[Stage, ...]:
     """Return what apply does: create what is missing outside, then, in one transaction, make the registry match.
 

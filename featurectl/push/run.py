@@ -15,9 +15,9 @@ from featurectl.offline.base import OfflineTable, newest_of
 from featurectl.online.base import Bound, OnlineStore, OnlineView, Origin, PushRecord, Writing
 from featurectl.online.broken import BrokenRecordError
 from featurectl.online.future import CLOCKS_DIFFER, how_far_ahead
-from featurectl.online.lost import rows_lost
+from featurectl.online.missing_rows import rows_lost
 from featurectl.online.schema import schema_digest
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.progress import Progress, Silent
 from featurectl.push.choose import PushTask, read_parts
 from featurectl.push.values import never_materialized, values_at

@@ -16,7 +16,7 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.errors import DataError
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineRow
-from featurectl.online.stored import FILLED_AT, filled_within_ttl, stored_types
+from featurectl.online.view_rows import FILLED_AT, filled_within_ttl, stored_types
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.spec.definition import Feature, FeatureView
 

@@ -11,9 +11,9 @@ from featurectl.errors import DataError
 from featurectl.models.runtimes.base import Runtime
 from featurectl.progress import Progress
 from featurectl.registry.state import ModelVersion
+from featurectl.scoring.checkpoint import ScoreBeginning, ScoreCheckpoint, rows_of
 from featurectl.scoring.destination import Destination
-from featurectl.scoring.everyone import spine_of_everyone
-from featurectl.scoring.kept import Begun, KeptScores, rows_of
+from featurectl.scoring.every_key import spine_of_everyone
 from featurectl.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
 from featurectl.scoring.scorer import Scorer, trained_model
 from featurectl.training.bind import bind_model_version
@@ -50,7 +50,7 @@ class Job:
     engine: Engine
     stores: TrainingStores
     place: SpillPlace
-    kept: KeptScores
+    kept: ScoreCheckpoint
     progress: Progress
     clock: datetime
 
@@ -89,7 +89,7 @@ class Job:
             self.kept.begin(seen.begun(self.clock))
         return seen
 
-    def _look(self, begun: Begun | None) -> _Seen:
+    def _look(self, begun: ScoreBeginning | None) -> _Seen:
         now = self.stores.now if begun is None else begun.known_at
         views = bind_model_version(self.stores.state, self.stores.offline, self.version, now)
         if begun is not None:
@@ -124,13 +124,15 @@ class _Seen:
     spine: AnySpine
     digest: str
 
-    def begun(self, clock: datetime) -> Begun:
+    def begun(self, clock: datetime) -> ScoreBeginning:
         """Return what has to be kept of it."""
         tables = {bound.label: bound.table_version for bound in self.views.values()}
-        return Begun(begun_at=clock, known_at=self.now, tables=tables, rows=self.spine.height, spine=self.digest)
+        return ScoreBeginning(
+            begun_at=clock, known_at=self.now, tables=tables, rows=self.spine.height, spine=self.digest
+        )
 
 
-def _pinned(bound: BoundView, begun: Begun) -> BoundView:
+def _pinned(bound: BoundView, begun: ScoreBeginning) -> BoundView:
     """Return a view at the version of its table that a run has begun with."""
     if bound.label not in begun.tables:
         what = f"the run that was begun on {_at(begun)} can't be continued: it did not read {bound.label}"
@@ -138,5 +140,5 @@ def _pinned(bound: BoundView, begun: Begun) -> BoundView:
     return replace(bound, table_version=begun.tables[bound.label], pinned=True)
 
 
-def _at(begun: Begun) -> str:
+def _at(begun: ScoreBeginning) -> str:
     return format_instant(begun.begun_at)

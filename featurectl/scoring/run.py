@@ -14,7 +14,7 @@ from featurectl.engines.base import Engine
 from featurectl.errors import DataError
 from featurectl.memory import give_back
 from featurectl.progress import Progress
-from featurectl.scoring.kept import KeptScores, read_scores, rows_of
+from featurectl.scoring.checkpoint import ScoreCheckpoint, read_scores, rows_of
 from featurectl.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
 from featurectl.training.formats import Frames
 from featurectl.training.join import BoundView, check_inputs, join_features
@@ -58,7 +58,9 @@ def output_schema(scorer: Scorer, spine: AnySpine) -> pl.Schema:
     return pl.Schema({**spine.schema, scorer.output: pl.Float64(), "model_version": pl.Int64()})
 
 
-def score_spine(engine: Engine, scorer: Scorer, spine: AnySpine, kept: KeptScores, progress: Progress) -> ScoredRows:
+def score_spine(
+    engine: Engine, scorer: Scorer, spine: AnySpine, kept: ScoreCheckpoint, progress: Progress
+) -> ScoredRows:
     """Return the spine's columns as they were, the score and `model_version`; a row per spine row, in its order.
 
     Scores go into `kept` as they are made, a range at a time; those that are there already are not made again.
@@ -151,7 +153,7 @@ def describe_version(scorer: Scorer) -> dict[str, str]:
 
 
 def describe_scores(
-    scorer: Scorer, views: Mapping[str, BoundView], spine: AnySpine, kept: KeptScores
+    scorer: Scorer, views: Mapping[str, BoundView], spine: AnySpine, kept: ScoreCheckpoint
 ) -> dict[str, object]:
     """Return the manifest of scores: the model, the versions of its features and of their tables, times and rows."""
     begun, version = kept.begun, scorer.version

@@ -14,13 +14,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from featurectl.serving import about
-from featurectl.serving.beginning import Beginning
 from featurectl.serving.features import read_features
 from featurectl.serving.flat import predict_flat
 from featurectl.serving.guard import Guard
 from featurectl.serving.predictions import predict
 from featurectl.serving.problems import Refused, problem
 from featurectl.serving.server import Server
+from featurectl.serving.startup import Beginning
 
 __all__ = ["Server", "make_app"]
 

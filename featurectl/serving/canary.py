@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
+from featurectl.online.coerce import Read, reader_of
 from featurectl.online.features import FeatureColumns
-from featurectl.online.given import Read, reader_of
 from featurectl.online.pushes import Pushes
 from featurectl.registry.state import CanaryRun
 from featurectl.serving.bodies import ENCODER
-from featurectl.serving.served import ServedModel, ServedProject
+from featurectl.serving.served_project import ServedModel, ServedProject
 from featurectl.units import instant_us
 
 Role = Literal["champion", "challenger", "shadow"]
@@ -22,7 +22,7 @@ _NEVER: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class CanaryAssignment:
     """The part that rows of a request have in a canary: of which one, on which side, the hash of each row's entity."""
 
     canary: int

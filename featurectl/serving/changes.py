@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurectl.serving.journal import Journal
-from featurectl.serving.served import ALIASES, ServedProject
+from featurectl.serving.served_project import ALIASES, ServedProject
 from featurectl.units import counted
 
 

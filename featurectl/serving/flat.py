@@ -11,7 +11,7 @@ from starlette.responses import Response
 from featurectl.serving.bodies import FLAT, Scalar
 from featurectl.serving.problems import Refused
 from featurectl.serving.requests import answered, check_name, parsed
-from featurectl.serving.split import score_parts, split_rows
+from featurectl.serving.version_rows import score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server

@@ -20,7 +20,7 @@ from featurectl.registry.state import State
 from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
 from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
-from featurectl.serving.served import ServedProject
+from featurectl.serving.served_project import ServedProject
 from featurectl.serving.thread import OneThread
 from featurectl.units import format_iso
 

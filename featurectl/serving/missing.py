@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.online.features import FeatureColumns
 from featurectl.serving.problems import Refused
-from featurectl.serving.served import ServedModel
+from featurectl.serving.served_project import ServedModel
 from featurectl.units import plural
 
 if TYPE_CHECKING:

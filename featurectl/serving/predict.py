@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from featurectl.errors import DataError
 from featurectl.online.features import FeatureColumns, KeyRows
 from featurectl.serving.bodies import Scalar
-from featurectl.serving.canary import Seat, oldest_ages
+from featurectl.serving.canary import CanaryAssignment, oldest_ages
 from featurectl.serving.missing import judge
 from featurectl.serving.problems import Refused, StoreFailed, refusal
-from featurectl.serving.served import ServedModel
+from featurectl.serving.served_project import ServedModel
 from featurectl.units import counted
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class PredictionRequest:
     rows: Sequence[Mapping[str, Scalar]]
     at: datetime | None
     begin: float
-    seat: Seat | None = None
+    seat: CanaryAssignment | None = None
     thread: Executor | None = None
 
 
@@ -57,7 +57,7 @@ class ScoredRequest:
     scores: Sequence[float]
     warnings: Sequence[str]
     latency_ms: float
-    seat: Seat | None = None
+    seat: CanaryAssignment | None = None
     ages_us: Sequence[int | None] = ()
 
 

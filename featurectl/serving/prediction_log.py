@@ -29,17 +29,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from featurectl.offline.loose import LooseFiles, open_loose
-from featurectl.online.given import reader_of
+from featurectl.online.coerce import reader_of
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.journal import Journal
 from featurectl.serving.log_room import LogLimits, LogRoom
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.served import ServedModel
+from featurectl.serving.served_project import ServedModel
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from featurectl.serving.canary import Seat
+    from featurectl.serving.canary import CanaryAssignment
     from featurectl.serving.predict import ScoredRequest
     from featurectl.serving.server import Failed
 
@@ -139,7 +139,7 @@ class ParquetLog:
         self._queue.put(None)
         self._thread.join()
 
-    def _is_taken(self, count: int, size: int, seat: Seat | None) -> bool:
+    def _is_taken(self, count: int, size: int, seat: CanaryAssignment | None) -> bool:
         """Return whether rows are kept: a share of them, and every one that a canary is judged by."""
         if seat is None and self._random.random() >= self._sample:
             return False
@@ -156,7 +156,9 @@ class ParquetLog:
         self._metrics.log_waiting_rows.set(self._waiting)
         self._metrics.log_waiting_bytes.set(self._waiting_bytes)
 
-    def _common(self, count: int, at: datetime, latency_ms: float, seat: Seat | None) -> dict[str, Sequence[object]]:
+    def _common(
+        self, count: int, at: datetime, latency_ms: float, seat: CanaryAssignment | None
+    ) -> dict[str, Sequence[object]]:
         columns: dict[str, Sequence[object]] = {
             "server": [self._server] * count,
             "request": [next(self._requests)] * count,

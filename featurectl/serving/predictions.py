@@ -15,7 +15,7 @@ from featurectl.serving.features import statuses_of
 from featurectl.serving.predict import ScoredRequest
 from featurectl.serving.problems import Refused
 from featurectl.serving.requests import FEW_VALUES, answered, check_name, check_values, give_way, parsed
-from featurectl.serving.split import VersionRows, score_parts, split_rows
+from featurectl.serving.version_rows import VersionRows, score_parts, split_rows
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server

@@ -15,7 +15,7 @@ from featurectl.errors import StoreError
 from featurectl.online.features import ReadView
 from featurectl.online.pushes import pushed_ahead
 from featurectl.registry.state import CHAMPION
-from featurectl.serving.served import ServedProject
+from featurectl.serving.served_project import ServedProject
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server

@@ -16,7 +16,7 @@ from featurectl.online.base import AsyncRowReader
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.pushed import Pushed
 from featurectl.registry.state import State
-from featurectl.serving.canary import Seat
+from featurectl.serving.canary import CanaryAssignment
 from featurectl.serving.following import Follower
 from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import Metrics
@@ -24,7 +24,7 @@ from featurectl.serving.predict import PredictionRequest, Reason, ScoredRequest
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.reading import Features
 from featurectl.serving.requests import Turns
-from featurectl.serving.served import ServedModel, ServedProject
+from featurectl.serving.served_project import ServedModel, ServedProject
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow import Shadow
 from featurectl.units import instant_us
@@ -41,7 +41,7 @@ class Failed:
     error: str
     reason: Reason
     latency_ms: float
-    seat: Seat | None
+    seat: CanaryAssignment | None
 
 
 class PredictionSink(Protocol):
@@ -181,7 +181,7 @@ class Server:
         )
         self._log.offer_failure(failed)
 
-    def _count(self, model: ServedModel, seat: Seat | None, result: str, latency_ms: float) -> None:
+    def _count(self, model: ServedModel, seat: CanaryAssignment | None, result: str, latency_ms: float) -> None:
         name = model.version.model
         if seat is None or seat.role != "shadow":
             self.metrics.count_prediction(name, result, latency_ms / 1e3)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from featurectl.serving.canary import Seat, ServedCanary
+from featurectl.serving.canary import CanaryAssignment, ServedCanary
 from featurectl.serving.predict import PredictionRequest, score_rows
 from featurectl.serving.problems import Refused
-from featurectl.serving.split import Rows, tell_lacking
 from featurectl.serving.thread import OneThread
+from featurectl.serving.version_rows import Rows, tell_lacking
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server
@@ -63,7 +63,7 @@ class Shadow:
     async def _run(self) -> None:
         while True:
             job = await self._jobs.get()
-            seat = Seat(canary=job.canary.run.number, role="shadow", entities=job.entities)
+            seat = CanaryAssignment(canary=job.canary.run.number, role="shadow", entities=job.entities)
             asked = PredictionRequest(
                 rows=job.rows, at=job.at, begin=time.perf_counter(), seat=seat, thread=self._thread
             )

@@ -28,7 +28,7 @@ from featurectl.sources.enforce import (
     found_columns,
 )
 from featurectl.sources.failures import no_answer, reading
-from featurectl.sources.kept import beside_kept
+from featurectl.sources.original_columns import beside_kept
 from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
 from featurectl.spec.definition import Source
 from featurectl.spec.environment import as_written

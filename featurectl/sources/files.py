@@ -30,7 +30,7 @@ from featurectl.sources.enforce import (
 )
 from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
-from featurectl.sources.kept import declared_kept, enforced, join_schemas, kept_shape
+from featurectl.sources.original_columns import declared_kept, enforced, join_schemas, kept_shape
 from featurectl.sources.paths import source_files
 from featurectl.sources.unfolding import check_lines
 from featurectl.spec.data_roots import NONE, DataRoots, is_file_address

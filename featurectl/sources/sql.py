@@ -31,7 +31,7 @@ from featurectl.sources.enforce import (
     declared_columns,
     found_columns,
 )
-from featurectl.sources.kept import beside_kept
+from featurectl.sources.original_columns import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_connections import first_line, is_refused, let_only_read, was_interrupted, watch_connections
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame

@@ -10,12 +10,12 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.errors import FeaturectlError, StoreError
-from featurectl.models.gates.base import Rival
-from featurectl.models.judged import JudgedRows
-from featurectl.models.leave import Leave
+from featurectl.models.gates.base import Champion
 from featurectl.models.matrix import MatrixForm
+from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import Scores, classes_of
-from featurectl.models.served import load_native
+from featurectl.models.served_model import load_native
+from featurectl.models.validation_rows import JudgedRows
 from featurectl.offline.base import OfflineStore
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
@@ -30,18 +30,18 @@ _ORIGIN: Final = "of the validation rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
+class EvaluationContext:
     """Where a champion comes from, who may run code when it is loaded, and what its features are computed by."""
 
     state: State
     offline: OfflineStore
     location: str
     engine: Engine
-    leave: Leave
+    leave: PicklePolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
+class Candidate:
     """The other version: its definition, and the views that its inputs were read from, where they are at hand."""
 
     model: Model
@@ -55,7 +55,7 @@ def current_champion(state: State, model: str) -> ModelVersion | None:
     return None if number is None else state.model_version(model, number)
 
 
-def score_champion(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring: Ring) -> Rival:
+def score_champion(champion: ModelVersion, contender: Candidate, rows: JudgedRows, ring: EvaluationContext) -> Champion:
     """Return the champion with its scores of some rows, or why it has none of them.
 
     Where its inputs are the contender's, so are their values. Else they are joined to the spine of these rows, from
@@ -73,11 +73,11 @@ def score_champion(champion: ModelVersion, contender: Contender, rows: JudgedRow
         raise
     except (FeaturectlError, ValueError) as error:
         why = error.message if isinstance(error, FeaturectlError) else str(error)
-        return Rival(version=champion.version, scores=rows.label[:0], missing=why)
-    return Rival(version=champion.version, scores=scores, classes=classes)
+        return Champion(version=champion.version, scores=rows.label[:0], missing=why)
+    return Champion(version=champion.version, scores=scores, classes=classes)
 
 
-def _inputs(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring: Ring) -> pl.DataFrame:
+def _inputs(champion: ModelVersion, contender: Candidate, rows: JudgedRows, ring: EvaluationContext) -> pl.DataFrame:
     model = load_model(champion.definition)
     if model.inputs == contender.model.inputs and champion.view_versions == contender.view_versions:
         return rows.inputs
@@ -87,7 +87,7 @@ def _inputs(champion: ModelVersion, contender: Contender, rows: JudgedRows, ring
     return join_features(ring.engine, spine, bound_inputs(model, champion), views)
 
 
-def _bound(name: str, number: int, contender: Contender, ring: Ring) -> BoundView:
+def _bound(name: str, number: int, contender: Candidate, ring: EvaluationContext) -> BoundView:
     """Return a view of the champion: as the contender read it where that is the same version."""
     at_hand = contender.views.get(name)
     if at_hand is not None and at_hand.version == number:

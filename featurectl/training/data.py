@@ -12,9 +12,9 @@ from featurectl.models.split import Examples
 from featurectl.registry.state import State
 from featurectl.spec.definition import Model, Source
 from featurectl.spec.definition_json import load_source
+from featurectl.training.build import RowTally, TrainingSetBuild
 from featurectl.training.formats import frames_of
 from featurectl.training.label import LabelTarget, read_target
-from featurectl.training.made import Made, RowTally
 from featurectl.training.manifest import describe_training_set
 from featurectl.training.request import (
     ResolvedRequest,
@@ -106,5 +106,5 @@ def build_set(
     tally = RowTally()
     tally.add(TrainingRows(rows=rows.rows, values=rows.values, label=rows.label, immature=rows.immature))
     frames = frames_of(rows.rows)
-    made = Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)
+    made = TrainingSetBuild(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)
     return rows, {key: value for key, value in describe_training_set(made).items() if key != "definition"}

@@ -14,7 +14,7 @@ from featurectl.errors import DataError, FeaturectlError, UsageError
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.fit import COMPARED
 from featurectl.models.foreign import LIBRARIES, Foreign, check_names
-from featurectl.models.gates.base import GateEvidence, Rival
+from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote
 from featurectl.models.matrix import MatrixForm, fit_form
@@ -24,8 +24,8 @@ from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, class
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import dump_definition
+from featurectl.training.artifact_files import ModelFiles, store_files
 from featurectl.training.manifest import library_versions
-from featurectl.training.stored import ModelFiles, store_files
 from featurectl.training.train import Registration, bind_input, gated, judged_rows, rival_of, write_version
 from featurectl.training.training_set import TrainingSet
 
@@ -81,7 +81,7 @@ def import_model(
     return write_version(gated(version, model, look), to)
 
 
-def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Rival | None) -> GateEvidence:
+def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Champion | None) -> GateEvidence:
     onnx = proof.onnx.content
     return GateEvidence(
         inputs=proof.form.inputs,

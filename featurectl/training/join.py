@@ -24,8 +24,8 @@ from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.casts import cast_exact, check_exact
 from featurectl.spec.definition import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.training.as_served import answer_as_served, served_asof
 from featurectl.training.long_spine import AnySpine
-from featurectl.training.served import answer_as_served, served_asof
 from featurectl.training.spine import SpineRows
 from featurectl.units import plural
 

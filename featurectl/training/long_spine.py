@@ -20,7 +20,7 @@ from featurectl.sources.base import SourceReader
 from featurectl.sources.casts import check_exact
 from featurectl.sources.enforce import KEPT
 from featurectl.sources.failures import reading
-from featurectl.sources.kept import split_kept
+from featurectl.sources.original_columns import split_kept
 from featurectl.training.digest import CHUNK_ROWS, digest_columns
 from featurectl.training.spine import Cut, SpineRows, cut_part
 

@@ -12,7 +12,7 @@ from featurectl.engines.polars.types import language_dtype
 from featurectl.fingerprint import feature_fingerprints, fingerprints
 from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.spec.definition_json import dump_definition
-from featurectl.training.made import Made, count_repeats
+from featurectl.training.build import TrainingSetBuild, count_repeats
 from featurectl.units import format_duration, format_iso
 
 SCHEMA_VERSION: Final = 1
@@ -29,7 +29,7 @@ def told_refresh(view: FeatureView) -> str | None:
     return None if view.refresh_us is None else format_duration(view.refresh_us)
 
 
-def describe_training_set(made: Made) -> dict[str, object]:
+def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
     """Return the manifest of a training set: what was asked for, what it was made of, what was counted."""
     request, spine, tally = made.asked.request, made.spine, made.tally
     cut, inputs, views = request.cut, made.asked.inputs, made.asked.views.values()
@@ -65,7 +65,7 @@ def describe_training_set(made: Made) -> dict[str, object]:
     }
 
 
-def _describe_input(item: ModelInput, made: Made) -> Mapping[str, object]:
+def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, object]:
     dtype = language_dtype(made.tally.types[item.name])
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
@@ -82,7 +82,7 @@ def _describe_input(item: ModelInput, made: Made) -> Mapping[str, object]:
     }
 
 
-def _describe_label(made: Made) -> Mapping[str, object]:
+def _describe_label(made: TrainingSetBuild) -> Mapping[str, object]:
     counts = sorted((made.tally.labels or {}).items(), key=lambda item: (-item[1], item[0]))
     told = {"name": made.label, "null": made.tally.nulls[made.label], "counts": dict(counts)}
     target = made.target

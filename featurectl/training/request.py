@@ -12,11 +12,11 @@ from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
 from featurectl.spec.asked import feature_inputs
 from featurectl.spec.definition import Model, ModelInput, Source
+from featurectl.training.as_served import check_refresh
 from featurectl.training.bind import bind_newest, registered_model, view_names
 from featurectl.training.choose import choose_spine
 from featurectl.training.join import BoundView
 from featurectl.training.long_spine import AnySpine, SpillPlace, cut_long_spine
-from featurectl.training.served import check_refresh
 from featurectl.training.spine import Cut, SpineRows, cut_spine
 
 

@@ -12,8 +12,8 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.registry.state import ModelVersion
 from featurectl.spec.definition_json import load_model
-from featurectl.training.again import Manifest, check_same_spine, parse_manifest, pinned_request, read_same_target
 from featurectl.training.data import VALIDATION, TrainingData, build_set, judged_request, read_spine_rows
+from featurectl.training.reproduce import Manifest, check_same_spine, parse_manifest, pinned_request, read_same_target
 from featurectl.training.request import ResolvedRequest, TrainingStores
 from featurectl.training.spine import SpineRows
 from featurectl.training.training_set import TrainingSet

@@ -20,7 +20,7 @@ from featurectl.expressions.check import expression_columns
 from featurectl.sources.base import SourceReader
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
-from featurectl.sources.kept import split_kept
+from featurectl.sources.original_columns import split_kept
 from featurectl.spec.definition import CommandLineFile, Source, Spine
 from featurectl.spec.typing import type_source
 from featurectl.training.digest import digest_rows

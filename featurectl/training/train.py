@@ -18,24 +18,24 @@ from featurectl.errors import DataError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
-from featurectl.models.command import Workshop
+from featurectl.models.command import CommandEnvironment
 from featurectl.models.fit import FittedModel, fit_model
-from featurectl.models.gates.base import GateEvidence, Rival
+from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
-from featurectl.models.judged import JudgedRows
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
+from featurectl.models.validation_rows import JudgedRows
 from featurectl.registry.base import Registry
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.spec.definition_json import dump_definition
-from featurectl.training.champion import Contender, Ring, current_champion, score_champion
+from featurectl.training.artifact_files import ModelFiles, store_files
+from featurectl.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.training.data import TrainingData
 from featurectl.training.join import BoundView
 from featurectl.training.manifest import library_versions
 from featurectl.training.spine import SpineRows
-from featurectl.training.stored import ModelFiles, store_files
 
 _READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
@@ -48,7 +48,7 @@ class Registration:
     """
 
     registry: Registry
-    ring: Ring
+    ring: EvaluationContext
     now: datetime
     who: str
     commit: str
@@ -73,7 +73,7 @@ def require_trainer(model: Model) -> Trainer:
     return model.trainer
 
 
-def fit_version(data: TrainingData, workshop: Workshop, to: Registration) -> Trained:
+def fit_version(data: TrainingData, workshop: CommandEnvironment, to: Registration) -> Trained:
     """Return a model fitted on its data, as a version that is not registered."""
     model, trainer = data.model, require_trainer(data.model)
     bound = [bind_input(item, data.rows.views) for item in model.inputs]
@@ -134,13 +134,13 @@ def judged_rows(
 
 
 def rival_of(
-    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, ring: Ring
-) -> Rival | None:
+    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, ring: EvaluationContext
+) -> Champion | None:
     """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
     champion = current_champion(ring.state, version.model)
     if champion is None or not (model.gates and model.gates.least_gain):
         return None
-    contender = Contender(model=model, view_versions=version.view_versions, views=views)
+    contender = Candidate(model=model, view_versions=version.view_versions, views=views)
     return score_champion(champion, contender, judged, ring)
 
 

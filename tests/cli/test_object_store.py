@@ -14,7 +14,7 @@ from obstore.store import from_url
 from starlette.testclient import TestClient
 
 from featurectl.models.artifact import read_artifact
-from featurectl.monitor.alerts.served import RequestWindow, read_requests
+from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import open_log
 from featurectl.open import open_workspace

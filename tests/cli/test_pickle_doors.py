@@ -256,9 +256,9 @@ def test_a_pickle_is_exported_without_being_loaded(open_):
 
 
 def test_kept_scores_that_are_a_pickle_are_not_loaded(trained, monkeypatch):
-    from featurectl.scoring.kept import KeptScores
+    from featurectl.scoring.checkpoint import ScoreCheckpoint
 
-    whole = KeptScores.done
+    whole = ScoreCheckpoint.done
 
     def done(self):
         path = self._folder / "000000000000000-40.npy"
@@ -266,7 +266,7 @@ def test_kept_scores_that_are_a_pickle_are_not_loaded(trained, monkeypatch):
             np.save(file, np.array([Bomb()], dtype=object), allow_pickle=True)
         return whole(self)
 
-    monkeypatch.setattr(KeptScores, "done", done)
+    monkeypatch.setattr(ScoreCheckpoint, "done", done)
     assert "holds no scores" in trained.run("score", "m", "--out", "x.csv", code=64).err
 
 

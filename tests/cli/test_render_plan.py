@@ -5,7 +5,7 @@ import pytest
 from featurectl.cli.render.plan import render_plan, render_plan_markdown, render_summary
 from featurectl.expressions.tree import Expression
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.plan.outside import Outside
+from featurectl.plan.external_state import ExternalState
 from featurectl.spec.definition import About, Feature
 from featurectl.spec.place import Place
 from featurectl.units import DAY_US
@@ -156,7 +156,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
         (About(), ""),
         (About(owner="ana"), "| `~` | source `arrivals` | **metadata** | `owner`: - -> `ana` |\n"),
     ):
-        request = replace(REQUEST, outside=Outside(online=frozenset(), offline=False))
+        request = replace(REQUEST, outside=ExternalState(online=frozenset(), offline=False))
         plan = plan_repo(repo_of(CARRIER, replace(ARRIVALS, about=about), LATEST), state, request).to_json()
         table = (
             "| | object | change | why |\n|---|---|---|---|\n"
@@ -172,7 +172,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
 
 def test_of_many_things_that_are_missing_the_first_are_listed_and_the_others_counted():
     views = [replace(LATEST, name=f"latest_{number:02}") for number in range(12)]
-    request = replace(REQUEST, outside=Outside(online=frozenset(), offline=True))
+    request = replace(REQUEST, outside=ExternalState(online=frozenset(), offline=True))
     plan = plan_repo(repo_of(CARRIER, ARRIVALS, *views), state_of(CARRIER, ARRIVALS, *views), request).to_json()
     rows = render_plan_markdown(plan).splitlines()[-2:]
     assert rows == [

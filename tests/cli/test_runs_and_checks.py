@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.alerts.world import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceMetrics
 from featurectl.cli.main import main
 from featurectl.offline.process import Process
 from featurectl.offline.runs import begun, read_runs, write_run
@@ -249,7 +249,7 @@ def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsy
     assert main(["monitor", "export", "--as-of", "2026-01-03", "--textfile", "x.prom"]) == 0
     assert 'featurectl_up{environment="dev",project="shop"} 1.0' in Path("x.prom").read_text()
     with open_workspace(shop, None, datetime(2026, 1, 9, tzinfo=UTC), "unread") as workspace:
-        world = WorkspaceWorld(workspace, workspace.state())
+        world = WorkspaceMetrics(workspace, workspace.state())
         [aged] = world.ages(world.views())
         assert world.behind(aged).startswith("source rows has had nothing new for 7 d")
 

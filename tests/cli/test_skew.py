@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.models.leave import Leave
+from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.open import open_workspace
-from featurectl.serving.served import build_served
+from featurectl.serving.served_project import build_served
 from tests.cli.gated import GOOD, Gated
 
 VIEW_ROW = ("objects", "definition", "kind = 'feature_view' and name = 'v' and version = 1")
@@ -45,7 +45,7 @@ def edit_version(change):
 def served(before=None):
     """What a server would serve, and why it would not serve the rest."""
     with open_workspace(Path(), None, None, "unread") as workspace:
-        return build_served(workspace.catalog(), workspace.offline_location(), Leave(), before)
+        return build_served(workspace.catalog(), workspace.offline_location(), PicklePolicy(), before)
 
 
 def refused(shop, why, code=1, before=None):

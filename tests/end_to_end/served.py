@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.online.read import read_features
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.open import Workspace, open_workspace
 from featurectl.registry.applied import registered_view
 from featurectl.training.bind import bind_view

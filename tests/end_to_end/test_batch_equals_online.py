@@ -9,7 +9,7 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from featurectl.models.served import load_served
+from featurectl.models.served_model import load_served
 from tests.end_to_end.compare import compare_values
 from tests.end_to_end.declared import read_columns
 from tests.end_to_end.flights import Repository
@@ -92,7 +92,7 @@ def formats(request, monkeypatch) -> list[str]:
         loaded.append(found.format)
         return found
 
-    monkeypatch.setattr("featurectl.serving.served.load_served", load)
+    monkeypatch.setattr("featurectl.serving.served_project.load_served", load)
     return loaded
 
 

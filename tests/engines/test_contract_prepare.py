@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.base import Piece, Seen
+from featurectl.engines.base import EarlierRows, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
@@ -29,7 +29,7 @@ def prepare(engine):
     def prepare_frame(frame, view=LATEST, seen=(), until=99, **ends):
         times = {name: at(hour) if isinstance(hour, int) else hour for name, hour in ends.items()}
         piece = Piece(scan=frame.lazy(), until=at(until), **times)
-        return engine.prepare([piece], view, Seen(pieces=[Piece(scan=s.lazy(), until=at(until)) for s in seen]))
+        return engine.prepare([piece], view, EarlierRows(pieces=[Piece(scan=s.lazy(), until=at(until)) for s in seen]))
 
     return prepare_frame
 

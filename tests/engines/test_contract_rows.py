@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.base import Piece, Seen
+from featurectl.engines.base import EarlierRows, Piece
 from featurectl.pit.hashing import bucket_of, hash_ties
 from featurectl.spec.definition import Entity
 from tests.definitions import ARRIVALS, DELAYS, LATEST
@@ -64,14 +64,16 @@ def test_of_several_new_copies_the_one_stays_that_was_known_first_whenever_it_ha
 def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):
     view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier", "arr_delay")))
     frame = rows(("A", None, 1, 1), ("A", None, 1, 1), ("A", 3.0, 1, 1), ("A", 3.0, 2, 2))
-    made = engine.prepare([piece(frame)], view, seen=Seen(pieces=[piece(rows(("A", None, 0, 0)))]))
+    made = engine.prepare([piece(frame)], view, seen=EarlierRows(pieces=[piece(rows(("A", None, 0, 0)))]))
     assert (sorted(delays(made), key=str), made.dropped) == ([3.0, None, None], {"repeated": 1})
 
 
 @pytest.mark.parametrize("clocks", [(None, 1), (1, None)], ids=["event", "availability"])
 def test_a_copy_without_a_clock_does_not_count_as_seen(engine, clocks):
     view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
-    made = engine.prepare([piece(rows(("A", 1.0, 2, 3)))], view, seen=Seen(pieces=[piece(rows(("A", 9.0, *clocks)))]))
+    made = engine.prepare(
+        [piece(rows(("A", 1.0, 2, 3)))], view, seen=EarlierRows(pieces=[piece(rows(("A", 9.0, *clocks)))])
+    )
     assert (delays(made), made.dropped) == ([1.0], {})
 
 
@@ -80,11 +82,11 @@ def test_a_copy_that_was_available_before_one_that_was_seen_replaces_it(engine):
     view = replace(ALL, source=source)
     old, new = rows(("A", 1.0, 5, 5), ("B", 2.0, 5, 5)), rows(("A", 3.0, 4, 4), ("B", 4.0, 6, 6))
     table = engine.prepare([piece(old)], view).rows.of(0, 1)
-    for seen in (Seen(pieces=[piece(old)]), Seen(rows=lambda: iter([table.head(1), table.tail(1)]))):
+    for seen in (EarlierRows(pieces=[piece(old)]), EarlierRows(rows=lambda: iter([table.head(1), table.tail(1)]))):
         made = engine.prepare([piece(new)], view, seen)
         assert (delays(made), made.dropped) == ([3.0], {"repeated": 2})
         assert list(made.replaced) == table.filter(pl.col("carrier") == "A")["_dedup"].to_list()
-    again = engine.prepare([piece(old)], view, Seen(pieces=[piece(old)]))
+    again = engine.prepare([piece(old)], view, EarlierRows(pieces=[piece(old)]))
     assert (delays(again), again.replaced) == ([], ())
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from featurectl.engines.base import Given, Piece
+from featurectl.engines.base import Piece, SourceRows
 from featurectl.errors import DataError
 from featurectl.spec.definition import Check, Entity, Feature, FeatureView, Source, Transform
 
@@ -36,7 +36,7 @@ def view_of(text, function="f", path="folder/made.py", **types):
 @pytest.fixture
 def run(engine):
     """Run a view's function on ROWS."""
-    return lambda view: engine.transform(view, [Given(source=view.source, scan=ROWS, until=AT)]).collect()
+    return lambda view: engine.transform(view, [SourceRows(source=view.source, scan=ROWS, until=AT)]).collect()
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_static_source_is_given_whole_and_without_clocks(engine):
     view = view_of("def f(rows):\n    return rows.with_columns(v=pl.lit(len(rows.collect_schema())).cast(pl.Int64))\n")
     view = replace(view, transform=replace(view.transform, text="import polars as pl\n" + view.transform.text))
     static = replace(view.source, event_time=None, available_at=None)
-    made = engine.transform(view, [Given(source=static, scan=ROWS, until=EARLIER)]).collect()
+    made = engine.transform(view, [SourceRows(source=static, scan=ROWS, until=EARLIER)]).collect()
     assert made["v"].to_list() == [4, 4]
 
 
@@ -198,14 +198,14 @@ def clocked(*clocks):
 def test_a_function_is_given_what_is_known_and_what_is_recent(engine, limits, numbers):
     rows = clocked((0, 2), (1, 3), (0, 4), (9, 9), (0, 99), (None, 2), (2, None))
     given = {"until": 20, **limits}
-    asked = Given(source=CLOCKED, scan=rows, **{name: hour(number) for name, number in given.items()})
+    asked = SourceRows(source=CLOCKED, scan=rows, **{name: hour(number) for name, number in given.items()})
     made = engine.transform(view_of(ONE_A_ROW), [asked]).collect()
     assert sorted(made["v"]) == numbers
 
 
 def test_a_function_is_given_each_event_once(engine):
     source = replace(CLOCKED, dedup_key=("id",))
-    asked = Given(source=source, scan=clocked((0, 5), (0, 2), (1, 3), (1, 9)), until=hour(20))
+    asked = SourceRows(source=source, scan=clocked((0, 5), (0, 2), (1, 3), (1, 9)), until=hour(20))
     assert sorted(engine.transform(view_of(ONE_A_ROW), [asked]).collect()["v"]) == [1, 2]
 
 

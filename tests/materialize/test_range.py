@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError, UsageError
-from featurectl.materialize.ahead import plan_view
+from featurectl.materialize.dry_run import plan_view
 from featurectl.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view

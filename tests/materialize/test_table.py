@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.errors import DataError
-from featurectl.materialize.ahead import plan_view
+from featurectl.materialize.dry_run import plan_view
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.errors import DataError, UsageError
-from featurectl.models.command import Workshop
+from featurectl.models.command import CommandEnvironment
 from featurectl.models.fit import fit_model
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
@@ -71,7 +71,9 @@ class Bench:
     def train(self, script, *, allow_pickle=False, flag=False, data=None, inputs=INPUTS, run=None):
         (self.folder / "train.py").write_text(READ + textwrap.dedent(script))
         trainer = Trainer(run=run or shlex.join([sys.executable, "train.py"]), params=LIGHTGBM.params, seed=7)
-        workshop = Workshop(folder=self.folder, tell=self.lines.append, manifest={"rows": 400}, allow_pickle=flag)
+        workshop = CommandEnvironment(
+            folder=self.folder, tell=self.lines.append, manifest={"rows": 400}, allow_pickle=flag
+        )
         data = data or examples()
         return fit_model(data, inputs, trainer, allow_pickle=allow_pickle, model="m", workshop=workshop)
 

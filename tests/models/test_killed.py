@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.models.leave import Leave
-from featurectl.models.served import check_golden, load_served
+from featurectl.models.pickle_policy import PicklePolicy
+from featurectl.models.served_model import check_golden, load_served
 from featurectl.open import open_workspace
 from tests.model_shop import objects, write_files
 from tests.models.killed import run_until
@@ -58,7 +58,7 @@ def see(root):
         entries = workspace.registry().read_history("shop")
     found = []
     for version in sorted(state.model_versions, key=lambda v: v.version):
-        assert check_golden(load_served(version, location, Leave()), location) == len(
+        assert check_golden(load_served(version, location, PicklePolicy()), location) == len(
             range(40)[: version.rows_train or 40]
         )
         found.append(

@@ -14,8 +14,8 @@ from featurectl.errors import DataError, UsageError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.golden import dump_golden
-from featurectl.models.leave import Leave
-from featurectl.models.served import check_golden, load_native, load_served
+from featurectl.models.pickle_policy import PicklePolicy
+from featurectl.models.served_model import check_golden, load_native, load_served
 from featurectl.registry.rows import load_model_version, model_document
 from featurectl.registry.state import BoundFeature, ModelVersion
 from tests.models.estimators import LIGHTGBM, fitted, label_of, matrix_of
@@ -23,7 +23,7 @@ from tests.models.test_runtimes import FIRST, Bomb
 
 INPUTS = tuple(BoundFeature(name=f"c{i}", dtype="float64", model_dtype="float64") for i in range(5))
 
-BOTH = Leave(by_flag=True, in_files=frozenset({"m"}), applied=frozenset({"m"}))
+BOTH = PicklePolicy(by_flag=True, in_files=frozenset({"m"}), applied=frozenset({"m"}))
 
 
 def version_of(artifact, **more):
@@ -57,7 +57,7 @@ def version(trained, tmp_path):
 
 
 def test_onnx_serves_and_reproduces_the_golden_rows(version, tmp_path, trained):
-    served = load_served(version, str(tmp_path), Leave())
+    served = load_served(version, str(tmp_path), PicklePolicy())
     assert served.format == "onnx"
     assert check_golden(served, str(tmp_path)) == 100
     one = {name: values[:1] for name, values in trained[3].items()}
@@ -65,7 +65,7 @@ def test_onnx_serves_and_reproduces_the_golden_rows(version, tmp_path, trained):
 
 
 def test_the_native_file_serves_where_there_is_no_onnx(version, tmp_path):
-    served = load_served(replace(version, onnx="", onnx_sha256=""), str(tmp_path), Leave())
+    served = load_served(replace(version, onnx="", onnx_sha256=""), str(tmp_path), PicklePolicy())
     assert served.format == "txt"
     assert check_golden(served, str(tmp_path)) == 100
 
@@ -76,7 +76,7 @@ def test_a_version_of_before_there_were_golden_rows_has_none(version, tmp_path):
         del document[name]
     old = load_model_version(json.dumps(document))
     assert (old.onnx, old.onnx_missing, old.golden) == ("", "", "")
-    served = load_served(old, str(tmp_path), Leave())
+    served = load_served(old, str(tmp_path), PicklePolicy())
     assert served.format == "txt"
     assert check_golden(served, str(tmp_path)) == 0
 
@@ -85,7 +85,9 @@ def test_a_golden_row_with_another_score_is_told(version, tmp_path, trained):
     scores = trained[4].copy()
     scores[41] += 2e-6
     golden = write_artifact(str(tmp_path), "m", "json", dump_golden(trained[3], scores))
-    served = load_served(replace(version, golden=golden.path, golden_sha256=golden.sha256), str(tmp_path), Leave())
+    served = load_served(
+        replace(version, golden=golden.path, golden_sha256=golden.sha256), str(tmp_path), PicklePolicy()
+    )
     with pytest.raises(
         DataError, match=r"model m version 3 by onnx gives .* for golden row 42 of 100, which had "
     ) as caught:
@@ -101,15 +103,15 @@ def test_a_golden_row_with_another_score_is_told(version, tmp_path, trained):
 def test_a_file_that_is_not_the_registered_one_is_refused_before_anything_parses_it(
     version, tmp_path, field, change, monkeypatch
 ):
-    served = load_served(version, str(tmp_path), Leave())
+    served = load_served(version, str(tmp_path), PicklePolicy())
     path = tmp_path / getattr(version, field)
     if change == "gone":
         path.unlink()
     else:
         content = path.read_bytes()
         path.write_bytes(pickle.dumps(Bomb()) if change == "swapped" else content[:-1] + bytes([content[-1] ^ 1]))
-    monkeypatch.setattr("featurectl.models.served.load_runtime", None)
-    monkeypatch.setattr("featurectl.models.served.load_golden", None)
+    monkeypatch.setattr("featurectl.models.served_model.load_runtime", None)
+    monkeypatch.setattr("featurectl.models.served_model.load_golden", None)
     load = {
         "artifact": lambda: load_native(version, str(tmp_path), BOTH),
         "onnx": lambda: load_served(version, str(tmp_path), BOTH),
@@ -139,6 +141,6 @@ def test_a_version_that_runs_code_serves_with_both(tmp_path):
 
 
 def test_serving_loads_neither_polars_nor_the_language_nor_a_trainer():
-    code = "import sys, featurectl.models.served; print(sorted({'polars', 'featurectl.spec', 'featurectl.plan', 'onnx', 'lightgbm', 'sklearn', 'pandas'} & set(sys.modules)))"
+    code = "import sys, featurectl.models.served_model; print(sorted({'polars', 'featurectl.spec', 'featurectl.plan', 'onnx', 'lightgbm', 'sklearn', 'pandas'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"

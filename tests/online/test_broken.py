@@ -18,7 +18,7 @@ from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from tests.online.compared import every_input
 from tests.online.rows import HOUR, T0, frame
 from tests.online.views import latest, state_view

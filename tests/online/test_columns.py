@@ -13,7 +13,7 @@ from featurectl.online import columns
 from featurectl.online.codec import pack_instant
 from featurectl.online.columns import Moment, ViewColumns
 from featurectl.online.schema import parse_schema, schema_document
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.units import HOUR_US
 from tests.online.views import at, event_view, latest, state_view, window
 

@@ -17,7 +17,7 @@ from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes
 from featurectl.online.redis.kinds import open_async_reader, open_store
 from featurectl.online.redis.layout import prefix_of
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from tests.online.compared import every_input
 from tests.online.rows import HOUR, T0, frame
 from tests.online.views import latest, state_view

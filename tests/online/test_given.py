@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.engines.polars.types import widen
 from featurectl.errors import DataError
-from featurectl.online.given import typed_column
+from featurectl.online.coerce import typed_column
 from featurectl.sources.casts import cast_exact
 
 TYPES = ["string", "int64", "float64", "bool", "timestamp", "date", "decimal(10,2)", "decimal(38,3)"]

@@ -19,7 +19,7 @@ from featurectl.online.features import KeyRows, ReadView
 from featurectl.online.inputs import InputReader
 from featurectl.online.pushes import Pushes
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.push import PushRequest, push_view
 from featurectl.spec.definition import DerivedInput, FeatureInput, RequestInput
 from featurectl.training.join import join_features

@@ -13,7 +13,7 @@ from featurectl.engines.polars.types import polars_dtype
 from featurectl.offline.rows import FrameRows
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.push import push_view
 from featurectl.units import DAY_US, HOUR_US
 from tests.online.compared import assert_columns_equal_answers

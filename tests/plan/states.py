@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from featurectl.facts import Registrable
 from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.plan.desired import kind_of
 from featurectl.plan.model import Change, Plan
-from featurectl.plan.wanted import kind_of
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 from featurectl.spec.place import Place
 from featurectl.spec.repo import Environment, Repo

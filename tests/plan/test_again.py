@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.plan.again import decide_again
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.categorise import LOAD
-from featurectl.plan.outside import Outside
+from featurectl.plan.desired import wanted_objects
+from featurectl.plan.external_state import ExternalState
+from featurectl.plan.recheck import decide_again
 from featurectl.plan.saved import dump_plan, load_plan
-from featurectl.plan.wanted import wanted_objects
 from featurectl.spec.fitting import fits
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
@@ -39,7 +39,7 @@ CHANGES = {
 @pytest.mark.parametrize("state", [EMPTY, STATE], ids=["empty", "applied"])
 @pytest.mark.parametrize("wanted", CHANGES.values(), ids=CHANGES)
 def test_a_plan_that_nobody_has_edited_is_decided_as_it_was_made(wanted, state):
-    outside = Outside(online=frozenset(), offline=False)
+    outside = ExternalState(online=frozenset(), offline=False)
     plan = plan_repo(repo_of(*wanted), state, PlanRequest(environment="prod", outside=outside))
     assert decide_again(load_plan(dump_plan(plan), "p.json"), state, "p.json") == plan
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.plan.learned import with_learned_types
+from featurectl.plan.retype import with_learned_types
 from tests.plan.sight import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from featurectl.errors import UsageError
 from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import Effort
-from featurectl.plan.outside import Outside
 from featurectl.plan.saved import dump_plan, load_plan
 from featurectl.spec.definition import About, Entity
 from featurectl.spec.place import Place
@@ -34,7 +34,7 @@ def made():
     source = replace(ARRIVALS, about=About(owner="ana", tags=("b", "a")))
     views = (replace(DELAYS, closed="both"), replace(LATEST, name="newer"), LATEST)
     repo = repo_of(CARRIER, source, *views, MODEL, places=PLACES)
-    outside = Outside(online=frozenset(), offline=False)
+    outside = ExternalState(online=frozenset(), offline=False)
     plan = plan_repo(repo, state, PlanRequest(environment="prod", commit="3f2c1ab", outside=outside))
     return replace(plan, changes=tuple(replace(c, effort=EFFORT) for c in plan.changes))
 

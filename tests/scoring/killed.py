@@ -13,7 +13,7 @@ import lightgbm  # noqa: F401 (loaded once, before the processes are made)
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
 from featurectl.registry import sql  # noqa: F401
-from featurectl.scoring import destination, kept, run
+from featurectl.scoring import checkpoint, destination, run
 from featurectl.training import formats
 
 RANGE = 1_000  # rows; a whole run has them all in one
@@ -61,12 +61,12 @@ def _arrange(point: str, number: int) -> None:
     formats._ROW_GROUP = RANGE
     match point:
         case "range joined":
-            _at(number, kept.KeptScores, "add", after=False)
+            _at(number, checkpoint.ScoreCheckpoint, "add", after=False)
         case "file half written":
-            _at(number, kept.np, "save", after=True)
+            _at(number, checkpoint.np, "save", after=True)
         case "file written":
-            _at(number, kept.KeptScores, "add", after=True)
+            _at(number, checkpoint.ScoreCheckpoint, "add", after=True)
         case "output half written":
-            _at(RANGES + number, kept.np, "load", after=True)  # each is read once for its ends before
+            _at(RANGES + number, checkpoint.np, "load", after=True)  # each is read once for its ends before
         case "output written":
             _at(1, destination, "write_with_manifest", after=True)

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
 from featurectl.errors import DataError
-from featurectl.sources.kept import split_kept
 from featurectl.sources.open import open_source, read_schema
+from featurectl.sources.original_columns import split_kept
 from featurectl.spec.definition import Source, SqlQuery
 from tests.frames import assert_same, frames
 from tests.sources.made import COLUMNS, KINDS, make_source

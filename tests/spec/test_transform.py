@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.plan.wanted import wanted_objects
+from featurectl.plan.desired import wanted_objects
 from featurectl.spec.code import code_digest
 from tests.spec.repository import BASE, load
 

@@ -10,9 +10,9 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError
 from featurectl.spec.definition import Label
+from featurectl.training.build import make_training_set
 from featurectl.training.formats import write_parquet
 from featurectl.training.label import LabelTarget
-from featurectl.training.made import make_training_set
 from featurectl.training.manifest import describe_training_set
 from featurectl.training.request import ResolvedRequest, TrainingRequest
 from tests.training.test_training_set import INPUTS, LABEL, at, spine, views

@@ -14,8 +14,8 @@ from featurectl.errors import UsageError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.push import push_view
 from featurectl.spec.definition import FeatureInput
+from featurectl.training.as_served import check_refresh, refreshed_at
 from featurectl.training.join import join_features
-from featurectl.training.served import check_refresh, refreshed_at
 from featurectl.training.spine import SpineRows
 from featurectl.units import HOUR_US, instant_us
 from tests.online.views import UTC_US, at, event_view, latest, push_request, state_view, table, window

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from featurectl.alerts.look import Round
+from featurectl.alerts.look import EvaluationRun
 from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.monitor.alerts.deliver import Sent
-from featurectl.monitor.alerts.look import AlertEvaluation
+from featurectl.monitor.alerts.evaluate import AlertEvaluation
 from featurectl.registry.alert_state import Delivery, Silence
 from featurectl.spec.definition_alerts import format_measure, plain_measure
 from featurectl.units import counted, format_instant, format_iso, plural
@@ -19,7 +19,7 @@ _HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
-def render_round(found: Round, *, dry: bool) -> str:
+def render_round(found: EvaluationRun, *, dry: bool) -> str:
     """Return the table of `monitor check`, worst first, what was told below it, and its last line."""
     if not found.alerts and not found.looked:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
@@ -35,7 +35,7 @@ def render_round(found: Round, *, dry: bool) -> str:
     return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
 
 
-def round_lines(found: Round) -> Iterator[str]:
+def round_lines(found: EvaluationRun) -> Iterator[str]:
     """Return what `monitor run` tells of a round: what has changed, and what was sent."""
     for item in found.looked:
         before, after = item.before, item.after
@@ -48,7 +48,7 @@ def round_lines(found: Round) -> Iterator[str]:
         yield _sent_line(sent)
 
 
-def round_json(found: Round) -> dict[str, object]:
+def round_json(found: EvaluationRun) -> dict[str, object]:
     """Return a round ready for JSON."""
     deliveries = [sent.delivery for sent in found.sent]
     tried = {delivery.id for delivery in deliveries}
@@ -127,7 +127,7 @@ def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
     return f"not told {delivery.notifier}: {what}, {way}{f': {delivery.error}' if delivery.error else ''}"
 
 
-def _summary(found: Round) -> str:
+def _summary(found: EvaluationRun) -> str:
     firing = [item for item in found.looked if item.after.status == "firing"]
     silenced = sum(item.silence is not None for item in firing)
     pending = sum(item.after.status == "pending" for item in found.looked)

@@ -10,7 +10,7 @@ from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.engines.base import CheckResult
 from featurectl.errors import FeaturectlError
-from featurectl.materialize.ahead import Planned
+from featurectl.materialize.dry_run import Planned
 from featurectl.materialize.view import Materialized
 from featurectl.push import PushResult
 from featurectl.units import counted, format_count, format_instant, format_iso, plural

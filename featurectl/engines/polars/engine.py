@@ -9,11 +9,11 @@ from functools import partial
 
 import polars as pl
 
-from featurectl.engines.base import Given, Piece, Prepared, RowSummary, Seen, ViewBuckets
+from featurectl.engines.base import EarlierRows, Piece, Prepared, RowSummary, SourceRows, ViewBuckets
 from featurectl.engines.budget import asked_bytes, buckets_that_fit
-from featurectl.engines.polars.given import given_rows, look_at
 from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
+from featurectl.engines.polars.source_rows import given_rows, look_at
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.memory import free_memory, memory_of_rows
@@ -33,7 +33,7 @@ class PolarsEngine:
         return self._memory_bytes
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: SpillRoom | None = None
+        self, pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: SpillRoom | None = None
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table."""
         return prepare_rows(
@@ -44,7 +44,7 @@ class PolarsEngine:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
         return look_at(pieces, source, room)
 
-    def transform(self, view: FeatureView, given: Sequence[Given]) -> pl.LazyFrame:
+    def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
         return run_transform(view, [given_rows(item) for item in given]).lazy()
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import CheckResult, Piece, Prepared, Seen
+from featurectl.engines.base import CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.polars.checks import Checker
@@ -102,7 +102,7 @@ class _Tally:
 
 
 def prepare_rows(
-    pieces: Sequence[Piece], view: FeatureView, seen: Seen | None = None, room: Room | None = None
+    pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: Room | None = None
 ) -> Prepared:
     """Return the rows of the pieces in the form of the view's offline table.
 
@@ -113,7 +113,7 @@ def prepare_rows(
     tally = _tally(view, len(pieces), room)
     batches = _batches(pieces, tally)
     if view.source.dedup_key:
-        whole = _distinct(batches, view.source, room, seen or Seen(), tally)
+        whole = _distinct(batches, view.source, room, seen or EarlierRows(), tally)
         batches = (frame.filter(_for_table(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
@@ -206,7 +206,7 @@ def _hashed(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _distinct(
-    batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: Seen, tally: _Tally
+    batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: EarlierRows, tally: _Tally
 ) -> Iterator[pl.DataFrame]:
     """Give the rows without repeats of one event; those of one event meet, however far apart they were read."""
     apart = _shuffle(room, source.dedup_key)
@@ -261,7 +261,7 @@ def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     return frame.sort(_FIRST).filter(~whole | pl.struct(key).is_first_distinct())
 
 
-def _drop_seen(frame: pl.DataFrame, source: Source, seen: Seen) -> tuple[pl.DataFrame, list[int]]:
+def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[pl.DataFrame, list[int]]:
     """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
     if frame.is_empty():
         return frame, []

@@ -19,7 +19,7 @@ ENOUGH_OF_A_CLASS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class Champion:
     """The champion: its version, and its scores of the rows that a version is judged on.
 
     `classes` are the probabilities of several classes, where it tells them. `missing` says why it has no scores of the
@@ -55,7 +55,7 @@ class GateEvidence:
     size_bytes: int
     seed: int
     classes: Classes | None = None
-    champion: Rival | None = None
+    champion: Champion | None = None
 
     def metrics(self, scores: Scores, classes: Classes | None = None) -> dict[str, float]:
         """Return the metrics of scores of the rows, by the model's task."""

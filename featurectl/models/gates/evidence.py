@@ -8,21 +8,21 @@ import numpy as np
 
 from featurectl.models.artifact import read_artifact
 from featurectl.models.fit import FittedModel
-from featurectl.models.gates.base import GateEvidence, Rival
+from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden import Golden, load_golden
-from featurectl.models.judged import JudgedRows
-from featurectl.models.leave import Leave
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.metrics import task_of
+from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
 from featurectl.models.runtimes.load import load_runtime
-from featurectl.models.served import load_native, load_served
+from featurectl.models.served_model import load_native, load_served
+from featurectl.models.validation_rows import JudgedRows
 from featurectl.registry.state import ModelVersion
 
 _NO_GOLDEN: Final = Golden(columns={}, scores=np.empty(0))
 
 
-def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Rival | None) -> GateEvidence:
+def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Champion | None) -> GateEvidence:
     """Return the evidence of a model that was fitted in this process; what would run code is not loaded for it."""
     native = fitted.native
     if fitted.onnx.content:
@@ -50,7 +50,7 @@ def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Rival | None) -
 
 
 def evidence_of_version(
-    version: ModelVersion, rows: JudgedRows, location: str, champion: Rival | None, leave: Leave
+    version: ModelVersion, rows: JudgedRows, location: str, champion: Champion | None, leave: PicklePolicy
 ) -> GateEvidence:
     """Return the evidence of a registered version on the rows that are kept beside it.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from featurectl.monitor.alerts.step import AlertMessage
+from featurectl.monitor.alerts.state_machine import AlertMessage
 from featurectl.notifiers.base import IncidentMessage
 from featurectl.registry.alert_state import AlertState, Delivery
 from featurectl.spec.definition_alerts import format_measure, plain_measure

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.observation import matches
-from featurectl.monitor.alerts.observe import WINDOWS_US
 from featurectl.monitor.prometheus.names import FAILING, LOG_ROWS, PREFIX, REQUESTS, SECONDS
 from featurectl.spec.definition import FeatureInput, Freshness, Model
 from featurectl.spec.definition_alerts import Alert, Condition, Metric, format_condition, is_timed

@@ -17,10 +17,10 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, hypotheses
 from featurectl.monitor.verify.equal import differing
-from featurectl.monitor.verify.known_then import changed_since, known_then, not_there_yet, others_then, tables_then
 from featurectl.monitor.verify.report import Cause
-from featurectl.monitor.verify.served import Asking, ServedRows, computed
+from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
+from featurectl.monitor.verify.values_at_push import changed_since, known_then, not_there_yet, others_then, tables_then
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _NOT_THERE_YET: Final = "pushed before the feature was added"
@@ -135,8 +135,8 @@ def _left(engine: Engine, served: ServedRows, wrong: pl.DataFrame, causes: pl.Da
             pl.when(wrong[name]).then(pl.col(name).fill_null(_CORRUPTED)).alias(name) for name in causes.columns
         )
     default: Cause = "default"
-    plain = computed(engine, served, Asking(plain=True))
-    blank = computed(engine, served, Asking(blank=True))
+    plain = computed(engine, served, TableQuestion(plain=True))
+    blank = computed(engine, served, TableQuestion(blank=True))
     columns = []
     for name in causes.columns:
         value = served.values[name]

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.monitor.verify.served import Change
+from featurectl.monitor.verify.served_rows import Change
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
 _ROW: Final = "\x00row"

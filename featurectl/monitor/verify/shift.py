@@ -10,7 +10,7 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.monitor.verify.served import Asking, ServedRows, computed
+from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.units import DAY_US, HOUR_US, format_duration
 
 _MINUTE_US: Final = 60_000_000
@@ -42,9 +42,9 @@ def find_shift(engine: Engine, served: ServedRows, tolerance: float) -> int | No
     return shift_us if rows >= LEAST_ROWS and 2 * rows > sample.height else None
 
 
-def shifted(served: ServedRows, shift_us: int) -> Asking:
+def shifted(served: ServedRows, shift_us: int) -> TableQuestion:
     """Return how the table is asked at instants so much later (less than 0: earlier)."""
-    return Asking(at=(served.at.to_physical() + shift_us).cast(INSTANT))
+    return TableQuestion(at=(served.at.to_physical() + shift_us).cast(INSTANT))
 
 
 def shift_told(shift_us: int) -> str:

@@ -11,7 +11,7 @@ from featurectl.monitor.prediction_log import Keeping
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.offline.base import OfflineStore
 from featurectl.online.base import Bound, OnlineStore, PushRecord
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.registry.state import State
 from featurectl.training.bind import bind_view
 from featurectl.training.join import BoundView

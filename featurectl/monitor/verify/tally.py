@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from featurectl.monitor.verify.report import FeatureSkew
-from featurectl.monitor.verify.served import ServedRows
+from featurectl.monitor.verify.served_rows import ServedRows
 from featurectl.units import format_iso
 
 

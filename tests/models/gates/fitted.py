@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.models.fit import Examples, fit_model
-from featurectl.models.gates.base import Rival
+from featurectl.models.gates.base import Champion
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.registry.state import BoundFeature
 from featurectl.spec.definition import Trainer
@@ -50,7 +50,7 @@ def fitted(frame, inputs, trainer=LIGHTGBM, *, allow_pickle=False):
     return fit_model(examples, inputs, trainer, allow_pickle=allow_pickle, model="m")
 
 
-def looked(frame, inputs, trainer=LIGHTGBM, *, champion: Rival | None = None, allow_pickle=False):
+def looked(frame, inputs, trainer=LIGHTGBM, *, champion: Champion | None = None, allow_pickle=False):
     """The evidence of such a model."""
     return evidence_of_fitted(fitted(frame, inputs, trainer, allow_pickle=allow_pickle), trainer.seed, champion)
 

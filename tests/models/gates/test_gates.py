@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from featurectl.errors import DataError
-from featurectl.models.gates.base import Rival
+from featurectl.models.gates.base import Champion
 from featurectl.models.gates.equality import EqualityGate
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
@@ -84,10 +84,10 @@ def test_a_model_of_several_classes_is_held_to_the_metrics_that_it_was_registere
         assert (found.measured, found.passed) == (f"{model.metrics[gate.metric]:.6g}", True)
         assert gate.measure(bad).passed is False
     assert "accuracy, log_loss, macro_f1" in MetricGate(metric="auc", least=0.5).measure(good).measured
-    champion = Rival(version=1, scores=bad.scores, classes=bad.classes)
+    champion = Champion(version=1, scores=bad.scores, classes=bad.classes)
     for metric in ("macro_f1", "log_loss"):
         assert GainGate(metric=metric, least=0.1).measure(replace(good, champion=champion)).passed is True
-    beaten = replace(bad, champion=Rival(version=1, scores=good.scores, classes=good.classes))
+    beaten = replace(bad, champion=Champion(version=1, scores=good.scores, classes=good.classes))
     assert GainGate(metric="log_loss", least=0.0).measure(beaten).passed is False
 
 
@@ -113,7 +113,7 @@ def test_a_score_that_is_no_number_is_told():
     broken = replace(seen, scores=np.where(np.arange(len(seen.scores)) == 3, np.nan, seen.scores))
     found = MetricGate(metric="auc", least=0.5).measure(broken)
     assert (found.measured, found.passed) == ("not measured: a score is no finite number", False)
-    rival = Rival(version=4, scores=broken.scores)
+    rival = Champion(version=4, scores=broken.scores)
     gained = GainGate(metric="auc", least=0.0).measure(replace(seen, champion=rival))
     assert gained.measured == "not measured: of champion v4 a score is no finite number"
 
@@ -122,7 +122,7 @@ def test_a_score_that_is_no_number_is_told():
 def test_a_version_that_is_worse_than_the_champion_gains_less_than_nothing(least, passed):
     frame = made()
     champion = looked(frame, X)
-    rival = Rival(version=3, scores=champion.scores)
+    rival = Champion(version=3, scores=champion.scores)
     worse = looked(frame, [number("z")], champion=rival)
     found = GainGate(metric="auc", least=least).measure(worse)
     own, other = (measure(item.label, item.scores)["auc"] for item in (worse, champion))
@@ -132,11 +132,11 @@ def test_a_version_that_is_worse_than_the_champion_gains_less_than_nothing(least
 
 def test_a_version_that_is_better_than_the_champion_gains_also_where_less_is_better():
     frame = made()
-    rival = Rival(version=1, scores=looked(frame, [number("z")]).scores)
+    rival = Champion(version=1, scores=looked(frame, [number("z")]).scores)
     better = looked(frame, X, champion=rival)
     for metric in ("auc", "log_loss"):
         assert GainGate(metric=metric, least=0.01).measure(better).passed is True
-    worse = looked(frame, [number("z")], champion=Rival(version=1, scores=better.scores))
+    worse = looked(frame, [number("z")], champion=Champion(version=1, scores=better.scores))
     assert GainGate(metric="log_loss", least=0.0).measure(worse).passed is False
 
 
@@ -145,7 +145,7 @@ def test_without_a_champion_there_is_nothing_to_gain_and_one_that_can_not_score_
     seen = looked(made(), X)
     found = gate.measure(seen)
     assert (found.measured, found.passed) == ("no champion", True)
-    mute = gate.measure(replace(seen, champion=Rival(version=2, scores=seen.scores[:0], missing="its file is gone")))
+    mute = gate.measure(replace(seen, champion=Champion(version=2, scores=seen.scores[:0], missing="its file is gone")))
     assert (mute.measured, mute.passed) == ("not measured: champion v2: its file is gone", False)
 
 

@@ -14,7 +14,7 @@ import pytest
 from featurectl.errors import UsageError
 from featurectl.monitor.alerts.deliver import GIVE_UP, LEASE_S, Deliverer
 from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
-from featurectl.monitor.alerts.step import AlertMessage
+from featurectl.monitor.alerts.state_machine import AlertMessage
 from featurectl.notifiers.base import NotSentError
 from featurectl.notifiers.slack import SlackNotifier
 from featurectl.notifiers.webhook import WebhookNotifier

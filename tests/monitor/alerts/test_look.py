@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from featurectl.errors import DataError, StoreError
-from featurectl.monitor.alerts.look import Looker
+from featurectl.monitor.alerts.evaluate import Looker
+from featurectl.monitor.alerts.figures import Counted, FeatureFigure
+from featurectl.monitor.alerts.measure import Aged, observe
 from featurectl.monitor.alerts.message import AlertScope
-from featurectl.monitor.alerts.observe import Aged, observe
-from featurectl.monitor.alerts.served import Requests
-from featurectl.monitor.alerts.sources import Counted, FeatureFigure
+from featurectl.monitor.alerts.request_rows import Requests
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
 from featurectl.spec.definition_alerts import Alert, Condition

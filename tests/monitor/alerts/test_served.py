@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.errors import StoreError
-from featurectl.monitor.alerts.served import RequestWindow, read_requests
+from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.prediction_log import PredictionLogFiles
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)

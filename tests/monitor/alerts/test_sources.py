@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from featurectl.monitor.alerts import sources
+from featurectl.monitor.alerts import figures
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.status import ServedView
 from featurectl.offline.runs import CheckRecord, RunRecord
@@ -46,9 +46,9 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
         asked.append((workspace, model, since, until))
         return [drift_row("origin"), drift_row("score", "score"), drift_row("rare", enough=False)]
 
-    provide("featurectl.monitor.drift.served", "served_drift", served_drift)
-    rows = sources.drift_of("here", "late", SINCE, AT)
-    found = [sources.drifted(row, "psi") for row in rows]
+    provide("featurectl.monitor.drift.logged_window", "served_drift", served_drift)
+    rows = figures.drift_of("here", "late", SINCE, AT)
+    found = [figures.drifted(row, "psi") for row in rows]
     assert asked == [("here", "late", SINCE, AT)]
     assert [(m.feature, m.value) for m in found] == [
         ("origin", pytest.approx(0.3)),
@@ -59,7 +59,7 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
     assert found[0].cause == f"{told}: psi 0.35, of which 0.05 may be chance"
     assert found[1].cause.startswith("the score of late@2")
     assert found[2].cause.endswith(": too few")
-    nulls = sources.drifted(rows[0], "null_rate")
+    nulls = figures.drifted(rows[0], "null_rate")
     assert (nulls.value, nulls.cause.endswith(": 25% null against 1%")) == (0.25, True)
 
 
@@ -69,8 +69,8 @@ def test_skew_is_the_share_of_values_that_differ_with_its_causes(provide):
                         causes={"expiry": 2, "late row": 8}),
         SimpleNamespace(model="late", version=2, feature="dest", compared=0, mismatched=0, causes={}),
     ]  # fmt: skip
-    provide("featurectl.monitor.verify.log", "verify_log", lambda *_: SimpleNamespace(features=rows))
-    found = sources.skew_of("here", "late", SINCE, AT)
+    provide("featurectl.monitor.verify.replay_log", "verify_log", lambda *_: SimpleNamespace(features=rows))
+    found = figures.skew_of("here", "late", SINCE, AT)
     assert [(m.feature, m.value) for m in found] == [("origin", 0.05), ("dest", None)]
     assert found[0].cause == "feature origin of late@2: 10 of 200 values differ: late row 8, expiry 2"
 
@@ -106,7 +106,7 @@ def test_checks_count_by_their_last_result_by_now_and_one_over_no_rows_says_noth
         run(1, "spend", check(a, ok=True)),
     ]
     never, plain = served("never", "x", source="else"), served("plain", source="else")
-    spend, _ = found = sources.failed_checks([served("spend", "a", "b", "c"), never, plain], runs, AT)
+    spend, _ = found = figures.failed_checks([served("spend", "a", "b", "c"), never, plain], runs, AT)
     assert [(item.view, item.count) for item in found] == [("spend", 2), ("plain", 0)]
     told = "source orders: a not_null (error; 3 of 90 rows)"
     assert spend.cause == f"{told}; {told.replace('a not_null', 'b not_null')}"
@@ -116,7 +116,7 @@ def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
     own = check("k not_null", of="feature view spend", ok=False, rows=0)
     runs = [run(-1, "spend", own), run(0, "spend", replace(own, passed=True, rows=9), version=2)]
     views = [served("spend", own=["k"], version=version) for version in (1, 2)]
-    assert [(c.version, c.count) for c in sources.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
+    assert [(c.version, c.count) for c in figures.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
 
 
 @pytest.mark.parametrize(("kept", "wanted"), [((1, 2), [1, 0]), ((2,), [0]), ((1,), [1]), ((3,), [])])
@@ -129,7 +129,7 @@ def test_status_shows_a_check_as_failed_when_it_failed_for_a_version_that_is_kep
     ]  # fmt: skip
     views = [served("spend", own=["k"], version=version) for version in kept]
     (shown,) = check_histories([(item.view, item.version) for item in views], runs, AT)
-    assert [item.count for item in sources.failed_checks(views, runs, AT)] == wanted
+    assert [item.count for item in figures.failed_checks(views, runs, AT)] == wanted
     assert shown.failing == (1 in kept)
     assert {at.version for at in shown.results} == set(kept) & {1, 2}
 
@@ -141,7 +141,7 @@ def test_failed_runs_are_counted_for_each_view_version_that_has_run_with_the_new
         run(-1, "spend", version=2), run(0, "unknown", **lost),
     ]  # fmt: skip
     views = [served("spend"), served("spend", version=2), served("quiet")]
-    one, two = sources.failed_runs(views, runs)
+    one, two = figures.failed_runs(views, runs)
     assert (one.version, one.count, two.version, two.count) == (1, 2, 2, 0)
     assert one.cause == (
         "2 of 3 runs failed; the last: materialize of spend@1 as of 2026-11-24 11:00: FC603 the disk is gone"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.monitor.alerts.observation import Observation
-from featurectl.monitor.alerts.step import AlertMessage, close, step
+from featurectl.monitor.alerts.state_machine import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertState
 from featurectl.spec.definition_alerts import Alert, Condition
 

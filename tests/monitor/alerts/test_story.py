@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurectl.monitor.alerts.deliver import LEASE_S, Deliverer
-from featurectl.monitor.alerts.look import Looker
+from featurectl.monitor.alerts.evaluate import Looker
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observation import Observation, Observed
 from featurectl.notifiers.base import NotSentError

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurectl.alerts.world import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceMetrics
 from featurectl.errors import DataError, StoreError
-from featurectl.monitor.alerts import sources
-from featurectl.monitor.alerts.observe import observe
-from featurectl.monitor.alerts.served import RequestWindow
+from featurectl.monitor.alerts import figures
+from featurectl.monitor.alerts.measure import observe
+from featurectl.monitor.alerts.request_rows import RequestWindow
 from featurectl.registry.state import State
 from featurectl.spec.definition_alerts import Alert
 from featurectl.spec.model_operations import condition_of
@@ -32,7 +32,7 @@ def drift_row(feature):
 def world():
     """A world of an environment in which nothing is."""
     workspace = SimpleNamespace(environment=SimpleNamespace(name="prod", prediction_sample=1.0), now=NOW)
-    return WorkspaceWorld(workspace, State(project="shop", registry_id="r", serial=1))
+    return WorkspaceMetrics(workspace, State(project="shop", registry_id="r", serial=1))
 
 
 def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, monkeypatch):
@@ -42,7 +42,7 @@ def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, m
         asked.append((model, until - since))
         return [drift_row("x")]
 
-    monkeypatch.setattr(sources, "drift_of", measure)
+    monkeypatch.setattr(figures, "drift_of", measure)
     found = [world.drift("late", metric, DAY)[0].value for metric in ("psi", "ks", "null_rate", "psi")]
     assert found == [0.25, 0.1, 0.25, 0.25]
     world.drift("late", "psi", HOUR)
@@ -58,7 +58,7 @@ def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypat
         asked.append(of)
         raise DataError("no profile")
 
-    monkeypatch.setattr(sources, "skew_of", fail)
+    monkeypatch.setattr(figures, "skew_of", fail)
     for _ in range(2):
         with pytest.raises(DataError, match="no profile"):
             world.skew("late", DAY)
@@ -73,7 +73,7 @@ def test_where_the_records_of_runs_can_not_be_read_an_alert_on_them_is_an_error_
         raise StoreError("the bucket is gone")
 
     monkeypatch.setattr("featurectl.alerts.world.recorded_runs", gone)
-    monkeypatch.setattr(WorkspaceWorld, "views", lambda _: [("spend", 1)])
+    monkeypatch.setattr(WorkspaceMetrics, "views", lambda _: [("spend", 1)])
     alert = Alert(name="a", when=condition_of(f"{metric} > 0"), severity="info", notify=("ops",))
     (found,) = observe(alert, world).observations
     assert (found.subject, found.value, found.error) == ("view:spend@1", None, "the bucket is gone")

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
 from featurectl.errors import StoreError
-from featurectl.monitor.alerts.sources import Counted
+from featurectl.monitor.alerts.figures import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint

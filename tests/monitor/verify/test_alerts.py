@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.alerts.world import WorkspaceWorld
+from featurectl.alerts.world import WorkspaceMetrics
 from featurectl.errors import UsageError
-from featurectl.monitor.alerts.served import RequestWindow
+from featurectl.monitor.alerts.request_rows import RequestWindow
 from featurectl.open import open_workspace
 from tests.monitor.verify.injections import DAY, NOW, inject_log, read_orders
 from tests.monitor.verify.shop import log_folder
@@ -16,7 +16,7 @@ DAY_BEFORE = RequestWindow(since=NOW - DAY, until=NOW)  # served at now
 
 def measured(root):
     with open_workspace(root, None, None, "unread") as workspace:
-        found = WorkspaceWorld(workspace, workspace.state()).skew("buy", DAY_BEFORE)
+        found = WorkspaceMetrics(workspace, workspace.state()).skew("buy", DAY_BEFORE)
         return {item.feature: (item.value, item.cause) for item in found}
 
 

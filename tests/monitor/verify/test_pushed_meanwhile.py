@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from featurectl.errors import TryAgainError
-from featurectl.monitor.verify.store import verify_store
+from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.online.sqlite import SqliteStore
 from featurectl.open import open_workspace
 from tests.monitor.verify.injections import DAY, HOUR, NOW, open_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.materialize.lost import refuse_lost
+from featurectl.materialize.missing_files import refuse_lost
 from featurectl.materialize.range import Range
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.transform import parts_to_read

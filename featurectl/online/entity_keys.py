@@ -9,7 +9,7 @@ from typing import Final
 from featurectl.dtypes import BOOL, DATE, INT64, STRING
 from featurectl.online.base import KeyValue
 from featurectl.online.codec import pack_key
-from featurectl.online.given import typed_column
+from featurectl.online.coerce import typed_column
 
 _EPOCH: Final = date(1970, 1, 1)
 

@@ -9,7 +9,7 @@ from functools import partial
 from featurectl.errors import DataError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.golden import load_golden
-from featurectl.models.leave import Leave, check_leave
+from featurectl.models.pickle_policy import PicklePolicy, check_leave
 from featurectl.models.rows import RowEncoder
 from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores
 from featurectl.models.runtimes.load import load_runtime
@@ -31,7 +31,7 @@ class ServedRuntime:
         return self.runtime.predict(matrix)
 
 
-def load_served(version: ModelVersion, location: str, leave: Leave) -> ServedRuntime:
+def load_served(version: ModelVersion, location: str, leave: PicklePolicy) -> ServedRuntime:
     """Return a model version for requests: its ONNX file where it has one, else the native file on one thread.
 
     `location` is the offline location. ONNX is data and needs no leave, whatever the native file is.
@@ -49,7 +49,7 @@ def load_served(version: ModelVersion, location: str, leave: Leave) -> ServedRun
     return ServedRuntime(version=version, format=kind, runtime=runtime, encoder=RowEncoder(version.inputs))
 
 
-def load_native(version: ModelVersion, location: str, leave: Leave, *, threads: int = 0) -> Runtime:
+def load_native(version: ModelVersion, location: str, leave: PicklePolicy, *, threads: int = 0) -> Runtime:
     """Return a model version by the library that trained it, on as many threads as that likes unless it is told.
 
     Raises:
@@ -58,7 +58,9 @@ def load_native(version: ModelVersion, location: str, leave: Leave, *, threads: 
     return open_native(version, location, leave, threads=threads)()
 
 
-def open_native(version: ModelVersion, location: str, leave: Leave, *, threads: int = 0) -> Callable[[], Runtime]:
+def open_native(
+    version: ModelVersion, location: str, leave: PicklePolicy, *, threads: int = 0
+) -> Callable[[], Runtime]:
     """Return what loads a version as `load_native` does; its file is read and checked by now.
 
     Its library may take 100 MB, which may be wanted for something else before.

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.base import Given, Piece, RowSummary
+from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
@@ -23,7 +23,7 @@ _BATCH_ROWS: Final = 1_000_000
 _REASONS: Final = ("null event_time", "null available_at")
 
 
-def given_rows(given: Given) -> pl.LazyFrame:
+def given_rows(given: SourceRows) -> pl.LazyFrame:
     """Return the rows that a transform is given of a source: read, without repeats, with `select`.
 
     Beside its own columns they have their two clocks as `event_time` and `available_at`, unless the source is static

@@ -13,8 +13,8 @@ from featurectl.errors import StoreError, UsageError
 from featurectl.facts import Registrable
 from featurectl.fingerprint import fingerprints
 from featurectl.plan.categorise import LOAD, categorise
+from featurectl.plan.desired import DesiredObject, wanted_object
 from featurectl.plan.model import Change, Plan, Stage
-from featurectl.plan.wanted import DesiredObject, wanted_object
 from featurectl.registry.state import Kind, ObjectVersion, State
 from featurectl.spec.definition import FeatureView, Model
 from featurectl.spec.fitting import fits

@@ -29,7 +29,7 @@ _LOCK: Final = "lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class ScoreBeginning:
     """What a run saw when it began, which its continuation has to see again.
 
     `begun_at` is when that was by the clock, `known_at` its now, `tables` the versions of the views' tables by
@@ -43,14 +43,14 @@ class Begun:
     spine: str
 
 
-class KeptScores:
+class ScoreCheckpoint:
     """The folder of one request. `begun` is None in a new one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.begun = _read_begun(folder / _BEGUN)
 
-    def begin(self, begun: Begun) -> None:
+    def begin(self, begun: ScoreBeginning) -> None:
         """Keep what the run saw; scores of another run are dropped.
 
         Raises:
@@ -121,7 +121,7 @@ def read_scores(file: Path) -> Scores:
 
 
 @contextmanager
-def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) -> Iterator[KeptScores]:
+def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) -> Iterator[ScoreCheckpoint]:
     """Give the folder of a request, for this process alone; it is removed when the body ends well.
 
     One that nobody uses and that began more than half a day before `clock` is emptied: what it saw is too old.
@@ -142,7 +142,7 @@ def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) ->
     try:
         _take(lock, folder / _LOCK, request)
         _forget_others(parent, folder, clock)
-        kept = KeptScores(folder)
+        kept = ScoreCheckpoint(folder)
         if kept.begun is None or kept.begun.begun_at < clock - KEPT_FOR:
             kept.clear()
         try:
@@ -179,7 +179,7 @@ def _forget_others(parent: Path, own: Path, clock: datetime) -> None:
                 os.close(lock)
 
 
-def _read_begun(path: Path) -> Begun | None:
+def _read_begun(path: Path) -> ScoreBeginning | None:
     try:
         document: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         begun_at, known_at = (parse_instant(document[name]) for name in ("begun_at", "known_at"))
@@ -189,7 +189,7 @@ def _read_begun(path: Path) -> Begun | None:
         return None
     if begun_at is None or known_at is None:
         return None
-    return Begun(begun_at=begun_at, known_at=known_at, tables=tables, rows=rows, spine=spine)
+    return ScoreBeginning(begun_at=begun_at, known_at=known_at, tables=tables, rows=rows, spine=spine)
 
 
 def _write(path: Path, put: Callable[[IO[bytes]], object]) -> None:

@@ -17,17 +17,17 @@ from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.errors import TryAgainError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
-from featurectl.monitor.verify.log import How
-from featurectl.monitor.verify.pushed import are_others, compare_as_pushed
+from featurectl.monitor.verify.pushed_table import are_others, compare_as_pushed
+from featurectl.monitor.verify.replay_log import How
 from featurectl.monitor.verify.report import Cause, ViewSkew
-from featurectl.monitor.verify.served import ServedRows
-from featurectl.monitor.verify.stored import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
+from featurectl.monitor.verify.served_rows import ServedRows
+from featurectl.monitor.verify.stored_rows import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
 from featurectl.monitor.verify.surroundings import ComparedStores, surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.frame import encode_keys
 from featurectl.online.future import how_far_ahead
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.push.choose import PART_ROWS, cut_between_keys
 from featurectl.push.values import COMPUTED_AT, values_at
 from featurectl.registry.state import ObjectVersion, State

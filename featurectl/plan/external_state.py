@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from featurectl.plan.desired import DesiredObject
 from featurectl.plan.model import Change, Stage
-from featurectl.plan.wanted import DesiredObject
 from featurectl.registry.applied import applied_versions, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.spec.definition import FeatureView
@@ -14,7 +14,7 @@ from featurectl.spec.definition_json import load_untyped_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class ExternalState:
     """What was found: the view versions that have room in the online store, and whether the offline folder is there.
 
     `online` None: nobody knows, the online store can't be reached.
@@ -25,7 +25,10 @@ class Outside:
 
 
 def plan_creations(
-    changes: Sequence[Change], wanted: Mapping[tuple[str, str], DesiredObject], state: State, outside: Outside | None
+    changes: Sequence[Change],
+    wanted: Mapping[tuple[str, str], DesiredObject],
+    state: State,
+    outside: ExternalState | None,
 ) -> tuple[Stage, ...]:
     """Return what must be created outside before these changes are written.
 

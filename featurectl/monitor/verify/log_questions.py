@@ -11,9 +11,9 @@ import polars as pl
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.monitor.verify.alternatives import Known
-from featurectl.monitor.verify.logged import TIME, key_column
-from featurectl.monitor.verify.rebuilt import moved_begin
-from featurectl.monitor.verify.served import ServedRows
+from featurectl.monitor.verify.later_begin import moved_begin
+from featurectl.monitor.verify.log_rows import TIME, key_column
+from featurectl.monitor.verify.served_rows import ServedRows
 from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
 from featurectl.training.join import BoundView
 

@@ -11,8 +11,8 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.equal import compare, loose_features
 from featurectl.spec.definition import FeatureView
+from featurectl.training.as_served import answer_pushed
 from featurectl.training.join import BoundView
-from featurectl.training.served import answer_pushed
 
 TIME: Final = "\x00time"
 Change = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number
@@ -73,7 +73,7 @@ class ServedRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class TableQuestion:
     """How the offline table is asked: of another version, at other instants, with other rows.
 
     `pushed`: the values are those of such a push, the ttl is judged at `at`. `blank`: as if there were no values.
@@ -87,7 +87,7 @@ class Asking:
     plain: bool = False  # without any default
 
 
-def computed(engine: Engine, served: ServedRows, asking: Asking | None = None) -> pl.DataFrame:
+def computed(engine: Engine, served: ServedRows, asking: TableQuestion | None = None) -> pl.DataFrame:
     """Return what the offline table gives for each row, by the names that are shown.
 
     A version of the view that lacks some of the features gives the others.
@@ -95,7 +95,7 @@ def computed(engine: Engine, served: ServedRows, asking: Asking | None = None) -
     Raises:
         DataError: the table lacks an input of a feature. StoreError: it can't be read.
     """
-    asking = asking or Asking()
+    asking = asking or TableQuestion()
     bound = asking.bound or served.bound
     there = {f.name for f in bound.view.features} | {d.name for d in bound.view.derived}
     names = {name: feature for name, feature in served.names.items() if feature in there}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Became:
+class RunOutcome:
     """What became of a view version in a run."""
 
     action: str
@@ -68,7 +68,7 @@ class Recording:
         """How long the run has taken so far."""
         return time.perf_counter() - self._begin
 
-    def end(self, became: Became) -> None:
+    def end(self, became: RunOutcome) -> None:
         """Tell what became of it."""
         error = became.error
         self._unanswered = isinstance(error, NoAnswerError)
@@ -103,9 +103,9 @@ class Recording:
                 self._call.progress.done(f"warning: the record of {record.label} can't be written: {caught.message}")
 
 
-def _checks(became: Became) -> tuple[CheckRecord, ...]:
+def _checks(became: RunOutcome) -> tuple[CheckRecord, ...]:
     """Return what came of the checks: of a run that they have failed, the error holds it."""
-    from featurectl.materialize.checked import FailedChecksError
+    from featurectl.materialize.check_results import FailedChecksError
     from featurectl.offline.runs import CheckRecord
 
     found = became.error.checks if isinstance(became.error, FailedChecksError) else became.checks

@@ -14,7 +14,7 @@ from featurectl.units import counted, format_instant
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow
-    from featurectl.monitor.drift.served import Logged
+    from featurectl.monitor.drift.logged_window import Logged
     from featurectl.monitor.verify.report import FeatureSkew
     from featurectl.monitor.verify.surroundings import ComparedStores
 
@@ -44,7 +44,7 @@ def drift_of(workspace: Logged, model: str, since: datetime, until: datetime) ->
     Raises:
         FeaturectlError: it can't be measured.
     """
-    from featurectl.monitor.drift.served import served_drift
+    from featurectl.monitor.drift.logged_window import served_drift
 
     return served_drift(workspace, model, since, until)
 
@@ -72,7 +72,7 @@ def skew_of(workspace: ComparedStores, model: str, since: datetime, until: datet
     Raises:
         FeaturectlError: it can't be measured.
     """
-    from featurectl.monitor.verify.log import verify_log
+    from featurectl.monitor.verify.replay_log import verify_log
 
     return [_skewed(row) for row in verify_log(workspace, model, since, until).features]
 

@@ -25,7 +25,7 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
     """
     from featurectl.cli.render.table import render_table
     from featurectl.online.pushed import needed_versions
-    from featurectl.online.stored import count_if_whole, online_view
+    from featurectl.online.view_rows import count_if_whole, online_view
     from featurectl.spec.definition_json import load_untyped_view
 
     with open_applied(call) as workspace:

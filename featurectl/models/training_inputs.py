@@ -13,7 +13,7 @@ from featurectl.models.split import Examples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TrainingInputs:
     """The rows to train `model` on: as they are, as the matrix of a form, and their labels as numbers."""
 
     examples: Examples

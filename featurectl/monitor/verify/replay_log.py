@@ -17,10 +17,10 @@ from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
-from featurectl.monitor.verify.logged import ERROR, LOGGED, Chosen, read_log
-from featurectl.monitor.verify.replay import Group, group_inputs, log_columns, served_rows
+from featurectl.monitor.verify.log_questions import Group, group_inputs, log_columns, served_rows
+from featurectl.monitor.verify.log_rows import ERROR, LOGGED, Chosen, read_log
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
-from featurectl.monitor.verify.served import ServedRows, computed
+from featurectl.monitor.verify.served_rows import ServedRows, computed
 from featurectl.monitor.verify.surroundings import ComparedStores, in_order, read_record, surroundings
 from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord

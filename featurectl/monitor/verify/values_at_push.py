@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.engines.base import Engine
 from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
-from featurectl.monitor.verify.served import Asking, ServedRows, computed
+from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import lacking_inputs, made_otherwise
 from featurectl.training.join import BoundView
@@ -42,7 +42,7 @@ class KnownThen:
 
     def hypothesis(self) -> tuple[Hypothesis, pl.Series]:
         """Return this as an explanation of rows among others."""
-        return Hypothesis(cause="late row", told=self.told, asking=Asking()), self.rows
+        return Hypothesis(cause="late row", told=self.told, asking=TableQuestion()), self.rows
 
 
 def known_then(  # noqa: PLR0913
@@ -85,7 +85,7 @@ def _same(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float
     there = served.of([name for name, feature in served.names.items() if not bound.lacks(feature)])
     if not there.names:
         return pl.DataFrame()
-    found = computed(engine, there, Asking(bound=bound, pushed=of_own_push(there)))
+    found = computed(engine, there, TableQuestion(bound=bound, pushed=of_own_push(there)))
     differ = there.wrong(found, tolerance)
     return differ.select(~pl.all())
 
@@ -107,7 +107,7 @@ def not_there_yet(
     if not names:
         return lacking
     some = served.of(names)
-    other = some.wrong(computed(engine, some, Asking(blank=True)), tolerance)
+    other = some.wrong(computed(engine, some, TableQuestion(blank=True)), tolerance)
     return lacking.with_columns(lacking[name] & wrong[name] & ~other[name] for name in names)
 
 
@@ -132,7 +132,7 @@ def others_then(known: Known, coverage: Coverage) -> Known:
 def changed_since(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float) -> pl.Series:
     """Return for which rows the table of now gives other values than that of a push; none where that can't be asked."""
     try:
-        then = computed(engine, served, Asking(bound=bound))
+        then = computed(engine, served, TableQuestion(bound=bound))
     except (DataError, StoreError):  # its files are gone
         return pl.repeat(value=False, n=served.height, eager=True)
     differ = replace(served, values=computed(engine, served)).wrong(then, tolerance)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from featurectl.errors import FeaturectlError, StoreError
-from featurectl.models.leave import Leave, check_leave
-from featurectl.models.served import ServedRuntime, check_golden, load_served
-from featurectl.online.catalog import Catalog
+from featurectl.models.pickle_policy import PicklePolicy, check_leave
+from featurectl.models.served_model import ServedRuntime, check_golden, load_served
 from featurectl.online.inputs import InputReader
+from featurectl.online.project_schema import ProjectSchema
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.state import ModelVersion
 
@@ -45,7 +45,7 @@ class ServedProject:
     here, by model.
     """
 
-    catalog: Catalog
+    catalog: ProjectSchema
     load: Callable[[ModelVersion], ServedModel]
     models: dict[tuple[str, int], ServedModel] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -120,7 +120,9 @@ class ServedProject:
         return any(isinstance(one, ServedModel) for one in found)
 
 
-def build_served(catalog: Catalog, location: str, leave: Leave, before: ServedProject | None = None) -> ServedProject:
+def build_served(
+    catalog: ProjectSchema, location: str, leave: PicklePolicy, before: ServedProject | None = None
+) -> ServedProject:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
 
     How the inputs of a model are read is looked up anew each time: a version whose features are others by now is not

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from featurectl.errors import DataError
-from featurectl.online.given import typed_column
+from featurectl.online.coerce import typed_column
 from featurectl.serving.bodies import Scalar
-from featurectl.serving.canary import Role, Seat, ServedCanary
+from featurectl.serving.canary import CanaryAssignment, Role, ServedCanary
 from featurectl.serving.predict import PredictionRequest, ScoredRequest, columns_of, score_rows
 from featurectl.serving.problems import Refused, refusal
-from featurectl.serving.served import ServedModel
+from featurectl.serving.served_project import ServedModel
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server
@@ -29,7 +29,7 @@ class VersionRows:
     model: ServedModel
     places: Sequence[int]
     canary: ServedCanary | None = None
-    seat: Seat | None = None
+    seat: CanaryAssignment | None = None
 
 
 async def split_rows(server: Server, name: str, version: str | None, rows: Rows) -> list[VersionRows]:
@@ -52,7 +52,7 @@ async def split_rows(server: Server, name: str, version: str | None, rows: Rows)
 
 
 def _part(canary: ServedCanary, role: Role, places: Sequence[int], entities: Sequence[int]) -> VersionRows:
-    seat = Seat(canary=canary.run.number, role=role, entities=[entities[place] for place in places])
+    seat = CanaryAssignment(canary=canary.run.number, role=role, entities=[entities[place] for place in places])
     model = canary.champion if role == "champion" else canary.challenger
     return VersionRows(model=model, places=places, canary=canary, seat=seat)
 

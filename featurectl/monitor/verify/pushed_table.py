@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from featurectl.errors import DataError, NoAnswerError, StoreError
-from featurectl.monitor.verify.rebuilt import moved_begin
+from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.report import ViewSkew
 from featurectl.offline.base import Coverage, coverage_of
 from featurectl.online.base import PushRecord

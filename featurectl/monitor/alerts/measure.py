@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, assert_never
 
 from featurectl.errors import FeaturectlError, StoreError
+from featurectl.monitor.alerts.figures import Counted, FeatureFigure
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
-from featurectl.monitor.alerts.served import Requests, RequestWindow
-from featurectl.monitor.alerts.sources import Counted, FeatureFigure
+from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
 from featurectl.spec.definition_alerts import Alert, Metric
 from featurectl.units import DAY_US, MINUTE_US
 
@@ -47,7 +47,7 @@ class Aged:
         return f"view:{self.view}@{self.version}"
 
 
-class World(Protocol):
+class MetricsReader(Protocol):
     """What can be looked at: the applied project in one environment, at one instant. All raise `FeaturectlError`."""
 
     environment: str
@@ -84,7 +84,7 @@ class World(Protocol):
         """Return how many runs of each view version failed."""
 
 
-def observe(alert: Alert, world: World) -> Observed:
+def observe(alert: Alert, world: MetricsReader) -> Observed:
     """Return an observation of each subject of an alert; an error of one of them is an observation, too."""
     match alert.when.metric:
         case "freshness":
@@ -109,12 +109,12 @@ def observe(alert: Alert, world: World) -> Observed:
             assert_never(alert.when.metric)
 
 
-def _window(alert: Alert, world: World) -> RequestWindow:
+def _window(alert: Alert, world: MetricsReader) -> RequestWindow:
     length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
     return RequestWindow(since=world.now - timedelta(microseconds=length_us), until=world.now)
 
 
-def _views(alert: Alert, world: World) -> list[tuple[str, int]]:
+def _views(alert: Alert, world: MetricsReader) -> list[tuple[str, int]]:
     """Return the view versions of an alert: those that it names, and those that its models read."""
     if not alert.views and not alert.models:
         return list(world.views())
@@ -122,7 +122,7 @@ def _views(alert: Alert, world: World) -> list[tuple[str, int]]:
     return [pair for pair in world.views() if matches(pair[0], alert.views) or pair[0] in read]
 
 
-def _models(alert: Alert, world: World) -> list[str]:
+def _models(alert: Alert, world: MetricsReader) -> list[str]:
     """Return the models of an alert: those that it names, and those that read its views."""
     readers = world.readers()
     if not alert.views and not alert.models:
@@ -134,12 +134,12 @@ def _models(alert: Alert, world: World) -> list[str]:
     ]
 
 
-def _champions(alert: Alert, world: World) -> list[str]:
+def _champions(alert: Alert, world: MetricsReader) -> list[str]:
     champions = world.champions()
     return [model for model in _models(alert, world) if model in champions]
 
 
-def _freshness(alert: Alert, world: World) -> Observed:
+def _freshness(alert: Alert, world: MetricsReader) -> Observed:
     subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, world)}
     observations: list[Observation] = []
     for pair, subject in subjects.items():
@@ -150,13 +150,13 @@ def _freshness(alert: Alert, world: World) -> Observed:
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _age(alert: Alert, world: World, aged: Aged) -> Observation:
+def _age(alert: Alert, world: MetricsReader, aged: Aged) -> Observation:
     value = None if aged.age_us is None else float(aged.age_us)
     found = Observation(subject=aged.subject, value=value, error=aged.error)
     return _with_cause(found, world, aged) if holds(alert.when, found) else found
 
 
-def _with_cause(found: Observation, world: World, aged: Aged) -> Observation:
+def _with_cause(found: Observation, world: MetricsReader, aged: Aged) -> Observation:
     """Add why a view is as old as it is; that it can't be told keeps nobody from hearing that it is."""
     try:
         return replace(found, cause=world.behind(aged))
@@ -165,7 +165,7 @@ def _with_cause(found: Observation, world: World, aged: Aged) -> Observation:
         return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
 
 
-def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
+def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
     window, watched = _window(alert, world), _views(alert, world)
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
     try:
@@ -182,7 +182,7 @@ def _counted(alert: Alert, world: World, count: Callable[[datetime], Sequence[Co
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _request(alert: Alert, world: World, model: str) -> Observation:
+def _request(alert: Alert, world: MetricsReader, model: str) -> Observation:
     requests = world.requests(model, _window(alert, world))
     if alert.when.metric == "error_rate":
         value, last = requests.error_rate(), requests.last_error("fault")
@@ -193,7 +193,7 @@ def _request(alert: Alert, world: World, model: str) -> Observation:
     return Observation(subject=f"model:{model}", value=value, cause=cause)
 
 
-def _store(alert: Alert, world: World) -> Observed:
+def _store(alert: Alert, world: MetricsReader) -> Observed:
     """Return the failures of the environment's store, whichever model asked it."""
     subject, window = f"store:{world.environment}", _window(alert, world)
     try:

@@ -10,7 +10,7 @@ from typing import Final
 from featurectl.errors import TryAgainError
 from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
 from featurectl.monitor.alerts.observation import Observation, Observed, root_of
-from featurectl.monitor.alerts.step import AlertMessage, close, step
+from featurectl.monitor.alerts.state_machine import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertLedger, AlertState, Silence
 from featurectl.spec.definition_alerts import Alert
 

@@ -11,7 +11,7 @@ from featurectl.registry.state import ModelVersion, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leave:
+class PicklePolicy:
     """The models that say `allow_pickle: true`, in the files and as they are applied, and what the command was given.
 
     Whoever can write to the registry can make its rows agree with each other; the files and the command are not there.
@@ -26,17 +26,17 @@ class Leave:
         return model in self.in_files and model in self.applied
 
 
-def leave_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> Leave:
+def leave_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> PicklePolicy:
     """Return what the models of the files that say so, those that are applied and a command allow."""
     applied = (item for item in state.objects if item.kind == "model" and item.definition.get("allow_pickle") is True)
-    return Leave(
+    return PicklePolicy(
         by_flag=by_flag,
         in_files=frozenset(in_files),
         applied=frozenset(item.name for item in applied if state.current("model", item.name) == item),
     )
 
 
-def check_leave(version: ModelVersion, leave: Leave) -> None:
+def check_leave(version: ModelVersion, leave: PicklePolicy) -> None:
     """See that a version whose file runs code may do so.
 
     Raises:

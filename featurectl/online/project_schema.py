@@ -11,7 +11,7 @@ from featurectl.online.broken import BrokenRecordError
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.inputs import InputReader, Missing
 from featurectl.online.pushed import Place, Pushed, served_version
-from featurectl.online.stored import online_view
+from featurectl.online.view_rows import online_view
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
@@ -24,7 +24,7 @@ _READERS: Final = 500
 Columns = Mapping[str, str]
 
 
-class Catalog:
+class ProjectSchema:
     """A project as it is registered, for readers.
 
     `pushed` are the last pushes that were looked up. `columns` are those of the sources of view versions that were

@@ -67,7 +67,7 @@ class RowTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class TrainingSetBuild:
     """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
 
     asked: ResolvedRequest
@@ -80,7 +80,7 @@ class Made:
 
 def make_training_set(
     engine: Engine, asked: ResolvedRequest, spine: AnySpine, target: LabelTarget | None, room: SpillRoom | None
-) -> Made:
+) -> TrainingSetBuild:
     """Return the training set of a spine; a row per spine row, in its order, and what `join_rows` says of them.
 
     Rows that outgrow a quarter of the engine's memory are joined a range at a time and lie in files as long as `room`
@@ -97,7 +97,7 @@ def make_training_set(
     else:
         ranges = _Ranges(engine=engine, inputs=asked.inputs, views=views, spine=spine, target=target, rows=many)
         frames, label = ranges.write(room.folder(), tally)
-    return Made(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
+    return TrainingSetBuild(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ def _range_rows(engine: Engine, asked: ResolvedRequest, spine: AnySpine) -> int:
     return max(1, engine.memory_bytes // 4 // (columns * _BYTES * _COPIES))
 
 
-def count_repeats(made: Made) -> int:
+def count_repeats(made: TrainingSetBuild) -> int:
     """Return how many rows of the spine ask what an earlier one asked: equal keys at the equal time.
 
     Rows are held to be equal when hashes of 64 bits are: one number a row, whatever the keys are.
