@@ -15,7 +15,7 @@ from typing import Final
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.base import OnlineStore
 from featurectl.online.view_rows import online_view
-from featurectl.plan.consent import refuse_ambiguous
+from featurectl.plan.consent import check_unambiguous
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
@@ -61,9 +61,9 @@ def apply_plan(target: ApplyTarget, plan: Plan, author: Author) -> State:
         TryAgainError: the registry has changed since the plan was made, or another command holds the lock.
         StoreError: a store can't be reached; the registry is as it was.
     """
-    refuse_blocked(plan)
+    check_nothing_blocked(plan)
     state = target.registry.load_state(plan.project)
-    refuse_stale(plan, state)
+    check_plan_is_current(plan, state)
     create_missing(target, plan)
     if plan.unchanged:
         return state
@@ -77,13 +77,13 @@ def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, auth
     `seen` is the plan as it was made before the lock was there; it is the one applied when nothing has moved since.
     Raises as `apply_plan`, but never because the registry has changed.
     """
-    refuse_blocked(seen)
+    check_nothing_blocked(seen)
     create_missing(target, seen)
     with _lock(target, seen, author) as lock_id:
         plan, state = seen, target.registry.load_state(seen.project)
         if state.serial != seen.serial or state.digest() != seen.digest:
             plan = make()
-            refuse_blocked(plan)
+            check_nothing_blocked(plan)
             create_missing(target, plan)
             state = target.registry.load_state(plan.project)  # what `make` has looked at may be newer than the above
         return plan, _register(target, plan, author, state, lock_id)
@@ -110,7 +110,7 @@ def _lock(target: ApplyTarget, plan: Plan, author: Author) -> AbstractContextMan
 
 def _register(target: ApplyTarget, plan: Plan, author: Author, state: State, lock_id: str) -> State:
     """Write everything in one transaction, on top of the state that was loaded while holding the lock."""
-    refuse_stale(plan, state, registry_is_new=not plan.registry_id)
+    check_plan_is_current(plan, state, registry_is_new=not plan.registry_id)
     if plan.unchanged:
         return state
     entry = HistoryEntry(
@@ -125,7 +125,7 @@ def _register(target: ApplyTarget, plan: Plan, author: Author, state: State, loc
     return target.registry.write_change(state, _registry_change(plan), entry, lock_id)
 
 
-def refuse_stale(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
+def check_plan_is_current(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
     """Do nothing when a plan's registry is as the plan found it.
 
     `registry_is_new`: taking the lock has made the registry that the plan did not find.
@@ -145,7 +145,7 @@ def refuse_stale(plan: Plan, state: State, *, registry_is_new: bool = False) -> 
         raise TryAgainError("the registry holds other objects than when the plan was made", hint="plan again")
 
 
-def refuse_blocked(plan: Plan) -> None:
+def check_nothing_blocked(plan: Plan) -> None:
     """Do nothing for a plan that can be applied.
 
     Raises:
@@ -171,7 +171,7 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def refuse_created(plan: Plan, outside: ExternalState) -> None:
+def check_created(plan: Plan, outside: ExternalState) -> None:
     """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
 
     Raises:
@@ -187,7 +187,7 @@ def refuse_created(plan: Plan, outside: ExternalState) -> None:
     raise TryAgainError("what the plan creates is there already", hint="plan again")
 
 
-def refuse_unused(plan: Plan, options: Sequence[str]) -> None:
+def check_allowances_used(plan: Plan, options: Sequence[str]) -> None:
     """Do nothing when each option (`--allow-remove NAME`) allows a change of the plan.
 
     Raises:
@@ -197,11 +197,11 @@ def refuse_unused(plan: Plan, options: Sequence[str]) -> None:
     useful = [change.allow for change in plan.changes if change.allow]
     for option in options:
         if not any(change.lifted_by([option]) for change in plan.changes):
-            refuse_ambiguous(option, removed)
+            check_unambiguous(option, removed)
             raise UsageError(f"{option}: no change of the plan waits for that", hint=", ".join(useful))
 
 
-def refuse_unsupported(repo: Repo) -> None:
+def check_supported(repo: Repo) -> None:
     """Do nothing for a repository that this version runs whole.
 
     Raises:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.apply import ApplyTarget, Author, apply_plan, caller, describe, refuse_unsupported
+from featurectl.apply import ApplyTarget, Author, apply_plan, caller, check_supported, describe
 from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.online.sqlite import SqliteStore
 from featurectl.plan.model import Stage
@@ -168,10 +168,10 @@ def test_of_two_that_apply_the_same_plan_at_once_one_is_told_to_try_again(applyi
 
 
 def test_a_repository_that_uses_what_is_not_in_this_version_is_refused():
-    refuse_unsupported(REPO)
+    check_supported(REPO)
     problem = Problem(code="FC402", message="pipelines are not in this version", place=Place("p.yaml", 1))
     with pytest.raises(ProblemsError) as caught:
-        refuse_unsupported(replace(REPO, not_in_this_version=(problem,)))
+        check_supported(replace(REPO, not_in_this_version=(problem,)))
     assert caught.value.problems == (problem,)
 
 

@@ -13,7 +13,7 @@ from featurectl.cli.allowances import Allow, with_allowances
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.planner import AllowBreaking, AllowOlder, AllowRemove, Planner
 from featurectl.cli.render.visible import in_one_line
-from featurectl.cli.saved_plan import decided_again, read_plan, refuse_foreign
+from featurectl.cli.saved_plan import check_project, decided_again, read_plan
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 from featurectl.errors import UsageError
@@ -63,7 +63,7 @@ def add_to(app: typer.Typer) -> None:
             if plan is not None and saved is not None:
                 if select:
                     raise UsageError("--select belongs to the plan", hint="featurectl plan --select TERM --out FILE")
-                refuse_foreign(saved, plan, workspace)
+                check_project(saved, plan, workspace)
                 saved = with_allowances(decided_again(saved, plan, target, workspace), allow, workspace.root)
                 return _apply_saved(target, saved.allowing([ALLOW_OLDER] if allow_older else []), workspace, options)
             planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)
@@ -98,11 +98,11 @@ def _author(commit: str) -> Author:
 
 def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
-    from featurectl.apply import apply_newest, apply_plan, refuse_blocked, refuse_unsupported
+    from featurectl.apply import apply_newest, apply_plan, check_nothing_blocked, check_supported
     from featurectl.cli.checkout import checkout_of
 
     workspace = planner.workspace
-    refuse_unsupported(workspace.repo)
+    check_supported(workspace.repo)
     checkout, outside = checkout_of(planner.call, workspace.root), workspace.outside()
     author = _author(str(checkout.commit or ""))
 
@@ -111,7 +111,7 @@ def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, a
 
     plan = planner.measure(make(outside), outside)
     if not plan.empty:
-        refuse_blocked(plan)
+        check_nothing_blocked(plan)
     if plan.empty:
         return _outcome(plan, plan.serial, asked=False)
     if approved:
@@ -125,13 +125,13 @@ def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, a
 
 
 def _apply_saved(target: ApplyTarget, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
-    from featurectl.apply import apply_plan, refuse_blocked, refuse_created, refuse_unused
+    from featurectl.apply import apply_plan, check_allowances_used, check_created, check_nothing_blocked
 
-    refuse_unused(plan, options)
+    check_allowances_used(plan, options)
     author, plan = _author(plan.commit), plan.allowing(options)
-    refuse_blocked(plan)
+    check_nothing_blocked(plan)
     if plan.unchanged and plan.stages:
-        refuse_created(plan, workspace.outside())
+        check_created(plan, workspace.outside())
     return _outcome(plan, apply_plan(target, plan, author).serial, asked=False)
 
 

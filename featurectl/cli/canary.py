@@ -90,7 +90,7 @@ def _add_status(group: typer.Typer) -> None:
                 return Outcome(text=render_ended(run), result={"canary": run_json(run)})
             log = open_log(workspace, run)
             judged = judge_now(workspace, run, log, "models canary status") if judge else look_at(run, log)
-        return _told(judged)
+        return _outcome(judged)
 
 
 def _add_ends(group: typer.Typer) -> None:
@@ -139,11 +139,11 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
         judged = end_canary(workspace, run, to, f"models canary {call.command}")
     if judged.run.state != to:
         raise UsageError(f"the canary of model {model} was {judged.run.state.replace('_', ' ')}: {judged.run.reason}")
-    return _told(judged)
+    return _outcome(judged)
 
 
-def _told(judged: CanaryEvaluation) -> Outcome:
-    from featurectl.cli.render.canary import judged_json, render_judged
+def _outcome(judged: CanaryEvaluation) -> Outcome:
+    from featurectl.cli.render.canary import evaluation_json, render_judged
 
     code = 1 if judged.run.state == "rolled_back" else 0
-    return Outcome(text=render_judged(judged), result={"canary": judged_json(judged)}, exit_code=code)
+    return Outcome(text=render_judged(judged), result={"canary": evaluation_json(judged)}, exit_code=code)

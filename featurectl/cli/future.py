@@ -84,7 +84,7 @@ def hold_to_clocks(
     for clock in _clocks(workspace, registry=registry, online=online):
         if workspace.as_of is not None:
             if not allow_future:
-                _refuse_later(workspace.as_of, clock, hint)
+                _check_not_later(workspace.as_of, clock, hint)
         elif not allow_future and clock.ahead > CLOCKS_DIFFER:
             raise DataError(clock.both(), code="FC526", hint=f"set it right; {hint}")
         elif clock.ahead < -CLOCKS_DIFFER:
@@ -94,14 +94,14 @@ def hold_to_clocks(
     workspace.turn_back(ahead)
 
 
-def refuse_future(workspace: Workspace, hint: str) -> None:
+def check_not_future(workspace: Workspace, hint: str) -> None:
     """Do nothing unless `--as-of` is an instant that the registry's clock has not reached.
 
     Raises:
         UsageError: FC526, it is.
     """
     if workspace.as_of is not None:
-        _refuse_later(workspace.as_of, read_clock(_registry(workspace), workspace.registry_clock), hint)
+        _check_not_later(workspace.as_of, read_clock(_registry(workspace), workspace.registry_clock), hint)
 
 
 def warn_of_clocks(call: Call, workspace: Workspace) -> None:
@@ -113,7 +113,7 @@ def warn_of_clocks(call: Call, workspace: Workspace) -> None:
             call.progress.done(f"warning: {clock.both()}: ages are by the clock of this machine")
 
 
-def _refuse_later(as_of: datetime, clock: StoreClock, hint: str) -> None:
+def _check_not_later(as_of: datetime, clock: StoreClock, hint: str) -> None:
     ahead = as_of - clock.time
     if ahead > CLOCKS_DIFFER:
         length = format_age(ahead // timedelta(microseconds=1))

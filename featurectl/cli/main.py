@@ -70,9 +70,9 @@ def _main(words: Sequence[str], hide: Hide) -> int:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())
             return USAGE
-        return _refuse(words, _usage_error(error), hide)
+        return _reject(words, _usage_error(error), hide)
     except UsageError as error:
-        return _refuse(words, error, hide)
+        return _reject(words, error, hide)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exit as error:
@@ -174,7 +174,7 @@ def _hidden(outcome: Outcome, hide: Hide) -> Outcome:
     return replace(outcome, result={**outcome.result, "error": {name: hide(text) for name, text in error.items()}})
 
 
-def _refuse(words: Sequence[str], error: UsageError, hide: Hide) -> int:
+def _reject(words: Sequence[str], error: UsageError, hide: Hide) -> int:
     """Say what is wrong with a command line that can't be parsed, in the form that it asks for."""
     if not _wants_json(words):
         _say(_error_text(error))

@@ -201,7 +201,7 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
         work.call.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
     before = run.table.coverage()
     if before is not None and not work.full:
-        _refuse_future(work, item, before)
+        _check_not_future(work, item, before)
     if asked is not None:
         check_range(run.view.name, before, asked)
     now, since = work.workspace.now, asked.since if asked else None
@@ -216,7 +216,7 @@ def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     return made if expired is None else replace(made, table_version=expired)
 
 
-def _refuse_future(work: _Work, item: ObjectVersion, coverage: Coverage) -> None:
+def _check_not_future(work: _Work, item: ObjectVersion, coverage: Coverage) -> None:
     """Do nothing when a table was computed as of no later than now, or as of a time that has been.
 
     Raises:

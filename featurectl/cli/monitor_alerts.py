@@ -11,7 +11,7 @@ import typer
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
-from featurectl.cli.future import hold_to_clocks, refuse_future
+from featurectl.cli.future import check_not_future, hold_to_clocks
 from featurectl.cli.verb import verb
 from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
 from featurectl.units import format_iso, parse_duration
@@ -139,7 +139,7 @@ def _add_run(group: typer.Typer) -> None:
 
         call.progress.done(f"looking every {every}")
         with _opened(call) as workspace:  # of files with errors it is told once
-            refuse_future(workspace, _DRY_RUN)
+            check_not_future(workspace, _DRY_RUN)
         again = partial(open_workspace, call.root(), call.env, call.instant(), "applied")
         check_clock = partial(hold_to_clocks, call, registry=True, online=True, hint=_DRY_RUN)
         watch = Watch(
@@ -191,7 +191,7 @@ def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) ->
             until = now + timedelta(microseconds=for_us)
         except OverflowError:
             raise UsageError("--for ends after the last year that there is", hint="--for 2h") from None
-        refuse_future(workspace, "a silence begins now; --for says how long it is")
+        check_not_future(workspace, "a silence begins now; --for says how long it is")
         asked = Silence(id="", alert=alert, subject=subject, until=until, who="", created_at=now, reason=reason)
         written = silence(workspace, asked)
     return Outcome(text=render_silence(written), result={"silence": silence_json(written)})

@@ -164,8 +164,8 @@ def _add_rules(group: typer.Typer) -> None:
         from featurectl.monitor.prometheus.rules_yaml import render_rules
         from featurectl.open import environment_of, load_checked
 
-        _refuse_own(call.root(), out, "--out", "featurectl.rules")
-        _refuse_own(call.root(), grafana, "--grafana", "dashboard.json")
+        _check_not_own(call.root(), out, "--out", "featurectl.rules")
+        _check_not_own(call.root(), grafana, "--grafana", "dashboard.json")
         repo = load_checked(call.root(), "unread")
         environment = environment_of(repo, call.env).name
         made = rules_of(repo, environment)
@@ -202,7 +202,7 @@ def _rule_json(rule: AlertingRule) -> dict[str, object]:
     }
 
 
-def _refuse_own(root: Path, path: Path | None, option: str, instead: str) -> None:
+def _check_not_own(root: Path, path: Path | None, option: str, instead: str) -> None:
     """Refuse to write what the next command would read as a file of the repository."""
     from featurectl.spec.load import is_read
 

@@ -47,7 +47,7 @@ def read_plan(path: Path) -> Plan:
         raise UsageError(f"the plan {path} can't be read: {reason}") from error
 
 
-def refuse_foreign(plan: Plan, path: Path, workspace: Workspace) -> None:
+def check_project(plan: Plan, path: Path, workspace: Workspace) -> None:
     """Do nothing for a plan of the workspace's project and environment.
 
     Raises:
@@ -70,11 +70,11 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
         UsageError: the plan does something else than it says, or what the language has no words for.
         StoreError: the registry can't be read.
     """
-    from featurectl.apply import refuse_stale
+    from featurectl.apply import check_plan_is_current
     from featurectl.plan.recheck import decide_again
 
     state = target.registry.load_state(plan.project)
-    refuse_stale(plan, state)
+    check_plan_is_current(plan, state)
     return replace(decide_again(plan, state, str(path)), applied=_applied(plan, workspace))
 
 

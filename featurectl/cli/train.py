@@ -145,7 +145,7 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task, aliases: A
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
     text = (
         f"{task.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
-        f"{counted(version.rows_train, 'row')}, validated on {_judged_on(version)}\n{metrics}"
+        f"{counted(version.rows_train, 'row')}, validated on {_validated_on(version)}\n{metrics}"
     )
     failed = version.status == "rejected"
     text += render_rejection(version.gates) or f"\n{render_standing(version, aliases)}"
@@ -158,7 +158,7 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task, aliases: A
     return Outcome(text=text, result=result, exit_code=int(bool(found.metrics or failed)))
 
 
-def _judged_on(version: ModelVersion) -> str:
+def _validated_on(version: ModelVersion) -> str:
     source = version.params.get("validation_source")
     rows = format_count(version.rows_validation)
     return f"{rows} of {source}" if source else f"the last {rows}"

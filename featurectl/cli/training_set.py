@@ -114,7 +114,7 @@ def _run(call: Call, task: _Task) -> Outcome:
         if task.manifest is None:
             warn_unapplied(call, workspace, state)
         stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
-        asked = _asked(task, stores)
+        asked = _request(task, stores)
         call.progress.start("read the spine")
         spine = read_asked_spine(asked, stores, SpillPlace(room=room, memory_bytes=engine.memory_bytes))
         call.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
@@ -149,7 +149,7 @@ def _pin(call: Call, workspace: Workspace, made: TrainingSetBuild, manifest: str
             sys.stderr.write(f"warning: {what}: {in_one_line(error.message)}\n")
 
 
-def _asked(task: _Task, stores: TrainingStores) -> ResolvedRequest:
+def _request(task: _Task, stores: TrainingStores) -> ResolvedRequest:
     from featurectl.training.reproduce import pinned_request
     from featurectl.training.request import resolve_request
 

@@ -28,7 +28,7 @@ def batch_rows(memory_bytes: int | None, columns: int) -> int:
     return max(min(fit, _BATCH_ROWS), _FEWEST_ROWS)
 
 
-def asked_bytes(rows: int, view: FeatureView) -> int:
+def question_bytes(rows: int, view: FeatureView) -> int:
     """Return how much memory so many rows of a view's table take while they are asked."""
     return rows * (len(view.keys) + len(view.inputs) + _OTHER_COLUMNS) * VALUE_BYTES * _ASKED_COPIES
 

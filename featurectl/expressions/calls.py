@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.expressions.functions import ALIASES, FUNCTIONS, SAME, TRUNCATIONS, UNIFIED, FunctionSignature
-from featurectl.expressions.operations import clean, make, null_as, on_calendar, refuse, to_float, unify
+from featurectl.expressions.operations import clean, make, null_as, on_calendar, reject, to_float, unify
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import ExpressionNode, Value
 
@@ -70,7 +70,7 @@ def _operand(name: str, word: str, arg: ExpressionNode) -> ExpressionNode:
     arg = null_as(arg, accepted[0])
     if arg.dtype not in accepted:
         takes = " or ".join(sorted(accepted, reverse=True))
-        refuse(arg, f"{name} takes {takes}, this is {arg.dtype}", _HINTS.get((word, arg.dtype), ""))
+        reject(arg, f"{name} takes {takes}, this is {arg.dtype}", _HINTS.get((word, arg.dtype), ""))
     return clean(to_float(arg) if word == "float64" else arg)
 
 
@@ -79,16 +79,16 @@ def _literal(name: str, word: str, arg: ExpressionNode) -> Value:
     if ".." in word:
         low, high = map(int, word.split(".."))
         if arg.op != "lit" or arg.dtype != INT64 or not isinstance(value, int):
-            refuse(arg, f"{name} takes a literal number here", f"write one from {low} to {high}")
+            reject(arg, f"{name} takes a literal number here", f"write one from {low} to {high}")
         if not low <= value <= high:
-            refuse(arg, f"{name} takes a number from {low} to {high} here, this is {value}")
+            reject(arg, f"{name} takes a number from {low} to {high} here, this is {value}")
         return value
     if arg.op != "lit" or not isinstance(value, str):
-        refuse(arg, f"{name} takes a literal text here", "write it in quotes: 'a'")
+        reject(arg, f"{name} takes a literal text here", "write it in quotes: 'a'")
     if word == "pattern" and not value:
-        refuse(arg, f"{name} takes a text that is not empty here")
+        reject(arg, f"{name} takes a text that is not empty here")
     if word == "unit" and value.lower() not in TRUNCATIONS:
-        refuse(arg, f"no unit {value!r}", f"units: {', '.join(TRUNCATIONS)}")
+        reject(arg, f"no unit {value!r}", f"units: {', '.join(TRUNCATIONS)}")
     return value.lower() if word == "unit" else value
 
 
@@ -97,12 +97,12 @@ def _unified(name: str, function: FunctionSignature, nodes: list[ExpressionNode]
         condition, *branches = nodes
         values = unify(branches, "if gives both")
         if values[0].dtype == NULL:
-            refuse(raw, "every branch is null", "cast one: cast(null as float64)")
+            reject(raw, "every branch is null", "cast one: cast(null as float64)")
         return make("case", values[0].dtype, (condition, *values), raw)
     nodes = unify(nodes, f"{name} of")
     dtype = nodes[0].dtype
     if dtype == NULL:
-        refuse(raw, "every argument is null", "cast one: cast(null as float64)")
+        reject(raw, "every argument is null", "cast one: cast(null as float64)")
     if name in ("greatest", "least") and dtype in (BOOL, STRING):
-        refuse(raw, f"{name} takes numbers or times, not {dtype}")
+        reject(raw, f"{name} takes numbers or times, not {dtype}")
     return make(function.op, dtype, nodes, raw)

@@ -24,7 +24,7 @@ from featurectl.expressions.operations import (
     membership,
     negative,
     null_as,
-    refuse,
+    reject,
     to_float,
     unify,
 )
@@ -96,11 +96,11 @@ def _wanted(node: ExpressionNode, raw: Raw, want: str | None) -> ExpressionNode:
         node = null_as(node, want) if want in SCALARS else node
         node = _clean_result(to_float(node)) if want == FLOAT64 else node
         if node.dtype != want:
-            refuse(raw, f"this is {node.dtype}, must be {want}", _towards(node.dtype, want))
+            reject(raw, f"this is {node.dtype}, must be {want}", _towards(node.dtype, want))
     if node.dtype == NULL:
-        refuse(raw, "this is always null, of no type", "write cast(null as float64)")
+        reject(raw, "this is always null, of no type", "write cast(null as float64)")
     if node.dtype == DURATION:
-        refuse(raw, "a duration can't be a value", _SECONDS)
+        reject(raw, "a duration can't be a value", _SECONDS)
     return node
 
 
@@ -122,7 +122,7 @@ class _Checker:
     def node(self, raw: Raw) -> ExpressionNode:
         node = self.typed(raw)
         if self.weigh(node) > MAX_WEIGHT:
-            refuse(raw, "too large for the engines", "split it into two columns")
+            reject(raw, "too large for the engines", "split it into two columns")
         return node
 
     def weigh(self, node: ExpressionNode) -> int:
@@ -146,10 +146,10 @@ class _Checker:
     def column(self, raw: Raw) -> ExpressionNode:
         dtype = self.columns[raw.value]
         if dtype == UNKNOWN:
-            refuse(raw, f'the type of column "{raw.value}" is not known', "declare it under the source's columns:")
+            reject(raw, f'the type of column "{raw.value}" is not known', "declare it under the source's columns:")
         if dtype not in SCALARS:
             hint = "declare it float64 under the source's columns:" if decimal_parts(dtype) else "cast it in the source"
-            refuse(raw, f'column "{raw.value}" is {dtype}: no expression can read it', hint)
+            reject(raw, f'column "{raw.value}" is {dtype}: no expression can read it', hint)
         return make("col", dtype, (), raw, raw.value)
 
     def case(self, raw: Raw) -> ExpressionNode:
@@ -162,7 +162,7 @@ class _Checker:
             conditions = [comparison("=", subject, when, raw) for when in whens]
         values = unify(values, "case gives both")
         if values[0].dtype == NULL:
-            refuse(raw, "every branch is null", "cast one: cast(null as float64)")
+            reject(raw, "every branch is null", "cast one: cast(null as float64)")
         branches = [node for pair in zip(conditions, values[:-1], strict=True) for node in pair]
         return make("case", values[0].dtype, (*branches, values[-1]), raw)
 

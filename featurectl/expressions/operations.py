@@ -36,7 +36,7 @@ _CAST_HINTS: Final = {
 }
 
 
-def refuse(where: ExpressionNode | Raw, message: str, hint: str = "") -> NoReturn:
+def reject(where: ExpressionNode | Raw, message: str, hint: str = "") -> NoReturn:
     """Raise the error about these characters."""
     raise ExpressionError(message, where.start, where.end, hint)
 
@@ -87,7 +87,7 @@ def boolean(node: ExpressionNode) -> ExpressionNode:
         ExpressionError: it is not bool.
     """
     if node.dtype not in (BOOL, NULL):
-        refuse(node, f"this is {node.dtype}, must be bool", "compare it with something")
+        reject(node, f"this is {node.dtype}, must be bool", "compare it with something")
     return null_as(node, BOOL)
 
 
@@ -101,7 +101,7 @@ def unify(nodes: Sequence[ExpressionNode], message: str) -> list[ExpressionNode]
     if len(dtypes) > 1 and dtypes != {INT64, FLOAT64}:
         first = next(node for node in nodes if node.dtype != NULL)
         other = next(node for node in nodes if node.dtype not in (NULL, first.dtype))
-        refuse(other, f"{message} {first.dtype} and {other.dtype}", "cast one of them to the other's type")
+        reject(other, f"{message} {first.dtype} and {other.dtype}", "cast one of them to the other's type")
     dtype = FLOAT64 if len(dtypes) > 1 else next(iter(dtypes), NULL)
     same = [null_as(node, dtype) for node in nodes]
     return [clean(to_float(node) if dtype == FLOAT64 else node) for node in same]
@@ -124,18 +124,18 @@ def membership(nodes: Sequence[ExpressionNode], raw: Raw) -> ExpressionNode:
     x, *items = unify(nodes, "can't compare")
     for item in items:
         if item.op != "lit" or item.value is None:
-            refuse(item, "in takes literals that are not null", "write x = a or x = b; for null write x is null")
+            reject(item, "in takes literals that are not null", "write x = a or x = b; for null write x is null")
     return make("in", BOOL, (x,), raw, tuple(item.value for item in items))
 
 
 def like(x: ExpressionNode, pattern: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return whether a text has the form of a literal pattern: % any text, _ one character."""
     if x.dtype not in (STRING, NULL):
-        refuse(x, f"like takes a string, this is {x.dtype}")
+        reject(x, f"like takes a string, this is {x.dtype}")
     if pattern.op != "lit" or not isinstance(pattern.value, str):
-        refuse(pattern, "like takes a literal pattern")
+        reject(pattern, "like takes a literal pattern")
     if "\\" in pattern.value:
-        refuse(pattern, "a pattern can't hold a backslash", "for a literal % or _ use contains or starts_with")
+        reject(pattern, "a pattern can't hold a backslash", "for a literal % or _ use contains or starts_with")
     return make("like", BOOL, (null_as(x, STRING),), raw, pattern.value)
 
 
@@ -144,7 +144,7 @@ def joined(left: ExpressionNode, right: ExpressionNode, raw: Raw) -> ExpressionN
     for node in (left, right):
         if node.dtype not in (STRING, NULL):
             castable = (node.dtype, STRING) in CASTS
-            refuse(node, f"this is {node.dtype}, must be string", "write cast(x as string)" if castable else "")
+            reject(node, f"this is {node.dtype}, must be string", "write cast(x as string)" if castable else "")
     return make("concat", STRING, (null_as(left, STRING), null_as(right, STRING)), raw)
 
 
@@ -154,13 +154,13 @@ def arithmetic(operator: str, left: ExpressionNode, right: ExpressionNode, raw: 
         return timed
     for node in (left, right):
         if node.dtype not in (INT64, FLOAT64, NULL):
-            _refuse_arithmetic(operator, node, left, right, raw)
+            _reject_arithmetic(operator, node, left, right, raw)
     left, right = null_as(left, INT64), null_as(right, INT64)
     if operator == "/":
         return make("div", FLOAT64, (to_float(left), to_float(right)), raw)
     if operator == "%":
         if FLOAT64 in (left.dtype, right.dtype):
-            refuse(raw, "% takes int64", "write a - b * floor(a / b)")
+            reject(raw, "% takes int64", "write a - b * floor(a / b)")
         return make("mod", INT64, (left, right), raw)
     if FLOAT64 in (left.dtype, right.dtype):
         left, right = to_float(left), to_float(right)
@@ -179,7 +179,7 @@ def _times(operator: str, left: ExpressionNode, right: ExpressionNode, raw: Raw)
             return None
 
 
-def _refuse_arithmetic(
+def _reject_arithmetic(
     operator: str, node: ExpressionNode, left: ExpressionNode, right: ExpressionNode, raw: Raw
 ) -> NoReturn:
     hints = {
@@ -189,14 +189,14 @@ def _refuse_arithmetic(
         DURATION: "write extract(epoch from d) for its seconds; the timestamp stands first in t + interval '1 day'",
         TIMESTAMP: "t - t2, t + interval '1 day' and t - interval '1 day' are what there is",
     }
-    refuse(raw, f"{left.dtype} {operator} {right.dtype} is not defined", hints.get(node.dtype, ""))
+    reject(raw, f"{left.dtype} {operator} {right.dtype} is not defined", hints.get(node.dtype, ""))
 
 
 def negative(node: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return -x of a number."""
     if node.dtype not in (INT64, FLOAT64, NULL):
         hint = "write cast(b as int64)" if node.dtype == BOOL else ""
-        refuse(raw, f"- of {node.dtype} is not defined", hint)
+        reject(raw, f"- of {node.dtype} is not defined", hint)
     node = null_as(node, INT64)
     return make("neg", node.dtype, (node,), raw)
 
@@ -210,7 +210,7 @@ def cast(node: ExpressionNode, name: str, raw: Raw) -> ExpressionNode:
     if node.dtype == NULL:
         return constant(dtype, None, raw)
     if (node.dtype, dtype) not in CASTS:
-        refuse(raw, f"no cast from {node.dtype} to {dtype}", _CAST_HINTS.get((node.dtype, dtype), ""))
+        reject(raw, f"no cast from {node.dtype} to {dtype}", _CAST_HINTS.get((node.dtype, dtype), ""))
     return to_float(node) if dtype == FLOAT64 and node.dtype == INT64 else make("cast", dtype, (node,), raw, node.dtype)
 
 
@@ -218,7 +218,7 @@ def extract(part: str, node: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return a part of a time, or its seconds since 1970."""
     if part not in PARTS_OF.get(node.dtype, ()):
         hint = "write cast(d as timestamp)" if node.dtype == DATE else ""
-        refuse(raw, f"no {part} of {node.dtype}", hint)
+        reject(raw, f"no {part} of {node.dtype}", hint)
     if part == "epoch":
         return make("epoch", FLOAT64, (node,), raw)
     return make("part", INT64, (on_calendar(node),), raw, (part, node.dtype))

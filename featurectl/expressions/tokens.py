@@ -86,7 +86,7 @@ def tokenize(text: str) -> list[Token]:
     while True:
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup == "refused":
-            _refuse(text, place)
+            _reject(text, place)
         if match.lastgroup == "end":
             return [*tokens, Token("end", "end of expression", len(text), len(text))]
         tokens.append(_token(match))
@@ -111,7 +111,7 @@ def _token(match: re.Match[str]) -> Token:
     return Token(kind, "<>" if text == "!=" and kind == "operator" else text, start, end)
 
 
-def _refuse(text: str, place: int) -> NoReturn:
+def _reject(text: str, place: int) -> NoReturn:
     """Raise what is wrong after the white space at a place."""
     if space := _SPACE.match(text, place):
         place = space.end()

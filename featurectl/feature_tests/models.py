@@ -15,7 +15,7 @@ from featurectl.feature_tests.tables import TypedViews, all_typed, prepare_table
 from featurectl.feature_tests.transforms import transform_table
 from featurectl.feature_tests.views import TEST, keyed, marked
 from featurectl.spec.definition import FeatureInput, FeatureView, Label, Model, ModelInput, ModelTest, Spine
-from featurectl.spec.tested_model import given_selects, given_types, needed_inputs
+from featurectl.spec.tested_model import input_types, needed_inputs, select_inputs
 from featurectl.training.bind import view_names
 from featurectl.training.label import LabelTarget, ahead_of, label_view
 from featurectl.training.spine import SpineRows, spine_of_rows
@@ -94,8 +94,8 @@ def _spine(test: ModelTest) -> SpineRows:
     """
     source = test.model.spine.source
     given = dict.fromkeys(name for row in test.spine for name in row)
-    types = {name: dtype for name, dtype in given_types(test.model, test.views).items() if dtype != UNKNOWN}
-    as_given = given_selects(source, given)
+    types = {name: dtype for name, dtype in input_types(test.model, test.views).items() if dtype != UNKNOWN}
+    as_given = select_inputs(source, given)
     made = {item.name for item in source.select} - as_given - set(source.columns or {})
     types = {name: dtype for name, dtype in types.items() if name not in made}
     types |= {name: UNKNOWN for name in given if name not in types}
@@ -132,7 +132,7 @@ def tested_together(test: ModelTest) -> tuple[object, ...]:
 
     It is what their spines give, whether their labels look over a horizon, and whether functions see their rows.
     """
-    given = given_selects(test.model.spine.source, [name for row in test.spine for name in row])
+    given = select_inputs(test.model.spine.source, [name for row in test.spine for name in row])
     return (given, _looks_ahead(test), _transforms(test))
 
 
@@ -149,7 +149,7 @@ def _looks_ahead(test: ModelTest) -> bool:
 
 def _all_typed(tests: Sequence[ModelTest]) -> bool:
     first = tests[0]
-    types = given_types(first.model, first.views)
+    types = input_types(first.model, first.views)
     views = view_names(needed_inputs(first.model.inputs, {name for test in tests for name in _expected(test)}))
     rows = {name: [row for test in tests for row in test.rows.get(name, ())] for test in tests for name in test.rows}
     return all(types.get(name, UNKNOWN) != UNKNOWN for test in tests for row in test.spine for name in row) and all(

@@ -38,15 +38,15 @@ def transform_table(
         CheckFailedError: FC523, an answer at one of the times is another without the rows that came later.
         DataError: a value does not fit its column; FC521 the function fails, FC522 it returns something else.
     """
-    given = [_given(source, rows.get(source.name, ())) for source in transform_sources(view)]
-    made = _made(engine, view, given)
+    given = [_source_rows(source, rows.get(source.name, ())) for source in transform_sources(view)]
+    made = _result_rows(engine, view, given)
     for time in sorted({time for time in times if time is not None}):
-        then = _made(engine, view, [replace(item, until=time) for item in given])
-        _refuse_leak(engine, as_state(view), (made, then), time)
+        then = _result_rows(engine, view, [replace(item, until=time) for item in given])
+        _check_leak(engine, as_state(view), (made, then), time)
     return as_state(view), made
 
 
-def _given(source: Source, rows: Rows) -> SourceRows:
+def _source_rows(source: Source, rows: Rows) -> SourceRows:
     table = rows_of_source(source, rows, column_types(source, {}))
     if source.columns is None or UNKNOWN in source.columns.values():
         types = {name: language_dtype(dtype) or UNKNOWN for name, dtype in table.schema.items()}
@@ -54,12 +54,12 @@ def _given(source: Source, rows: Rows) -> SourceRows:
     return SourceRows(source=source, scan=table.lazy(), until=_EVER)
 
 
-def _made(engine: Engine, view: FeatureView, given: Sequence[SourceRows]) -> pl.DataFrame:
+def _result_rows(engine: Engine, view: FeatureView, given: Sequence[SourceRows]) -> pl.DataFrame:
     made = engine.transform(view, given)
     return engine.prepare([Piece(scan=made, until=_EVER)], as_state(view)).rows.of(0, 1)
 
 
-def _refuse_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.DataFrame], time: datetime) -> None:
+def _check_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.DataFrame], time: datetime) -> None:
     entities = pl.concat([rows.select(view.keys) for rows in made]).unique(maintain_order=True)
     if not view.keys:
         entities = pl.DataFrame({_TIME: [None]})

@@ -17,7 +17,7 @@ class FailedChecksError(DataError):
         self.checks = tuple(checks)
 
 
-def refuse_failed(checks: Sequence[CheckResult]) -> None:
+def check_passed(checks: Sequence[CheckResult]) -> None:
     """Raise FC518 when a check of severity `error` has failed."""
     failed = [check for check in checks if check.severity == "error" and not check.passed]
     if failed:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.materialize.missing_files import refuse_lost
+from featurectl.materialize.missing_files import check_files_there
 from featurectl.materialize.range import Range
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.transform import parts_to_read
 from featurectl.materialize.view import RunBasis, base_of, next_increment, table_begin
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import made_before, made_otherwise
+from featurectl.offline.inputs import has_older_form, has_other_definition
 from featurectl.spec.transformed import as_state
 
 
@@ -60,7 +60,7 @@ def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetim
     base = None if full else base_of(run, coverage)
     whole, read, parts, reason = parts_to_read(run, base, now)
     if whole and base is not None:
-        refuse_lost(run, base, reason)
+        check_files_there(run, base, reason)
     action = "rebuild" if whole else "append" if read else "nothing"
     return Planned(
         view=run.view.name,
@@ -78,9 +78,9 @@ def _reason(told: str, run: MaterializeRun, coverage: Coverage | None, *, full: 
         return "it has no table yet"
     if full:
         return "--full"
-    if made_otherwise(coverage, run.view):
+    if has_other_definition(coverage, run.view):
         return "its table was made by another definition"
-    if made_before(coverage, run.view):
+    if has_older_form(coverage, run.view):
         return "its table was made by an older featurectl"
     if action == "rebuild" and told == "first read":
         return "a column of it is new, or means something else"

@@ -10,7 +10,7 @@ from featurectl.spec.transformed import transform_sources
 from featurectl.units import counted
 
 
-def refuse_lost(run: MaterializeRun, coverage: Coverage, why: str) -> None:
+def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
     """Do nothing when a table can be made anew from all that it has read; `why` says what it is made anew for.
 
     A transform without `lookback` makes its table of what there is at every run.

@@ -10,14 +10,14 @@ import polars as pl
 from featurectl.engines.base import Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
-from featurectl.materialize.check_results import refuse_failed
+from featurectl.materialize.check_results import check_passed
 from featurectl.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import (
     Materialized,
     left_out_of,
-    made_of,
+    materialized_of,
     new_id,
     typed_view,
 )
@@ -88,13 +88,13 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
-        refuse_failed(prepared.checks)
+        check_passed(prepared.checks)
         kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
         number = run.table.replace(rows, covered)
-    return made_of(run, prepared, coverage, ("backfill", number))
+    return materialized_of(run, prepared, coverage, ("backfill", number))
 
 
 def expire_rows(run: MaterializeRun, now: datetime) -> int | None:

@@ -22,15 +22,15 @@ import polars as pl
 from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, RowSummary, SourceRows
 from featurectl.engines.spill import SpillRoom
-from featurectl.materialize.check_results import refuse_failed
-from featurectl.materialize.missing_files import refuse_lost
+from featurectl.materialize.check_results import check_passed
+from featurectl.materialize.missing_files import check_files_there
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.materialize.view import (
     Materialized,
     base_of,
     left_out_of,
-    made_of,
+    materialized_of,
     new_id,
     nothing_new,
     table_begin,
@@ -82,8 +82,8 @@ def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *,
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
         work = transforming.look(run.view, (run.reader, *run.others), base)
         if base is not None and work.base is None:
-            refuse_lost(run, base, parts_to_read(run, base, now)[3])
-        refuse_failed(work.checks)
+            check_files_there(run, base, parts_to_read(run, base, now)[3])
+        check_passed(work.checks)
         if work.base is not None and not work.new:
             return nothing_new(run, work.base)
         return _written(run, work.base, transforming.compute(work))
@@ -91,16 +91,16 @@ def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *,
 
 def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
     prepared, after = computed.prepared, computed.after
-    refuse_failed(prepared.checks)
+    check_passed(prepared.checks)
     rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id())
     if base is None or after is None:
-        return made_of(run, prepared, covered, ("rebuild", run.table.replace(rows, covered)))
+        return materialized_of(run, prepared, covered, ("rebuild", run.table.replace(rows, covered)))
     if base.watermark is None or base.watermark <= after:
         covered = replace(covered, rebuild_id=base.rebuild_id)
-        return made_of(run, prepared, covered, ("append", write_rows(run, rows, covered, base)))
+        return materialized_of(run, prepared, covered, ("append", write_rows(run, rows, covered, base)))
     kept = pl.col(AVAILABLE_AT) <= after
     merged = TableRows(run.table, run.view.keys, rows, kept, left_out_of(base, run.view))
-    return made_of(run, prepared, covered, ("append", run.table.replace(merged, covered)))
+    return materialized_of(run, prepared, covered, ("append", run.table.replace(merged, covered)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

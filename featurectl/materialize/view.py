@@ -14,14 +14,14 @@ from featurectl.dtypes import UNKNOWN
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.facts import read_columns
-from featurectl.materialize.check_results import refuse_failed
-from featurectl.materialize.missing_files import refuse_lost
+from featurectl.materialize.check_results import check_passed
+from featurectl.materialize.missing_files import check_files_there
 from featurectl.materialize.progress_rows import RowCounter, ToldRows
 from featurectl.materialize.repeats import seen_before, without_replaced
 from featurectl.materialize.rows import TableRows
 from featurectl.materialize.run import MaterializeRun
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import input_marks, lacking_inputs, made_before, made_otherwise, rows_mark
+from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
@@ -107,7 +107,7 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | Non
     base = base_of(run, ahead.base)
     increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
     if base is not None and increment.rebuild:
-        refuse_lost(run, base, increment.reason)
+        check_files_there(run, base, increment.reason)
     return None if increment.rebuild else base, increment, parts
 
 
@@ -119,12 +119,12 @@ def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
     Raises:
         DataError: FC501, it is to be made anew from files some of which are gone.
     """
-    if coverage is None or made_otherwise(coverage, run.view):
+    if coverage is None or has_other_definition(coverage, run.view):
         return None
-    if not lacking_inputs(coverage, run.view) and not made_before(coverage, run.view):
+    if not lacking_inputs(coverage, run.view) and not has_older_form(coverage, run.view):
         return coverage
     lacking = lacking_inputs(coverage, run.view)
-    refuse_lost(run, coverage, "a column of it is new" if lacking else "an older featurectl made it")
+    check_files_there(run, coverage, "a column of it is new" if lacking else "an older featurectl made it")
     return None
 
 
@@ -151,7 +151,7 @@ def _materialize(
     with reading(f"source {view.source.name}"):
         reading_rows.expect(view.source, pieces)
         prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
-    refuse_failed(prepared.checks)
+    check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
     rows = prepared.rows
     if base is not None and increment.repeats:
@@ -161,14 +161,14 @@ def _materialize(
     elif base is not None and prepared.replaced:
         covered = replace(covered, rebuild_id=new_id())
         number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
-        return made_of(run, prepared, covered, ("append", number))
+        return materialized_of(run, prepared, covered, ("append", number))
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return nothing_new(run, base)
     number = write_rows(run, rows, covered, None if increment.repeats else base)
-    return made_of(run, prepared, covered, ("rebuild" if base is None else "append", number))
+    return materialized_of(run, prepared, covered, ("rebuild" if base is None else "append", number))
 
 
-def made_of(run: MaterializeRun, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
+def materialized_of(run: MaterializeRun, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
     """Return what was done: an action, which made a version of the table."""
     action, number = done
     return Materialized(

@@ -145,7 +145,7 @@ def _run(command: str, environment: Mapping[str, str], workshop: CommandEnvironm
         process.wait()
     if code:
         how = f"ended with {code}" if code > 0 else f"was ended by signal {-code}"
-        raise DataError(f"the trainer's command `{command}` {how}", code="FC513", hint=_told(last))
+        raise DataError(f"the trainer's command `{command}` {how}", code="FC513", hint=_last_lines(last))
 
 
 def _own_python() -> dict[str, str]:
@@ -155,7 +155,7 @@ def _own_python() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
-def _told(last: deque[str]) -> str:
+def _last_lines(last: deque[str]) -> str:
     return "it said: " + "\n    ".join(last) if last else "it said nothing"
 
 

@@ -108,7 +108,7 @@ def fit_estimator(  # noqa: PLR0913
                 estimator.fit(matrix, label, feature_name=list(names), categorical_feature=list(categories), **more)  # type: ignore[call-arg]
             else:
                 if library == "xgboost":
-                    _tell_xgboost(estimator, len(names), categories)
+                    _set_xgboost(estimator, len(names), categories)
                 estimator.fit(matrix, label, **more)
     except _failures(library) as error:
         raise DataError(f"{kind} could not be fitted: {error}", code="FC513") from error
@@ -123,7 +123,7 @@ def _stopping(estimator: Any, library: str, stop: tuple[Matrix, npt.NDArray[Any]
     return {"eval_set": [stop], "verbose": False} if library == "xgboost" else {"eval_set": [stop]}
 
 
-def _tell_xgboost(estimator: Any, width: int, categories: Sequence[int]) -> None:
+def _set_xgboost(estimator: Any, width: int, categories: Sequence[int]) -> None:
     params = estimator.get_params()
     missing = params.get("missing")
     if missing is not None and not np.isnan(missing):

@@ -153,7 +153,7 @@ def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_cod
     """
     try:
         check_structure(kind, content)
-        kept = _kept(kind, content, width)
+        kept = _stored(kind, content, width)
         runtime = load_runtime(kind, kept, allow_pickle=allow_code)
         found = _described(path, kind, content, ReadModel(content=kept, runtime=runtime, width=width))
     except (UsageError, MemoryError):
@@ -184,7 +184,7 @@ def check_names(found: Foreign, names: Sequence[str]) -> None:
             )
 
 
-def _kept(kind: str, content: bytes, width: int) -> bytes:
+def _stored(kind: str, content: bytes, width: int) -> bytes:
     if kind == ONNX:
         from featurectl.models.conversion.foreign import normal_onnx
 

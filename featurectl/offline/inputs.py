@@ -36,15 +36,15 @@ def rows_mark(view: FeatureView) -> str:
     return _definition(view) + _FORM
 
 
-def made_otherwise(coverage: Coverage, view: FeatureView) -> bool:
+def has_other_definition(coverage: Coverage, view: FeatureView) -> bool:
     """Return whether a table was made by another definition than the view's, of another registry with its number."""
     definition = coverage.rows_mark.partition(":")[0]
     return definition not in ("", _definition(view))
 
 
-def made_before(coverage: Coverage, view: FeatureView) -> bool:
+def has_older_form(coverage: Coverage, view: FeatureView) -> bool:
     """Return whether a table has rows in an older form, which those of this featurectl can't be added to."""
-    return not made_otherwise(coverage, view) and not coverage.rows_mark.endswith(_FORM)
+    return not has_other_definition(coverage, view) and not coverage.rows_mark.endswith(_FORM)
 
 
 def _definition(view: FeatureView) -> str:

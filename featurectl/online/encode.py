@@ -243,7 +243,7 @@ def _integers(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> FixedCe
     return _marked(first, numbers, _SIZES[form], nulls)
 
 
-def _told(lengths: Numbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
+def _marked_lengths(lengths: Numbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     form = np.searchsorted(forms.bounds, lengths, side="right")
     first = np.where(form == 0, (lengths + forms.short).astype(np.uint8), forms.markers[form])
     return _marked(first, lengths, forms.sizes[form], nulls)
@@ -263,7 +263,7 @@ def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.
 
 def _texts(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> list[Piece]:
     text = texts(column)
-    return [_told(text.lengths, _TEXT, nulls), text]
+    return [_marked_lengths(text.lengths, _TEXT, nulls), text]
 
 
 def _lists(column: pl.Series, item: str) -> list[Piece]:
@@ -273,4 +273,4 @@ def _lists(column: pl.Series, item: str) -> list[Piece]:
     items = column.explode(empty_as_null=False, keep_nulls=False)
     packed = join_pieces(pack_column(items, item), len(items))
     last_items = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-    return [_told(counts, _ARRAY, nulls), Ragged(packed.data, np.diff(packed.ends[last_items]))]
+    return [_marked_lengths(counts, _ARRAY, nulls), Ragged(packed.data, np.diff(packed.ends[last_items]))]

@@ -48,7 +48,7 @@ def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | N
     return max(older, key=lambda item: item.version, default=newest)
 
 
-def kept_places(state: State) -> list[Place]:
+def current_places(state: State) -> list[Place]:
     """Return the view versions that pushes keep up: the newest, and those that model versions are bound to."""
     return [(item.name, item.version) for item in served_views(state)]
 

@@ -43,13 +43,13 @@ def _allowed(text: str, gone: Sequence[Gone]) -> Gone:
     found = [item for item in gone if text in (item[1], kind_and_name(item))]
     if len(found) == 1:
         return found[0]
-    refuse_ambiguous(f"{_OPTION} {text}", gone)
+    check_unambiguous(f"{_OPTION} {text}", gone)
     known = list(dict.fromkeys(name for _, name in gone))
     hint = did_you_mean(text, known) or "is being removed: " + (", ".join(known) or "nothing")
     raise UsageError(f"{_OPTION} {text}: nothing of that name is being removed", hint=hint)
 
 
-def refuse_ambiguous(option: str, gone: Collection[Gone]) -> None:
+def check_unambiguous(option: str, gone: Collection[Gone]) -> None:
     """Do nothing unless an option (`--allow-remove NAME`) gives the name of several objects that may be removed.
 
     Raises:

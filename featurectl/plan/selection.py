@@ -38,8 +38,8 @@ def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo, 
     graph = build_graph(repo.views.values(), repo.models.values())
     chosen = select_objects(terms, candidates(repo, changes), graph)
     kept = [change for change in changes if Ref(change.object, change.name) in chosen]
-    _refuse_gaps(kept, changes, graph)
-    _refuse_orphans(kept, changes, state)
+    _check_gaps(kept, changes, graph)
+    _check_orphans(kept, changes, state)
     changing = sum(change.kind != "unchanged" for change in changes)
     return Selected(changes=tuple(kept), left=changing - sum(change.kind != "unchanged" for change in kept))
 
@@ -62,7 +62,7 @@ def _candidate(spec: Registrable, ref: Ref, repo: Repo, *, modified: bool) -> Se
     return SelectableObject(ref=ref, path=place.path if place else "", tags=tags, entity=entity, modified=modified)
 
 
-def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph) -> None:
+def _check_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph) -> None:
     chosen = {Ref(change.object, change.name) for change in kept}
     waiting = {
         Ref(change.object, change.name)
@@ -81,7 +81,7 @@ def _refuse_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph
             )
 
 
-def _refuse_orphans(kept: Sequence[Change], changes: Sequence[Change], state: State) -> None:
+def _check_orphans(kept: Sequence[Change], changes: Sequence[Change], state: State) -> None:
     """Refuse to remove what registered objects are made of when these change or go in the same files, but not now."""
     leaving = [Ref(change.object, change.name) for change in kept if change.kind == "removed"]
     if not leaving:

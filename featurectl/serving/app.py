@@ -58,7 +58,7 @@ def make_app(server: Server, keys: Sequence[bytes], beginning: Beginning) -> Gua
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={Refused: _refuse, HTTPException: _refuse, Exception: _fault},
+        exception_handlers={Refused: _reject, HTTPException: _reject, Exception: _fault},
     )
     app.router.redirect_slashes = False
     app.state.server = server
@@ -96,7 +96,7 @@ class _Hurried:
         return handler
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
+async def _reject(_: Request, error: Exception) -> Response:
     """Answer a request that is refused here, or by the routes: no such path, a wrong method, too large a body."""
     if isinstance(error, HTTPException):
         answer = problem(Refused(error.status_code, str(error.detail)))

@@ -10,17 +10,17 @@ from featurectl.serving.served_project import ALIASES, ServedProject
 from featurectl.units import counted
 
 
-def tell_begin(journal: Journal, served: ServedProject) -> None:
+def report_begin(journal: Journal, served: ServedProject) -> None:
     """Tell what a process serves from now on, what it refused, and what waits for a push."""
     state, views = served.catalog.state, len(served.catalog.views())
     loaded = ", ".join(_models(served)) or "no model"
     message = f"{loaded}; {counted(views, 'view')}; registry serial {state.serial}"
     journal.tell("serving", message, models=_models(served), views=views, serial=state.serial)
-    _tell_refused(journal, {}, served)
-    _tell_waiting(journal, [], served)
+    _report_refused(journal, {}, served)
+    _report_waiting(journal, [], served)
 
 
-def tell_changes(journal: Journal, before: ServedProject, after: ServedProject) -> None:
+def report_changes(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     """Tell what is served otherwise than before."""
     old, new = before.catalog.state, after.catalog.state
     if old is not new:
@@ -32,14 +32,14 @@ def tell_changes(journal: Journal, before: ServedProject, after: ServedProject) 
         if alias in ALIASES and was != now:
             message = f"{model}: {alias} {was or 'none'} -> {now or 'none'}"
             journal.tell("promoted", message, model=model, alias=alias, before=was, version=now)
-    _tell_canaries(journal, before, after)
-    _tell_views(journal, before, after)
-    tell_reached(journal, before.failures, after)
-    _tell_refused(journal, before.failures, after)
-    _tell_waiting(journal, before.catalog.waiting(), after)
+    _report_canaries(journal, before, after)
+    _report_views(journal, before, after)
+    report_reached(journal, before.failures, after)
+    _report_refused(journal, before.failures, after)
+    _report_waiting(journal, before.catalog.waiting(), after)
 
 
-def tell_reached(journal: Journal, failures: Mapping[str, str], served: ServedProject) -> None:
+def report_reached(journal: Journal, failures: Mapping[str, str], served: ServedProject) -> None:
     """Tell which models are loaded by now that could not be loaded before."""
     loaded = {model.label for model in served.models.values()}
     for label in sorted(loaded & failures.keys()):
@@ -55,7 +55,7 @@ def _models(served: ServedProject) -> list[str]:
     return [f"{model}@{number} ({', '.join(named)})" for (model, number), named in names.items()]
 
 
-def _tell_canaries(journal: Journal, before: ServedProject, after: ServedProject) -> None:
+def _report_canaries(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     known = {(run.model, run.number): run for run in before.catalog.state.canaries}
     for run in after.catalog.state.canaries:
         was = known.get((run.model, run.number))
@@ -72,7 +72,7 @@ def _tell_canaries(journal: Journal, before: ServedProject, after: ServedProject
             journal.tell("canary_ended", message, **details, reason=run.reason)
 
 
-def _tell_views(journal: Journal, before: ServedProject, after: ServedProject) -> None:
+def _report_views(journal: Journal, before: ServedProject, after: ServedProject) -> None:
     was = _pushed(before)
     for name, version in _pushed(after).items():
         if was.get(name) != version:
@@ -87,13 +87,13 @@ def _pushed(served: ServedProject) -> dict[str, int]:
     return {name: number for name, number in places.items() if (name, number) not in never}
 
 
-def _tell_refused(journal: Journal, before: Mapping[str, str], served: ServedProject) -> None:
+def _report_refused(journal: Journal, before: Mapping[str, str], served: ServedProject) -> None:
     for label, reason in sorted(served.failures.items()):
         if before.get(label) != reason:
             journal.tell("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
 
 
-def _tell_waiting(journal: Journal, before: list[str], served: ServedProject) -> None:
+def _report_waiting(journal: Journal, before: list[str], served: ServedProject) -> None:
     for line in served.catalog.waiting():
         if line not in before:
             journal.tell("view_waiting", line, "warning")

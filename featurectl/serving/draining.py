@@ -21,7 +21,7 @@ import uvicorn
 
 from featurectl.serving.connections import ConnectionLimits, Connections, raise_file_limit
 from featurectl.serving.journal import Journal
-from featurectl.serving.listening import SETTLE_S, forget_silent, refuse_new
+from featurectl.serving.listening import SETTLE_S, forget_silent, stop_accepting
 from featurectl.serving.protocol import PatientProtocol
 from featurectl.serving.settings import ServeSettings
 
@@ -87,7 +87,7 @@ class DrainingServer(uvicorn.Server):
     async def _stop_listening(self, sockets: Sequence[socket.socket]) -> None:
         if self._is_sole:
             for number in self._ports():
-                refuse_new(number)
+                stop_accepting(number)
             await self._wait(SETTLE_S)
         for server in self.servers:
             server.close()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 from featurectl.errors import FeaturectlError, StoreError
 from featurectl.online.base import PushRecord
 from featurectl.online.broken import BrokenRecordError
-from featurectl.online.pushed import LastPush, Place, Pushed, is_event_view, kept_places, read_pushed_async
+from featurectl.online.pushed import LastPush, Place, Pushed, current_places, is_event_view, read_pushed_async
 from featurectl.registry.state import State
-from featurectl.serving.changes import tell_begin, tell_changes, tell_reached
+from featurectl.serving.changes import report_begin, report_changes, report_reached
 from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
 from featurectl.serving.served_project import ServedProject
@@ -70,7 +70,7 @@ class Follower:
         """
         features, at_s = self._server.features, time.monotonic()
         try:
-            pushed = await read_pushed_async(features.store, state, self._source.environment, kept_places(state))
+            pushed = await read_pushed_async(features.store, state, self._source.environment, current_places(state))
         except StoreError as error:
             self.lost = error.message
             self._server.journal.begin("store_lost", error.message)
@@ -116,7 +116,7 @@ class Follower:
         if served is not None and _are_one(state, served.catalog.state):
             before = dict(served.failures)
             if await self._beside(served.reach_again):
-                tell_reached(self._server.journal, before, served)
+                report_reached(self._server.journal, before, served)
                 self._show_models()
             return
         try:
@@ -148,10 +148,10 @@ class Follower:
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 50, 1_000)
-            tell_begin(self._server.journal, self.served)
+            report_begin(self._server.journal, self.served)
         else:
             self._server.metrics.reloads.labels("done").inc()
-            tell_changes(self._server.journal, before, self.served)
+            report_changes(self._server.journal, before, self.served)
         self._show_models()
         self._show_ages()
 

@@ -57,7 +57,7 @@ def reset_when_closed(number: int) -> None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
-def refuse_new(number: int) -> None:
+def stop_accepting(number: int) -> None:
     """Let no new connection begin on a port that is listened on, by its file number.
 
     It holds for all processes that share the socket. Where the system can't do it, nothing happens.

@@ -34,13 +34,13 @@ def judge(server: Server, model: ServedModel, found: FeatureColumns) -> list[str
         absent = _absent(found)
         if absent:
             told = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
-            warnings += _tell(server, model, policy.no_row, "no_row", told)
+            warnings += _report(server, model, policy.no_row, "no_row", told)
     if policy.stale != "use" and policy.max_age_us is not None:
         old = server.views_older_than(model.reader.features, found.now, policy.max_age_us)
         if old:
             features = sorted(name for name, column in found.columns.items() if column.source.field in old)
             told = [{"reason": "stale", "feature": name} for name in features]
-            warnings += _tell(server, model, policy.stale, "stale", told)
+            warnings += _report(server, model, policy.stale, "stale", told)
     return warnings
 
 
@@ -62,7 +62,9 @@ def _absent(found: FeatureColumns) -> dict[int, str]:
     return absent
 
 
-def _tell(server: Server, model: ServedModel, policy: str, reason: str, told: Sequence[dict[str, object]]) -> list[str]:
+def _report(
+    server: Server, model: ServedModel, policy: str, reason: str, told: Sequence[dict[str, object]]
+) -> list[str]:
     text = f"{model.label}: {len(told):,} {plural(len(told), *_WORDS[reason])}, first {told[0]['feature']}"
     if policy == "warn":
         return [text]

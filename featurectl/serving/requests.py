@@ -35,11 +35,11 @@ async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
         raise Refused(400, "the body can't be read: it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
         if _TOO_LONG in str(error):  # else all of the body would be read once more, which takes long
-            _refuse_long_text(content)
+            _check_long_text(content)
         raise Refused(400, f"the body can't be read: {error}") from error
 
 
-def _refuse_long_text(content: bytes) -> None:
+def _check_long_text(content: bytes) -> None:
     """Refuse a body with too long a value by the column that has it, which its decoder does not name.
 
     Raises:

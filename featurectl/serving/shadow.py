@@ -18,7 +18,7 @@ from featurectl.serving.canary import CanaryAssignment, ServedCanary
 from featurectl.serving.predict import PredictionRequest, score_rows
 from featurectl.serving.problems import Refused
 from featurectl.serving.thread import OneThread
-from featurectl.serving.version_rows import Rows, tell_lacking
+from featurectl.serving.version_rows import Rows, report_lacking
 
 if TYPE_CHECKING:
     from featurectl.serving.server import Server
@@ -70,6 +70,6 @@ class Shadow:
             try:
                 self._server.log(await score_rows(self._server, job.canary.challenger, asked))
             except Refused as refused:
-                tell_lacking(self._server, job.canary, asked, refused)
+                report_lacking(self._server, job.canary, asked, refused)
             except Exception as error:  # noqa: BLE001 (whatever a challenger does, the next request is scored)
                 self._server.journal.fault(error)

@@ -60,7 +60,7 @@ AT_ONCE: Final = Beginning(at_once=True)
 WHEN_LOADED: Final = Beginning()
 
 
-def tell_process(mark: Path, *, is_first: bool) -> None:
+def pass_to_process(mark: Path, *, is_first: bool) -> None:
     """Tell a process of several, which is started next, when it begins."""
     os.environ[_MARK_VARIABLE] = str(mark)
     os.environ[_FIRST_VARIABLE] = "yes" if is_first else ""

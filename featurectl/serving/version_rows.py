@@ -101,11 +101,11 @@ async def _score_part(
         return await score_rows(server, part.model, asked)
     except Refused as refused:
         if part.canary is not None and part.seat is not None and part.seat.role != "champion":
-            tell_lacking(server, part.canary, asked, refused)
+            report_lacking(server, part.canary, asked, refused)
         raise
 
 
-def tell_lacking(server: Server, canary: ServedCanary, asked: PredictionRequest, refused: Refused) -> None:
+def report_lacking(server: Server, canary: ServedCanary, asked: PredictionRequest, refused: Refused) -> None:
     """Log that rows lack a column that only the challenger asks for: the champion would have answered them."""
     lacking = [name for name in canary.only_challenger if any(name not in row for row in asked.rows)]
     if lacking and refused.code == "FC506":

@@ -21,10 +21,10 @@ from uvicorn.supervisors.multiprocess import Process
 
 from featurectl.serving.draining import DrainingServer, open_server
 from featurectl.serving.journal import Journal
-from featurectl.serving.listening import refuse_new
+from featurectl.serving.listening import stop_accepting
 from featurectl.serving.metrics import forget_process
 from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
-from featurectl.serving.startup import tell_process
+from featurectl.serving.startup import pass_to_process
 
 _STEP_S: Final = 0.05
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -147,7 +147,7 @@ class Workers(Multiprocess):
                     process.process.kill()
             if not is_left and time.monotonic() >= end_s:
                 is_left = True
-                refuse_new(self._port.fileno())
+                stop_accepting(self._port.fileno())
             time.sleep(_STEP_S)
         super().join_all()
 
@@ -158,7 +158,7 @@ class Workers(Multiprocess):
         self._journal.tell("worker_lost", f"process {process.pid} {how}", level="error", lost=process.pid)
 
     def _started(self, place: int) -> _Worker:
-        tell_process(self._mark, is_first=place == 0 and not self._mark.exists())
+        pass_to_process(self._mark, is_first=place == 0 and not self._mark.exists())
         process = _Worker(self.config, self.sockets)
         process.start()
         return process

@@ -59,7 +59,7 @@ def _kind(dtype: pl.DataType) -> str:
     return type(dtype).__name__.lower()
 
 
-def told_columns(schemas: Sequence[pl.Schema]) -> list[pl.Schema]:
+def typed_schemas(schemas: Sequence[pl.Schema]) -> list[pl.Schema]:
     """Return the schemas of files without the columns that hold only nulls there and have a type in another file."""
     told = {name for schema in schemas for name, dtype in schema.items() if not isinstance(dtype, pl.Null)}
     return [

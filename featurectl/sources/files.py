@@ -25,12 +25,12 @@ from featurectl.sources.enforce import (
     declared_columns,
     found_columns,
     reading_of,
-    told_columns,
+    typed_schemas,
     with_clocks,
 )
 from featurectl.sources.failures import reading
 from featurectl.sources.infer import infer_types
-from featurectl.sources.original_columns import declared_kept, enforced, join_schemas, kept_shape
+from featurectl.sources.original_columns import declared_kept, enforced, join_schemas, original_columns
 from featurectl.sources.paths import source_files
 from featurectl.sources.unfolding import check_lines
 from featurectl.spec.data_roots import NONE, DataRoots, is_file_address
@@ -98,7 +98,7 @@ class FileReader:
             DataError: as `scan` does.
         """
         runs = self._alike([part.name for part in parts])
-        return self._scan(runs, kept_shape(self.source, self._kept(runs)))
+        return self._scan(runs, original_columns(self.source, self._kept(runs)))
 
     def _kept(self, runs: Sequence[Run]) -> Mapping[str, str] | Mapping[str, str | None]:
         declared = declared_kept(self.source)
@@ -139,7 +139,7 @@ class FileReader:
         with reading(self._where(file), self._shown):
             schema = self._raw([file]).collect_schema()
         if self.source.format == "csv":
-            _refuse_repeated(schema, self._where(file))
+            _check_repeated(schema, self._where(file))
         return schema
 
     @property
@@ -160,7 +160,7 @@ class FileReader:
         runs = self._alike([part.name for part in self.parts()])
         columns: dict[str, str] = {}
         untyped: dict[str, str] = {}
-        for told, (_, files) in zip(told_columns([schema for schema, _ in runs]), runs, strict=True):
+        for told, (_, files) in zip(typed_schemas([schema for schema, _ in runs]), runs, strict=True):
             found = found_columns(self.source, told)
             untyped |= dtypes.untyped_columns(found)
             for name, dtype in found.items():
@@ -254,7 +254,7 @@ class FileReader:
         return SourcePart(name=name.as_posix(), stamp=f"{status.st_size}:{status.st_mtime_ns}")
 
 
-def _refuse_repeated(schema: pl.Schema, where: str) -> None:
+def _check_repeated(schema: pl.Schema, where: str) -> None:
     """Polars renames the second of two columns of one name: `amount`, `amount_duplicated_0`."""
     for name in schema:
         first, mark, number = name.rpartition("_duplicated_")

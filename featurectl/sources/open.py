@@ -10,7 +10,7 @@ from typing import assert_never
 from featurectl import dtypes
 from featurectl.errors import DataError, PlanError, UsageError
 from featurectl.sources.base import SourceReader, Told
-from featurectl.sources.enforce import seen_columns, told_columns
+from featurectl.sources.enforce import seen_columns, typed_schemas
 from featurectl.sources.files import FileReader
 from featurectl.spec.data_roots import NONE, DataRoots, OutsideDataError
 from featurectl.spec.definition import Source
@@ -83,7 +83,7 @@ def _read_columns(source: Source, root: Path, path: str) -> Mapping[str, str]:
     reader = FileReader(source=source, root=root, path=path)
     columns: dict[str, str] = {}
     untyped: dict[str, str] = {}
-    for schema in told_columns([reader.schema(part.name) for part in reader.parts()]):
+    for schema in typed_schemas([reader.schema(part.name) for part in reader.parts()]):
         found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else seen_columns(source, schema)
         columns |= {name: dtype for name, dtype in found.items() if name not in columns}
         untyped |= dtypes.untyped_columns(found)

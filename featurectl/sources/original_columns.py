@@ -20,7 +20,7 @@ from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check
 from featurectl.spec.definition import Source
 
 
-def kept_shape(source: Source, columns: Mapping[str, str | None]) -> ExpectedColumns:
+def original_columns(source: Source, columns: Mapping[str, str | None]) -> ExpectedColumns:
     """Return the shape of the columns that are kept, each with its type (None: as it is)."""
     return ExpectedColumns(source=replace(source, nan="keep"), columns=columns, optional=True)
 
@@ -42,7 +42,7 @@ def beside_kept(
     """
     declared = declared_kept(shape.source)
     casts = shape.casts(schema, where)
-    kept = kept_shape(shape.source, dict.fromkeys(schema) if declared is None else declared).casts(schema, where)
+    kept = original_columns(shape.source, dict.fromkeys(schema) if declared is None else declared).casts(schema, where)
     check_values(rows, enforced(casts, kept, schema), where, told=told)
     return apply_casts(rows, casts, kept)
 

@@ -14,7 +14,7 @@ from featurectl.spec.definition import FeatureInput, FeatureTest, FeatureView, M
 from featurectl.spec.model_view import FeatureTestShape
 from featurectl.spec.node import Fields, Items
 from featurectl.spec.resolve_model import feature_names
-from featurectl.spec.tested_model import given_types, needed_columns, tested_sources, training_types, view_sources
+from featurectl.spec.tested_model import input_types, needed_columns, tested_sources, training_types, view_sources
 from featurectl.spec.tested_values import Rows, check_time, check_value, mappings, values_of
 from featurectl.spec.transformed import transform_sources
 from featurectl.units import counted
@@ -58,7 +58,7 @@ def _model_test(shape: FeatureTestShape, model: Model, declared: Declarations) -
     if ("model", model.name) in declared.broken or not names <= declared.views.keys():
         return None
     views = {name: declared.views[name] for name in names}
-    asked, given = list(view_sources(model, views).values()), given_types(model, views)
+    asked, given = list(view_sources(model, views).values()), input_types(model, views)
     alone = asked[0] if len(asked) == 1 else None
     read = _Read(what=f'model "{model.name}"', alone=alone, sources=tested_sources(model, views))
     rows = _rows(shape, read, declared)

@@ -91,14 +91,14 @@ def spine_types(model: Model, views: Mapping[str, FeatureView]) -> dict[str, str
     return {**known, **{name: dtype for name, dtype in fixed.items() if known.get(name, UNKNOWN) == UNKNOWN}}
 
 
-def given_types(model: Model, views: Mapping[str, FeatureView]) -> dict[str, str]:
+def input_types(model: Model, views: Mapping[str, FeatureView]) -> dict[str, str]:
     """Return the types of what a row of a test's spine gives: as `spine_types`, but before `select` where it hides."""
     columns = model.spine.source.columns or {}
     hidden = [item.name for item in model.spine.source.select if item.name in columns]
     return spine_types(model, views) | {name: columns[name] for name in hidden}
 
 
-def given_selects(source: Source, names: Iterable[str]) -> frozenset[str]:
+def select_inputs(source: Source, names: Iterable[str]) -> frozenset[str]:
     """Return the columns among the names that the source's `select` would make, and that nothing in its files is."""
     made = {item.name for item in source.select} - set(source.columns or {})
     return frozenset(made.intersection(names))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.errors import DataError
 from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
-from featurectl.offline.inputs import lacking_inputs, made_otherwise
+from featurectl.offline.inputs import has_other_definition, lacking_inputs
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
@@ -66,7 +66,7 @@ def bind_at(bound: BoundView, registered: ObjectVersion, number: int, coverage: 
 
 
 def _bound(view: FeatureView, version: int, table: OfflineTable, number: int, coverage: Coverage) -> BoundView:
-    if made_otherwise(coverage, view):
+    if has_other_definition(coverage, view):
         raise DataError(
             f"the offline table of feature view {view.name}@{version} was made by another definition",
             code="FC510",

@@ -67,14 +67,14 @@ def read_training_data(engine: Engine, model: str, stores: TrainingStores, room:
     assert asked.model is not None
     target = read_target(engine, asked.model.spine.label, stores.open_source, stores.now, room)
     rows, manifest = build_set(engine, asked, read_spine_rows(asked, stores), target)
-    judged = judged_request(asked, stores.state)
+    judged = validation_request(asked, stores.state)
     if judged is None:
         return TrainingData(model=asked.model, rows=rows, holdout=None, manifest=manifest)
     holdout, other = build_set(engine, judged, read_spine_rows(judged, stores), target)
     return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest={**manifest, VALIDATION: other})
 
 
-def judged_request(asked: ResolvedRequest, state: State) -> ResolvedRequest | None:
+def validation_request(asked: ResolvedRequest, state: State) -> ResolvedRequest | None:
     """Return a request for the rows of the validation source: the same in all but the spine's source."""
     model = asked.model
     if model is None or model.trainer is None or model.trainer.validation_source is None:

@@ -26,7 +26,7 @@ from featurectl.spec.definition import Model
 from featurectl.spec.definition_json import dump_definition
 from featurectl.training.artifact_files import ModelFiles, store_files
 from featurectl.training.manifest import library_versions
-from featurectl.training.train import Registration, bind_input, gated, judged_rows, rival_of, write_version
+from featurectl.training.train import Registration, bind_input, gated, rival_of, validation_rows, write_version
 from featurectl.training.training_set import TrainingSet
 
 
@@ -70,7 +70,7 @@ def import_model(
         raise DataError(f"model {model.name}: no rows to prove the import on", code="FC515", hint="--sample FILE")
     proof = _prove(form, sample, found)
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
-    judged = judged_rows(sample.spine, proof.places, inputs, proof.label)
+    judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
     files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=proof.golden, judged=judged)
     version = store_files(_version(model, sample, found, proof, to), files, to.ring.location)
 

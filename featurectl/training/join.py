@@ -14,7 +14,7 @@ import polars as pl
 
 from featurectl.dtypes import FLOAT64
 from featurectl.engines.base import Engine, ViewBuckets
-from featurectl.engines.budget import asked_bytes
+from featurectl.engines.budget import question_bytes
 from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.polars.join import with_default
 from featurectl.engines.polars.types import language_dtype
@@ -181,7 +181,7 @@ def join_features(
 
 
 def _is_small(engine: Engine, table: ViewBuckets) -> bool:
-    return table.buckets == 1 and asked_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
+    return table.buckets == 1 and question_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
 
 
 def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:

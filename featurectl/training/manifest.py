@@ -24,7 +24,7 @@ def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     return {"featurectl": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
 
 
-def told_refresh(view: FeatureView) -> str | None:
+def shown_refresh(view: FeatureView) -> str | None:
     """Return how often a view is refreshed, in the language's words; None: it declares nothing."""
     return None if view.refresh_us is None else format_duration(view.refresh_us)
 
@@ -47,7 +47,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
         "label": _describe_label(made) if made.label else None,
         "views": {bound.label: fingerprints(bound.view).data for bound in views},
         "tables": {bound.label: bound.table_version for bound in views},
-        "refresh": {bound.label: told_refresh(bound.view) for bound in views} if request.as_served else {},
+        "refresh": {bound.label: shown_refresh(bound.view) for bound in views} if request.as_served else {},
         "spine": {
             "origin": spine.origin,
             "time": spine.time_column,

@@ -23,7 +23,7 @@ from featurectl.training.formats import format_of
 from featurectl.training.join import BoundView
 from featurectl.training.label import LabelTarget, read_target
 from featurectl.training.long_spine import AnySpine
-from featurectl.training.manifest import SCHEMA_VERSION, told_refresh
+from featurectl.training.manifest import SCHEMA_VERSION, shown_refresh
 from featurectl.training.request import ResolvedRequest, TrainingRequest, TrainingStores, served_views
 from featurectl.training.spine import FRAME, Cut
 from featurectl.units import counted, format_count, parse_instant
@@ -184,7 +184,7 @@ def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequen
 
 def _pinned(manifest: Manifest, stores: TrainingStores, name: str, versions: tuple[int, int]) -> BoundView:
     version, table_version = versions
-    bound = _told(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, name, version)))
+    bound = _or_gone(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, name, version)))
     return replace(bound, table_version=table_version, lacking=frozenset(), pinned=True)
 
 
@@ -200,13 +200,13 @@ def _check_meanings(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
 
 def _check_refresh(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
     for bound in views.values():
-        was, now = manifest.refresh.get(bound.label, told_refresh(bound.view)), told_refresh(bound.view)
+        was, now = manifest.refresh.get(bound.label, shown_refresh(bound.view)), shown_refresh(bound.view)
         if was != now:
             change = f"{now or 'no refresh'}, it was {was or 'none'}"
             raise _gone(manifest, f"its values are as served, and refresh of feature view {bound.label} is {change}")
 
 
-def _told(manifest: Manifest, ask: Callable[[], T]) -> T:
+def _or_gone(manifest: Manifest, ask: Callable[[], T]) -> T:
     """Return an answer; what is not there any more is told as such."""
     try:
         return ask()

@@ -12,7 +12,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.errors import DataError, UsageError
 from featurectl.registry.state import ModelVersion
 from featurectl.spec.definition_json import load_model
-from featurectl.training.data import VALIDATION, TrainingData, build_set, judged_request, read_spine_rows
+from featurectl.training.data import VALIDATION, TrainingData, build_set, read_spine_rows, validation_request
 from featurectl.training.reproduce import Manifest, check_same_spine, parse_manifest, pinned_request, read_same_target
 from featurectl.training.request import ResolvedRequest, TrainingStores
 from featurectl.training.spine import SpineRows
@@ -49,7 +49,7 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, stores: TrainingStor
     manifest = _manifest_of(trained, trained.manifest)
     asked = replace(pinned_request(manifest, stores), model=model)
     rows, told = _set_of(engine, manifest, asked, stores, room)
-    judged = judged_request(asked, stores.state)
+    judged = validation_request(asked, stores.state)
     if judged is None:
         return TrainingData(model=model, rows=rows, holdout=None, manifest=told)
     other = _manifest_of(trained, trained.manifest.get(VALIDATION))

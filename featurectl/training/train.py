@@ -93,7 +93,7 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     ring = replace(to.ring, state=to.registry.load_state(to.ring.state.project))
     model, fitted, location = data.model, trained.fitted, to.ring.location
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
-    judged = judged_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
+    judged = validation_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
     files = ModelFiles(
         format=fitted.format,
         content=fitted.content,
@@ -124,7 +124,7 @@ def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
     return to.registry.write_model_version(to.ring.state.project, version, [], to.who, claims)
 
 
-def judged_rows(
+def validation_rows(
     spine: SpineRows, places: npt.NDArray[np.int64], inputs: pl.DataFrame, label: npt.NDArray[Any]
 ) -> JudgedRows:
     """Return the rows at some places of a spine, with the inputs and labels that were made of them."""

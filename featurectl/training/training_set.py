@@ -88,7 +88,7 @@ def join_rows(
     labelled = label_rows(engine, target, spine)
     last = None if labelled is None else labelled.column
     own = spine.own if last is None else spine.own.drop(last.name, strict=False)
-    _refuse_clash(own.columns, made.columns, spine.origin)
+    _check_names(own.columns, made.columns, spine.origin)
     rows, values = own.hstack(made.get_columns()), joined
     if target is not None and last is not None:
         rows = rows.with_columns(spine.own[last.name] if _is_own(target.label) else last)
@@ -100,7 +100,7 @@ def join_rows(
     return TrainingRows(rows=rows, values=values, label=labelled.column.name, immature=labelled.immature)
 
 
-def _refuse_clash(own: Collection[str], made: Sequence[str], origin: str) -> None:
+def _check_names(own: Collection[str], made: Sequence[str], origin: str) -> None:
     for name in made:
         if name in own:
             raise DataError(

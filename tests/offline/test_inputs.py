@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.expressions.tree import Expression
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import made_before, made_otherwise, rows_mark
+from featurectl.offline.inputs import has_older_form, has_other_definition, rows_mark
 from featurectl.spec.definition import CsvOptions, Transform
 from tests.definitions import CARRIER, DELAYS, with_feature, with_source
 
@@ -32,15 +32,15 @@ CHANGED = {
 
 @pytest.mark.parametrize("view", CHANGED.values(), ids=CHANGED)
 def test_a_view_with_other_rows_did_not_make_the_table(view):
-    assert made_otherwise(MADE, view)
-    assert not made_before(MADE, view)
+    assert has_other_definition(MADE, view)
+    assert not has_older_form(MADE, view)
 
 
 def test_a_table_of_an_older_form_can_be_read_and_is_told():
     for mark in ("", MADE.rows_mark.partition(":")[0]):
         older = Coverage(rows_mark=mark)
-        assert (made_before(older, DELAYS), made_otherwise(older, DELAYS)) == (True, False)
-    assert not made_before(MADE, DELAYS)
+        assert (has_older_form(older, DELAYS), has_other_definition(older, DELAYS)) == (True, False)
+    assert not has_older_form(MADE, DELAYS)
 
 
 def test_what_does_not_change_the_rows_leaves_the_table(subtests):
@@ -54,5 +54,5 @@ def test_what_does_not_change_the_rows_leaves_the_table(subtests):
     }
     for name, view in same.items():
         with subtests.test(name):
-            assert not made_otherwise(MADE, view)
-    assert not made_otherwise(Coverage(), DELAYS)
+            assert not has_other_definition(MADE, view)
+    assert not has_other_definition(Coverage(), DELAYS)

@@ -55,7 +55,7 @@ def run_json(run: CanaryRun) -> dict[str, object]:
     return asdict(run) | {"started_at": format_iso(run.started_at), "decided_at": decided}
 
 
-def judged_json(judged: CanaryEvaluation) -> dict[str, object]:
+def evaluation_json(judged: CanaryEvaluation) -> dict[str, object]:
     """Return a canary with the figures of this look, ready for JSON."""
     from featurectl.monitor.canary.decide import figures_json
 

@@ -55,11 +55,11 @@ def diff_json(a: ModelVersion, b: ModelVersion) -> dict[str, object]:
 
 
 def _parts(a: ModelVersion, b: ModelVersion) -> Parts:
-    of_a, of_b = _told(a), _told(b)
+    of_a, of_b = _shown(a), _shown(b)
     return {part: (facts, of_b[part]) for part, facts in of_a.items()}
 
 
-def _told(version: ModelVersion) -> dict[str, Facts]:
+def _shown(version: ModelVersion) -> dict[str, Facts]:
     """Return what a version says of itself, by part and name."""
     model = load_model(version.definition)
     return {

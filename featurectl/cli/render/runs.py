@@ -17,7 +17,7 @@ def has_failed(run: RunRecord) -> bool:
     return run.state == "ended" and not run.done
 
 
-def told_run(run: RunRecord) -> str:
+def run_line(run: RunRecord) -> str:
     """Return the error of a run that failed, what there is to say of one that has not told its end; else nothing."""
     if run.state == "ended":
         return f"{run.error_code}: {run.error}" if run.error_code else run.error
@@ -35,7 +35,7 @@ def not_done(runs: Sequence[RunRecord]) -> list[RunRecord]:
 def render_not_done(runs: Sequence[RunRecord]) -> str:
     """Return a table with a row per run."""
     return "\n".join(
-        render_table(_HEAD, [[run.label, run.command, format_instant(run.now), told_run(run)] for run in runs])
+        render_table(_HEAD, [[run.label, run.command, format_instant(run.now), run_line(run)] for run in runs])
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.cli.render.feature_values import plain_value, shown_value
-from featurectl.cli.render.runs import has_failed, run_json, told_run
+from featurectl.cli.render.runs import has_failed, run_json, run_line
 from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
@@ -118,9 +118,9 @@ def _runs(chain: Chain) -> list[str]:
 
 def _run(run: RunRecord, now: datetime) -> list[str]:
     if run.state != "ended":
-        return [_short(run.now, now), run.command, "-", "-", "-", told_run(run)]
+        return [_short(run.now, now), run.command, "-", "-", "-", run_line(run)]
     cells = [_short(run.now, now), run.command, run.action or "failed", format_count(run.rows), _short(run.at, now)]
-    return cells if run.done else [*cells, told_run(run)]
+    return cells if run.done else [*cells, run_line(run)]
 
 
 def _checks(chain: Chain) -> list[str]:

@@ -10,10 +10,10 @@ from functools import partial
 import polars as pl
 
 from featurectl.engines.base import EarlierRows, Piece, Prepared, RowSummary, SourceRows, ViewBuckets
-from featurectl.engines.budget import asked_bytes, buckets_that_fit
+from featurectl.engines.budget import buckets_that_fit, question_bytes
 from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
-from featurectl.engines.polars.source_rows import given_rows, look_at
+from featurectl.engines.polars.source_rows import look_at, source_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.memory import free_memory, memory_of_rows
@@ -46,7 +46,7 @@ class PolarsEngine:
 
     def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
-        return run_transform(view, [given_rows(item) for item in given]).lazy()
+        return run_transform(view, [source_rows(item) for item in given]).lazy()
 
     def answer(self, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""
@@ -58,7 +58,7 @@ class PolarsEngine:
 
         The other half is for the spine and the answers.
         """
-        size, most = asked_bytes(table.rows, table.view), self._memory_bytes // 2
+        size, most = question_bytes(table.rows, table.view), self._memory_bytes // 2
         if table.part is None or not table.view.keys or size // table.buckets <= most:
             return table
         buckets = buckets_that_fit(size, table.buckets, most // 2 // self._threads)
@@ -66,7 +66,7 @@ class PolarsEngine:
 
     def _threads_for(self, table: ViewBuckets) -> int:
         """Return how many buckets can be worked on at once: beside its rows each has numbers made of them."""
-        bucket_bytes = asked_bytes(table.rows, table.view) // table.buckets
+        bucket_bytes = question_bytes(table.rows, table.view) // table.buckets
         return max(1, min(self._threads, self._memory_bytes // 2 // max(bucket_bytes, 1)))
 
     def finish(

@@ -53,11 +53,13 @@ def _find(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str)
     else:
         found = find_states(table, spine, time, state_questions(view), view.ttl_us).found
     types = [(feature.name, _dtype(feature)) for feature in view.features]
-    values = found.values.select(_told(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types)
+    values = found.values.select(
+        _values_or_null(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types
+    )
     return replace(found, values=values)
 
 
-def _told(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
+def _values_or_null(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
     """Return a feature with null for what is no value: a time outside of the calendar, a sum that no float64 holds."""
     if dtype == FLOAT64 and view.source.nan == "null":
         return finite(column)

@@ -23,7 +23,7 @@ _BATCH_ROWS: Final = 1_000_000
 _REASONS: Final = ("null event_time", "null available_at")
 
 
-def given_rows(given: SourceRows) -> pl.LazyFrame:
+def source_rows(given: SourceRows) -> pl.LazyFrame:
     """Return the rows that a transform is given of a source: read, without repeats, with `select`.
 
     Beside its own columns they have their two clocks as `event_time` and `available_at`, unless the source is static

@@ -31,7 +31,7 @@ def error_of(told: Message) -> Exception:
     return _ERRORS[kind](message, code=str(told["code"]), hint=str(told["hint"]))
 
 
-def _told(error: BaseException) -> Message:
+def _error_message(error: BaseException) -> Message:
     if isinstance(error, MemoryError) or "bad_alloc" in str(error):
         return {"kind": NO_MEMORY, "message": ""}
     if isinstance(error, FeaturectlError):
@@ -111,7 +111,7 @@ def answer_all(reading: int, writing: int) -> None:
         try:
             answer: Message = models.questions[asked["question"]](asked)
         except Exception as error:  # noqa: BLE001  # each library raises its own kinds
-            answer = {"error": _told(error)}
+            answer = {"error": _error_message(error)}
         write_message(writing, answer)
 
 

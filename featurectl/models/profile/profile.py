@@ -114,7 +114,7 @@ def _tally_of(values: Values) -> NumberTally | CategoryTally:
 
 def dump_profile(profile: Profile) -> bytes:
     """Return a profile as JSON; the same rows are the same bytes."""
-    columns = [{"name": c.name, "kind": c.kind, **_told(c.values)} for c in profile.columns]
+    columns = [{"name": c.name, "kind": c.kind, **_values_json(c.values)} for c in profile.columns]
     document = {"schema_version": _VERSION, "columns": columns}
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
@@ -132,7 +132,7 @@ def load_profile(content: bytes) -> Profile:
     return Profile(columns=[_load(column) for column in document["columns"]])
 
 
-def _told(values: Values) -> Mapping[str, object]:
+def _values_json(values: Values) -> Mapping[str, object]:
     return numbers_json(values) if isinstance(values, NumberCounts) else categories_json(values)
 
 

@@ -40,7 +40,7 @@ def step(
     moved = replace(moved, error=observation.error, severity=alert.severity, condition=condition)
     if not observation.error and observation.value is not None:
         moved = replace(moved, value=observation.value, cause=observation.cause)
-    return (moved, ()) if silenced else _tell(moved, alert, now, raised=raised)
+    return (moved, ()) if silenced else _notify(moved, alert, now, raised=raised)
 
 
 def close(
@@ -48,7 +48,7 @@ def close(
 ) -> tuple[AlertState, Sequence[AlertMessage]]:
     """Return the state of what is watched no more, and the messages that follow: an incident ends."""
     ended = replace(_ended(_not_later(state, now), now), cause=cause, error="")
-    return (ended, ()) if silenced else _tell_end(ended)
+    return (ended, ()) if silenced else _notify_end(ended)
 
 
 def _not_later(state: AlertState, now: datetime) -> AlertState:
@@ -77,11 +77,11 @@ def _ended(state: AlertState, now: datetime) -> AlertState:
     return replace(state, status="resolved", since=None, changed_at=now) if state.status == "firing" else state
 
 
-def _tell(
+def _notify(
     state: AlertState, alert: Alert, now: datetime, *, raised: bool = False
 ) -> tuple[AlertState, Sequence[AlertMessage]]:
     if state.status == "resolved":
-        return _tell_end(state)
+        return _notify_end(state)
     if state.status != "firing":
         return state, ()
     new = [name for name in alert.notify if name not in state.told]
@@ -93,7 +93,7 @@ def _tell(
     return replace(state, told={**state.told, **dict.fromkeys([*new, *again], now)}) if told else state, told
 
 
-def _tell_end(state: AlertState) -> tuple[AlertState, Sequence[AlertMessage]]:
+def _notify_end(state: AlertState) -> tuple[AlertState, Sequence[AlertMessage]]:
     return replace(state, told={}), [AlertMessage(notifier=name, kind="resolved") for name in state.told]
 
 

@@ -50,7 +50,7 @@ def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> CanaryVerd
     least = least_requests(run)
     broken = [item for item in criteria if item.broken] if requests >= min(FEW_REQUESTS, least) else []
     if broken:
-        return CanaryVerdict(state="rolled_back", reason=_told(broken, requests), criteria=criteria)
+        return CanaryVerdict(state="rolled_back", reason=_summary(broken, requests), criteria=criteria)
     if now < ends_at(run):
         left = format_duration(int((ends_at(run) - now).total_seconds()) * 1_000_000)
         return CanaryVerdict(state="running", reason=f"{left} are left", criteria=criteria)
@@ -63,8 +63,8 @@ def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> CanaryVerd
         return CanaryVerdict(state="running", reason=told, criteria=criteria)
     failed = [item for item in criteria if not item.holds]
     if failed:
-        return CanaryVerdict(state="rolled_back", reason=_told(failed, requests), criteria=criteria)
-    return CanaryVerdict(state="promoted", reason=_told(criteria, requests), criteria=criteria)
+        return CanaryVerdict(state="rolled_back", reason=_summary(failed, requests), criteria=criteria)
+    return CanaryVerdict(state="promoted", reason=_summary(criteria, requests), criteria=criteria)
 
 
 def least_requests(run: CanaryRun) -> int:
@@ -77,7 +77,7 @@ def ends_at(run: CanaryRun) -> datetime:
     return run.started_at + timedelta(microseconds=run.for_us)
 
 
-def _told(criteria: list[Criterion] | tuple[Criterion, ...], requests: int) -> str:
+def _summary(criteria: list[Criterion] | tuple[Criterion, ...], requests: int) -> str:
     told = ", ".join(f"{item.name} {item.measured} (asked: {item.asked})" for item in criteria)
     return f"{told or 'no criterion was asked for'}; {counted(requests, 'request')}"
 

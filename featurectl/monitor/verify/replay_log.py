@@ -81,7 +81,7 @@ def verify_log(  # noqa: PLR0913
             replay.add(log)
             how.progress.advance(replay.rows, None, "rows")
         if not replay.rows and since is not None:
-            for log in read_log(_asked_since(opened, number, since), replay.columns, replace(chosen, clock=LOGGED)):
+            for log in read_log(_since(opened, number, since), replay.columns, replace(chosen, clock=LOGGED)):
                 replay.add(log)
         how.progress.done(f"replayed {model}@{number}: {counted(replay.rows, 'row')}")
         replays.append(replay)
@@ -95,7 +95,7 @@ def verify_log(  # noqa: PLR0913
     )
 
 
-def _asked_since(log: PredictionLogFiles, version: int, since: datetime) -> list[LogFile]:
+def _since(log: PredictionLogFiles, version: int, since: datetime) -> list[LogFile]:
     """Return the files of requests since an instant; none when the log began at a later day: the clock is not meant.
 
     A server that runs at an instant has features of another time than that of its requests, and either may be meant.

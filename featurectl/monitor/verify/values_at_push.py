@@ -18,7 +18,7 @@ from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import lacking_inputs, made_otherwise
+from featurectl.offline.inputs import has_other_definition, lacking_inputs
 from featurectl.training.join import BoundView
 
 _TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
@@ -114,7 +114,7 @@ def not_there_yet(
 def tables_then(served: ServedRows, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
     """Yield the table as pushes had it, with the places of their rows, the most first; that of now is left out."""
     for number, coverage, places in _by_version(served.pushed, known, aside):
-        if number != served.bound.table_version and not made_otherwise(coverage, served.bound.view):
+        if number != served.bound.table_version and not has_other_definition(coverage, served.bound.view):
             yield _at(served.bound, number, coverage), coverage, places
 
 
@@ -124,7 +124,7 @@ def others_then(known: Known, coverage: Coverage) -> Known:
     for other in known.others:
         history = other.stored.history()
         place = None if coverage.now is None else _place_at(coverage.now, history)
-        if place is not None and not made_otherwise(history[place][1], other.view):
+        if place is not None and not has_other_definition(history[place][1], other.view):
             others.append(_at(other, *history[place]))
     return replace(known, others=others)
 

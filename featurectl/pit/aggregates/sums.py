@@ -105,7 +105,7 @@ def _exact_integers(question: WindowQuestion, sums: State, filled: Bools) -> pl.
         return blank(sums[0], filled)
     low, high = (limb.astype(np.int64) for limb in sums)
     carried = high + (low >> 32)
-    _refuse(question, (carried < -(2**31)) | (carried >= 2**31), "64 bits")
+    _reject(question, (carried < -(2**31)) | (carried >= 2**31), "64 bits")
     return blank((carried << 32) + (low & 0xFFFFFFFF), filled)
 
 
@@ -113,13 +113,13 @@ def _exact_decimals(question: WindowQuestion, sums: State, filled: Bools, scale:
     whole = join_limbs(sums)
     least, most = (pl.Series([end], dtype=pl.Int128) for end in (1 - 10**_DECIMAL_DIGITS, 10**_DECIMAL_DIGITS - 1))
     outside = ((whole > most) | (whole < least)).to_numpy() | (np.abs(approximate_limbs(sums)) > _NEAR_128_BITS)
-    _refuse(question, outside, f"{_DECIMAL_DIGITS} digits")
+    _reject(question, outside, f"{_DECIMAL_DIGITS} digits")
     unit = pl.Series([Decimal(1).scaleb(-scale)], dtype=pl.Decimal(_DECIMAL_DIGITS, scale))
     exact = whole.cast(pl.Decimal(_DECIMAL_DIGITS, 0)) * unit
     return exact.to_frame("value").select(pl.when(pl.Series(filled)).then(pl.col("value")))["value"]
 
 
-def _refuse(question: WindowQuestion, outside: Bools, size: str) -> None:
+def _reject(question: WindowQuestion, outside: Bools, size: str) -> None:
     if outside.any():
         raise DataError(
             f'the sum of "{question.column}" for feature "{question.name}" is outside {size} '
