@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import _convert, _difference
 from featurectl.models.conversion.graph import CannotConvertError
 from featurectl.models.conversion.probes import probe_rows

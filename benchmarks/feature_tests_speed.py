@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import run_feature_tests
-from featurectl.open import load_checked
-from featurectl.spec.definition import FeatureTest, ModelTest
+from featurectl.operations.feature_tests.run import run_feature_tests
+from featurectl.workspace.workspace import load_checked
+from featurectl.language.definitions.objects import FeatureTest, ModelTest
 
 PROJECT = """
 project: tested

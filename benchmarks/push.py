@@ -40,8 +40,8 @@ from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.push import PushRequest, push_view, values_at
-from featurectl.spec.definition import Entity
+from featurectl.operations.push import PushRequest, push_view, values_at
+from featurectl.language.definitions.objects import Entity
 from tests.online.views import latest, state_view
 from tests.servers.redis import started_redis
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import typer
 
 from featurectl.cli.app import build_app
-from featurectl.spec.problems import CODES
-from featurectl.spec.schema import file_schema, project_schema
+from featurectl.language.problems.codes import CODES
+from featurectl.language.schema import file_schema, project_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
@@ -84,14 +84,14 @@ are relative to the folder that the command was called from.
 """
 PROBLEMS_HEAD = """# Problems and errors
 
-<!-- Made by docs/generate.py from featurectl/spec/problems.py; edit that file, not this page. -->
+<!-- Made by docs/generate.py from featurectl/language/problems/codes.py; edit that file, not this page. -->
 
 `featurectl explain FC301` prints what stands here. A number never changes its meaning. Codes of the form FC35x are
 warnings: they don't stop anything.
 """
 KEYS_HEAD = """# All keys
 
-<!-- Made by docs/generate.py from the shapes in featurectl/spec/model_*.py; edit those, not this page. -->
+<!-- Made by docs/generate.py from the shapes in featurectl/language/model_*.py; edit those, not this page. -->
 
 Every key of the [repository language](language.md), object by object, with the text that [editors](../how-to/editor.md)
 show. **Bold** keys are required. There are no others: an unknown key is an error. The end of the

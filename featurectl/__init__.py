@@ -7,8 +7,8 @@ In Python: `featurectl.open_project()` gives a repository's `Project`, with trai
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from featurectl.clients import open_async_client, open_client
-    from featurectl.project import Project, TrainingFrame, open_project
+    from featurectl.api.clients import open_async_client, open_client
+    from featurectl.api.project import Project, TrainingFrame, open_project
 
 __version__ = "0.1.0"
 __all__ = ["Project", "TrainingFrame", "__version__", "open_async_client", "open_client", "open_project"]
@@ -19,9 +19,9 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ("open_async_client", "open_client"):
-        from featurectl import clients
+        from featurectl.api import clients
 
         return getattr(clients, name)
-    from featurectl import project
+    from featurectl.api import project
 
     return getattr(project, name)

@@ -7,8 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-WRITERS = ("featurectl.open", "featurectl.cli.future", "featurectl.cli.run_recording")
-READERS = ("featurectl.open", "featurectl.online.client", "featurectl.serving.reading", "featurectl.serving.server")
+WRITERS = ("featurectl.workspace.workspace", "featurectl.cli.future", "featurectl.cli.run_recording")
+READERS = (
+    "featurectl.workspace.workspace",
+    "featurectl.online.client",
+    "featurectl.serving.reading",
+    "featurectl.serving.server",
+)
 
 
 class _AnyInstant(type):

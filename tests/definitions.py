@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.spec.definition import (
+from featurectl.language.definitions.objects import (
     Derived,
     Entity,
     Feature,
@@ -20,7 +21,6 @@ from featurectl.spec.definition import (
     Spine,
     Trainer,
 )
-from featurectl.units import DAY_US, HOUR_US
 
 COLUMNS = {"carrier": "string", "origin": "string", "arr_delay": "float64", "at": "timestamp", "known_at": "timestamp"}
 LATE = NamedExpression(name="late", expression=type_expression("arr_delay > 15", COLUMNS), dtype="bool")

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from featurectl.fingerprint import fingerprints
+from featurectl.identity.fingerprint import fingerprints
 
 
 def every_field(cls, changed):

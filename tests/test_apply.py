@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.apply import ApplyTarget, Author, apply_plan, caller, check_supported, describe
-from featurectl.errors import PlanError, ProblemsError, TryAgainError, UsageError
+from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, UsageError
+from featurectl.language.problems.codes import Problem
+from featurectl.language.syntax.place import Place
 from featurectl.online.sqlite import SqliteStore
+from featurectl.operations.apply import ApplyTarget, Author, apply_plan, caller, check_supported, describe
 from featurectl.plan.model import Stage
 from featurectl.registry.base import lock_holder
 from featurectl.registry.sql import SqlRegistry
-from featurectl.spec.place import Place
-from featurectl.spec.problems import Problem
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import plan_of, repo_of
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.documents import parse_json
-from featurectl.errors import StoreError, UsageError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.models.export import exported_categories
 from featurectl.offline.commit import load_commit
+from featurectl.operations.training.reproduce import load_manifest
 from featurectl.registry.rows import read_document
-from featurectl.training.reproduce import load_manifest
 
 DEEP = '{"a":' * 50_000 + "1" + "}" * 50_000
 

@@ -12,9 +12,9 @@ from sqlalchemy.dialects import registry as dialects
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from featurectl.cli.main import main
-from featurectl.drivers import driver_fault, missing_driver
+from featurectl.core.drivers import driver_fault, missing_driver
+from featurectl.operations.scoring.sql_table import open_table
 from featurectl.registry.sql import SqlRegistry
-from featurectl.scoring.sql_table import open_table
 
 FILES = """
 project: shop

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.effort import StatisticsStores, measure_plan
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite import SqliteStore
+from featurectl.operations.effort import StatisticsStores, measure_plan
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.push import PushRequest, push_view
 from featurectl.plan.model import Effort
-from featurectl.push import PushRequest, push_view
 from featurectl.sources.open import open_source
 from featurectl.sources.size import SourceSize, source_size
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import Source
 from featurectl.registry.sql import SqlRegistry
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import Source
 from tests.two_environments import NAMES, Repository, write_repository, write_warehouse
 
 PROD = ("--env", "prod")

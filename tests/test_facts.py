@@ -1,4 +1,4 @@
-from featurectl.facts import data_facts, feature_facts, plain_query
+from featurectl.identity.facts.objects import data_facts, feature_facts, plain_query
 from tests.definitions import DELAYS
 
 

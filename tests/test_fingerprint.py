@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.facts import data_facts, metadata_facts
-from featurectl.fingerprint import feature_fingerprints, fingerprints
-from featurectl.spec.definition import (
+from featurectl.identity.facts.objects import data_facts, metadata_facts
+from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
+from featurectl.language.definitions.objects import (
     About,
     Check,
     CsvOptions,
@@ -21,7 +22,6 @@ from featurectl.spec.definition import (
     SqlQuery,
     Transform,
 )
-from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import (
     ARRIVALS,
     CARRIER,

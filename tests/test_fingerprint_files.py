@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from featurectl.fingerprint import fingerprints
+from featurectl.identity.fingerprint import fingerprints
+from featurectl.language.load import load_repo
+from featurectl.language.shapes.objects import LISTS
 from featurectl.plan.desired import wanted_objects
-from featurectl.spec.load import load_repo
-from featurectl.spec.model import LISTS
 from tests.seeds import seeds_from
 from tests.spec.repository import BASE, PROJECT
 

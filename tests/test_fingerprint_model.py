@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 
 from featurectl.expressions.tree import Expression
-from featurectl.spec.definition import About, DerivedInput, Model, Trainer
-from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
+from featurectl.language.definitions.gates import Canary, CanarySuccess, Gates, Robustness
+from featurectl.language.definitions.objects import About, DerivedInput, Model, Trainer
 from tests.definitions import ARRIVALS, MODEL
 from tests.fields import every_field, which
 

@@ -12,11 +12,11 @@ from benchmarks.story_features import FEATURES, all_columns, open_tables
 from featurectl.cli.init import template_folder, write_repository
 from featurectl.engines.base import Piece
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.language.load import load_repo
 from featurectl.offline.base import TableStatistics
+from featurectl.operations.training.join import BoundView, join_features
+from featurectl.operations.training.spine import SpineRows
 from featurectl.sources.open import open_source, read_schema
-from featurectl.spec.load import load_repo
-from featurectl.training.join import BoundView, join_features
-from featurectl.training.spine import SpineRows
 
 TIMES = {"flights": "decided_at", "departures": "departed_at", "arrivals": "sched_dep_at", "weather": "observed_at"}
 FROM, TO = datetime(2013, 10, 30, tzinfo=UTC), datetime(2013, 11, 5, tzinfo=UTC)  # the clocks go back on 3 November

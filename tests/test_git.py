@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.commits import GitCommit, parse_commit
-from featurectl.git import contains, git_commit, read_checkout
+from featurectl.core.commits import GitCommit, parse_commit
+from featurectl.workspace.git import contains, git_commit, read_checkout
 from tests.git_repository import GitRepository
 
 

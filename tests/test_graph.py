@@ -2,8 +2,8 @@
 
 import pytest
 
-from featurectl.errors import UsageError
-from featurectl.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.core.errors import UsageError
+from featurectl.identity.graph import Graph, Ref, SelectableObject, build_graph, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.selection import candidates
 from tests.spec.repository import BASE, load

@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.nearest import nearest
+from featurectl.core.nearest import nearest
 
 NAME = st.text("abc_1", min_size=1, max_size=12)
 

@@ -15,20 +15,20 @@ import pytest
 
 from featurectl.cli.call import Outcome
 from featurectl.cli.main import _document
+from featurectl.core.errors import DataError
+from featurectl.core.units import DAY_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError
-from featurectl.feature_tests.run import run_feature_tests
+from featurectl.language.definitions.objects import Feature, FeatureTest, Source
+from featurectl.language.syntax.node import scalar_value
+from featurectl.language.syntax.place import Place
 from featurectl.online.coerce import typed_column
-from featurectl.scoring.scorer import score_columns
+from featurectl.operations.feature_tests.run import run_feature_tests
+from featurectl.operations.scoring.scorer import score_columns
+from featurectl.operations.training.spine import frame_spine
 from featurectl.serving.bodies import FLAT, PREDICT
 from featurectl.serving.features import finite_values
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import Feature, FeatureTest, Source
-from featurectl.spec.node import scalar_value
-from featurectl.spec.place import Place
-from featurectl.training.spine import frame_spine
-from featurectl.units import DAY_US
 from tests.definitions import ARRIVALS, DELAYS
 
 SUM = Feature(name="arr_delay_sum_7d", op="sum", column="arr_delay", dtype="float64", window_us=7 * DAY_US)

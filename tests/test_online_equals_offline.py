@@ -8,14 +8,14 @@ import uuid
 import polars as pl
 import pytest
 
+from featurectl.core.units import HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
 from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
-from featurectl.push import push_view
-from featurectl.units import HOUR_US
+from featurectl.operations.push import push_view
 from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, add, at, derive, event_view, latest, push_request, state_view, table, window
 from tests.seeds import seeds_from

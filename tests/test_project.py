@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import featurectl
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from tests.cli.test_training_set import asked, manifest, ran, shop
 
 __all__ = ["asked", "shop"]  # the fixtures

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from featurectl.core.errors import DataError
+from featurectl.core.units import HOUR_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError
 from featurectl.online.read import read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
-from featurectl.push import push_view, read_offline
-from featurectl.units import HOUR_US
+from featurectl.operations.push import push_view, read_offline
 from tests.online.views import MemoryTable, add, at, event_view, latest, push_request, state_view, table, window
 
 AMOUNT = {"amount": "int64"}

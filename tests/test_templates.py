@@ -4,9 +4,9 @@ import pytest
 
 from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import run_feature_tests
+from featurectl.language.load import load_repo
+from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.sources.open import read_schema
-from featurectl.spec.load import load_repo
 
 
 @pytest.fixture(params=sorted(NEXT))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.whole_file import write_whole
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.plan.allowance import Allowance
@@ -52,8 +52,8 @@ def write_allowances(plan: Plan, path: Path, root: Path) -> None:
 
 
 def _read(path: Path, root: Path) -> tuple[Allowance, ...]:
+    from featurectl.language.allowances import read_allowances
     from featurectl.plan.allowance import Allowance
-    from featurectl.spec.allowances import read_allowances
 
     return tuple(
         Allowance(

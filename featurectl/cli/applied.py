@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurectl.units import counted
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from featurectl.cli.call import Call
-    from featurectl.open import Workspace
+    from featurectl.workspace.workspace import Workspace
 
 
 def open_applied(call: Call, as_of: datetime | None = None) -> Workspace:
@@ -20,7 +20,7 @@ def open_applied(call: Call, as_of: datetime | None = None) -> Workspace:
         ProblemsError: featurectl.yaml has an error.
         UsageError: there is no such repository or environment.
     """
-    from featurectl.open import open_workspace
+    from featurectl.workspace.workspace import open_workspace
 
     workspace = open_workspace(call.root(), call.env, as_of, "applied")
     if errors := workspace.repo.errors:

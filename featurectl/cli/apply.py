@@ -16,13 +16,13 @@ from featurectl.cli.render.visible import in_one_line
 from featurectl.cli.saved_plan import check_project, decided_again, read_plan
 from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.apply import ApplyTarget, Author
-    from featurectl.open import Data, Workspace
+    from featurectl.operations.apply import ApplyTarget, Author
     from featurectl.plan.external_state import ExternalState
     from featurectl.plan.model import Plan
+    from featurectl.workspace.workspace import Data, Workspace
 
 DECLINED = 1
 
@@ -50,8 +50,8 @@ def add_to(app: typer.Typer) -> None:
 
         A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
         """
-        from featurectl.open import open_workspace
         from featurectl.plan.model import ALLOW_OLDER
+        from featurectl.workspace.workspace import open_workspace
 
         options = tuple(f"--allow-remove {name}" for name in allow_remove or ())
         options += tuple(f"--allow-breaking {name}" for name in allow_breaking or ())
@@ -71,8 +71,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _target(call: Call, workspace: Workspace, lock_timeout: str) -> ApplyTarget:
-    from featurectl.apply import ApplyTarget
     from featurectl.cli.durations import seconds_of
+    from featurectl.operations.apply import ApplyTarget
 
     return ApplyTarget(
         registry=workspace.registry(),
@@ -91,15 +91,15 @@ def _say_waiting(holder: str) -> None:
 def _author(commit: str) -> Author:
     from datetime import UTC, datetime
 
-    from featurectl.apply import Author, caller
+    from featurectl.operations.apply import Author, caller
 
     return Author(who=caller(), commit=commit, at=datetime.now(UTC))
 
 
 def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, approved: bool) -> Outcome:
     """Apply what the files say. Approved beforehand, it is planned while nobody else can change the registry."""
-    from featurectl.apply import apply_newest, apply_plan, check_nothing_blocked, check_supported
     from featurectl.cli.checkout import checkout_of
+    from featurectl.operations.apply import apply_newest, apply_plan, check_nothing_blocked, check_supported
 
     workspace = planner.workspace
     check_supported(workspace.repo)
@@ -125,7 +125,7 @@ def _apply_files(target: ApplyTarget, planner: Planner, allow: Path | None, *, a
 
 
 def _apply_saved(target: ApplyTarget, plan: Plan, workspace: Workspace, options: tuple[str, ...]) -> Outcome:
-    from featurectl.apply import apply_plan, check_allowances_used, check_created, check_nothing_blocked
+    from featurectl.operations.apply import apply_plan, check_allowances_used, check_created, check_nothing_blocked
 
     check_allowances_used(plan, options)
     author, plan = _author(plan.commit), plan.allowing(options)
@@ -143,7 +143,7 @@ def _drawn(plan: Plan) -> str:
 
 def _outcome(plan: Plan, serial: int, *, asked: bool) -> Outcome:
     """Return what was done; the plan is drawn unless it stood beside the question."""
-    from featurectl.apply import describe
+    from featurectl.operations.apply import describe
 
     document, applied = plan.to_json(), not plan.empty
     done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."

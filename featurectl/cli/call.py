@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import parse_instant
+from featurectl.core.errors import FeaturectlError, UsageError
+from featurectl.core.units import parse_instant
 
 if TYPE_CHECKING:
-    from featurectl.progress import Progress
-    from featurectl.spec.problems import Problem
+    from featurectl.core.progress import Progress
+    from featurectl.language.problems.codes import Problem
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
@@ -37,7 +37,7 @@ class Call:
 
     def root(self) -> Path:
         """Return the repository's root: `--repo`, else this folder or the nearest parent with a featurectl.yaml."""
-        from featurectl.open import find_root
+        from featurectl.workspace.workspace import find_root
 
         return find_root(self.repo)
 
@@ -56,7 +56,7 @@ class Call:
         Raises:
             UsageError: `--memory` is no size, or less than can be kept to.
         """
-        from featurectl.memory import LEAST, free_memory, memory_of_rows, parse_size
+        from featurectl.core.memory import LEAST, free_memory, memory_of_rows, parse_size
 
         if self.memory is None:
             return memory_of_rows(free_memory() // 2)

@@ -10,13 +10,13 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.canary import CanaryEvaluation
-    from featurectl.open import Workspace
+    from featurectl.monitor.canary.lifecycle import CanaryEvaluation
     from featurectl.registry.state import GateResult
+    from featurectl.workspace.workspace import Workspace
 
 Model = Annotated[str, typer.Argument(help="A model with a running canary.")]
 
@@ -47,9 +47,9 @@ def _add_start(group: typer.Typer) -> None:
         serve` takes it up by itself, promotes the version when all held to the end, and rolls it back as soon as
         something does not.
         """
-        from featurectl.canary import start_canary
         from featurectl.cli.render.canary import render_started, run_json
         from featurectl.cli.render.gates import render_gates
+        from featurectl.monitor.canary.lifecycle import start_canary
 
         name, _, which = model.partition("@")
         if not which:
@@ -75,8 +75,8 @@ def _add_status(group: typer.Typer) -> None:
 
         With --judge it exits 1 when the version is rolled back by this look.
         """
-        from featurectl.canary import judge_now, last_canary, look_at, open_log
         from featurectl.cli.render.canary import render_ended, run_json
+        from featurectl.monitor.canary.lifecycle import judge_now, last_canary, look_at, open_log
         from featurectl.registry.applied import not_applied
 
         with _opened(call) as workspace:
@@ -111,9 +111,9 @@ def _add_ends(group: typer.Typer) -> None:
 def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickle: bool) -> tuple[GateResult, ...]:
     """Return what the gates find of a version: a canary is no way around them."""
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.promotion import check_gates
+    from featurectl.operations.models.promotion import check_gates
+    from featurectl.operations.training.champion import EvaluationContext
     from featurectl.registry.applied import choose_version
-    from featurectl.training.champion import EvaluationContext
 
     state = workspace.applied_state()
     ring = EvaluationContext(
@@ -132,7 +132,7 @@ def _opened(call: Call) -> Workspace:
 
 
 def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
-    from featurectl.canary import end_canary, require_running
+    from featurectl.monitor.canary.lifecycle import end_canary, require_running
 
     with _opened(call) as workspace:
         run = require_running(workspace.applied_state(), model)

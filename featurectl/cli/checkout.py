@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featurectl.cli.call import Call
-    from featurectl.git import Checkout
+    from featurectl.workspace.git import Checkout
 
 
 def checkout_of(call: Call, root: Path) -> Checkout:
     """Return the folder as git has it."""
-    from featurectl.git import read_checkout
+    from featurectl.workspace.git import read_checkout
 
     checkout = read_checkout(root)
     if checkout.commit and checkout.problem:

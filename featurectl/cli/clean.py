@@ -10,13 +10,13 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import counted, format_bytes, format_count
+from featurectl.core.errors import FeaturectlError, UsageError
+from featurectl.core.units import counted, format_bytes, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from featurectl.clean import Leftover, SmallFiles
+    from featurectl.monitor.clean import Leftover, SmallFiles
 
 _HEAD: Final = ("kind", "what", "size")
 _SMALL: Final = ("small files of", "files", "size")
@@ -58,7 +58,7 @@ def add_to(app: typer.Typer) -> None:
 
         --model-files is for a place at which no other registry and no other project keeps models.
         """
-        from featurectl.clean import Cleaning, find_leftovers, find_small_files
+        from featurectl.monitor.clean import Cleaning, find_leftovers, find_small_files
 
         age, kept = _length(older_than, "--older-than"), None
         if predictions is not None:
@@ -79,7 +79,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _length(text: str, option: str) -> timedelta:
-    from featurectl.units import parse_duration
+    from featurectl.core.units import parse_duration
 
     found = parse_duration(text)
     if found is None or timedelta(microseconds=found) < timedelta(days=1):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from featurectl.cli.call import Call
 
 if TYPE_CHECKING:
-    from featurectl.open import Workspace
+    from featurectl.language.definitions.objects import Source
     from featurectl.sources.base import SourceReader
-    from featurectl.spec.definition import Source
+    from featurectl.workspace.workspace import Workspace
 
 _MOST_COLUMNS = 3
 

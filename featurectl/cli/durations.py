@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from featurectl.errors import UsageError
-from featurectl.units import parse_duration
+from featurectl.core.errors import UsageError
+from featurectl.core.units import parse_duration
 
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 MOST_S: Final = 86_400.0  # a day: whatever waits for longer was mistyped

@@ -9,7 +9,7 @@ import typer
 
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
     ) -> Outcome:
         """Say at length what a problem's code means. Without a code, list them all."""
         del call
-        from featurectl.spec.problems import CODES
+        from featurectl.language.problems.codes import CODES
 
         if code is None:
             text = "\n".join(f"{name}  {item.title}" for name, item in sorted(CODES.items()))

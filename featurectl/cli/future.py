@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from featurectl.errors import DataError, StoreError, UsageError
+from featurectl.core.errors import DataError, StoreError, UsageError
+from featurectl.core.units import format_age, format_iso
+from featurectl.core.variables import shown_location
 from featurectl.online.future import CLOCKS_DIFFER
-from featurectl.spec.environment import shown_location
-from featurectl.units import format_age, format_iso
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
-    from featurectl.open import Workspace
+    from featurectl.workspace.workspace import Workspace
 
 AllowFuture = Annotated[
     bool, typer.Option("--allow-future", help="Compute as of an instant later than the store's clock.")

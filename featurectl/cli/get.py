@@ -13,15 +13,15 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.dtypes import BOOL, DATE, INT64, is_text
-from featurectl.errors import UsageError
-from featurectl.nearest import did_you_mean
-from featurectl.units import format_age, format_instant, format_iso
+from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import format_age, format_instant, format_iso
 
 if TYPE_CHECKING:
     from featurectl.online.base import KeyValue
     from featurectl.online.read import Answer
-    from featurectl.open import Workspace
+    from featurectl.workspace.workspace import Workspace
 
 _HEAD = ("feature", "value", "status")
 _EPOCH_DATE = date(1970, 1, 1)
@@ -121,7 +121,7 @@ def _parsed(dtype: str, text: str) -> KeyValue | None:
 
 
 def _online(workspace: Workspace, name: str, number: int | None, words: Sequence[str]) -> _Found:
-    from featurectl.project import read_online
+    from featurectl.api.project import read_online
 
     catalog = workspace.catalog([name], workspace.applied_state())
     read = catalog.view(name, number)
@@ -135,9 +135,9 @@ def _offline(workspace: Workspace, name: str, number: int | None, words: Sequenc
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.online.read import ViewReader
     from featurectl.online.view_rows import online_view
-    from featurectl.push import read_offline
+    from featurectl.operations.push import read_offline
+    from featurectl.operations.training.bind import bind_view
     from featurectl.registry.applied import registered_view
-    from featurectl.training.bind import bind_view
 
     bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
     entity = parse_entity(bound.view.key_types, words)

@@ -11,9 +11,9 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.commits import parse_commit
-from featurectl.errors import UsageError
-from featurectl.units import format_instant, format_iso
+from featurectl.core.commits import parse_commit
+from featurectl.core.errors import UsageError
+from featurectl.core.units import format_instant, format_iso
 
 if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry

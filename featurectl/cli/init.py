@@ -16,8 +16,8 @@ import typer
 import featurectl
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
 
 # Where editors find the JSON Schemas; the first line of each YAML file names one, relative to the file.
 SCHEMA = ".featurectl/schema.json"
@@ -152,7 +152,7 @@ def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
 
 def write_schemas(staged: Path) -> list[str]:
     """Return the paths of the JSON Schemas of the repository's files, written for editors."""
-    from featurectl.spec.schema import file_schema, project_schema
+    from featurectl.language.schema import file_schema, project_schema
 
     for name, schema in ((SCHEMA, file_schema()), (PROJECT_SCHEMA, project_schema())):
         target = staged / name

@@ -23,15 +23,15 @@ from typer.exceptions import Abort, Exit, TyperException
 from featurectl.cli.app import build_app
 from featurectl.cli.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.cli.verb import COMMON
-from featurectl.errors import (
+from featurectl.core.errors import (
     FeaturectlError,
     ProblemsError,
     StoreError,
     TryAgainError,
     UsageError,
 )
-from featurectl.hidden import Hide, hiding_secrets
-from featurectl.nearest import nearest
+from featurectl.core.nearest import nearest
+from featurectl.workspace.redaction import Hide, hiding_secrets
 
 FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
@@ -149,7 +149,7 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
 
 def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
     from featurectl.cli.render.visible import in_one_line
-    from featurectl.spec.own_files import why_no_output
+    from featurectl.language.syntax.own_files import why_no_output
 
     if call.debug:
         traceback.print_exc()
@@ -213,7 +213,7 @@ def _error_text(error: FeaturectlError) -> str:
 
 def _draw(call: Call, outcome: Outcome) -> int:
     from featurectl.cli.render.problems import problems_json, render_problems
-    from featurectl.markdown import fenced
+    from featurectl.core.markdown import fenced
 
     if call.output == "json":
         document = _document(call.command, outcome, problems_json(outcome.problems, call))

@@ -14,20 +14,20 @@ from featurectl.cli.push import fails_for_all, push_applied, push_notes
 from featurectl.cli.run_recording import Recording, RunOutcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.core.errors import DataError, FeaturectlError, UsageError
 
 if TYPE_CHECKING:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.render.materialize import ViewRun
-    from featurectl.materialize.dry_run import Planned
-    from featurectl.materialize.range import Range
-    from featurectl.materialize.run import MaterializeRun
-    from featurectl.materialize.view import Materialized
     from featurectl.offline.base import Coverage
-    from featurectl.open import Workspace
-    from featurectl.push import PushResult
+    from featurectl.operations.materialize.dry_run import Planned
+    from featurectl.operations.materialize.range import Range
+    from featurectl.operations.materialize.run import MaterializeRun
+    from featurectl.operations.materialize.view import Materialized
+    from featurectl.operations.push import PushResult
     from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion, State
+    from featurectl.workspace.workspace import Workspace
 
 _VACUUM_EVERY: Final = 8  # versions
 
@@ -67,8 +67,8 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.clocks import NaiveClocks
         from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
         from featurectl.cli.unapplied_warning import warn_unapplied
-        from featurectl.materialize.view import choose_views
-        from featurectl.open import open_workspace
+        from featurectl.operations.materialize.view import choose_views
+        from featurectl.workspace.workspace import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.applied_state()
@@ -143,8 +143,8 @@ def _one(work: _Work, item: ObjectVersion) -> ViewRun:
 def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None, *, full: bool) -> Range | None:
     """Return the range that is asked for; None: none is."""
     from featurectl.cli.training_set import instant
-    from featurectl.materialize.range import Range
-    from featurectl.spec.definition_json import load_untyped_view
+    from featurectl.language.definitions.json_form import load_untyped_view
+    from featurectl.operations.materialize.range import Range
 
     if since is None and until is None:
         return None
@@ -165,16 +165,16 @@ def _range(chosen: Sequence[ObjectVersion], since: str | None, until: str | None
 
 
 def _plan(work: _Work, item: ObjectVersion) -> Planned:
-    from featurectl.materialize.dry_run import plan_view
+    from featurectl.operations.materialize.dry_run import plan_view
 
     return plan_view(_job(work, item), work.workspace.now, full=work.full, asked=work.asked)
 
 
 def _job(work: _Work, item: ObjectVersion) -> MaterializeRun:
-    from featurectl.materialize.run import MaterializeRun
-    from featurectl.spec.definition_json import load_view
-    from featurectl.spec.transformed import transform_sources
-    from featurectl.training.bind import view_table
+    from featurectl.language.definitions.json_form import load_view
+    from featurectl.language.resolve.transformed import transform_sources
+    from featurectl.operations.materialize.run import MaterializeRun
+    from featurectl.operations.training.bind import view_table
 
     view = load_view(item.definition)
     return MaterializeRun(
@@ -190,10 +190,10 @@ def _job(work: _Work, item: ObjectVersion) -> MaterializeRun:
 
 def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.materialize.range import backfill_view, check_range, expire_rows
-    from featurectl.materialize.transform import materialize_transform
-    from featurectl.materialize.view import materialize_view
-    from featurectl.spec.transformed import as_state
+    from featurectl.language.resolve.transformed import as_state
+    from featurectl.operations.materialize.range import backfill_view, check_range, expire_rows
+    from featurectl.operations.materialize.transform import materialize_transform
+    from featurectl.operations.materialize.view import materialize_view
 
     run, engine, asked = _job(work, item), PolarsEngine(work.call.memory_bytes()), work.asked
     if work.full and (aside := run.table.set_aside()):
@@ -256,7 +256,7 @@ def _label(pin: Pin) -> str:
 
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
     """Return what was pushed; None for a view that is offline only."""
-    from featurectl.training.bind import bind_view
+    from featurectl.operations.training.bind import bind_view
 
     bound = bind_view(workspace.offline(), item)
     return push_applied(workspace, bound) if bound.view.online else None

@@ -11,14 +11,14 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.registration import registration
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.open import Workspace
+    from featurectl.language.definitions.objects import Model
+    from featurectl.operations.training.training_set import TrainingSet
     from featurectl.registry.state import State
-    from featurectl.spec.definition import Model
-    from featurectl.training.training_set import TrainingSet
+    from featurectl.workspace.workspace import Workspace
 
 
 def add_to(group: typer.Typer) -> None:
@@ -55,9 +55,9 @@ def _add_import(group: typer.Typer) -> None:
         from featurectl.models.isolation.limits import limits_of
         from featurectl.models.isolation.process import open_process
         from featurectl.models.mlflow import mlflow_file
-        from featurectl.open import open_workspace
-        from featurectl.training.bind import registered_model
-        from featurectl.training.imported import import_model
+        from featurectl.operations.training.bind import registered_model
+        from featurectl.operations.training.imported import import_model
+        from featurectl.workspace.workspace import open_workspace
 
         if (file is None) == (mlflow is None):
             raise UsageError("which model? give --file FILE or --mlflow FOLDER, one of them")
@@ -95,8 +95,8 @@ def _add_export(group: typer.Typer) -> None:
         Its file, the same as ONNX, golden rows, the inputs with types, defaults and categories, and how to use them.
         """
         from featurectl.models.export import write_export
+        from featurectl.operations.scoring.scorer import trained_model
         from featurectl.registry.applied import choose_version
-        from featurectl.scoring.scorer import trained_model
 
         if out is None:
             raise UsageError("where to? --out FOLDER is missing", hint="--out exported")
@@ -113,10 +113,10 @@ def _sample(call: Call, workspace: Workspace, state: State, of: tuple[Model, str
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.training.bind import bind_newest, view_names
-    from featurectl.training.choose import read_spine
-    from featurectl.training.label import read_target
-    from featurectl.training.training_set import build_training_set
+    from featurectl.operations.training.bind import bind_newest, view_names
+    from featurectl.operations.training.choose import read_spine
+    from featurectl.operations.training.label import read_target
+    from featurectl.operations.training.training_set import build_training_set
 
     definition, named = of
     views = bind_newest(state, workspace.offline(), view_names(definition.inputs))

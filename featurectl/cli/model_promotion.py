@@ -9,12 +9,12 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featurectl.promotion import Mover, Promotion
+    from featurectl.operations.models.promotion import Mover, Promotion
 
 
 def add_to_group(group: typer.Typer) -> None:
@@ -62,10 +62,10 @@ def _add_promote(group: typer.Typer) -> None:
         from dataclasses import asdict
 
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.promotion import promote_version
+        from featurectl.operations.models.promotion import promote_version
+        from featurectl.operations.training.champion import EvaluationContext
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHALLENGER
-        from featurectl.training.champion import EvaluationContext
 
         name, _, which = model.partition("@")
         with open_applied(call) as workspace:
@@ -117,7 +117,7 @@ def _add_rollback(group: typer.Typer) -> None:
         It undoes one promotion: asked again, it says that there is nothing to undo. `models promote MODEL@N` goes to
         any version.
         """
-        from featurectl.promotion import roll_back
+        from featurectl.operations.models.promotion import roll_back
         from featurectl.registry.applied import choose_version
         from featurectl.registry.state import CHAMPION
 
@@ -138,8 +138,8 @@ def _add_rollback(group: typer.Typer) -> None:
 def _mover(root: Path) -> Mover:
     from datetime import UTC, datetime
 
-    from featurectl.apply import caller
-    from featurectl.git import git_commit
-    from featurectl.promotion import Mover
+    from featurectl.operations.apply import caller
+    from featurectl.operations.models.promotion import Mover
+    from featurectl.workspace.git import git_commit
 
     return Mover(who=caller(), commit=git_commit(root), at=datetime.now(UTC))

@@ -10,7 +10,7 @@ from featurectl.cli import canary, model_files
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion

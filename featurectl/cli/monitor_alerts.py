@@ -13,13 +13,13 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.future import check_not_future, hold_to_clocks
 from featurectl.cli.verb import verb
-from featurectl.errors import CheckFailedError, FeaturectlError, UsageError
-from featurectl.units import format_iso, parse_duration
+from featurectl.core.errors import CheckFailedError, FeaturectlError, UsageError
+from featurectl.core.units import format_iso, parse_duration
 
 if TYPE_CHECKING:
-    from featurectl.alerts.look import EvaluationRun
     from featurectl.monitor.alerts.evaluate import AlertEvaluation
-    from featurectl.open import Workspace
+    from featurectl.monitor.alerts.evaluation_run import EvaluationRun
+    from featurectl.workspace.workspace import Workspace
 
 _DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
 _AGAIN: Final = "once that is mended: featurectl monitor check --again"
@@ -50,8 +50,8 @@ def _add_check(group: typer.Typer) -> None:
         and is not silenced, when something could not be observed, when a message was refused, or where nothing is
         applied. A state that has changed since `--as-of` stays as it is.
         """
-        from featurectl.alerts.look import look_once
         from featurectl.cli.render.alerts import render_round, round_json
+        from featurectl.monitor.alerts.evaluation_run import look_once
 
         if again and dry_run:
             raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
@@ -75,7 +75,7 @@ def _is_alarming(looked: AlertEvaluation) -> bool:
 
 def _failures(found: EvaluationRun) -> tuple[Failure, ...]:
     """Return what could not be observed, and what could not be told."""
-    from featurectl.alerts.look import failure_of
+    from featurectl.monitor.alerts.evaluation_run import failure_of
 
     failures = [
         Failure(part=f"{item.after.alert} ({item.after.subject})", error=error)
@@ -121,9 +121,9 @@ def _add_run(group: typer.Typer) -> None:
         import signal
         import threading
 
-        from featurectl.alerts.watch import Watch
         from featurectl.cli.render.alerts import round_lines
-        from featurectl.open import open_workspace
+        from featurectl.monitor.alerts.watch import Watch
+        from featurectl.workspace.workspace import open_workspace
 
         every_us = _duration("--every", every)
         stop = threading.Event()
@@ -181,8 +181,8 @@ def _add_silence(group: typer.Typer) -> None:
 
 
 def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) -> Outcome:
-    from featurectl.alerts.silences import silence
     from featurectl.cli.render.alerts import render_silence, silence_json
+    from featurectl.monitor.alerts.silences import silence
     from featurectl.registry.alert_state import Silence
 
     with _opened(call) as workspace:
@@ -198,8 +198,8 @@ def _silenced(call: Call, alert: str, subject: str, for_us: int, reason: str) ->
 
 
 def _listed(call: Call) -> Outcome:
-    from featurectl.alerts.look import ledger_of
     from featurectl.cli.render.alerts import render_silences, silence_json
+    from featurectl.monitor.alerts.evaluation_run import ledger_of
 
     with _opened(call) as workspace:
         workspace.applied_state()
@@ -208,8 +208,8 @@ def _listed(call: Call) -> Outcome:
 
 
 def _ended(call: Call, silence_id: str) -> Outcome:
-    from featurectl.alerts.silences import end_silence
     from featurectl.cli.render.alerts import silence_json
+    from featurectl.monitor.alerts.silences import end_silence
 
     with _opened(call) as workspace:
         ended = end_silence(workspace, silence_id)

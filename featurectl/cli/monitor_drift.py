@@ -16,14 +16,14 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import instant
 from featurectl.cli.verb import verb
 from featurectl.cli.whole_file import write_whole
-from featurectl.errors import UsageError
-from featurectl.units import format_instant, moved_by
+from featurectl.core.errors import UsageError
+from featurectl.core.units import format_instant, moved_by
 
 if TYPE_CHECKING:
     from featurectl.cli.render.drift import DriftTable
     from featurectl.models.profile.profile import Profile
-    from featurectl.open import Workspace
     from featurectl.registry.state import ModelVersion
+    from featurectl.workspace.workspace import Workspace
 
 _MIN_ROWS: Final = 100
 _LAST: Final = timedelta(days=1)
@@ -165,9 +165,9 @@ def _batch(
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.served_model import open_native
     from featurectl.monitor.drift.batch import DriftBatch
-    from featurectl.training.long_spine import SpillPlace
-    from featurectl.training.request import TrainingStores
-    from featurectl.training.spine import Cut
+    from featurectl.operations.training.long_spine import SpillPlace
+    from featurectl.operations.training.request import TrainingStores
+    from featurectl.operations.training.spine import Cut
 
     assert task.batch is not None
     state, clocks, engine = workspace.applied_state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())

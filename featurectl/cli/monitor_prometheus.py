@@ -13,8 +13,8 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
 from featurectl.cli.whole_file import write_whole
-from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import counted
+from featurectl.core.errors import FeaturectlError, UsageError
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
     from featurectl.monitor.prometheus.rules import AlertingRule, Rules
@@ -78,7 +78,7 @@ def _write_textfile(call: Call, path: Path) -> Outcome:
 def _where(call: Call) -> tuple[str, str]:
     """Return the names of the project and the environment; wrong usage ends the command before it has written."""
     _need_client()
-    from featurectl.open import environment_of, load_checked
+    from featurectl.workspace.workspace import environment_of, load_checked
 
     repo = load_checked(call.root(), "applied")
     return repo.project, environment_of(repo, call.env).name
@@ -112,8 +112,8 @@ def _serve(call: Call, address: tuple[str, int], every_s: float) -> None:
 
 def _look(call: Call) -> bytes:
     """Return the metrics of the environment now; records of runs that can't be read are told on stderr."""
-    from featurectl.health import check_results, look, runs_seen, served_view
     from featurectl.monitor.alerts.figures import failed_checks
+    from featurectl.monitor.health import check_results, look, runs_seen, served_view
     from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
     from featurectl.registry.applied import served_views
 
@@ -162,7 +162,7 @@ def _add_rules(group: typer.Typer) -> None:
         from featurectl.monitor.prometheus.grafana import render_dashboard
         from featurectl.monitor.prometheus.rules import rules_of
         from featurectl.monitor.prometheus.rules_yaml import render_rules
-        from featurectl.open import environment_of, load_checked
+        from featurectl.workspace.workspace import environment_of, load_checked
 
         _check_not_own(call.root(), out, "--out", "featurectl.rules")
         _check_not_own(call.root(), grafana, "--grafana", "dashboard.json")
@@ -204,7 +204,7 @@ def _rule_json(rule: AlertingRule) -> dict[str, object]:
 
 def _check_not_own(root: Path, path: Path | None, option: str, instead: str) -> None:
     """Refuse to write what the next command would read as a file of the repository."""
-    from featurectl.spec.load import is_read
+    from featurectl.language.load import is_read
 
     if path is not None and is_read(root, path):
         raise UsageError(f"{option} {path} would be read as a file of the repository", hint=f"{option} {instead}")

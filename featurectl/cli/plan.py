@@ -15,8 +15,8 @@ from featurectl.cli.selection import Select
 from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
+    from featurectl.language.repo import Repo
     from featurectl.plan.model import Plan
-    from featurectl.spec.repo import Repo
 
 CHANGES, PROBLEMS = 2, 1
 
@@ -48,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
         With -v also the time rule of each view.
         """
         from featurectl.cli.checkout import checkout_of
-        from featurectl.open import open_workspace
+        from featurectl.workspace.workspace import open_workspace
 
         with open_workspace(call.root(), call.env, None) as workspace:
             planner = Planner(call, workspace, select, allow_remove, allow_breaking, allow_older)

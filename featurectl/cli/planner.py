@@ -12,15 +12,15 @@ import typer
 
 from featurectl.cli.call import Call
 from featurectl.cli.render.visible import in_one_line
-from featurectl.errors import DataError, StoreError, UsageError
+from featurectl.core.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from featurectl.git import Checkout
-    from featurectl.open import Workspace
+    from featurectl.language.definitions.objects import Source
     from featurectl.plan.external_state import ExternalState
     from featurectl.plan.model import AppliedCommit, Plan
     from featurectl.sources.size import SourceSize
-    from featurectl.spec.definition import Source
+    from featurectl.workspace.git import Checkout
+    from featurectl.workspace.workspace import Workspace
 
 AllowRemove = Annotated[
     list[str] | None,
@@ -81,7 +81,7 @@ class Planner:
         """Return the plan with its effort; without, when the offline tables can't be read."""
         if plan.unchanged:
             return plan
-        from featurectl.effort import StatisticsStores, measure_plan
+        from featurectl.operations.effort import StatisticsStores, measure_plan
 
         workspace = self.workspace
         online = None if outside.online is None else workspace.online()
@@ -99,9 +99,9 @@ class Planner:
 
 def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | None:
     """Return the commit that was applied last, and whether that of the checkout contains it."""
-    from featurectl.commits import parse_commit
-    from featurectl.git import contains
+    from featurectl.core.commits import parse_commit
     from featurectl.plan.model import AppliedCommit
+    from featurectl.workspace.git import contains
 
     last = workspace.last_apply()
     if last is None:

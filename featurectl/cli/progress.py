@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from featurectl.cli.render.visible import in_one_line
-from featurectl.progress import Progress, Silent
-from featurectl.units import format_count
+from featurectl.core.progress import Progress, Silent
+from featurectl.core.units import format_count
 
 _BEAT_S = 10.0
 _FRAME_S = 0.1

@@ -11,18 +11,18 @@ from featurectl.cli.future import AllowFuture, hold_to_clocks
 from featurectl.cli.run_recording import Recording, RunOutcome
 from featurectl.cli.selection import Select, select_views
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
-from featurectl.units import counted, format_count, format_instant, format_iso, plural
+from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
+from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from featurectl.open import Workspace
-    from featurectl.progress import Progress
-    from featurectl.push import PushPlan, PushRequest, PushResult
+    from featurectl.core.progress import Progress
+    from featurectl.operations.push import PushPlan, PushRequest, PushResult
+    from featurectl.operations.training.join import BoundView
     from featurectl.registry.state import ObjectVersion, State
-    from featurectl.training.join import BoundView
+    from featurectl.workspace.workspace import Workspace
 
 _HEAD = ("view", "version", "rows sent", "new", "online keys", "computed")
 _PLAN_HEAD = ("view", "version", "rows at most", "online keys", "at most then", "computed")
@@ -64,7 +64,7 @@ def add_to(app: typer.Typer) -> None:
             if views or select or full:
                 raise UsageError("--remove, and views to push", hint="one of them at a time")
             return remove_rows(call, remove, dry_run=dry_run)
-        from featurectl.open import open_workspace
+        from featurectl.workspace.workspace import open_workspace
 
         with open_workspace(call.root(), call.env, call.instant(), "if there") as workspace:
             state = workspace.applied_state()
@@ -108,8 +108,8 @@ def _outcome(
 
 def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersion]:
     """Return the online ones among the versions that are materialized; a view that was named must be online."""
-    from featurectl.materialize.view import choose_views
-    from featurectl.spec.definition_json import load_untyped_view
+    from featurectl.language.definitions.json_form import load_untyped_view
+    from featurectl.operations.materialize.view import choose_views
 
     chosen = choose_views(state, names)
     online = [item for item in chosen if load_untyped_view(item.definition).online]
@@ -120,7 +120,7 @@ def _chosen(state: State, names: list[str], *, named: bool) -> list[ObjectVersio
 
 def _push(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool) -> PushResult:
     """Return what was pushed of a view version; what became of it is on record, also when it fails."""
-    from featurectl.training.bind import bind_view
+    from featurectl.operations.training.bind import bind_view
 
     with Recording(call, workspace, item) as recording:
         try:
@@ -133,7 +133,7 @@ def _push(call: Call, workspace: Workspace, item: ObjectVersion, *, full: bool) 
 
 
 def _plan(workspace: Workspace, item: ObjectVersion, *, full: bool) -> PushPlan:
-    from featurectl.training.bind import bind_view
+    from featurectl.operations.training.bind import bind_view
 
     return plan_applied(workspace, bind_view(workspace.offline(), item), full=full)
 
@@ -148,7 +148,7 @@ def push_applied(
     Raises:
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
-    from featurectl.push import push_view
+    from featurectl.operations.push import push_view
 
     return push_view(_request(workspace, bound, full=full), progress)
 
@@ -159,14 +159,14 @@ def plan_applied(workspace: Workspace, bound: BoundView, *, full: bool = False) 
     Raises:
         StoreError: a store can't be read.
     """
-    from featurectl.push import plan_push
+    from featurectl.operations.push import plan_push
 
     return plan_push(_request(workspace, bound, full=full))
 
 
 def _request(workspace: Workspace, bound: BoundView, *, full: bool) -> PushRequest:
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.push import PushRequest
+    from featurectl.operations.push import PushRequest
 
     return PushRequest(
         view=bound.view,
@@ -186,7 +186,7 @@ def _request(workspace: Workspace, bound: BoundView, *, full: bool) -> PushReque
 
 def push_notes(made: PushResult | PushPlan | None, now: datetime) -> list[str]:
     """Return what there is to be told of a push beside its counts."""
-    from featurectl.push import PushResult
+    from featurectl.operations.push import PushResult
 
     if not isinstance(made, PushResult):
         return []
@@ -206,7 +206,7 @@ def fails_for_all(error: FeaturectlError | None) -> bool:
 
 
 def _cells(made: PushResult | PushPlan) -> list[str]:
-    from featurectl.push import PushPlan
+    from featurectl.operations.push import PushPlan
 
     if isinstance(made, PushPlan):
         counts = (made.rows, made.entities, made.entities_after)
@@ -217,7 +217,7 @@ def _cells(made: PushResult | PushPlan) -> list[str]:
 
 
 def _json(made: PushResult | PushPlan) -> dict[str, object]:
-    from featurectl.push import PushPlan
+    from featurectl.operations.push import PushPlan
 
     if isinstance(made, PushPlan):
         return {

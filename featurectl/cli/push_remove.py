@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
-from featurectl.errors import UsageError
-from featurectl.units import format_count
+from featurectl.core.errors import UsageError
+from featurectl.core.units import format_count
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ObjectVersion, State
@@ -24,9 +24,9 @@ def remove_rows(call: Call, labels: Sequence[str], *, dry_run: bool) -> Outcome:
         StoreError: the store fails; run again, the command goes on.
     """
     from featurectl.cli.render.table import render_table
+    from featurectl.language.definitions.json_form import load_untyped_view
     from featurectl.online.pushed import needed_versions
     from featurectl.online.view_rows import count_if_whole, online_view
-    from featurectl.spec.definition_json import load_untyped_view
 
     with open_applied(call) as workspace:
         state = workspace.applied_state()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
     from featurectl.models.pickle_policy import PicklePolicy
-    from featurectl.open import Workspace
+    from featurectl.operations.training.train import Registration
     from featurectl.registry.state import State
-    from featurectl.training.train import Registration
+    from featurectl.workspace.workspace import Workspace
 
 
 def registration(call: Call, workspace: Workspace, state: State, leave: PicklePolicy) -> Registration:
     """Return the workspace's registry with what gates are measured by; the instant is that of the clock."""
-    from featurectl.apply import caller
     from featurectl.cli.checkout import commit_of
     from featurectl.engines.polars.engine import PolarsEngine
-    from featurectl.training.champion import EvaluationContext
-    from featurectl.training.train import Registration
+    from featurectl.operations.apply import caller
+    from featurectl.operations.training.champion import EvaluationContext
+    from featurectl.operations.training.train import Registration
 
     ring = EvaluationContext(
         state=state,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from featurectl.errors import FeaturectlError, NoAnswerError
+from featurectl.core.errors import FeaturectlError, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from featurectl.cli.call import Call
     from featurectl.engines.base import CheckResult
     from featurectl.offline.runs import CheckRecord, RunRecord
-    from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion
+    from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,8 @@ class Recording:
 
 def _checks(became: RunOutcome) -> tuple[CheckRecord, ...]:
     """Return what came of the checks: of a run that they have failed, the error holds it."""
-    from featurectl.materialize.check_results import FailedChecksError
     from featurectl.offline.runs import CheckRecord
+    from featurectl.operations.materialize.check_results import FailedChecksError
 
     found = became.error.checks if isinstance(became.error, FailedChecksError) else became.checks
     return tuple(

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.whole_file import write_whole
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.apply import ApplyTarget
-    from featurectl.open import Workspace
+    from featurectl.operations.apply import ApplyTarget
     from featurectl.plan.model import AppliedCommit, Plan
+    from featurectl.workspace.workspace import Workspace
 
 _HASH: Final = re.compile(r"[0-9a-f]{40,64}")
 _MOST_BYTES: Final = 256 << 20  # a plan of a thousand views has a tenth
@@ -35,8 +35,8 @@ def read_plan(path: Path) -> Plan:
     Raises:
         UsageError: the file can't be read, or holds no plan.
     """
+    from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
     from featurectl.plan.saved import load_plan
-    from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 
     try:
         return load_plan(read_regular_file(path, _MOST_BYTES).decode("utf-8"), str(path))
@@ -70,7 +70,7 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
         UsageError: the plan does something else than it says, or what the language has no words for.
         StoreError: the registry can't be read.
     """
-    from featurectl.apply import check_plan_is_current
+    from featurectl.operations.apply import check_plan_is_current
     from featurectl.plan.recheck import decide_again
 
     state = target.registry.load_state(plan.project)
@@ -81,8 +81,8 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
 def _applied(plan: Plan, workspace: Workspace) -> AppliedCommit | None:
     """Return the commit that was applied last and whether the plan's contains it; what was known of that stays."""
     from featurectl.cli.planner import applied_commit
-    from featurectl.commits import parse_commit
-    from featurectl.git import read_checkout
+    from featurectl.core.commits import parse_commit
+    from featurectl.workspace.git import read_checkout
 
     known, commit = plan.applied, parse_commit(plan.commit)
     if (known is not None and known.contained is False) or not _HASH.fullmatch(commit.hash):

@@ -11,7 +11,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
 from featurectl.cli.whole_file import write_whole
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
         featurectl.yaml has a schema of its own; `init` writes both into .featurectl.
         """
         del call
-        from featurectl.spec.schema import file_schema, project_schema
+        from featurectl.language.schema import file_schema, project_schema
 
         made = project_schema() if project else file_schema()
         text = json.dumps(made, indent=2)

@@ -12,14 +12,14 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.training_set import SinceOption, SpineOption, UntilOption, instant
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.open import Workspace
+    from featurectl.operations.scoring.destination import Destination
+    from featurectl.operations.scoring.job import ScoringRows
     from featurectl.registry.state import ModelVersion
-    from featurectl.scoring.destination import Destination
-    from featurectl.scoring.job import ScoringRows
+    from featurectl.workspace.workspace import Workspace
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,9 +47,9 @@ def add_to(app: typer.Typer) -> None:
         The features are of the versions that it was trained on, whatever the files say by now. A run that was killed
         is continued when the same command is given again.
         """
-        from featurectl.scoring.destination import open_destination
-        from featurectl.scoring.job import ScoringRows
-        from featurectl.training.spine import Cut
+        from featurectl.operations.scoring.destination import open_destination
+        from featurectl.operations.scoring.job import ScoringRows
+        from featurectl.operations.training.spine import Cut
 
         if not out:
             raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
@@ -85,14 +85,14 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.served_model import open_native
-    from featurectl.open import open_workspace
+    from featurectl.operations.scoring.checkpoint import keep_scores
+    from featurectl.operations.scoring.destination import FileDestination
+    from featurectl.operations.scoring.job import Job
+    from featurectl.operations.training.long_spine import SpillPlace
+    from featurectl.operations.training.output_conflict import check_apart
+    from featurectl.operations.training.request import TrainingStores
     from featurectl.registry.applied import choose_version
-    from featurectl.scoring.checkpoint import keep_scores
-    from featurectl.scoring.destination import FileDestination
-    from featurectl.scoring.job import Job
-    from featurectl.training.long_spine import SpillPlace
-    from featurectl.training.output_conflict import check_apart
-    from featurectl.training.request import TrainingStores
+    from featurectl.workspace.workspace import open_workspace
 
     engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
@@ -131,7 +131,7 @@ def _run(call: Call, task: _Task) -> Outcome:
 
 def _request(call: Call, workspace: Workspace, task: _Task, version: ModelVersion) -> dict[str, object]:
     """Return what two runs have to have in common for one to continue the other."""
-    from featurectl.training.manifest import library_versions
+    from featurectl.operations.training.manifest import library_versions
 
     wanted = task.wanted
     spine = None if wanted.spine is None else [wanted.spine, str(Path(wanted.spine).absolute())]

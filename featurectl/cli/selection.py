@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.open import Workspace
     from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
 
 Select = Annotated[
     list[str] | None,
@@ -33,7 +33,7 @@ def select_views(
     """
     if not terms:
         return list(names or ())
-    from featurectl.graph import build_graph, select_objects
+    from featurectl.identity.graph import build_graph, select_objects
     from featurectl.plan.build import PlanRequest, plan_repo
     from featurectl.plan.selection import candidates
 

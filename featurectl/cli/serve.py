@@ -10,7 +10,7 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.durations import seconds_of
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
         _check_options(counts | {"--max-connections": max_connections}, port, log_format)
         timeout_s = seconds_of("--timeout", timeout)
         try:
-            from featurectl.serve import run_server
+            from featurectl.serving.process import run_server
             from featurectl.serving.settings import ServeSettings
         except ModuleNotFoundError as error:
             hint = "pip install 'featurectl[serve]'"

@@ -16,12 +16,12 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.durations import seconds_of
 from featurectl.cli.future import warn_of_clocks
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, UsageError
-from featurectl.units import format_iso
+from featurectl.core.errors import FeaturectlError, UsageError
+from featurectl.core.units import format_iso
 
 if TYPE_CHECKING:
     from featurectl.monitor.freshness import FreshnessRow
-    from featurectl.open import Workspace
+    from featurectl.workspace.workspace import Workspace
 
 _EVERY_S: Final = 10.0
 _CLEAR: Final = (
@@ -84,8 +84,8 @@ def _look(call: Call, show: Show) -> Shown:
 def _show_rows(call: Call, workspace: Workspace) -> Shown:
     from featurectl.cli.render.runs import not_done, render_not_done, run_json
     from featurectl.cli.render.status import render_ages, render_sizes, render_status, status_json
-    from featurectl.health import look, runs_seen
-    from featurectl.sizes import stored_sizes
+    from featurectl.monitor.health import look, runs_seen
+    from featurectl.monitor.sizes import stored_sizes
 
     call.progress.start("look at the stores")
     told = call.verbose or call.output == "json"
@@ -116,7 +116,7 @@ def _without_ages(row: FreshnessRow) -> object:
 
 def _show_checks(call: Call, workspace: Workspace) -> Shown:
     from featurectl.cli.render.checks import check_json, render_checks
-    from featurectl.health import check_results, recorded_runs
+    from featurectl.monitor.health import check_results, recorded_runs
 
     found = check_results(workspace, workspace.applied_state(), recorded_runs(workspace, _BACK))
     failed = any(history.failing and history.severity == "error" for history in found)

@@ -21,8 +21,8 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.render.files import Files
         from featurectl.cli.render.github import write_step_summary
         from featurectl.engines.polars.engine import PolarsEngine
-        from featurectl.feature_tests.run import run_feature_tests
-        from featurectl.open import environment_of, load_checked
+        from featurectl.operations.feature_tests.run import run_feature_tests
+        from featurectl.workspace.workspace import environment_of, load_checked
 
         repo = load_checked(call.root())
         environment_of(repo, call.env)  # the tests are the same in each, but a name that is none is a mistake

@@ -11,15 +11,15 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.registration import registration
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
-from featurectl.units import counted, format_count
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted, format_count
 
 if TYPE_CHECKING:
     from featurectl.cli.render.models import Aliases
-    from featurectl.open import Workspace
+    from featurectl.operations.training.data import TrainingData
+    from featurectl.operations.training.train import Trained
     from featurectl.registry.state import ModelVersion, State
-    from featurectl.training.data import TrainingData
-    from featurectl.training.train import Trained
+    from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.unapplied_warning import warn_unapplied
     from featurectl.models.artifact import check_artifacts
     from featurectl.models.command import CommandEnvironment
-    from featurectl.open import open_workspace
+    from featurectl.operations.training.train import fit_version, register, require_trainer
     from featurectl.registry.applied import choose_version
-    from featurectl.training.train import fit_version, register, require_trainer
+    from featurectl.workspace.workspace import open_workspace
 
     with open_workspace(call.root(), call.env, None, "if there") as workspace:
         state = workspace.applied_state()
@@ -101,11 +101,11 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.gates.evaluate import gates_asked
-    from featurectl.training.bind import registered_model
-    from featurectl.training.data import read_training_data
-    from featurectl.training.request import TrainingStores
-    from featurectl.training.retrain import read_pinned_data
-    from featurectl.training.train import require_trainer
+    from featurectl.operations.training.bind import registered_model
+    from featurectl.operations.training.data import read_training_data
+    from featurectl.operations.training.request import TrainingStores
+    from featurectl.operations.training.retrain import read_pinned_data
+    from featurectl.operations.training.train import require_trainer
 
     if was is None:
         definition = registered_model(state, task.model)  # what can't be asked is told before anything is read
@@ -137,7 +137,7 @@ def _outcome(trained: Trained, was: ModelVersion | None, task: _Task, aliases: A
     from featurectl.cli.render.gates import render_rejection
     from featurectl.cli.render.models import render_standing, version_json
     from featurectl.cli.render.retrained import comparison_json, render_comparison
-    from featurectl.training.retrain import compare_versions
+    from featurectl.operations.training.retrain import compare_versions
 
     version = trained.version
     result = version_json(version, aliases)

@@ -15,18 +15,18 @@ import typer
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.render.visible import in_one_line
 from featurectl.cli.verb import verb
-from featurectl.errors import StoreError, UsageError
-from featurectl.units import counted, parse_instant, plural
+from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.units import counted, parse_instant, plural
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.open import Workspace
-    from featurectl.training.build import TrainingSetBuild
-    from featurectl.training.label import LabelTarget
-    from featurectl.training.long_spine import AnySpine
-    from featurectl.training.reproduce import Manifest
-    from featurectl.training.request import ResolvedRequest, TrainingRequest, TrainingStores
+    from featurectl.operations.training.build import TrainingSetBuild
+    from featurectl.operations.training.label import LabelTarget
+    from featurectl.operations.training.long_spine import AnySpine
+    from featurectl.operations.training.reproduce import Manifest
+    from featurectl.operations.training.request import ResolvedRequest, TrainingRequest, TrainingStores
+    from featurectl.workspace.workspace import Workspace
 
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
@@ -59,11 +59,11 @@ def add_to(app: typer.Typer) -> None:
 
         One row is written per spine row, in its order, and a manifest beside it: FILE.manifest.json.
         """
-        from featurectl.spec.asked import feature_pairs
-        from featurectl.training.output import check_output
-        from featurectl.training.reproduce import load_manifest
-        from featurectl.training.request import TrainingRequest, check_request
-        from featurectl.training.spine import Cut
+        from featurectl.language.resolve.feature_names import feature_pairs
+        from featurectl.operations.training.output import check_output
+        from featurectl.operations.training.reproduce import load_manifest
+        from featurectl.operations.training.request import TrainingRequest, check_request
+        from featurectl.operations.training.spine import Cut
 
         pairs = feature_pairs([] if features is None else features.split(","))
         cut = Cut(since=instant(since), until=instant(until), sample=sample, seed=seed)
@@ -95,14 +95,14 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.unapplied_warning import warn_unapplied
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.engines.spill import SpillRoom
-    from featurectl.open import open_workspace
-    from featurectl.training.build import make_training_set
-    from featurectl.training.formats import check_columns
-    from featurectl.training.long_spine import SpillPlace
-    from featurectl.training.manifest import describe_training_set
-    from featurectl.training.output import write_with_manifest
-    from featurectl.training.output_conflict import check_apart
-    from featurectl.training.request import TrainingStores, read_asked_spine
+    from featurectl.operations.training.build import make_training_set
+    from featurectl.operations.training.formats import check_columns
+    from featurectl.operations.training.long_spine import SpillPlace
+    from featurectl.operations.training.manifest import describe_training_set
+    from featurectl.operations.training.output import write_with_manifest
+    from featurectl.operations.training.output_conflict import check_apart
+    from featurectl.operations.training.request import TrainingStores, read_asked_spine
+    from featurectl.workspace.workspace import open_workspace
 
     engine = PolarsEngine(call.memory_bytes())
     with (
@@ -150,8 +150,8 @@ def _pin(call: Call, workspace: Workspace, made: TrainingSetBuild, manifest: str
 
 
 def _request(task: _Task, stores: TrainingStores) -> ResolvedRequest:
-    from featurectl.training.reproduce import pinned_request
-    from featurectl.training.request import resolve_request
+    from featurectl.operations.training.reproduce import pinned_request
+    from featurectl.operations.training.request import resolve_request
 
     if task.manifest is None:
         return resolve_request(task.request, stores)
@@ -161,8 +161,8 @@ def _request(task: _Task, stores: TrainingStores) -> ResolvedRequest:
 def _target(
     task: _Task, engine: Engine, asked: ResolvedRequest, spine: AnySpine, at: tuple[TrainingStores, SpillRoom]
 ) -> LabelTarget | None:
-    from featurectl.training.label import read_target
-    from featurectl.training.reproduce import check_same_spine, read_same_target
+    from featurectl.operations.training.label import read_target
+    from featurectl.operations.training.reproduce import check_same_spine, read_same_target
 
     stores, room = at
     if task.manifest is not None:
@@ -173,8 +173,8 @@ def _target(
 
 
 def _outcome(task: _Task, made: TrainingSetBuild, manifest: dict[str, object]) -> Outcome:
-    from featurectl.training.output import has_digest
-    from featurectl.training.reproduce import explain_difference
+    from featurectl.operations.training.output import has_digest
+    from featurectl.operations.training.reproduce import explain_difference
 
     inputs, frames = made.asked.inputs, made.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"

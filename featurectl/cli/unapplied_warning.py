@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
-    from featurectl.open import Workspace
     from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
 
 
 def warn_unapplied(call: Call, workspace: Workspace, state: State) -> None:

@@ -9,7 +9,7 @@ import typer
 from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.units import format_iso
+from featurectl.core.units import format_iso
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,12 +12,12 @@ import typer
 
 from featurectl.cli.call import WHOLE, Call, Outcome
 from featurectl.cli.verb import verb
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.spec.definition import Source
-    from featurectl.spec.problems import Problem
-    from featurectl.spec.repo import Repo
+    from featurectl.language.definitions.objects import Source
+    from featurectl.language.problems.codes import Problem
+    from featurectl.language.repo import Repo
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
         data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True,
     ) -> Outcome:
         """Check every file of the repository. All problems at once; without network and registry."""
-        from featurectl.spec.load import load_repo
+        from featurectl.language.load import load_repo
 
         begin = time.perf_counter()
         root = call.root()

@@ -12,7 +12,7 @@ import typer
 
 from featurectl.cli.call import Call, Invocation, Outcome, Output
 from featurectl.cli.progress import open_progress
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 COMMON: Final = ("-C", "--repo", "--env", "-o", "--output", "--color", "-q", "--quiet", "-v", "--verbose", "--debug")
 P = ParamSpec("P")
@@ -93,7 +93,7 @@ def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Ca
         raise UsageError(f"no color {options['color']!r}", hint="colors: " + ", ".join(Color))
     assert set(outputs) <= set(get_args(Output))
     if options.get("memory"):
-        from featurectl.memory import parse_size, prepare_for
+        from featurectl.core.memory import parse_size, prepare_for
 
         prepare_for(parse_size(options["memory"]) or 0)
     return Call(

@@ -12,14 +12,14 @@ from featurectl.cli.applied import open_applied
 from featurectl.cli.call import Call, Failure, Outcome
 from featurectl.cli.training_set import SinceOption, UntilOption, instant
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError, StoreError, UsageError
-from featurectl.units import moved_by
+from featurectl.core.errors import FeaturectlError, StoreError, UsageError
+from featurectl.core.units import moved_by
 
 if TYPE_CHECKING:
     from featurectl.monitor.verify.log_rows import Chosen
     from featurectl.monitor.verify.replay_log import How
     from featurectl.monitor.verify.report import VerifyReport, ViewSkew
-    from featurectl.open import Workspace
+    from featurectl.workspace.workspace import Workspace
 
 _ENTITIES = 10_000
 
@@ -161,9 +161,9 @@ def _log_outcome(reports: dict[str, VerifyReport]) -> Outcome:
 def _verify_stores(workspace: Workspace, names: list[str], sample: int | None, how: How) -> Outcome:
     from featurectl.cli.push import fails_for_all
     from featurectl.cli.render.verify import render_views, view_json
-    from featurectl.materialize.view import choose_views
+    from featurectl.language.definitions.json_form import load_untyped_view
     from featurectl.monitor.verify.compare_store import verify_store
-    from featurectl.spec.definition_json import load_untyped_view
+    from featurectl.operations.materialize.view import choose_views
 
     state = workspace.applied_state()
     chosen = [item for item in choose_views(state, names) if load_untyped_view(item.definition).online]

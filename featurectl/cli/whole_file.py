@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from featurectl.beside import temporary_beside
-from featurectl.errors import UsageError
-from featurectl.spec.own_files import why_no_output
+from featurectl.core.beside import temporary_beside
+from featurectl.core.errors import UsageError
+from featurectl.language.syntax.own_files import why_no_output
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -14,15 +14,15 @@ from featurectl.cli.call import Call, Outcome
 from featurectl.cli.future import warn_of_clocks
 from featurectl.cli.get import parse_entity, split_version
 from featurectl.cli.verb import verb
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from featurectl.cli.render.why import EntityValues
     from featurectl.monitor.why import Chain
-    from featurectl.open import Workspace
     from featurectl.registry.state import ObjectVersion, State
+    from featurectl.workspace.workspace import Workspace
 
 _BACK: Final = timedelta(days=30)
 _CHANGES: Final = 10
@@ -67,7 +67,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
     """Return whether an entity is asked for; its words are looked at before anything is read."""
-    from featurectl.spec.definition_json import load_untyped_view
+    from featurectl.language.definitions.json_form import load_untyped_view
 
     if words:
         parse_entity(load_untyped_view(item.definition).key_types, words)
@@ -75,8 +75,8 @@ def _parsed(item: ObjectVersion, words: Sequence[str]) -> bool:
 
 
 def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
-    from featurectl.health import runs_seen, served_meanwhile, served_view
     from featurectl.monitor.checks import check_histories
+    from featurectl.monitor.health import runs_seen, served_meanwhile, served_view
     from featurectl.monitor.status import check_source
     from featurectl.monitor.why import Records, look_at_chain
 
@@ -106,13 +106,13 @@ def _cause_of_values(values: EntityValues, chain: Chain) -> str:
 
 def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> EntityValues:
     """Return what there is of an entity: its history, and its online value where that can be read."""
+    from featurectl.api.project import read_online
     from featurectl.cli.render.why import EntityValues
     from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.monitor.value_history import HistoryQuestion, read_history
     from featurectl.online.features import ReadView
     from featurectl.online.view_rows import online_view
-    from featurectl.project import read_online
-    from featurectl.training.bind import bind_view
+    from featurectl.operations.training.bind import bind_view
 
     history, online, told = None, None, ""
     try:

@@ -23,7 +23,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from featurectl.engines.spill import SpillRoom
-from featurectl.spec.definition import FeatureView, Source
+from featurectl.language.definitions.objects import FeatureView, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

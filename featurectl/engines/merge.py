@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.object_store import polars_options
+from featurectl.core.object_store import polars_options
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 
 _RUN: Final = "\x00run"

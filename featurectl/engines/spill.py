@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from featurectl.beside import is_running
-from featurectl.errors import UsageError
+from featurectl.core.beside import is_running
+from featurectl.core.errors import UsageError
 
 _NAME: Final = "spill-"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from featurectl.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 FIRST_DAY: Final = -719_162  # 0001-01-01
 LAST_DAY: Final = 2_932_896  # 9999-12-31

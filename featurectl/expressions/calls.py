@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
+from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.expressions.functions import ALIASES, FUNCTIONS, SAME, TRUNCATIONS, UNIFIED, FunctionSignature
 from featurectl.expressions.operations import clean, make, null_as, on_calendar, reject, to_float, unify
 from featurectl.expressions.syntax import Raw

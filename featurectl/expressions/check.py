@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN, decimal_parts
+from featurectl.core.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN, decimal_parts
 from featurectl.expressions.calls import call
 from featurectl.expressions.functions import CASTS, OPERATIONS
 from featurectl.expressions.literals import literal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from featurectl.dtypes import FLOAT64
+from featurectl.core.dtypes import FLOAT64
 from featurectl.expressions.row import build_closure
 from featurectl.expressions.syntax import MAX_CHARACTERS
 from featurectl.expressions.tree import ExpressionError, ExpressionNode

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP
-from featurectl.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US, WEEK_US
+from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US, WEEK_US
 
 SAME: Final = "same"  # the type of the first argument
 UNIFIED: Final = "unified"  # the one type of all "any" arguments

@@ -7,11 +7,11 @@ import re
 from datetime import date
 from typing import Final, NoReturn
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
+from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
+from featurectl.core.units import MAX_DURATION_US, instant_us, parse_instant
 from featurectl.expressions.functions import INTERVAL_UNITS
 from featurectl.expressions.syntax import Kind, Raw
 from featurectl.expressions.tree import ExpressionError, Value
-from featurectl.units import MAX_DURATION_US, instant_us, parse_instant
 
 INT64_LEAST: Final = -(2**63)
 INT64_GREATEST: Final = 2**63 - 1

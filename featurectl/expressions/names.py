@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NoReturn
 
+from featurectl.core.nearest import nearest
 from featurectl.expressions.functions import ALIASES, CAST_TYPES, FUNCTIONS, PARTS
 from featurectl.expressions.literals import LITERALS, literal
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import ExpressionError
-from featurectl.nearest import nearest
 
 _MAX_LISTED: Final = 12
 

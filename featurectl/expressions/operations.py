@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
+from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.expressions.constants import settle
 from featurectl.expressions.functions import CAST_TYPES, CASTS, PARTS_OF
 from featurectl.expressions.syntax import Raw

@@ -7,11 +7,11 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.core.units import SECOND_US
 from featurectl.expressions import calendar
 from featurectl.expressions.scalars import NUMBER_TEXT, WHOLE_FROM, WHOLE_TEXT
 from featurectl.expressions.tree import ExpressionNode, Value
-from featurectl.units import SECOND_US
 
 Translator = Callable[[ExpressionNode, Sequence[pl.Expr]], pl.Expr]
 

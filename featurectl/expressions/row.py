@@ -11,10 +11,10 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.core.units import DAY_US, SECOND_US
 from featurectl.expressions import calendar, scalars
 from featurectl.expressions.tree import ExpressionNode, Value
-from featurectl.units import DAY_US, SECOND_US
 
 Row = Sequence[object]
 Closure = Callable[[Row], Value]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.offline.loose import open_loose
 
 _PROBE: Final = "models/none"  # a file that is not there

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.commits import parse_commit
-from featurectl.facts_model import label_text
-from featurectl.markdown import paragraph, prose
+from featurectl.core.commits import parse_commit
+from featurectl.core.markdown import paragraph, prose
+from featurectl.core.units import counted, format_bytes, format_instant
+from featurectl.identity.facts.models import label_text
+from featurectl.language.definitions.objects import Model
 from featurectl.models.fit import FittedModel
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import BoundFeature, ModelVersion
-from featurectl.spec.definition import Model
-from featurectl.units import counted, format_bytes, format_instant
 
 CARD: Final = "md"
 CHART: Final = "svg"

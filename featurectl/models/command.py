@@ -14,7 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.units import plural
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.foreign import as_ubj
 from featurectl.models.runtimes.base import (
     CATBOOST,
@@ -29,8 +31,6 @@ from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
 from featurectl.models.training_inputs import MadeModel, TrainingInputs
-from featurectl.spec.definition import Trainer
-from featurectl.units import plural
 
 FORMATS: Final = {
     "model.onnx": ONNX,

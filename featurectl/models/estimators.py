@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.runtimes.base import (
     CATBOOST,
     FUNCTION,

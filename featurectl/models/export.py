@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from featurectl.documents import parse_json
-from featurectl.errors import UsageError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import UsageError
+from featurectl.language.syntax.own_files import why_no_output
 from featurectl.models.artifact import read_artifact
 from featurectl.models.runtimes.base import FUNCTION, ONNX
 from featurectl.registry.state import ModelVersion
-from featurectl.spec.own_files import why_no_output
 
 INPUTS: Final = "inputs.json"
 _MODEL: Final = "model"

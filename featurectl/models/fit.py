@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.command import CommandEnvironment, run_command
 from featurectl.models.conversion.convert import Converted, convert_model
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
@@ -28,7 +29,6 @@ from featurectl.models.split import Examples, label_ends_before, split_by_time, 
 from featurectl.models.training_inputs import MadeModel, TrainingInputs
 from featurectl.models.warn import InputWarning, warn_of_inputs
 from featurectl.registry.state import BoundFeature
-from featurectl.spec.definition import Trainer
 
 NONE = np.empty(0)
 COMPARED = 2_000  # rows at least, where there are as many

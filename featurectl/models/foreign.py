@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from featurectl.documents import parse_json
-from featurectl.errors import DataError, UsageError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import DataError, UsageError
+from featurectl.language.definitions.objects import Model
+from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.models.isolation.process import ModelProcess, RemoteModel
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import (
@@ -28,8 +30,6 @@ from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
-from featurectl.spec.definition import Model
-from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 
 FORMATS: Final[Mapping[str, str]] = {
     ".onnx": ONNX,

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.documents import parse_json
+from featurectl.core.documents import parse_json
 from featurectl.models.rows import category_text
 from featurectl.models.runtimes.base import Scores
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature

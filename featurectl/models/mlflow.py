@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.language.problems.report import Report
+from featurectl.language.syntax.node import Fields, File
+from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
+from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST
-from featurectl.spec.node import Fields, File
-from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
-from featurectl.spec.reader import MAX_BYTES, read_nodes, read_text
-from featurectl.spec.report import Report
 
 _FLAVORS: Final[Mapping[str, str]] = {
     "onnx": ONNX,

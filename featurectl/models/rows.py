@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.dtypes import INT64
+from featurectl.core.dtypes import INT64
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature
 

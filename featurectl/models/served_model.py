@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.golden import load_golden
 from featurectl.models.pickle_policy import PicklePolicy, check_leave

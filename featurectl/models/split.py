@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.errors import DataError
-from featurectl.spec.definition import Trainer
-from featurectl.units import counted, format_duration
+from featurectl.core.errors import DataError
+from featurectl.core.units import counted, format_duration
+from featurectl.language.definitions.objects import Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

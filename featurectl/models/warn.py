@@ -8,9 +8,9 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.units import counted
 from featurectl.models.rows import CATEGORY
 from featurectl.registry.state import BoundFeature
-from featurectl.units import counted
 
 WHOLE_NUMBERS: Final = 1 << 24  # float32 holds each whole number up to here, and not each beyond
 MOSTLY: Final = 0.5  # a share of rows

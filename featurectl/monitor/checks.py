@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from featurectl.language.definitions.objects import Check, FeatureView
+from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.runs import CheckRecord, RunRecord
-from featurectl.spec.definition import Check, FeatureView
-from featurectl.spec.transformed import transform_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

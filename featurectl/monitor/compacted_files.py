@@ -17,8 +17,8 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.documents import parse_json
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import StoreError
 from featurectl.offline.loose import LooseFiles
 
 _REPLACES: Final = "featurectl.replaces"

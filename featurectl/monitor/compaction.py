@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.monitor.compacted_files import compacted_content, compacted_name, is_plain, replaced_files
 from featurectl.offline.loose import LooseFile, LooseFiles
 

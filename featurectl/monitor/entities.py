@@ -9,10 +9,10 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.units import moved_by
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.spec.definition import FeatureView
-from featurectl.units import moved_by
 
 _ROWS: Final = 1_000_000
 

@@ -18,12 +18,12 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from featurectl.errors import NoAnswerError, StoreError, TryAgainError, UsageError
+from featurectl.core.errors import NoAnswerError, StoreError, TryAgainError, UsageError
+from featurectl.core.object_store import is_unanswered, polars_options, refusal_of
+from featurectl.core.units import moved_by
+from featurectl.language.repo import Environment
 from featurectl.monitor.compacted_files import begins_at, covers, replaced_files, replaced_names
-from featurectl.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.offline.loose import LooseFiles, open_loose
-from featurectl.spec.repo import Environment
-from featurectl.units import moved_by
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
 _BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
+from featurectl.core.units import format_instant
 from featurectl.engines.polars.prepare import newest_row
-from featurectl.errors import DataError, FeaturectlError, NoAnswerError, StoreError
+from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
@@ -16,8 +18,6 @@ from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
 from featurectl.sources.base import SourceReader
-from featurectl.spec.definition import FeatureView, Source
-from featurectl.units import format_instant
 
 NO_ROWS: Final = "no rows yet"
 NOT_MATERIALIZED: Final = "not materialized yet"

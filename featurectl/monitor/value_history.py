@@ -10,12 +10,12 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineView
 from featurectl.online.read import Answer, ViewReader
+from featurectl.operations.push.values import read_entity, stored_row
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.push.values import read_entity, stored_row
-from featurectl.spec.definition import FeatureView
 
 _AT_ONCE: Final = timedelta(microseconds=1)  # a window that ends at an instant does not hold what happens at it
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import format_age, format_instant
+from featurectl.language.definitions.objects import Source
+from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, check_views
@@ -16,9 +19,6 @@ from featurectl.offline.runs import RunRecord
 from featurectl.online.base import OnlineStore
 from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import State
-from featurectl.spec.definition import Source
-from featurectl.spec.transformed import transform_sources
-from featurectl.units import format_age, format_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

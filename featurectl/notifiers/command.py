@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
+from featurectl.core.secrets import address_secrets, address_users, hide_repeated
 from featurectl.notifiers.base import IncidentMessage, NotSentError
-from featurectl.secrets import address_secrets, address_users, hide_repeated
 
 TIMEOUT_S: Final = 30.0
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")

@@ -18,10 +18,10 @@ from email.message import EmailMessage
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.core.secrets import hide_repeated
 from featurectl.notifiers.base import IncidentMessage, NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
-from featurectl.secrets import hide_repeated
 
 URL_VARIABLE: Final = "FEATURECTL_SMTP_URL"
 FROM_VARIABLE: Final = "FEATURECTL_SMTP_FROM"

@@ -19,9 +19,9 @@ from typing import IO, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from featurectl import __version__
+from featurectl.core.secrets import address_secrets, address_users, basic_login, hide_repeated
 from featurectl.notifiers.base import NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
-from featurectl.secrets import address_secrets, address_users, basic_login, hide_repeated
 
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer

@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.core.variables import expand
+from featurectl.language.definitions.alerts import Notifier
 from featurectl.notifiers import base, email, pagerduty
 from featurectl.notifiers.command import CommandNotifier
 from featurectl.notifiers.email import EmailNotifier
 from featurectl.notifiers.pagerduty import PagerDutyNotifier
 from featurectl.notifiers.slack import SlackNotifier
 from featurectl.notifiers.webhook import WebhookNotifier
-from featurectl.spec.definition_alerts import Notifier
-from featurectl.spec.environment import expand
 
 
 def open_notifier(notifier: Notifier, environ: Mapping[str, str], root: Path) -> base.NotifierChannel:

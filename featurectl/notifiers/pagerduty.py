@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from featurectl.documents import parse_json
+from featurectl.core.documents import parse_json
 from featurectl.notifiers.base import IncidentMessage, NotSentError
 from featurectl.notifiers.http import post_json
 

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from featurectl.core.errors import StoreError
 from featurectl.engines.base import BucketedRows
-from featurectl.errors import StoreError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
 

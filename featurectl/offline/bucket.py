@@ -11,8 +11,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
-from featurectl.errors import StoreError
-from featurectl.object_store import client_options, retry_config
+from featurectl.core.errors import StoreError
+from featurectl.core.object_store import client_options, retry_config
 from featurectl.offline.failures import store_failure
 from featurectl.offline.loose import LooseFile
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from featurectl.documents import parse_json
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import StoreError
+from featurectl.core.units import format_iso, parse_instant
 from featurectl.offline.base import Coverage
-from featurectl.units import format_iso, parse_instant
 
 _INSTANTS = ("watermark", "newest_event", "now", "since")
 

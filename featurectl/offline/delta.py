@@ -17,10 +17,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
+from featurectl.core.errors import DataError, NoAnswerError, StoreError, TryAgainError
+from featurectl.core.object_store import delta_options, polars_options
+from featurectl.core.variables import shown_location
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.batches import read_batches
-from featurectl.errors import DataError, NoAnswerError, StoreError, TryAgainError
-from featurectl.object_store import delta_options, polars_options
 from featurectl.offline.actions import event_end, files_of, removals
 from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, dump_commit, load_commit
@@ -29,7 +30,6 @@ from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sy
 from featurectl.offline.loose import open_loose
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
-from featurectl.spec.environment import shown_location
 
 _METADATA: Final = "featurectl"  # the key of our part in a commit
 _ROWS_PER_BUCKET: Final = 4_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from featurectl.errors import NoAnswerError, StoreError
-from featurectl.object_store import is_unanswered, refusal_of
-from featurectl.room import hint_of
+from featurectl.core.disk_room import hint_of
+from featurectl.core.errors import NoAnswerError, StoreError
+from featurectl.core.object_store import is_unanswered, refusal_of
 
 
 def store_failure(told: str, error: Exception, shown: Callable[[str], str] = str) -> StoreError:

@@ -22,14 +22,14 @@ from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
+from featurectl.core.errors import StoreError
+from featurectl.core.units import format_iso
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.timestamps import within_datetime
-from featurectl.errors import StoreError
 from featurectl.offline.commit import Commit
 from featurectl.offline.loose import open_bucket
 from featurectl.offline.sync import sync_files, sync_names, sync_path
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.units import format_iso
 
 BUCKET: Final = "bucket"
 LOG: Final = "_delta_log"

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from featurectl.errors import StoreError
+from featurectl.core.disk_room import hint_of
+from featurectl.core.errors import StoreError
 from featurectl.offline.loose import LooseFile
 from featurectl.offline.sync import sync_names
-from featurectl.room import hint_of
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART: Final = ".part"

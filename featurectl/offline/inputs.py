@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.expressions.check import expression_columns, untyped_canonical
-from featurectl.facts import plain_query
+from featurectl.identity.facts.objects import plain_query
+from featurectl.language.definitions.objects import CsvOptions, FeatureView, Source
+from featurectl.language.resolve.transformed import transform_sources
+from featurectl.language.syntax.python_code import code_digest
 from featurectl.offline.base import Coverage
-from featurectl.spec.code import code_digest
-from featurectl.spec.definition import CsvOptions, FeatureView, Source
-from featurectl.spec.transformed import transform_sources
 
 _FORM: Final = ":2"  # of what featurectl makes of the rows; without one ties are ordered by another hash
 

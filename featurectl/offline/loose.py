@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.offline.bucket import BucketFiles

@@ -18,11 +18,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from featurectl.documents import parse_json
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import StoreError
+from featurectl.core.units import format_instant, format_iso, parse_instant
 from featurectl.offline.loose import LooseFiles, open_loose
 from featurectl.offline.process import HOST, Process, is_alive, this_process
-from featurectl.units import format_instant, format_iso, parse_instant
 
 KEPT: Final = timedelta(days=90)
 LOST: Final = timedelta(days=1)  # a run elsewhere that has not ended for so long is taken to be killed

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
-from featurectl.errors import StoreError
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.errors import StoreError
 from featurectl.online.base import OnlineView
 
 BROKEN: Final = "FC610"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.online.base import AsyncRowReader, RowReader
 from featurectl.online.drive import read_columns, read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows

@@ -32,13 +32,13 @@ from functools import lru_cache, partial
 
 import msgpack
 
-from featurectl.documents import parse_json
-from featurectl.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.errors import StoreError
+from featurectl.core.units import DAY_US, from_us, instant_us
 from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
 from featurectl.online.broken import NO_ROW, BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
 from featurectl.online.schema import FORMAT, RowSchema, typed_columns
-from featurectl.units import DAY_US, from_us, instant_us
 
 HEADER_BYTES = 24
 INSTANT_BYTES = 7

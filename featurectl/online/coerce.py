@@ -13,9 +13,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point, is_text
-from featurectl.errors import DataError
-from featurectl.units import parse_instant, plural
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point, is_text
+from featurectl.core.errors import DataError
+from featurectl.core.units import parse_instant, plural
 
 _SHOWN: Final = 100  # characters of a value in a message
 _INT64: Final = range(-(2**63), 2**63)

@@ -15,8 +15,10 @@ from typing import Final, NamedTuple, cast
 
 import msgpack
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
+from featurectl.core.units import from_us, instant_us
 from featurectl.expressions.row import to_closure
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.broken import RowPlace, stored_as
 from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, decoder, row_schema_id, unpack_row
@@ -24,8 +26,6 @@ from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of
 from featurectl.online.schema import RowSchema
 from featurectl.online.view_rows import filled_within_ttl, stored_types
 from featurectl.pit.questions import ALWAYS_US
-from featurectl.spec.definition import FeatureView
-from featurectl.units import from_us, instant_us
 
 Default = bool | int | float | str | None
 

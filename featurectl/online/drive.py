@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.base import AsyncRowReader, RowReader
 from featurectl.online.columns import ViewColumns
 from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows, ReadView

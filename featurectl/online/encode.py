@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, list_item
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, list_item
 from featurectl.engines.polars.types import polars_dtype
 
 Bytes = npt.NDArray[np.uint8]

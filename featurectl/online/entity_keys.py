@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from featurectl.dtypes import BOOL, DATE, INT64, STRING
+from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
 from featurectl.online.base import KeyValue
 from featurectl.online.codec import pack_key
 from featurectl.online.coerce import typed_column

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import FeatureInput, FeatureView
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.broken import BrokenRowError, RowPlace
 from featurectl.online.codec import HEADER_BYTES, row_schema_id
 from featurectl.online.columns import Default, EntityRow, Moment, ViewColumns
 from featurectl.online.entity_keys import pack_columns
 from featurectl.online.read import Status
-from featurectl.spec.definition import FeatureInput, FeatureView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from featurectl.room import open_crowded
+from featurectl.core.disk_room import open_crowded
 
 
 class DatabaseFile:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from featurectl.dtypes import BOOL, DATE
+from featurectl.core.dtypes import BOOL, DATE
+from featurectl.core.errors import DataError
+from featurectl.core.units import plural
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
-from featurectl.errors import DataError
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
 from featurectl.online.encode import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
 from featurectl.online.schema import FORMAT
-from featurectl.units import plural
 
 BLOCK_ROWS = 100_000  # packed column by column
 CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile

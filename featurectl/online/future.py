@@ -10,8 +10,8 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
+from featurectl.core.units import format_age, format_instant, moved_by
 from featurectl.online.base import Bound
-from featurectl.units import format_age, format_instant, moved_by
 
 CLOCKS_DIFFER: Final = timedelta(seconds=60)  # by so much clocks may, and nobody is told
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from featurectl.dtypes import FLOAT64, TIMESTAMP
-from featurectl.errors import DataError
+from featurectl.core.dtypes import FLOAT64, TIMESTAMP
+from featurectl.core.errors import DataError
+from featurectl.core.units import instant_us
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.row import to_closure
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, MissingPolicy, ModelInput, RequestInput
 from featurectl.online.coerce import typed_column
 from featurectl.online.features import FeatureColumns, FeatureReader, ReadView
 from featurectl.online.read import ASOF, constant_of, from_number, number_of
-from featurectl.spec.definition import DerivedInput, FeatureInput, MissingPolicy, ModelInput, RequestInput
-from featurectl.units import instant_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.online.base import PushRecord
-from featurectl.spec.definition import FeatureView
 
 
 def rows_lost(view: FeatureView, last: PushRecord, there: int | None, clock: datetime | None) -> int:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from featurectl.dtypes import UNKNOWN
-from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.errors import DataError, FeaturectlError, UsageError
+from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.language.definitions.objects import FeatureInput
+from featurectl.language.resolve.feature_names import feature_inputs, feature_pairs
+from featurectl.language.typing.registered import typed_view
 from featurectl.online.broken import BrokenRecordError
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.inputs import InputReader, Missing
@@ -15,10 +19,6 @@ from featurectl.online.view_rows import online_view
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
-from featurectl.spec.asked import feature_inputs, feature_pairs
-from featurectl.spec.definition import FeatureInput
-from featurectl.spec.definition_json import load_model, load_view
-from featurectl.spec.typing import typed_view
 
 _READERS: Final = 500
 Columns = Mapping[str, str]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from featurectl.dtypes import UNKNOWN
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
 from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import unpack_record
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.spec.definition_json import load_untyped_view
 
 Place = tuple[str, int]  # a view and its version
 LastPush = (

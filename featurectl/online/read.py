@@ -12,14 +12,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.core.units import from_us, instant_us, parse_instant
 from featurectl.expressions.row import to_closure
+from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.objects import Derived, Feature, FeatureView
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView
 from featurectl.online.view_rows import FILLED_AT
 from featurectl.pit.questions import ALWAYS_US
-from featurectl.spec.aggregates import AGGREGATES
-from featurectl.spec.definition import Derived, Feature, FeatureView
-from featurectl.units import from_us, instant_us, parse_instant
 
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]
 Closure = Callable[[Sequence[object]], object]

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurectl.documents import parse_json
-from featurectl.dtypes import UNKNOWN, parse_dtype
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.dtypes import UNKNOWN, parse_dtype
+from featurectl.core.errors import StoreError
 from featurectl.online.base import OnlineView
 from featurectl.online.broken import BROKEN
 

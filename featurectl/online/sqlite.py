@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurectl.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.core.disk_room import hint_of, sqlite_failure
+from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.online import statements
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.broken import row_place
@@ -26,7 +27,6 @@ from featurectl.online.codec import (
 )
 from featurectl.online.file import DatabaseFile
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
-from featurectl.room import hint_of, sqlite_failure
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl

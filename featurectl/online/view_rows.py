@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from featurectl.dtypes import TIMESTAMP
-from featurectl.fingerprint import feature_fingerprints
+from featurectl.core.dtypes import TIMESTAMP
+from featurectl.identity.fingerprint import feature_fingerprints
+from featurectl.language.definitions.objects import Feature, FeatureView
 from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.online.broken import BrokenCountError
-from featurectl.spec.definition import Feature, FeatureView
 
 FILLED_AT = "{}/event_time"  # no feature can have such a name
 _MEANING_DIGITS = 16

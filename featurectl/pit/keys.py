@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.pit.arrays import Bools, Ints
 from featurectl.pit.order import is_ordered, row_order, sort_rows, tie_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER

@@ -16,8 +16,8 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+from featurectl.core.units import instant_us
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, Closed, StateQuestion, WindowQuestion
-from featurectl.units import instant_us
 
 Row = Mapping[str, object]
 EXACT_VALUES = 1024  # up to which approx_count_distinct counts

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
+from featurectl.core.units import format_iso
 from featurectl.plan.consent import kind_and_name
 from featurectl.plan.model import Change, Plan
-from featurectl.units import format_iso
 
 _DIGITS: Final = 20  # of a digest: what a mistake does not hit, and a person can compare
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")

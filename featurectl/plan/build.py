@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from featurectl.errors import UsageError
-from featurectl.nearest import did_you_mean
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
+from featurectl.language.repo import Repo
+from featurectl.language.syntax.place import Place
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import wanted_objects
 from featurectl.plan.external_state import ExternalState
@@ -15,8 +17,6 @@ from featurectl.plan.registered import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
 from featurectl.registry.state import State
-from featurectl.spec.place import Place
-from featurectl.spec.repo import Repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from featurectl.facts import Registrable
+from featurectl.identity.facts.objects import Registrable
+from featurectl.language.definitions.json_form import (
+    load_alert,
+    load_entity,
+    load_model,
+    load_notifier,
+    load_source,
+    load_view,
+)
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.plan.consent import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
@@ -15,15 +24,6 @@ from featurectl.plan.retype import with_learned_types
 from featurectl.plan.uses import bound_versions, staying, view_users
 from featurectl.plan.views import change_view, last_version
 from featurectl.registry.state import Json, Kind, ObjectVersion, State
-from featurectl.spec.definition import FeatureView
-from featurectl.spec.definition_json import (
-    load_alert,
-    load_entity,
-    load_model,
-    load_notifier,
-    load_source,
-    load_view,
-)
 
 _KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
 _OBJECTS: Final = ("entity", "source", "feature_view", "model", "alert", "notifier")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from featurectl.errors import UsageError
-from featurectl.nearest import did_you_mean
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
 from featurectl.registry.state import Kind
 
 Gone = tuple[Kind, str]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from featurectl.facts import Registrable
-from featurectl.fingerprint import Fingerprints, fingerprints
+from featurectl.identity.facts.objects import Registrable
+from featurectl.identity.fingerprint import Fingerprints, fingerprints
+from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.language.definitions.json_form import dump_definition
+from featurectl.language.definitions.objects import Entity, FeatureView, Model, Source
+from featurectl.language.repo import Repo
 from featurectl.registry.state import Json, Kind, ObjectVersion
-from featurectl.spec.definition import Entity, FeatureView, Model, Source
-from featurectl.spec.definition_alerts import Alert, Notifier
-from featurectl.spec.definition_json import dump_definition
-from featurectl.spec.repo import Repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from featurectl.fact import Fact, Facts
-from featurectl.facts import Registrable, data_facts, metadata_facts
+from featurectl.identity.facts.base import Fact, Facts
+from featurectl.identity.facts.objects import Registrable, data_facts, metadata_facts
 from featurectl.plan.model import ChangeReason
 
 _NOT_SET: Final = Fact(None, "-")

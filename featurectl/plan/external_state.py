@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from featurectl.language.definitions.json_form import load_untyped_view
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.model import Change, Stage
 from featurectl.registry.applied import applied_versions, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.spec.definition import FeatureView
-from featurectl.spec.definition_json import load_untyped_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
-from featurectl.commits import parse_commit
+from featurectl.core.commits import parse_commit
+from featurectl.core.units import format_instant, format_iso
+from featurectl.language.syntax.place import Place
 from featurectl.registry.state import Kind, ObjectVersion
-from featurectl.spec.place import Place
-from featurectl.units import format_instant, format_iso
 
 ChangeKind = Literal["breaking", "removal", "additive", "new", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from featurectl.errors import StoreError, UsageError
-from featurectl.facts import Registrable
-from featurectl.fingerprint import fingerprints
+from featurectl.core.errors import StoreError, UsageError
+from featurectl.identity.facts.objects import Registrable
+from featurectl.identity.fingerprint import fingerprints
+from featurectl.language.definitions.fitting import fits
+from featurectl.language.definitions.objects import FeatureView, Model
+from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import LOAD, categorise
 from featurectl.plan.desired import DesiredObject, wanted_object
 from featurectl.plan.model import Change, Plan, Stage
 from featurectl.registry.state import Kind, ObjectVersion, State
-from featurectl.spec.definition import FeatureView, Model
-from featurectl.spec.fitting import fits
-from featurectl.spec.values import NAME
 
 _HINT: Final = "featurectl plan --out FILE writes one"
 Key = tuple[Kind, str]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from featurectl.dtypes import UNKNOWN
+from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.json_form import load_source
+from featurectl.language.definitions.objects import FeatureView, Model, Source
+from featurectl.language.repo import Repo
+from featurectl.language.typing.models import check_model
+from featurectl.language.typing.sources import check_source
+from featurectl.language.typing.views import check_view
 from featurectl.registry.state import State
-from featurectl.spec.definition import FeatureView, Model, Source
-from featurectl.spec.definition_json import load_source
-from featurectl.spec.repo import Repo
-from featurectl.spec.typing_model import check_model
-from featurectl.spec.typing_source import check_source
-from featurectl.spec.typing_view import check_view
 
 
 def with_registered_types(repo: Repo, state: State) -> Repo:

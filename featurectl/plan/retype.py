@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from featurectl.dtypes import UNKNOWN
-from featurectl.facts import Registrable
-from featurectl.spec.definition import FeatureInput, FeatureView, Label, Model, ModelInput, Source
-from featurectl.spec.typing_model import check_model
-from featurectl.spec.typing_source import check_source
-from featurectl.spec.typing_view import check_view
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.identity.facts.objects import Registrable
+from featurectl.language.definitions.objects import FeatureInput, FeatureView, Label, Model, ModelInput, Source
+from featurectl.language.typing.models import check_model
+from featurectl.language.typing.sources import check_source
+from featurectl.language.typing.views import check_view
 
 
 def with_learned_types(before: Registrable, after: Registrable) -> Registrable:

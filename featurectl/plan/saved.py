@@ -13,13 +13,13 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, Final
 
-from featurectl.documents import parse_json
-from featurectl.errors import UsageError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import UsageError
+from featurectl.core.units import format_iso, parse_instant
+from featurectl.language.definitions.fitting import fits
+from featurectl.language.syntax.place import Place
 from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Effort, Plan, Stage
 from featurectl.registry.state import ObjectVersion
-from featurectl.spec.fitting import fits
-from featurectl.spec.place import Place
-from featurectl.units import format_iso, parse_instant
 
 FORM: Final = 1
 

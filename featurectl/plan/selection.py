@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featurectl.errors import UsageError
-from featurectl.facts import Registrable
-from featurectl.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.core.errors import UsageError
+from featurectl.identity.facts.objects import Registrable
+from featurectl.identity.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.language.definitions.json_form import load_model, load_untyped_view
+from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.repo import Repo
 from featurectl.plan.desired import kind_of, registrables
 from featurectl.plan.model import Change
 from featurectl.registry.state import State
-from featurectl.spec.definition import FeatureView
-from featurectl.spec.definition_alerts import Alert, Notifier
-from featurectl.spec.definition_json import load_model, load_untyped_view
-from featurectl.spec.repo import Repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from featurectl.language.definitions.json_form import dump_definition, load_untyped_view, load_view
+from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.plan.desired import DesiredObject, wanted_object
 from featurectl.plan.external_state import ExternalState, plan_creations
 from featurectl.plan.model import Change, Stage
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.spec.definition import FeatureView, Source
-from featurectl.spec.definition_json import dump_definition, load_untyped_view, load_view
 
 
 def plan_stages(

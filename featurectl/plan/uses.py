@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import FeatureInput, Model
 from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import ModelVersion, State
-from featurectl.spec.definition import FeatureInput, Model
-from featurectl.spec.definition_json import load_model
 
 
 def bound_versions(state: State, view: str, version: int) -> tuple[ModelVersion, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from featurectl.dtypes import UNKNOWN
-from featurectl.facts import feature_facts
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.identity.facts.objects import feature_facts
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.uses import bound_versions, staying, used_features
 from featurectl.registry.state import Kind, State
-from featurectl.spec.definition import FeatureView
 
 
 def last_version(state: State, kind: Kind, name: str) -> int:

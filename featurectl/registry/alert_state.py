@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
-from featurectl.spec.definition_alerts import Severity
+from featurectl.language.definitions.alerts import Severity
 
 Status = Literal["ok", "pending", "firing", "resolved"]
 MessageKind = Literal["firing", "repeat", "resolved"]

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
 
+from featurectl.core.units import format_iso, parse_instant
 from featurectl.registry import tables
 from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence, first_of_each
 from featurectl.registry.database import Database
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.rows import read_document
-from featurectl.units import format_iso, parse_instant
 
 T = TypeVar("T", Delivery, Silence)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
 from featurectl.registry.state import CHAMPION, PREVIOUS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from featurectl.errors import UsageError
-from featurectl.nearest import did_you_mean
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
 from featurectl.registry.state import Kind, ModelVersion, ObjectVersion, State
 
 _MANY: Final[Mapping[Kind, str]] = {

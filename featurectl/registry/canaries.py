@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, func, insert, inspect, select, update
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
 from featurectl.registry.aliases import move_aliases, read_alias
 from featurectl.registry.rows import canary_document, load_canary, load_model_version

@@ -15,13 +15,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from featurectl.drivers import driver_fault, missing_driver
-from featurectl.errors import FeaturectlError, StoreError, UsageError
-from featurectl.postgres import connect_limited
+from featurectl.core.disk_room import hint_of, open_crowded, sqlite_failure
+from featurectl.core.drivers import driver_fault, missing_driver
+from featurectl.core.errors import FeaturectlError, StoreError, UsageError
+from featurectl.core.postgres import connect_limited
+from featurectl.core.secrets import hide_address_secrets
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
-from featurectl.room import hint_of, open_crowded, sqlite_failure
-from featurectl.secrets import hide_address_secrets
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's

@@ -8,11 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from featurectl.core.disk_room import open_crowded
 from featurectl.registry.base import HistoryEntry, Pin
 from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
-from featurectl.room import open_crowded
 
 T = TypeVar("T")
 

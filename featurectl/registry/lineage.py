@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.json_form import load_view
 from featurectl.registry.applied import not_applied
 from featurectl.registry.state import BoundFeature, ModelVersion, State
-from featurectl.spec.definition_json import load_view
 
 
 def versions_using(state: State, what: str) -> list[ModelVersion]:

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
+from featurectl.core.units import format_iso, parse_instant
 from featurectl.registry import tables
 from featurectl.registry.base import Lock
 from featurectl.registry.dialect import insert_new
-from featurectl.units import format_iso, parse_instant
 
 LEASE: Final = timedelta(seconds=30)
 _TABLE: Final = tables.locks

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
-from featurectl.documents import parse_json
-from featurectl.errors import StoreError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import StoreError
+from featurectl.core.units import format_iso, parse_instant
+from featurectl.language.definitions.gates import CanarySuccess
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
-from featurectl.spec.definition_gates import CanarySuccess
-from featurectl.units import format_iso, parse_instant
 
 T = TypeVar("T")
 Row = Mapping[str, Any]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from featurectl.errors import DataError
-from featurectl.fact import Fact
-from featurectl.facts_model import input_fact
-from featurectl.fingerprint import digest, feature_fingerprints
+from featurectl.core.errors import DataError
+from featurectl.identity.facts.base import Fact
+from featurectl.identity.facts.models import input_fact
+from featurectl.identity.fingerprint import digest, feature_fingerprints
+from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model, ModelInput
 from featurectl.registry.state import BoundFeature, ModelVersion
-from featurectl.spec.definition import FeatureInput, FeatureView, Model, ModelInput
 
 
 def input_fingerprint(item: ModelInput, views: Mapping[str, FeatureView]) -> str:

@@ -13,7 +13,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspect, select, update
 
-from featurectl.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.core.variables import shown_location
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
 from featurectl.registry.aliases import move_aliases, read_alias
@@ -33,7 +34,6 @@ from featurectl.registry.rows import (
     registered_entry,
 )
 from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
-from featurectl.spec.environment import shown_location
 
 _POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
 

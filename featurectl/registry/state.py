@@ -10,10 +10,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from featurectl.units import format_iso
+from featurectl.core.units import format_iso
 
 if TYPE_CHECKING:  # a server loads no language
-    from featurectl.spec.definition_gates import CanarySuccess
+    from featurectl.language.definitions.gates import CanarySuccess
 
 Kind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]
 Json = Mapping[str, object]

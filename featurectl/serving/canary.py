@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
+from featurectl.core.units import instant_us
 from featurectl.online.coerce import Read, reader_of
 from featurectl.online.features import FeatureColumns
 from featurectl.online.pushes import Pushes
 from featurectl.registry.state import CanaryRun
 from featurectl.serving.bodies import ENCODER
 from featurectl.serving.served_project import ServedModel, ServedProject
-from featurectl.units import instant_us
 
 Role = Literal["champion", "challenger", "shadow"]
 _HASHES: Final = 1 << 63  # what a signed integer of a Parquet column holds

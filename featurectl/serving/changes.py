@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from featurectl.core.units import counted
 from featurectl.serving.journal import Journal
 from featurectl.serving.served_project import ALIASES, ServedProject
-from featurectl.units import counted
 
 
 def report_begin(journal: Journal, served: ServedProject) -> None:

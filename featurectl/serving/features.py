@@ -12,13 +12,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import instant_us
 from featurectl.online.columns import instant_of
 from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
 from featurectl.serving.bodies import FEATURES, About, FeaturesBody
 from featurectl.serving.problems import Refused, refusal
 from featurectl.serving.requests import FEW_VALUES, answered, check_values, give_way, parsed
-from featurectl.units import instant_us
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server

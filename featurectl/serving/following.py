@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from featurectl.errors import FeaturectlError, StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.core.units import format_iso
 from featurectl.online.base import PushRecord
 from featurectl.online.broken import BrokenRecordError
 from featurectl.online.pushed import LastPush, Place, Pushed, current_places, is_event_view, read_pushed_async
@@ -22,7 +23,6 @@ from featurectl.serving.journal import Level
 from featurectl.serving.readiness import served_views
 from featurectl.serving.served_project import ServedProject
 from featurectl.serving.thread import OneThread
-from featurectl.units import format_iso
 
 if TYPE_CHECKING:
     from featurectl.serving.server import ProjectSource, Server

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Final, Literal
 
-from featurectl.secrets import hide, variable_secrets
+from featurectl.core.secrets import hide, variable_secrets
 
 Level = Literal["info", "warning", "error"]
 LogFormat = Literal["text", "json"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.units import plural
 from featurectl.online.features import FeatureColumns
 from featurectl.serving.problems import Refused
 from featurectl.serving.served_project import ServedModel
-from featurectl.units import plural
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.core.units import counted
 from featurectl.online.features import FeatureColumns, KeyRows
 from featurectl.serving.bodies import Scalar
 from featurectl.serving.canary import CanaryAssignment, oldest_ages
 from featurectl.serving.missing import judge
 from featurectl.serving.problems import Refused, StoreFailed, refusal
 from featurectl.serving.served_project import ServedModel
-from featurectl.units import counted
 
 if TYPE_CHECKING:
     from featurectl.serving.app import Server

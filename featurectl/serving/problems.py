@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from featurectl.errors import DataError, FeaturectlError, StoreError, UsageError
+from featurectl.core.errors import DataError, FeaturectlError, StoreError, UsageError
 from featurectl.online.broken import BrokenRecordError, BrokenRowError
 from featurectl.serving.bodies import ENCODER
 

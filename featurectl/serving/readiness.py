@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.features import ReadView
 from featurectl.online.pushes import pushed_ahead
 from featurectl.registry.state import CHAMPION

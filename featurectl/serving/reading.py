@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 
-from featurectl.errors import DataError, FeaturectlError, StoreError
+from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows

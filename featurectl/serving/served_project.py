@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from featurectl.errors import FeaturectlError, StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.models.pickle_policy import PicklePolicy, check_leave
 from featurectl.models.served_model import ServedRuntime, check_golden, load_served
 from featurectl.online.inputs import InputReader

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import instant_us
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.features import FeatureReader, ReadView
 from featurectl.online.pushed import Pushed
@@ -27,7 +28,6 @@ from featurectl.serving.requests import Turns
 from featurectl.serving.served_project import ServedModel, ServedProject
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow import Shadow
-from featurectl.units import instant_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

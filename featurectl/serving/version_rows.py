@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.online.coerce import typed_column
 from featurectl.serving.bodies import Scalar
 from featurectl.serving.canary import CanaryAssignment, Role, ServedCanary

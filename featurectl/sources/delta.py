@@ -15,8 +15,11 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from featurectl.errors import DataError
-from featurectl.object_store import delta_options, is_unanswered, polars_options, refusal_of
+from featurectl.core.errors import DataError
+from featurectl.core.object_store import delta_options, is_unanswered, polars_options, refusal_of
+from featurectl.core.variables import as_written
+from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourcePart, Told
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.enforce import (
@@ -29,9 +32,6 @@ from featurectl.sources.enforce import (
 )
 from featurectl.sources.failures import no_answer, reading
 from featurectl.sources.original_columns import beside_kept
-from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
-from featurectl.spec.definition import Source
-from featurectl.spec.environment import as_written
 
 _NO_FILES: Final = SourcePart(name="no files", stamp="0")
 _REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})

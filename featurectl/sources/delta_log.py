@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from featurectl.documents import parse_json_values
+from featurectl.core.documents import parse_json_values
 
 _WORD: Final = b'"deletionVector"'
 _ESCAPE: Final = b"\\u"  # which may spell it, too

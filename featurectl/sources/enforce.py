@@ -8,14 +8,14 @@ from typing import Final
 
 import polars as pl
 
-from featurectl import dtypes
-from featurectl.dtypes import TypedColumns, untyped_columns
+from featurectl.core import dtypes
+from featurectl.core.dtypes import TypedColumns, untyped_columns
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading
-from featurectl.spec.definition import Source
 
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source

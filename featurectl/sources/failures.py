@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from polars.exceptions import PanicException, PolarsError
 
-from featurectl.errors import DataError, NoAnswerError
-from featurectl.object_store import is_unanswered, refusal_of, without_secrets
-from featurectl.secrets import hide_address_secrets
+from featurectl.core.errors import DataError, NoAnswerError
+from featurectl.core.object_store import is_unanswered, refusal_of, without_secrets
+from featurectl.core.secrets import hide_address_secrets
 
 
 @contextmanager

@@ -12,9 +12,12 @@ from typing import Any
 
 import polars as pl
 
-from featurectl import dtypes
-from featurectl.errors import DataError
-from featurectl.object_store import polars_options
+from featurectl.core import dtypes
+from featurectl.core.errors import DataError
+from featurectl.core.object_store import polars_options
+from featurectl.core.variables import as_written, has_variable
+from featurectl.language.data_roots import NONE, DataRoots, is_file_address
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourcePart, Told
 from featurectl.sources.enforce import (
     ExpectedColumns,
@@ -33,9 +36,6 @@ from featurectl.sources.infer import infer_types
 from featurectl.sources.original_columns import declared_kept, enforced, join_schemas, original_columns
 from featurectl.sources.paths import source_files
 from featurectl.sources.unfolding import check_lines
-from featurectl.spec.data_roots import NONE, DataRoots, is_file_address
-from featurectl.spec.definition import Source
-from featurectl.spec.environment import as_written, has_variable
 
 Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
 

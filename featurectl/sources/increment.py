@@ -23,9 +23,9 @@ from fnmatch import fnmatchcase
 from posixpath import normpath
 from typing import Final, Protocol
 
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourcePart
 from featurectl.sources.since import asks_since
-from featurectl.spec.definition import Source
 
 _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 

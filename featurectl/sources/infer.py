@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl import dtypes
+from featurectl.core import dtypes
 from featurectl.sources.casts import CastRules, parse_text
 
 _INTEGER: Final = r"^-?(0|[1-9]\d*)$"

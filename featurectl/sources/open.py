@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
-from featurectl import dtypes
-from featurectl.errors import DataError, PlanError, UsageError
+from featurectl.core import dtypes
+from featurectl.core.errors import DataError, PlanError, UsageError
+from featurectl.core.variables import expand, has_variable
+from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourceReader, Told
 from featurectl.sources.enforce import seen_columns, typed_schemas
 from featurectl.sources.files import FileReader
-from featurectl.spec.data_roots import NONE, DataRoots, OutsideDataError
-from featurectl.spec.definition import Source
-from featurectl.spec.environment import expand, has_variable
 
 
 def open_source(source: Source, root: Path, told: Told | None = None, data_roots: DataRoots = NONE) -> SourceReader:

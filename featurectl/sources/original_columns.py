@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, CastRules, plan_cast
 from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check_values
-from featurectl.spec.definition import Source
 
 
 def original_columns(source: Source, columns: Mapping[str, str | None]) -> ExpectedColumns:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.core.variables import has_variable
+from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.pattern import PatternError, matching_files
-from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.spec.definition import Source
-from featurectl.spec.environment import has_variable
 
 _SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
 

@@ -10,9 +10,9 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.polars.timestamps import INSTANT, within_datetime
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourceReader
 from featurectl.sources.failures import reading
-from featurectl.spec.definition import Source
 
 _MOST_BYTES: Final = 1 << 30  # of files whose event times are looked at
 

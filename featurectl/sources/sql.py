@@ -19,9 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from featurectl.drivers import driver_fault, missing_driver
-from featurectl.errors import DataError, FeaturectlError, StoreError
-from featurectl.secrets import hide_address_secrets
+from featurectl.core.drivers import driver_fault, missing_driver
+from featurectl.core.errors import DataError, FeaturectlError, StoreError
+from featurectl.core.secrets import hide_address_secrets
+from featurectl.core.variables import shown_location
+from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourcePart, Told
 from featurectl.sources.enforce import (
     ExpectedColumns,
@@ -35,9 +38,6 @@ from featurectl.sources.original_columns import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_connections import first_line, is_refused, let_only_read, was_interrupted, watch_connections
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
-from featurectl.spec.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.spec.definition import Source
-from featurectl.spec.environment import shown_location
 
 _CHUNK_ROWS: Final = 50_000
 _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)

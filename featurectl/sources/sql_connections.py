@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from featurectl.postgres import PROBE_S, connect_watched
+from featurectl.core.postgres import PROBE_S, connect_watched
 
 
 def watch_connections(engine: sa.Engine) -> None:

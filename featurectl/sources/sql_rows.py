@@ -10,8 +10,8 @@ from uuid import UUID
 import polars as pl
 import sqlalchemy as sa
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.errors import DataError
 
 # PostgreSQL's numbers of its types. Source: src/include/catalog/pg_type.dat.
 _POSTGRES: Final[Mapping[int, pl.DataType]] = {

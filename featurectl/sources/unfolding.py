@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 
 MOST_LINE: Final = 64 * 2**20
 _CHUNK: Final = 2**20

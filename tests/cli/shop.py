@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurectl.apply import ApplyTarget, Author, apply_plan
+from featurectl.core.units import parse_instant
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import materialize_view
-from featurectl.open import open_workspace
+from featurectl.language.definitions.json_form import load_view
+from featurectl.operations.apply import ApplyTarget, Author, apply_plan
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.training.bind import view_table
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views
-from featurectl.spec.definition_json import load_view
-from featurectl.training.bind import view_table
-from featurectl.units import parse_instant
+from featurectl.workspace.workspace import open_workspace
 
 NOW = "2026-01-08T00:00:00Z"
 ORDERS = """customer,day,ordered_at,amount

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.open import open_workspace
+from featurectl.workspace.workspace import open_workspace
 from tests.serving.trial import NUMBER, build_trial, canary, run, state_of, status, write_model
 
 BETTER = NUMBER["better"]
@@ -155,7 +155,7 @@ def test_a_canary_is_promoted_by_hand_with_an_entry_of_the_history(root, capsys)
 def test_a_judge_of_cron_exits_1_when_it_rolls_back(root, capsys, monkeypatch):
     canary(root, "start", f"trial@{BETTER}")
 
-    monkeypatch.setattr("featurectl.canary.judge_figures", _broken)
+    monkeypatch.setattr("featurectl.monitor.canary.lifecycle.judge_figures", _broken)
     assert status(root, capsys, "--judge", code=1)["state"] == "rolled_back"
     assert status(root, capsys)["reason"] == "nothing works"
 

@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 import redis
 
-from featurectl import clean
+from featurectl.language.definitions.gates import CanarySuccess
+from featurectl.monitor import clean
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.online.redis import store as redis_store
-from featurectl.open import open_workspace
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun
-from featurectl.spec.definition_gates import CanarySuccess
+from featurectl.workspace.workspace import open_workspace
 from tests import model_shop
 from tests.model_shop import Shop, objects, open_shop
 

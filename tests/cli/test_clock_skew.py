@@ -14,15 +14,15 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from featurectl.alerts.watch import Watch
+from featurectl.api.clients import open_client
 from featurectl.cli.main import main
-from featurectl.clients import open_client
-from featurectl.errors import DataError
-from featurectl.health import look
+from featurectl.core.errors import DataError
+from featurectl.monitor.alerts.watch import Watch
+from featurectl.monitor.health import look
 from featurectl.online.redis import store as redis_store
-from featurectl.open import open_workspace
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
+from featurectl.workspace.workspace import open_workspace
 from tests.clocks import READERS, set_clock
 
 PROJECT = """project: {project}

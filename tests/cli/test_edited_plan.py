@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.offline.delta import DeltaStore
 from tests.cli.test_plan_apply_history import OBJECTS, repo, run
 

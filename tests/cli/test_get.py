@@ -7,7 +7,7 @@ import pytest
 
 from featurectl.cli.get import parse_entity
 from featurectl.cli.main import main
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from featurectl.cli.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
 from featurectl.cli.main import main
-from featurectl.spec.schema import file_schema, project_schema
+from featurectl.language.schema import file_schema, project_schema
 
 PROJECT = "project: "
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.errors import UsageError
-from featurectl.training.output import check_output, write_table
+from featurectl.core.errors import UsageError
+from featurectl.operations.training.output import check_output, write_table
 from tests.cli.test_plan_apply_history import repo, run  # noqa: F401 - a fixture
 
 OUTPUTS = {

@@ -8,7 +8,7 @@ import pytest
 from featurectl.cli import main as entry
 from featurectl.cli.call import Invocation
 from featurectl.cli.main import exit_code_of, main
-from featurectl.errors import (
+from featurectl.core.errors import (
     CheckFailedError,
     DataError,
     PlanError,

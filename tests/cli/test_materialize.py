@@ -7,7 +7,7 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.sqlite import SqliteStore
 from tests.cli.shop import PROJECT
 

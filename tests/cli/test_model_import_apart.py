@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.process import open_process
 from tests.cli.test_model_import import ALLOWED, PLAIN, lightgbm_file, xgboost_file

@@ -77,7 +77,7 @@ def test_a_fault_in_measuring_is_told_by_its_type_and_shown_by_debug(shop, monke
     def ages(*_):
         raise RuntimeError("cannot open postgresql://ana:s3cret@db/x")
 
-    monkeypatch.setattr("featurectl.alerts.world.WorkspaceMetrics.ages", ages)
+    monkeypatch.setattr("featurectl.monitor.alerts.workspace_metrics.WorkspaceMetrics.ages", ages)
     code, out, err = shop("monitor", "check", "--as-of", STALE)
     assert (code, "a fault of featurectl: RuntimeError; --debug shows where" in out) == (1, True)
     with closing(sqlite3.connect(shop.root / "r.db")) as registry:

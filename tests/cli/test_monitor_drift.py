@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.errors import DataError, StoreError, UsageError
+from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.monitor.drift.limits import parse_limits
 from featurectl.monitor.drift.logged_window import served_drift
-from featurectl.open import open_workspace
+from featurectl.workspace.workspace import open_workspace
 from tests.cli.golden import assert_golden
 from tests.model_shop import PROJECT, objects, write_files
 

@@ -17,9 +17,9 @@ from featurectl.models.artifact import read_artifact
 from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import open_log
-from featurectl.open import open_workspace
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
+from featurectl.workspace.workspace import open_workspace
 from tests.model_shop import Shop, objects, open_shop, write_files
 from tests.monitor.canary.test_log import row
 from tests.monitor.canary.test_verdict import RUN
@@ -227,7 +227,7 @@ def test_a_server_that_is_gone_ends_a_command(shop, monkeypatch):
 
 
 def test_a_model_is_not_fitted_for_a_place_that_is_not_there(made, shop, monkeypatch):
-    monkeypatch.setattr("featurectl.training.train.fit_model", None)
+    monkeypatch.setattr("featurectl.operations.training.train.fit_model", None)
     file = shop.root / "featurectl.yaml"
     before = file.read_text()
     file.write_text(before.replace(made[1], "s3://no-such-bucket/x"))

@@ -18,7 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.cli.test_model_files import MEAN, PYTHON
 from tests.model_shop import Shop, objects, open_shop, write_files
@@ -256,7 +256,7 @@ def test_a_pickle_is_exported_without_being_loaded(open_):
 
 
 def test_kept_scores_that_are_a_pickle_are_not_loaded(trained, monkeypatch):
-    from featurectl.scoring.checkpoint import ScoreCheckpoint
+    from featurectl.operations.scoring.checkpoint import ScoreCheckpoint
 
     whole = ScoreCheckpoint.done
 

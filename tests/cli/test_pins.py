@@ -5,10 +5,10 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
-from featurectl.open import open_workspace
+from featurectl.core.errors import StoreError
 from featurectl.registry.base import Pin
 from featurectl.registry.sql import SqlRegistry
+from featurectl.workspace.workspace import open_workspace
 from tests.cli.shop import FILES
 
 SPINE = "customer,event_time\nana,2026-01-08T00:00:00Z\n"

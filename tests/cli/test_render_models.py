@@ -5,9 +5,17 @@ from dataclasses import replace
 
 from featurectl.cli.render.diff_models import diff_json, render_diff
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.json_form import dump_definition
+from featurectl.language.definitions.objects import (
+    DerivedInput,
+    FeatureInput,
+    Label,
+    Model,
+    RequestInput,
+    Source,
+    Spine,
+)
 from featurectl.registry.state import BoundFeature, GateResult
-from featurectl.spec.definition import DerivedInput, FeatureInput, Label, Model, RequestInput, Source, Spine
-from featurectl.spec.definition_json import dump_definition
 from tests.cli.golden import assert_golden
 from tests.registry.test_contract import MODEL
 

@@ -3,10 +3,10 @@
 import pytest
 
 from featurectl.cli.render.values import show_pair, show_value
-from featurectl.feature_tests.results import Cell
-from featurectl.spec.node import File
-from featurectl.spec.reader import read_nodes
-from featurectl.spec.report import Report
+from featurectl.language.problems.report import Report
+from featurectl.language.syntax.node import File
+from featurectl.language.syntax.reader import read_nodes
+from featurectl.operations.feature_tests.results import Cell
 
 
 @pytest.mark.parametrize(

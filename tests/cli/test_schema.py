@@ -5,8 +5,8 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.spec.model import LISTS
-from featurectl.spec.schema import file_schema, project_schema
+from featurectl.language.schema import file_schema, project_schema
+from featurectl.language.shapes.objects import LISTS
 
 
 def test_schema_is_that_of_the_files_with_lists(capsys):

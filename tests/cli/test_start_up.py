@@ -17,7 +17,12 @@ HEAVY = {
     "sklearn", "yaml", "msgpack", "rich", "pydantic", "obstore",
 }  # fmt: skip
 OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
-OF_REPOSITORIES = {"featurectl.spec.load", "featurectl.open", "featurectl.plan.build", "featurectl.apply"}
+OF_REPOSITORIES = {
+    "featurectl.language.load",
+    "featurectl.workspace.workspace",
+    "featurectl.plan.build",
+    "featurectl.operations.apply",
+}
 COMMANDS = [command.name for command in build_app().registered_commands]
 SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.cli.render.time_rule import render_time_rules, time_rule
-from featurectl.units import DAY_US, HOUR_US
+from featurectl.core.units import DAY_US, HOUR_US
 from tests.definitions import ARRIVALS, COUNT, DELAYS, LATEST
 
 DELAYED = replace(ARRIVALS, available_at=None, delay_us=HOUR_US)

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.offline.delta import DeltaStore
-from featurectl.open import open_workspace
+from featurectl.workspace.workspace import open_workspace
 from tests.cli.shop import PROJECT
 
 OBJECTS = """

@@ -9,11 +9,11 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.transform import materialize_transform
-from featurectl.open import open_workspace
-from featurectl.spec.definition_json import load_view
-from featurectl.training.bind import view_table
+from featurectl.language.definitions.json_form import load_view
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.transform import materialize_transform
+from featurectl.operations.training.bind import view_table
+from featurectl.workspace.workspace import open_workspace
 from tests.cli.shop import write_shop
 
 CODE = """import polars as pl

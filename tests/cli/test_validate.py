@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.spec.problems import CODES
+from featurectl.language.problems.codes import CODES
 from tests.spec.repository import BASE, write_repo
 
 ROOT = Path(__file__).parents[2]
@@ -249,7 +249,7 @@ def test_columns_that_are_declared_need_no_polars(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "featurectl.spec.load" in loaded
+    assert "featurectl.language.load" in loaded
     assert loaded & {"polars", "numpy", "sqlalchemy", "redis", "jinja2", "deltalake"} == set()
 
 

@@ -17,8 +17,8 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.sarif import draw_sarif
-from featurectl.spec.place import Place
-from featurectl.spec.problems import CODES, Problem
+from featurectl.language.problems.codes import CODES, Problem
+from featurectl.language.syntax.place import Place
 from tests.cli.golden import assert_golden
 from tests.cli.junit_schema import read_junit
 from tests.spec.corpus import folders, lay_out, read_case

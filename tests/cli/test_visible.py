@@ -125,8 +125,8 @@ def test_commands_are_left_where_they_are_no_ones():
 def test_parts_that_failed_show_it(repo, capsys):  # noqa: F811
     from featurectl.cli import main
     from featurectl.cli.call import Call, Failure, Outcome
-    from featurectl.errors import DataError
-    from featurectl.progress import Silent
+    from featurectl.core.errors import DataError
+    from featurectl.core.progress import Silent
 
     call = Call(
         command="clean",

@@ -22,8 +22,8 @@ from pathlib import Path
 import httpx2
 
 from featurectl.cli.main import main
+from featurectl.core.units import format_iso
 from featurectl.registry.locks import LEASE
-from featurectl.units import format_iso
 from tests.docs.pages import Block, Command
 from tests.servers.redis import free_port
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from featurectl.cli.app import build_app
-from featurectl.spec.load import load_repo
+from featurectl.language.load import load_repo
 from tests.docs.pages import DOCS, ROOT, name_of
 from tests.docs.test_reference import generate
 

@@ -9,7 +9,7 @@ import typer
 
 from featurectl.cli.app import build_app
 from featurectl.expressions.functions import ALIASES, FUNCTIONS
-from featurectl.spec.problems import CODES
+from featurectl.language.problems.codes import CODES
 from tests.docs.pages import DOCS, ROOT
 
 spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
@@ -61,7 +61,7 @@ def texts(tree):
 
 def test_the_language_page_names_all_that_apply_refuses():
     page = re.sub(r"\s+", " ", (DOCS / "reference" / "language.md").read_text().split("## Read and checked")[1])
-    modules = [ast.parse(file.read_text()) for file in (ROOT / "featurectl" / "spec").glob("resolve_*.py")]
+    modules = [ast.parse(file.read_text()) for file in (ROOT / "featurectl" / "language" / "resolve").glob("*.py")]
     refused = {text for tree in modules for text in texts(tree) if re.fullmatch(r"\S.* (is|are)|\S+ (is|are)", text)}
     assert refused == set(NOT_RUN)
     assert [word for word in NOT_RUN.values() if word not in page] == []

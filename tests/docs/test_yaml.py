@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from featurectl.spec.load import load_repo
-from featurectl.spec.node import File
-from featurectl.spec.reader import read_nodes
-from featurectl.spec.report import Report
+from featurectl.language.load import load_repo
+from featurectl.language.problems.report import Report
+from featurectl.language.syntax.node import File
+from featurectl.language.syntax.reader import read_nodes
 from tests.docs.pages import DOCS, PAGES, name_of, read_blocks
 
 BLOCKS = [

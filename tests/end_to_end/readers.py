@@ -10,10 +10,10 @@ from datetime import datetime
 from starlette.testclient import TestClient
 
 import featurectl
+from featurectl.core.units import format_iso
 from featurectl.online.client import AsyncOnlineClient, OnlineClient
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
-from featurectl.units import format_iso
 from tests.end_to_end.flights import Repository
 
 PATIENT_S = 60.0  # a busy machine is no failure

@@ -18,7 +18,7 @@ import pytest
 from deltalake import write_deltalake
 
 from featurectl.cli.main import main
-from featurectl.postgres import connect_limited, connect_watched
+from featurectl.core.postgres import connect_limited, connect_watched
 from tests.model_shop import PROJECT, Shop, objects, write_files
 from tests.servers.pausing import hanging
 from tests.servers.postgres import PostgresServer, started_postgres
@@ -108,12 +108,12 @@ class _Silent:
 def hurry(monkeypatch, seconds: float) -> None:
     """Let this process wait so long for a store."""
     for name in ("CONNECT_S", "READ_S", "RETRY_S"):
-        monkeypatch.setattr(f"featurectl.object_store.{name}", seconds)
+        monkeypatch.setattr(f"featurectl.core.object_store.{name}", seconds)
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.ANSWER_LIMIT_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)
     monkeypatch.setattr("featurectl.sources.sql_connections.PROBE_S", seconds)
-    monkeypatch.setattr("featurectl.postgres.CONNECT_S", 2)
+    monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from random import Random
 import psycopg
 import pytest
 
-from featurectl.apply import ApplyTarget, Author, apply_plan
-from featurectl.errors import TryAgainError
-from featurectl.open import open_workspace
+from featurectl.core.errors import TryAgainError
+from featurectl.operations.apply import ApplyTarget, Author, apply_plan
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
+from featurectl.workspace.workspace import open_workspace
 from tests.end_to_end.applies import write_entities, write_project
 from tests.seeds import seed_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.open import open_workspace
+from featurectl.language.definitions.json_form import load_view
+from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
-from featurectl.spec.definition_json import load_view
-from featurectl.training.bind import view_table
+from featurectl.workspace.workspace import open_workspace
 from tests.end_to_end.flights import Repository
 from tests.end_to_end.served import read_online
 

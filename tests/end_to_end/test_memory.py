@@ -52,7 +52,7 @@ def test_with_little_memory_what_is_large_lies_apart_though_larger_was_freed_bef
 
 LOOK = """
 import ctypes, sys
-from featurectl.memory import prepare_for
+from featurectl.core.memory import prepare_for
 
 class Counts(ctypes.Structure):  # struct mallinfo2 of glibc; hblks are the pieces of memory that lie apart
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks a b c d e f".split()]

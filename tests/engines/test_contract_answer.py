@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.engines.base import ViewBuckets
+from featurectl.language.definitions.aggregates import result_type
+from featurectl.language.definitions.objects import Entity, Feature
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.order import row_order
 from featurectl.pit.questions import StateQuestion, WindowQuestion
-from featurectl.spec.aggregates import result_type
-from featurectl.spec.definition import Entity, Feature
-from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import DELAYS, LATEST, named
 from tests.engines.rows import INSTANT, T0
 from tests.pit.frames import alike

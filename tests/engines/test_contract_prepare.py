@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError
+from featurectl.core.units import HOUR_US
 from featurectl.engines.base import EarlierRows, Piece
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.spec.definition import Check, NamedExpression
-from featurectl.spec.typing_view import check_view
-from featurectl.units import HOUR_US
+from featurectl.language.definitions.objects import Check, NamedExpression
+from featurectl.language.typing.views import check_view
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 from tests.engines.rows import T0, at, rows
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.engines.base import EarlierRows, Piece
+from featurectl.language.definitions.objects import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
-from featurectl.spec.definition import Entity
 from tests.definitions import ARRIVALS, DELAYS, LATEST
 from tests.engines.rows import at, rows
 

@@ -10,9 +10,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.base import Piece, SourceRows
-from featurectl.errors import DataError
-from featurectl.spec.definition import Check, Entity, Feature, FeatureView, Source, Transform
+from featurectl.language.definitions.objects import Check, Entity, Feature, FeatureView, Source, Transform
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 EARLIER = AT - timedelta(days=1)

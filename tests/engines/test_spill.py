@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.core.errors import UsageError
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import UsageError
 
 NOWHERE = Path("/sys/spill")  # nobody may make a folder there
 

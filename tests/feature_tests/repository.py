@@ -1,7 +1,7 @@
 """A repository with a model of several sources, a test of it, and how tests run one."""
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import run_feature_tests
+from featurectl.operations.feature_tests.run import run_feature_tests
 from tests.spec.repository import BASE, load
 
 MODEL = """sources:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.feature_tests.run import join_tests
+from featurectl.operations.feature_tests.run import join_tests
 from tests.feature_tests.repository import MODEL, TEST, loaded, results_of
 from tests.spec.repository import BASE, load, write_repo
 
@@ -259,7 +259,7 @@ def test_the_values_say_the_types_where_the_files_do_not(tmp_path):
         "data/arrivals.csv": "carrier,origin,dest,at,seen,delay,price\n",
         "data/flights.csv": "carrier,origin,dest,at,distance,arr_delay\n", "data/airports.csv": "airport,alt,name\n",
     }  # fmt: skip
-    from featurectl.open import load_checked
+    from featurectl.workspace.workspace import load_checked
 
     for data in (True, False):
         repo = load_checked(write_repo(tmp_path, files), data=data)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.cli.main import main
+from featurectl.core.units import parse_instant
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
-from featurectl.feature_tests.tables import TypedViews
-from featurectl.spec.definition import ModelTest
-from featurectl.units import parse_instant
+from featurectl.language.definitions.objects import ModelTest
+from featurectl.operations.feature_tests.run import compare_cells, join_tests, run_feature_tests
+from featurectl.operations.feature_tests.tables import TypedViews
 from tests.feature_tests.repository import MODEL, TEST, loaded
 from tests.spec.repository import BASE, write_repo
 

@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.feature_tests.run import run_feature_tests
+from featurectl.operations.feature_tests.run import run_feature_tests
 from tests.spec.repository import load
 
 FILE = """entities:

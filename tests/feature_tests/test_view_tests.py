@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.units import parse_local_instant
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.timestamps import localize
-from featurectl.feature_tests.results import Cell
-from featurectl.feature_tests.run import compare_cells, join_tests, run_feature_tests
-from featurectl.feature_tests.tables import TypedViews, source_rows
-from featurectl.spec.definition import FeatureTest
-from featurectl.spec.place import Place
-from featurectl.units import parse_local_instant
+from featurectl.language.definitions.objects import FeatureTest
+from featurectl.language.syntax.place import Place
+from featurectl.operations.feature_tests.results import Cell
+from featurectl.operations.feature_tests.run import compare_cells, join_tests, run_feature_tests
+from featurectl.operations.feature_tests.tables import TypedViews, source_rows
 from tests.definitions import ARRIVALS, DELAYS
 from tests.spec.repository import BASE, load
 

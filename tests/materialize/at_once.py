@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 
 from featurectl.cli.main import main
+from featurectl.language.definitions.json_form import load_view
 from featurectl.offline.delta import ViewTable
-from featurectl.open import open_workspace
+from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
-from featurectl.spec.definition_json import load_view
-from featurectl.training.bind import view_table
+from featurectl.workspace.workspace import open_workspace
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 FILES = {

@@ -16,12 +16,12 @@ import polars as pl
 
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import Materialized, materialize_view
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import Materialized, materialize_view
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import FeatureView
 from tests.definitions import ARRIVALS, LATEST
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import UsageError
-from featurectl.materialize.view import choose_views
+from featurectl.core.errors import UsageError
+from featurectl.operations.materialize.view import choose_views
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from tests.materialize.test_view import T0

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from tests.materialize.test_view import FILES, run, values, write
 
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.units import HOUR_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError, UsageError
-from featurectl.materialize.dry_run import plan_view
-from featurectl.materialize.range import Range, backfill_view, check_range, expire_rows
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import materialize_view
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
+from featurectl.operations.materialize.dry_run import plan_view
+from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import materialize_view
 from featurectl.sources.open import open_source
-from featurectl.units import HOUR_US
 from tests.definitions import LATEST
 from tests.materialize.test_view import DELAY_ALONE, FILES, at, values, write
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from featurectl.core.errors import FeaturectlError
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import FeaturectlError
-from featurectl.materialize import view as view_module
-from featurectl.materialize.view import Materialized, materialize_view
+from featurectl.operations.materialize import view as view_module
+from featurectl.operations.materialize.view import Materialized, materialize_view
 from tests.definitions import ARRIVALS, LATEST
 from tests.materialize.killed import NOW, open_run, write_file
 

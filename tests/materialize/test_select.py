@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.expressions.tree import Expression
-from featurectl.spec.definition import NamedExpression
+from featurectl.language.definitions.objects import NamedExpression
 from tests.materialize.test_view import FILES, run, values, write
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError
-from featurectl.materialize.dry_run import plan_view
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import materialize_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
+from featurectl.operations.materialize.dry_run import plan_view
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import materialize_view
 from featurectl.sources.open import open_source
 from tests.definitions import LATEST, named
 from tests.materialize.test_view import FILES, SCHEMA, at, run, values, write

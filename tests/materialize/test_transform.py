@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
+from featurectl.core.units import HOUR_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError
-from featurectl.materialize.dry_run import plan_view
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.transform import materialize_transform
+from featurectl.language.definitions.objects import Entity, Feature, FeatureView, NamedExpression, Source, Transform
+from featurectl.language.typing.scope import bare_column
+from featurectl.language.typing.views import check_view
 from featurectl.offline.delta import DeltaStore
+from featurectl.operations.materialize.dry_run import plan_view
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import Entity, Feature, FeatureView, NamedExpression, Source, Transform
-from featurectl.spec.scope import bare_column
-from featurectl.spec.typing_view import check_view
-from featurectl.units import HOUR_US
 from tests.seeds import seeds_from
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError, TryAgainError
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError, TryAgainError
-from featurectl.materialize.run import MaterializeRun
-from featurectl.materialize.view import materialize_view
+from featurectl.language.data_roots import DataRoots
+from featurectl.language.definitions.objects import Check, SqlQuery
 from featurectl.offline.delta import DeltaStore
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import materialize_view
 from featurectl.sources.open import open_source
-from featurectl.spec.data_roots import DataRoots
-from featurectl.spec.definition import Check, SqlQuery
 from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Engine
 
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
+from featurectl.operations.training import train  # noqa: F401
 from featurectl.registry import sql  # noqa: F401
-from featurectl.training import train  # noqa: F401
 
 _MOVES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree", "os.link")
 _CONTEXT = multiprocessing.get_context("forkserver")

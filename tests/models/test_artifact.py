@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.models.artifact import read_artifact, write_artifact
 from featurectl.offline.loose import open_loose
 

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from featurectl.core.units import DAY_US
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import About, Label, Model, Source, Spine, Trainer
 from featurectl.models.card import CardParts, render_card
 from featurectl.models.charts import draw_calibration, draw_charts, draw_importance, draw_roc
 from featurectl.models.fit import fit_model
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion
-from featurectl.spec.definition import About, Label, Model, Source, Spine, Trainer
-from featurectl.units import DAY_US
 from tests.models.test_fit import examples
 
 FOLDER = Path(__file__).parent / "golden"

@@ -9,11 +9,11 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.command import CommandEnvironment
 from featurectl.models.fit import fit_model
 from featurectl.registry.state import BoundFeature
-from featurectl.spec.definition import Trainer
 from tests.models.test_fit import INPUTS, LIGHTGBM, examples
 
 READ = """

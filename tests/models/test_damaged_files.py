@@ -13,7 +13,7 @@ import pytest
 import skops.io
 from onnx import TensorProto, helper
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
 from featurectl.models.isolation.limits import limits_of
 from featurectl.models.isolation.process import load_remote, open_process
 from featurectl.models.structure.check import check_structure

@@ -7,15 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.core.units import DAY_US
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.fit import fit_model
 from featurectl.models.golden import load_golden
 from featurectl.models.rows import RowEncoder
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.split import Examples, split_by_time
 from featurectl.registry.state import BoundFeature
-from featurectl.spec.definition import Trainer
-from featurectl.units import DAY_US
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")

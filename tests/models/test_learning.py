@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from featurectl.core.units import DAY_US
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.fit import STOP_SHARE, fit_model
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.split import Examples, split_by_time
 from featurectl.models.warn import warn_of_inputs
 from featurectl.registry.state import BoundFeature
-from featurectl.spec.definition import Trainer
-from featurectl.units import DAY_US
 from tests.models.test_fit import LIGHTGBM, times
 
 NAMES = ("strong", "weak", "none")

@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.matrix import fit_form
 from featurectl.registry.state import BoundFeature
 

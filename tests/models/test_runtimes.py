@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skops import io as skops_io
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.runtimes.base import check_code_allowed
 from featurectl.models.runtimes.load import load_runtime

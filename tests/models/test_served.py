@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.golden import dump_golden
@@ -141,6 +141,6 @@ def test_a_version_that_runs_code_serves_with_both(tmp_path):
 
 
 def test_serving_loads_neither_polars_nor_the_language_nor_a_trainer():
-    code = "import sys, featurectl.models.served_model; print(sorted({'polars', 'featurectl.spec', 'featurectl.plan', 'onnx', 'lightgbm', 'sklearn', 'pandas'} & set(sys.modules)))"
+    code = "import sys, featurectl.models.served_model; print(sorted({'polars', 'featurectl.language', 'featurectl.plan', 'onnx', 'lightgbm', 'sklearn', 'pandas'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"

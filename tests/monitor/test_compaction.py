@@ -11,7 +11,7 @@ from io import BytesIO
 import polars as pl
 import pytest
 
-from featurectl.errors import StoreError, TryAgainError
+from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.monitor import compaction
 from featurectl.monitor.compaction import REPLACED, compact_some, read_day
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches, read_rows

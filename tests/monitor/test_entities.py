@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.core.units import HOUR_US
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import Entity, Feature, FeatureView, Freshness, NamedExpression, Source
 from featurectl.monitor import entities
 from featurectl.monitor.entities import StaleEntities, count_stale
-from featurectl.spec.definition import Entity, Feature, FeatureView, Freshness, NamedExpression, Source
-from featurectl.units import HOUR_US
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 SOURCE = Source(name="s", format="csv", path="s.csv", event_time="at", columns={"k": "string", "at": "timestamp"})

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from featurectl.cli.render.status import render_ages, render_status, status_json
+from featurectl.core.units import HOUR_US, MINUTE_US
+from featurectl.language.definitions.objects import Freshness
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
-from featurectl.spec.definition import Freshness
-from featurectl.units import HOUR_US, MINUTE_US
 
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError, UsageError
+from featurectl.language.repo import Environment
 from featurectl.monitor.prediction_log import (
     LogFile,
     PredictionLogFiles,
@@ -17,7 +18,6 @@ from featurectl.monitor.prediction_log import (
     read_rows,
     require_sample,
 )
-from featurectl.spec.repo import Environment
 
 AT = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)

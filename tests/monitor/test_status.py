@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.units import parse_instant
+from featurectl.core.units import parse_instant
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
 PUSHED = "2026-01-08T00:00:00Z"  # the last order became known at 2026-01-07 10:00

@@ -14,14 +14,14 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.cli.render.why import EntityValues, _changed, render_why, why_json
 from featurectl.cli.why import _cause_of_values
+from featurectl.core.units import HOUR_US
+from featurectl.language.definitions.objects import Freshness
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, ChainLink, cause_of, verdict_of
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.online.read import Answer, FeatureValue
-from featurectl.spec.definition import Freshness
-from featurectl.units import HOUR_US
 from tests.cli.golden import assert_golden
 from tests.cli.shop import PROJECT
 

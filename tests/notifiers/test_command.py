@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.alerts import Notifier
 from featurectl.notifiers.base import NotSentError, load_message
 from featurectl.notifiers.command import CommandNotifier
 from featurectl.notifiers.open import open_notifier
-from featurectl.spec.definition_alerts import Notifier
 from tests.notifiers.messages import MESSAGE
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.notifiers import email as email_notifier
 from featurectl.notifiers.base import NotSentError
 from featurectl.notifiers.email import EmailNotifier, smtp_server

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.alerts import WAYS, Notifier
 from featurectl.notifiers.open import open_notifier
-from featurectl.spec.definition_alerts import WAYS, Notifier
 from tests.notifiers.messages import MESSAGE
 from tests.servers.hooks import as_pagerduty, as_slack, running_hook
 from tests.servers.mail import running_mail

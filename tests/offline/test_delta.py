@@ -7,12 +7,12 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from featurectl.errors import DataError, StoreError, TryAgainError
+from featurectl.core.errors import DataError, StoreError, TryAgainError
+from featurectl.core.units import from_us
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.hashing import bucket_of
-from featurectl.units import from_us
 from tests.offline.made import INSTANT, KEYS, as_table, table_rows
 
 EMPTY = Coverage()

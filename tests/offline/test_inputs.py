@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import CsvOptions, Transform
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition, rows_mark
-from featurectl.spec.definition import CsvOptions, Transform
 from tests.definitions import CARRIER, DELAYS, with_feature, with_source
 
 MADE = Coverage(rows_mark=rows_mark(DELAYS))

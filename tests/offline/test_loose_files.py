@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.offline.loose import open_loose
 from tests.servers.redis import free_port
 from tests.servers.s3 import BUCKET

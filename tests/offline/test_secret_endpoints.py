@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from featurectl.errors import FeaturectlError
-from featurectl.object_store import polars_options
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.object_store import polars_options
 from featurectl.offline.bucket import BucketFiles
 from featurectl.offline.delta import DeltaStore
 from featurectl.sources.failures import reading

@@ -16,7 +16,7 @@ import pytest
 from obstore.store import from_url
 from polars.testing import assert_frame_equal
 
-from featurectl.errors import StoreError, TryAgainError
+from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.files import RunFiles

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from featurectl.core.units import instant_us
+from featurectl.language.definitions.objects import FeatureInput
 from featurectl.online import columns
 from featurectl.online.drive import read_columns
 from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes
-from featurectl.spec.definition import FeatureInput
-from featurectl.units import instant_us
 
 EPOCH = date(1970, 1, 1)
 

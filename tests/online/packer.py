@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import polars as pl
 
-from featurectl.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.online.codec import pack_instant
 

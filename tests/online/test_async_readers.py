@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
 from featurectl.online.redis.kinds import open_async_reader, open_store

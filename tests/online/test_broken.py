@@ -9,7 +9,7 @@ import msgpack
 import pytest
 import redis
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online import columns
 from featurectl.online.base import Ask
 from featurectl.online.broken import BrokenRowError, shown_key

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import featurectl
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.online import drive
 from tests.end_to_end.compare import compare_values
 from tests.serving.clicks import NOW, build_clicks, request_rows, run, write_clicks

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 import featurectl
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from tests.serving.clicks import build_clicks, run, write_clicks
 
 HEAVY = {"polars", "numpy", "pandas", "pyarrow", "deltalake", "sqlalchemy", "alembic", "lightgbm", "sklearn"}

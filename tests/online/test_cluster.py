@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
 from featurectl.online.broken import BrokenCountError
 from featurectl.online.codec import pack_key

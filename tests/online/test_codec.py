@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.online.base import PushRecord
 from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import (

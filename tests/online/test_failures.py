@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 import redis
 
-from featurectl.errors import StoreError, TryAgainError, UsageError
+from featurectl.core.errors import StoreError, TryAgainError, UsageError
 from featurectl.online.redis.kinds import open_async_reader, open_store
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore

@@ -16,11 +16,11 @@ import msgpack
 import pytest
 import redis
 
+from featurectl.core.units import instant_us
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
 from featurectl.online.redis.kinds import open_store
 from featurectl.online.sqlite import SqliteStore
-from featurectl.units import instant_us
 from tests.online.rows import ALL_TYPES, FULL, HOUR, T0, frame, view
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "online-store.md"

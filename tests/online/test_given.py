@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.types import widen
-from featurectl.errors import DataError
 from featurectl.online.coerce import typed_column
 from featurectl.sources.casts import cast_exact
 

@@ -14,16 +14,16 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import ExpressionError
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, RequestInput
 from featurectl.online.drive import read_columns
 from featurectl.online.features import KeyRows, ReadView
 from featurectl.online.inputs import InputReader
 from featurectl.online.pushes import Pushes
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
-from featurectl.push import PushRequest, push_view
-from featurectl.spec.definition import DerivedInput, FeatureInput, RequestInput
-from featurectl.training.join import join_features
-from featurectl.training.spine import frame_spine
+from featurectl.operations.push import PushRequest, push_view
+from featurectl.operations.training.join import join_features
+from featurectl.operations.training.spine import frame_spine
 from tests.expressions.agreement import equal
 from tests.expressions.random_expressions import COLUMNS, RandomExpression, random_value
 from tests.online.views import at, derive, event_view, latest, state_view, table, window

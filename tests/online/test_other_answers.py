@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 import redis
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask, Writing
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import StoreAddress, translated

@@ -6,6 +6,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars import join
 from featurectl.engines.polars.engine import PolarsEngine
@@ -14,8 +15,7 @@ from featurectl.offline.rows import FrameRows
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
-from featurectl.push import push_view
-from featurectl.units import DAY_US, HOUR_US
+from featurectl.operations.push import push_view
 from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, at, derive, event_view, latest, push_request, state_view, table, window
 

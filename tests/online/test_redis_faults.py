@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
 from featurectl.online.redis.kinds import open_store
 from tests.online.rows import T0, frame, view

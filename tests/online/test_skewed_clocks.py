@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError
 from featurectl.online.read import ViewReader, read_features
 from featurectl.online.redis import store as redis_store
 from featurectl.online.view_rows import online_view
-from featurectl.push import push_view, read_offline
+from featurectl.operations.push import push_view, read_offline
 from tests.online.conftest import STORES
 from tests.online.losses import lose_row
 from tests.online.views import (

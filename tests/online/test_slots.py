@@ -7,7 +7,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.online.redis.kinds import open_store
 from featurectl.online.redis.slots import PAUSES_S, Journey, SlotMap, parse_cluster_url, slot_of, slot_tags
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import exit_code_of
-from featurectl.errors import StoreError, TryAgainError
+from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.online.base import Ask, Writing
 from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
 from tests.online.rows import T0, frame, view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.online.base import Origin, Writing
 from featurectl.online.redis.store import RedisStore
 from tests.online.rows import T0, frame, view

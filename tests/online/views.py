@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from featurectl.core.units import HOUR_US
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
+from featurectl.language.definitions.objects import Derived, Entity, Feature, FeatureView, Source
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.rows import FrameRows
 from featurectl.online.base import OnlineStore
+from featurectl.operations.push import PushRequest
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
-from featurectl.push import PushRequest
-from featurectl.spec.definition import Derived, Entity, Feature, FeatureView, Source
-from featurectl.units import HOUR_US
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 UTC_US = pl.Datetime("us", "UTC")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from featurectl.language.definitions import aggregates
 from featurectl.pit import naive
 from featurectl.pit.aggregates.table import AGGREGATES
 from featurectl.pit.lookup import answer_states
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.windows import answer_windows
-from featurectl.spec import aggregates
 from tests.pit.cases import TAKES, Case, cases
 from tests.pit.frames import SmallPieces, alike
 from tests.pit.tally import Tally
@@ -125,7 +125,7 @@ def test_many_random_tables_equal_the_naive_ones(capsys):
 def test_the_oracle_imports_only_the_types_of_questions():
     found = [node.module for node in ast.walk(ast.parse(Path(naive.__file__).read_text()))
              if isinstance(node, ast.ImportFrom) and node.module.startswith("featurectl")]  # fmt: skip
-    assert sorted(found) == ["featurectl.pit.questions", "featurectl.units"]
+    assert sorted(found) == ["featurectl.pit.questions", "featurectl.core.units"]
 
 
 def test_the_kernel_answers_exactly_the_aggregates_of_the_language():

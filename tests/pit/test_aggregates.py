@@ -8,11 +8,11 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.aggregates import AGGREGATES, result_type
+from featurectl.language.problems.codes import CODES
 from featurectl.pit.questions import WindowQuestion
 from featurectl.pit.windows import answer_windows
-from featurectl.spec.aggregates import AGGREGATES, result_type
-from featurectl.spec.problems import CODES
 from tests.pit.frames import INSTANT, alike, ask, rows_of, spine_of
 
 TEN = [(1, 3), (2, None), (3, 1), (4, 3), (5, 8)]  # of it the window [3, 5) holds 1 and 3

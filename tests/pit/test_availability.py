@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.pit.availability import layers, sights
 from featurectl.pit.keys import arrange, find_probes
 from featurectl.pit.lookup import answer_states, find_states

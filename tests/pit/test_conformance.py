@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
+from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, instant_us
 from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import answer_windows
-from featurectl.units import DAY_US, HOUR_US, MINUTE_US, instant_us
 from tests.pit.frames import ask, rows_of, spine_of
 
 NAN = float("nan")

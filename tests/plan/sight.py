@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from featurectl.language.load import load_repo
+from featurectl.language.repo import Repo
 from featurectl.plan.model import Plan
-from featurectl.spec.load import load_repo
-from featurectl.spec.repo import Repo
 
 COLUMNS = {"carrier": "string", "at": "timestamp", "delay": "float64", "cost": "int64"}
 PROJECT = (

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from featurectl.facts import Registrable
+from featurectl.identity.facts.objects import Registrable
+from featurectl.language.repo import Environment, Repo
+from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.desired import kind_of
 from featurectl.plan.model import Change, Plan
 from featurectl.registry.state import BoundFeature, ModelVersion, State
-from featurectl.spec.place import Place
-from featurectl.spec.repo import Environment, Repo
 
 EMPTY = State(project="flights", registry_id="", serial=0)
 DEV = Environment(name="dev", registry="sqlite:///r.db", offline="off", online="sqlite:///o.db")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.language.definitions.fitting import fits
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.categorise import LOAD
 from featurectl.plan.desired import wanted_objects
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.recheck import decide_again
 from featurectl.plan.saved import dump_plan, load_plan
-from featurectl.spec.fitting import fits
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
 from tests.spec.repository import load

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import About, CsvOptions, Entity, SqlQuery
+from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.spec.definition import About, CsvOptions, Entity, SqlQuery
-from featurectl.spec.place import Place
-from featurectl.units import DAY_US, HOUR_US
 from tests.definitions import (
     ARRIVALS,
     CARRIER,

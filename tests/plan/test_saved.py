@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.objects import About, Entity
+from featurectl.language.problems.codes import Problem
+from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import Effort
 from featurectl.plan.saved import dump_plan, load_plan
-from featurectl.spec.definition import About, Entity
-from featurectl.spec.place import Place
-from featurectl.spec.problems import Problem
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.objects import About
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.spec.definition import About
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of
 

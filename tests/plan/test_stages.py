@@ -3,9 +3,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.spec.definition import About, CsvOptions, Entity, SqlQuery
-from featurectl.spec.definition_json import dump_definition, load_view
-from featurectl.units import DAY_US
+from featurectl.core.units import DAY_US
+from featurectl.language.definitions.json_form import dump_definition, load_view
+from featurectl.language.definitions.objects import About, CsvOptions, Entity, SqlQuery
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, with_feature, with_source
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import redis
 
 import featurectl.online.frame
-import featurectl.push.choose
+import featurectl.operations.push.choose
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import push_view
+from featurectl.operations.push import push_view
 from tests.online.views import add, event_view, latest, push_request, state_view, table, window
 
 INPUTS = {"amount": "int64", "city": "string"}
@@ -76,7 +76,7 @@ def say(letter):
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     featurectl.online.frame.CHUNK_ROWS = 50
-    featurectl.push.choose.PART_ROWS = 200
+    featurectl.operations.push.choose.PART_ROWS = 200
     with opened(place) as store:
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.online.broken import BrokenCountError, BrokenRecordError
 from featurectl.online.read import read_features
 from featurectl.online.redis import store as redis_store
 from featurectl.online.redis.layout import field_of, home_of
 from featurectl.online.view_rows import online_view
-from featurectl.push import plan_push, push_view
+from featurectl.operations.push import plan_push, push_view
 from tests.online.losses import lose_row, spoil_record, spoil_row, spoil_schemas
 from tests.online.views import add, at, event_view, latest, push_request, rebuild, state_view, table, window
 

@@ -11,7 +11,7 @@ import redis
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import PushRequest, push_view
+from featurectl.operations.push import PushRequest, push_view
 from tests.online.views import MemoryTable, at, latest, push_request, state_view, table
 
 DAY_US = 86_400_000_000

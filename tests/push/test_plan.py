@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.errors import DataError
-from featurectl.push import plan_push, push_view
+from featurectl.core.errors import DataError
+from featurectl.operations.push import plan_push, push_view
 from tests.online.views import (
     MemoryTable,
     add,

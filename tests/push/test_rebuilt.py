@@ -9,7 +9,7 @@ import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.view_rows import online_view
-from featurectl.push import push_view, read_offline
+from featurectl.operations.push import push_view, read_offline
 from tests.online.views import at, event_view, latest, push_request, rebuild, state_view, table, window
 from tests.seeds import seeds_from
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.registry import tables
 from featurectl.registry.alert_state import AlertState, Delivery, Silence
 from tests.registry.test_contract import race

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from tests.registry.test_contract import MODEL, MOVED
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ObjectVersion, State
 

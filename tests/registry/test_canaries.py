@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
+from featurectl.language.definitions.gates import CanarySuccess
 from featurectl.registry.state import CanaryRun
-from featurectl.spec.definition_gates import CanarySuccess
 from tests.registry.test_contract import ENTRY, MODEL, MOVED, race, write
 
 RUN = CanaryRun(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry.base import HistoryEntry, Pin, RegistryChange
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion, State
 

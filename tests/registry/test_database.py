@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from featurectl.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.registry.base import RegistryChange
 from featurectl.registry.migrations.upgrade import steps
 from featurectl.registry.sql import SqlRegistry

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.errors import TryAgainError, UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry.base import RegistryChange, lock_holder
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import column as named
 from sqlalchemy import create_engine, insert, select, table, text
 
-from featurectl.errors import StoreError, TryAgainError
+from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.registry.base import RegistryChange
 from featurectl.registry.migrations import upgrade
 from featurectl.registry.migrations.versions import r0001_first

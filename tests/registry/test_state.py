@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.registry.rows import load_canary, load_model_version
 from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
 from tests.registry.test_canaries import RUN

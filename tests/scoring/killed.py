@@ -12,9 +12,9 @@ import lightgbm  # noqa: F401 (loaded once, before the processes are made)
 
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
+from featurectl.operations.scoring import checkpoint, destination, run
+from featurectl.operations.training import formats
 from featurectl.registry import sql  # noqa: F401
-from featurectl.scoring import checkpoint, destination, run
-from featurectl.training import formats
 
 RANGE = 1_000  # rows; a whole run has them all in one
 RANGES = 3

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.errors import UsageError
-from featurectl.scoring import checkpoint
+from featurectl.core.errors import UsageError
+from featurectl.operations.scoring import checkpoint
 from tests.scoring.killed import RANGE, ROWS
 from tests.scoring.killed import killed as run_killed
 from tests.scoring.shop import make_shop, write_spine
@@ -154,14 +154,14 @@ def test_a_failure_to_write_that_has_no_number_is_told_in_its_own_words(tmp_path
 def test_two_processes_do_not_score_into_one_place_at_once(made, capsys):
     from datetime import UTC, datetime
 
-    from featurectl.scoring.checkpoint import keep_scores
+    from featurectl.operations.scoring.checkpoint import keep_scores
 
     request = {"out": "x.parquet"}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with keep_scores(made / "kept", request, now):
         command = (
             "import sys; from pathlib import Path; from datetime import UTC, datetime;"
-            "from featurectl.scoring.checkpoint import keep_scores;"
+            "from featurectl.operations.scoring.checkpoint import keep_scores;"
             "keep_scores(Path(sys.argv[1]), {'out': 'x.parquet'}, datetime(2026, 1, 1, tzinfo=UTC)).__enter__()"
         )
         done = subprocess.run([sys.executable, "-c", command, str(made / "kept")], capture_output=True, text=True)

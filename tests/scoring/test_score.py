@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
-from featurectl.scoring.sql_table import SqlDestination, open_table
-from featurectl.training.formats import frames_of
+from featurectl.core.errors import StoreError
+from featurectl.operations.scoring.sql_table import SqlDestination, open_table
+from featurectl.operations.training.formats import frames_of
 from tests.model_shop import KEYS
 from tests.scoring.shop import OBJECTS, make_shop, one_by_one, write_spine
 
@@ -79,9 +79,9 @@ def test_rows_that_do_not_fit_are_counted_in_the_whole_spine_when_parts_are_join
 
 
 def _join_few(monkeypatch):
-    monkeypatch.setattr("featurectl.scoring.run.range_rows", lambda *_: 20)
-    monkeypatch.setattr("featurectl.scoring.run._rows_that_fit", lambda *_: 1)
-    monkeypatch.setattr("featurectl.scoring.run._FEWEST_ROWS", 7)
+    monkeypatch.setattr("featurectl.operations.scoring.run.range_rows", lambda *_: 20)
+    monkeypatch.setattr("featurectl.operations.scoring.run._rows_that_fit", lambda *_: 1)
+    monkeypatch.setattr("featurectl.operations.scoring.run._FEWEST_ROWS", 7)
 
 
 def test_a_spine_without_rows_gives_an_output_without_rows(shop, tmp_path):
@@ -148,7 +148,7 @@ def test_a_table_with_other_columns_is_told_before_a_row_is_scored(shop, tmp_pat
     write_spine(tmp_path / "spine.parquet", 10)
     with sqlite3.connect("scores.db") as database:
         database.execute("create table scores (k text, at timestamp, note int)")  # all but those of the score
-    monkeypatch.setattr("featurectl.scoring.run.predict_rows", None)
+    monkeypatch.setattr("featurectl.operations.scoring.run.predict_rows", None)
     said = shop("--spine", "spine.parquet", "--out", "sqlite:///scores.db?table=scores", code=64).err
     assert "table scores is there with other columns: model_version, score" in said
 

@@ -11,8 +11,8 @@ from contextlib import closing
 import msgpack
 import pytest
 
+from featurectl.api.clients import open_async_client, open_client
 from featurectl.cli.main import main
-from featurectl.clients import open_async_client, open_client
 from featurectl.online.broken import BrokenRowError
 from tests.serving.trial import wait_until
 

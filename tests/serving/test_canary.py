@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from featurectl.canary import judge_now, open_log
+from featurectl.core.units import instant_us
+from featurectl.monitor.canary.lifecycle import judge_now, open_log
 from featurectl.online.features import FeatureColumn, FeatureColumns
-from featurectl.open import open_workspace
 from featurectl.registry.base import HistoryEntry
-from featurectl.serve import WorkspaceSource
 from featurectl.serving.canary import oldest_ages
-from featurectl.units import instant_us
+from featurectl.serving.process import WorkspaceSource
+from featurectl.workspace.workspace import open_workspace
 from tests.serving.trial import CANARY, NOW, NUMBER, canary, state_of, write_model
 
 GOOD, BETTER = NUMBER["good"], NUMBER["better"]

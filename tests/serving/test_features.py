@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 
-from featurectl.project import open_project
+from featurectl.api.project import open_project
 
 SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from featurectl import __version__
-from featurectl.secrets import hide
+from featurectl.core.secrets import hide
 from featurectl.serving.journal import Journal
 from tests.servers.redis import free_port
 from tests.serving.process import START_LIMIT_S, running

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from tests.serving.clicks import request_rows
 
 ASK = {"features": ["spend:count_7d"], "entities": {"user": [1]}}

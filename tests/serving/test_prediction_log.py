@@ -8,7 +8,7 @@ import threading
 import polars as pl
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.serving import prediction_log
 from featurectl.serving.prediction_log import ParquetLog
 from tests.serving.clicks import FILES, NOW, build_clicks, request_rows, run, write_clicks

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.models.served_model import load_served
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.startup import AT_ONCE
 from tests.serving.clicks import FILES, request_rows, run

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError, PlanError, StoreError, UsageError
+from featurectl.core.errors import DataError, PlanError, StoreError, UsageError
+from featurectl.language.definitions.objects import CsvOptions, Source, SqlQuery
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.paths import check_there
-from featurectl.spec.definition import CsvOptions, Source, SqlQuery
 from tests.sources.made import frame, make_source
 
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.units import from_us
+from featurectl.language.definitions.objects import Source, SqlQuery
 from featurectl.offline.base import Coverage
 from featurectl.sources.base import SourcePart
 from featurectl.sources.increment import PartScan, plan_increment
-from featurectl.spec.definition import Source, SqlQuery
-from featurectl.units import from_us
 
 FILES = Source(name="s", format="parquet", path="*.parquet", event_time="at")
 TIMED = replace(FILES, available_at="seen")

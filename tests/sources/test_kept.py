@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import Source, SqlQuery
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.original_columns import split_kept
-from featurectl.spec.definition import Source, SqlQuery
 from tests.frames import assert_same, frames
 from tests.sources.made import COLUMNS, KINDS, make_source
 

@@ -6,11 +6,11 @@ import os
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import Source
+from featurectl.language.load import yaml_files
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.paths import check_there, find_files
-from featurectl.spec.definition import Source
-from featurectl.spec.load import yaml_files
 from tests.sources.test_bad_input import opened
 
 VECTOR = {

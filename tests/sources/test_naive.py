@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import CsvOptions, Source
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import CsvOptions, Source
 from tests.sources.made import KINDS, make_source
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import Source
 from featurectl.sources.paths import find_files, source_files
 from featurectl.sources.pattern import matching_files
-from featurectl.spec.definition import Source
 
 NAMES = ("a", "b", "ab", ".h", "x.csv", "q1.csv")
 PARTS = ("**", "**", "*", "a", "b", "a*", "?", "[ab]*", "*.csv", "x.csv", ".h")

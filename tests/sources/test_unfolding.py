@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.objects import Source
 from featurectl.sources import unfolding
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.unfolding import check_lines
-from featurectl.spec.definition import Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd

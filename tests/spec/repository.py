@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurectl.spec.load import load_repo
-from featurectl.spec.repo import Repo
+from featurectl.language.load import load_repo
+from featurectl.language.repo import Repo
 
 PROJECT = """
 project: flights

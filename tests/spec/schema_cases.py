@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from featurectl.spec.model import LISTS, PROJECT
-from featurectl.spec.node import File
-from featurectl.spec.problems import Problem
-from featurectl.spec.reader import read_nodes
-from featurectl.spec.report import Report
-from featurectl.spec.shape import ObjectShape
-from featurectl.spec.values import plain_data
+from featurectl.language.problems.codes import Problem
+from featurectl.language.problems.report import Report
+from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.objects import LISTS, PROJECT
+from featurectl.language.shapes.values import plain_data
+from featurectl.language.syntax.node import File
+from featurectl.language.syntax.reader import read_nodes
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
 MISTAKES = ("no good!", "", -0.5, 7, True, None, "${NAME}", [], {}, ["x"], {"x": 1}, "1d")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.spec.definition_alerts import Alert, Condition, Notifier
-from featurectl.spec.load import load_repo
-from featurectl.spec.model_operations import condition_of
+from featurectl.language.definitions.alerts import Alert, Condition, Notifier
+from featurectl.language.load import load_repo
+from featurectl.language.shapes.operations import condition_of
 from tests.spec.repository import write_repo
 
 HOUR_US = 3_600_000_000

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurectl.spec.load import load_repo
-from featurectl.spec.model import LISTS
-from featurectl.spec.repo import Repo
+from featurectl.language.load import load_repo
+from featurectl.language.repo import Repo
+from featurectl.language.shapes.objects import LISTS
 from tests.spec.repository import BASE, PROJECT, load, write_repo
 
 WHOLE = (
@@ -123,7 +123,7 @@ def test_formatting_and_the_order_of_keys_change_no_definition(tmp_path_factory,
 
 def numbers(value: object) -> object:
     """Return data with texts that are JSON's numbers as numbers, as the language reads them."""
-    from featurectl.spec.node import scalar_value
+    from featurectl.language.syntax.node import scalar_value
 
     if isinstance(value, dict):
         return {k: numbers(v) for k, v in value.items()}

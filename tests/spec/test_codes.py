@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from featurectl.spec.problems import CODES
+from featurectl.language.problems.codes import CODES
 
 PACKAGE = Path(__file__).parents[2] / "featurectl"
 

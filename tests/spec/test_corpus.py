@@ -11,8 +11,8 @@ from unicodedata import combining, east_asian_width
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.spec.environment import hide_passwords
-from featurectl.spec.problems import CODES
+from featurectl.core.variables import hide_passwords
+from featurectl.language.problems.codes import CODES
 from tests.spec.corpus import Expected, folders, lay_out, read_case
 
 FOLDERS = folders()

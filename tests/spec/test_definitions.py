@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.expressions.tree import ExpressionNode
-from featurectl.spec.aggregates import AGGREGATES, aggregate_base, result_type
-from featurectl.spec.definition import FeatureInput, RequestInput
-from featurectl.spec.definition_json import (
+from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, result_type
+from featurectl.language.definitions.json_form import (
     dump_definition,
     load_entity,
     load_model,
@@ -21,10 +20,11 @@ from featurectl.spec.definition_json import (
     load_untyped_view,
     load_view,
 )
-from featurectl.spec.load import load_repo
-from featurectl.spec.node import scalar_value
-from featurectl.spec.typing import type_source, type_view
-from featurectl.spec.typing_model import check_model
+from featurectl.language.definitions.objects import FeatureInput, RequestInput
+from featurectl.language.load import load_repo
+from featurectl.language.syntax.node import scalar_value
+from featurectl.language.typing.models import check_model
+from featurectl.language.typing.registered import type_source, type_view
 from tests.spec.repository import BASE, load, write_repo
 
 VIEW = """

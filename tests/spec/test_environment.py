@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from featurectl.errors import UsageError
-from featurectl.spec.environment import expand, has_password, hide_passwords, shown_location
+from featurectl.core.errors import UsageError
+from featurectl.core.variables import expand, has_password, hide_passwords, shown_location
 from tests.spec.repository import load
 
 

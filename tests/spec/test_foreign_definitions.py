@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from featurectl.errors import StoreError
-from featurectl.spec.definition_json import (
+from featurectl.core.errors import StoreError
+from featurectl.language.definitions.fitting import fits
+from featurectl.language.definitions.json_form import (
     dump_definition,
     load_alert,
     load_model,
@@ -17,7 +18,6 @@ from featurectl.spec.definition_json import (
     load_untyped_view,
     load_view,
 )
-from featurectl.spec.fitting import fits
 from tests.spec.repository import BASE, load
 from tests.spec.test_definitions import VIEW
 

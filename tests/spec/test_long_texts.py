@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.dtypes import parse_dtype
-from featurectl.facts import plain_query
-from featurectl.secrets import address_secrets, hide
-from featurectl.spec.environment import bad_variable, has_password, hide_passwords, shown_location
-from featurectl.spec.reader import MAX_LONG_TEXT, MAX_TEXT
+from featurectl.core.dtypes import parse_dtype
+from featurectl.core.secrets import address_secrets, hide
+from featurectl.core.variables import bad_variable, has_password, hide_passwords, shown_location
+from featurectl.identity.facts.objects import plain_query
+from featurectl.language.syntax.reader import MAX_LONG_TEXT, MAX_TEXT
 from tests.spec.repository import BASE, load, write_repo
 
 # What a search begins with, again and again, and what it then looks for in vain.

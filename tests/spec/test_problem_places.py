@@ -154,7 +154,7 @@ def test_an_empty_repository_says_so(tmp_path):
 def test_a_folder_without_a_project_file_says_so(tmp_path):
     repo = load(tmp_path, {"base.yaml": BASE, "featurectl.yaml": ""})
     (tmp_path / "featurectl.yaml").unlink()
-    from featurectl.spec.load import load_repo
+    from featurectl.language.load import load_repo
 
     assert [p.code for p in load_repo(tmp_path, None).errors] == ["FC203"]
     assert repo.project == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from featurectl.spec.load import load_repo
+from featurectl.language.load import load_repo
 
 PROJECT = "project: shop\nenvironments: {dev: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"
 OBJECTS = """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.spec.definition_gates import Canary, CanarySuccess, Gates, Robustness
-from featurectl.spec.definition_json import dump_definition, load_model
-from featurectl.spec.load import load_repo
-from featurectl.units import parse_duration
+from featurectl.core.units import parse_duration
+from featurectl.language.definitions.gates import Canary, CanarySuccess, Gates, Robustness
+from featurectl.language.definitions.json_form import dump_definition, load_model
+from featurectl.language.load import load_repo
 
 FILES = {
     "featurectl.yaml": 'project: p\nenvironments: {dev: {registry: "sqlite:///r.db", offline: o, online: "sqlite:///n.db"}}\n',

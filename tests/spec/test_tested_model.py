@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.spec.tested_model import needed_columns, needed_inputs
+from featurectl.language.resolve.tested_model import needed_columns, needed_inputs
 from tests.spec.repository import BASE, load
 
 MODEL = """models:

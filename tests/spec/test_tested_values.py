@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.spec.definition import FeatureTest
+from featurectl.language.definitions.objects import FeatureTest
 from tests.spec.repository import load
 
 FILE = """entities:

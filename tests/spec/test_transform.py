@@ -2,8 +2,8 @@
 
 import pytest
 
+from featurectl.language.syntax.python_code import code_digest
 from featurectl.plan.desired import wanted_objects
-from featurectl.spec.code import code_digest
 from tests.spec.repository import BASE, load
 
 VIEW = """feature_views:

@@ -3,8 +3,8 @@
 import json
 from dataclasses import replace
 
-from featurectl.graph import Ref, build_graph
-from featurectl.spec.definition_json import dump_definition, load_model
+from featurectl.identity.graph import Ref, build_graph
+from featurectl.language.definitions.json_form import dump_definition, load_model
 from tests.definitions import ARRIVALS, MODEL
 from tests.spec.repository import load
 

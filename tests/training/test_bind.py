@@ -6,13 +6,13 @@ import pytest
 
 from featurectl.engines.base import Piece
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.materialize.view import new_id
+from featurectl.language.definitions.json_form import dump_definition
 from featurectl.offline.base import Coverage, newest_of
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.offline.inputs import input_marks, rows_mark
+from featurectl.operations.materialize.view import new_id
+from featurectl.operations.training.bind import bind_view
 from featurectl.registry.state import ObjectVersion
-from featurectl.spec.definition_json import dump_definition
-from featurectl.training.bind import bind_view
 from tests.definitions import LATEST
 from tests.engines.rows import at, rows
 

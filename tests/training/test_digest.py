@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from featurectl.training.digest import digest_rows
+from featurectl.operations.training.digest import digest_rows
 from tests.frames import KINDS, columns, frames
 
 

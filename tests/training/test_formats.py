@@ -9,11 +9,11 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from featurectl.errors import UsageError
-from featurectl.training import formats
-from featurectl.training.delta_table import is_delta_table
-from featurectl.training.formats import Frames, check_columns, delta_dtype, write_csv, write_parquet
-from featurectl.training.output import write_table
+from featurectl.core.errors import UsageError
+from featurectl.operations.training import formats
+from featurectl.operations.training.delta_table import is_delta_table
+from featurectl.operations.training.formats import Frames, check_columns, delta_dtype, write_csv, write_parquet
+from featurectl.operations.training.output import write_table
 
 ROWS = pl.DataFrame(
     {

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.units import from_us, instant_us
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.objects import Entity, Label, Source
+from featurectl.operations.training.label import label_rows, read_target
+from featurectl.operations.training.spine import SpineRows
 from featurectl.pit.naive import aggregate_naively
 from featurectl.pit.questions import WindowQuestion
 from featurectl.sources.open import open_source
-from featurectl.spec.aggregates import AGGREGATES
-from featurectl.spec.definition import Entity, Label, Source
-from featurectl.training.label import label_rows, read_target
-from featurectl.training.spine import SpineRows
-from featurectl.units import from_us, instant_us
 from tests.pit.frames import INSTANT, alike, instants
 
 ORDERS = Source(name="orders", format="parquet", path="orders.parquet", event_time="at", available_at="known")

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import Model, Spine
+from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.long_spine import LongSpine, SpillPlace, cut_long_spine
+from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_source_spine
 from featurectl.sources.casts import cast_exact, check_exact
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import Model, Spine
-from featurectl.training.choose import choose_spine
-from featurectl.training.long_spine import LongSpine, SpillPlace, cut_long_spine
-from featurectl.training.spine import Cut, cut_spine, file_source, read_source_spine
 
 ROWS = 120_000
 

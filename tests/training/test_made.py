@@ -6,15 +6,15 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
-from featurectl.spec.definition import Label
-from featurectl.training.build import make_training_set
-from featurectl.training.formats import write_parquet
-from featurectl.training.label import LabelTarget
-from featurectl.training.manifest import describe_training_set
-from featurectl.training.request import ResolvedRequest, TrainingRequest
+from featurectl.language.definitions.objects import Label
+from featurectl.operations.training.build import make_training_set
+from featurectl.operations.training.formats import write_parquet
+from featurectl.operations.training.label import LabelTarget
+from featurectl.operations.training.manifest import describe_training_set
+from featurectl.operations.training.request import ResolvedRequest, TrainingRequest
 from tests.training.test_training_set import INPUTS, LABEL, at, spine, views
 
 __all__ = ["views"]  # the fixture

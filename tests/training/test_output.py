@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from featurectl.errors import UsageError
-from featurectl.training.formats import check_columns
-from featurectl.training.output import check_output, manifest_path, write_table, write_with_manifest
+from featurectl.core.errors import UsageError
+from featurectl.operations.training.formats import check_columns
+from featurectl.operations.training.output import check_output, manifest_path, write_table, write_with_manifest
 
 NOBODY = 2**22 + 1  # above every number that Linux gives to a process
 ROWS = pl.DataFrame({"a": [1, None], "tags": [["x", "y"], None]})

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import polars as pl
 import pytest
 
+from featurectl.core.errors import UsageError
+from featurectl.core.units import HOUR_US, instant_us
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import UsageError
+from featurectl.language.definitions.objects import FeatureInput
 from featurectl.online.sqlite import SqliteStore
-from featurectl.push import push_view
-from featurectl.spec.definition import FeatureInput
-from featurectl.training.as_served import check_refresh, refreshed_at
-from featurectl.training.join import join_features
-from featurectl.training.spine import SpineRows
-from featurectl.units import HOUR_US, instant_us
+from featurectl.operations.push import push_view
+from featurectl.operations.training.as_served import check_refresh, refreshed_at
+from featurectl.operations.training.join import join_features
+from featurectl.operations.training.spine import SpineRows
 from tests.online.views import UTC_US, at, event_view, latest, push_request, state_view, table, window
 from tests.pit.frames import instants
 from tests.test_online_equals_offline import ENTITIES, INPUTS, VIEWS, online, some_rows

@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import NamedExpression, Source, Spine
+from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_file_spine, read_source_spine
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import NamedExpression, Source, Spine
-from featurectl.training.spine import Cut, cut_spine, file_source, read_file_spine, read_source_spine
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 

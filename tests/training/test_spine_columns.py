@@ -9,20 +9,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import Piece, prepare_rows
 from featurectl.engines.polars.types import language_dtype, polars_dtype
-from featurectl.errors import DataError
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
+from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.label import LabelTarget
+from featurectl.operations.training.output import write_table
+from featurectl.operations.training.spine import (
+    Cut,
+    SpineRows,
+    cut_spine,
+    file_source,
+    read_file_spine,
+    read_source_spine,
+)
+from featurectl.operations.training.training_set import build_training_set
 from featurectl.sources.open import open_source
-from featurectl.spec.definition import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
-from featurectl.training.join import BoundView
-from featurectl.training.label import LabelTarget
-from featurectl.training.output import write_table
-from featurectl.training.spine import Cut, SpineRows, cut_spine, file_source, read_file_spine, read_source_spine
-from featurectl.training.training_set import build_training_set
 from tests.definitions import DELAYS
 from tests.frames import assert_same, columns, frames
 

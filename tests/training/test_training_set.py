@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError, UsageError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import Piece, prepare_rows
-from featurectl.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Label, RequestInput
+from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
-from featurectl.spec.asked import feature_inputs
-from featurectl.spec.definition import DerivedInput, FeatureInput, Label, RequestInput
-from featurectl.training.join import BoundView
-from featurectl.training.label import LabelTarget
-from featurectl.training.spine import SpineRows
-from featurectl.training.training_set import build_training_set, require_label
+from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.label import LabelTarget
+from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.training.training_set import build_training_set, require_label
 from tests.definitions import DELAYS, LATEST
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

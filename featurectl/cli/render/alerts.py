@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from featurectl.alerts.look import EvaluationRun
 from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
+from featurectl.core.units import counted, format_instant, format_iso, plural
+from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.deliver import Sent
 from featurectl.monitor.alerts.evaluate import AlertEvaluation
+from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 from featurectl.registry.alert_state import Delivery, Silence
-from featurectl.spec.definition_alerts import format_measure, plain_measure
-from featurectl.units import counted, format_instant, format_iso, plural
 
 _HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
+from featurectl.core.units import format_duration, format_instant, format_iso
 from featurectl.registry.state import CanaryRun
-from featurectl.units import format_duration, format_instant, format_iso
 
 if TYPE_CHECKING:
-    from featurectl.canary import CanaryEvaluation
     from featurectl.monitor.canary.figures import SideFigures
+    from featurectl.monitor.canary.lifecycle import CanaryEvaluation
 
 
 def render_started(run: CanaryRun) -> str:

@@ -7,8 +7,8 @@ from typing import Final
 
 from featurectl.cli.call import Call
 from featurectl.cli.render.table import render_table
+from featurectl.core.units import counted, format_count, format_instant, format_iso
 from featurectl.monitor.checks import CheckHistory
-from featurectl.units import counted, format_count, format_instant, format_iso
 
 _HEAD: Final = ("of", "check", "severity", "state", "rows failed", "as of", "results")
 _SHOWN: Final = 20

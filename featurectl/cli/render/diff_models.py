@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from featurectl.cli.render.table import render_table
-from featurectl.commits import parse_commit
-from featurectl.facts_model import input_fact, model_facts
+from featurectl.core.commits import parse_commit
+from featurectl.core.units import format_bytes, format_count, format_instant
+from featurectl.identity.facts.models import input_fact, model_facts
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Model, ModelInput
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion
-from featurectl.spec.definition import DerivedInput, FeatureInput, Model, ModelInput
-from featurectl.spec.definition_json import load_model
-from featurectl.units import format_bytes, format_count, format_instant
 
 _NONE: Final = "-"
 _SPINE: Final = "spine."

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from featurectl.cli.render.paint import Color, Paint
 from featurectl.cli.render.table import text_width
 from featurectl.cli.render.visible import in_one_line
-from featurectl.spec.environment import hide_passwords
+from featurectl.core.variables import hide_passwords
 
 if TYPE_CHECKING:
-    from featurectl.spec.problems import Problem, Severity
+    from featurectl.language.problems.codes import Problem, Severity
 
 _WIDEST: Final = 160  # columns of a source line that are drawn
 _COLORS: Final[Mapping[Severity, Color]] = {"error": "red", "warning": "yellow", "note": "blue"}

@@ -10,8 +10,8 @@ from featurectl.cli.render.junit import Case, Suite, Trouble, draw_junit
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.values import show_pair
 from featurectl.cli.render.visible import in_one_line
-from featurectl.feature_tests.results import Cell, FeatureTestResult
-from featurectl.markdown import code
+from featurectl.core.markdown import code
+from featurectl.operations.feature_tests.results import Cell, FeatureTestResult
 
 NONE = "No feature tests. They stand in a list `tests:` of any file."
 _HEAD = ("", "row", "column", "expected", "actual")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime
 
-from featurectl.units import format_iso
+from featurectl.core.units import format_iso
 
 
 def plain_value(value: object) -> object:

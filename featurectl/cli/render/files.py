@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.errors import UsageError
-from featurectl.spec.own_files import FileTooLargeError, NotOwnFileError, read_own_file
+from featurectl.core.errors import UsageError
+from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
-    from featurectl.spec.place import Place
+    from featurectl.language.syntax.place import Place
 
 _MOST_BYTES: Final = 5_000_000
 
@@ -91,7 +91,7 @@ class Files:
 
     def paths(self) -> list[str]:
         """Return the paths of the repository's YAML files, relative to its root."""
-        from featurectl.spec.load import yaml_files
+        from featurectl.language.load import yaml_files
 
         root = self._root
         return [path.relative_to(root).as_posix() for path in yaml_files(root)] if root else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurectl.cli.render.table import render_table
+from featurectl.core.units import counted
 from featurectl.registry.state import GateResult
-from featurectl.units import counted
 
 _WORDS = {True: "pass", False: "FAIL", None: "-"}
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.cli.render.visible import visible
-from featurectl.errors import UsageError
-from featurectl.markdown import code, prose
+from featurectl.core.errors import UsageError
+from featurectl.core.markdown import code, prose
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files
-    from featurectl.spec.place import Place
-    from featurectl.spec.problems import Problem
+    from featurectl.language.problems.codes import Problem
+    from featurectl.language.syntax.place import Place
 
 MAX_ANNOTATIONS: Final = 9  # GitHub shows ten of a step; the last one counts the rest
 MAX_ROWS: Final = 500  # GitHub refuses a summary of more than 1 MiB

@@ -18,7 +18,7 @@ from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files
-    from featurectl.spec.problems import Problem
+    from featurectl.language.problems.codes import Problem
 
 _NOT_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLAIN: Final = Paint(on=False)

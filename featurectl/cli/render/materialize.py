@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 from featurectl.engines.base import CheckResult
-from featurectl.errors import FeaturectlError
-from featurectl.materialize.dry_run import Planned
-from featurectl.materialize.view import Materialized
-from featurectl.push import PushResult
-from featurectl.units import counted, format_count, format_instant, format_iso, plural
+from featurectl.operations.materialize.dry_run import Planned
+from featurectl.operations.materialize.view import Materialized
+from featurectl.operations.push import PushResult
 
 _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
 

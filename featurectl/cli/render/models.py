@@ -8,11 +8,11 @@ from typing import Final
 
 from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
-from featurectl.commits import parse_commit
-from featurectl.facts_model import label_text
+from featurectl.core.commits import parse_commit
+from featurectl.core.units import format_bytes, format_count, format_instant, plural
+from featurectl.identity.facts.models import label_text
+from featurectl.language.definitions.json_form import load_model
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
-from featurectl.spec.definition_json import load_model
-from featurectl.units import format_bytes, format_count, format_instant, plural
 
 Aliases = Mapping[tuple[str, str], int]
 _IN_A_LINE: Final = frozenset({"accuracy", "auc", "log_loss", "macro_f1", "mae", "positive_rate", "r2", "rmse"})

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.visible import in_one_line, visible_leaves
-from featurectl.commits import shown_commit
-from featurectl.markdown import code, prose
-from featurectl.units import counted, format_bytes, parse_instant
+from featurectl.core.commits import shown_commit
+from featurectl.core.markdown import code, prose
+from featurectl.core.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
     from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson

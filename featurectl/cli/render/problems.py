@@ -14,7 +14,7 @@ from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.call import Call
-    from featurectl.spec.problems import Problem
+    from featurectl.language.problems.codes import Problem
 
 
 def render_problems(problems: Sequence[Problem], call: Call, seconds: float | None = None) -> str:

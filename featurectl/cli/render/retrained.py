@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from featurectl.registry.state import ModelVersion
 
 if TYPE_CHECKING:
-    from featurectl.training.retrain import Comparison
+    from featurectl.operations.training.retrain import Comparison
 
 
 def render_comparison(was: ModelVersion, found: Comparison) -> str:

@@ -16,11 +16,11 @@ from urllib.parse import quote
 from featurectl import __version__
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.line_hash import line_hashes
-from featurectl.spec.problems import CODES, severity_of
+from featurectl.language.problems.codes import CODES, severity_of
 
 if TYPE_CHECKING:
-    from featurectl.spec.place import Place
-    from featurectl.spec.problems import Problem
+    from featurectl.language.problems.codes import Problem
+    from featurectl.language.syntax.place import Place
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _TOP: Final = "%SRCROOT%"

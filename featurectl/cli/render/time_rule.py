@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featurectl.spec.definition import FeatureView, Source
-from featurectl.units import format_duration
+from featurectl.core.units import format_duration
+from featurectl.language.definitions.objects import FeatureView, Source
 
 _SIGNS = {"left": ("<=", "<"), "right": ("<", "<="), "both": ("<=", "<="), "none": ("<", "<")}
 

@@ -7,9 +7,9 @@ import re
 import unicodedata
 from datetime import datetime
 
-from featurectl.feature_tests.results import Cell
-from featurectl.spec.node import scalar_value
-from featurectl.units import format_iso
+from featurectl.core.units import format_iso
+from featurectl.language.syntax.node import scalar_value
+from featurectl.operations.feature_tests.results import Cell
 
 _PLAIN = re.compile(r"(?!.*: )[^\W_](?:[\w .:+/%@-]*\w)?")  # texts that need no quotes anywhere in YAML
 

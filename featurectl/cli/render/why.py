@@ -13,11 +13,11 @@ from featurectl.cli.render.runs import has_failed, run_json, run_line
 from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
+from featurectl.core.units import format_age, format_count, format_instant, format_iso
 from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
-from featurectl.units import format_age, format_count, format_instant, format_iso
 
 _LINKS: Final = ("link", "newest event", "available", "age", "computed", "table", "state")
 _RUNS: Final = ("as of", "run", "did", "rows", "ended")

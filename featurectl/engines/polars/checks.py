@@ -12,16 +12,16 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from featurectl.dtypes import DATE, TIMESTAMP
+from featurectl.core.dtypes import DATE, TIMESTAMP
+from featurectl.core.errors import DataError
+from featurectl.core.units import counted, parse_instant
 from featurectl.engines.base import CheckResult
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
+from featurectl.language.definitions.objects import Check
+from featurectl.language.resolve.check_query import query_problem
+from featurectl.language.syntax.constants import fit_constant
 from featurectl.pit.arrays import Ints
 from featurectl.pit.hashing import hash_rows
-from featurectl.spec.check_query import query_problem
-from featurectl.spec.constants import fit_constant
-from featurectl.spec.definition import Check
-from featurectl.units import counted, parse_instant
 
 _QUERY_ROWS: Final = "rows"  # what a query calls the rows, beside the name of the source or view
 

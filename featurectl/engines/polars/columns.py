@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.types import language_dtype
-from featurectl.errors import DataError
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import ExpressionError

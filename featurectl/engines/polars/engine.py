@@ -9,6 +9,7 @@ from functools import partial
 
 import polars as pl
 
+from featurectl.core.memory import free_memory, memory_of_rows
 from featurectl.engines.base import EarlierRows, Piece, Prepared, RowSummary, SourceRows, ViewBuckets
 from featurectl.engines.budget import buckets_that_fit, question_bytes
 from featurectl.engines.polars.join import answer_buckets, finish_values
@@ -16,8 +17,7 @@ from featurectl.engines.polars.prepare import Room, prepare_rows
 from featurectl.engines.polars.source_rows import look_at, source_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
-from featurectl.memory import free_memory, memory_of_rows
-from featurectl.spec.definition import FeatureView, Source
+from featurectl.language.definitions.objects import FeatureView, Source
 
 
 class PolarsEngine:

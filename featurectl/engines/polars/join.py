@@ -10,19 +10,19 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
-from featurectl.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
+from featurectl.core.units import parse_instant
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.timestamps import on_calendar
 from featurectl.engines.polars.types import finite, polars_dtype
 from featurectl.expressions.polars import to_polars
+from featurectl.language.definitions.objects import Feature, FeatureView
 from featurectl.pit.answers import Answers, join_answers
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.keys import arrange
 from featurectl.pit.lookup import find_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import find_windows
-from featurectl.spec.definition import Feature, FeatureView
-from featurectl.units import parse_instant
 
 
 def state_questions(view: FeatureView) -> list[StateQuestion]:

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.engines.base import CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
@@ -18,12 +19,11 @@ from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.polars.timestamps import INSTANT, within_datetime
 from featurectl.engines.polars.types import finite
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, ExpressionNode
+from featurectl.language.definitions.objects import FeatureView, NamedExpression, Source
 from featurectl.pit.hashing import add_hashes, hash_ties
 from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
-from featurectl.spec.definition import FeatureView, NamedExpression, Source
 
 # The clocks stand beside the source's own columns under names that no source column can have.
 EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from featurectl.core.memory import give_back
 from featurectl.engines.merge import count_rows, is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
-from featurectl.memory import give_back
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
 

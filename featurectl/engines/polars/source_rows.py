@@ -15,9 +15,9 @@ from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, d
 from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
+from featurectl.language.definitions.objects import Source
 from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.spec.definition import Source
 
 _BATCH_ROWS: Final = 1_000_000
 _REASONS: Final = ("null event_time", "null available_at")

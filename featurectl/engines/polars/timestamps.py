@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import DATE, TIMESTAMP, list_item
+from featurectl.core.dtypes import DATE, TIMESTAMP, list_item
 
 INSTANT: Final = pl.Datetime("us", "UTC")
 _DAY_US: Final = 86_400_000_000

@@ -13,15 +13,15 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.dtypes import FLOAT64, INT64, TIMESTAMP, decimal_parts
+from featurectl.core.dtypes import FLOAT64, INT64, TIMESTAMP, decimal_parts
+from featurectl.core.errors import DataError
+from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import counted
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import language_dtype, polars_dtype, widen_column
-from featurectl.errors import DataError
-from featurectl.nearest import did_you_mean
+from featurectl.language.definitions.objects import FeatureView, Transform
+from featurectl.language.resolve.transformed import result_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.spec.definition import FeatureView, Transform
-from featurectl.spec.transformed import result_columns
-from featurectl.units import counted
 
 _PACKAGE: Final = "featurectl_transforms"  # the modules of transforms lie below it; no file of that name is there
 _FAILS, _RETURNS = "FC521", "FC522"

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from featurectl import dtypes
+from featurectl.core import dtypes
 from featurectl.engines.polars.timestamps import INSTANT, to_instants
 
 Nan = Literal["null", "keep"]

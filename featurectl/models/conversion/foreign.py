@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.models.conversion.graph import IR_VERSION, OPSET
 from featurectl.models.runtimes.base import install_hint
 from featurectl.models.runtimes.onnx import Onnx

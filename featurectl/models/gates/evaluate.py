@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.gates import METRICS, Gates
 from featurectl.models.gates.base import Gate, GateEvidence
 from featurectl.models.gates.equality import EqualityGate
 from featurectl.models.gates.latency import LatencyGate
@@ -14,7 +15,6 @@ from featurectl.models.gates.robustness import RobustnessGate
 from featurectl.models.gates.size import SizeGate
 from featurectl.models.gates.slices import SliceGate
 from featurectl.registry.state import GateResult
-from featurectl.spec.definition_gates import METRICS, Gates
 
 
 def gates_asked(gates: Gates | None) -> list[Gate]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featurectl.language.definitions.gates import LESS_IS_BETTER
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult
-from featurectl.spec.definition_gates import LESS_IS_BETTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from featurectl.core.units import counted
 from featurectl.models.gates.base import ENOUGH_ROWS, GateEvidence, answer, figure, keeps
 from featurectl.models.gates.metric import MetricGate
 from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
-from featurectl.units import counted
 
 _SHOWN = 3
 

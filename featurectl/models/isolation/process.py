@@ -16,7 +16,7 @@ from typing import IO, Final
 
 import numpy as np
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.messages import (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from featurectl.errors import DataError, FeaturectlError, UsageError
+from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.models.isolation.limits import set_limits
 from featurectl.models.isolation.messages import ClosedError, Message, packed, read_message, unpacked, write_message
 

@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 import polars as pl
 
-from featurectl.documents import parse_json
-from featurectl.errors import DataError
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import DataError
 from featurectl.models.profile.categories import (
     Categories,
     CategoryTally,

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.errors import DataError, UsageError
+from featurectl.core.errors import DataError, UsageError
 
 Matrix = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.runtimes.base import Matrix, Scores
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from featurectl.errors import DataError, FeaturectlError
+from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.models.runtimes.base import (
     CATBOOST,
     FUNCTION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.runtimes.base import not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.structure.estimator import check_estimator

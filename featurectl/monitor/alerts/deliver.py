@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.notifiers.base import IncidentMessage, NotifierChannel, NotSentError, load_message
 from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each
 

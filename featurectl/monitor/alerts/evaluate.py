@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.errors import TryAgainError
+from featurectl.core.errors import TryAgainError
+from featurectl.language.definitions.alerts import Alert
 from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
 from featurectl.monitor.alerts.observation import Observation, Observed, root_of
 from featurectl.monitor.alerts.state_machine import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertLedger, AlertState, Silence
-from featurectl.spec.definition_alerts import Alert
 
 _TRIES: Final = 20
 _GONE: Final = "it is no longer watched"

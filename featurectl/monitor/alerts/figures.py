@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from featurectl.core.units import counted, format_instant
 from featurectl.monitor.checks import CheckHistory, histories_of
 from featurectl.monitor.status import ServedView
 from featurectl.offline.runs import RunRecord
-from featurectl.units import counted, format_instant
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, assert_never
 
-from featurectl.errors import FeaturectlError, StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.core.units import DAY_US, MINUTE_US
+from featurectl.language.definitions.alerts import Alert, Metric
 from featurectl.monitor.alerts.figures import Counted, FeatureFigure
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
-from featurectl.spec.definition_alerts import Alert, Metric
-from featurectl.units import DAY_US, MINUTE_US
 
 WINDOWS_US: Final[Mapping[Metric, int]] = {  # of a condition without `in`
     "latency_p50": 5 * MINUTE_US,

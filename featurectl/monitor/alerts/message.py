@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from featurectl.core.units import format_iso
+from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.state_machine import AlertMessage
 from featurectl.notifiers.base import IncidentMessage
 from featurectl.registry.alert_state import AlertState, Delivery
-from featurectl.spec.definition_alerts import format_measure, plain_measure
-from featurectl.units import format_iso
 
 _LOOK: Final[Mapping[str, str]] = {
     "psi": "featurectl monitor drift {name}",

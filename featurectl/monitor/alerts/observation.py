@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
-from featurectl.spec.definition_alerts import Condition, Operator
+from featurectl.language.definitions.alerts import Condition, Operator
 
 _OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
     "<": operator.lt,

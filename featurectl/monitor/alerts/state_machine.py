@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from featurectl.language.definitions.alerts import SEVERITIES, Alert, format_condition
 from featurectl.monitor.alerts.observation import Observation, holds
 from featurectl.registry.alert_state import AlertState, MessageKind
-from featurectl.spec.definition_alerts import SEVERITIES, Alert, format_condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

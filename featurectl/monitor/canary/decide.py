@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from featurectl.errors import TryAgainError
+from featurectl.core.errors import TryAgainError
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict
 from featurectl.registry.base import HistoryEntry, Registry

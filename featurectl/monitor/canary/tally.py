@@ -7,10 +7,10 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.language.definitions.gates import CanarySuccess
 from featurectl.monitor.canary.chance import score_psi
 from featurectl.monitor.canary.figures import Figures, SideFigures
 from featurectl.registry.state import CanaryRun
-from featurectl.spec.definition_gates import CanarySuccess
 
 ROWS: Final = pl.Schema(
     {

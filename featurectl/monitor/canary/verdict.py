@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from featurectl.core.units import counted, format_duration
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.chance import is_beyond, is_far
 from featurectl.registry.state import CanaryRun, CanaryState
-from featurectl.units import counted, format_duration
 
 DEFAULT_REQUESTS: Final = 100  # of a canary without min_requests
 FEW_REQUESTS: Final = 30  # below as many, nothing is beyond doubt

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from featurectl.core.memory import give_back
+from featurectl.core.progress import Progress
+from featurectl.core.units import counted
 from featurectl.engines.base import Engine
-from featurectl.memory import give_back
+from featurectl.language.definitions.objects import Model
 from featurectl.models.profile.profile import SCORE, Profile, ProfileTally
 from featurectl.models.runtimes.base import Runtime
-from featurectl.progress import Progress
+from featurectl.operations.scoring.run import joined_ranges, range_rows
+from featurectl.operations.scoring.scorer import Scorer, predict_rows, trained_model
+from featurectl.operations.training.bind import bind_model_version
+from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
+from featurectl.operations.training.parts import parted_views
+from featurectl.operations.training.request import TrainingStores
+from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
 from featurectl.registry.state import ModelVersion
-from featurectl.scoring.run import joined_ranges, range_rows
-from featurectl.scoring.scorer import Scorer, predict_rows, trained_model
-from featurectl.spec.definition import Model
-from featurectl.training.bind import bind_model_version
-from featurectl.training.choose import choose_spine
-from featurectl.training.long_spine import AnySpine, SpillPlace, cut_long_spine
-from featurectl.training.parts import parted_views
-from featurectl.training.request import TrainingStores
-from featurectl.training.spine import Cut, SpineRows, cut_spine
-from featurectl.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

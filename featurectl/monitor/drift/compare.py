@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from featurectl.core.units import counted
 from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import Kind, Profile, ProfiledColumn, Values
 from featurectl.monitor.chance import SIGMAS, is_beyond, most_by_chance
@@ -18,7 +19,6 @@ from featurectl.monitor.drift.distances import (
 )
 from featurectl.monitor.drift.drawing import Drawing, draw_columns
 from featurectl.monitor.drift.limits import DriftLimits, Metric
-from featurectl.units import counted
 
 State = Literal["drift", "ok", "too few rows"]
 _KS_MOST: Final = 2.2  # times the spread: by chance alone beyond it in 1e-4 of all cases

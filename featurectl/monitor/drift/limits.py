@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
 from featurectl.models.profile.profile import SCORE, Kind
-from featurectl.nearest import did_you_mean
 
 Metric = Literal["psi", "js", "ks", "wasserstein", "null_rate", "outside"]
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from featurectl.core.units import moved_by
 from featurectl.engines.polars.types import polars_dtype
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
@@ -16,7 +17,6 @@ from featurectl.monitor.drift.reference import load_reference
 from featurectl.monitor.prediction_log import Keeping, open_log, read_batches, require_sample
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion, State
-from featurectl.units import moved_by
 
 _DAY: Final = timedelta(days=1)  # that a file may be older or newer than the instants in it
 _FEATURE: Final = "feature."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.profile.profile import Profile, load_profile
 from featurectl.registry.state import ModelVersion

@@ -12,13 +12,13 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from featurectl.core.units import SECOND_US
 from featurectl.monitor.alerts.figures import Counted
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP
 from featurectl.offline.runs import RunRecord
 from featurectl.registry.alert_state import AlertState
-from featurectl.units import SECOND_US
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _WHERE: Final = ("project", "environment")

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from featurectl.core.units import MINUTE_US, SECOND_US, format_duration
+from featurectl.language.definitions.alerts import Alert, Condition, Metric, format_condition, is_timed
+from featurectl.language.definitions.objects import FeatureInput, Freshness, Model
+from featurectl.language.repo import Repo
 from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.observation import matches
 from featurectl.monitor.prometheus.names import FAILING, LOG_ROWS, PREFIX, REQUESTS, SECONDS
-from featurectl.spec.definition import FeatureInput, Freshness, Model
-from featurectl.spec.definition_alerts import Alert, Condition, Metric, format_condition, is_timed
-from featurectl.spec.repo import Repo
-from featurectl.units import MINUTE_US, SECOND_US, format_duration
 
 LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told

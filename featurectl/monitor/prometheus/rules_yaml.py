@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from featurectl.core.units import format_duration
 from featurectl.monitor.prometheus.rules import AlertingRule, NotRendered, Rules
-from featurectl.units import format_duration
 
 
 def render_rules(rules: Rules) -> str:

@@ -9,9 +9,10 @@ from typing import Final, get_args
 
 import polars as pl
 
+from featurectl.core.errors import DataError, StoreError
+from featurectl.core.units import format_duration, format_instant
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.rows import (
     known_at_once,
@@ -22,9 +23,8 @@ from featurectl.monitor.verify.rows import (
 )
 from featurectl.monitor.verify.served_rows import Change, ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
+from featurectl.operations.training.join import BoundView
 from featurectl.pit.questions import AVAILABLE_AT, Closed
-from featurectl.training.join import BoundView
-from featurectl.units import format_duration, format_instant
 
 _PICKS: Final = ("first", "last", "first_n", "last_n")
 _VERSIONS_BACK: Final = 5

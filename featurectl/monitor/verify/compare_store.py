@@ -13,8 +13,11 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.errors import TryAgainError
+from featurectl.core.units import counted, plural
 from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.errors import TryAgainError
+from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.pushed_table import are_others, compare_as_pushed
@@ -28,14 +31,11 @@ from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.frame import encode_keys
 from featurectl.online.future import how_far_ahead
 from featurectl.online.view_rows import online_view
-from featurectl.push.choose import PART_ROWS, cut_between_keys
-from featurectl.push.values import COMPUTED_AT, values_at
+from featurectl.operations.push.choose import PART_ROWS, cut_between_keys
+from featurectl.operations.push.values import COMPUTED_AT, values_at
+from featurectl.operations.training.bind import bind_view
+from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.spec.aggregates import AGGREGATES
-from featurectl.spec.definition import FeatureView
-from featurectl.training.bind import bind_view
-from featurectl.training.join import BoundView
-from featurectl.units import counted, plural
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _MISSING: Final[Cause] = "missing row"

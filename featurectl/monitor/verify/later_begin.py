@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featurectl.core.units import instant_us
 from featurectl.offline.base import Coverage
-from featurectl.training.join import BoundView
-from featurectl.units import instant_us
+from featurectl.operations.training.join import BoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ import polars as pl
 
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.engines.polars.types import polars_dtype
+from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.log_rows import TIME, key_column
 from featurectl.monitor.verify.served_rows import ServedRows
-from featurectl.spec.definition import FeatureInput, FeatureView, ModelInput
-from featurectl.training.join import BoundView
+from featurectl.operations.training.join import BoundView
 
 _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"

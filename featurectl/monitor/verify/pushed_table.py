@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from featurectl.errors import DataError, NoAnswerError, StoreError
+from featurectl.core.errors import DataError, NoAnswerError, StoreError
+from featurectl.core.units import counted, plural
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.report import ViewSkew
 from featurectl.offline.base import Coverage, coverage_of
 from featurectl.online.base import PushRecord
+from featurectl.operations.training.bind import bind_at
+from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import ObjectVersion
-from featurectl.training.bind import bind_at
-from featurectl.training.join import BoundView
-from featurectl.units import counted, plural
 
 Compare = Callable[[BoundView], ViewSkew]
 

@@ -10,9 +10,13 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.progress import Progress, Silent
+from featurectl.core.units import counted
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.errors import DataError, UsageError
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import DerivedInput, Model, RequestInput
 from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
@@ -24,14 +28,10 @@ from featurectl.monitor.verify.served_rows import ServedRows, computed
 from featurectl.monitor.verify.surroundings import ComparedStores, in_order, read_record, surroundings
 from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord
-from featurectl.progress import Progress, Silent
+from featurectl.operations.training.bind import bind_view
+from featurectl.operations.training.join import BoundView
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, State
-from featurectl.spec.definition import DerivedInput, Model, RequestInput
-from featurectl.spec.definition_json import load_model
-from featurectl.training.bind import bind_view
-from featurectl.training.join import BoundView
-from featurectl.units import counted
 
 _DAY: Final = len("2026-01-08")
 _STALE: Cause = "stale push"

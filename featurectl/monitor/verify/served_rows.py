@@ -9,10 +9,10 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
+from featurectl.language.definitions.objects import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
-from featurectl.spec.definition import FeatureView
-from featurectl.training.as_served import answer_pushed
-from featurectl.training.join import BoundView
+from featurectl.operations.training.as_served import answer_pushed
+from featurectl.operations.training.join import BoundView
 
 TIME: Final = "\x00time"
 Change = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number

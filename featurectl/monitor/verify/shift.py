@@ -8,10 +8,10 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.units import DAY_US, HOUR_US, format_duration
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
-from featurectl.units import DAY_US, HOUR_US, format_duration
 
 _MINUTE_US: Final = 60_000_000
 _SECOND_US: Final = 1_000_000

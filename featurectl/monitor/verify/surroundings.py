@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
-from featurectl.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError
 from featurectl.monitor.prediction_log import Keeping
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.offline.base import OfflineStore
 from featurectl.online.base import Bound, OnlineStore, PushRecord
 from featurectl.online.view_rows import online_view
+from featurectl.operations.training.bind import bind_view
+from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import State
-from featurectl.training.bind import bind_view
-from featurectl.training.join import BoundView
 
 
 class ComparedStores(Keeping, Protocol):

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import polars as pl
 
+from featurectl.core.units import format_iso
 from featurectl.monitor.verify.report import FeatureSkew
 from featurectl.monitor.verify.served_rows import ServedRows
-from featurectl.units import format_iso
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.base import Engine
-from featurectl.errors import DataError, StoreError
 from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
-from featurectl.training.join import BoundView
+from featurectl.operations.training.join import BoundView
 
 _TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
 _GONE: Final = ("FC520", "FC603")  # files that were removed, or can't be read

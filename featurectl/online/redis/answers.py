@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import redis
 
-from featurectl.units import from_us
+from featurectl.core.units import from_us
 
 # What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
 _NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)

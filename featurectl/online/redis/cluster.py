@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.online.base import Bound, OnlineView, Writing
 from featurectl.online.broken import BrokenCountError, BrokenRowError
 from featurectl.online.codec import NEWER_BYTES, pack_bound

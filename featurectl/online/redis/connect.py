@@ -14,8 +14,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from featurectl.errors import NoAnswerError, StoreError, UsageError
-from featurectl.secrets import address_secrets, address_users, hide_repeated
+from featurectl.core.errors import NoAnswerError, StoreError, UsageError
+from featurectl.core.secrets import address_secrets, address_users, hide_repeated
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import redis
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
+from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
 from featurectl.online.broken import NO_ROW, BrokenCountError, BrokenRowError, row_place
 from featurectl.online.codec import (
@@ -52,7 +53,6 @@ from featurectl.online.redis.trips import (
     whole,
 )
 from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
-from featurectl.spec.environment import shown_location
 
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl

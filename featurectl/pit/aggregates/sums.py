@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.core.units import plural
 from featurectl.pit.aggregates.base import FoldedColumn, blank, column_of, count_rows
 from featurectl.pit.arrays import Bools, Floats
 from featurectl.pit.fold import MomentsFold, State, UfuncFold
 from featurectl.pit.inputs import InputColumns, approximate_limbs, join_limbs
 from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
-from featurectl.units import plural
 
 _DECIMAL_DIGITS: Final = 38
 _NEAR_128_BITS: Final = 1.6e38  # below it the sum of limbs is exact in 128 bits

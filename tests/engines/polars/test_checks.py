@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.core.errors import DataError
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.spill import SpillRoom
-from featurectl.errors import DataError
-from featurectl.spec.definition import Check
+from featurectl.language.definitions.objects import Check
 
 VALUES = st.lists(st.none() | st.integers(-3, 3), max_size=30)
 TEXTS = pl.DataFrame({"t": ["ab", "a", None, "abc", "ab"]})

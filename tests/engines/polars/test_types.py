@@ -4,7 +4,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from featurectl import dtypes
+from featurectl.core import dtypes
 from featurectl.engines.polars.types import language_dtype, polars_dtype, widen
 
 

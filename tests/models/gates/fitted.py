@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from featurectl.language.definitions.objects import Trainer
 from featurectl.models.fit import Examples, fit_model
 from featurectl.models.gates.base import Champion
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.registry.state import BoundFeature
-from featurectl.spec.definition import Trainer
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 LIGHTGBM = Trainer(

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.gates import LESS_IS_BETTER, METRICS, MORE_IS_BETTER, Gates, Robustness
 from featurectl.models.gates.base import Champion
 from featurectl.models.gates.equality import EqualityGate
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
@@ -18,7 +19,6 @@ from featurectl.models.gates.metric import GainGate, MetricGate
 from featurectl.models.gates.size import SizeGate
 from featurectl.models.gates.slices import SliceGate
 from featurectl.models.metrics import measure
-from featurectl.spec.definition_gates import LESS_IS_BETTER, METRICS, MORE_IS_BETTER, Gates, Robustness
 from tests.models.gates.fitted import LIGHTGBM, LINEAR, X, category, fitted, looked, made, number
 
 SLOW = replace(LIGHTGBM, estimator="tests.models.score_by_hand:slowly", params={})

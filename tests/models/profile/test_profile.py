@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import DataError
+from featurectl.core.errors import DataError
 from featurectl.models.profile import categories
 from featurectl.models.profile.categories import MOST, CategoryTally, profile_categories
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile

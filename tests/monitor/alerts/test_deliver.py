@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.monitor.alerts.deliver import GIVE_UP, LEASE_S, Deliverer
 from featurectl.monitor.alerts.message import AlertScope, Transition, deliveries_of
 from featurectl.monitor.alerts.state_machine import AlertMessage

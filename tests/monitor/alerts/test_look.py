@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
+from featurectl.language.definitions.alerts import Alert, Condition
+from featurectl.language.shapes.operations import condition_of
 from featurectl.monitor.alerts.evaluate import Looker
 from featurectl.monitor.alerts.figures import Counted, FeatureFigure
 from featurectl.monitor.alerts.measure import Aged, observe
@@ -17,8 +19,6 @@ from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.request_rows import Requests
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
-from featurectl.spec.definition_alerts import Alert, Condition
-from featurectl.spec.model_operations import condition_of
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR_US = 3_600_000_000

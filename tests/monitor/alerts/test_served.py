@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.prediction_log import PredictionLogFiles
 

@@ -9,11 +9,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from featurectl.language.definitions.objects import Check, FeatureView, Source
 from featurectl.monitor.alerts import figures
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.status import ServedView
 from featurectl.offline.runs import CheckRecord, RunRecord
-from featurectl.spec.definition import Check, FeatureView, Source
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SINCE = AT - timedelta(days=1)

@@ -9,10 +9,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurectl.language.definitions.alerts import Alert, Condition
 from featurectl.monitor.alerts.observation import Observation
 from featurectl.monitor.alerts.state_machine import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertState
-from featurectl.spec.definition_alerts import Alert, Condition
 
 MINUTE_US = 60_000_000
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)

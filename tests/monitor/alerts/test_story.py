@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from featurectl.language.definitions.alerts import Alert, Condition
 from featurectl.monitor.alerts.deliver import LEASE_S, Deliverer
 from featurectl.monitor.alerts.evaluate import Looker
 from featurectl.monitor.alerts.message import AlertScope
@@ -17,7 +18,6 @@ from featurectl.monitor.alerts.observation import Observation, Observed
 from featurectl.notifiers.base import NotSentError
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
-from featurectl.spec.definition_alerts import Alert, Condition
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SUBJECT = "model:late:x"

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurectl.alerts.world import WorkspaceMetrics
-from featurectl.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError
+from featurectl.language.definitions.alerts import Alert
+from featurectl.language.shapes.operations import condition_of
 from featurectl.monitor.alerts import figures
 from featurectl.monitor.alerts.measure import observe
 from featurectl.monitor.alerts.request_rows import RequestWindow
+from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
 from featurectl.registry.state import State
-from featurectl.spec.definition_alerts import Alert
-from featurectl.spec.model_operations import condition_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = RequestWindow(since=NOW - timedelta(days=1), until=NOW)
@@ -72,7 +72,7 @@ def test_where_the_records_of_runs_can_not_be_read_an_alert_on_them_is_an_error_
     def gone(*_, **__):
         raise StoreError("the bucket is gone")
 
-    monkeypatch.setattr("featurectl.alerts.world.recorded_runs", gone)
+    monkeypatch.setattr("featurectl.monitor.alerts.workspace_metrics.recorded_runs", gone)
     monkeypatch.setattr(WorkspaceMetrics, "views", lambda _: [("spend", 1)])
     alert = Alert(name="a", when=condition_of(f"{metric} > 0"), severity="info", notify=("ops",))
     (found,) = observe(alert, world).observations

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
 from featurectl.monitor.canary.chance import score_psi
 from featurectl.monitor.canary.figures import SideFigures
 from featurectl.monitor.canary.log import CanaryLog

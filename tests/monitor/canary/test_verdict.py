@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from featurectl.language.definitions.gates import CanarySuccess
 from featurectl.monitor.canary.figures import Figures, SideFigures
 from featurectl.monitor.canary.verdict import judge_figures
 from featurectl.registry.state import CanaryRun
-from featurectl.spec.definition_gates import CanarySuccess
 
 AT = datetime(2026, 11, 25, 9, tzinfo=UTC)
 END = AT + timedelta(minutes=30)

@@ -17,7 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
-from featurectl.errors import StoreError
+from featurectl.core.errors import StoreError
+from featurectl.core.units import HOUR_US
+from featurectl.language.definitions.objects import Freshness
 from featurectl.monitor.alerts.figures import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
@@ -25,8 +27,6 @@ from featurectl.monitor.prometheus.endpoint import Endpoint
 from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.registry.alert_state import AlertState
-from featurectl.spec.definition import Freshness
-from featurectl.units import HOUR_US
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.monitor.prometheus.test_rules import assert_golden
 from tests.servers.redis import free_port

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from featurectl.cli.main import main
+from featurectl.language.load import load_repo
 from featurectl.monitor.prometheus.grafana import render_dashboard
 from featurectl.monitor.prometheus.rules import rules_of
 from featurectl.monitor.prometheus.rules_yaml import render_rules
-from featurectl.spec.load import load_repo
 
 GOLDEN = Path(__file__).parent / "golden"
 PROJECT = "project: shop\nenvironments: {prod: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.alerts.world import WorkspaceMetrics
-from featurectl.errors import UsageError
+from featurectl.core.errors import UsageError
 from featurectl.monitor.alerts.request_rows import RequestWindow
-from featurectl.open import open_workspace
+from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
+from featurectl.workspace.workspace import open_workspace
 from tests.monitor.verify.injections import DAY, NOW, inject_log, read_orders
 from tests.monitor.verify.shop import log_folder
 

@@ -10,9 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.open import open_workspace
-from featurectl.serve import open_app
+from featurectl.serving.process import open_app
 from featurectl.serving.settings import ServeSettings
+from featurectl.workspace.workspace import open_workspace
 from tests.monitor.verify.shop import run, verified
 
 ROWS, A_REQUEST = 5_000, 100

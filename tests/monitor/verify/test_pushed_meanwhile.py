@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from featurectl.errors import TryAgainError
+from featurectl.core.errors import TryAgainError
 from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.online.sqlite import SqliteStore
-from featurectl.open import open_workspace
+from featurectl.workspace.workspace import open_workspace
 from tests.monitor.verify.injections import DAY, HOUR, NOW, open_bytes
 from tests.monitor.verify.shop import run
 

@@ -1,0 +1,1 @@
+"""What every other room may use, and what imports none of ours: errors, units, types, progress, memory, secrets."""

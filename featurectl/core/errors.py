@@ -1,0 +1,69 @@
+"""Every error that featurectl raises on purpose.
+
+    FeaturectlError            a message that holds the name and the number that matter, a code, a hint
+    |-- UsageError             the command line is wrong: an unknown name, an output that can't be written,
+    |                          an unset environment variable, a prompt without a terminal
+    |-- ProblemsError          problems in the user's files, found as data: `problems` holds them
+    |-- DataError              problems in the user's data: null keys, bad casts, an unreadable file (FC5xx)
+    |-- PlanError              a plan that can't be applied as it is: blocked, or not in this version (FC4xx)
+    |-- CheckFailedError            it ran and found something: a failed test, a failed gate
+    |-- StoreError             a registry, online or offline store can't be reached, is full or read-only (FC6xx)
+    |   `-- NoAnswerError      it did not answer in time, and would not the next time
+    `-- TryAgainError          a lock is held, or the registry moved since it was read
+
+Library code raises these and knows nothing of exit codes; `cli/main.py` maps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FeaturectlError(Exception):
+    """Something the user can act on.
+
+    `code` is a problem code of `language/problems/codes.py` ("FC501") or empty; `hint` says what to do next, or is
+    empty.
+    """
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+
+
+class UsageError(FeaturectlError):
+    """The command line asks for something that does not exist or can't be written."""
+
+
+class ProblemsError(FeaturectlError):
+    """The user's files have problems; `problems` are `spec.problems.Problem` objects, sorted by place."""
+
+    def __init__(self, message: str, problems: Sequence[object], *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.problems = tuple(problems)
+
+
+class DataError(FeaturectlError):
+    """The user's data can't be used as it is: the message names the table, the column and the first bad row."""
+
+
+class PlanError(FeaturectlError):
+    """A plan is blocked, or needs a part of the language that this version does not run."""
+
+
+class CheckFailedError(FeaturectlError):
+    """The command ran and found a failure: a feature test, a gate."""
+
+
+class StoreError(FeaturectlError):
+    """A store or database can't be reached, is full, or refuses to be written."""
+
+
+class NoAnswerError(StoreError):
+    """A store does not answer: what else is asked of it would wait as long, so nothing else is."""
+
+
+class TryAgainError(FeaturectlError):
+    """Another command holds the lock, or the registry moved under this one."""

@@ -1,0 +1,1 @@
+"""What makes a thing this thing: its facts, its fingerprint, and what it is made of."""

@@ -1,0 +1,1 @@
+"""What the objects of a repository mean: frozen, and as JSON."""

@@ -1,0 +1,144 @@
+"""The aggregates of the language: what each takes, what it gives, and its value where there is no row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, SCALARS, STRING, TIMESTAMP, decimal_parts
+
+Takes = Literal["anything", "numbers", "ordered", "booleans"]
+Gives = Literal["count", "sum", "float", "same", "list", "bool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateSignature:
+    """One operation. `parameter` is the key that it needs beside its column; `empty` its value without rows."""
+
+    takes: Takes
+    gives: Gives
+    parameter: Literal["n", "q"] | None = None
+    needs_column: bool = True
+
+    @property
+    def empty(self) -> int | tuple[()] | None:
+        """The value where there is no row: 0 for counts, an empty list for lists, else null."""
+        return 0 if self.gives == "count" else () if self.gives == "list" else None
+
+
+AGGREGATES: Final[Mapping[str, AggregateSignature]] = {
+    "count": AggregateSignature(takes="anything", gives="count", needs_column=False),
+    "sum": AggregateSignature(takes="numbers", gives="sum"),
+    "mean": AggregateSignature(takes="numbers", gives="float"),
+    "min": AggregateSignature(takes="ordered", gives="same"),
+    "max": AggregateSignature(takes="ordered", gives="same"),
+    "stddev": AggregateSignature(takes="numbers", gives="float"),
+    "stddev_pop": AggregateSignature(takes="numbers", gives="float"),
+    "var": AggregateSignature(takes="numbers", gives="float"),
+    "var_pop": AggregateSignature(takes="numbers", gives="float"),
+    "first": AggregateSignature(takes="anything", gives="same"),
+    "last": AggregateSignature(takes="anything", gives="same"),
+    "last_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "first_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "count_distinct": AggregateSignature(takes="anything", gives="count"),
+    "approx_count_distinct": AggregateSignature(takes="anything", gives="count"),
+    "median": AggregateSignature(takes="numbers", gives="float"),
+    "percentile": AggregateSignature(takes="numbers", gives="float", parameter="q"),
+    "top_k": AggregateSignature(takes="anything", gives="list", parameter="n"),
+    "any": AggregateSignature(takes="booleans", gives="bool"),
+    "all": AggregateSignature(takes="booleans", gives="bool"),
+}
+_ORDERED: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
+_WORDS: Final[Mapping[Takes, str]] = {
+    "anything": "single values",
+    "numbers": "numbers and booleans",
+    "ordered": "values that can be ordered",
+    "booleans": "booleans",
+}
+
+
+def takes_words(op: str) -> str:
+    """Return what an aggregate takes, in words.
+
+    >>> takes_words("sum")
+    'numbers and booleans'
+    """
+    return _WORDS[AGGREGATES[op].takes]
+
+
+def result_type(op: str, column: str | None) -> str | None:
+    """Return the type of an aggregate over a column of a type (None: rows), or None when it does not take it.
+
+    A sum of decimals keeps the scale with the greatest precision.
+
+    >>> result_type("sum", "bool"), result_type("last_n", "string"), result_type("mean", "string")
+    ('int64', 'list(string)', None)
+    """
+    aggregate = AGGREGATES[op]
+    if column is None:
+        return None if aggregate.needs_column else INT64
+    if not _takes(aggregate.takes, column):
+        return None
+    match aggregate.gives:
+        case "count":
+            return INT64
+        case "sum":
+            parts = decimal_parts(column)
+            return f"decimal(38,{parts[1]})" if parts else FLOAT64 if column == FLOAT64 else INT64
+        case "float":
+            return FLOAT64
+        case "same":
+            return column
+        case "list":
+            return f"list({column})"
+        case "bool":
+            return BOOL
+
+
+def _takes(takes: Takes, column: str) -> bool:
+    decimal = decimal_parts(column) is not None
+    match takes:
+        case "anything":
+            return decimal or column in SCALARS
+        case "numbers":
+            return decimal or column in (INT64, FLOAT64, BOOL)
+        case "ordered":
+            return decimal or column in _ORDERED
+        case "booleans":
+            return column == BOOL
+
+
+def aggregate_base(op: str, column: str | None, n: int | None, q: float | None) -> str:
+    """Return the base of an aggregate's name when the file gives none.
+
+    >>> aggregate_base("percentile", "delay", None, 0.999), aggregate_base("last_n", "delay", 3, None)
+    ('delay_p99_9', 'delay_last_3')
+    >>> aggregate_base("count", None, None, None)
+    'count'
+    """
+    word = op
+    if op == "percentile" and q is not None:
+        word = f"p{(Decimal(str(q)) * 100).normalize():f}".replace(".", "_")
+    elif n is not None and AGGREGATES[op].parameter == "n":
+        word = f"{op.removesuffix('_n').removesuffix('_k')}_{n}"
+    return f"{column}_{word}" if column else word
+
+
+def horizon_base(op: str, column: str | None) -> str:
+    """Return by which name a label's expression reads its aggregate over a horizon.
+
+    >>> horizon_base("count", None), horizon_base("sum", "amount")
+    ('count', 'amount_sum')
+    """
+    return f"{column}_{op}" if column else op
+
+
+def aggregate_name(base: str, window: str, offset: str = "") -> str:
+    """Return the name of an aggregate's feature from its base and the texts of its window and offset.
+
+    >>> aggregate_name("late_rate", "7d", "1d")
+    'late_rate_7d_offset_1d'
+    """
+    return f"{base}_{window}_offset_{offset}" if offset else f"{base}_{window}"

@@ -1,0 +1,303 @@
+"""A folder of YAML -> a `Repo`: its objects, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from featurectl.core.nearest import did_you_mean
+from featurectl.language.definitions.objects import FeatureTest, ModelTest
+from featurectl.language.problems.codes import Problem
+from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
+from featurectl.language.repo import Environment, Repo
+from featurectl.language.resolve.declarations import WORDS, Declarations, Kind
+from featurectl.language.resolve.model import resolve_model
+from featurectl.language.resolve.operations import check_alert_names, check_pipeline, resolve_alert, resolve_notifier
+from featurectl.language.resolve.source import (
+    SchemaReader,
+    check_history,
+    resolve_entity,
+    resolve_environment,
+    resolve_source,
+)
+from featurectl.language.resolve.tests import resolve_test
+from featurectl.language.resolve.view import resolve_view
+from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.objects import LISTS
+from featurectl.language.shapes.operations import AlertShape, NotifierShape, PipelineShape
+from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
+from featurectl.language.shapes.training import ModelShape
+from featurectl.language.shapes.values import describe
+from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
+from featurectl.language.syntax.node import Fields, File, Items, Node
+from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
+from featurectl.language.syntax.place import Place
+from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
+
+PROJECT_FILE: Final = "featurectl.yaml"
+DATA_FOLDER: Final = "data"
+KINDS: Final[Mapping[str, Kind]] = {
+    "entities": "entity",
+    "sources": "source",
+    "feature_views": "feature_view",
+    "models": "model",
+    "tests": "test",
+    "pipelines": "pipeline",
+    "alerts": "alert",
+    "notifiers": "notifier",
+}
+S = TypeVar("S", bound=ObjectShape)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Files:
+    """What the files hold: shapes by list, in order, and the project's own file.
+
+    `wrong_alerts` are the alerts of which no shape could be made, as they are written.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    project: ProjectShape | None = None
+    shapes: dict[str, list[ObjectShape]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    wrong_alerts: list[Fields] = field(default_factory=list)
+
+
+def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
+    """Return what the files below `root` mean; what is wrong with them is in `Repo.problems`.
+
+    `schemas` is asked about each source with a path or a query: it gives the columns of one that declares none (None:
+    not known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
+    """
+    declared, files = Declarations(Report()), _Files()
+    try:
+        rest = _load(root, files, declared, schemas)
+    except TooManyProblemsError:
+        message = f"there are more than {MOST_PROBLEMS:,} problems: what else there is was not checked"
+        declared.report.problems.append(Problem(code="FC006", message=message, place=Place(PROJECT_FILE)))
+        rest = {}, {}
+    return _repo(files, declared, rest)
+
+
+def _load(
+    root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None
+) -> tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]:
+    """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
+    _read_files(root, files, declared)
+    environments = files.project.environments.values() if files.project else ()
+    declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
+    resolve = _Resolver(declared)
+    resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
+    sources = _of(files, SourceShape)
+    resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas, root))
+    for source in sources:
+        check_history(source, declared)
+    views = _of(files, FeatureViewShape)
+    resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
+    resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
+    tests: dict[str, FeatureTest | ModelTest] = {}
+    resolve.all(_of(files, FeatureTestShape), tests, "test", lambda s: resolve_test(s, declared))
+    others = _check_operations(files, resolve)
+    if not any(files.shapes.values()) and not declared.report.problems:
+        message = "nothing is declared: no entity, source, feature view or model in any file"
+        declared.report.error("FC203", message, Place(PROJECT_FILE))
+    return tests, others
+
+
+def _repo(
+    files: _Files, declared: Declarations, rest: tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]
+) -> Repo:
+    tests, others = rest
+    return Repo(
+        project=files.project.project if files.project else "",
+        environments=_environments(files),
+        entities=declared.entities,
+        sources=declared.sources,
+        views=declared.views,
+        models=declared.models,
+        tests=tests,
+        alerts=declared.alerts,
+        notifiers=declared.notifiers,
+        others=others,
+        problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
+        not_in_this_version=tuple(sorted(declared.later, key=lambda p: p.sort_key())),
+        places=declared.places,
+        files=tuple(files.paths),
+    )
+
+
+def yaml_files(root: Path) -> Iterator[Path]:
+    """Yield every YAML file below a folder but those in hidden folders and `data/`, in the order of their paths."""
+    waiting = [str(root)]
+    while waiting:  # os.walk calls itself for each folder in a folder, in older versions of Python
+        folder = waiting.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:  # what this user may not look into has no files for them
+            continue
+        folders = [entry for entry in entries if _is_folder(entry)]
+        yield from (Path(entry.path) for entry in entries if _is_yaml(entry.name) and not _is_folder(entry))
+        waiting += [
+            entry.path
+            for entry in reversed(folders)
+            if not entry.is_symlink() and not _is_left_out(entry.name, at_root=folder == str(root))
+        ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
+
+
+def _is_left_out(folder: str, *, at_root: bool) -> bool:
+    return folder.startswith(".") or (at_root and folder == DATA_FOLDER)
+
+
+def is_read(root: Path, path: Path) -> bool:
+    """Return whether a file of this path is, or would be, one of those that a repository is read from.
+
+    >>> [is_read(Path("/repo"), Path(p)) for p in ("/repo/a/b.yaml", "/repo/a.rules", "/repo/data/a.yml", "/a.yaml")]
+    [True, False, False, False]
+    """
+    root, path = root.resolve(), path.resolve()
+    if root not in path.parents:
+        return False
+    *folders, name = path.relative_to(root).parts
+    return _is_yaml(name) and not any(f.startswith(".") for f in folders) and folders[:1] != [DATA_FOLDER]
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
+
+
+def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
+    paths = list(yaml_files(root))
+    if root / PROJECT_FILE not in paths:
+        declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        files.paths.append(relative)
+        found = len(declared.report.problems)
+        node = _read_file(root, relative, declared.report)
+        if node is None:
+            declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
+            if relative == PROJECT_FILE and len(declared.report.problems) == found:
+                message = "the file is empty: it needs a project and its environments"
+                declared.report.error("FC103", message, Place(relative))
+            continue
+        if relative == PROJECT_FILE:
+            files.project = _shape(ProjectShape, node, declared.report)
+        elif isinstance(node, Fields):
+            _read_lists(node, files, declared)
+        else:
+            message = f"a file is a mapping of lists: {', '.join(LISTS)}"
+            declared.report.error("FC101", message, node.span.place)
+
+
+def _read_file(root: Path, relative: str, report: Report) -> Node | None:
+    try:
+        content = read_own_file(root, relative, MAX_BYTES)
+    except NotOwnFileError as error:
+        report.error("FC007", f"the file is not read: {error}", Place(relative))
+        return None
+    except FileTooLargeError as error:
+        report.error("FC001", f"the file is {error}; at most 5 MB are read", Place(relative))
+        return None
+    except OSError as error:
+        report.error("FC001", f"the file can't be read: {error.strerror}", Place(relative))
+        return None
+    text = read_text(relative, content, report)
+    return None if text is None else read_nodes(File(relative, text), report)
+
+
+def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
+    for key, items in node.nodes.items():
+        if key not in LISTS:
+            note = f"keys: {', '.join(LISTS)}"
+            if key in ("project", "environments"):
+                note = f"{key} stands in {PROJECT_FILE} alone"
+            place = node.keys[key].place
+            suggestion = did_you_mean(key, LISTS)
+            declared.report.error("FC102", f'unknown key "{key}" in a file', place, suggestion=suggestion, note=note)
+        elif not isinstance(items, Items):
+            message = f"expected a list of {key}, found {describe(items)}"
+            declared.report.error("FC101", message, node.place(key))
+        else:
+            for item in items:
+                _read_object(key, item, files, declared)
+
+
+def _read_object(key: str, item: Node, files: _Files, declared: Declarations) -> None:
+    kind, name = KINDS[key], item.text("name") if isinstance(item, Fields) else ""
+    if name and isinstance(item, Fields):
+        first = declared.names.get((kind, name))
+        if first is not None:
+            message = f'two {WORDS.get(kind, kind)}s are named "{name}"'
+            declared.report.clash("FC202", message, item.head, (first, "the other one stands here"))
+            return
+        declared.names[(kind, name)] = item.head
+        declared.remember(kind, name, item)
+    found = len(declared.report.problems)
+    shape = _shape(LISTS[key], item, declared.report)
+    if shape is not None:
+        files.shapes[key].append(shape)
+    elif kind == "alert" and isinstance(item, Fields):
+        files.wrong_alerts.append(item)
+    if len(declared.report.problems) > found:
+        declared.broken.add((kind, name))
+
+
+def _shape(shape: type[S], node: Node, report: Report) -> S | None:
+    """Return the object of a node, or None when it can't be made; every reason is in the report."""
+    try:
+        return shape.model_validate(node, context=report)
+    except ValidationError:
+        assert report.problems
+        return None
+
+
+def _of(files: _Files, kind: type[S]) -> list[S]:
+    name = next(name for name, shape in LISTS.items() if shape is kind)
+    return [shape for shape in files.shapes[name] if isinstance(shape, kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolver:
+    """Resolves the shapes of one kind after the other."""
+
+    declared: Declarations
+
+    def all(self, shapes: list[S], into: dict[str, T], kind: Kind, resolve: Callable[[S], T | None]) -> None:
+        """Put what the shapes of a kind mean into a mapping by name; an object with an error is broken."""
+        for shape in shapes:
+            name = shape.fields.text("name")
+            before = self.declared.report.errors
+            made = resolve(shape)
+            if made is not None:
+                into[name] = made
+            if self.declared.report.errors > before:
+                self.declared.broken.add((kind, name))
+
+
+def _environments(files: _Files) -> dict[str, Environment]:
+    if files.project is None:
+        return {}
+    return {name: resolve_environment(name, shape) for name, shape in files.project.environments.items()}
+
+
+def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
+    declared = resolve.declared
+    for pipeline in _of(files, PipelineShape):
+        check_pipeline(pipeline, declared)
+    resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
+    for fields in files.wrong_alerts:
+        check_alert_names(fields, declared)
+    resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
+    return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

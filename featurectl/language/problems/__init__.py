@@ -1,0 +1,1 @@
+"""Problems in files, as data, and the list of their codes."""

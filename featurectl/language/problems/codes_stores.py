@@ -1,0 +1,62 @@
+"""Codes of problems with stores and their clocks: the part of the list of `spec.problems` that is about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from featurectl.language.problems.codes_models import Code
+
+STORES: Final[Mapping[str, Code]] = {
+    "FC526": Code(
+        "now is later than the store's clock",
+        "`materialize` and `push` compute values as of now, and nobody finds a value before the instant as of which it "
+        "was computed. An --as-of, or a machine's clock, more than 60 s after the clock of the registry or of the "
+        "online store is refused: set the clock right. `--allow-future` goes on; `now:` of an environment is not held "
+        "against any clock. Nor are alerts looked at as of the future: `monitor check --dry-run` does it, and tells "
+        "nobody.",
+    ),
+    "FC527": Code(
+        "a view was pushed as of the future",
+        "Its values are not found before that instant, and nothing older replaces them. `featurectl push --full VIEW` "
+        "puts the values of now in their place, from the offline table.",
+    ),
+    "FC528": Code(
+        "an offline table was computed as of the future",
+        "It takes no new rows before that instant. `featurectl materialize --full VIEW` makes it anew as of now, and "
+        "pushes it in place of what was pushed then.",
+    ),
+    "FC601": Code(
+        "the registry can't be reached",
+        "The database of `registry:` does not answer, refuses the user, or is read-only; or a document in it is none "
+        "that featurectl has written.",
+    ),
+    "FC602": Code(
+        "the online store can't be reached",
+        "The store of `online:` does not answer, is full, or refuses writes.",
+    ),
+    "FC603": Code(
+        "the offline store can't be read or written",
+        "The folder or bucket of `offline:` does not answer, is not there, refuses the user, or is full.",
+    ),
+    "FC604": Code(
+        "the registry was made by a newer version",
+        "A newer featurectl has changed the registry's tables in a way that this one can't read. Install the version "
+        "that the others use.",
+    ),
+    "FC605": Code(
+        "a source's database can't be reached",
+        "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
+    ),
+    "FC610": Code(
+        "a row of the online store is broken",
+        "What is stored for an entity is no row, or its values are not of the types that its schema says: it was cut "
+        "off, or another program has written it. It is not served. `featurectl push --full` sends the row again. The "
+        "same is said of a schema of rows, of the record of a view's last push, and of the counter of its entities.",
+    ),
+    "FC616": Code(
+        "a source's object store does not answer",
+        "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "
+        "when it answers; nothing was read.",
+    ),
+}

@@ -1,0 +1,1 @@
+"""Shapes -> definitions: names looked up, references checked."""

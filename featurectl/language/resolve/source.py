@@ -1,0 +1,328 @@
+"""Shapes of environments, entities and sources -> definitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from featurectl.core.dtypes import KEY_TYPES
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import parse_instant
+from featurectl.core.variables import has_variable
+from featurectl.expressions.tree import Expression
+from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
+from featurectl.language.definitions.objects import (
+    About,
+    CsvOptions,
+    Entity,
+    Freshness,
+    NamedExpression,
+    Source,
+    SqlQuery,
+)
+from featurectl.language.repo import Environment
+from featurectl.language.resolve.checks import resolve_checks
+from featurectl.language.resolve.declarations import Declarations, not_run, tell
+from featurectl.language.shapes.operations import listed_names
+from featurectl.language.shapes.source import (
+    CsvShape,
+    EntityShape,
+    EnvironmentShape,
+    FreshnessShape,
+    PredictionLogShape,
+    SourceShape,
+    separates,
+)
+from featurectl.language.shapes.values import is_reserved
+from featurectl.language.syntax.node import Fields, ScalarNode
+from featurectl.language.syntax.place import Place
+from featurectl.language.typing.scope import Part
+from featurectl.language.typing.sources import TIMES, check_source, row_columns
+
+SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
+Format = Literal["parquet", "csv", "ndjson", "delta", "sql", "stream"]
+_SUFFIXES: Final[Mapping[str, Format]] = {
+    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
+    ".delta": "delta",
+}  # fmt: skip
+_SQLITE: Final = "sqlite:///"
+_ARRIVAL = re.compile(
+    r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
+    r"(_(at|ts|time|timestamp|on))"
+)
+_CHANGE = re.compile(
+    _ARRIVAL.pattern
+    + r"|(modified|changed|edited)_(at|ts|time|timestamp|on)|(valid|effective)_(at|from|since)"
+    + r"|event_(at|time|timestamp|ts|date)|timestamp|ts"
+)
+
+
+def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
+    """Return an environment, its texts unexpanded."""
+    engine = shape.engine.type if shape.engine else "polars"
+    later = []
+    if engine != "polars":
+        later.append(not_run(f"the engine {engine} is", shape.fields.keys["engine"].place))
+    return Environment(
+        name=name,
+        registry=shape.registry,
+        offline=shape.offline,
+        online=shape.online,
+        engine=engine,
+        now=parse_instant(shape.now) if shape.now else None,
+        prediction_sample=_share(shape.prediction_log),
+        **_kept(shape.prediction_log),
+        data_roots=shape.data_roots,
+        not_in_this_version=tuple(later),
+    )
+
+
+def _kept(shape: PredictionLogShape | None) -> dict[str, int]:
+    """Return how long, and how many bytes of, the prediction log are kept, where the file says so."""
+    told = {"prediction_keep_us": shape.keep, "prediction_max_bytes": shape.max_bytes} if shape else {}
+    return {name: value for name, value in told.items() if value}
+
+
+def _share(shape: PredictionLogShape | None) -> float | None:
+    """Return the share of predictions that are kept: all, where a log is asked for without one."""
+    if shape is None:
+        return None
+    return 1.0 if shape.sample is None else float(shape.sample)
+
+
+def resolve_entity(shape: EntityShape, declared: Declarations) -> Entity:
+    """Return an entity; FC104 a type that no key can have, FC105 a reserved name, FC207 a name that has two types."""
+    keys = shape.fields.get("keys")
+    assert isinstance(keys, Fields)
+    for key, dtype in shape.keys.items():
+        if dtype not in KEY_TYPES:
+            message = f"a key can't be {dtype}; keys are {', '.join(KEY_TYPES)}"
+            declared.report.error("FC104", message, keys.place(key))
+        if is_reserved(key):
+            message = f'"{key}" is a column that every view has, it can\'t be a key'
+            note = f"give the key another name: `join: {{NAME: {key}}}` of a view maps it to the column of the source"
+            declared.report.error("FC105", message, keys.keys[key].place, note=note)
+        other = declared.keyed.get(key)
+        if other is not None and other.keys[key] != dtype:
+            first = declared.places[("entity", other.name, "keys", key)]
+            message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
+            declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
+    entity = Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
+    for key in entity.keys:
+        declared.keyed.setdefault(key, entity)
+    return entity
+
+
+def about_of(shape: EntityShape | SourceShape) -> About:
+    """Return what people say of an object."""
+    return About(description=shape.description, owner=shape.owner, tags=shape.tags)
+
+
+def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
+    """Return the freshness that a shape asks for."""
+    return Freshness(warn_after_us=shape.warn_after, error_after_us=shape.error_after) if shape else None
+
+
+def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaReader | None, root: Path) -> Source:
+    """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
+    before = len(declared.report.problems)
+    source = _untyped(shape, declared)
+    readable = (source.path or source.sql) and separates(source.csv.separator)
+    readable = readable and len(declared.report.problems) == before
+    readable = readable and _check_place(source, shape, declared, root)
+    _check_clocks(shape, declared)
+    _note_later(shape, declared)
+    columns = source.columns
+    if schemas is not None and readable:
+        found = _read_schema(source, shape, declared, schemas, root)
+        columns = found if columns is None else columns
+    typed, issues = check_source(source, columns)
+    tell(declared.report, issues, _places(shape), shape.fields.head)
+    typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
+    if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
+        _warn(typed, shape, declared)
+    return typed
+
+
+def _untyped(shape: SourceShape, declared: Declarations) -> Source:
+    select = tuple(NamedExpression(name=n, expression=Expression(text)) for n, text in (shape.select or {}).items())
+    return Source(
+        name=shape.name,
+        format=_format(shape, declared),
+        path=shape.path or "",
+        sql=SqlQuery(url=shape.sql.url, query=shape.sql.query) if shape.sql else None,
+        csv=_csv(shape.csv),
+        event_time=shape.event_time,
+        available_at=shape.available_at,
+        delay_us=shape.delay,
+        lateness_us=shape.lateness,
+        timezone=_timezone(shape, declared),
+        nan=shape.nan,
+        columns=dict(shape.columns) if shape.columns else None,
+        columns_declared=shape.columns is not None,
+        select=select,
+        tiebreak=shape.tiebreak,
+        dedup_key=shape.dedup_key or (),
+        freshness=freshness_of(shape.freshness),
+        about=about_of(shape),
+    )
+
+
+def _format(shape: SourceShape, declared: Declarations) -> Format:
+    if shape.stream is not None:
+        return "stream"
+    if shape.sql is not None:
+        return "sql"
+    if shape.format is not None:
+        return shape.format
+    suffixes = PurePosixPath(shape.path or "").suffixes
+    for suffix in reversed(suffixes[-2:]):  # data.csv.gz is CSV
+        if suffix.lower() in _SUFFIXES:
+            return _SUFFIXES[suffix.lower()]
+    if not suffixes:
+        return "delta"
+    if shape.path:
+        message = f'what format is "{shape.path}"? say `format:`, one of parquet csv ndjson delta'
+        declared.report.error("FC104", message, shape.fields.place("path"))
+    return "parquet"
+
+
+def _csv(shape: CsvShape | None) -> CsvOptions:
+    if shape is None:
+        return CsvOptions()
+    plain = CsvOptions()
+    return CsvOptions(
+        separator=shape.separator or plain.separator,
+        null_values=plain.null_values if shape.null_values is None else shape.null_values,
+        timestamp_format=shape.timestamp_format,
+    )
+
+
+def _timezone(shape: SourceShape, declared: Declarations) -> str:
+    if shape.timezone is None:
+        return "UTC"
+    try:
+        ZoneInfo(shape.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from zoneinfo import available_timezones
+
+        near = did_you_mean(shape.timezone, available_timezones())
+        place = shape.fields.place("timezone")
+        declared.report.error("FC104", f'no time zone "{shape.timezone}"', place, suggestion=near)
+    return shape.timezone
+
+
+def _check_clocks(shape: SourceShape, declared: Declarations) -> None:
+    fields, report = shape.fields, declared.report
+    if "event_time" not in fields.nodes:
+        for key in ("available_at", "delay", "lateness", "tiebreak"):
+            if key in fields.nodes:
+                message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
+                report.error("FC307", message, fields.keys[key].place)
+
+
+def check_history(shape: SourceShape, declared: Declarations) -> None:
+    """Report a history that does not exist, or is a stream itself: it is read in a batch."""
+    if shape.history is None:
+        return
+    node = shape.fields.scalar("history")
+    found = declared.find(declared.sources, "source", shape.history, node)
+    if found is not None and found.format == "stream":
+        message = f'"{shape.history}" is a stream; a history is read from files or a database'
+        declared.report.error("FC104", message, shape.fields.place("history"))
+
+
+def _note_later(shape: SourceShape, declared: Declarations) -> None:
+    keys = shape.fields.keys
+    if shape.stream is not None:
+        declared.not_run("stream sources are", keys["stream"].place)
+
+
+def _read_schema(
+    source: Source, shape: SourceShape, declared: Declarations, schemas: SchemaReader, root: Path
+) -> Mapping[str, str] | None:
+    try:
+        return schemas(source)
+    except OutsideDataError as error:
+        if not _may_hold(declared, error.real, root):
+            declared.report.error("FC535", error.message, shape.fields.place("path"), note=error.hint)
+        return None
+    except DataError as error:
+        key = "path" if source.sql is None else "sql"
+        declared.report.error(error.code or "FC502", error.message, shape.fields.place(key), note=error.hint)
+        return None
+
+
+def _check_place(source: Source, shape: SourceShape, declared: Declarations, root: Path) -> bool:
+    """Return whether the source lies below the root, or may lie there; FC535 where no environment lets it be read."""
+    written = source.path if source.sql is None else source.sql.url
+    path = written if source.sql is None else _database_file(written)
+    if not path or has_variable(path) or ("://" in path and not is_file_address(path)):
+        return True
+    try:
+        ReadableFolders(source=source.name, written=written, root=root).check_pattern(path)
+    except OutsideDataError as error:
+        if is_file_address(path) or not _may_hold(declared, error.real, root):
+            declared.report.error("FC535", error.message, _address_place(shape), note=error.hint)
+        return False
+    return True
+
+
+def _database_file(url: str) -> str:
+    return url.removeprefix(_SQLITE).partition("?")[0] if url.startswith(_SQLITE) else ""
+
+
+def _address_place(shape: SourceShape) -> Place:
+    sql = shape.fields.get("sql")
+    return sql.place("url") if isinstance(sql, Fields) else shape.fields.place("path")
+
+
+def _may_hold(declared: Declarations, real: str, root: Path) -> bool:
+    """Return whether an environment lets sources read there, as far as can be told without its variables."""
+    try:
+        return DataRoots(folders=declared.data_roots).hold(root, real)
+    except UsageError:
+        return True
+
+
+def _places(shape: SourceShape) -> dict[Part, ScalarNode | Place]:
+    fields = shape.fields
+    places: dict[Part, ScalarNode | Place] = {(key,): fields.place(key) for key in fields.nodes}
+    select = fields.get("select")
+    if isinstance(select, Fields):
+        places |= {("select", name): node for name, node in select.nodes.items() if isinstance(node, ScalarNode)}
+    for key in ("tiebreak", "dedup_key"):
+        places |= {(key, item.text): item for item in listed_names(fields, key)}
+    return places
+
+
+def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
+    if source.static:
+        _tell_static(source, shape, declared)
+        return
+    if source.available_at is not None or source.delay_us is not None:
+        return
+    columns = row_columns(source) or {}
+    for name, dtype in sorted(columns.items(), key=lambda item: item[0] != "available_at"):  # the plainest name first
+        if _ARRIVAL.fullmatch(name.lower()) and name != source.event_time and dtype in TIMES:
+            message = f'column "{name}" of source "{source.name}" looks like the time at which a row arrived'
+            note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
+            declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)
+            return
+
+
+def _tell_static(source: Source, shape: SourceShape, declared: Declarations) -> None:
+    """Note that the rows are always true, or warn when a column looks like the time at which they changed."""
+    message = f'source "{source.name}" has no event_time: its rows count as known since ever'
+    for name, dtype in (row_columns(source) or {}).items():
+        if _CHANGE.fullmatch(name.lower()) and dtype in TIMES:
+            note = f'column "{name}" looks like the time of a row: declare event_time: {name}'
+            declared.report.warning("FC351", message, shape.fields.head, note=note)
+            return
+    note = "right for what never changes; rows that are edited need an event_time, or they leak into the past"
+    declared.report.note("FC351", message, shape.fields.head, note=note)

@@ -1,0 +1,243 @@
+"""Shapes of feature views -> definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import format_duration
+from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import About, Derived, Entity, Feature, FeatureView, Source
+from featurectl.language.resolve.aggregates import Stored, add_aggregate
+from featurectl.language.resolve.checks import resolve_checks
+from featurectl.language.resolve.declarations import Declarations, tell
+from featurectl.language.resolve.source import freshness_of
+from featurectl.language.resolve.transformed import result_columns
+from featurectl.language.shapes.operations import listed_names
+from featurectl.language.shapes.values import is_reserved
+from featurectl.language.shapes.view import DerivedShape, FeatureShape, FeatureViewShape
+from featurectl.language.syntax.node import Fields
+from featurectl.language.syntax.place import Place
+from featurectl.language.transform import resolve_transform
+from featurectl.language.typing.scope import Part, bare_column
+from featurectl.language.typing.sources import row_columns
+from featurectl.language.typing.views import check_view
+
+Named = TypeVar("Named", Feature, Derived)
+
+
+def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) -> FeatureView | None:
+    """Return a view typed as far as its source's columns are known, or None when a source or its entity is missing."""
+    sources, entity, found = _references(shape, declared)
+    source = sources[0]
+    _check_kind(shape, source, declared)
+    _check_retention(shape, declared)
+    _check_refresh(shape, declared)
+    transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
+    if source is None:
+        return None
+    stored = Stored(keys=tuple(entity.keys) if entity else ())
+    join = _join(shape, entity, stored, declared)
+    if shape.where is not None and (where := shape.fields.scalar("where")):
+        stored.places[("where",)] = where
+    columns, found_before = row_columns(source), len(declared.report.problems)
+    for aggregate in shape.aggregates or ():
+        add_aggregate(aggregate, stored, columns, declared)
+    for feature in shape.features or ():
+        _add_feature(feature, stored, transform=shape.transform is not None, declared=declared)
+    for item in shape.derived:
+        _add_derived(item, stored)
+    _check_names(stored, declared)
+    view = replace(_view(shape, (source, entity), join, stored), transform=transform)
+    typed, issues = check_view(view, source.columns)
+    if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
+        issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
+    if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
+        issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
+    tell(declared.report, issues, stored.places, shape.fields.head)
+    checks = resolve_checks(shape.checks, _row_columns(typed), declared)
+    return replace(typed, checks=checks) if found else None
+
+
+def _row_columns(view: FeatureView) -> Mapping[str, str] | None:
+    """Return the columns of a view's rows, which its checks may name: those of its source, or of its transform."""
+    return row_columns(view.source) if view.kind != "transform" else result_columns(view)
+
+
+def _references(shape: FeatureViewShape, declared: Declarations) -> tuple[list[Source | None], Entity | None, bool]:
+    """Return the sources and the entity, and whether everything that is named exists."""
+    nodes = listed_names(shape.fields, "source") or [node for node in [shape.fields.scalar("source")] if node]
+    if len(nodes) > 1 and shape.transform is None:
+        message = "only a transform takes several sources"
+        declared.report.error("FC107", message, nodes[1].span.place)
+    sources = [declared.find(declared.sources, "source", node.text, node) for node in nodes]
+    entity = None
+    if shape.entity is not None:
+        entity = declared.find(declared.entities, "entity", shape.entity, shape.fields.scalar("entity"))
+    found = None not in sources and (shape.entity is None or entity is not None)
+    return sources, entity, found
+
+
+def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declarations) -> None:
+    if source is None or shape.aggregates is None:
+        return
+    report, fields = declared.report, shape.fields
+    if source.static:
+        message = f'windows need a time, and source "{source.name}" has no event_time'
+        other = (declared.names[("source", source.name)], f'source "{source.name}" is declared here')
+        report.clash("FC307", message, fields.keys["aggregates"].place, other)
+    if source.format == "stream" and shape.hop is None:
+        report.error("FC107", 'windows over a stream need a "hop"', fields.keys["aggregates"].place)
+    windows = [w for a in shape.aggregates for w in a.windows if w is not None]
+    if shape.hop is not None and windows and shape.hop * 4 > min(windows):
+        report.error("FC104", "a hop is at most a quarter of the shortest window", fields.place("hop"))
+
+
+def _check_retention(shape: FeatureViewShape, declared: Declarations) -> None:
+    """Report a table that is kept for a shorter time than an answer looks back."""
+    windows = [w + (a.offset or 0) for a in shape.aggregates or () for w in a.windows if w is not None]
+    longest = max([*windows, shape.ttl or 0], default=0)
+    if shape.retention is not None and shape.retention < longest:
+        message = f"its answers look back {format_duration(longest)}: a table can't be kept for less"
+        declared.report.error("FC104", message, shape.fields.place("retention"))
+
+
+def _check_refresh(shape: FeatureViewShape, declared: Declarations) -> None:
+    """Warn of a `refresh` after which values are older than the view may be: once, of the graver bound."""
+    if shape.refresh is None or shape.freshness is None:
+        return
+    for name, bound in (("error_after", shape.freshness.error_after), ("warn_after", shape.freshness.warn_after)):
+        if bound is not None and shape.refresh > bound:
+            message = f"refresh {format_duration(shape.refresh)} can't meet {name} {format_duration(bound)}"
+            note = f"values are up to {format_duration(shape.refresh)} old before they are computed again"
+            declared.report.warning("FC353", message, shape.fields.place("refresh"), note=note)
+            return
+
+
+def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declarations) -> dict[str, str]:
+    """Return every key of the entity with its column of the source."""
+    if entity is None:
+        return {}
+    node = shape.fields.get("join")
+    given = shape.join or {}
+    fields = node if isinstance(node, Fields) else None
+    check_join_keys(fields, entity, declared)
+    entity_node = shape.fields.scalar("entity")
+    for key in entity.keys:
+        written = fields.scalar(key) if fields else None
+        place = written or entity_node
+        if place is not None:
+            stored.places[("key", key)] = place
+    return {key: given.get(key, key) for key in entity.keys}
+
+
+def check_join_keys(fields: Fields | None, entity: Entity, declared: Declarations) -> None:
+    """Report FC206 for each key of a `join` that the entity does not have."""
+    for key, span in fields.keys.items() if fields else ():
+        if key not in entity.keys:
+            message = f'entity "{entity.name}" has no key "{key}"'
+            note = f"keys: {', '.join(entity.keys)}"
+            declared.report.error("FC206", message, span.place, suggestion=did_you_mean(key, entity.keys), note=note)
+
+
+def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declared: Declarations) -> None:
+    node = shape.fields.scalar("expr") or shape.fields.scalar("name")
+    assert node is not None
+    name = shape.name
+    if transform and shape.type is None:
+        declared.report.error(
+            "FC103", f'no "type" in {shape.called(shape.fields)}: a transform\'s needs it', node.span.place
+        )
+    if transform and shape.expr is not None:
+        message = "a transform returns its features as they are: this belongs into the function"
+        declared.report.error("FC107", message, node.span.place)
+    text = shape.expr if shape.expr is not None and not transform else bare_column(name).text
+    column = stored.keep(name, text, node)
+    head = shape.fields.scalar("name") or node
+    stored.places.setdefault(("feature", name), head)
+    stored.named.append((name, head.span.place))
+    for key in ("type", "default"):
+        if (written := shape.fields.scalar(key)) is not None:
+            stored.places[("feature", name, key)] = written
+    stored.features.append(
+        Feature(
+            name=name,
+            op="latest",
+            column=column,
+            dtype=shape.type,
+            default=shape.default,
+            fill_last=shape.fill is not None,
+            description=shape.description,
+        )
+    )
+
+
+def _add_derived(shape: DerivedShape, stored: Stored) -> None:
+    part: Part = ("derived", shape.name)
+    for key, words in (("expr", part), ("default", (*part, "default"))):
+        if (node := shape.fields.scalar(key)) is not None:
+            stored.places.setdefault(words, node)
+    stored.named.append((shape.name, shape.fields.head))
+    stored.derived.append(
+        Derived(
+            name=shape.name,
+            expression=Expression(shape.expr),
+            dtype=None,
+            default=shape.default,
+            description=shape.description,
+        )
+    )
+
+
+def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
+    found: dict[str, Named] = {}
+    for item in items:
+        found.setdefault(item.name, item)
+    return tuple(found.values())
+
+
+def _check_names(stored: Stored, declared: Declarations) -> None:
+    """Report features that share a name, or have the name of a key or of a column that every table has."""
+    seen: dict[str, Place] = {}
+    for name, place in stored.named:
+        if is_reserved(name):
+            message = f'"{name}" is a column that every view has; give the feature another name'
+            declared.report.error("FC105", message, place)
+        elif name in stored.keys:
+            declared.report.error("FC204", f'"{name}" is the name of a key of this view', place)
+        elif name in seen:
+            message = f'two features of this view are named "{name}"'
+            declared.report.clash("FC204", message, place, (seen[name], "the other one is made here"))
+        seen.setdefault(name, place)
+
+
+def _view(
+    shape: FeatureViewShape, origin: tuple[Source, Entity | None], join: Mapping[str, str], stored: Stored
+) -> FeatureView:
+    """Return the view, not typed yet; of two features with one name (reported) the first stays."""
+    source, entity = origin
+    kind: Literal["event", "state", "transform"] = (
+        "transform" if shape.transform is not None else "event" if shape.aggregates is not None else "state"
+    )
+    return FeatureView(
+        name=shape.name,
+        kind=kind,
+        entity=entity,
+        source=source,
+        join=join,
+        where=Expression(shape.where) if shape.where is not None else None,
+        inputs=tuple(stored.inputs.values()),
+        features=_first_of_each(stored.features),
+        derived=_first_of_each(stored.derived),
+        ttl_us=shape.ttl,
+        closed=shape.closed or "left",
+        hop_us=shape.hop,
+        online=shape.online,
+        refresh_us=shape.refresh,
+        retention_us=shape.retention,
+        freshness=freshness_of(shape.freshness),
+        about=About(description=shape.description, owner=shape.owner, tags=shape.tags),
+    )

@@ -1,0 +1,1 @@
+"""The language, as it is written: the shape of every object, read by pydantic."""

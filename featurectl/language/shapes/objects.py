@@ -1,0 +1,23 @@
+"""The language, as it is written: which lists a file may hold, and the shape of their items."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.operations import AlertShape, NotifierShape, PipelineShape
+from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
+from featurectl.language.shapes.training import ModelShape
+from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
+
+LISTS: Final[dict[str, type[ObjectShape]]] = {
+    "entities": EntityShape,
+    "sources": SourceShape,
+    "feature_views": FeatureViewShape,
+    "models": ModelShape,
+    "tests": FeatureTestShape,
+    "pipelines": PipelineShape,
+    "alerts": AlertShape,
+    "notifiers": NotifierShape,
+}
+PROJECT: Final[type[ProjectShape]] = ProjectShape

@@ -1,0 +1,1 @@
+"""YAML as it is written: nodes, their places, and the files that hold them."""

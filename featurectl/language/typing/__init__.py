@@ -1,0 +1,1 @@
+"""Expressions and objects typed by the columns that are known."""

@@ -1,0 +1,169 @@
+"""What alerts look at, in the stores of a workspace; each figure is measured once in a look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import moved_by
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import FeatureInput, Source
+from featurectl.monitor.alerts import figures
+from featurectl.monitor.alerts.measure import WINDOWS_US, Aged
+from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
+from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.health import recorded_runs, served_view
+from featurectl.monitor.prediction_log import open_log, require_sample
+from featurectl.monitor.status import ServedView, check_source, check_views
+from featurectl.monitor.why import Records, cause_of, look_at_chain
+from featurectl.offline.runs import RunRecord
+from featurectl.registry.applied import served_views
+from featurectl.registry.state import CHAMPION, State
+from featurectl.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from featurectl.monitor.drift.compare import DriftRow
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_RECENT: Final = timedelta(microseconds=WINDOWS_US["checks"])
+_TICK: Final = timedelta(microseconds=1)
+_MEASURED: Final = "which this is measured by"
+
+
+class Once(Generic[K, T]):
+    """What is measured once in a look, and told to every alert that asks; so is why it can't be."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, T | FeaturectlError] = {}
+
+    def get(self, key: K, measure: Callable[[], T]) -> T:
+        """Return what is measured, or raise what measuring it raised."""
+        if key not in self._found:
+            try:
+                self._found[key] = measure()
+            except FeaturectlError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, FeaturectlError):
+            raise found
+        return found
+
+
+def _half_open(window: RequestWindow) -> tuple[datetime, datetime]:
+    """Return a window for those who count its beginning and not its end: what is served at now counts."""
+    return moved_by(window.since, _TICK), moved_by(window.until, _TICK)
+
+
+class WorkspaceMetrics:
+    """What alerts look at, in the stores of a workspace at its instant."""
+
+    def __init__(self, workspace: Workspace, state: State) -> None:
+        self.environment = workspace.environment.name
+        self.now = workspace.now
+        self._workspace = workspace
+        self._state = state
+        self._requests: Once[tuple[str, RequestWindow], Requests] = Once()
+        self._drift: Once[tuple[str, RequestWindow], Sequence[DriftRow]] = Once()
+        self._skew: Once[tuple[str, RequestWindow], Sequence[figures.FeatureFigure]] = Once()
+        self._records: Once[timedelta, Sequence[RunRecord]] = Once()
+        self._rows: Once[tuple[str, int], FreshnessRow] = Once()
+        self._sources: Once[str, FreshnessRow] = Once()
+
+    def views(self) -> Sequence[tuple[str, int]]:
+        """Return every view version that is served."""
+        return list(self._served)
+
+    def readers(self) -> Mapping[str, frozenset[str]]:
+        """Return the views that each model reads."""
+        models = [load_model(o.definition) for o in self._state.objects if o.kind == "model" and o.current]
+        read = {model.name: (i.view for i in model.inputs if isinstance(i, FeatureInput)) for model in models}
+        return {name: frozenset(views) for name, views in sorted(read.items())}
+
+    def champions(self) -> Collection[str]:
+        """Return the models that have a champion."""
+        return {model for model, alias in self._state.aliases if alias == CHAMPION}
+
+    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
+        """Return how old view versions are."""
+        return [_aged(self._row(pair)) for pair in views]
+
+    def behind(self, aged: Aged) -> str:
+        """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
+        served = self._served[aged.view, aged.version]
+        try:
+            runs = self._runs(_RECENT)
+        except FeaturectlError:  # what else is known tells something, too
+            runs = ()
+        records = Records(state=self._state, runs=runs)
+        chain = look_at_chain(served, self._source, self._workspace.online, records, self.now)
+        late = chain if chain.row.verdict == "ERROR" else replace(chain, row=replace(chain.row, verdict="STALE"))
+        return cause_of(late)  # an alert may ask for more than the SLA does
+
+    def requests(self, model: str, window: RequestWindow) -> Requests:
+        """Return the logged requests for a model.
+
+        Raises:
+            UsageError: the environment keeps no predictions.
+            StoreError: they can't be read.
+        """
+        sample = require_sample(self._workspace.environment, _MEASURED)
+        log, moved = open_log(self._workspace, model), self._workspace.clock is None
+        return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
+
+    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
+        """Return how far each feature that was served lies from the training."""
+        measure = partial(figures.drift_of, self._workspace, model, *_half_open(window))
+        return [figures.drifted(row, metric) for row in self._drift.get((model, window), measure)]
+
+    def skew(self, model: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
+        """Return the share of the served values of each feature that differ from the offline ones."""
+        require_sample(self._workspace.environment, _MEASURED)
+        measure = partial(figures.skew_of, self._workspace, model, *_half_open(window))
+        return self._skew.get((model, window), measure)
+
+    def checks(self, since: datetime) -> Sequence[figures.Counted]:
+        """Return what the checks of each view version found at their last run.
+
+        Raises:
+            StoreError: the records of runs can't be read.
+        """
+        return figures.failed_checks(self._served.values(), self._recorded(since), self.now)
+
+    def runs(self, since: datetime) -> Sequence[figures.Counted]:
+        """Return how many runs of each view version failed.
+
+        Raises:
+            StoreError: the records of runs can't be read.
+        """
+        return figures.failed_runs(self._served.values(), self._recorded(since))
+
+    @cached_property
+    def _served(self) -> Mapping[tuple[str, int], ServedView]:
+        found = {}
+        for item in served_views(self._state):
+            found[item.name, item.version] = served_view(self._workspace, item)
+        return found
+
+    def _runs(self, back: timedelta) -> Sequence[RunRecord]:
+        return self._records.get(back, partial(recorded_runs, self._workspace, back, unended=True))
+
+    def _recorded(self, since: datetime) -> Sequence[RunRecord]:
+        """Return the records of runs that ended, as of later than an instant, and not after now."""
+        found = self._runs(max(self.now - since, _RECENT))
+        return [run for run in found if run.now > since and run.state == "ended"]
+
+    def _row(self, pair: tuple[str, int]) -> FreshnessRow:
+        return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
+
+    def _source(self, source: Source) -> FreshnessRow:
+        return self._sources.get(source.name, partial(check_source, source, self._workspace.source, self.now))
+
+
+def _aged(row: FreshnessRow) -> Aged:
+    return Aged(view=row.name, version=row.version or 0, age_us=row.age_us, error=row.error)

@@ -1,0 +1,214 @@
+"""Canaries of a repository: begun, looked at, judged, ended by hand. Their clock is the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.json_form import load_model
+from featurectl.monitor.canary.decide import Judge, moved_champion
+from featurectl.monitor.canary.figures import Figures
+from featurectl.monitor.canary.verdict import CanaryVerdict, judge_figures
+from featurectl.operations.apply import caller
+from featurectl.registry.applied import choose_version, not_applied
+from featurectl.registry.base import HistoryEntry
+from featurectl.registry.state import CanaryRun, State
+from featurectl.workspace.git import git_commit
+
+if TYPE_CHECKING:
+    from featurectl.language.definitions.gates import Canary
+    from featurectl.language.repo import Environment
+    from featurectl.monitor.canary.log import CanaryLog
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryEvaluation:
+    """A canary as it is after a look, with the figures and the verdict of that look."""
+
+    run: CanaryRun
+    figures: Figures
+    verdict: CanaryVerdict
+
+
+def keeps_log(environment: Environment) -> bool:
+    """Return whether the predictions of an environment are kept: without them nobody could judge."""
+    return (environment.prediction_sample or 0) > 0
+
+
+def running_canaries(workspace: Workspace, state: State) -> list[CanaryRun]:
+    """Return the running canaries of the environment, where it keeps predictions to judge them by."""
+    here = [run for run in state.canaries if run.environment == workspace.environment.name]
+    return [run for run in here if run.state == "running"] if keeps_log(workspace.environment) else []
+
+
+def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
+    """Return the prediction log of a canary.
+
+    Raises:
+        UsageError: the environment keeps no predictions, or another environment serves the canary.
+    """
+    from featurectl.monitor import prediction_log
+    from featurectl.monitor.canary.log import CanaryLog
+
+    environment = workspace.environment.name
+    if run.environment != environment:
+        told = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
+        raise UsageError(told, hint=f"--env {run.environment}")
+    _require_log(workspace.environment)
+    return CanaryLog(prediction_log.open_log(workspace, run.model), run)
+
+
+def look_at(run: CanaryRun, log: CanaryLog) -> CanaryEvaluation:
+    """Return the figures of a canary so far, and what they say; nothing is decided.
+
+    Raises:
+        StoreError: the prediction log can't be read.
+    """
+    figures = log.figures()
+    return CanaryEvaluation(run=run, figures=figures, verdict=judge_figures(run, figures, datetime.now(UTC)))
+
+
+def judge_now(
+    workspace: Workspace, run: CanaryRun, log: CanaryLog, command: str, failures: Mapping[str, str] | None = None
+) -> CanaryEvaluation:
+    """Judge a running canary, end it where that is due, and return it as it is then.
+
+    `failures` says of which versions ("late@2") nobody could be made to score, and why. A canary whose champion is
+    another by now is aborted.
+
+    Raises:
+        StoreError: the prediction log or the registry can't be read.
+    """
+    seen = look_at(run, log)
+    moved = moved_champion(run, workspace.state().aliases)
+    failure = (failures or {}).get(f"{run.model}@{run.challenger}")
+    verdict = seen.verdict
+    if moved:
+        verdict = CanaryVerdict(state="aborted", reason=moved, criteria=verdict.criteria)
+    elif failure:
+        verdict = CanaryVerdict(state="rolled_back", reason=f"it can't be served: {failure}", criteria=verdict.criteria)
+    if verdict.state == "running":
+        return seen
+    return _ended(workspace, CanaryEvaluation(run=run, figures=seen.figures, verdict=verdict), command)
+
+
+def end_canary(
+    workspace: Workspace, run: CanaryRun, to: Literal["promoted", "aborted"], command: str
+) -> CanaryEvaluation:
+    """Promote or abort a running canary, whatever its figures say.
+
+    Raises:
+        StoreError: the prediction log or the registry can't be read.
+    """
+    seen = look_at(run, open_log(workspace, run))
+    verdict = CanaryVerdict(state=to, reason=f"by {caller()}", criteria=seen.verdict.criteria)
+    return _ended(workspace, CanaryEvaluation(run=run, figures=seen.figures, verdict=verdict), command)
+
+
+def _ended(workspace: Workspace, judged: CanaryEvaluation, command: str) -> CanaryEvaluation:
+    """Write the end of a canary; where another judge was faster, it is as that one has written."""
+    judge = Judge(
+        registry=workspace.registry(),
+        project=workspace.project,
+        who=caller(),
+        command=command,
+        commit=git_commit(workspace.root),
+    )
+    run, now = judged.run, datetime.now(UTC)
+    ended = judge.end(run, judged.verdict, judged.figures, now) or last_canary(workspace.state(), run.model)
+    assert ended is not None
+    return CanaryEvaluation(run=ended, figures=judged.figures, verdict=judged.verdict)
+
+
+def last_canary(state: State, model: str) -> CanaryRun | None:
+    """Return the newest canary of a model, running or not; None when it never had one."""
+    runs = [run for run in state.canaries if run.model == model]
+    return max(runs, key=lambda run: run.number, default=None)
+
+
+def require_running(state: State, model: str) -> CanaryRun:
+    """Return the running canary of a model.
+
+    Raises:
+        UsageError: there is no such model, or it has none.
+    """
+    run = state.running_canary(model)
+    if run is None and state.current("model", model) is None:
+        raise not_applied(state, "model", model)
+    if run is None:
+        raise UsageError(f"no canary of model {model} is running", hint="featurectl models canary start MODEL@VERSION")
+    return run
+
+
+def start_canary(workspace: Workspace, name: str, which: str, percent: float | None) -> CanaryRun:
+    """Begin a canary of a version by number or alias; `percent` in place of the one in the model's `canary:`.
+
+    Raises:
+        UsageError: there is no such model, version or `canary:`, the version is the champion or was rejected, one is
+            running already, or nothing could judge it.
+    """
+    state = workspace.state()
+    asked = _definition(state, name)
+    version = choose_version(state, name, which)
+    champion = state.aliases.get((name, "champion"))
+    if champion is None:
+        raise UsageError(f"model {name} has no champion", hint="a canary is compared with one")
+    if champion == version.version:
+        raise UsageError(f"{name} version {champion} is the champion itself", hint="name another version")
+    share = _checked_share(asked, asked.percent if percent is None else percent)
+    _require_log(workspace.environment)
+    run = CanaryRun(
+        model=name,
+        number=0,
+        champion=champion,
+        challenger=version.version,
+        environment=workspace.environment.name,
+        percent=share,
+        for_us=asked.for_us,
+        min_requests=asked.min_requests,
+        success=asked.success,
+        started_at=datetime.now(UTC),
+    )
+    return workspace.registry().start_canary(workspace.project, run, _start_entry(workspace, run))
+
+
+def _definition(state: State, name: str) -> Canary:
+    current = state.current("model", name)
+    if current is None:
+        raise not_applied(state, "model", name)
+    canary = load_model(current.definition).canary
+    if canary is None:
+        hint = "canary: {percent: 5, for: 30m, success: {error_rate_percent: 0.1}}, then featurectl apply"
+        raise UsageError(f"model {name} has no `canary:` as it is applied", hint=hint)
+    return canary
+
+
+def _checked_share(asked: Canary, percent: float) -> float:
+    if not 0 <= percent <= 100:
+        raise UsageError(f"{percent:g} is no share in percent", hint="0 (shadow mode) to 100")
+    if percent == 100 and asked.success.score_psi is not None:
+        told = "with 100 percent nobody is left whose scores `score_psi` could be compared with"
+        raise UsageError(told, hint="give less than 100 percent")
+    return percent
+
+
+def _require_log(environment: Environment) -> None:
+    from featurectl.monitor.prediction_log import require_sample
+
+    require_sample(environment, "which a canary is judged by", "; a canary is logged in full")
+
+
+def _start_entry(workspace: Workspace, run: CanaryRun) -> HistoryEntry:
+    how = "in the shadow" if run.percent == 0 else f"for {run.percent:g}% of the entities"
+    return HistoryEntry(
+        serial=0,
+        at=run.started_at,
+        who=caller(),
+        commit=git_commit(workspace.root),
+        command="models canary start",
+        summary=f"{run.model} v{run.challenger} as a canary {how}, challenger -> v{run.challenger}",
+    )

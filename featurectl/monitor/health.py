@@ -1,0 +1,123 @@
+"""Look at the sources and views of a workspace: what `status`, `monitor export` and `why` begin with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import FeaturectlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from featurectl.monitor.checks import CheckHistory
+    from featurectl.monitor.freshness import FreshnessRow
+    from featurectl.monitor.status import ServedView
+    from featurectl.offline.runs import RunRecord
+    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.workspace.workspace import Workspace
+
+
+def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
+    """Return a view version with its table and its place in the online store."""
+    from featurectl.core.variables import shown_location
+    from featurectl.language.definitions.json_form import load_view
+    from featurectl.monitor.status import ServedView
+    from featurectl.online.view_rows import online_view
+    from featurectl.operations.training.bind import view_table
+
+    view = load_view(item.definition)
+    where = online_view(view, item.version, workspace.project, workspace.environment.name)
+    table = view_table(workspace.offline(), view, item.version)
+    folder = shown_location(workspace.environment.offline)
+    lost = "" if workspace.has_offline() else f"the offline folder {folder} is not there"
+    return ServedView(
+        view=view,
+        version=item.version,
+        table=table,
+        online=where if view.online else None,
+        lost=lost,
+        clock=workspace.clock,
+        latest_run=workspace.latest_run,
+        latest_push=lambda: workspace.latest_push()(),  # noqa: PLW0108 - the store is asked when it is called
+    )
+
+
+def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:
+    """Return a row for each view version that is kept up, then for each source that has an SLA.
+
+    Those are the newest of every view, and older ones that a model version reads. With `entities` they are counted.
+    """
+    from featurectl.language.definitions.json_form import load_source
+    from featurectl.monitor.status import check_source, check_views
+    from featurectl.registry.applied import served_views
+
+    served = [served_view(workspace, item) for item in served_views(state)]
+    rows = check_views(served, workspace.online, workspace.now, entities=entities)
+    rows = [_with_served(workspace, state, row) for row in rows]
+    sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
+    watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
+    return rows + [check_source(source, workspace.source, workspace.now) for source in watched]
+
+
+def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:
+    """Return the row of a view; of one that nothing was pushed of, with the older version that is served meanwhile."""
+    served = served_meanwhile(workspace, state, row)
+    return row if served is None else replace(row, error=f"{row.error}; served: @{served}")
+
+
+def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> int | None:
+    """Return the older version that a view is read by where nothing was pushed of its newest; None: there is none."""
+    from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
+    from featurectl.online.pushed import read_pushed, served_version
+
+    newest = state.current("feature_view", row.name)
+    if row.error not in (NOT_MATERIALIZED, NOT_PUSHED) or newest is None or newest.version != row.version:
+        return None
+    try:
+        place = (row.name, newest.version)
+        pushed = read_pushed(workspace.online(), state, workspace.environment.name, [place])
+    except FeaturectlError:
+        return None
+    served = served_version(state, row.name, pushed)
+    return None if served is None or served == newest else served.version
+
+
+def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = False) -> Sequence[RunRecord]:
+    """Return the records of runs as of so long before now and later, none of later than now.
+
+    With `unended` those, too, that have not told their end and are not known to be dead.
+
+    Raises:
+        StoreError: they can't be read.
+    """
+    from featurectl.core.units import moved_by
+    from featurectl.offline.runs import read_runs
+
+    environment = workspace.environment.name
+    since = moved_by(workspace.now, -back)
+    found = read_runs(workspace.offline_location(), workspace.project, environment, since, unended=unended)
+    return [run for run in found if run.now <= workspace.now]
+
+
+def runs_seen(workspace: Workspace, back: timedelta) -> tuple[Sequence[RunRecord], str]:
+    """Return the records of runs, of those too that have not told their end; where they can't be read none, and why."""
+    try:
+        return recorded_runs(workspace, back, unended=True), ""
+    except FeaturectlError as error:
+        return [], error.message
+
+
+def check_results(workspace: Workspace, state: State, runs: Sequence[RunRecord]) -> list[CheckHistory]:
+    """Return every check with what it came to in some runs: those of older versions, too, that are kept up.
+
+    Of a check that older versions have otherwise, its form in the newest counts.
+    """
+    from featurectl.language.definitions.json_form import load_view
+    from featurectl.monitor.checks import check_histories
+    from featurectl.registry.applied import served_views
+
+    newest_first = sorted(served_views(state), key=lambda item: not item.current)
+    views = [(load_view(item.definition), item.version) for item in newest_first]
+    return check_histories(views, runs, workspace.now)

@@ -1,0 +1,1 @@
+"""Every verb of featurectl, as functions."""

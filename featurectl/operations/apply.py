@@ -1,0 +1,247 @@
+"""Make a registry match a plan: create what is missing outside, lock, look again, write all in one transaction."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, UsageError
+from featurectl.language.definitions.json_form import load_untyped_view
+from featurectl.language.repo import Repo
+from featurectl.online.base import OnlineStore
+from featurectl.online.view_rows import online_view
+from featurectl.plan.consent import check_unambiguous
+from featurectl.plan.external_state import ExternalState
+from featurectl.plan.model import ALLOW_OLDER, Plan
+from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
+from featurectl.registry.state import State
+
+ACTOR: Final = "FEATURECTL_ACTOR"  # the variable that says for whom a process works
+_LONGEST_ACTOR: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who applies, from which commit ("" without one), and when."""
+
+    who: str
+    commit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyTarget:
+    """Where a plan is applied: the registry, the online store, and what makes the offline folder (None: it is there).
+
+    `lock_timeout_s` is how long to wait for another command; `waiting` is told once who that is.
+    """
+
+    registry: Registry
+    online: OnlineStore
+    environment: str
+    create_offline: Callable[[], None] | None = None
+    lock_timeout_s: float = 0.0
+    waiting: Callable[[str], None] | None = None
+
+
+def apply_plan(target: ApplyTarget, plan: Plan, author: Author) -> State:
+    """Run a plan's stages under the project's lock, and return the new state.
+
+    What is missing outside is created first; then everything is registered in one transaction.
+
+    Raises:
+        PlanError: a change is blocked, or a part is not in this version; nothing was written.
+        TryAgainError: the registry has changed since the plan was made, or another command holds the lock.
+        StoreError: a store can't be reached; the registry is as it was.
+    """
+    check_nothing_blocked(plan)
+    state = target.registry.load_state(plan.project)
+    check_plan_is_current(plan, state)
+    create_missing(target, plan)
+    if plan.unchanged:
+        return state
+    with _lock(target, plan, author) as lock_id:
+        return _register(target, plan, author, target.registry.load_state(plan.project), lock_id)
+
+
+def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
+    """Plan and apply while nobody else can change the registry; return the plan that was applied and the new state.
+
+    `seen` is the plan as it was made before the lock was there; it is the one applied when nothing has moved since.
+    Raises as `apply_plan`, but never because the registry has changed.
+    """
+    check_nothing_blocked(seen)
+    create_missing(target, seen)
+    with _lock(target, seen, author) as lock_id:
+        plan, state = seen, target.registry.load_state(seen.project)
+        if state.serial != seen.serial or state.digest() != seen.digest:
+            plan = make()
+            check_nothing_blocked(plan)
+            create_missing(target, plan)
+            state = target.registry.load_state(plan.project)  # what `make` has looked at may be newer than the above
+        return plan, _register(target, plan, author, state, lock_id)
+
+
+def create_missing(target: ApplyTarget, plan: Plan) -> None:
+    """Create what is missing outside of the registry; safe to repeat, and of no effect before it is registered."""
+    created = [stage for stage in plan.stages if stage.action == "create"]
+    if target.create_offline is not None and any(stage.item is None for stage in created):
+        target.create_offline()
+    views = [
+        online_view(load_untyped_view(item.definition), item.version, plan.project, target.environment)
+        for item in (stage.item for stage in created)
+        if item is not None
+    ]
+    if views:
+        target.online.prepare(*views)
+
+
+def _lock(target: ApplyTarget, plan: Plan, author: Author) -> AbstractContextManager[str]:
+    holder = lock_holder(author.who, "featurectl apply")
+    return target.registry.lock(plan.project, holder, target.lock_timeout_s, target.waiting)
+
+
+def _register(target: ApplyTarget, plan: Plan, author: Author, state: State, lock_id: str) -> State:
+    """Write everything in one transaction, on top of the state that was loaded while holding the lock."""
+    check_plan_is_current(plan, state, registry_is_new=not plan.registry_id)
+    if plan.unchanged:
+        return state
+    entry = HistoryEntry(
+        serial=plan.serial + 1,
+        at=author.at,
+        who=author.who,
+        commit=author.commit,
+        command="apply",
+        summary=describe(plan),
+        plan=json.dumps(plan.to_json(), ensure_ascii=False, separators=(",", ":")),
+    )
+    return target.registry.write_change(state, _registry_change(plan), entry, lock_id)
+
+
+def check_plan_is_current(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
+    """Do nothing when a plan's registry is as the plan found it.
+
+    `registry_is_new`: taking the lock has made the registry that the plan did not find.
+
+    Raises:
+        TryAgainError: another registry, or another serial or state of the project.
+    """
+    if state.serial != plan.serial:
+        raise TryAgainError(
+            f"the registry has changed since the plan was made: serial {plan.serial} then, {state.serial} now",
+            hint="plan again",
+        )
+    if state.registry_id != plan.registry_id and not registry_is_new:
+        was = "another one" if plan.registry_id else "not there yet"
+        raise TryAgainError(f"the registry is not that of the plan, which was {was}", hint="plan again")
+    if state.digest() != plan.digest:
+        raise TryAgainError("the registry holds other objects than when the plan was made", hint="plan again")
+
+
+def check_nothing_blocked(plan: Plan) -> None:
+    """Do nothing for a plan that can be applied.
+
+    Raises:
+        PlanError: a change is blocked; the message names the first, the hint what would allow them all. Or FC402, the
+            repository had parts that this version does not run; the message names the first. Or FC414, its commit does
+            not contain the one that was applied.
+    """
+    if plan.refused:
+        raise PlanError(f"{plan.refused[0]}{_more(plan.refused)}", code="FC402", hint="featurectl validate lists them")
+    if plan.older:
+        raise PlanError(plan.older_note, code="FC414", hint=f"git pull or rebase, or {ALLOW_OLDER} if it is meant")
+    if not plan.blocked:
+        return
+    first, options = plan.blocked[0], " ".join(change.allow for change in plan.blocked)
+    kind = first.object.replace("_", " ")
+    would = "would be removed" if first.kind == "removed" else "would get a breaking change"
+    raise PlanError(
+        f'{kind} "{first.name}" {would}: {first.blocked}{_more(plan.blocked)}', code=first.code, hint=options
+    )
+
+
+def _more(found: Sequence[object]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def check_created(plan: Plan, outside: ExternalState) -> None:
+    """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
+
+    Raises:
+        TryAgainError: nothing of it is missing any more.
+    """
+    if not plan.unchanged or not plan.stages:
+        return
+    online = outside.online or frozenset()
+    for stage in plan.stages:
+        there = (stage.item.name, stage.item.version) in online if stage.item else outside.offline
+        if not there:
+            return
+    raise TryAgainError("what the plan creates is there already", hint="plan again")
+
+
+def check_allowances_used(plan: Plan, options: Sequence[str]) -> None:
+    """Do nothing when each option (`--allow-remove NAME`) allows a change of the plan.
+
+    Raises:
+        UsageError: one of them allows nothing, or does not say which of several objects it is about.
+    """
+    removed = [(change.object, change.name) for change in plan.changes if change.kind == "removed"]
+    useful = [change.allow for change in plan.changes if change.allow]
+    for option in options:
+        if not any(change.lifted_by([option]) for change in plan.changes):
+            check_unambiguous(option, removed)
+            raise UsageError(f"{option}: no change of the plan waits for that", hint=", ".join(useful))
+
+
+def check_supported(repo: Repo) -> None:
+    """Do nothing for a repository that this version runs whole.
+
+    Raises:
+        ProblemsError: it uses parts of the language that this version reads and does not run.
+    """
+    if repo.not_in_this_version:
+        raise ProblemsError("parts of the repository are not in this version", repo.not_in_this_version, code="FC402")
+
+
+def describe(plan: Plan) -> str:
+    """Return what a plan did, for the history: "2 added, 1 changed (1 breaking)"."""
+    summary = plan.to_json()["summary"]
+    breaking = f" ({summary['breaking']} breaking)" if summary["breaking"] else ""
+    parts = [
+        f"{summary['add']} added" if summary["add"] else "",
+        f"{summary['change']} changed{breaking}" if summary["change"] else "",
+        f"{summary['remove']} removed" if summary["remove"] else "",
+    ]
+    return ", ".join(part for part in parts if part) or "nothing"
+
+
+def caller() -> str:
+    """Return who runs this process: `FEATURECTL_ACTOR` where that is set, else user@host.
+
+    Raises:
+        UsageError: the variable holds what no name can be.
+    """
+    if actor := os.environ.get(ACTOR, "").strip():
+        if not actor.isprintable() or len(actor) > _LONGEST_ACTOR:
+            raise UsageError(f"{ACTOR} is no name: at most {_LONGEST_ACTOR} printable characters in one line")
+        return actor
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name in the environment, and none for the user id
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _registry_change(plan: Plan) -> RegistryChange:
+    return RegistryChange(
+        write=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "write"),
+        retire=tuple(stage.item for stage in plan.stages if stage.item and stage.action == "retire"),
+    )

@@ -1,0 +1,87 @@
+"""What a run would do, before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurectl.language.resolve.transformed import as_state
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import has_older_form, has_other_definition
+from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.range import Range
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.transform import parts_to_read
+from featurectl.operations.materialize.view import RunBasis, base_of, next_increment, table_begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a run would do for one view version: its action, why, and how many of the source's parts it would read."""
+
+    view: str
+    version: int
+    action: str
+    reason: str
+    parts_read: int
+    parts: int
+    begin: datetime | None = None
+
+
+def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
+    """Return what bringing a view's table up to its source would do; nothing is read but what the source consists of.
+
+    Raises:
+        DataError: the source is not there, or not all of it that the table would be made anew of.
+    """
+    coverage = run.table.coverage()
+    if run.view.transform is not None:
+        return _plan_transform(run, coverage, now, full=full)
+    since = asked.since if asked else None
+    begin = table_begin(run.view, None if full else coverage, since, now)
+    base, increment, parts = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
+    read = {part.name for scan in increment.scans for part in scan.parts}
+    action = "rebuild" if base is None else "append" if increment.scans else "nothing"
+    reason = _reason(increment.reason, run, coverage, full=full, action=action)
+    if asked is not None and coverage is not None and not full:
+        read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
+    return Planned(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        reason=reason,
+        parts_read=len(read),
+        parts=len(parts),
+        begin=begin,
+    )
+
+
+def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
+    base = None if full else base_of(run, coverage)
+    whole, read, parts, reason = parts_to_read(run, base, now)
+    if whole and base is not None:
+        check_files_there(run, base, reason)
+    action = "rebuild" if whole else "append" if read else "nothing"
+    return Planned(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        reason=_reason("first read" if base is None else reason, run, coverage, full=full, action=action),
+        parts_read=read,
+        parts=parts,
+        begin=table_begin(as_state(run.view), None if full else coverage, None, now),
+    )
+
+
+def _reason(told: str, run: MaterializeRun, coverage: Coverage | None, *, full: bool, action: str) -> str:
+    if coverage is None:
+        return "it has no table yet"
+    if full:
+        return "--full"
+    if has_other_definition(coverage, run.view):
+        return "its table was made by another definition"
+    if has_older_form(coverage, run.view):
+        return "its table was made by an older featurectl"
+    if action == "rebuild" and told == "first read":
+        return "a column of it is new, or means something else"
+    return told or "new rows"

@@ -1,0 +1,115 @@
+"""A range of event times of a table: computed again, or dropped when its time is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.units import format_iso
+from featurectl.engines.base import Engine, Piece
+from featurectl.engines.spill import SpillRoom
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import input_marks
+from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
+from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import (
+    Materialized,
+    left_out_of,
+    materialized_of,
+    new_id,
+    typed_view,
+)
+from featurectl.pit.questions import EVENT_TIME
+from featurectl.sources.failures import reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Event times from `since` to before `until`; None: without an end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def outside(self) -> pl.Expr:
+        """Which rows of a table are not in it."""
+        time, outside = pl.col(EVENT_TIME), pl.lit(value=False)
+        if self.since is not None:
+            outside = outside | (time < self.since)
+        return outside if self.until is None else outside | (time >= self.until)
+
+
+def check_range(view_name: str, coverage: Coverage | None, asked: Range) -> None:
+    """Do nothing when a range can be computed again without a gap in the table.
+
+    Raises:
+        UsageError: it ends before the table begins, or there is no table to end it in.
+    """
+    if asked.until is None:
+        return
+    if coverage is None:
+        hint = "leave it out; --as-of says up to when rows are known"
+        raise UsageError(f"--until: {view_name} has no table yet, and one has no end", hint=hint)
+    if coverage.since is not None and asked.until < coverage.since:
+        begin = format_iso(coverage.since)
+        raise UsageError(f"--until: between it and {begin}, where the table of {view_name} begins, nothing would be")
+
+
+def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Materialized:
+    """Return what was done to compute a range of a table again from the rows that it has read; one commit.
+
+    Rows that came too late for an increment are taken; ones that are not in the source any more are gone. Rows that
+    the next increment will take are left to it. Of an event with copies on both sides of an end of the range the first
+    one stands in the table afterwards, on either side.
+
+    Raises:
+        DataError: the source can't be read, a part that the table has read is gone, or a check fails.
+    """
+    coverage = run.table.coverage()
+    assert coverage is not None
+    parts = {part.name: part for part in run.reader.parts()}
+    if gone := sorted(coverage.parts.keys() - parts.keys()):
+        raise DataError(
+            f"source {run.view.source.name}: {gone[0]} is not there any more, and rows of it would be lost",
+            code="FC501",
+            hint="leave --since and --until out; --full rebuilds the table from what there is",
+        )
+    view, _ = typed_view(run)
+    until, events = read_until(view, coverage), events_of(run, ~asked.outside)
+    pieces = [
+        Piece(scan=run.reader.scan([parts[name]]), until=until, since=asked.since, before=asked.until, events=events)
+        for name in coverage.parts
+    ]
+    with SpillRoom(run.spill) as room:
+        with reading(f"source {view.source.name}"):
+            prepared = engine.prepare(pieces, view, room=room)
+        check_passed(prepared.checks)
+        kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
+        rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
+        begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
+        covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
+        number = run.table.replace(rows, covered)
+    return materialized_of(run, prepared, coverage, ("backfill", number))
+
+
+def expire_rows(run: MaterializeRun, now: datetime) -> int | None:
+    """Drop rows that are older than the view's `retention`, and return the table's new version; None: nothing to do.
+
+    It waits until a tenth of the retention is over, so that a table is not written again at every run.
+    """
+    if run.view.retention_us is None or run.view.source.static:
+        return None
+    coverage, oldest = run.table.coverage(), run.table.statistics().oldest_event
+    if coverage is None or oldest is None:
+        return None
+    retention = timedelta(microseconds=run.view.retention_us)
+    if oldest >= now - retention * 1.1:
+        return None
+    begin = now - retention
+    rows = TableRows(run.table, run.view.keys, kept=pl.col(EVENT_TIME) >= begin)
+    return run.table.replace(rows, replace(coverage, since=begin, rebuild_id=new_id()))

@@ -1,0 +1,74 @@
+"""Copies of events that a table has: new rows are told from them, and give way or take their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
+from featurectl.language.definitions.objects import FeatureView
+from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
+from featurectl.sources.base import SourcePart
+from featurectl.sources.increment import Increment
+
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
+_AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
+
+
+def seen_before(
+    run: MaterializeRun, base: Coverage | None, parts: Sequence[SourcePart], increment: Increment
+) -> EarlierRows:
+    """Return the rows that a table has read already, where repeats of them must be told.
+
+    They are read from their files; of files that are gone, and of a query before the instant from which it is asked
+    again, the table's own rows count.
+    """
+    if base is None or not run.view.source.dedup_key:
+        return EarlierRows()
+    if increment.repeats:
+        return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
+    until = read_until(run.view, base)
+    pieces = [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
+    gone = base.parts.keys() - {part.name for part in parts}
+    return EarlierRows(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
+
+
+def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:
+    """Return the table's rows and new ones, without those of which a new one is a copy that was available first."""
+    kept = ~pl.col(DEDUP).is_in(prepared.replaced).fill_null(value=False)
+    return TableRows(run.table, run.view.keys, prepared.rows, kept, left_out)
+
+
+def events_of(run: MaterializeRun, chosen: pl.Expr) -> pl.Series | None:
+    """Return the hashes of the events of some of the table's rows; None where nothing names an event."""
+    if not run.view.source.dedup_key:
+        return None
+    version = run.table.version()
+    assert version is not None
+    found = [rows.filter(chosen)[DEDUP] for rows in run.table.blocks(version, _AT_ONCE, [DEDUP, EVENT_TIME])]
+    return pl.concat([pl.Series(DEDUP, [], dtype=pl.Int64), *found]).drop_nulls()
+
+
+def is_copy_of(rows: BucketedRows) -> pl.Expr:
+    """Return which rows of a table are of the same events as some new ones."""
+    return pl.col(DEDUP).is_in(rows.of(0, 1)[DEDUP].drop_nulls().implode()).fill_null(value=False)
+
+
+def read_until(view: FeatureView, coverage: Coverage) -> datetime:
+    """Return the availability up to which a table has read the rows of its parts: the next increment begins above."""
+    until = coverage.now if view.source.available_at is None else coverage.watermark
+    return until or _NEVER
+
+
+def _rows_of(run: MaterializeRun, until: datetime | None = None) -> Iterator[pl.DataFrame]:
+    """Give what tells copies of events in the table, of rows that happened until an instant (None: of all)."""
+    version = run.table.version()
+    assert version is not None
+    for rows in run.table.blocks(version, _AT_ONCE, [DEDUP, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]):
+        yield rows if until is None else rows.filter(pl.col(EVENT_TIME) <= until)

@@ -1,0 +1,24 @@
+"""What a run works on: a view version, its source and its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from featurectl.core.progress import Progress, Silent
+from featurectl.language.definitions.objects import FeatureView
+from featurectl.offline.base import OfflineTable
+from featurectl.sources.base import SourceReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaterializeRun:
+    """One view version with what it is materialized from and into."""
+
+    view: FeatureView
+    version: int
+    reader: SourceReader
+    table: OfflineTable
+    others: tuple[SourceReader, ...] = ()  # of the sources beside the first, which a transform may have
+    spill: Path | None = None  # where rows lie that do not fit into memory; None: in the system's place for such
+    progress: Progress = field(default_factory=Silent)

@@ -1,0 +1,315 @@
+"""What a run of a Python transform reads, and which of the rows that it returns are new.
+
+A row that the function returns says when it could have been known (`available_at`), and may be made only of rows that
+were known by then: `featurectl test` holds it to that. So new rows of the sources change nothing that was known before
+the first of them, and everything later is computed again:
+
+- Without `lookback` the function is given the whole sources, whenever one has new rows, and makes the whole table.
+- With it, it is given the rows that became available within lookback before the first new one or later, and those that
+  happened within lookback before the earliest event of these; the table keeps what was known before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, RowSummary, SourceRows
+from featurectl.engines.spill import SpillRoom
+from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.resolve.transformed import as_state, transform_sources
+from featurectl.language.typing.registered import type_source
+from featurectl.offline.base import Coverage
+from featurectl.offline.inputs import input_marks, rows_mark
+from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.view import (
+    Materialized,
+    base_of,
+    left_out_of,
+    materialized_of,
+    new_id,
+    nothing_new,
+    table_begin,
+    write_rows,
+)
+from featurectl.pit.questions import AVAILABLE_AT
+from featurectl.sources.base import SourcePart, SourceReader
+from featurectl.sources.failures import reading
+from featurectl.sources.increment import Increment, plan_increment
+
+_ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+_RESULT: Final = ""  # stands among the parts that hold later rows when the function has returned some
+
+
+def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> tuple[bool, int, int, str]:
+    """Return whether the table is made anew, how many parts hold new rows, of how many, and why."""
+    rebuild, read, every, reasons = base is None, 0, 0, [""]
+    for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
+        parts = reader.parts()
+        increment = plan_increment(source, parts, _covered_of(base, source), now, reader.meant)
+        rebuild |= increment.rebuild
+        read += len({part.name for scan in increment.scans for part in scan.parts})
+        every += len(parts)
+        reasons = [*reasons, increment.reason] if increment.rebuild else reasons
+    assert run.view.transform is not None
+    whole = rebuild or (read > 0 and run.view.transform.lookback_us is None)
+    return whole, read, every, reasons[-1] or ("new rows" if read else "no new rows")
+
+
+def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False) -> Materialized:
+    """Return what was done to bring the table of a view with a transform up to its sources as of now.
+
+    One commit, or none; otherwise as `materialize_view`.
+
+    Raises:
+        DataError: a source can't be read, FC501 files are gone of which the table is to be made anew, FC518 a check
+            fails, FC521 the function fails, FC522 it returns something else.
+        StoreError: the table can't be written; it stays as it was.
+    """
+    coverage = None if full else run.table.coverage()
+    base = base_of(run, coverage)
+    begin = table_begin(as_state(run.view), coverage, None, now)
+    with SpillRoom(run.spill) as room:
+        transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
+        work = transforming.look(run.view, (run.reader, *run.others), base)
+        if base is not None and work.base is None:
+            check_files_there(run, base, parts_to_read(run, base, now)[3])
+        check_passed(work.checks)
+        if work.base is not None and not work.new:
+            return nothing_new(run, work.base)
+        return _written(run, work.base, transforming.compute(work))
+
+
+def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
+    prepared, after = computed.prepared, computed.after
+    check_passed(prepared.checks)
+    rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id())
+    if base is None or after is None:
+        return materialized_of(run, prepared, covered, ("rebuild", run.table.replace(rows, covered)))
+    if base.watermark is None or base.watermark <= after:
+        covered = replace(covered, rebuild_id=base.rebuild_id)
+        return materialized_of(run, prepared, covered, ("append", write_rows(run, rows, covered, base)))
+    kept = pl.col(AVAILABLE_AT) <= after
+    merged = TableRows(run.table, run.view.keys, rows, kept, left_out_of(base, run.view))
+    return materialized_of(run, prepared, covered, ("append", run.table.replace(merged, covered)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A source of a transform: its parts, what is to be read of it, and what is known of these rows.
+
+    `before` is what the view's table has read of it, None where that does not count.
+    """
+
+    source: Source
+    reader: SourceReader
+    parts: tuple[SourcePart, ...]
+    before: Coverage | None
+    increment: Increment
+    looked: RowSummary
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The greatest availability that was ever read."""
+        return latest(self.looked.watermark, self.before.watermark if self.before else None)
+
+    def held(self) -> list[str]:
+        """Return the parts that hold rows later than now, as a table's coverage names them."""
+        read = [part.name for scan in self.increment.scans for part in scan.parts]
+        names = [name for name, held in zip(read, self.looked.held_back, strict=True) if held]
+        names += [name for name in (self.before.held if self.before else ()) if name not in read]
+        return [f"{self.source.name}/{name}" for name in dict.fromkeys(names)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be done for a view: its sources, and what its table covers (None: it is made anew)."""
+
+    view: FeatureView
+    inputs: tuple[Input, ...]
+    base: Coverage | None
+    now: datetime
+
+    @property
+    def new(self) -> bool:
+        """True when there is something that the table lacks."""
+        base = self.base
+        if base is None or any(item.looked.rows for item in self.inputs):
+            return True
+        return _RESULT in base.held and base.now is not None and base.now < self.now
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """What came of the checks of the sources, over the rows that are new."""
+        return tuple(check for item in self.inputs for check in item.looked.checks)
+
+    @property
+    def known_until(self) -> datetime | None:
+        """The instant up to which no row of the table can change; None: all are to be made anew."""
+        assert self.view.transform is not None
+        if self.base is None or self.base.now is None or self.view.transform.lookback_us is None:
+            return None
+        firsts = [item.looked.first_available for item in self.inputs]
+        return min([self.base.now, *(_earlier(first, 1) for first in firsts if first is not None)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """Rows of a transform's view for its table, and what the table covers with them.
+
+    `after` None: they are the whole table. Else they take the place of its rows that became available later.
+    """
+
+    prepared: Prepared
+    covered: Coverage
+    after: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transforming:
+    """Where and as of when transforms are computed."""
+
+    engine: Engine
+    room: SpillRoom
+    now: datetime
+    begin: datetime | None = None  # the first event time that the table holds; None: all there are
+
+    def look(self, view: FeatureView, readers: Sequence[SourceReader], base: Coverage | None) -> Work:
+        """Return what is to be done for a view, after a look at the rows of its sources that its table lacks.
+
+        Raises:
+            DataError: a source can't be read.
+        """
+        view = _typed(view, readers)
+        sources = list(zip(transform_sources(view), readers, strict=True))
+        inputs = tuple(self._input(source, reader, _covered_of(base, source)) for source, reader in sources)
+        if base is not None and any(item.increment.rebuild for item in inputs):
+            base, inputs = None, tuple(self._input(source, reader, None) for source, reader in sources)
+        return Work(view=view, inputs=inputs, base=base, now=self.now)
+
+    def _input(self, source: Source, reader: SourceReader, before: Coverage | None) -> Input:
+        with reading(f"source {source.name}"):
+            parts = reader.parts()
+            increment = plan_increment(source, parts, before, self.now, reader.meant)
+            pieces = [
+                Piece(scan=reader.scan([part]), until=self.now, after=scan.after)
+                for scan in increment.scans
+                for part in scan.parts
+            ]
+            looked = self.engine.look(pieces, source, self.room) if pieces else _NOTHING
+        return Input(source=source, reader=reader, parts=parts, before=before, increment=increment, looked=looked)
+
+    def compute(self, work: Work) -> Computed:
+        """Return what the function makes of its sources.
+
+        Raises:
+            DataError: FC521 it fails, FC522 it returns something else.
+        """
+        after = work.known_until
+        result = self.engine.transform(work.view, self._given(work))
+        pieces = [Piece(scan=result, until=self.now, after=after, since=self.begin)]
+        prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
+        prepared = replace(
+            prepared,
+            rows_read=sum(item.looked.rows for item in work.inputs),
+            dropped=_dropped(work.inputs),
+            checks=(*work.checks, *prepared.checks),
+        )
+        covered = replace(_covered(work, prepared, after), since=self.begin)
+        return Computed(prepared=prepared, covered=covered, after=after)
+
+    def _given(self, work: Work) -> list[SourceRows]:
+        """Return the rows that the function is given, of each source."""
+        every = [SourceRows(source=i.source, scan=i.reader.scan(i.parts), until=self.now) for i in work.inputs]
+        after, transform = work.known_until, work.view.transform
+        if after is None or transform is None or transform.lookback_us is None:
+            return every
+        since = _earlier(after, transform.lookback_us)
+        firsts = [self._first_event(given, since) for given in every]
+        happened = min((first for first in firsts if first is not None), default=None)
+        return [
+            replace(
+                given,
+                available_after=since,
+                happened_from=None if happened is None else _earlier(happened, transform.lookback_us),
+            )
+            for given in every
+        ]
+
+    def _first_event(self, given: SourceRows, after: datetime) -> datetime | None:
+        """Return the earliest event among the rows that became available later."""
+        later = [Piece(scan=given.scan, until=self.now, after=after)]
+        with reading(f"source {given.source.name}"):
+            return self.engine.look(later, replace(given.source, checks=())).first_event
+
+
+_NOTHING: Final = RowSummary(rows=0, held_back=(), first_available=None, first_event=None, watermark=None)
+
+
+def _typed(view: FeatureView, readers: Sequence[SourceReader]) -> FeatureView:
+    """Return the view with the types of all its sources known."""
+    assert view.transform is not None
+    first, *others = [
+        source if source.columns and UNKNOWN not in source.columns.values() else type_source(source, reader.columns())
+        for source, reader in zip(transform_sources(view), readers, strict=True)
+    ]
+    return replace(view, source=first, transform=replace(view.transform, others=tuple(others)))
+
+
+def _covered_of(base: Coverage | None, source: Source) -> Coverage | None:
+    """Return what a table covers of one of its sources."""
+    if base is None:
+        return None
+    mine = f"{source.name}/"
+    return Coverage(
+        parts={name.removeprefix(mine): stamp for name, stamp in base.parts.items() if name.startswith(mine)},
+        held=tuple(name.removeprefix(mine) for name in base.held if name.startswith(mine)),
+        watermark=base.watermarks.get(source.name),
+        now=base.now,
+    )
+
+
+def _covered(work: Work, prepared: Prepared, after: datetime | None) -> Coverage:
+    """Return what a table covers whose rows of later than `after` (None: all) were made anew: those before are gone."""
+    before = work.base or Coverage()
+    known = None if after is None or before.watermark is None else min(before.watermark, after)
+    marks = {item.source.name: mark for item in work.inputs if (mark := item.watermark) is not None}
+    held = [name for item in work.inputs for name in item.held()]
+    return Coverage(
+        parts={f"{i.source.name}/{name}": stamp for i in work.inputs for name, stamp in i.increment.covered.items()},
+        held=(*held, *([_RESULT] if any(prepared.held_back) else [])),
+        watermark=latest(known, prepared.watermark, *marks.values()),
+        newest_event=latest(None if after is None else before.newest_event, prepared.newest_event),
+        now=work.now,
+        dropped=dict(Counter(before.dropped) + Counter(prepared.dropped)),
+        inputs=input_marks(work.view),
+        rows_mark=rows_mark(work.view),
+        columns=work.view.source.columns or {},
+        watermarks=marks,
+    )
+
+
+def _dropped(inputs: Sequence[Input]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for item in inputs:
+        total += Counter(item.looked.dropped)
+    return dict(total)
+
+
+def _earlier(instant: datetime, length_us: int) -> datetime:
+    """Return an instant so much earlier, as far as there are any."""
+    return _ALWAYS + max(instant - _ALWAYS - timedelta(microseconds=length_us), timedelta())
+
+
+def latest(*instants: datetime | None) -> datetime | None:
+    """Return the latest of some instants; None when there is none."""
+    return max((t for t in instants if t is not None), default=None)

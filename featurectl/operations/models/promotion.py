@@ -1,0 +1,157 @@
+"""The champion of a model: another version takes over when it passes the gates, and the one before can come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import Model
+from featurectl.models.artifact import read_artifact
+from featurectl.models.gates.base import GateEvidence
+from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.evidence import evidence_of_version
+from featurectl.models.validation_rows import load_judged
+from featurectl.operations.training.bind import bind_model_version
+from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
+from featurectl.registry.base import HistoryEntry, Registry
+from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """Who moves aliases, when, from which commit ("" without one)."""
+
+    who: str
+    commit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """What the gates found of a version that was to become champion; `before` is the champion of until then.
+
+    `is_moved` False: it is champion already, or `failed` says why it is not.
+    """
+
+    version: ModelVersion
+    before: int | None
+    gates: tuple[GateResult, ...]
+    is_moved: bool
+
+    @property
+    def failed(self) -> list[GateResult]:
+        """The gates that it does not pass."""
+        return failed_gates(self.gates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """Which version is champion now, and which one was before; `before` None: nothing was there to go back to."""
+
+    champion: int
+    before: int | None
+
+
+def promote_version(registry: Registry, version: ModelVersion, ring: EvaluationContext, mover: Mover) -> Promotion:
+    """Make a version the champion if it passes the gates that its model asks for now.
+
+    What was measured when it was trained stands, and is not measured again; the gain over the champion is, and so is
+    what was not asked then, on the rows that the version was judged on. That a version was rejected by the gates of its
+    training counts for nothing beside those that are applied now.
+
+    Raises:
+        TryAgainError: the aliases have moved meanwhile.
+        StoreError: a table that the champion reads can't be read now.
+        UsageError: its file runs code and the command was not given --allow-pickle.
+        DataError: FC512, a file of it is gone or is another; FC525, its features mean something else by now.
+    """
+    before = ring.state.aliases.get((version.model, CHAMPION))
+    if before == version.version:
+        return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
+    results = check_gates(version, ring)
+    if failed_gates(results):
+        return Promotion(version=version, before=before, gates=results, is_moved=False)
+    _check_usable(version, ring, mover.at)
+    _move_champion(registry, version, ring.state, mover)
+    return Promotion(version=version, before=before, gates=results, is_moved=True)
+
+
+def check_gates(version: ModelVersion, ring: EvaluationContext) -> tuple[GateResult, ...]:
+    """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
+
+    What was measured when it was trained stands where the same is asked.
+
+    Raises:
+        As `promote_version`.
+    """
+    asked = gates_asked(_asked_model(version, ring.state).gates)
+    return measure_gates(asked, lambda: _evidence(version, ring), version.gates)
+
+
+def roll_back(registry: Registry, state: State, model: str, mover: Mover) -> Rollback:
+    """Make the champion of before the last promotion champion again; a second time there is nothing to do.
+
+    Raises:
+        UsageError: the model has no champion.
+        TryAgainError: the aliases have moved meanwhile.
+    """
+    seen = _aliases(state, model)
+    if CHAMPION not in seen:
+        raise UsageError(f"model {model} has no champion", hint=f"featurectl train {model}")
+    back, now = seen.get(PREVIOUS), seen[CHAMPION]
+    if back is None:
+        return Rollback(champion=now, before=None)
+    entry = _entry(mover, "models rollback", f"{model} champion v{now} -> v{back}")
+    registry.write_aliases(state.project, model, {CHAMPION: back, PREVIOUS: None}, entry, seen)
+    return Rollback(champion=back, before=now)
+
+
+def _asked_model(version: ModelVersion, state: State) -> Model:
+    """Return the model as it is applied, whose gates count; as it was trained where it is applied no more."""
+    applied = state.current("model", version.model)
+    return load_model(version.definition if applied is None else applied.definition)
+
+
+def _evidence(version: ModelVersion, ring: EvaluationContext) -> GateEvidence:
+    if not version.judged:
+        raise UsageError(
+            f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
+            hint=f"featurectl train {version.model}",
+        )
+    rows = load_judged(read_artifact(ring.location, version.judged, version.judged_sha256))
+    champion, rival = current_champion(ring.state, version.model), None
+    if champion is not None:
+        model = load_model(version.definition)
+        contender = Candidate(model=model, view_versions=version.view_versions, views={})
+        rival = score_champion(champion, contender, rows, ring)
+    return evidence_of_version(version, rows, ring.location, rival, ring.leave)
+
+
+def _check_usable(version: ModelVersion, ring: EvaluationContext, at: datetime) -> None:
+    """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
+    files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
+    for path, sha256 in (*files, (version.golden, version.golden_sha256)):
+        if path:
+            read_artifact(ring.location, path, sha256)
+    bind_model_version(ring.state, ring.offline, version, at)
+
+
+def _move_champion(registry: Registry, version: ModelVersion, state: State, mover: Mover) -> None:
+    seen = _aliases(state, version.model)
+    moves: dict[str, int | None] = {CHAMPION: version.version}
+    if seen.get(CHALLENGER) == version.version:
+        moves[CHALLENGER] = None
+    was = f"v{seen[CHAMPION]} -> " if CHAMPION in seen else "-> "
+    entry = _entry(mover, "models promote", f"{version.model} champion {was}v{version.version}")
+    registry.write_aliases(state.project, version.model, moves, entry, seen)
+
+
+def _aliases(state: State, model: str) -> Mapping[str, int]:
+    return {alias: version for (name, alias), version in state.aliases.items() if name == model}
+
+
+def _entry(mover: Mover, command: str, summary: str) -> HistoryEntry:
+    return HistoryEntry(serial=0, at=mover.at, who=mover.who, commit=mover.commit, command=command, summary=summary)

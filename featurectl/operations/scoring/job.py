@@ -1,0 +1,144 @@
+"""One run of `score`: what it sees when it begins, or saw when it was begun, and what it makes of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from featurectl.core.errors import DataError
+from featurectl.core.progress import Progress
+from featurectl.core.units import counted, format_instant, plural
+from featurectl.engines.base import Engine
+from featurectl.models.runtimes.base import Runtime
+from featurectl.operations.scoring.checkpoint import ScoreBeginning, ScoreCheckpoint, rows_of
+from featurectl.operations.scoring.destination import Destination
+from featurectl.operations.scoring.every_key import spine_of_everyone
+from featurectl.operations.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
+from featurectl.operations.scoring.scorer import Scorer, trained_model
+from featurectl.operations.training.bind import bind_model_version
+from featurectl.operations.training.champion import bound_inputs
+from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
+from featurectl.operations.training.manifest import library_versions
+from featurectl.operations.training.parts import parted_views
+from featurectl.operations.training.request import TrainingStores
+from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
+from featurectl.registry.state import ModelVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringRows:
+    """Which rows are scored: those of a file or a source (None: the model's own), or every key."""
+
+    spine: str | None
+    all_keys: bool
+    cut: Cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A model version with what it takes to score rows; `clock` is the real time.
+
+    The model is loaded when the spine was read: memory that reading takes is free again by then.
+    """
+
+    version: ModelVersion
+    load: Callable[[], Runtime]
+    wanted: ScoringRows
+    engine: Engine
+    stores: TrainingStores
+    place: SpillPlace
+    kept: ScoreCheckpoint
+    progress: Progress
+    clock: datetime
+
+    def run(self, to: Destination) -> tuple[ScoredRows, Mapping[str, object]]:
+        """Score the rows, write them, and return them with their manifest.
+
+        Raises:
+            DataError: FC506, FC504, FC516 the spine does not fit; FC520, a continued run needs a table that is gone.
+        """
+        seen = self._seen()
+        scorer = self._scorer(seen)
+        check_names(scorer, seen.spine)
+        to.check_columns(output_schema(scorer, seen.spine))
+        self.progress.start(f"score by {self.version.model} version {self.version.version}")
+        scored = score_spine(self.engine, scorer, seen.spine, self.kept, self.progress)
+        self.progress.done(f"scored {counted(seen.spine.height, 'row')}")
+        manifest = describe_scores(scorer, seen.views, seen.spine, self.kept)
+        manifest["libraries"] = library_versions()
+        self.progress.start(f"write {to.shown}")
+        to.write(scored.frames, manifest)
+        self.progress.done("")
+        return scored, manifest
+
+    def _seen(self) -> _Seen:
+        begun = self.kept.begun
+        seen = self._look(begun)
+        if begun is not None and (seen.spine.height, seen.digest) != (begun.rows, begun.spine):
+            self.progress.done(f"the spine is another than when the run was begun: {_at(begun)}; it begins anew")
+            self.kept.clear()
+            seen = self._look(None)
+        elif begun is not None:
+            done = sum(map(rows_of, self.kept.done()))
+            rows = f"{done:,} of {begun.rows:,} {plural(begun.rows, 'row')}"
+            self.progress.done(f"continues the run of {_at(begun)}, as of then: {rows} are done")
+        if self.kept.begun is None:
+            self.kept.begin(seen.begun(self.clock))
+        return seen
+
+    def _look(self, begun: ScoreBeginning | None) -> _Seen:
+        now = self.stores.now if begun is None else begun.known_at
+        views = bind_model_version(self.stores.state, self.stores.offline, self.version, now)
+        if begun is not None:
+            views = {name: _pinned(bound, begun) for name, bound in views.items()}
+        self.progress.start("read the spine")
+        spine = self._spine(views, now)
+        digest = spine.sha256()
+        self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
+        return _Seen(now=now, views=views, spine=spine, digest=digest)
+
+    def _spine(self, views: Mapping[str, BoundView], now: datetime) -> AnySpine:
+        model, wanted = trained_model(self.version), self.wanted
+        if wanted.all_keys:
+            inputs = bound_inputs(model, self.version)
+            return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
+        spine = choose_spine(self.stores.open_source, self.stores.state, model, wanted.spine, self.place)
+        if isinstance(spine, SpineRows):
+            return cut_spine(spine, wanted.cut)
+        return cut_long_spine(spine, wanted.cut, self.place)
+
+    def _scorer(self, seen: _Seen) -> Scorer:
+        views = parted_views(seen.views, self.place.memory_bytes, self.place.room)
+        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=self.load())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The views and the spine of a run as they are at its now."""
+
+    now: datetime
+    views: Mapping[str, BoundView]
+    spine: AnySpine
+    digest: str
+
+    def begun(self, clock: datetime) -> ScoreBeginning:
+        """Return what has to be kept of it."""
+        tables = {bound.label: bound.table_version for bound in self.views.values()}
+        return ScoreBeginning(
+            begun_at=clock, known_at=self.now, tables=tables, rows=self.spine.height, spine=self.digest
+        )
+
+
+def _pinned(bound: BoundView, begun: ScoreBeginning) -> BoundView:
+    """Return a view at the version of its table that a run has begun with."""
+    if bound.label not in begun.tables:
+        what = f"the run that was begun on {_at(begun)} can't be continued: it did not read {bound.label}"
+        raise DataError(what, code="FC520", hint="--restart begins it anew")
+    return replace(bound, table_version=begun.tables[bound.label], pinned=True)
+
+
+def _at(begun: ScoreBeginning) -> str:
+    return format_instant(begun.begun_at)

@@ -1,0 +1,80 @@
+"""A model version with all that it needs to score rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.engines.polars.types import finite
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.objects import Model, ModelInput
+from featurectl.models.matrix import MatrixForm
+from featurectl.models.runtimes.base import SKOPS, Runtime, Scores
+from featurectl.operations.training.champion import bound_inputs
+from featurectl.operations.training.join import ViewRows
+from featurectl.registry.state import ModelVersion
+
+CHUNK_ROWS: Final = 100_000
+_AT_ONCE: Final[Mapping[str, int]] = {SKOPS: 2}  # chunks; the libraries of trees use all threads for each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """A model version with everything it needs: its definition, views, matrix form and loaded model."""
+
+    version: ModelVersion
+    model: Model
+    views: Mapping[str, ViewRows]
+    runtime: Runtime
+
+    @property
+    def output(self) -> str:
+        """The name of the score's column."""
+        return self.model.output_name
+
+    @property
+    def inputs(self) -> Sequence[ModelInput]:
+        """The model's inputs with the types and defaults that the version was trained with."""
+        return bound_inputs(self.model, self.version)
+
+
+def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
+    """Return the score of each row of inputs.
+
+    It works through chunks that begin at multiples of CHUNK_ROWS, so that memory stays bounded, and a library whose
+    sums depend on how many rows it is given sees the same ones in every run.
+    """
+    form = MatrixForm(inputs=scorer.version.inputs)
+    scores = np.empty(rows.height, dtype=np.float64)
+
+    def fill(start: int) -> None:
+        chunk = rows.slice(start, CHUNK_ROWS)
+        scores[start : start + chunk.height] = scorer.runtime.predict(form.encode(chunk))
+
+    starts = range(0, rows.height, CHUNK_ROWS)
+    at_once = _AT_ONCE.get(scorer.version.artifact_format, 1)
+    if at_once == 1 or len(starts) == 1:
+        for start in starts:
+            fill(start)
+        return scores
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(fill, starts))
+    return scores
+
+
+def score_columns(scorer: Scorer, scores: npt.NDArray[np.float64]) -> list[pl.Series]:
+    """Return what is put beside the rows: their scores, null where the model has none, and its version."""
+    version = pl.repeat(scorer.version.version, len(scores), dtype=pl.Int64, eager=True).alias("model_version")
+    told = pl.Series(scorer.output, scores, dtype=pl.Float64)
+    return [told.to_frame().select(finite(pl.col(scorer.output))).to_series(), version]
+
+
+def trained_model(version: ModelVersion) -> Model:
+    """Return the definition of the model as it was when this version was trained."""
+    return load_model(version.definition)

@@ -1,0 +1,260 @@
+"""The point-in-time join of a spine with the features of a model, in the model's order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+import polars as pl
+
+from featurectl.core.dtypes import FLOAT64
+from featurectl.core.errors import DataError, StoreError
+from featurectl.core.units import plural
+from featurectl.engines.base import Engine, ViewBuckets
+from featurectl.engines.budget import question_bytes
+from featurectl.engines.polars.columns import compile_over
+from featurectl.engines.polars.join import with_default
+from featurectl.engines.polars.types import language_dtype
+from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.offline.base import OfflineTable
+from featurectl.operations.training.as_served import answer_as_served, served_asof
+from featurectl.operations.training.long_spine import AnySpine
+from featurectl.operations.training.spine import SpineRows
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
+from featurectl.sources.casts import cast_exact, check_exact
+
+_AT_ONCE = 2  # views
+_TIME = "\x00time"
+
+
+class ViewRows(Protocol):
+    """A view's rows, wherever they lie, ready to be asked for its features."""
+
+    @property
+    def as_served(self) -> bool:
+        """True: values as the online store would have had them; False: those of the row's very time."""
+
+    def asked(self, features: Collection[str]) -> ViewBuckets:
+        """Return the rows, with the view as far as some of its features need it.
+
+        Raises:
+            DataError: FC510, the rows lack an input of one of these features.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundView:
+    """A view version and the version of its table: together they fix every value.
+
+    `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
+    inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
+    values as the online store would have had them. `pinned`: a version that is gone is told as such. `columns`: those
+    of the source as the table knows them, where the definition does not say the types of all.
+    """
+
+    view: FeatureView
+    version: int
+    stored: OfflineTable
+    table_version: int
+    known_at: datetime | None = None
+    lacking: frozenset[str] = frozenset()
+    as_served: bool = False
+    pinned: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`view@version`."""
+        return f"{self.view.name}@{self.version}"
+
+    @property
+    def table(self) -> OfflineTable:
+        """The table, for readers of the whole view.
+
+        Raises:
+            DataError: FC510, it lacks an input of the view.
+        """
+        self._check(self.view)
+        return self.stored
+
+    def asked(self, features: Collection[str]) -> ViewBuckets:
+        """Return the table, with the view and the columns as far as some of its features need them.
+
+        Raises:
+            DataError: FC510, the table lacks an input of one of these features.
+        """
+        view = self._needed(features)
+        with self._there():
+            buckets, rows = self.stored.buckets(self.table_version), self.stored.statistics(self.table_version).rows
+        return ViewBuckets(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
+
+    def lacks(self, feature: str) -> bool:
+        """Return whether the table does not hold yet what a feature needs."""
+        try:
+            self._needed({feature})
+        except DataError:
+            return True
+        return False
+
+    def _columns(self, view: FeatureView) -> list[str]:
+        """Return the columns that the answers of a view need; availability only where it is no fixed delay."""
+        clocks = [EVENT_TIME] if self.known_at is None and view.delay_us is not None else [EVENT_TIME, AVAILABLE_AT]
+        return list(dict.fromkeys([*view.keys, *clocks, *(f.column for f in view.features if f.column is not None)]))
+
+    def _needed(self, features: Collection[str]) -> FeatureView:
+        wanted, derived = set(features), []
+        for item in reversed(self.view.derived):  # each reads only what stands above it
+            if item.name in wanted:
+                derived.append(item)
+                wanted |= expression_columns(item.expression.text)
+        stored = tuple(f for f in self.view.features if f.name in wanted)
+        view = replace(self.view, features=stored, derived=tuple(reversed(derived)))
+        self._check(view)
+        return view
+
+    def _check(self, view: FeatureView) -> None:
+        added = [f.name for f in view.features if f.column in self.lacking]
+        if added:
+            raise DataError(
+                f"{self.label} was not materialized since {plural(len(added), 'feature')} {', '.join(added)} "
+                f"{plural(len(added), 'was', 'were')} added",
+                code="FC510",
+                hint=f"featurectl materialize {view.name}",
+            )
+
+    def read(self, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return the rows of a bucket that count; `columns` are those that are needed."""
+        with self._there():
+            return self._known(self.stored.read(bucket=bucket, version=self.table_version, columns=columns))
+
+    def blocks(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Give all rows that count, about so many at a time, in any order; `columns` are those that are needed."""
+        wanted = None if columns is None else [*columns, AVAILABLE_AT]
+        with self._there():
+            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows, wanted))
+
+    def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            if not self.pinned:
+                raise
+            message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
+            raise DataError(message, code="FC520") from error
+
+
+def join_features(
+    engine: Engine, spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]
+) -> pl.DataFrame:
+    """Return a column per input, in order, a row per spine row: features at the row's time, request, derived.
+
+    A view that several inputs read under one join is answered once.
+    """
+    columns: dict[str, pl.Series] = {}
+    asked = [_Asked(group, views[group[0].view]) for group in _groups(inputs)]
+    # A table of several buckets has threads of its own; small ones are answered side by side.
+    small = [item for item in asked if _is_small(engine, item.table)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for answered in pool.map(partial(_answer, engine, spine), small):
+            columns |= answered
+    for one in asked:
+        if one not in small:
+            columns |= _answer(engine, spine, one)
+    for item in inputs:
+        if isinstance(item, RequestInput):
+            columns[item.name] = _request(spine, item)
+    sight = pl.DataFrame([*(c.alias(n) for n, c in columns.items()), spine.time.alias("asof")])
+    for item in inputs:
+        if isinstance(item, DerivedInput):
+            sight = sight.with_columns(_derived(item, sight).alias(item.name))
+    return sight.select(item.name for item in inputs)
+
+
+def _is_small(engine: Engine, table: ViewBuckets) -> bool:
+    return table.buckets == 1 and question_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
+
+
+def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
+    """See that a spine has the keys and the request columns of some inputs, in types that fit.
+
+    Raises:
+        DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
+    """
+    for group in _groups(inputs):
+        view, join = views[group[0].view].asked({item.feature for item in group}).view, group[0].join
+        for key, dtype in view.key_types.items():
+            check_exact(spine.columns(join[key]), dtype, f"spine {spine.origin}: key {join[key]}")
+    for item in inputs:
+        if isinstance(item, RequestInput) and item.dtype is not None:
+            check_exact(spine.columns(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
+
+
+def _request(spine: SpineRows, item: RequestInput) -> pl.Series:
+    return cast_exact(spine.column(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
+
+
+def _spine_of(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
+    """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
+    keys = view.key_types
+    columns = [
+        cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
+        for key, dtype in keys.items()
+    ]
+    return pl.DataFrame([*columns, spine.time.alias(_TIME)])  # a view without an entity has no keys, and all rows
+
+
+def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
+    """Inputs that one answer serves: of one view under one join."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[FeatureInput]] = {}
+    for item in inputs:
+        if isinstance(item, FeatureInput):
+            groups.setdefault((item.view, tuple(sorted(item.join.items()))), []).append(item)
+    return list(groups.values())
+
+
+class _Asked:
+    """Inputs that one answer serves, and the rows of their view."""
+
+    def __init__(self, group: Sequence[FeatureInput], rows: ViewRows) -> None:
+        self.group = group
+        self.as_served = rows.as_served
+        self.table = rows.asked({item.feature for item in group})
+
+
+def _answer(engine: Engine, spine: SpineRows, asked: _Asked) -> dict[str, pl.Series]:
+    group, view = asked.group, asked.table.view
+    answer = partial(answer_as_served, engine) if asked.as_served else engine.answer
+    values = answer(asked.table, _spine_of(spine, view, group[0].join), _TIME)
+    asof = served_asof(view, spine.time) if asked.as_served else spine.time
+    # A model's default comes before the view's derived features, so they see it; an input that gives the same
+    # feature another default, or none, sees its own.
+    defaults: dict[str, object] = {}
+    for item in group:
+        if item.default is not None:
+            defaults.setdefault(item.feature, item.default)
+    finished = engine.finish(values, view, asof, defaults)
+    columns = {}
+    for item in group:
+        if item.default == defaults.get(item.feature):
+            columns[item.name] = finished[item.feature]
+        else:
+            own = {k: v for k, v in defaults.items() if k != item.feature}
+            own |= {} if item.default is None else {item.feature: item.default}
+            columns[item.name] = engine.finish(values, view, asof, own)[item.feature]
+    return columns
+
+
+def _derived(item: DerivedInput, sight: pl.DataFrame) -> pl.Expr:
+    column = compile_over(item.expression.text, sight, f"derived column {item.name}")
+    found = language_dtype(sight.lazy().select(column).collect_schema().dtypes()[0])
+    return with_default(column, item.dtype or found or FLOAT64, item.default)

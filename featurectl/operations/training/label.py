@@ -1,0 +1,185 @@
+"""The label of each row: a column or an expression of the spine, or what happens in [t, t + horizon)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
+from featurectl.engines.polars.columns import compile_over
+from featurectl.engines.spill import SpillRoom
+from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.aggregates import horizon_base
+from featurectl.language.definitions.objects import Feature, FeatureView, Label, NamedExpression, Source
+from featurectl.language.typing.registered import type_source, type_view
+from featurectl.language.typing.scope import bare_column
+from featurectl.offline.order import choose_buckets
+from featurectl.operations.training.spine import SpineRows, require_typed
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
+from featurectl.sources.base import SourceReader
+from featurectl.sources.casts import cast_exact
+from featurectl.sources.failures import reading
+from featurectl.sources.increment import plan_increment
+
+_TIME: Final = "\x00time"
+_VALUE: Final = "\x00value"
+_ROWS_PER_BUCKET: Final = 4_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HorizonRows:
+    """The rows of a label's source that were known when they were read, to be asked for what comes after an instant.
+
+    `view` is an event view over them whose one feature is the label's aggregate. `watermark` is the greatest
+    availability of the rows read; None: there was none.
+    """
+
+    view: FeatureView
+    rows: BucketedRows
+    watermark: datetime | None
+
+    def table(self) -> ViewBuckets:
+        """Return the rows as a table that is asked at t + horizon: every row is there from its event time on."""
+        buckets = choose_buckets(self.rows.height, _ROWS_PER_BUCKET) if self.view.keys else 1
+        return ViewBuckets(
+            view=self.view,
+            buckets=buckets,
+            read=lambda bucket: _at_once(self.rows.of(bucket, buckets), self.view.source),
+            part=lambda part, parts: _at_once(self.rows.of(part, parts), self.view.source),
+            rows=self.rows.height,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelTarget:
+    """A label and, when it looks over a horizon, the rows that it looks at."""
+
+    label: Label
+    ahead: HorizonRows | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """The label of each row of a spine, and how many rows have none because their horizon is not over yet."""
+
+    column: pl.Series
+    immature: int = 0
+
+
+def label_view(label: Label) -> FeatureView:
+    """Return the event view, not yet typed, whose one feature is the aggregate of a label over a horizon."""
+    assert label.source is not None
+    assert label.op is not None
+    assert label.horizon_us is not None
+    keys = label.entity.keys if label.entity else {}
+    value = None if label.column is None else NamedExpression(name=_VALUE, expression=bare_column(label.column))
+    return FeatureView(
+        name=f"label {label.name}",
+        kind="event",
+        entity=label.entity,
+        source=label.source,
+        join={key: key for key in keys},
+        where=label.where,
+        inputs=() if value is None else (value,),
+        features=(
+            Feature(
+                name=horizon_base(label.op, label.column),
+                op=label.op,
+                column=None if value is None else value.name,
+                dtype=None,
+                window_us=label.horizon_us,
+            ),
+        ),
+    )
+
+
+def read_target(
+    engine: Engine, label: Label | None, open_source: Callable[[Source], SourceReader], now: datetime, room: SpillRoom
+) -> LabelTarget | None:
+    """Return a label with all rows of its source that are available at now; None without a label.
+
+    Rows that outgrow the memory lie in files as long as `room` is open.
+
+    Raises:
+        DataError: the source can't be read, or its columns don't fit the label.
+    """
+    if label is None or label.source is None:
+        return None if label is None else LabelTarget(label=label)
+    reader = open_source(label.source)
+    view, columns = label_view(label), reader.columns()
+    view = type_view(replace(view, source=type_source(view.source, columns)), columns)
+    scans = plan_increment(view.source, reader.parts(), None, now).scans
+    pieces = [Piece(scan=reader.scan([part], scan.since), until=now) for scan in scans for part in scan.parts]
+    with reading(f"source {view.source.name}"):
+        prepared = engine.prepare(pieces, view, room=room)
+    return LabelTarget(label=label, ahead=ahead_of(view, prepared))
+
+
+def ahead_of(view: FeatureView, prepared: Prepared) -> HorizonRows:
+    """Return prepared rows of a typed `label_view`."""
+    return HorizonRows(view=view, rows=prepared.rows, watermark=prepared.watermark)
+
+
+def label_rows(engine: Engine, target: LabelTarget | None, spine: SpineRows) -> Labelled | None:
+    """Return the label of each row; None where there is none or the spine lacks what it is made of.
+
+    A label over a horizon is null where t + horizon is after the watermark of its source (it is immature), where a
+    key or t is null, and where its expression is. It counts every row with t <= event_time < t + horizon.
+
+    Raises:
+        DataError: FC504, a column has a type that the label can't read.
+    """
+    if target is None:
+        return None
+    label = target.label
+    if not _needed(label) <= set(spine.own.columns):
+        return None
+    if target.ahead is not None:
+        return _horizon_label(engine, label, target.ahead, spine)
+    require_typed(spine.rows, spine.own, _needed(label), f"label {label.name}")
+    if label.expression is None:
+        return Labelled(column=spine.rows[label.name])
+    column = compile_over(label.expression.text, spine.rows, f"label {label.name}")
+    return Labelled(column=spine.rows.select(column.alias(label.name)).to_series())
+
+
+def _needed(label: Label) -> set[str]:
+    """Return the columns of the spine that a label is made of."""
+    if label.horizon_us is not None:
+        return set(label.entity.keys) if label.entity else set()
+    return {label.name} if label.expression is None else set(expression_columns(label.expression.text))
+
+
+def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: SpineRows) -> Labelled:
+    view = ahead.view
+    over = _after(spine.time, label)
+    keys = [
+        cast_exact(spine.column(key), dtype, f"spine {spine.origin}: key {key}").alias(key)
+        for key, dtype in view.key_types.items()
+    ]
+    asked = pl.DataFrame([*keys, over.alias(_TIME)])
+    values = engine.answer(ahead.table(), asked, _TIME)
+    if label.expression is not None:
+        values = values.select(compile_over(label.expression.text, values, f"label {label.name}"))
+    whole = pl.all_horizontal(pl.col(asked.columns).is_not_null())
+    mature = pl.lit(False) if ahead.watermark is None else pl.col(_TIME) <= ahead.watermark
+    known = asked.select(whole=whole, mature=whole & mature)
+    column = values.to_series().alias(label.name).to_frame()
+    column = column.select(pl.when(known["mature"]).then(pl.col(label.name)))
+    return Labelled(column=column.to_series(), immature=int((known["whole"] & ~known["mature"]).sum()))
+
+
+def _after(time: pl.Series, label: Label) -> pl.Series:
+    """Return the end of each row's horizon."""
+    return time.to_frame().select(pl.col(time.name) + pl.duration(microseconds=label.horizon_us)).to_series()
+
+
+def _at_once(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Return rows in their order as if each had been available when it happened."""
+    ties = [TIE.format(i) for i in range(len(source.tiebreak))]
+    number = pl.int_range(pl.len(), dtype=pl.Int64)
+    return rows.drop(ties).with_columns(pl.col(EVENT_TIME).alias(AVAILABLE_AT), number.alias(TIE_ORDER))

@@ -1,0 +1,99 @@
+"""What a training set was made of: enough to make it again, and to see what changed."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Final
+
+from featurectl import __version__
+from featurectl.core.units import format_duration, format_iso
+from featurectl.engines.polars.types import language_dtype
+from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
+from featurectl.language.definitions.json_form import dump_definition
+from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput
+from featurectl.operations.training.build import TrainingSetBuild, count_repeats
+
+SCHEMA_VERSION: Final = 1
+_LIBRARIES = ("polars", "numpy", "deltalake")
+
+
+def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
+    """Return the versions of featurectl, Python and the libraries that a result depends on."""
+    return {"featurectl": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
+
+
+def shown_refresh(view: FeatureView) -> str | None:
+    """Return how often a view is refreshed, in the language's words; None: it declares nothing."""
+    return None if view.refresh_us is None else format_duration(view.refresh_us)
+
+
+def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
+    """Return the manifest of a training set: what was asked for, what it was made of, what was counted."""
+    request, spine, tally = made.asked.request, made.spine, made.tally
+    cut, inputs, views = request.cut, made.asked.inputs, made.asked.views.values()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": request.model,
+        "options": {
+            "features": [f"{view}:{feature}" for view, feature in request.features] or None,
+            "spine": request.spine,
+            "as_served": request.as_served,
+        },
+        "rows": tally.rows,
+        "columns": made.frames.schema.names(),
+        "inputs": [_describe_input(item, made) for item in inputs],
+        "label": _describe_label(made) if made.label else None,
+        "views": {bound.label: fingerprints(bound.view).data for bound in views},
+        "tables": {bound.label: bound.table_version for bound in views},
+        "refresh": {bound.label: shown_refresh(bound.view) for bound in views} if request.as_served else {},
+        "spine": {
+            "origin": spine.origin,
+            "time": spine.time_column,
+            "rows": spine.height,
+            "sha256": spine.sha256(),
+            "duplicates": count_repeats(made),
+            "since": None if cut.since is None else format_iso(cut.since),
+            "until": None if cut.until is None else format_iso(cut.until),
+            "sample": cut.sample,
+            "seed": cut.seed,
+        },
+        "null_rates": {n: round(tally.nulls[n] / max(tally.rows, 1), 6) for n in made.frames.schema.names()},
+        "libraries": library_versions(),
+        "definition": None if made.asked.model is None else dump_definition(made.asked.model),
+    }
+
+
+def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, object]:
+    dtype = language_dtype(made.tally.types[item.name])
+    if not isinstance(item, FeatureInput):
+        kind = type(item).__name__.removesuffix("Input").lower()
+        return {"name": item.name, "kind": kind, "dtype": dtype}
+    bound = made.asked.views[item.view]
+    return {
+        "name": item.name,
+        "kind": "feature",
+        "dtype": dtype,
+        "view": item.view,
+        "version": bound.version,
+        "feature": item.feature,
+        "fingerprint": feature_fingerprints(bound.view)[item.feature],
+    }
+
+
+def _describe_label(made: TrainingSetBuild) -> Mapping[str, object]:
+    counts = sorted((made.tally.labels or {}).items(), key=lambda item: (-item[1], item[0]))
+    told = {"name": made.label, "null": made.tally.nulls[made.label], "counts": dict(counts)}
+    target = made.target
+    if target is None or target.ahead is None or target.label.horizon_us is None:
+        return told
+    ahead = target.ahead
+    return {
+        **told,
+        "horizon": format_duration(target.label.horizon_us),
+        "immature": made.tally.immature,
+        "source": ahead.view.source.name,
+        "watermark": None if ahead.watermark is None else format_iso(ahead.watermark),
+        "source_rows": ahead.rows.mark,
+    }

@@ -1,0 +1,247 @@
+"""The left table: rows at which a model is asked, in their own order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from featurectl.core.dtypes import TIMESTAMP
+from featurectl.core.errors import DataError, UsageError
+from featurectl.engines.polars.columns import columns_of, compile_over
+from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
+from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.polars.types import language_dtype, widen
+from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.objects import CommandLineFile, Source, Spine
+from featurectl.language.typing.registered import type_source
+from featurectl.operations.training.digest import digest_rows
+from featurectl.sources.base import SourceReader
+from featurectl.sources.casts import cast_exact
+from featurectl.sources.failures import reading
+from featurectl.sources.original_columns import split_kept
+
+FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+DEFAULT_TIME = "event_time"
+FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
+_ROW = "\x00row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A part of a spine: `since` <= time < `until`, and a share of the rows drawn with `seed`."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    sample: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpineRows:
+    """A spine, the instant of each row, and where it came from.
+
+    `rows` are its columns in the language's types: what keys, requests and expressions read. `own` are all of its
+    columns as they were in the file or the source, the source's `select` in place: what stands in results. Row for
+    row they are the same.
+    """
+
+    rows: pl.DataFrame
+    own: pl.DataFrame
+    time: pl.Series
+    time_column: str
+    origin: str
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return self.own.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Its own columns."""
+        return self.own.schema
+
+    def part(self, start: int, rows: int) -> SpineRows:
+        """Return so many rows from one on, in order."""
+        own, time = self.own.slice(start, rows), self.time.slice(start, rows)
+        return replace(self, rows=self.rows.slice(start, rows), own=own, time=time)
+
+    def columns(self, name: str) -> Iterator[pl.Series]:
+        """Give a column as `column` does, in parts."""
+        yield self.column(name)
+
+    def sha256(self) -> str:
+        """Return a digest of its own columns: equal for equal types, and equal values in equal order."""
+        return digest_rows(self.own)
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column to be cast to another type: in the language's type where its values have one.
+
+        Raises:
+            DataError: FC506, there is no such column.
+        """
+        if name in self.rows.columns:
+            return self.rows[name]
+        if name in self.own.columns:
+            return self.own[name]
+        hint = "its columns: " + ", ".join(self.own.columns[:20])
+        raise DataError(f"spine {self.origin} has no column {name!r}", code="FC506", hint=hint)
+
+
+def file_source(path: Path) -> CommandLineFile:
+    """Return a source over a file given on the command line; its format is told by its name.
+
+    Raises:
+        UsageError: there is no such file, or its name ends in none of FILE_FORMATS.
+    """
+    kind = FILE_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(FILE_FORMATS))
+    if not is_there(path) or not path.is_file():
+        raise UsageError(f"spine {path}: no such file")
+    return CommandLineFile(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something lies at a path; nothing does where the system knows no such long name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def read_source_spine(reader: SourceReader, spine: Spine) -> SpineRows:
+    """Return the rows of a model's spine source: read, dedup, `select`, `where`, in the order of the source."""
+    with reading(f"source {spine.source.name}"):
+        rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
+    return source_spine(rows, own, spine)
+
+
+def source_spine(rows: pl.DataFrame, own: pl.DataFrame, spine: Spine) -> SpineRows:
+    """Return rows of a model's spine source as a spine: dedup, `select`, `where`, in their order."""
+    origin = f"source {spine.source.name}"
+    require_typed(rows, own, read_columns(spine.source), origin)
+    source = type_source(spine.source, columns_of(rows))
+    frame = clocked(rows.lazy().with_row_index(_ROW), source).collect()
+    if source.dedup_key:
+        hashed = frame.with_columns(pl.col(_ROW).alias("\x00hash"))
+        frame = drop_repeats(hashed, source).sort(_ROW)
+    frame = select_columns(frame, source)
+    if spine.where is not None:
+        what = f"where of spine {source.name}"
+        require_typed(rows, own, expression_columns(spine.where.text) - set(frame.columns), what)
+        frame = frame.filter(compile_over(spine.where.text, frame, what, "bool"))
+    if frame.height < own.height:
+        own = own[frame[_ROW]]
+    own = own.with_columns(frame[item.name] for item in source.select)
+    return _rows(frame.select(c for c in frame.columns if not c.startswith("\x00")), own, spine.time, origin)
+
+
+def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
+    """Return rows of a model's spine source, in the language's types and before its `select`, as a spine: all of them.
+
+    Raises:
+        DataError: an expression of `select` does not fit the columns.
+    """
+    frame = select_columns(rows, type_source(spine.source, columns_of(rows)))
+    return _rows(frame, frame, spine.time, origin)
+
+
+def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
+    """Return the rows of a file; its time column is `time`, else `event_time`."""
+    with reading(f"spine {path}"):
+        rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
+    return file_spine(rows, own, path, time)
+
+
+def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, time: str) -> SpineRows:
+    """Return rows of a file as a spine."""
+    known = [name for name in dict.fromkeys((time, "event_time")) if name in own.columns]
+    return _rows(rows, own, known[0] if known else time, f"file {path.name}")
+
+
+def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
+    """Return rows in memory as a spine; its time column is `time`, else `event_time`.
+
+    Raises:
+        UsageError: a column holds Python objects, of which nobody knows when two are equal.
+        DataError: FC502 an instant that microseconds do not reach, FC506 there is no time.
+    """
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Object):
+            raise UsageError(f"spine {FRAME}: column {name!r} holds Python objects", hint="leave it out, or cast it")
+    typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
+    with reading(f"spine {FRAME}"):
+        rows = widen(frame.lazy().select(typed)).collect()
+    known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
+    return _rows(rows, frame, known[0] if known else time, FRAME)
+
+
+def _fits_int64(column: pl.Series) -> bool:
+    return bool((column.drop_nulls() < 1 << 63).all())
+
+
+def cut_spine(spine: SpineRows, cut: Cut) -> SpineRows:
+    """Return a part of a spine, in its order; rows without a time fall out of a cut by time."""
+    return cut_part(spine, cut, np.random.default_rng(cut.seed))
+
+
+def cut_part(spine: SpineRows, cut: Cut, random: np.random.Generator) -> SpineRows:
+    """Return a part of the next rows of a spine; a generator draws the same whether it is asked at once or not."""
+    keep = np.ones(spine.own.height, dtype=bool)
+    if cut.since is not None:
+        keep &= (spine.time >= cut.since).fill_null(value=False).to_numpy()
+    if cut.until is not None:
+        keep &= (spine.time < cut.until).fill_null(value=False).to_numpy()
+    if cut.sample < 1.0:
+        keep &= random.random(spine.own.height) < cut.sample
+    if keep.all():
+        return spine
+    mask = pl.Series(keep)
+    return replace(spine, rows=spine.rows.filter(mask), own=spine.own.filter(mask), time=spine.time.filter(mask))
+
+
+def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], what: str) -> None:
+    """See that columns of a spine, those of the names that it has, are there in a type of the language for `what`.
+
+    Raises:
+        DataError: FC504, one is not: the language lacks its type, or one of its values.
+    """
+    for name in sorted(names):
+        if name in own.columns and name not in rows.columns:
+            have = language_dtype(own.schema[name])
+            if have is not None:
+                cast_exact(own[name], have, f"{what}: column {name}")
+            message = f"{what}: column {name} is {own.schema[name]}, a type that the language lacks"
+            raise DataError(message, code="FC504")
+
+
+def read_columns(source: Source) -> set[str]:
+    """Return the columns of its files that a source itself reads: for its clocks, `dedup_key` and `select`."""
+    keys = {name for name in (source.event_time, source.available_at, *source.dedup_key) if name is not None}
+    made = {item.name for item in source.select}
+    return (keys - made).union(*(expression_columns(item.expression.text) for item in source.select))
+
+
+def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> SpineRows:
+    if time not in own.columns:
+        raise DataError(
+            f"spine {origin} has no column {time!r} for the time of a row",
+            code="FC506",
+            hint="its columns: " + ", ".join(own.columns[:12]),
+        )
+    instants = rows[time] if time in rows.columns else own[time]
+    dtype = instants.dtype
+    if dtype == pl.String:
+        instants = cast_exact(instants, TIMESTAMP, f"spine {origin}: column {time}")
+    elif not isinstance(dtype, pl.Date | pl.Datetime):
+        kind = language_dtype(dtype) or dtype
+        raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
+    with reading(f"spine {origin}: column {time}"):  # microseconds reach less far than days do
+        moments = instants.cast(INSTANT)
+    return SpineRows(rows=rows, own=own, time=moments, time_column=time, origin=origin)

@@ -1,0 +1,239 @@
+"""Train a registered model: its training set, the fit, the artifact, a model version in the registry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import metadata
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from featurectl.core.errors import DataError
+from featurectl.language.definitions.json_form import dump_definition
+from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
+from featurectl.models.artifact import write_artifact
+from featurectl.models.card import CARD, CHART, CardParts, render_card
+from featurectl.models.charts import draw_charts
+from featurectl.models.command import CommandEnvironment
+from featurectl.models.fit import FittedModel, fit_model
+from featurectl.models.gates.base import Champion, GateEvidence
+from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.evidence import evidence_of_fitted
+from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
+from featurectl.models.validation_rows import JudgedRows
+from featurectl.operations.training.artifact_files import ModelFiles, store_files
+from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
+from featurectl.operations.training.data import TrainingData
+from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.manifest import library_versions
+from featurectl.operations.training.spine import SpineRows
+from featurectl.registry.base import Registry
+from featurectl.registry.skew import input_fingerprint
+from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
+
+_READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Where a trained model goes, and what is said of it: when, by whom, from which commit ("" without one).
+
+    `ring` is where the champion is that it is compared with.
+    """
+
+    registry: Registry
+    ring: EvaluationContext
+    now: datetime
+    who: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A version with what it was fitted on; its number is 0 and it has no files unless it is registered."""
+
+    version: ModelVersion
+    fitted: FittedModel
+
+
+def require_trainer(model: Model) -> Trainer:
+    """Return the model's trainer.
+
+    Raises:
+        DataError: FC513, it has none.
+    """
+    if model.trainer is None:
+        raise DataError(f"model {model.name} has no trainer", code="FC513", hint="add `trainer: {estimator: ...}`")
+    return model.trainer
+
+
+def fit_version(data: TrainingData, workshop: CommandEnvironment, to: Registration) -> Trained:
+    """Return a model fitted on its data, as a version that is not registered."""
+    model, trainer = data.model, require_trainer(data.model)
+    bound = [bind_input(item, data.rows.views) for item in model.inputs]
+    fitted = fit_model(
+        data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, workshop=workshop
+    )
+    return Trained(version=_version(data, fitted, to), fitted=fitted)
+
+
+def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
+    """Return a fitted version once it is registered, with what its gates found.
+
+    A version that fails a gate is kept as rejected; the first one that passes becomes champion. The champion that it
+    is compared with is the one of now: it may have moved while the model was fitted. Nothing is registered unless its
+    files are written; files without a version are harmless.
+    """
+    ring = replace(to.ring, state=to.registry.load_state(to.ring.state.project))
+    model, fitted, location = data.model, trained.fitted, to.ring.location
+    inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
+    judged = validation_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
+    files = ModelFiles(
+        format=fitted.format,
+        content=fitted.content,
+        onnx=fitted.onnx,
+        golden=fitted.golden,
+        judged=judged,
+        profile=fitted.profile,
+    )
+    version = store_files(trained.version, files, location)
+    seed = require_trainer(model).seed
+
+    def look() -> GateEvidence:
+        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, ring))
+
+    version = _with_card(gated(version, model, look), fitted, model, location)
+    return replace(trained, version=write_version(version, to))
+
+
+def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence]) -> ModelVersion:
+    """Return a version with what its gates found; `look` gives what there is to measure."""
+    results = measure_gates(gates_asked(model.gates), look)
+    return replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
+
+
+def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
+    """Return a version once it is registered; the first one that was not rejected becomes champion."""
+    claims = [CHAMPION] if version.status == "registered" else []
+    return to.registry.write_model_version(to.ring.state.project, version, [], to.who, claims)
+
+
+def validation_rows(
+    spine: SpineRows, places: npt.NDArray[np.int64], inputs: pl.DataFrame, label: npt.NDArray[Any]
+) -> JudgedRows:
+    """Return the rows at some places of a spine, with the inputs and labels that were made of them."""
+    plain = [column for column in spine.own if column.name not in spine.rows.columns]
+    whole = pl.DataFrame([*spine.rows, *plain])
+    return JudgedRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label)
+
+
+def rival_of(
+    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, ring: EvaluationContext
+) -> Champion | None:
+    """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
+    champion = current_champion(ring.state, version.model)
+    if champion is None or not (model.gates and model.gates.least_gain):
+        return None
+    contender = Candidate(model=model, view_versions=version.view_versions, views=views)
+    return score_champion(champion, contender, judged, ring)
+
+
+def _with_card(version: ModelVersion, fitted: FittedModel, model: Model, location: str) -> ModelVersion:
+    """Return a version with its card, which lies with its charts beside the artifact."""
+    charts = draw_charts(fitted.judged.label, fitted.judged.scores, fitted.task, fitted.importance)
+    files = {title: write_artifact(location, version.model, CHART, svg.encode()) for title, svg in charts.items()}
+    names = {title: PurePosixPath(file.path).name for title, file in files.items()}
+    text = render_card(CardParts(version=version, model=model, fitted=fitted, charts=names))
+    card = write_artifact(location, version.model, CARD, text.encode())
+    return replace(version, card=card.path, card_sha256=card.sha256)
+
+
+def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:
+    """Return an input fixed to the version of the view that it reads."""
+    fingerprint = input_fingerprint(item, {name: bound.view for name, bound in views.items()})
+    match item:
+        case FeatureInput():
+            bound = views[item.view]
+            dtype = item.dtype or bound.view.dtype_of(item.feature) or ""
+            model_dtype = item.model_dtype or dtype
+            return BoundFeature(
+                name=item.name,
+                dtype=dtype,
+                model_dtype=model_dtype,
+                view=item.view,
+                view_version=bound.version,
+                feature=item.feature,
+                default=item.default,
+                categories=item.categories,
+                fingerprint=fingerprint,
+            )
+        case RequestInput():
+            return BoundFeature(name=item.name, dtype=item.dtype, model_dtype=item.model_dtype, fingerprint=fingerprint)
+        case DerivedInput():
+            dtype = item.dtype or "float64"
+            return BoundFeature(
+                name=item.name, dtype=dtype, model_dtype=dtype, default=item.default, fingerprint=fingerprint
+            )
+
+
+def _version(data: TrainingData, fitted: FittedModel, to: Registration) -> ModelVersion:
+    model, trainer, views = data.model, require_trainer(data.model), data.rows.views
+    modules = (*trainer_libraries(trainer), *_libraries_of(fitted))
+    return ModelVersion(
+        model=model.name,
+        version=0,
+        definition=dump_definition(model),
+        inputs=fitted.form.inputs,
+        view_versions={name: bound.version for name, bound in views.items()},
+        table_versions={bound.label: bound.table_version for bound in views.values()},
+        params=_params(trainer),
+        metrics=fitted.metrics,
+        label=data.rows.label,
+        rows_train=fitted.rows_train,
+        rows_validation=fitted.rows_validation,
+        artifact="",
+        artifact_format=fitted.format,
+        artifact_bytes=len(fitted.content),
+        artifact_sha256=hashlib.sha256(fitted.content).hexdigest(),
+        libraries=library_versions(tuple(dict.fromkeys(("polars", "numpy", "deltalake", *modules)))),
+        code_commit=to.commit,
+        seed=trainer.seed,
+        created_at=to.now,
+        importance=fitted.importance,
+        manifest=data.manifest,
+    )
+
+
+def _params(trainer: Trainer) -> dict[str, object]:
+    judged_on = trainer.validation_source
+    return {
+        "estimator": trainer.estimator,
+        "run": trainer.run,
+        "params": dict(trainer.params),
+        "split_fraction": trainer.split_fraction,
+        "validation_source": judged_on.name if judged_on else None,
+        "sample": trainer.sample,
+        "seed": trainer.seed,
+    }
+
+
+def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
+    """Return the distributions that an estimator's top module comes from; none for a module that is just there."""
+    top = (trainer.estimator or "").partition(":")[0].split(".")[0]
+    return _distributions(top)
+
+
+def _libraries_of(fitted: FittedModel) -> tuple[str, ...]:
+    """Return the distributions that read the model file, and those that made the ONNX file if there is one."""
+    readers = _distributions(_READERS.get(fitted.format, ""))
+    return (*readers, "onnx", "onnxruntime") if fitted.onnx.content and fitted.format != ONNX else readers
+
+
+def _distributions(module: str) -> tuple[str, ...]:
+    return tuple(sorted(set(metadata.packages_distributions().get(module, ()))))

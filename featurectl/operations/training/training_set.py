@@ -1,0 +1,132 @@
+"""A training set: the spine, the features at its instants, the label; a row per spine row, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from featurectl.core.errors import DataError
+from featurectl.engines.base import Engine
+from featurectl.language.definitions.objects import Label, ModelInput, RequestInput
+from featurectl.operations.training.join import BoundView, ViewRows, join_features
+from featurectl.operations.training.label import LabelTarget, label_rows
+from featurectl.operations.training.spine import SpineRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRows:
+    """A table for people and one for the model, row for row the same.
+
+    `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
+    inputs and the label in the types that it declares. `label` is the label's name, "" without one; `immature` counts
+    the rows that have none because its horizon is not over.
+    """
+
+    rows: pl.DataFrame
+    values: pl.DataFrame
+    label: str
+    immature: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """The rows of a training set, as in `TrainingRows`, with the spine and the view versions that they were made of."""
+
+    rows: pl.DataFrame
+    values: pl.DataFrame
+    spine: SpineRows
+    inputs: tuple[str, ...]
+    label: str
+    views: Mapping[str, BoundView]
+    immature: int = 0
+
+    @property
+    def time(self) -> pl.Series:
+        """The instant of each row."""
+        return self.spine.time
+
+
+def build_training_set(
+    engine: Engine,
+    spine: SpineRows,
+    inputs: Sequence[ModelInput],
+    views: Mapping[str, BoundView],
+    target: LabelTarget | None,
+) -> TrainingSet:
+    """Return the training set of a spine by registered view versions; see `join_rows`."""
+    made = join_rows(engine, spine, inputs, views, target)
+    return TrainingSet(
+        rows=made.rows,
+        values=made.values,
+        spine=spine,
+        inputs=tuple(item.name for item in inputs),
+        label=made.label,
+        views=views,
+        immature=made.immature,
+    )
+
+
+def join_rows(
+    engine: Engine,
+    spine: SpineRows,
+    inputs: Sequence[ModelInput],
+    views: Mapping[str, ViewRows],
+    target: LabelTarget | None,
+) -> TrainingRows:
+    """Return the spine's columns in order, then the features in the model's order, derived ones, then the label.
+
+    A label without expression, or named like a spine column, replaces that column and stands last. Request
+    columns are spine columns and are not repeated; the model's own types are those of `values`.
+
+    Raises:
+        DataError: FC506 the spine lacks a column, FC504 a value does not fit its type, FC516 a name stands twice.
+    """
+    joined = join_features(engine, spine, inputs, views)
+    made = joined.select(item.name for item in inputs if not isinstance(item, RequestInput))
+    labelled = label_rows(engine, target, spine)
+    last = None if labelled is None else labelled.column
+    own = spine.own if last is None else spine.own.drop(last.name, strict=False)
+    _check_names(own.columns, made.columns, spine.origin)
+    rows, values = own.hstack(made.get_columns()), joined
+    if target is not None and last is not None:
+        rows = rows.with_columns(spine.own[last.name] if _is_own(target.label) else last)
+        values = pl.DataFrame([*values.get_columns(), last])
+    assert rows.height == spine.own.height
+    assert values.height == rows.height or not values.width
+    if labelled is None:
+        return TrainingRows(rows=rows, values=values, label="")
+    return TrainingRows(rows=rows, values=values, label=labelled.column.name, immature=labelled.immature)
+
+
+def _check_names(own: Collection[str], made: Sequence[str], origin: str) -> None:
+    for name in made:
+        if name in own:
+            raise DataError(
+                f"spine {origin} has a column {name!r}, the name of a feature",
+                code="FC516",
+                hint="rename it, or name the feature by `as` or `prefix` in the model",
+            )
+
+
+def _is_own(label: Label) -> bool:
+    """Return whether a label is a column of the spine as it is."""
+    return label.expression is None and label.horizon_us is None
+
+
+def require_label(training_set: TrainingSet, label: Label | None, model: str) -> pl.Series:
+    """Return the label column.
+
+    Raises:
+        DataError: FC506, the model has no label or the spine lacks the columns that make it.
+    """
+    if training_set.label:
+        return training_set.values[training_set.label]
+    if label is None:
+        raise DataError(f"model {model} has no label, so it can't be trained", code="FC506", hint="add spine.label")
+    raise DataError(
+        f"spine {training_set.spine.origin} lacks a column of the label {label.name}",
+        code="FC506",
+        hint="its columns: " + ", ".join(training_set.spine.own.columns[:20]),
+    )

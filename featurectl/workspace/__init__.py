@@ -1,0 +1,1 @@
+"""A repository, one of its environments, and that environment's stores."""

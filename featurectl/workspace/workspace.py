@@ -1,0 +1,399 @@
+"""The one place that turns names in configuration into adapters; each is imported when it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from featurectl.core.errors import (
+    CheckFailedError,
+    DataError,
+    FeaturectlError,
+    ProblemsError,
+    StoreError,
+    UsageError,
+)
+from featurectl.core.variables import expand, shown_location
+from featurectl.language.load import PROJECT_FILE, load_repo
+from featurectl.language.problems.codes import Problem
+from featurectl.language.repo import Environment, Repo
+
+if TYPE_CHECKING:
+    from featurectl.language.data_roots import DataRoots
+    from featurectl.language.definitions.objects import Source
+    from featurectl.models.pickle_policy import PicklePolicy
+    from featurectl.offline.base import OfflineStore
+    from featurectl.online.base import AsyncRowReader, Bound, OnlineStore
+    from featurectl.online.project_schema import ProjectSchema
+    from featurectl.online.pushed import Pushed
+    from featurectl.plan.external_state import ExternalState
+    from featurectl.registry.base import HistoryEntry, Pin, Registry
+    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.sources.base import SourceReader, Told
+
+Data = Literal["needed", "if there", "unread", "applied"]
+
+_SQLITE = "sqlite:///"
+_REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+
+
+@dataclass(kw_only=True)
+class Workspace:
+    """A valid repository, one of its environments, and that environment's stores, opened when first asked for.
+
+    `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given: by `as_of`, or by the
+    environment. Use it as a context manager: leaving it closes what was opened.
+    """
+
+    root: Path
+    repo: Repo
+    environment: Environment
+    now: datetime
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: datetime | None = None
+    as_of: datetime | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self.repo.project
+
+    @cached_property
+    def _registry(self) -> Registry:
+        from featurectl.registry.sql import SqlRegistry
+
+        written = self.environment.registry
+        registry = SqlRegistry(self._url(written, "registry"), shown=shown_location(written))
+        self._open.callback(registry.close)
+        return registry
+
+    def registry(self) -> Registry:
+        """Return the environment's registry."""
+        return self._registry
+
+    def state(self) -> State:
+        """Return the project as the registry knows it now."""
+        from featurectl.registry.file import read_state
+
+        found = read_state(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.load_state(self.project) if found is None else found
+
+    def applied_state(self) -> State:
+        """Return the project as the registry knows it now, for a command that works on what is applied.
+
+        Raises:
+            CheckFailedError: nothing is: a registry that was lost, or is another, is not to look as if all were well.
+        """
+        state = self.state()
+        if not state.objects:
+            raise self._nothing_applied()
+        return state
+
+    def _nothing_applied(self) -> CheckFailedError:
+        name, shown = self.environment.name, shown_location(self.environment.registry)
+        option = "" if name == next(iter(self.repo.environments)) else f" --env {name}"
+        return CheckFailedError(
+            f"nothing is applied of project {self.project} in {name}: the registry {shown} holds nothing of it",
+            hint=f"featurectl apply{option}; if it was applied before, this is another registry or project name",
+        )
+
+    def last_apply(self) -> HistoryEntry | None:
+        """Return the newest change that was applied from a commit, without its plan; None: there is none."""
+        from featurectl.registry.file import read_last_apply
+
+        found = read_last_apply(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.read_last_apply(self.project) if found is None else next(iter(found), None)
+
+    def registry_clock(self) -> datetime:
+        """Return the time by the clock that all share who use the registry; of a file it is this machine's."""
+        return datetime.now(UTC) if self._registry_file() else self._registry.clock()
+
+    def latest_run(self) -> datetime:
+        """Return the latest instant as of which an offline table can rightly have been computed."""
+        return self._latest(self.registry_clock())
+
+    def latest_push(self) -> Bound:
+        """Return what gives, as time goes on, the latest instant as of which something can rightly have been pushed."""
+        from featurectl.online.future import moving
+
+        return moving(self._latest(self.online().clock()))
+
+    def _latest(self, clock: datetime) -> datetime:
+        from featurectl.online.future import latest_at
+
+        return latest_at(max(clock, self.environment.now or clock))
+
+    def turn_back(self, length: timedelta) -> None:
+        """Take an instant as now that is so much earlier, for this machine's clock is that much ahead."""
+        self.now -= length
+        self.clock = None if self.clock is None else self.now
+
+    def pins(self) -> Sequence[Pin]:
+        """Return the versions of the project's offline tables that must stay readable."""
+        from featurectl.registry.file import read_pins
+
+        found = read_pins(file, self.project) if (file := self._registry_file()) else None
+        return self._registry.read_pins(self.project) if found is None else found
+
+    def _registry_file(self) -> Path | None:
+        """Return the SQLite file that is the registry; None where it is none, or is to be opened in a special way."""
+        url = self._url(self.environment.registry, "registry")
+        plain = url.startswith(_SQLITE) and "?" not in url
+        return Path(url.removeprefix(_SQLITE)) if plain else None
+
+    @cached_property
+    def _offline(self) -> OfflineStore:
+        from featurectl.offline.delta import DeltaStore
+
+        return DeltaStore(self.offline_location(), self.project, shown=shown_location(self.environment.offline))
+
+    def offline(self) -> OfflineStore:
+        """Return the environment's offline store."""
+        return self._offline
+
+    def offline_location(self) -> str:
+        """Return the folder or object-store URL of the offline store, expanded and absolute."""
+        location = expand(self.environment.offline, self.environ, f"environment {self.environment.name}: offline")
+        return location if "://" in location else str((self.root / location).absolute())
+
+    def outside(self) -> ExternalState:
+        """Return what is there of the environment outside of its registry."""
+        from featurectl.plan.external_state import ExternalState
+
+        prepared = self.online().prepared(self.project, self.environment.name)
+        return ExternalState(online=prepared, offline=self.has_offline())
+
+    def has_offline(self) -> bool:
+        """Return whether the offline folder is there; an object store always is."""
+        location = self.offline_location()
+        return "://" in location or Path(location).is_dir()
+
+    def create_offline(self) -> None:
+        """Make the offline folder; an object store needs none.
+
+        Raises:
+            StoreError: FC603, it can't be made.
+        """
+        location = self.offline_location()
+        if "://" in location:
+            return
+        try:
+            Path(location).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            shown = shown_location(self.environment.offline)
+            raise StoreError(f"the offline folder {shown} can't be made: {error.strerror}", code="FC603") from error
+
+    @cached_property
+    def _online(self) -> OnlineStore:
+        url, shown = self._url(self.environment.online, "online"), shown_location(self.environment.online)
+        store: OnlineStore
+        if url.startswith(_SQLITE):
+            from featurectl.online.sqlite import SqliteStore
+
+            store = SqliteStore(Path(url.removeprefix(_SQLITE)), shown)
+        elif url.startswith(_REDIS):
+            try:
+                from featurectl.online.redis.kinds import open_store
+            except ModuleNotFoundError as error:
+                hint = "pip install 'featurectl[redis]'"
+                raise UsageError("an online store in Redis needs the package redis", hint=hint) from error
+            store = open_store(url, shown)
+        else:
+            kind, mark, _ = url.partition("://")
+            problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
+            raise UsageError(problem, hint="online stores: " + ", ".join([_SQLITE, *_REDIS]))
+        self._open.callback(store.close)
+        return store
+
+    def online(self) -> OnlineStore:
+        """Return the environment's online store."""
+        return self._online
+
+    def async_reader(self, budget_s: float) -> AsyncRowReader:
+        """Return a reader of the online store for one event loop; the store answers within so many seconds."""
+        store = self.online()
+        from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
+
+        if isinstance(store, SqliteStore):
+            return AsyncSqliteReader(store, budget_s)
+        from featurectl.online.redis.kinds import open_async_reader
+
+        written = self.environment.online
+        return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
+
+    def catalog(self, views: Iterable[str] | None = None, state: State | None = None) -> ProjectSchema:
+        """Return what can be read online of the project as the registry knows it now; of some views alone, if named.
+
+        `state`: what the registry knows, where somebody has read it.
+
+        Raises:
+            StoreError: the registry can't be read, or the online store, where it has to say what was pushed.
+        """
+        from featurectl.online.pushed import read_pushed, unsure_places
+
+        state = state or self.state()
+        places = unsure_places(state, views)
+        pushed = read_pushed(self.online(), state, self.environment.name, places) if places else {}
+        return self.catalog_of(state, pushed)
+
+    def catalog_of(self, state: State, pushed: Pushed) -> ProjectSchema:
+        """Return what can be read online of a project of which these view versions were pushed.
+
+        The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
+        """
+        from featurectl.online.base import PushRecord
+        from featurectl.online.project_schema import ProjectSchema
+        from featurectl.online.pushed import is_typed
+
+        columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
+        for (name, version), record in pushed.items():
+            registered = state.view(name, version)
+            kept = not isinstance(record, PushRecord) or record.columns
+            if registered is not None and not kept and not is_typed(registered):
+                columns[name, version] = self._source_columns(registered)
+        return ProjectSchema(state, self.environment.name, pushed, columns)
+
+    def _source_columns(self, registered: ObjectVersion) -> Mapping[str, str] | FeaturectlError:
+        """Return the columns of a view's source with their types, as its offline table knows them, or why it can't."""
+        from featurectl.language.definitions.json_form import load_view
+
+        view = load_view(registered.definition)
+        try:
+            coverage = self.offline().table(view.name, registered.version, view.key_types).coverage()
+        except FeaturectlError as error:
+            return error
+        none = DataError(f"feature view {view.name}@{registered.version} has no offline table", code="FC510")
+        return none if coverage is None else coverage.columns
+
+    def leave(self, state: State, *, by_flag: bool) -> PicklePolicy:
+        """Return which models may run code when they are loaded, by these files, the registry and a command's flag."""
+        from featurectl.models.pickle_policy import leave_of
+
+        in_files = (name for name, model in self.repo.models.items() if model.allow_pickle)
+        return leave_of(in_files, state, by_flag=by_flag)
+
+    def spill_folder(self) -> Path:
+        """Return where rows may lie that do not fit into memory."""
+        return self.root / ".featurectl" / "spill"
+
+    def source(self, source: Source, told: Told | None = None) -> SourceReader:
+        """Return the reader of a source; `told` learns which of the columns read have no time zone."""
+        from featurectl.sources.open import open_source
+
+        return open_source(source, self.root, told, self._data_roots(source))
+
+    def _data_roots(self, source: Source) -> DataRoots:
+        """Return where a source may read outside of the repository; a file that the command line names, anywhere."""
+        from featurectl.language.data_roots import DataRoots
+        from featurectl.language.definitions.objects import CommandLineFile
+
+        folders = (source.path,) if isinstance(source, CommandLineFile) else self.environment.data_roots
+        return DataRoots(folders=folders, environment=self.environment.name, environ=self.environ)
+
+    def _url(self, text: str, key: str) -> str:
+        """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""
+        url = expand(text, self.environ, f"environment {self.environment.name}: {key}")
+        if not url.startswith(_SQLITE):
+            return url
+        path = (self.root / url.removeprefix(_SQLITE)).absolute()
+        return f"{_SQLITE}{path}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+
+def find_root(folder: Path | None) -> Path:
+    """Return the root of the repository in a folder; without one, of this folder or the nearest parent that is one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    start = (folder or Path.cwd()).absolute()
+    for place in [start] if folder else [start, *start.parents]:
+        if _is_root(place):
+            return place
+    where = f"{start}" if folder else f"{start} or a folder above it"
+    raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
+
+
+def _is_root(folder: Path) -> bool:
+    try:
+        return (folder / "featurectl.yaml").is_file()
+    except OSError:  # no folder that this user may look into, or has so long a name
+        return False
+
+
+def load_checked(root: Path, data: Data = "needed") -> Repo:
+    """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
+
+    "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
+    that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
+    anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
+    command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
+
+    Raises:
+        ProblemsError: a file has an error that ends it; all problems of all files are in it.
+    """
+
+    def read(source: Source) -> Mapping[str, str] | None:
+        if source.columns_declared:
+            return None
+        from featurectl.sources.open import read_schema  # loads Polars
+
+        return read_schema(source, root)
+
+    repo = load_repo(root, None if data in ("unread", "applied") else read)
+    if any(_ends(problem, data) for problem in repo.errors):
+        raise ProblemsError(f"{root} has errors", repo.problems)
+    return repo
+
+
+def _ends(error: Problem, data: Data) -> bool:
+    if data == "applied":
+        return error.place.path == PROJECT_FILE
+    return not (data == "if there" and error.code.startswith("FC5"))
+
+
+def environment_of(repo: Repo, name: str | None) -> Environment:
+    """Return an environment of a valid repository by its name; without a name, the first.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    names = list(repo.environments)
+    chosen = names[0] if name is None else name
+    if chosen not in repo.environments:
+        raise UsageError(f"no environment {chosen!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
+    return repo.environments[chosen]
+
+
+def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Data = "needed") -> Workspace:
+    """Return the repository at `root` with an environment (the first by default), ready to open its stores.
+
+    `data` is that of `load_checked`.
+    """
+    repo = load_checked(root, data)
+    environment = environment_of(repo, env)
+    given, clock = as_of or environment.now, datetime.now(UTC)
+    not_run = (*repo.not_in_this_version, *environment.not_in_this_version)
+    return Workspace(
+        root=root,
+        repo=replace(repo, not_in_this_version=not_run),
+        environment=environment,
+        now=given or clock,
+        clock=None if given else clock,
+        as_of=as_of,
+    )

@@ -1,0 +1,51 @@
+"""One word, one meaning: classes share no name, and words of the house's own that left do not come back."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "featurectl"
+
+# What was called by them has a term of the field now, or says what it holds.
+CLASSES_THAT_LEFT = {
+    "Ahead", "Asked", "Became", "Begun", "Contender", "Found", "Given", "Judged", "KeptScores", "Leave",
+    "Lesson", "Looked", "Made", "Measured", "Part", "Reading", "Ring", "Rival", "Round", "Seat", "Seen",
+    "Served", "Stores", "Tally", "Told", "Wanted", "Workshop", "World", "WorkspaceWorld",
+}  # fmt: skip
+MODULES_THAT_LEFT = {
+    "again", "ahead", "apart", "ask", "given", "kept", "known", "known_then", "learned", "leave", "lesson", "logged",
+    "look", "lost", "made", "outside", "recorded", "removed", "served", "stored", "told", "wanted",
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if "feature_repo_template" not in path.parts)
+
+
+def definitions(kind: type) -> dict[str, list[str]]:
+    """Return where each top-level class or function of the package stands, by name."""
+    found = defaultdict(list)
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, kind):
+                found[node.name].append(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_no_two_public_classes_have_one_name():
+    classes = definitions(ast.ClassDef)
+    assert {name: where for name, where in classes.items() if len(where) > 1 and not name.startswith("_")} == {}
+
+
+def test_classes_and_modules_that_left_do_not_come_back():
+    assert sorted(definitions(ast.ClassDef).keys() & CLASSES_THAT_LEFT) == []
+    names = [path.relative_to(PACKAGE).as_posix() for path in modules() if path.stem in MODULES_THAT_LEFT]
+    assert names == []
+
+
+def test_a_function_that_checks_is_called_so():
+    functions = definitions(ast.FunctionDef) | definitions(ast.AsyncFunctionDef)
+    assert [name for name in functions if name.startswith(("refuse_", "told_"))] == []
