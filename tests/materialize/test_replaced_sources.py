@@ -19,7 +19,7 @@ from tests.definitions import ARRIVALS, LATEST
 from tests.materialize.killed import NOW, open_run, write_file
 
 VIEW = replace(LATEST, source=replace(ARRIVALS, path="data/*.parquet", available_at=None))
-STEPS = ("plan_increment", "typed_view", "refuse_failed", "write_rows")
+STEPS = ("plan_increment", "typed_view", "check_passed", "write_rows")
 
 
 def materialize(root: Path) -> Materialized:
