@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stress check guests lint types layers data docs wheel bench bench-serving coverage format clean
+.PHONY: help demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
 
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ data: $(READY) ## make the template's flight data again from its source
 
 docs: $(READY) ## make the reference pages again from the code
 	$(BIN)/python docs/generate.py
+
+changes: $(READY) ## put the fragments of changes/ together in CHANGELOG.md, under the version of the package
+	$(BIN)/towncrier build --yes
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/uv build --quiet --wheel --sdist
