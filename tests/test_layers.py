@@ -39,7 +39,7 @@ HEAVY = {
     "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta.py", "operations/training/delta_table.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [
-        "expressions/polars.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "operations/",
+        "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "operations/",
         "monitor/", "api/project.py", "serving/prediction_log.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/", "monitor/drift/"],
@@ -138,6 +138,38 @@ def test_no_module_is_part_of_an_import_cycle():
 
     for name in sorted(names):
         visit(name, ())
+
+
+def test_nothing_outside_the_engines_imports_one_of_them():
+    """What all engines share stands in `engines/` itself; a command gets its engine from `engines/open.py`."""
+    wrong = [
+        f"{below} imports {name}"
+        for path in modules()
+        if not (below := path.relative_to(PACKAGE).as_posix()).startswith("engines/")
+        for name in sorted(imported(path))
+        if is_of_an_engine(name)
+    ]
+    assert wrong == []
+
+
+def test_engines_do_not_import_each_other_and_what_they_share_imports_none():
+    wrong = []
+    for path in (PACKAGE / "engines").rglob("*.py"):
+        below = path.relative_to(PACKAGE / "engines")
+        own = f"featurectl.engines.{below.parts[0]}" if len(below.parts) > 1 else None
+        if below.name == "open.py":
+            continue
+        wrong += [
+            f"{below} imports {name}"
+            for name in imported(path)
+            if is_of_an_engine(name) and not (own and name.startswith(f"{own}."))
+        ]
+    assert wrong == []
+
+
+def is_of_an_engine(name: str) -> bool:
+    parts = name.split(".")
+    return parts[:2] == ["featurectl", "engines"] and len(parts) > 2 and (PACKAGE / "engines" / parts[2]).is_dir()
 
 
 @pytest.mark.parametrize("library", sorted(HEAVY))

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from featurectl.core.errors import DataError, UsageError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import parse_instant
-from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.language.resolve.feature_names import feature_pairs
@@ -119,7 +119,7 @@ class Project:
                 open_source=workspace.source,
                 now=workspace.now,
             )
-            asked, engine = resolve_request(request, stores), PolarsEngine()
+            asked, engine = resolve_request(request, stores), open_engine(workspace.environment)
             rows = read_asked_spine(asked, stores) if frame is None else _spine_of(asked, frame)
             label = asked.model.spine.label if asked.model else None
             target = read_target(engine, label, stores.open_source, stores.now, room)

@@ -110,7 +110,7 @@ def _add_ends(group: typer.Typer) -> None:
 
 def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickle: bool) -> tuple[GateResult, ...]:
     """Return what the gates find of a version: a canary is no way around them."""
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.operations.models.promotion import check_gates
     from featurectl.operations.training.champion import EvaluationContext
     from featurectl.registry.applied import choose_version
@@ -120,7 +120,7 @@ def _gates(call: Call, workspace: Workspace, of: tuple[str, str], *, allow_pickl
         state=state,
         offline=workspace.offline(),
         location=workspace.offline_location(),
-        engine=PolarsEngine(call.memory_bytes()),
+        engine=open_engine(workspace.environment, call.memory_bytes()),
         leave=workspace.leave(state, by_flag=allow_pickle),
     )
     version = choose_version(ring.state, *of)

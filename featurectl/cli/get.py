@@ -132,7 +132,7 @@ def _online(workspace: Workspace, name: str, number: int | None, words: Sequence
 
 
 def _offline(workspace: Workspace, name: str, number: int | None, words: Sequence[str]) -> _Found:
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.online.read import ViewReader
     from featurectl.online.view_rows import online_view
     from featurectl.operations.push import read_offline
@@ -142,7 +142,7 @@ def _offline(workspace: Workspace, name: str, number: int | None, words: Sequenc
     bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
     entity = parse_entity(bound.view.key_types, words)
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    row = read_offline(PolarsEngine(), bound.view, bound.table, entity, workspace.now)
+    row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
     answer = ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
     return _Found(view=name, version=bound.version, answer=answer)
 

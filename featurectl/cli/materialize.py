@@ -189,13 +189,14 @@ def _job(work: _Work, item: ObjectVersion) -> MaterializeRun:
 
 
 def _materialize(work: _Work, item: ObjectVersion) -> Materialized:
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.language.resolve.transformed import as_state
     from featurectl.operations.materialize.range import backfill_view, check_range, expire_rows
     from featurectl.operations.materialize.transform import materialize_transform
     from featurectl.operations.materialize.view import materialize_view
 
-    run, engine, asked = _job(work, item), PolarsEngine(work.call.memory_bytes()), work.asked
+    run, asked = _job(work, item), work.asked
+    engine = open_engine(work.workspace.environment, work.call.memory_bytes())
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
         work.call.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")

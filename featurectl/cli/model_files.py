@@ -111,7 +111,7 @@ def _add_export(group: typer.Typer) -> None:
 def _sample(call: Call, workspace: Workspace, state: State, of: tuple[Model, str | None]) -> TrainingSet:
     """Return rows with the features of a model: of its own spine, or of the one that is named."""
     from featurectl.cli.clocks import NaiveClocks
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.operations.training.bind import bind_newest, view_names
     from featurectl.operations.training.choose import read_spine
@@ -120,7 +120,7 @@ def _sample(call: Call, workspace: Workspace, state: State, of: tuple[Model, str
 
     definition, named = of
     views = bind_newest(state, workspace.offline(), view_names(definition.inputs))
-    clocks, engine = NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    clocks, engine = NaiveClocks(call, workspace), open_engine(workspace.environment, call.memory_bytes())
     call.progress.start("join features to the sample")
     spine = read_spine(clocks.open, state, definition, named)
     with SpillRoom(workspace.spill_folder()) as room:

@@ -61,7 +61,7 @@ def _add_promote(group: typer.Typer) -> None:
         """
         from dataclasses import asdict
 
-        from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.engines.open import open_engine
         from featurectl.operations.models.promotion import promote_version
         from featurectl.operations.training.champion import EvaluationContext
         from featurectl.registry.applied import choose_version
@@ -74,7 +74,7 @@ def _add_promote(group: typer.Typer) -> None:
                 state=state,
                 offline=workspace.offline(),
                 location=workspace.offline_location(),
-                engine=PolarsEngine(call.memory_bytes()),
+                engine=open_engine(workspace.environment, call.memory_bytes()),
                 leave=workspace.leave(state, by_flag=allow_pickle),
             )
             version = choose_version(ring.state, name, which or CHALLENGER)

@@ -161,7 +161,7 @@ def _batch(
     call: Call, workspace: Workspace, task: _Task, version: ModelVersion, reference: Profile
 ) -> tuple[Profile, str]:
     from featurectl.cli.clocks import NaiveClocks
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.served_model import open_native
     from featurectl.monitor.drift.batch import DriftBatch
@@ -170,7 +170,8 @@ def _batch(
     from featurectl.operations.training.spine import Cut
 
     assert task.batch is not None
-    state, clocks, engine = workspace.applied_state(), NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    state, clocks = workspace.applied_state(), NaiveClocks(call, workspace)
+    engine = open_engine(workspace.environment, call.memory_bytes())
     leave = workspace.leave(state, by_flag=task.allow_pickle)
     load = open_native(version, workspace.offline_location(), leave)
     with SpillRoom(workspace.spill_folder()) as room:

@@ -165,7 +165,7 @@ def plan_applied(workspace: Workspace, bound: BoundView, *, full: bool = False) 
 
 
 def _request(workspace: Workspace, bound: BoundView, *, full: bool) -> PushRequest:
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.operations.push import PushRequest
 
     return PushRequest(
@@ -176,7 +176,7 @@ def _request(workspace: Workspace, bound: BoundView, *, full: bool) -> PushReque
         project=workspace.project,
         env=workspace.environment.name,
         now=workspace.now,
-        engine=PolarsEngine(),
+        engine=open_engine(workspace.environment),
         clock=workspace.clock,
         columns=bound.columns,
         latest=workspace.latest_push(),

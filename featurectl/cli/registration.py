@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def registration(call: Call, workspace: Workspace, state: State, leave: PicklePolicy) -> Registration:
     """Return the workspace's registry with what gates are measured by; the instant is that of the clock."""
     from featurectl.cli.checkout import commit_of
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.operations.apply import caller
     from featurectl.operations.training.champion import EvaluationContext
     from featurectl.operations.training.train import Registration
@@ -25,7 +25,7 @@ def registration(call: Call, workspace: Workspace, state: State, leave: PicklePo
         state=state,
         offline=workspace.offline(),
         location=workspace.offline_location(),
-        engine=PolarsEngine(call.memory_bytes()),
+        engine=open_engine(workspace.environment, call.memory_bytes()),
         leave=leave,
     )
     return Registration(

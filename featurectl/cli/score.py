@@ -82,7 +82,7 @@ class _Task:
 
 def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.served_model import open_native
     from featurectl.operations.scoring.checkpoint import keep_scores
@@ -94,9 +94,10 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.registry.applied import choose_version
     from featurectl.workspace.workspace import open_workspace
 
-    engine, clock = PolarsEngine(call.memory_bytes()), datetime.now(UTC)
+    clock = datetime.now(UTC)
     with open_workspace(call.root(), call.env, call.instant(), "unread") as workspace:
         state, clocks = workspace.applied_state(), NaiveClocks(call, workspace)
+        engine = open_engine(workspace.environment, call.memory_bytes())
         version = choose_version(state, task.model, task.which)
         if isinstance(task.to, FileDestination):
             check_apart(task.to.path, task.wanted.spine, workspace.repo.sources.values(), workspace.root)

@@ -20,14 +20,14 @@ def add_to(app: typer.Typer) -> None:
         from featurectl.cli.render import feature_tests as render
         from featurectl.cli.render.files import Files
         from featurectl.cli.render.github import write_step_summary
-        from featurectl.engines.polars.engine import PolarsEngine
+        from featurectl.engines.open import open_local_engine
         from featurectl.operations.feature_tests.run import run_feature_tests
         from featurectl.workspace.workspace import environment_of, load_checked
 
         repo = load_checked(call.root())
         environment_of(repo, call.env)  # the tests are the same in each, but a name that is none is a mistake
         begin = time.perf_counter()
-        results = run_feature_tests(PolarsEngine(), repo.tests.values())
+        results = run_feature_tests(open_local_engine(), repo.tests.values())
         seconds = time.perf_counter() - begin
         if call.debug:
             for result in results:

@@ -98,7 +98,7 @@ def _run(call: Call, task: _Task) -> Outcome:
 
 def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was: ModelVersion | None) -> TrainingData:
     from featurectl.cli.clocks import NaiveClocks
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.models.gates.evaluate import gates_asked
     from featurectl.operations.training.bind import registered_model
@@ -111,7 +111,7 @@ def _read_data(call: Call, workspace: Workspace, state: State, task: _Task, was:
         definition = registered_model(state, task.model)  # what can't be asked is told before anything is read
         require_trainer(definition)
         gates_asked(definition.gates)
-    clocks, engine = NaiveClocks(call, workspace), PolarsEngine(call.memory_bytes())
+    clocks, engine = NaiveClocks(call, workspace), open_engine(workspace.environment, call.memory_bytes())
     stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)
     call.progress.start("build the training set")
     with SpillRoom(workspace.spill_folder()) as room:

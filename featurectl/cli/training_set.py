@@ -93,7 +93,7 @@ class _Task:
 def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.cli.clocks import NaiveClocks
     from featurectl.cli.unapplied_warning import warn_unapplied
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.engines.spill import SpillRoom
     from featurectl.operations.training.build import make_training_set
     from featurectl.operations.training.formats import check_columns
@@ -104,13 +104,13 @@ def _run(call: Call, task: _Task) -> Outcome:
     from featurectl.operations.training.request import TrainingStores, read_asked_spine
     from featurectl.workspace.workspace import open_workspace
 
-    engine = PolarsEngine(call.memory_bytes())
     with (
         open_workspace(call.root(), call.env, None, "if there") as workspace,
         SpillRoom(workspace.spill_folder()) as room,
     ):
         check_apart(task.out, task.request.spine, workspace.repo.sources.values(), workspace.root)
         clocks, state = NaiveClocks(call, workspace), workspace.applied_state()
+        engine = open_engine(workspace.environment, call.memory_bytes())
         if task.manifest is None:
             warn_unapplied(call, workspace, state)
         stores = TrainingStores(state=state, offline=workspace.offline(), open_source=clocks.open, now=workspace.now)

@@ -71,7 +71,6 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _how(call: Call, tolerance: float | None) -> How:
-    from featurectl.engines.polars.engine import PolarsEngine
     from featurectl.monitor.verify.equal import TOLERANCE
     from featurectl.monitor.verify.replay_log import How
 
@@ -79,7 +78,7 @@ def _how(call: Call, tolerance: float | None) -> How:
         raise UsageError(f"--tolerance {tolerance} is no relative distance", hint="like 1e-9; 0 wants equal bits")
     return How(
         tolerance=TOLERANCE if tolerance is None else tolerance,
-        engine=PolarsEngine(call.memory_bytes()),
+        memory_bytes=call.memory_bytes(),
         progress=call.progress,
     )
 

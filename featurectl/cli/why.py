@@ -108,7 +108,7 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
     """Return what there is of an entity: its history, and its online value where that can be read."""
     from featurectl.api.project import read_online
     from featurectl.cli.render.why import EntityValues
-    from featurectl.engines.polars.engine import PolarsEngine
+    from featurectl.engines.open import open_engine
     from featurectl.monitor.value_history import HistoryQuestion, read_history
     from featurectl.online.features import ReadView
     from featurectl.online.view_rows import online_view
@@ -120,7 +120,7 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
         entity = parse_entity(bound.view.key_types, words)
         where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
         asked = HistoryQuestion(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
-        history = read_history(PolarsEngine(), asked, _CHANGES)
+        history = read_history(open_engine(workspace.environment), asked, _CHANGES)
         if bound.view.online:
             online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
     except FeaturectlError as error:

@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
 from featurectl.core.units import format_instant
-from featurectl.engines.polars.prepare import newest_row
+from featurectl.engines.clocks import newest_row
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age

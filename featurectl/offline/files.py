@@ -23,9 +23,9 @@ from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from featurectl.core.errors import StoreError
+from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.units import format_iso
 from featurectl.engines.base import BucketedRows
-from featurectl.engines.polars.timestamps import within_datetime
 from featurectl.offline.commit import Commit
 from featurectl.offline.loose import open_bucket
 from featurectl.offline.sync import sync_files, sync_names, sync_path

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, list_item
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.types import polars_dtype
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]

@@ -10,9 +10,9 @@ import polars as pl
 
 from featurectl.core.dtypes import BOOL, DATE
 from featurectl.core.errors import DataError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import plural
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
 from featurectl.online.encode import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts

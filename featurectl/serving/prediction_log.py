@@ -283,7 +283,7 @@ def log_schema(model: ServedModel) -> pl.Schema:
     """Return the columns of a model version's log."""
     import polars as pl
 
-    from featurectl.engines.polars.types import polars_dtype
+    from featurectl.core.frames.types import polars_dtype
 
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}

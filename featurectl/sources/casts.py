@@ -10,8 +10,8 @@ import polars as pl
 
 from featurectl.core import dtypes
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps, spell_wall_clock
-from featurectl.engines.polars.types import Nan, finite, language_dtype, polars_dtype, widen_column
+from featurectl.core.frames.timestamps import parse_dates, parse_timestamps, spell_wall_clock
+from featurectl.core.frames.types import Nan, finite, language_dtype, polars_dtype, widen_column
 from featurectl.sources.failures import reading
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))

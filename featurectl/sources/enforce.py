@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core import dtypes
 from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.types import language_dtype
+from featurectl.core.frames.types import language_dtype
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value

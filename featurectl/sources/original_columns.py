@@ -13,7 +13,7 @@ from dataclasses import replace
 import polars as pl
 
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.types import language_dtype
+from featurectl.core.frames.types import language_dtype
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import Told
 from featurectl.sources.casts import Cast, CastRules, plan_cast

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.polars.timestamps import INSTANT, within_datetime
+from featurectl.core.frames.timestamps import INSTANT, within_datetime
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourceReader
 from featurectl.sources.failures import reading

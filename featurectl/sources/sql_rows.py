@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.core.frames.timestamps import INSTANT
 
 # PostgreSQL's numbers of its types. Source: src/include/catalog/pg_type.dat.
 _POSTGRES: Final[Mapping[int, pl.DataType]] = {

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from featurectl.engines.merge import is_sorted_file, merge_sorted, sorted_runs
-from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
+from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.pit.order import row_order
 
 COLUMNS = ["key", "event_time", "available_at", "tie_order", "value"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from featurectl.core.frames.timestamps import localize
 from featurectl.core.units import parse_local_instant
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.timestamps import localize
 from featurectl.language.definitions.objects import FeatureTest
 from featurectl.language.syntax.place import Place
 from featurectl.operations.feature_tests.results import Cell

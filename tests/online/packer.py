@@ -6,7 +6,7 @@ import msgpack
 import polars as pl
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.types import polars_dtype
 from featurectl.online.codec import pack_instant
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.types import polars_dtype
 from featurectl.online.base import OnlineView, VersionedBy
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.types import polars_dtype
 from featurectl.online.encode import FixedCells, Ragged, digits, join_pieces, literal
 from featurectl.online.frame import encode_chunks
 from tests.online.packer import pack_rows

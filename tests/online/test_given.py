@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.types import widen
+from featurectl.core.frames.types import widen
 from featurectl.online.coerce import typed_column
 from featurectl.sources.casts import cast_exact
 

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from featurectl.core.frames.types import polars_dtype
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import ExpressionError
 from featurectl.language.definitions.objects import DerivedInput, FeatureInput, RequestInput

@@ -6,11 +6,11 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars import join
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.offline.rows import FrameRows
 from featurectl.online.read import FeatureValue, read_features
 from featurectl.online.sqlite import SqliteStore

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import HOUR_US
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.language.definitions.objects import Derived, Entity, Feature, FeatureView, Source
 from featurectl.offline.base import Coverage, TableStatistics

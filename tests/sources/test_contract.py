@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.types import polars_dtype
 from featurectl.sources.open import open_source, read_schema
 from tests.sources.made import COLUMNS, KINDS, ROWS, UTC_TEXTS, make_source
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
+from featurectl.core.frames.types import language_dtype, polars_dtype
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import Piece, prepare_rows
-from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.objects import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
 from featurectl.offline.base import Coverage

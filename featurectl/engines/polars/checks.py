@@ -14,9 +14,9 @@ from polars.exceptions import PolarsError
 
 from featurectl.core.dtypes import DATE, TIMESTAMP
 from featurectl.core.errors import DataError
+from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import counted, parse_instant
 from featurectl.engines.base import CheckResult
-from featurectl.engines.polars.types import language_dtype
 from featurectl.language.definitions.objects import Check
 from featurectl.language.resolve.check_query import query_problem
 from featurectl.language.syntax.constants import fit_constant

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from decimal import Decimal
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
-from featurectl.core.units import parse_instant
+from featurectl.core.dtypes import FLOAT64
+from featurectl.core.frames.defaults import with_default
+from featurectl.core.frames.timestamps import on_calendar
+from featurectl.core.frames.types import finite, polars_dtype
 from featurectl.engines.base import ViewBuckets
-from featurectl.engines.polars.timestamps import on_calendar
-from featurectl.engines.polars.types import finite, polars_dtype
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.objects import Feature, FeatureView
 from featurectl.pit.answers import Answers, join_answers
@@ -99,19 +98,6 @@ def finish_values(
         column = with_default(to_polars(tree), tree.dtype, defaults.get(item.name, item.default))
         sight = sight.with_columns(column.alias(item.name))
     return sight.select(*stored.columns, *(d.name for d in view.derived))
-
-
-def with_default(column: pl.Expr, dtype: str, default: object) -> pl.Expr:
-    """Return the column with a default in place of null; files keep that of a time as text, of a decimal as number."""
-    if default is None:
-        return column
-    value = parse_instant(str(default)) if dtype == TIMESTAMP else default
-    if parts := decimal_parts(dtype):  # the digits that were written: a float has others behind them
-        value = fixed_point(Decimal(str(default)), parts[1])
-    literal = pl.lit(value)
-    if dtype == DATE:
-        literal = literal.str.to_date("%Y-%m-%d")
-    return column.fill_null(literal.cast(polars_dtype(dtype)))
 
 
 def _column(feature: Feature) -> str:

@@ -10,25 +10,30 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.core.errors import DataError
+from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
+from featurectl.engines.clocks import (
+    AVAILABLE,
+    COPY_ORDER,
+    EVENT,
+    HASH,
+    clocked,
+    drop_repeats,
+    named_column,
+    select_columns,
+    typed_tree,
+)
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.shuffle import Shuffle, ShuffledRows
-from featurectl.engines.polars.timestamps import INSTANT, within_datetime
-from featurectl.engines.polars.types import finite
+from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
-from featurectl.expressions.tree import Expression, ExpressionNode
-from featurectl.language.definitions.objects import FeatureView, NamedExpression, Source
+from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.pit.hashing import add_hashes, hash_ties
-from featurectl.pit.questions import ALWAYS_US, AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
+from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 
-# The clocks stand beside the source's own columns under names that no source column can have.
-EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"
 NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
-_FIRST: Final = (AVAILABLE, EVENT, HASH)  # of several copies of an event the first in this order counts
 _SEEN: Final = "\x00seen"
 _TOO_LATE: Final = "known before the watermark"
 
@@ -224,43 +229,6 @@ def _distinct(
         yield kept
 
 
-def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Return the scan with its clocks beside its columns; floats that are not finite are null, unless it keeps them."""
-    schema = scan.collect_schema()
-    if source.nan == "null":
-        floats = [name for name, dtype in schema.items() if dtype.is_float()]
-        scan = scan.with_columns(finite(pl.col(name)).alias(name) for name in floats) if floats else scan
-    if source.event_time is None:
-        always = pl.lit(ALWAYS_US).cast(INSTANT)
-        return scan.with_columns(always.alias(EVENT), always.alias(AVAILABLE))
-    event = _instant(source, source.event_time, schema)
-    if source.available_at is not None:
-        available = _instant(source, source.available_at, schema)
-    else:
-        available = event + pl.duration(microseconds=source.delay_us or 0, time_unit="us")
-    return scan.with_columns(event.alias(EVENT), available.alias(AVAILABLE))
-
-
-def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.
-
-    None where there is none.
-    """
-    if source.static:
-        return None, None
-    seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
-    happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
-    found = seen.select(within_datetime(e.max()) for e in (happened, pl.col(AVAILABLE))).collect().row(0)
-    return found[0], found[1]
-
-
-def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Return the frame without repeats of one event: the copy that was available first stays, null equals nothing."""
-    key = list(source.dedup_key)
-    whole = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
-    return frame.sort(_FIRST).filter(~whole | pl.struct(key).is_first_distinct())
-
-
 def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[pl.DataFrame, list[int]]:
     """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
     if frame.is_empty():
@@ -269,13 +237,13 @@ def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[
     found = [_copies(piece, source, frame) for piece in seen.pieces]
     for rows in seen.rows() if seen.rows else ():
         names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
-        found.append(rows.rename(names).join(events, on=NAMED, how="semi").select(NAMED, *_FIRST))
+        found.append(rows.rename(names).join(events, on=NAMED, how="semi").select(NAMED, *COPY_ORDER))
     if not found:
         return frame, []
-    first = pl.concat(found).sort(_FIRST).unique(NAMED, keep="first")
+    first = pl.concat(found).sort(COPY_ORDER).unique(NAMED, keep="first")
     both = frame.join(first, on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
     precedes = pl.lit(value=False)
-    for column in reversed(_FIRST):
+    for column in reversed(COPY_ORDER):
         new, old = pl.col(column), pl.col(f"{column}{_SEEN}")
         precedes = (new < old) | ((new == old) & precedes)
     copy = pl.col(f"{HASH}{_SEEN}").is_not_null()
@@ -289,19 +257,14 @@ def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
     timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
     before = clocked(piece.scan, source).filter(wanted_rows(piece) & timed)
     rows = before.join(frame.lazy().select(key), on=key, how="semi").collect(engine="streaming")
-    return _hashed(rows, source).select(NAMED, *_FIRST)
-
-
-def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Return the frame with the source's `select` columns, each of which sees the source's own columns."""
-    return frame.with_columns(_named(item) for item in source.select) if source.select else frame
+    return _hashed(rows, source).select(NAMED, *COPY_ORDER)
 
 
 def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.DataFrame:
     frame = select_columns(frame, view.source)
     tally.of_source.see(frame)
     if view.where is not None:
-        frame = frame.filter(to_polars(_tree(view.where)))
+        frame = frame.filter(to_polars(typed_tree(view.where)))
     columns = [view.join[key] for key in view.keys]
     if columns:
         frame = tally.keep(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key")
@@ -310,7 +273,7 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
     clocks = [pl.col(EVENT).alias(EVENT_TIME), pl.col(AVAILABLE).alias(AVAILABLE_AT)]
     taken = {*view.keys, EVENT_TIME, AVAILABLE_AT}
-    inputs = [_named(item) for item in view.inputs if item.name not in taken]
+    inputs = [named_column(item) for item in view.inputs if item.name not in taken]
     event = [pl.col(NAMED).alias(DEDUP)] if view.source.dedup_key else []
     return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *event, *inputs)
 
@@ -342,20 +305,6 @@ def wanted_rows(piece: Piece) -> pl.Expr:
     return wanted.fill_null(value=True)
 
 
-def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
-    for item in source.select:
-        if item.name == column:  # it may hide a column of the files; it is computed from those, not from others
-            return _named(item).cast(INSTANT)
-    dtype = schema.get(column)
-    if dtype is None:
-        raise DataError(f"source {source.name} has no column {column!r}", code="FC503")
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-        return pl.col(column).cast(INSTANT)
-    raise DataError(
-        f"source {source.name}: column {column!r} is {dtype}, a clock must be a timestamp or a date", code="FC504"
-    )
-
-
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:
     if source.static or frame.is_empty():
         return before
@@ -366,12 +315,3 @@ def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source:
 
 def _count(frame: pl.DataFrame, which: pl.Expr) -> int:
     return int(frame.select(which.sum()).item())
-
-
-def _named(item: NamedExpression) -> pl.Expr:
-    return to_polars(_tree(item.expression)).alias(item.name)
-
-
-def _tree(expression: Expression) -> ExpressionNode:
-    assert expression.tree is not None, f"untyped expression {expression.text!r}"
-    return expression.tree

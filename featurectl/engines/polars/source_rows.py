@@ -8,13 +8,13 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
+from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repeats, named_column
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.prepare import AVAILABLE, EVENT, HASH, clocked, drop_repeats, wanted_rows
-from featurectl.engines.polars.timestamps import within_datetime
+from featurectl.engines.polars.prepare import wanted_rows
 from featurectl.engines.spill import SpillRoom
-from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.objects import Source
 from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -105,11 +105,7 @@ def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
 
 def _selected(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     """Return the rows with the source's `select` columns, each of which sees the source's own columns."""
-    made = []
-    for item in source.select:
-        assert item.expression.tree is not None, f"untyped expression {item.expression.text!r}"
-        made.append(to_polars(item.expression.tree).alias(item.name))
-    return scan.with_columns(made) if made else scan
+    return scan.with_columns(named_column(item) for item in source.select) if source.select else scan
 
 
 def _instant(value: object, source: Source) -> datetime | None:

@@ -15,10 +15,10 @@ import polars as pl
 
 from featurectl.core.dtypes import FLOAT64, INT64, TIMESTAMP, decimal_parts
 from featurectl.core.errors import DataError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import language_dtype, polars_dtype, widen_column
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import language_dtype, polars_dtype, widen_column
 from featurectl.language.definitions.objects import FeatureView, Transform
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME

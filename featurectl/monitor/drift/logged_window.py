@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import moved_by
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference

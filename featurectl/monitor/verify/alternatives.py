@@ -10,9 +10,9 @@ from typing import Final, get_args
 import polars as pl
 
 from featurectl.core.errors import DataError, StoreError
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import format_duration, format_instant
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.rows import (
     known_at_once,

@@ -14,8 +14,10 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.errors import TryAgainError
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import counted, plural
-from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.engines.base import Engine
+from featurectl.engines.open import open_engine
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.monitor.verify.alternatives import Known
@@ -92,6 +94,7 @@ def _task(workspace: ComparedStores, bound: BoundView, known: Known, record: Pus
         record=record,
         known=known,
         how=how,
+        engine=open_engine(workspace.environment, how.memory_bytes),
         latest=workspace.latest_push()(),
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
     )
@@ -119,6 +122,7 @@ class _Task:
     record: PushRecord
     known: Known
     how: How
+    engine: Engine
     latest: datetime
     ran_out: bool
 
@@ -171,7 +175,7 @@ class _Comparison:
     def _compare_part(self, rows: pl.DataFrame, entities: pl.DataFrame, packed: Sequence[bytes]) -> None:
         """Compare the rows of some entities, those that have one at the instant of the push."""
         view, at = self._bound.view, self._task.record.computed_at
-        values = values_at(self._task.how.engine, view, rows, entities, at)
+        values = values_at(self._task.engine, view, rows, entities, at)
         truth = values.with_columns(pl.lit(value=True).alias(_HAS_ROW)).drop(COMPUTED_AT)
         if entities.width:
             truth = entities.join(truth, on=list(view.keys), how="left", maintain_order="left")
@@ -212,7 +216,7 @@ class _Comparison:
         marked = wrong.with_columns(
             pl.when(missing).then(pl.lit(value=True)).otherwise(pl.col(n)).alias(n) for n in wrong.columns
         )
-        explained = explain(how.engine, served, marked, self._task.known, how.tolerance)
+        explained = explain(self._task.engine, served, marked, self._task.known, how.tolerance)
         for name, tally in self._tallies.items():
             tally.count(explained.causes[name].filter(~missing))
             tally.told = explained.told | tally.told

@@ -8,8 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.later_begin import moved_begin

@@ -13,8 +13,7 @@ import polars as pl
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
-from featurectl.engines.base import Engine
-from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.objects import DerivedInput, Model, RequestInput
 from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
@@ -39,10 +38,10 @@ _STALE: Cause = "stale push"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How a comparison is made: the relative tolerance of sums and means, by which engine, and who is told."""
+    """How a comparison is made: the relative tolerance of sums and means, the engine's memory, who sees progress."""
 
     tolerance: float = TOLERANCE
-    engine: Engine = field(default_factory=PolarsEngine)
+    memory_bytes: int | None = None
     progress: Progress = field(default_factory=Silent)
 
 
@@ -120,6 +119,7 @@ class _Replay:
 
     def __init__(self, stores: ComparedStores, state: State, version: ModelVersion, how: How) -> None:
         self._version, self._how = version, how
+        self._engine = open_engine(stores.environment, how.memory_bytes)
         self.rows = self.replayed = 0
         self.left_out = Counter[str]()
         model = load_model(version.definition)
@@ -165,7 +165,7 @@ class _Replay:
         return [tally.skew(self._version.model, self._version.version) for tally in named]
 
     def _compare(self, part: _Part, served: ServedRows) -> None:
-        engine, tolerance = self._how.engine, self._how.tolerance
+        engine, tolerance = self._engine, self._how.tolerance
         offline = computed(engine, served)
         wrong = served.wrong(offline, tolerance)
         pushes = in_order([*part.known.pushes, *served.pushed.unique()])

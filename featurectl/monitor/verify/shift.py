@@ -8,9 +8,9 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import DAY_US, HOUR_US, format_duration
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 
 _MINUTE_US: Final = 60_000_000

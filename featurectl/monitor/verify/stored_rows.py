@@ -9,8 +9,8 @@ from datetime import datetime
 import polars as pl
 
 from featurectl.core.errors import StoreError
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import polars_dtype
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
 from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView, PushRecord
 from featurectl.online.codec import row_schema_id, unpack_row
 from featurectl.online.schema import RowSchema, parse_schema, pushed_schema, schema_digest

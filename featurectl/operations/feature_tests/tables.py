@@ -13,9 +13,9 @@ import polars as pl
 
 from featurectl.core.dtypes import DATE, FLOAT64, STRING, TIMESTAMP, UNKNOWN, list_item
 from featurectl.core.errors import DataError
+from featurectl.core.frames.types import language_dtype, polars_dtype
 from featurectl.core.units import parse_local_instant
 from featurectl.engines.base import Engine, Piece, Prepared
-from featurectl.engines.polars.types import language_dtype, polars_dtype
 from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.typing.registered import type_source, type_view

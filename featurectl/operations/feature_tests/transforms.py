@@ -12,10 +12,10 @@ import polars as pl
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import CheckFailedError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine, Piece, SourceRows, ViewBuckets
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import language_dtype
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from featurectl.core.errors import DataError
+from featurectl.core.frames.types import polars_dtype
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted, format_count, moved_by
 from featurectl.engines.base import Engine
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.offline.base import OfflineTable, newest_of
 from featurectl.online.base import Bound, OnlineStore, OnlineView, Origin, PushRecord, Writing

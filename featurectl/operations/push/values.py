@@ -11,9 +11,9 @@ import polars as pl
 
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
 from featurectl.engines.base import Engine, ViewBuckets
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import polars_dtype
 from featurectl.language.definitions.objects import Feature, FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineRow

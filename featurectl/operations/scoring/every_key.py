@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.errors import UsageError
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.engines.budget import batch_rows
-from featurectl.engines.polars.timestamps import INSTANT
 from featurectl.language.definitions.objects import FeatureInput, Model, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.spine import SpineRows

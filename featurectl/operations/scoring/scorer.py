@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.engines.polars.types import finite
+from featurectl.core.frames.types import finite
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.objects import Model, ModelInput
 from featurectl.models.matrix import MatrixForm

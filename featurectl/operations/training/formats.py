@@ -13,7 +13,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from featurectl.core.errors import UsageError
-from featurectl.engines.polars.timestamps import INSTANT
+from featurectl.core.frames.timestamps import INSTANT
 
 Format = Literal["parquet", "csv", "delta"]
 FORMATS: Final[Mapping[str, Format]] = {".parquet": "parquet", ".csv": "csv", ".delta": "delta"}

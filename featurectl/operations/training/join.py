@@ -14,13 +14,13 @@ import polars as pl
 
 from featurectl.core.dtypes import FLOAT64
 from featurectl.core.errors import DataError, StoreError
+from featurectl.core.frames.defaults import with_default
+from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import plural
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.engines.budget import question_bytes
-from featurectl.engines.polars.columns import compile_over
-from featurectl.engines.polars.join import with_default
-from featurectl.engines.polars.types import language_dtype
 from featurectl.expressions.check import expression_columns
+from featurectl.expressions.frames import compile_over
 from featurectl.language.definitions.objects import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
 from featurectl.offline.base import OfflineTable
 from featurectl.operations.training.as_served import answer_as_served, served_asof

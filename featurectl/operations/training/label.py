@@ -10,9 +10,9 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
-from featurectl.engines.polars.columns import compile_over
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.check import expression_columns
+from featurectl.expressions.frames import compile_over
 from featurectl.language.definitions.aggregates import horizon_base
 from featurectl.language.definitions.objects import Feature, FeatureView, Label, NamedExpression, Source
 from featurectl.language.typing.registered import type_source, type_view

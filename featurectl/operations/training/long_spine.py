@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from featurectl.core.dtypes import TIMESTAMP
+from featurectl.core.frames.types import language_dtype
 from featurectl.core.memory import give_back
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
-from featurectl.engines.polars.types import language_dtype
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.training.digest import CHUNK_ROWS, digest_columns
 from featurectl.operations.training.spine import Cut, SpineRows, cut_part

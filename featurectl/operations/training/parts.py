@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.budget import batch_rows
-from featurectl.engines.polars.shuffle import Shuffle
+from featurectl.engines.shuffle import Shuffle
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.order import ordered
 from featurectl.operations.training.join import BoundView, ViewRows

@@ -12,11 +12,11 @@ import polars as pl
 
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, UsageError
-from featurectl.engines.polars.columns import columns_of, compile_over
-from featurectl.engines.polars.prepare import clocked, drop_repeats, select_columns
-from featurectl.engines.polars.timestamps import INSTANT
-from featurectl.engines.polars.types import language_dtype, widen
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import language_dtype, widen
+from featurectl.engines.clocks import clocked, drop_repeats, select_columns
 from featurectl.expressions.check import expression_columns
+from featurectl.expressions.frames import columns_of, compile_over
 from featurectl.language.definitions.objects import CommandLineFile, Source, Spine
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.training.digest import digest_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from featurectl.core.errors import DataError
-from featurectl.engines.polars.types import language_dtype
+from featurectl.core.frames.types import language_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import ExpressionError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.polars.timestamps import parse_dates, parse_timestamps, to_instants
+from featurectl.core.frames.timestamps import parse_dates, parse_timestamps, to_instants
 
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
 

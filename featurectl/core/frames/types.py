@@ -7,7 +7,7 @@ from typing import Final, Literal
 import polars as pl
 
 from featurectl.core import dtypes
-from featurectl.engines.polars.timestamps import INSTANT, to_instants
+from featurectl.core.frames.timestamps import INSTANT, to_instants
 
 Nan = Literal["null", "keep"]
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from featurectl.core import dtypes
-from featurectl.engines.polars.types import language_dtype, polars_dtype, widen
+from featurectl.core.frames.types import language_dtype, polars_dtype, widen
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.polars.shuffle import PARTS, Shuffle
+from featurectl.engines.shuffle import PARTS, Shuffle
 from featurectl.engines.spill import SpillRoom
 from featurectl.pit.hashing import bucket_of
 
