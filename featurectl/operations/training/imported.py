@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
+from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.train import (
     Registration,
@@ -216,13 +216,8 @@ def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, t
         artifact_format=found.format,
         artifact_bytes=0,
         artifact_sha256="",
-        libraries=library_versions(("polars", "numpy", "deltalake", *_distributions(found.format))),
+        libraries=library_versions(("polars", "numpy", "deltalake", *distributions_of(LIBRARIES[found.format]))),
         code_commit=to.commit,
         seed=0,
         created_at=to.now,
     )
-
-
-def _distributions(kind: str) -> tuple[str, ...]:
-    """Return the distributions that the library of a format comes from."""
-    return tuple(sorted(set(metadata.packages_distributions().get(LIBRARIES[kind], ()))))

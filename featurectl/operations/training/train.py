@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from featurectl.models.validation_rows import JudgedRows
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
+from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
@@ -226,14 +226,10 @@ def _params(trainer: Trainer) -> dict[str, object]:
 def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
     """Return the distributions that an estimator's top module comes from; none for a module that is just there."""
     top = (trainer.estimator or "").partition(":")[0].split(".")[0]
-    return _distributions(top)
+    return distributions_of(top)
 
 
 def _libraries_of(fitted: FittedModel) -> tuple[str, ...]:
     """Return the distributions that read the model file, and those that made the ONNX file if there is one."""
-    readers = _distributions(_READERS.get(fitted.format, ""))
+    readers = distributions_of(_READERS.get(fitted.format, ""))
     return (*readers, "onnx", "onnxruntime") if fitted.onnx.content and fitted.format != ONNX else readers
-
-
-def _distributions(module: str) -> tuple[str, ...]:
-    return tuple(sorted(set(metadata.packages_distributions().get(module, ()))))
