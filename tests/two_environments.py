@@ -88,9 +88,13 @@ class Repository:
     def run(self, *argv: str) -> Ran:
         """Run one command in the repository's folder."""
         out, err = io.StringIO(), io.StringIO()
-        with _environ(self.variables), contextlib.chdir(self.root):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main(list(argv))
+        with (
+            _environ(self.variables),
+            contextlib.chdir(self.root),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(list(argv))
         return Ran(code, out.getvalue(), err.getvalue())
 
     def done(self, *argv: str) -> Ran:

@@ -43,7 +43,7 @@ BAD_CSV = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name,text,said", BAD_CSV, ids=[case[0] for case in BAD_CSV])
+@pytest.mark.parametrize(("name", "text", "said"), BAD_CSV, ids=[case[0] for case in BAD_CSV])
 def test_a_bad_csv_is_named_and_the_tables_stay(live, name, text, said):
     (live.root / "data/orders.csv").unlink()
     if text is not None:
@@ -64,7 +64,7 @@ def test_a_time_that_no_calendar_holds_loses_no_rows_beside_it(live):
                          "came\n" + BOTH)  # fmt: skip
 
 
-@pytest.mark.parametrize("name,text,said", BAD_CSV, ids=[case[0] for case in BAD_CSV])
+@pytest.mark.parametrize(("name", "text", "said"), BAD_CSV, ids=[case[0] for case in BAD_CSV])
 def test_a_bad_csv_makes_no_first_table(shop, name, text, said):
     applied(shop)
     (shop.root / "data/orders.csv").unlink()
@@ -109,7 +109,7 @@ def test_an_unreadable_parquet_with_declared_columns_is_found_when_it_is_read(sh
 
 
 @pytest.mark.parametrize(
-    "columns,said",
+    ("columns", "said"),
     [({"customer": ["a"], "ordered_at": [5], "amount": [1.0]},
       'objects.yaml:6:17: error[FC312]: "ordered_at" is int64, must be a timestamp or a date'),
      ({"customer": [7], "ordered_at": [datetime(2026, 1, 1)], "amount": [1.0]},
@@ -196,7 +196,7 @@ SPINES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name,text,said", SPINES, ids=[case[0] for case in SPINES])
+@pytest.mark.parametrize(("name", "text", "said"), SPINES, ids=[case[0] for case in SPINES])
 def test_a_bad_spine_is_named_and_nothing_is_written(live, name, text, said):
     live.write("s.csv", text)
     for command in ("training-set", "score"):
@@ -221,7 +221,7 @@ def test_a_spine_file_may_be_empty_and_hold_null_keys_and_times(live):
 
 
 @pytest.mark.parametrize(
-    "old,new,said",
+    ("old", "new", "said"),
     [("lightgbm.LGBMClassifier", "lightgbm.LGBMKlassifier",
       "error[FC513]: estimator lightgbm.LGBMKlassifier can't be imported: "),
      ("lightgbm.LGBMClassifier", "lightgbn.LGBMClassifier",

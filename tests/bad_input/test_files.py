@@ -36,7 +36,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name,old,new,head,near,note", WRONG, ids=[case[0] for case in WRONG])
+@pytest.mark.parametrize(("name", "old", "new", "head", "near", "note"), WRONG, ids=[case[0] for case in WRONG])
 @pytest.mark.parametrize("command", [("validate",), ("apply", "--auto-approve")], ids=["validate", "apply"])
 def test_a_wrong_file_has_a_place_and_leaves_nothing(shop, command, name, old, new, head, near, note):
     shop.change("objects.yaml", old, new)
@@ -85,7 +85,7 @@ def test_an_empty_repository_says_so(shop, text):
 
 
 @pytest.mark.parametrize(
-    "text,said",
+    ("text", "said"),
     [("", "featurectl.yaml: error[FC103]: the file is empty: it needs a project and its environments"),
      ("# later\n", "featurectl.yaml: error[FC103]: the file is empty: it needs a project and its environments"),
      ("project: shop\n", 'featurectl.yaml:1:1: error[FC103]: no "environments"'),
@@ -166,7 +166,7 @@ NOT_RUN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("what,old,new", NOT_RUN, ids=[case[0] for case in NOT_RUN])
+@pytest.mark.parametrize(("what", "old", "new"), NOT_RUN, ids=[case[0] for case in NOT_RUN])
 def test_a_part_of_the_language_that_is_not_run_is_valid_and_not_applied(shop, what, old, new):
     shop.write("t.py", "def f(source):\n    return source\n")
     shop.change("objects.yaml", old, new)
@@ -179,7 +179,7 @@ def test_a_part_of_the_language_that_is_not_run_is_valid_and_not_applied(shop, w
 
 
 @pytest.mark.parametrize(
-    "what,line",
+    ("what", "line"),
     [("the engine spark is", "engine: {type: spark}")],
 )
 def test_an_environment_that_is_not_run_is_valid_and_not_applied(shop, what, line):

@@ -73,7 +73,7 @@ def test_an_unreachable_database_of_a_source_is_named(shop):
 
 
 @pytest.mark.parametrize(
-    "damage,command",
+    ("damage", "command"),
     [*(("text", command) for command in EVERY), ("pages", EVERY[1]), ("cut", EVERY[1]), ("pages", EVERY[3])],
 )
 def test_a_corrupt_registry_is_named_and_left_alone(live, damage, command):
@@ -176,7 +176,7 @@ def test_an_online_store_that_can_not_be_made_is_named(live):
 
 
 @pytest.mark.parametrize(
-    "kind,written,commands",
+    ("kind", "written", "commands"),
     [("registry", REGISTRY, EVERY), ("offline", OFFLINE, [EVERY[i] for i in (3, 4, 6, 7, 9, 10)]),
      ("online", ONLINE, EVERY[3:6])],
 )  # fmt: skip
@@ -232,7 +232,7 @@ def test_a_database_of_a_source_from_a_variable_is_named_by_it(shop, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "kind,written,url,said",
+    ("kind", "written", "url", "said"),
     [("registry", REGISTRY, "nosuchdb://host/x", "nosuchdb"), ("online", ONLINE, "memcached://host", "memcached")],
 )  # fmt: skip
 def test_an_unknown_kind_of_store_is_wrong_usage(live, kind, written, url, said):

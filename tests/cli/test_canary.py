@@ -69,7 +69,7 @@ def test_the_canary_is_the_one_that_was_applied_not_the_one_of_the_file(root):
 
 
 @pytest.mark.parametrize(
-    "words,told",
+    ("words", "told"),
     [
         (("start", "trial"), "trial: which version?"),
         (("start", "trail@2"), "no model 'trail' is applied in project trial"),

@@ -320,7 +320,7 @@ def test_a_message_that_waits_when_a_silence_begins_is_held_and_told_so(shop):
 
 
 @pytest.mark.parametrize(
-    "words,told",
+    ("words", "told"),
     [
         ((), "which alert?"),
         (("stale", "--list"), "which alert?"),

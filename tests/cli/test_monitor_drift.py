@@ -156,7 +156,7 @@ def test_a_window_of_other_instants_has_too_few_rows(drift):
 
 
 @pytest.mark.parametrize(
-    "limits,drifting",
+    ("limits", "drifting"),
     [
         (["psi=50"], set()),
         (["psi=50", "half:ks=0.5"], {"half"}),
@@ -172,7 +172,7 @@ def test_limits_are_of_all_features_or_of_one(drift, limits, drifting):
 
 
 @pytest.mark.parametrize(
-    "words,told",
+    ("words", "told"),
     [
         (["--limit", "psi"], "--limit psi: no metric ''"),
         (["--limit", "psy=1"], "no metric 'psy'"),
@@ -203,13 +203,14 @@ def test_an_environment_without_a_log_says_what_to_do(drift):
     assert "--batch SPINE" in printed
 
 
-@pytest.mark.parametrize("model,told", [("n", "no model 'n' is applied"), ("m@7", "model m has no version '7'")])
+@pytest.mark.parametrize(("model", "told"), [("n", "no model 'n' is applied"), ("m@7", "model m has no version '7'")])
 def test_a_model_that_is_none_is_named(drift, model, told):
     assert told in drift(model=model, code=64).err
 
 
 @pytest.mark.parametrize(
-    "features,name,kind", [(["x"], "score", "score"), (["score"], "score", "feature"), (["score"], "(score)", "score")]
+    ("features", "name", "kind"),
+    [(["x"], "score", "score"), (["score"], "score", "feature"), (["score"], "(score)", "score")],
 )
 def test_a_limit_of_score_is_of_the_feature_that_is_called_so_if_there_is_one(features, name, kind):
     limits = parse_limits([f"{name}:psi=0.5"], 100, features)
@@ -275,9 +276,11 @@ def test_a_file_of_the_log_that_is_none_is_named(own):
     write_log(own, "logged", NOW, [{"q": 1, "half": 2.0}] * 10)
     bad = own / "off/shop/predictions/logged/m/v1/2026-02-03/bad.parquet"
     bad.write_bytes(b"no parquet")
-    with open_workspace(own, "logged", None, "unread") as workspace:
-        with pytest.raises(StoreError, match="the prediction log can't be read: bad"):
-            served_drift(workspace, "m", NOW - timedelta(days=1), NOW + timedelta(days=1))
+    with (
+        open_workspace(own, "logged", None, "unread") as workspace,
+        pytest.raises(StoreError, match="the prediction log can't be read: bad"),
+    ):
+        served_drift(workspace, "m", NOW - timedelta(days=1), NOW + timedelta(days=1))
 
 
 def test_a_profile_that_is_another_or_gone_is_refused(own, capsys):

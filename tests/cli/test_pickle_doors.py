@@ -1,5 +1,7 @@
-"""No door loads a pickle unless the model and the command both say so: train, import, score, serve, export, a registry
-whose row was changed, a file that was swapped."""
+"""No door loads a pickle unless the model and the command both say so.
+
+The doors: train, import, score, serve, export, a registry whose row was changed, a file that was swapped.
+"""
 
 from __future__ import annotations
 

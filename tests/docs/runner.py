@@ -199,9 +199,13 @@ def _line_fits(shown: str, line: str) -> bool:
 def run_here(arguments: list[str], folder: Path, environ: Mapping[str, str]) -> Ran:
     """Run a command of featurectl in this process."""
     printed = io.StringIO()
-    with _changed(environ), contextlib.chdir(folder):
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            code = main(arguments)
+    with (
+        _changed(environ),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        code = main(arguments)
     return Ran(printed.getvalue(), code)
 
 
@@ -216,6 +220,7 @@ def run_shell(text: str, folder: Path) -> Ran:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
+        check=False,
     )
     return Ran(done.stdout, done.returncode)
 
@@ -262,5 +267,6 @@ def _step(text: str, folder: Path) -> Ran:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
     return Ran(done.stdout, done.returncode)

@@ -58,7 +58,7 @@ def limited(root: Path, limit: int, words: tuple[str, ...]) -> tuple[int, str]:
     """Run a command in a process of its own, where files can't be longer."""
     command = [sys.executable, "-m", "tests.full_disk", str(limit), *words, "-C", str(root)]
     environ = os.environ | {"PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
-    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -90,7 +90,7 @@ def try_once(made: Path, root: Path, name: str, limit: int) -> int:
     return code
 
 
-@pytest.mark.parametrize("name,limit", [("materialize", 3_000), ("apply", 20_000)])
+@pytest.mark.parametrize(("name", "limit"), [("materialize", 3_000), ("apply", 20_000)])
 def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, monkeypatch, capsys, name, limit):
     monkeypatch.chdir(tmp_path)
     assert try_once(made, tmp_path / "shop", name, limit) == 69
@@ -123,13 +123,13 @@ def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tm
         codes.append(try_once(made, tmp_path / f"{number}", name, limit))
         shutil.rmtree(tmp_path / f"{number}")
     with capsys.disabled():
-        print(f"\n{name}: {len(codes) - codes.count(0)} of {len(codes)} failed")
+        print(f"\n{name}: {len(codes) - codes.count(0)} of {len(codes)} failed")  # noqa: T201  # for who runs it with -s
     assert any(codes)
 
 
 @pytest.mark.stress
 def test_scores_that_were_cut_short_by_a_full_disk_are_not_taken_for_whole(made, tmp_path, monkeypatch, capsys):
-    """numpy writes into a file by itself, and does not hear of what could not be written."""
+    """Numpy writes into a file by itself, and does not hear of what could not be written."""
     copy_shop(made, tmp_path / "shop")
     code, said = limited(tmp_path / "shop", 282, WRITERS["score"])
     assert code == 64

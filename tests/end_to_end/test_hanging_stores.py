@@ -146,7 +146,7 @@ def train(root: Path) -> None:
         (root / "trained").touch()
 
 
-@pytest.mark.parametrize("command,store,code", CASES)
+@pytest.mark.parametrize(("command", "store", "code"), CASES)
 def test_a_command_ends_where_a_store_hangs(shop, capsys, command, store, code):
     if "m" in "".join(WORDS[command][1:2]) or command == "promote":
         train(shop.root)

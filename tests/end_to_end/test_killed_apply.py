@@ -202,7 +202,7 @@ def wanted(project: Project, old: State) -> str:
 
 
 @pytest.mark.parametrize(
-    "kills,inside_at_least", [(4, 1), pytest.param(50, 30, marks=pytest.mark.stress)], ids=["4", "50"]
+    ("kills", "inside_at_least"), [(4, 1), pytest.param(50, 30, marks=pytest.mark.stress)], ids=["4", "50"]
 )
 def test_a_killed_apply_has_changed_everything_or_nothing(project, kills, inside_at_least):
     lengths = measured(project)
@@ -224,5 +224,5 @@ def test_a_killed_apply_has_changed_everything_or_nothing(project, kills, inside
     registry = SqlRegistry(project.url)
     assert [entry.serial for entry in registry.read_history("shop")][::-1] == list(range(1, after.serial + 1))
     registry.close()
-    print(project.url.split(":")[0], {" ".join(end): ends.count(end) for end in sorted(set(ends))})
+    print(project.url.split(":")[0], {" ".join(end): ends.count(end) for end in sorted(set(ends))})  # noqa: T201  # for who runs it with -s
     assert sum(where == "inside" for where, _ in ends) >= inside_at_least

@@ -80,4 +80,4 @@ def test_runs_that_begin_together_take_each_row_once(tmp_path, rounds, capsys):
             for place in (root, undisturbed):
                 write_orders(place, number)
     with capsys.disabled():
-        print(f"\n{refused} of {rounds} pairs of runs met")
+        print(f"\n{refused} of {rounds} pairs of runs met")  # noqa: T201  # for who runs it with -s

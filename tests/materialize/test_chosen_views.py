@@ -11,7 +11,7 @@ from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from tests.materialize.test_view import T0
 
 
-def _view(name, version, current=True):
+def _view(name, version, *, current=True):
     return ObjectVersion(kind="feature_view", name=name, version=version, definition={}, current=current)
 
 

@@ -91,6 +91,6 @@ def test_a_killed_run_leaves_the_old_table_or_the_new_one_and_the_next_finishes_
 def test_fifty_killed_runs(tmp_path, capsys):
     died, written = campaign(tmp_path, 60)
     with capsys.disabled():
-        print(f"\nkilled {died} times, {written} of them while files were written or committed")
+        print(f"\nkilled {died} times, {written} of them while files were written or committed")  # noqa: T201  # for who runs it with -s
     assert died >= 50
     assert written >= 30

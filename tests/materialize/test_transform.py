@@ -95,7 +95,7 @@ def a_job(root, view, offline="offline"):
     return MaterializeRun(view=view, version=1, reader=first, others=tuple(others), table=table)
 
 
-def run(root, view, hour=99, offline="offline", full=False):
+def run(root, view, hour=99, offline="offline", *, full=False):
     job = a_job(root, view, offline)
     return materialize_transform(PolarsEngine(1), job, at(hour), full=full), job.table
 

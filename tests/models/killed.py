@@ -58,5 +58,5 @@ def _run(root: Path, words: Sequence[str], number: int, count: Any) -> None:
     sys.addaudithook(seen)
     event.listen(Engine, "before_cursor_execute", lambda *_: write())
     event.listen(Engine, "commit", lambda *_: write())
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  # as long as the process
     raise SystemExit(main([*words, "-q"]))

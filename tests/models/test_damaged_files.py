@@ -295,7 +295,7 @@ def test_files_that_were_damaged_end_no_process():
 def test_many_files_that_were_damaged_end_no_process(name, capsys):
     (found,) = campaign([name], seeds_from(0, 2_000)).values()
     with capsys.disabled():
-        print(f"\n{name}: {dict(found)}")
+        print(f"\n{name}: {dict(found)}")  # noqa: T201  # for who runs it with -s
     assert found.pop("whole: done") == 1
     ends = {end.partition(" (seed ")[0] for end in found} - {"seen", "refused", "done"}
     if name not in MAY_DIE:

@@ -128,7 +128,7 @@ def test_a_command_that_is_killed_leaves_the_old_state_or_the_new_one(made, tmp_
 def test_a_command_that_is_killed_at_any_write_leaves_the_old_state_or_the_new_one(made, tmp_path, name, capsys):
     left = campaign(made, tmp_path, name, 200)
     with capsys.disabled():
-        print(
+        print(  # noqa: T201  # for who runs it with -s
             f"\n{name}: killed {sum(left.values())} times, {left['old']} left the old state, {left['new']} the new one"
         )
     assert left["old"] > 0

@@ -66,7 +66,7 @@ def test_slack_takes_a_cause_of_any_length_and_shows_the_rest_whole():
 
 
 @pytest.mark.parametrize(
-    "answer,again,after_s,told",
+    ("answer", "again", "after_s", "told"),
     [
         ((429, "rate_limited", {"Retry-After": "30"}), True, 30.0, "Slack answered 429: rate_limited"),
         ((429, "", {}), True, None, "Slack answered 429"),

@@ -21,22 +21,26 @@ def test_an_unset_variable_is_named(way, tmp_path):
 
 
 def test_each_way_sends_to_the_address_of_the_environment(tmp_path):
-    with running_hook(as_slack) as slack, running_hook(as_pagerduty) as pager, running_hook() as hook:
-        with running_mail() as mail:
-            addresses = {
-                "slack": f"{slack.url}/services/T0/B0/secret",
-                "pagerduty": ROUTING_KEY,
-                "webhook": hook.url,
-                "email": "ops@shop.test",
-            }
-            environ = {
-                "FEATURECTL_PAGERDUTY_URL": pager.url,
-                "FEATURECTL_SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
-                "FEATURECTL_SMTP_FROM": "us@shop.test",
-            }
-            for way, address in addresses.items():
-                notifier = Notifier(name=way, way=way, address="${TO}")
-                open_notifier(notifier, environ | {"TO": address}, tmp_path).send(MESSAGE)
+    with (
+        running_hook(as_slack) as slack,
+        running_hook(as_pagerduty) as pager,
+        running_hook() as hook,
+        running_mail() as mail,
+    ):
+        addresses = {
+            "slack": f"{slack.url}/services/T0/B0/secret",
+            "pagerduty": ROUTING_KEY,
+            "webhook": hook.url,
+            "email": "ops@shop.test",
+        }
+        environ = {
+            "FEATURECTL_PAGERDUTY_URL": pager.url,
+            "FEATURECTL_SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+            "FEATURECTL_SMTP_FROM": "us@shop.test",
+        }
+        for way, address in addresses.items():
+            notifier = Notifier(name=way, way=way, address="${TO}")
+            open_notifier(notifier, environ | {"TO": address}, tmp_path).send(MESSAGE)
     assert [len(taken) for taken in (slack.taken, pager.taken, hook.taken, mail.mails)] == [1, 1, 1, 1]
     assert b"From: us@shop.test" in mail.mails[0]
 

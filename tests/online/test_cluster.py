@@ -198,13 +198,15 @@ def test_a_cluster_is_known_by_the_addresses_that_it_announces_and_speaks_tls(ce
 
 def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
     wide = view({"s": "string"}, {"id": "int64"}, project=of.project)
-    with started_cluster(3, 0, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction") as cluster:
-        with closing(open_store(cluster.url)) as store:
-            rows = frame(wide, [[i] for i in range(30_000)], [["x" * 500]] * 30_000)
-            with pytest.raises(StoreError, match="maxmemory") as caught:
-                store.write(wide, rows)
-            assert (caught.value.code, "xxx" in str(caught.value)) == ("FC602", False)
-            assert store.read(wide, [[30_001]]) == [None]
+    with (
+        started_cluster(3, 0, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction") as cluster,
+        closing(open_store(cluster.url)) as store,
+    ):
+        rows = frame(wide, [[i] for i in range(30_000)], [["x" * 500]] * 30_000)
+        with pytest.raises(StoreError, match="maxmemory") as caught:
+            store.write(wide, rows)
+        assert (caught.value.code, "xxx" in str(caught.value)) == ("FC602", False)
+        assert store.read(wide, [[30_001]]) == [None]
 
 
 def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):

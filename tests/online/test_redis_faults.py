@@ -218,9 +218,12 @@ def test_a_certificate_of_an_unknown_authority_is_refused(redis_tls_url, tmp_pat
 def test_a_certificate_of_another_host_is_refused(certificates, redis_tls_url):
     url = redis_tls_url.replace("127.0.0.1", "127.0.0.2")
     of, port = view({"n": "int64"}), int(redis_tls_url.partition("127.0.0.1:")[2].partition("/")[0])
-    with tls_proxy(certificates, port, host="127.0.0.2", own_port=port), closing(open_store(url)) as store:
-        with pytest.raises(StoreError, match="can't be reached"):
-            store.read(of, [["a"]])
+    with (
+        tls_proxy(certificates, port, host="127.0.0.2", own_port=port),
+        closing(open_store(url)) as store,
+        pytest.raises(StoreError, match="can't be reached"),
+    ):
+        store.read(of, [["a"]])
 
 
 def test_plain_words_to_a_server_that_speaks_tls_are_an_error_in_time(redis_tls_url, monkeypatch):
@@ -233,9 +236,11 @@ def test_plain_words_to_a_server_that_speaks_tls_are_an_error_in_time(redis_tls_
 
 def test_tls_to_a_server_that_speaks_none_is_an_error_in_time(redis_url, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
-    with closing(open_store(redis_url.replace("redis://", "rediss://"))) as store:
-        with pytest.raises(StoreError, match="can't be reached"):
-            store.read(view({"n": "int64"}), [["a"]])
+    with (
+        closing(open_store(redis_url.replace("redis://", "rediss://"))) as store,
+        pytest.raises(StoreError, match="can't be reached"),
+    ):
+        store.read(view({"n": "int64"}), [["a"]])
 
 
 def test_nothing_that_listens_is_an_error_that_names_the_address():

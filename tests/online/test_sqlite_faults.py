@@ -153,9 +153,12 @@ def test_a_file_that_may_only_be_read_is_read_and_not_written(of, only_read):
 
 def test_a_folder_that_may_only_be_read_is_said_to_be_the_cause(of, only_read):
     path = only_read(0o555)
-    with as_somebody_without_rights(), closing(SqliteStore(path)) as store:
-        with pytest.raises(StoreError, match="readonly") as caught:
-            store.read(of, [[0]])
+    with (
+        as_somebody_without_rights(),
+        closing(SqliteStore(path)) as store,
+        pytest.raises(StoreError, match="readonly") as caught,
+    ):
+        store.read(of, [[0]])
     assert "its folder must be writable" in caught.value.hint
 
 

@@ -39,13 +39,13 @@ BY_HAND = [
 ]
 
 
-@pytest.mark.parametrize("op, how, whole, some", BY_HAND, ids=[case[0] for case in BY_HAND])
+@pytest.mark.parametrize(("op", "how", "whole", "some"), BY_HAND, ids=[case[0] for case in BY_HAND])
 def test_an_aggregate_is_what_it_is_by_hand(op, how, whole, some):
     assert alike(ask(rows_of(TEN), [9], op, **how), [whole])
     assert alike(ask(rows_of(TEN), [5], op, window=2, **how), [some])
 
 
-@pytest.mark.parametrize("op, expected", [("any", [None, True, True, False]), ("all", [None, True, False, False])])
+@pytest.mark.parametrize(("op", "expected"), [("any", [None, True, True, False]), ("all", [None, True, False, False])])
 def test_any_and_all_are_what_they_are_by_hand(op, expected):
     rows = rows_of([(1, True), (2, None), (3, False)])
     assert ask(rows, [1, 2, 4, 4], op) == [None, True, expected[2], expected[2]]
@@ -103,7 +103,7 @@ def test_a_list_column_has_a_first_a_last_and_a_number_of_different_values():
 MOST = 2**63 - 1
 
 
-@pytest.mark.parametrize("values, total", [
+@pytest.mark.parametrize(("values", "total"), [
     ([MOST, MOST, -MOST], MOST),
     ([-MOST - 1, MOST, -1, 1], -1),
     ([2**62, 2**61, 2**61 - 1], MOST),

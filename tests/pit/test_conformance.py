@@ -87,7 +87,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("events, t, op, how, expected", [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("events", "t", "op", "how", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_the_case_has_its_published_answer(events, t, op, how, expected):
     how = dict(how)
     rows = rows_of(events, dtype=how.pop("dtype", None), known=how.pop("known", None))
@@ -107,7 +109,7 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize("op, expected", EMPTY.items(), ids=list(EMPTY))
+@pytest.mark.parametrize(("op", "expected"), EMPTY.items(), ids=list(EMPTY))
 def test_b4_no_row_or_an_unknown_entity_keeps_its_spine_row(op, expected):
     assert ask(rows_of([(5, 1)]), [5], op, n=2) == [expected]
     assert ask(rows_of([(5, 1)]), spine_of([9], key="never seen"), op, n=2) == [expected]
@@ -147,7 +149,7 @@ def test_c5_shuffled_events_and_spine_give_the_same_answers_in_spine_order():
     assert ask(rows.reverse(), turned, "sum", window=5) == ask(rows, times, "sum", window=5)[::-1]
 
 
-@pytest.mark.parametrize("closed, expected", [("left", 1), ("right", None)])
+@pytest.mark.parametrize(("closed", "expected"), [("left", 1), ("right", None)])
 def test_f1_the_answer_does_not_depend_on_other_spine_rows(closed, expected):
     rows = rows_of([(0, 1)])
     assert ask(rows, [10], "sum", window=10, closed=closed) == [expected]
@@ -183,10 +185,10 @@ def test_e5_several_windows_at_once_are_those_asked_alone():
     assert answers.rows() == [(16, 24, 31)]
 
 
-IDS = "A1 A2 A6 B1 B2 B3 B4 B6 B7 C1 C2 C4 C5 D1 D3 D4 D5 D6 D7 D8 E1 E2 E5 F1 F2 F3 H1 H3 I1 J1 J2 J3".split()
+IDS = "A1 A2 A6 B1 B2 B3 B4 B6 B7 C1 C2 C4 C5 D1 D3 D4 D5 D6 D7 D8 E1 E2 E5 F1 F2 F3 H1 H3 I1 J1 J2 J3"
 
 
 def test_every_case_that_is_not_for_comparison_alone_is_here():
     tests = {name.split("_")[1].upper() for name in globals() if name.startswith("test_")}
-    assert set(IDS) - tests == {case[0].split()[0] for case in CASES} - tests
-    assert set(IDS) <= tests | {case[0].split()[0] for case in CASES}
+    assert set(IDS.split()) - tests == {case[0].split()[0] for case in CASES} - tests
+    assert set(IDS.split()) <= tests | {case[0].split()[0] for case in CASES}

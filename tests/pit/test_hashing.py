@@ -28,7 +28,7 @@ GOLDEN = [
 GOLDEN_TIES = [4814840378097537336, 3976088379768707096, -1348258194137783919, -4813286781826760002, 565664356342965970]
 
 
-@pytest.mark.parametrize("column,numbers", GOLDEN)
+@pytest.mark.parametrize(("column", "numbers"), GOLDEN)
 def test_hashes_never_change(column, numbers):
     assert hash_rows(column.to_frame()).to_list() == numbers
 

@@ -73,7 +73,7 @@ def test_without_keys_every_spine_row_asks_all_rows():
     assert empty["s"].to_list() == [None]
 
 
-@pytest.mark.parametrize("keys, unseen", [
+@pytest.mark.parametrize(("keys", "unseen"), [
     ([True, False], None),
     (["", "ä"], "a"),
     ([date(2024, 1, 1), date(1960, 1, 1)], date(2024, 1, 2)),

@@ -70,7 +70,7 @@ def test_static_rows_are_true_at_every_instant():
     assert answer.event_time.to_list() == [datetime(1, 1, 1, tzinfo=UTC)] * 3
 
 
-@pytest.mark.parametrize("key, t", [(None, 9), ("never seen", 9), ("k", None)])
+@pytest.mark.parametrize(("key", "t"), [(None, 9), ("never seen", 9), ("k", None)])
 def test_a_null_key_a_stranger_and_a_null_time_have_no_row(key, t):
     answer = look(rows_of([(5, "a")]), spine_of([t], key=key))
     assert (answer.values["v"].to_list(), answer.event_time.to_list(), answer.available_at.to_list()) == ([None],) * 3

@@ -74,5 +74,5 @@ def test_a_killed_push_that_is_run_again_leaves_the_store_of_an_undisturbed_one(
 def test_twenty_killed_pushes(place_of, kind, first, capsys):
     died = campaign(place_of, 20, kind, first)
     with capsys.disabled():
-        print(f"\n{kind}, {'first' if first else 'later'} push: killed {died} times while rows were on their way")
+        print(f"\n{kind}, {'first' if first else 'later'} push: killed {died} times while rows were on their way")  # noqa: T201  # for who runs it with -s
     assert died >= 15

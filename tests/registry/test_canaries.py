@@ -53,7 +53,7 @@ def test_a_canary_is_read_back_whole_and_its_version_is_the_challenger(two, open
 
 
 @pytest.mark.parametrize(
-    "state,aliases",
+    ("state", "aliases"),
     [
         ("promoted", {("late", "champion"): 2, ("late", "previous"): 1}),
         ("rolled_back", {("late", "champion"): 1}),

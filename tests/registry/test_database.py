@@ -166,7 +166,7 @@ def test_reading_a_registry_and_writing_one_that_is_there_do_not_import_alembic(
         f"r = SqlRegistry({url!r}); assert r.load_state('flights').serial == {state.serial};"
         "r.lock('flights', 'ana').__enter__(); sys.exit('alembic' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_change_without_objects_still_counts(tmp_path):

@@ -62,9 +62,8 @@ def running_postgres() -> Iterator[PostgresServer]:
 @contextmanager
 def started_postgres() -> Iterator[PostgresServer]:
     """Give a server of its own, started here and ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
-        with _started(Path(folder)) as server:
-            yield server
+    with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder, _started(Path(folder)) as server:
+        yield server
 
 
 @contextmanager
@@ -75,7 +74,7 @@ def _started(folder: Path) -> Iterator[PostgresServer]:
     programs = _programs(folder, user)
     data, log = folder / "data", folder / "log"
     make = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
-    done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True)
+    done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
     port = _free_port()
     serve = [programs / "postgres", "-D", data, "-F", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
@@ -121,7 +120,9 @@ def _copied(package: Path, folder: Path) -> Path:
 
 def _runs(program: Path, user: str) -> bool:
     try:
-        return subprocess.run([program, "--version"], user=user, cwd="/", capture_output=True).returncode == 0
+        return (
+            subprocess.run([program, "--version"], user=user, cwd="/", capture_output=True, check=False).returncode == 0
+        )
     except PermissionError:
         return False
 

@@ -172,7 +172,7 @@ HOUR_US = 3_600 * 10**6
 
 
 @pytest.mark.parametrize(
-    "static,pushed_h,rows_h,ages_h",
+    ("static", "pushed_h", "rows_h", "ages_h"),
     [
         (False, 1, [5, 1, None], [1, 1, 1]),  # a push that has left a row alone, and no row at all
         (False, 3, [2, 3, None], [2, 3, 3]),  # a push that has come as far as one of the rows by now

@@ -167,7 +167,7 @@ def test_entities_keep_their_version_on_both_workers_and_the_share_is_the_one_as
 
 
 @pytest.mark.parametrize(
-    "challenger,state",
+    ("challenger", "state"),
     [pytest.param("better", "promoted", marks=pytest.mark.stress), ("failing", "rolled_back")],
 )
 def test_in_shadow_mode_the_champion_answers_everybody_and_the_challenger_is_judged_beside_it(field, challenger, state):
@@ -180,7 +180,7 @@ def test_in_shadow_mode_the_champion_answers_everybody_and_the_challenger_is_jud
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("challenger,state", [("better", "promoted"), ("slow", "rolled_back")])
+@pytest.mark.parametrize(("challenger", "state"), [("better", "promoted"), ("slow", "rolled_back")])
 def test_one_process_is_enough_to_judge(own_trial, challenger, state):
     spec = CANARY if state == "promoted" else SHORT.replace("SUCCESS", "{latency_p99_ms: 500}")
     with running(own_trial, *OPTIONS) as server, clients_of(server.url) as clients:

@@ -194,7 +194,7 @@ def check_all(root: Path, count: int) -> None:
         assert took["beside"] < HANG_S
         assert took["megabytes"] < GROWTH_BYTES / 1e6
         assert server.complaints() == []
-    print({kind: round(figure, 2) for kind, figure in took.items()})
+    print({kind: round(figure, 2) for kind, figure in took.items()})  # noqa: T201  # for who runs it with -s
 
 
 def test_no_body_takes_long_or_much_memory_or_keeps_others_waiting(clicks):

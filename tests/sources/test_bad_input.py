@@ -88,7 +88,7 @@ def test_the_bad_file_and_row_are_named_among_many(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text,dtype",
+    ("text", "dtype"),
     [("1.0", "int64"), ("9223372036854775808", "int64"), ("yes", "bool"), ("2013-02-29", "date"), ("1,5", "float64"),
      ("2013-01-01T25:00", "timestamp"), ("01/02/2013", "timestamp"), ("1.555", "decimal(5,2)"), ("1e9", "decimal(5,2)")],
 )  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_text_that_spells_no_value_of_the_type_is_refused(tmp_path, text, dtyp
 
 
 @pytest.mark.parametrize(
-    "values,dtype",
+    ("values", "dtype"),
     [(pl.Series([1.5]), "int64"), (pl.Series([2], dtype=pl.Int8), "bool"), (pl.Series([2**53 + 1]), "float64"),
      (pl.Series([2**63], dtype=pl.UInt64), "int64"), (pl.Series([datetime(2020, 1, 1, 1)]), "date"),
      (pl.Series([1.005]), "decimal(5,2)")],
@@ -113,7 +113,7 @@ def test_a_value_that_would_change_is_refused(tmp_path, values, dtype):
 
 
 @pytest.mark.parametrize(
-    "values,dtype",
+    ("values", "dtype"),
     [(pl.Series([1]), "timestamp"), (pl.Series([0.5]), "string"), (pl.Series([[1]]), "int64"),
      (pl.Series([1]).cast(pl.Duration), "int64"), (pl.Series([{"a": 1}]), "string")],
 )  # fmt: skip

@@ -111,7 +111,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("code, marked, suggestion", CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("code", "marked", "suggestion"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)]
+)
 def test_a_problem_stands_at_its_place_with_its_suggestion(tmp_path, code, marked, suggestion):
     before, rest = marked.split("«")
     wanted, after = rest.split("»")
@@ -133,7 +135,7 @@ def test_the_base_repository_itself_is_valid(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [(b"a: \xff", "the file is not UTF-8: byte 0xff"), (b"#" * 5_000_001, "the file is 5.0 MB; at most 5 MB are read")],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path, content, message):

@@ -31,7 +31,7 @@ def test_gaps_and_folds_of_each_zone_follow_the_rule(zone):
     assert found == [hour.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for hour in hours]
 
 
-@pytest.mark.parametrize("unit,per_us", [("ns", 1000), ("us", 1), ("ms", None)])
+@pytest.mark.parametrize(("unit", "per_us"), [("ns", 1000), ("us", 1), ("ms", None)])
 @pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
 def test_units_become_microseconds_floored_also_before_1970(unit, per_us, zone):
     numbers = [-1, -999, -1000, -1001, 0, 1, 999, 1001]
@@ -43,7 +43,7 @@ def test_units_become_microseconds_floored_also_before_1970(unit, per_us, zone):
 
 
 @pytest.mark.parametrize(
-    "text,instant",
+    ("text", "instant"),
     [
         ("2013-01-01T05:30:07", datetime(2013, 1, 1, 10, 30, 7)),
         ("2013-01-01 05:30", datetime(2013, 1, 1, 10, 30)),

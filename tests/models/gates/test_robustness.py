@@ -13,7 +13,7 @@ STUMPS = replace(LIGHTGBM, params={**LIGHTGBM.params, "num_leaves": 63, "min_chi
 
 
 def on_a_comb(rows=4_000):
-    """x tells the label by its hundredth digit alone: a little noise takes all of it away."""
+    """X tells the label by its hundredth digit alone: a little noise takes all of it away."""
     rng = np.random.default_rng(5)
     steps = rng.integers(0, 40, rows)
     return pl.DataFrame({"x": steps / 10, "y": (steps % 2 == 0) ^ (rng.random(rows) < 0.05)})

@@ -360,7 +360,7 @@ def test_a_figure_that_is_no_number_of_json_is_told_in_words_alone(ledger):
 
 
 @pytest.mark.parametrize(
-    "op,held", [("<", [1]), ("<=", [1, 2]), (">", [3]), (">=", [2, 3]), ("=", [2]), ("!=", [1, 3])]
+    ("op", "held"), [("<", [1]), ("<=", [1, 2]), (">", [3]), (">=", [2, 3]), ("=", [2]), ("!=", [1, 3])]
 )
 def test_a_value_is_compared_as_the_condition_says(ledger, op, held):
     town = Town(aged={(f"v{age}", 1): age for age in (1, 2, 3)})

@@ -33,7 +33,7 @@ def test_many_requests_are_no_trouble():
     assert is_beyond(1_000_000, 1_000_000, 0.001)
 
 
-@pytest.mark.parametrize("share,is_so", [(0.0, True), (1.0, False)])
+@pytest.mark.parametrize(("share", "is_so"), [(0.0, True), (1.0, False)])
 def test_shares_of_nothing_and_of_all(share, is_so):
     assert is_beyond(1, 50, share) is is_so
     assert is_beyond(0, 50, share) is False
@@ -95,7 +95,7 @@ def test_scores_of_one_value_are_told_apart():
     assert score_psi(pl.Series([0.5] * 500), pl.Series([0.5] * 500))[0] == 0
 
 
-@pytest.mark.parametrize("away,far", [(1e-6, False), (0.001, False), (0.05, True)])
+@pytest.mark.parametrize(("away", "far"), [(1e-6, False), (0.001, False), (0.05, True)])
 def test_a_value_that_most_entities_share_may_differ_a_little(away, far):
     """As of entities that nobody knows: without this, another rounding of their score is another world."""
     draw = random.Random(2)

@@ -72,7 +72,7 @@ def test_it_waits_for_its_requests_after_its_time():
 
 
 @pytest.mark.parametrize(
-    "figures,told",
+    ("figures", "told"),
     [
         ({"latency_p99_ms": 100.5, "slow": 11}, "latency_p99_ms 100.5 (asked: at most 100)"),
         ({"faults": 11}, "error_rate_percent 1.1 (asked: at most 1)"),

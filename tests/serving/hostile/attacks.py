@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,10 +72,8 @@ def read_all(made: socket.socket) -> bytes:
 def push(made: socket.socket, data: bytes) -> None:
     """Send as much as the other side takes at once."""
     made.setblocking(False)
-    try:
+    with suppress(OSError):
         made.sendall(data)
-    except OSError:
-        pass
     made.settimeout(GIVE_UP_S)
 
 
