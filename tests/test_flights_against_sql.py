@@ -16,6 +16,7 @@ from featurectl.language.load import load_repo
 from featurectl.offline.base import TableStatistics
 from featurectl.operations.training.join import BoundView, join_features
 from featurectl.operations.training.spine import SpineRows
+from featurectl.sources.base import SourceScan
 from featurectl.sources.open import open_source, read_schema
 
 TIMES = {"flights": "decided_at", "departures": "departed_at", "arrivals": "sched_dep_at", "weather": "observed_at"}
@@ -44,7 +45,7 @@ def by_featurectl(root: Path) -> pl.DataFrame:
     engine, views = PolarsEngine(), {}
     for name, view in repo.views.items():
         reader = open_source(view.source, root)
-        piece = Piece(scan=reader.scan(reader.parts()), until=datetime(9999, 1, 1, tzinfo=UTC))
+        piece = Piece(scan=SourceScan(reader=reader, parts=reader.parts()), until=datetime(9999, 1, 1, tzinfo=UTC))
         table = InMemory(engine.prepare([piece], view).rows.of(0, 1))
         views[name] = BoundView(view=view, version=1, stored=table, table_version=0)
     model = repo.models["late_arrival"]

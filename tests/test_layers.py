@@ -36,7 +36,7 @@ HEAVY = {
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
     "backports": ["sources/unfolding.py"],
-    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta.py", "operations/training/delta_table.py"],
+    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta_table.py", "operations/training/delta_table.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "operations/",

@@ -71,7 +71,7 @@ def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
     """
 
     def read(source: Source) -> Mapping[str, str] | None:
-        from featurectl.sources.paths import check_there
+        from featurectl.sources.open import check_there
 
         check_there(source, root)
         if source.columns_declared:

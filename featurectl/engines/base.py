@@ -26,6 +26,24 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView, Source
 
 
+class RowScan(Protocol):
+    """Rows that lie somewhere: they are read where the engine works, not where a run is planned."""
+
+    def read(self) -> pl.LazyFrame:
+        """Return the rows, the same frame each time: what has to be read to know them (a query) is read once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameScan:
+    """Rows that a frame of this process holds already."""
+
+    rows: pl.LazyFrame
+
+    def read(self) -> pl.LazyFrame:
+        """Return the rows."""
+        return self.rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
@@ -36,7 +54,7 @@ class Piece:
     `events`: hashes of what names some events, whose rows go into the table whenever they happened.
     """
 
-    scan: pl.LazyFrame
+    scan: RowScan
     until: datetime
     after: datetime | None = None
     fresh: bool = False
@@ -147,7 +165,7 @@ class SourceRows:
     """
 
     source: Source
-    scan: pl.LazyFrame
+    scan: RowScan
     until: datetime
     available_after: datetime | None = None
     happened_from: datetime | None = None

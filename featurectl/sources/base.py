@@ -1,13 +1,15 @@
-"""What every source can do: say what it consists of, and give rows lazily."""
+"""What every source can do: say what it consists of and what of it is new, and give rows lazily."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import polars as pl
+
+from featurectl.language.definitions.objects import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,18 +24,98 @@ class SourcePart:
     stamp: str
 
 
-Told = Callable[[str], None]  # is given each column whose timestamps have no time zone, when they are read
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartScan:
+    """Rows to take: those of `parts` with `after` < availability <= now; `after` None is from the beginning.
+
+    `since` fills `:since` of a query.
+    """
+
+    parts: tuple[SourcePart, ...]
+    after: datetime | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """What a run reads: nothing (no scans), rows to add to the table, or (`rebuild`) all rows in place of the table.
+
+    `covered` is what `Coverage.parts` must hold after the run. `repeats`: the scans may give rows that the table
+    has already; the caller leaves them out. `reason` says in a few words why there is nothing, or a rebuild.
+    """
+
+    scans: tuple[PartScan, ...] = ()
+    covered: Mapping[str, str]
+    rebuild: bool = False
+    repeats: bool = False
+    reason: str = ""
+
+
+class Covered(Protocol):
+    """What a table has read: `offline.base.Coverage`."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Each part read, with its stamp."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The parts that held rows available after `now`."""
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The greatest availability of the rows taken."""
+
+    @property
+    def newest_event(self) -> datetime | None:
+        """The greatest event time of the rows taken."""
+
+    @property
+    def now(self) -> datetime | None:
+        """The instant of the last run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The parts of a source now beside those that a table has read.
+
+    `touched` are new, or may have changed; `held` are those of the others that held rows available later than the run
+    before; `gone` are the names of those that are there no more.
+    """
+
+    parts: tuple[SourcePart, ...]
+    before: Covered
+    touched: tuple[SourcePart, ...]
+    held: tuple[SourcePart, ...]
+    gone: frozenset[str]
+
+
+OnNaive = Callable[[str], None]  # is given each column whose timestamps have no time zone, when they are read
 
 
 class SourceReader(Protocol):
     """Rows of one source. Errors are `DataError` with the source's name and the file."""
 
     @property
-    def meant(self) -> str:
-        """The path or pattern by which the names of its parts are found, its variables filled; empty for a query."""
+    def source(self) -> Source:
+        """The source's definition."""
+
+    @property
+    def is_snapshot(self) -> bool:
+        """True where rows of a part that is gone are gone too; else whoever has read them keeps them."""
+
+    @property
+    def counts_rows(self) -> bool:
+        """True where the rows of `scan` can be counted without being read."""
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the parts that exist now, in a fixed order; `DataError` FC501 when there are none."""
+
+    def new_rows(self, changes: Changes) -> Increment:
+        """Return what there is to read of parts of which some are new, changed or gone; see `plan_increment`."""
+
+    def lost_parts(self, parts: Sequence[SourcePart], read: Iterable[str]) -> list[str]:
+        """Return which of the parts that were read a rebuild would lose: they are gone, and their rows lie nowhere."""
 
     def columns(self) -> Mapping[str, str]:
         """Return the columns and their types as `scan` gives them, without reading rows where possible."""
@@ -48,3 +130,20 @@ class SourceReader(Protocol):
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows as `scan` does, and beside them the columns as they are in the source; see `split_kept`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceScan:
+    """Rows of some parts of a source for an engine; the other fields are those of `SourceReader.scan`."""
+
+    reader: SourceReader
+    parts: tuple[SourcePart, ...]
+    since: datetime | None = None
+    required: Collection[str] = ()
+    _rows: pl.LazyFrame | None = field(default=None, init=False, repr=False, compare=False)
+
+    def read(self) -> pl.LazyFrame:
+        """Return the rows; the first time what may not fit is looked at, and a query runs."""
+        if self._rows is None:
+            self._rows = self.reader.scan(self.parts, self.since, self.required)
+        return self._rows

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from featurectl.core.errors import DataError
-from featurectl.core.object_store import delta_options, is_unanswered, polars_options, refusal_of
-from featurectl.core.variables import as_written
-from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
+from featurectl.core.object_store import polars_options
+from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.base import SourcePart, Told
-from featurectl.sources.delta_log import files_with_deletions
+from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
+from featurectl.sources.delta_table import DeltaSourceTable
 from featurectl.sources.enforce import (
     ExpectedColumns,
     apply_casts,
@@ -30,11 +25,11 @@ from featurectl.sources.enforce import (
     declared_columns,
     found_columns,
 )
-from featurectl.sources.failures import no_answer, reading
+from featurectl.sources.failures import reading
+from featurectl.sources.increment import above_watermark, new_files, rebuild
 from featurectl.sources.original_columns import beside_kept
 
 _NO_FILES: Final = SourcePart(name="no files", stamp="0")
-_REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +42,10 @@ class DeltaReader:
     source: Source
     root: Path
     path: str
-    told: Told | None = None
+    on_naive: OnNaive | None = None
     data_roots: DataRoots = NONE
+    is_snapshot: ClassVar[bool] = True
+    counts_rows: ClassVar[bool] = True
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.
@@ -58,13 +55,21 @@ class DeltaReader:
         Raises:
             DataError: FC501 there is no table, FC502 it can't be read.
         """
-        files = self._files.select("path", "size_bytes").rows()
+        files = self._table.files.select("path", "size_bytes").rows()
         return tuple(SourcePart(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
 
-    @property
-    def meant(self) -> str:
-        """The table's path."""
-        return self.path
+    def new_rows(self, changes: Changes) -> Increment:
+        """Return the new data files; one that is gone (an overwrite, a delete, a compaction) means a rebuild."""
+        if self.source.available_at is not None:
+            return above_watermark(changes)
+        if changes.gone:
+            return rebuild(changes.parts, "a data file is gone")
+        return new_files(changes)
+
+    def lost_parts(self, parts: Sequence[SourcePart], read: Iterable[str]) -> list[str]:
+        """Return none: the table's rows are those that it has now."""
+        del parts, read
+        return []
 
     def columns(self) -> Mapping[str, str]:
         """Return the columns and types of the table's schema."""
@@ -80,10 +85,10 @@ class DeltaReader:
         """
         del required  # the table has its columns
         assert since is None, "`:since` belongs to queries"
-        where = self._where
-        casts = self._shape.casts(self._schema, where)
+        where = self._table.where
+        casts = self._shape.casts(self._table.schema, where)
         rows = self._rows([part.name for part in parts])
-        check_values(rows, casts, where, told=self.told)
+        check_values(rows, casts, where, on_naive=self.on_naive)
         return apply_casts(rows, casts)
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
@@ -93,107 +98,19 @@ class DeltaReader:
             DataError: as `scan` does.
         """
         rows = self._rows([part.name for part in parts])
-        return beside_kept(self._shape, rows, self._schema, self._where, self.told)
+        return beside_kept(self._shape, rows, self._table.schema, self._table.where, self.on_naive)
 
     def schema(self) -> Mapping[str, str]:
         """Return the columns and types of the table itself, whatever the source declares."""
-        return found_columns(self.source, self._schema)
+        return found_columns(self.source, self._table.schema)
 
     @property
     def _shape(self) -> ExpectedColumns:
         return ExpectedColumns(source=self.source, columns=self._columns)
 
-    @property
-    def _where(self) -> str:
-        return f"source {self.source.name}, table {self.source.path}"
-
-    def _shown(self, text: str) -> str:
-        """Return a text in which the path is written as in the repository: what its variables hold is not shown."""
-        return as_written(text, self.source.path, self._location)
-
-    @property
-    def _location(self) -> str:
-        return self.path.rstrip("/") if self._remote else str(self.root / self.path)
-
-    @property
-    def _remote(self) -> bool:
-        return "://" in self.path and not is_file_address(self.path)
-
-    @property
-    def _readable(self) -> ReadableFolders:
-        written = self.source.path
-        return ReadableFolders(source=self.source.name, written=written, root=self.root, roots=self.data_roots)
-
-    def _check_log(self) -> None:
-        """See that the table and the files of its log lie where the source may read, and that none of them blocks."""
-        self._readable.check_pattern(self.path)
-        log = Path(self._location) / "_delta_log"
-        self._readable.check(log)
-        self._check_entries(log)
-
-    def _check_entries(self, folder: Path) -> None:
-        waiting = [str(folder)]
-        while waiting:
-            try:
-                entries = sorted(os.scandir(waiting.pop()), key=lambda entry: entry.name)
-            except OSError:  # there is no table, or none that can be looked at: it is asked for next
-                continue
-            for entry in entries:
-                if entry.is_symlink():  # checked first: whether its target is there is not told
-                    self._readable.check(entry.path)
-                if not Path(entry.path).is_file() and not Path(entry.path).is_dir():
-                    raise DataError(f"{self._where}: {entry.name} of its log is no file", code="FC502")
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-
     @cached_property
-    def _table(self) -> DeltaTable:
-        if not self._remote:
-            self._check_log()
-        try:
-            table = DeltaTable(self._location, storage_options=delta_options(self._location))
-        except TableNotFoundError as error:
-            message = f"source {self.source.name}: no Delta table at {self.source.path}"
-            raise DataError(message, code="FC501") from error
-        except (DeltaError, OSError) as error:
-            if is_unanswered(error):
-                raise no_answer(self._where, refusal_of(error)) from error
-            reason = self._shown(refusal_of(error))  # without the frames of the library, and without secrets
-            raise DataError(f"{self._where} can't be read: {reason}", code="FC502") from error
-        refused = _REFUSED & set(table.protocol().reader_features or ())
-        refused |= {"deletionVectors"} if self._has_deletions(table) else set()
-        if refused or "delta.columnMapping.mode" in table.metadata().configuration:
-            raise DataError(
-                f"{self._where} uses {', '.join(sorted(refused)) or 'columnMapping'}, which this version does not read",
-                code="FC502",
-                hint="rewrite the table without them, or read it by a query",
-            )
-        return table
-
-    def _has_deletions(self, table: DeltaTable) -> bool:
-        """Return whether a data file has a deletion vector although the protocol declares none; of local tables."""
-        if self._remote:
-            return False
-        with reading(f"{self._where}, its log", self._shown):
-            try:
-                deleted = files_with_deletions(Path(self._location) / "_delta_log")
-            except ValueError as error:  # the library has read it otherwise
-                raise DataError(f"{self._where}, its log can't be read: {error}", code="FC502") from error
-        if not deleted:
-            return False
-        active = pl.DataFrame(table.get_add_actions(flatten=True))["path"].to_list()
-        return not {unquote(name) for name in deleted}.isdisjoint(map(unquote, active))
-
-    @cached_property
-    def _files(self) -> pl.DataFrame:
-        """One row a data file: path, size_bytes, and its partition values as `partition.<column>`."""
-        table = self._table
-        files = pl.DataFrame(table.get_add_actions(flatten=True))
-        return files.sort("modification_time", "path")
-
-    @cached_property
-    def _schema(self) -> pl.Schema:
-        return pl.Schema(self._table.schema().to_arrow())
+    def _table(self) -> DeltaSourceTable:
+        return DeltaSourceTable(source=self.source, root=self.root, path=self.path, data_roots=self.data_roots)
 
     @cached_property
     def _columns(self) -> Mapping[str, str]:
@@ -205,22 +122,22 @@ class DeltaReader:
     def _rows(self, names: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of data files with their partition values, in the table's own columns and types."""
         chosen = pl.DataFrame({"path": names}, schema={"path": pl.String})
-        files = chosen.join(self._files, on="path", how="inner", maintain_order="left")
-        keys = [f"partition.{column}" for column in self._table.metadata().partition_columns]
+        files = chosen.join(self._table.files, on="path", how="inner", maintain_order="left")
+        keys = [f"partition.{column}" for column in self._table.table.metadata().partition_columns]
         groups = files.group_by(keys, maintain_order=True) if keys else [((), files)]
         frames = [self._group(values, group["path"].to_list()) for values, group in groups if group.height]
-        return pl.concat(frames) if frames else pl.LazyFrame(schema=self._schema)
+        return pl.concat(frames) if frames else pl.LazyFrame(schema=self._table.schema)
 
     def _group(self, values: Sequence[object], names: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of files of one partition; columns that came later than a file are null in it."""
-        partition = dict(zip(self._table.metadata().partition_columns, values, strict=True))
-        stored = pl.Schema({name: dtype for name, dtype in self._schema.items() if name not in partition})
-        paths = [f"{self._location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
-        if not self._remote:
+        partition = dict(zip(self._table.table.metadata().partition_columns, values, strict=True))
+        stored = pl.Schema({name: dtype for name, dtype in self._table.schema.items() if name not in partition})
+        paths = [f"{self._table.location}/{unquote(name)}" for name in names]  # the log holds paths as URLs do
+        if not self._table.remote:
             for name, path in zip(names, paths, strict=True):
-                self._readable.check_logged(path, unquote(name))
+                self._table.readable.check_logged(path, unquote(name))
             self._check_footers(paths)
-        with reading(self._where, self._shown):
+        with reading(self._table.where, self._table.shown):
             rows = pl.scan_parquet(
                 paths,
                 schema=stored,
@@ -228,7 +145,7 @@ class DeltaReader:
                 extra_columns="ignore",
                 hive_partitioning=False,
                 glob=False,
-                storage_options=polars_options(self._location),
+                storage_options=polars_options(self._table.location),
                 cast_options=pl.ScanCastOptions(
                     integer_cast="upcast",
                     float_cast="upcast",
@@ -236,11 +153,11 @@ class DeltaReader:
                     missing_struct_fields="insert",
                 ),
             )
-            constants = [pl.lit(value, dtype=self._schema[name]).alias(name) for name, value in partition.items()]
-            return rows.with_columns(constants).select(self._schema.names())
+            constants = [pl.lit(value, dtype=self._table.schema[name]).alias(name) for name, value in partition.items()]
+            return rows.with_columns(constants).select(self._table.schema.names())
 
     def _check_footers(self, paths: Sequence[str]) -> None:
         """See that the files are there and whole: the scan below, which knows their columns, would not look yet."""
         for path in paths:
-            with reading(f"{self._where}, file {path}", self._shown):
+            with reading(f"{self._table.where}, file {path}", self._table.shown):
                 pl.read_parquet_schema(path)

@@ -13,7 +13,7 @@ from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.base import Told
+from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading
 
@@ -61,9 +61,11 @@ def _kind(dtype: pl.DataType) -> str:
 
 def typed_schemas(schemas: Sequence[pl.Schema]) -> list[pl.Schema]:
     """Return the schemas of files without the columns that hold only nulls there and have a type in another file."""
-    told = {name for schema in schemas for name, dtype in schema.items() if not isinstance(dtype, pl.Null)}
+    typed = {name for schema in schemas for name, dtype in schema.items() if not isinstance(dtype, pl.Null)}
     return [
-        pl.Schema({name: dtype for name, dtype in schema.items() if name not in told or not isinstance(dtype, pl.Null)})
+        pl.Schema(
+            {name: dtype for name, dtype in schema.items() if name not in typed or not isinstance(dtype, pl.Null)}
+        )
         for schema in schemas
     ]
 
@@ -106,8 +108,8 @@ def clock_columns(source: Source) -> frozenset[str]:
 def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> DataError:
     kind = untyped_columns(columns).get(name)
     if kind is not None:
-        told = f"{where}: column {name!r}, which `{key}` names, is {kind}, which the language has no type for"
-        return DataError(told, code="FC504", hint=UNTYPED)
+        message = f"{where}: column {name!r}, which `{key}` names, is {kind}, which the language has no type for"
+        return DataError(message, code="FC504", hint=UNTYPED)
     hint = "columns: " + ", ".join(sorted(columns))
     return DataError(f"{where} has no column {name!r}, which `{key}` names", code="FC503", hint=hint)
 
@@ -152,11 +154,11 @@ class ExpectedColumns:
 
 
 def check_values(
-    frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False, told: Told | None = None
+    frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False, on_naive: OnNaive | None = None
 ) -> None:
     """Read the columns whose values may not fit, and nothing else, to see that they do.
 
-    `whole`: all columns are read, to see that every line has no more fields than there are columns. `told` is given
+    `whole`: all columns are read, to see that every line has no more fields than there are columns. `on_naive` is given
     the columns that hold a timestamp without a time zone.
 
     Raises:
@@ -164,7 +166,7 @@ def check_values(
             the rows can't be read.
     """
     lossy = [(cast, cast.bad) for cast in casts if cast.bad is not None]
-    clocks = [(cast.name, cast.naive) for cast in casts if told and isinstance(cast.naive, pl.Expr)]
+    clocks = [(cast.name, cast.naive) for cast in casts if on_naive and isinstance(cast.naive, pl.Expr)]
     asked = [bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)]
     asked += [naive.any().alias(f"naive {i}") for i, (_, naive) in enumerate(clocks)]
     if whole:
@@ -182,11 +184,11 @@ def check_values(
                 f"as {cast.dtype}; first at row {row + 1:,}: {value}",
                 code="FC504",
             )
-    if told:
+    if on_naive:
         found = dict(zip([name for name, _ in clocks], counts[len(lossy) :], strict=False))
         for cast in casts:
             if cast.naive is True or found.get(cast.name):
-                told(cast.name)
+                on_naive(cast.name)
 
 
 def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast], kept: Sequence[Cast] = ()) -> pl.LazyFrame:

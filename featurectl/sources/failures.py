@@ -24,9 +24,9 @@ def reading(what: str, shown: Callable[[str], str] = str) -> Iterator[None]:
         if is_unanswered(error):
             raise no_answer(what, refusal_of(error)) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        told = hide_address_secrets(shown(lines[0]), lines[0])
-        told = without_secrets(told) if "://" in lines[0] else told
-        raise DataError(f"{what} can't be read: {told}", code="FC502") from error
+        cause = hide_address_secrets(shown(lines[0]), lines[0])
+        cause = without_secrets(cause) if "://" in lines[0] else cause
+        raise DataError(f"{what} can't be read: {cause}", code="FC502") from error
 
 
 def no_answer(what: str, reason: str) -> NoAnswerError:

@@ -1,55 +1,53 @@
-"""From a source's definition to its reader; each kind is imported when it is opened."""
+"""From a source's definition to its reader: a table from its format to one file, imported when it is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Final
 
-from featurectl.core import dtypes
 from featurectl.core.errors import DataError, PlanError, UsageError
 from featurectl.core.variables import expand, has_variable
 from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.base import SourceReader, Told
-from featurectl.sources.enforce import seen_columns, typed_schemas
-from featurectl.sources.files import FileReader
+from featurectl.sources.base import OnNaive, SourceReader
+from featurectl.sources.file_format import FileFormat
+
+Columns = Mapping[str, str]
 
 
-def open_source(source: Source, root: Path, told: Told | None = None, data_roots: DataRoots = NONE) -> SourceReader:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKind:
+    """What a format of sources can do.
+
+    `read_columns` tells the columns of local data without reading rows, `check_there` that there is some; None: only
+    the rows tell, or who keeps them.
+    """
+
+    open: Callable[[Source, Path, OnNaive | None, DataRoots], SourceReader]
+    read_columns: Callable[[Source, Path, str], Columns] | None = None
+    check_there: Callable[[Source, Path], None] | None = None
+
+
+def open_source(
+    source: Source, root: Path, on_naive: OnNaive | None = None, data_roots: DataRoots = NONE
+) -> SourceReader:
     """Return the reader of a source; relative paths start at `root`, `${NAME}` is filled from the environment.
 
     Local data is read below the root and in `data_roots`; anything else is refused (FC535) when it is looked for.
 
-    Nothing is read yet. When it is, `told` is given the columns that hold a timestamp without a time zone.
+    Nothing is read yet. When it is, `on_naive` is given the columns that hold a timestamp without a time zone.
 
     Raises:
-        UsageError: an environment variable is not set.
+        UsageError: an environment variable is not set, or there is no such format.
         PlanError: FC402, the source is a stream.
     """
-    match source.format:
-        case "parquet" | "csv" | "ndjson":
-            path = _expanded(source, source.path)
-            return FileReader(source=source, root=root, path=path, told=told, data_roots=data_roots)
-        case "delta":
-            from featurectl.sources.delta import DeltaReader
-
-            path = _expanded(source, source.path)
-            return DeltaReader(source=source, root=root, path=path, told=told, data_roots=data_roots)
-        case "sql":
-            from featurectl.sources.sql import SqlReader
-
-            assert source.sql is not None
-            url = _expanded(source, source.sql.url)
-            return SqlReader(source=source, root=root, url=url, told=told, data_roots=data_roots)
-        case "stream":
-            raise PlanError(f"source {source.name}: streams are not in this version", code="FC402")
-        case never:
-            assert_never(never)
+    return _kind(source).open(source, root, on_naive, data_roots)
 
 
-def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
+def read_schema(source: Source, root: Path) -> Columns | None:
     """Return the columns of a source's local files without reading rows, or None when they can't tell.
 
     Parquet and Delta give types as the reader gives them; CSV gives the names of its header, each `unknown`. None
@@ -60,13 +58,14 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
         OutsideDataError: FC535, a file does not lie below the root, and is not looked at.
         DataError: FC501 there is no such file, FC502 it can't be read.
     """
-    if source.format in {"ndjson", "sql", "stream"}:
+    read = _kind(source).read_columns
+    if read is None:
         return None
     if not has_variable(source.path):
-        return None if "://" in source.path else _read_columns(source, root, source.path)
+        return None if "://" in source.path else read(source, root, source.path)
     try:
         path = _expanded(source, source.path)
-        return None if "://" in path else _read_columns(source, root, path)
+        return None if "://" in path else read(source, root, path)
     except (UsageError, OutsideDataError):
         return None
     except DataError as error:
@@ -75,20 +74,103 @@ def read_schema(source: Source, root: Path) -> Mapping[str, str] | None:
         raise
 
 
-def _read_columns(source: Source, root: Path, path: str) -> Mapping[str, str]:
-    if source.format == "delta":
-        from featurectl.sources.delta import DeltaReader
+def check_there(source: Source, root: Path) -> None:
+    """Check that a source has data, as far as that can be seen here: not in object stores, databases and streams.
 
-        return DeltaReader(source=source, root=root, path=path).schema()
-    reader = FileReader(source=source, root=root, path=path)
-    columns: dict[str, str] = {}
-    untyped: dict[str, str] = {}
-    for schema in typed_schemas([reader.schema(part.name) for part in reader.parts()]):
-        found = dict.fromkeys(schema, dtypes.UNKNOWN) if source.format == "csv" else seen_columns(source, schema)
-        columns |= {name: dtype for name, dtype in found.items() if name not in columns}
-        untyped |= dtypes.untyped_columns(found)
-    return dtypes.TypedColumns(columns, untyped)
+    Raises:
+        OutsideDataError: FC535, it lies where the source may not read.
+        DataError: FC501 there is none, FC502 the system does not let this user look.
+    """
+    check = _kind(source).check_there
+    if check is not None and "://" not in source.path and not has_variable(source.path):
+        check(source, root)
+
+
+def _kind(source: Source) -> SourceKind:
+    if source.format not in KINDS:
+        raise UsageError(f"source {source.name}: no format {source.format!r}", hint="formats: " + ", ".join(KINDS))
+    return KINDS[source.format]
 
 
 def _expanded(source: Source, text: str) -> str:
     return expand(text, os.environ, f"source {source.name}")
+
+
+def _file_kind(load: Callable[[], FileFormat], *, tells_columns: bool = True) -> SourceKind:
+    def open_files(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
+        from featurectl.sources.files import FileReader
+
+        path = _expanded(source, source.path)
+        return FileReader(source=source, root=root, path=path, form=load(), on_naive=on_naive, data_roots=data_roots)
+
+    def read(source: Source, root: Path, path: str) -> Columns:
+        from featurectl.sources.files import seen_file_columns
+
+        return seen_file_columns(source, root, path, load())
+
+    def check(source: Source, root: Path) -> None:
+        from featurectl.sources.paths import source_files
+
+        source_files(source, root, source.path)
+
+    return SourceKind(open=open_files, read_columns=read if tells_columns else None, check_there=check)
+
+
+def _parquet() -> FileFormat:
+    from featurectl.sources.parquet import ParquetFormat
+
+    return ParquetFormat()
+
+
+def _csv() -> FileFormat:
+    from featurectl.sources.csv import CsvFormat
+
+    return CsvFormat()
+
+
+def _ndjson() -> FileFormat:
+    from featurectl.sources.ndjson import NdjsonFormat
+
+    return NdjsonFormat()
+
+
+def _open_delta(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
+    from featurectl.sources.delta import DeltaReader
+
+    path = _expanded(source, source.path)
+    return DeltaReader(source=source, root=root, path=path, on_naive=on_naive, data_roots=data_roots)
+
+
+def _delta_columns(source: Source, root: Path, path: str) -> Columns:
+    from featurectl.sources.delta import DeltaReader
+
+    return DeltaReader(source=source, root=root, path=path).schema()
+
+
+def _check_delta(source: Source, root: Path) -> None:
+    from featurectl.sources.paths import check_delta_log
+
+    check_delta_log(source, root)
+
+
+def _open_sql(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
+    from featurectl.sources.sql import SqlReader
+
+    assert source.sql is not None
+    url = _expanded(source, source.sql.url)
+    return SqlReader(source=source, root=root, url=url, on_naive=on_naive, data_roots=data_roots)
+
+
+def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
+    del root, on_naive, data_roots
+    raise PlanError(f"source {source.name}: streams are not in this version", code="FC402")
+
+
+KINDS: Final[Mapping[str, SourceKind]] = {
+    "parquet": _file_kind(_parquet),
+    "csv": _file_kind(_csv),
+    "ndjson": _file_kind(_ndjson, tells_columns=False),
+    "delta": SourceKind(open=_open_delta, read_columns=_delta_columns, check_there=_check_delta),
+    "sql": SourceKind(open=_open_sql),
+    "stream": SourceKind(open=_open_stream),
+}

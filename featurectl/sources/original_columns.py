@@ -15,7 +15,7 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.base import Told
+from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast
 from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check_values
 
@@ -31,11 +31,11 @@ def declared_kept(source: Source) -> dict[str, str | None] | None:
 
 
 def beside_kept(
-    shape: ExpectedColumns, rows: pl.LazyFrame, schema: pl.Schema, where: str, told: Told | None
+    shape: ExpectedColumns, rows: pl.LazyFrame, schema: pl.Schema, where: str, on_naive: OnNaive | None
 ) -> pl.LazyFrame:
     """Return rows of one schema in the columns and types of a shape, and beside them the columns that are kept.
 
-    `told` is given the columns that hold a timestamp without a time zone.
+    `on_naive` is given the columns that hold a timestamp without a time zone.
 
     Raises:
         DataError: FC503 a column is missing, FC504 a value or type does not fit.
@@ -43,7 +43,7 @@ def beside_kept(
     declared = declared_kept(shape.source)
     casts = shape.casts(schema, where)
     kept = original_columns(shape.source, dict.fromkeys(schema) if declared is None else declared).casts(schema, where)
-    check_values(rows, enforced(casts, kept, schema), where, told=told)
+    check_values(rows, enforced(casts, kept, schema), where, on_naive=on_naive)
     return apply_casts(rows, casts, kept)
 
 

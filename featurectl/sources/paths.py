@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.errors import DataError
-from featurectl.core.variables import has_variable
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.pattern import PatternError, matching_files
@@ -35,17 +34,13 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
     return files
 
 
-def check_there(source: Source, root: Path) -> None:
-    """Check that a source has files, as far as that can be told here: not in object stores, databases and streams.
+def check_delta_log(source: Source, root: Path) -> None:
+    """See that a Delta table lies at the path of a source, below the root.
 
     Raises:
-        DataError: as `source_files` does.
+        OutsideDataError: FC535, it lies elsewhere.
+        DataError: FC501 there is none, FC502 the system does not let this user look.
     """
-    if source.format in {"sql", "stream"} or "://" in source.path or has_variable(source.path):
-        return
-    if source.format != "delta":
-        source_files(source, root, source.path)
-        return
     readable = ReadableFolders(source=source.name, written=source.path, root=root)
     readable.check(source.path)
     readable.check(f"{source.path}/_delta_log")

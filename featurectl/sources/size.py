@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import polars as pl
 
 from featurectl.core.frames.timestamps import INSTANT, within_datetime
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.base import SourceReader
+from featurectl.sources.base import SourcePart, SourceReader
 from featurectl.sources.failures import reading
 
 _MOST_BYTES: Final = 1 << 30  # of files whose event times are looked at
@@ -36,11 +37,9 @@ def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
     Raises:
         DataError: the source can't be read.
     """
-    if source.format == "sql":
-        return SourceSize()
     parts = reader.parts()
-    size = _bytes(root, [part.name for part in parts])
-    if source.format not in ("parquet", "delta") or size is None or size > _MOST_BYTES:
+    size = _bytes(root, parts)
+    if not reader.counts_rows or size is None or size > _MOST_BYTES:
         return SourceSize(size_bytes=size)
     wanted = [pl.len().alias("rows")]
     if source.event_time is not None:
@@ -54,9 +53,11 @@ def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
     )
 
 
-def _bytes(root: Path, names: list[str]) -> int | None:
-    """Return the bytes of local files; None when one of them is elsewhere."""
-    files = [root / name for name in names]
+def _bytes(root: Path, parts: Sequence[SourcePart]) -> int | None:
+    """Return the bytes of local files; None when a part is elsewhere, or no file."""
+    if not all(part.stamp for part in parts):
+        return None
+    files = [root / part.name for part in parts]
     return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None
 
 

@@ -71,7 +71,7 @@ def _postgres(column: Sequence[object]) -> pl.DataType:
 
 
 def rows_frame(rows: Sequence[Sequence[object]], types: Types, where: str) -> pl.DataFrame:
-    """Return rows of a driver as columns; a column whose type is not told gets that of its values.
+    """Return rows of a driver as columns; a column whose type is not known gets that of its values.
 
     A column of Unknown type has its values as texts, arrays and documents as JSON.
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from featurectl.plan.external_state import ExternalState
     from featurectl.registry.base import HistoryEntry, Pin, Registry
     from featurectl.registry.state import ObjectVersion, State
-    from featurectl.sources.base import SourceReader, Told
+    from featurectl.sources.base import OnNaive, SourceReader
 
 Data = Literal["needed", "if there", "unread", "applied"]
 
@@ -284,11 +284,11 @@ class Workspace:
         """Return where rows may lie that do not fit into memory."""
         return self.root / ".featurectl" / "spill"
 
-    def source(self, source: Source, told: Told | None = None) -> SourceReader:
-        """Return the reader of a source; `told` learns which of the columns read have no time zone."""
+    def source(self, source: Source, on_naive: OnNaive | None = None) -> SourceReader:
+        """Return the reader of a source; `on_naive` is given the columns read that have no time zone."""
         from featurectl.sources.open import open_source
 
-        return open_source(source, self.root, told, self._data_roots(source))
+        return open_source(source, self.root, on_naive, self._data_roots(source))
 
     def _data_roots(self, source: Source) -> DataRoots:
         """Return where a source may read outside of the repository; a file that the command line names, anywhere."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
-from featurectl.engines.base import EarlierRows, Piece
+from featurectl.engines.base import EarlierRows, FrameScan, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
@@ -28,8 +28,10 @@ def prepare(engine):
 
     def prepare_frame(frame, view=LATEST, seen=(), until=99, **ends):
         times = {name: at(hour) if isinstance(hour, int) else hour for name, hour in ends.items()}
-        piece = Piece(scan=frame.lazy(), until=at(until), **times)
-        return engine.prepare([piece], view, EarlierRows(pieces=[Piece(scan=s.lazy(), until=at(until)) for s in seen]))
+        piece = Piece(scan=FrameScan(rows=frame.lazy()), until=at(until), **times)
+        return engine.prepare(
+            [piece], view, EarlierRows(pieces=[Piece(scan=FrameScan(rows=s.lazy()), until=at(until)) for s in seen])
+        )
 
     return prepare_frame
 
@@ -174,7 +176,7 @@ def test_rows_that_outgrow_the_memory_are_prepared_as_those_that_do_not(make_eng
     checks = (Check(kind="unique", column="arr_delay"), Check(kind="sql", text="select * from rows where late"))
     source = replace(ARRIVALS, dedup_key=("arr_delay", "origin") if dedup else (), checks=checks)
     view = replace(DELAYS, source=source)
-    pieces = [Piece(scan=part.lazy(), until=at(4)) for part in (frame[::2], frame[1::2])]
+    pieces = [Piece(scan=FrameScan(rows=part.lazy()), until=at(4)) for part in (frame[::2], frame[1::2])]
     expected = make_engine(None, 1).prepare(pieces, view)
     with SpillRoom() as room:
         made = make_engine(0, 1).prepare(pieces, view, room=room)
@@ -188,7 +190,7 @@ def test_rows_that_outgrow_the_memory_are_prepared_as_those_that_do_not(make_eng
 def test_files_of_rows_that_did_not_fit_lie_in_the_room_and_go_with_it(make_engine, tmp_path):
     frame = rows(*[("A", float(i), 1, 2) for i in range(1000)])
     with SpillRoom(tmp_path) as room:
-        made = make_engine(0, 1).prepare([Piece(scan=frame.lazy(), until=at(99))], DELAYS, room=room)
+        made = make_engine(0, 1).prepare([Piece(scan=FrameScan(rows=frame.lazy()), until=at(99))], DELAYS, room=room)
         assert [path for path in tmp_path.rglob("*") if path.is_file()]
         assert whole(made).height == made.rows.height == 1000
     assert not list(tmp_path.iterdir())

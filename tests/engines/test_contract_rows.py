@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.engines.base import EarlierRows, Piece
+from featurectl.engines.base import EarlierRows, FrameScan, Piece
 from featurectl.language.definitions.objects import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
 from tests.definitions import ARRIVALS, DELAYS, LATEST
@@ -20,7 +20,9 @@ NO_ENTITY = replace(ALL, entity=None, join={})
 
 
 def piece(frame, until=99, **ends):
-    return Piece(scan=frame.lazy(), until=at(until), **{n: at(v) if n != "fresh" else v for n, v in ends.items()})
+    return Piece(
+        scan=FrameScan(rows=frame.lazy()), until=at(until), **{n: at(v) if n != "fresh" else v for n, v in ends.items()}
+    )
 
 
 def delays(made):

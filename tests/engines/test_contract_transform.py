@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError
-from featurectl.engines.base import Piece, SourceRows
+from featurectl.engines.base import FrameScan, Piece, SourceRows
 from featurectl.language.definitions.objects import Check, Entity, Feature, FeatureView, Source, Transform
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -36,7 +36,9 @@ def view_of(text, function="f", path="folder/made.py", **types):
 @pytest.fixture
 def run(engine):
     """Run a view's function on ROWS."""
-    return lambda view: engine.transform(view, [SourceRows(source=view.source, scan=ROWS, until=AT)]).collect()
+    return lambda view: engine.transform(
+        view, [SourceRows(source=view.source, scan=FrameScan(rows=ROWS), until=AT)]
+    ).collect()
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def test_a_static_source_is_given_whole_and_without_clocks(engine):
     view = view_of("def f(rows):\n    return rows.with_columns(v=pl.lit(len(rows.collect_schema())).cast(pl.Int64))\n")
     view = replace(view, transform=replace(view.transform, text="import polars as pl\n" + view.transform.text))
     static = replace(view.source, event_time=None, available_at=None)
-    made = engine.transform(view, [SourceRows(source=static, scan=ROWS, until=EARLIER)]).collect()
+    made = engine.transform(view, [SourceRows(source=static, scan=FrameScan(rows=ROWS), until=EARLIER)]).collect()
     assert made["v"].to_list() == [4, 4]
 
 
@@ -198,21 +200,29 @@ def clocked(*clocks):
 def test_a_function_is_given_what_is_known_and_what_is_recent(engine, limits, numbers):
     rows = clocked((0, 2), (1, 3), (0, 4), (9, 9), (0, 99), (None, 2), (2, None))
     given = {"until": 20, **limits}
-    asked = SourceRows(source=CLOCKED, scan=rows, **{name: hour(number) for name, number in given.items()})
+    asked = SourceRows(
+        source=CLOCKED, scan=FrameScan(rows=rows), **{name: hour(number) for name, number in given.items()}
+    )
     made = engine.transform(view_of(ONE_A_ROW), [asked]).collect()
     assert sorted(made["v"]) == numbers
 
 
 def test_a_function_is_given_each_event_once(engine):
     source = replace(CLOCKED, dedup_key=("id",))
-    asked = SourceRows(source=source, scan=clocked((0, 5), (0, 2), (1, 3), (1, 9)), until=hour(20))
+    asked = SourceRows(source=source, scan=FrameScan(rows=clocked((0, 5), (0, 2), (1, 3), (1, 9))), until=hour(20))
     assert sorted(engine.transform(view_of(ONE_A_ROW), [asked]).collect()["v"]) == [1, 2]
 
 
 def test_a_look_tells_the_ends_of_the_clocks_and_what_is_left_out(engine):
     rows = clocked((3, 4), (1, 5), (2, 99), (None, 2), (2, None))
     source = replace(CLOCKED, checks=(Check(kind="not_null", column="at"), Check(kind="row_count", low=9)))
-    found = engine.look([Piece(scan=rows, until=hour(20)), Piece(scan=rows, until=hour(20), after=hour(4))], source)
+    found = engine.look(
+        [
+            Piece(scan=FrameScan(rows=rows), until=hour(20)),
+            Piece(scan=FrameScan(rows=rows), until=hour(20), after=hour(4)),
+        ],
+        source,
+    )
     assert (found.rows, found.held_back) == (5, (1, 1))
     assert (found.first_event, found.first_available, found.watermark) == (hour(1), hour(4), hour(5))
     assert found.dropped == {"null event_time": 1, "null available_at": 1}
@@ -220,5 +230,5 @@ def test_a_look_tells_the_ends_of_the_clocks_and_what_is_left_out(engine):
 
 
 def test_a_look_at_no_row_tells_no_instant(engine):
-    found = engine.look([Piece(scan=clocked(), until=hour(20))], CLOCKED)
+    found = engine.look([Piece(scan=FrameScan(rows=clocked()), until=hour(20))], CLOCKED)
     assert (found.rows, found.held_back, found.first_event, found.watermark) == (0, (0,), None, None)

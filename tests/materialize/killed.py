@@ -21,6 +21,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.view import Materialized, materialize_view
+from featurectl.sources.base import SourceScan
 from featurectl.sources.open import open_source
 from tests.definitions import ARRIVALS, LATEST
 
@@ -100,7 +101,7 @@ def expected(root: Path, coverage: Coverage | None) -> pl.DataFrame | None:
     from featurectl.engines.base import Piece
 
     prepared = PolarsEngine(1 << 30, 1).prepare(
-        [Piece(scan=run.reader.scan([part]), until=NOW) for part in pieces], VIEW
+        [Piece(scan=SourceScan(reader=run.reader, parts=(part,)), until=NOW) for part in pieces], VIEW
     )
     rows: BucketedRows = prepared.rows
     return rows.of(0, 1)

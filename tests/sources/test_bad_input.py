@@ -13,8 +13,7 @@ import pytest
 
 from featurectl.core.errors import DataError, PlanError, StoreError, UsageError
 from featurectl.language.definitions.objects import CsvOptions, Source, SqlQuery
-from featurectl.sources.open import open_source, read_schema
-from featurectl.sources.paths import check_there
+from featurectl.sources.open import check_there, open_source, read_schema
 from tests.sources.made import frame, make_source
 
 

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 from featurectl.core.units import from_us
 from featurectl.language.definitions.objects import Source, SqlQuery
 from featurectl.offline.base import Coverage
-from featurectl.sources.base import SourcePart
-from featurectl.sources.increment import PartScan, plan_increment
+from featurectl.sources.base import PartScan, SourcePart
+from featurectl.sources.increment import plan_increment
+from featurectl.sources.open import open_source
 
 FILES = Source(name="s", format="parquet", path="*.parquet", event_time="at")
 TIMED = replace(FILES, available_at="seen")
@@ -17,6 +19,10 @@ STATIC = replace(FILES, event_time=None)
 DELTA = replace(FILES, format="delta")
 PLAIN_QUERY = Source(name="s", format="sql", sql=SqlQuery(url="sqlite:///x", query="select * from t"), event_time="at")
 QUERY = replace(PLAIN_QUERY, sql=SqlQuery(url="sqlite:///x", query="select * from t where at > :since"))
+
+
+def reader(source):
+    return open_source(source, Path("/nowhere"))
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Model:
         return [row for row in rows if since is None or row[clock] > since]
 
     def run(self, now):
-        plan = plan_increment(self.source, self.stamps(), self.coverage, from_us(now))
+        plan = plan_increment(reader(self.source), self.stamps(), self.coverage, from_us(now))
         if not plan.scans and not plan.rebuild:
             return plan
         taken, held = [], []
@@ -167,7 +173,7 @@ EVERY = [FILES, TIMED, STATIC, DELTA]
 
 @pytest.mark.parametrize("source", [*EVERY, QUERY])
 def test_the_first_run_reads_everything(source):
-    plan = plan_increment(source, parts(a="1"), None, from_us(10))
+    plan = plan_increment(reader(source), parts(a="1"), None, from_us(10))
     assert plan.rebuild
     assert plan.scans == (PartScan(parts=parts(a="1")),)
     assert plan.covered == {"a": "1"}
@@ -176,14 +182,14 @@ def test_the_first_run_reads_everything(source):
 @pytest.mark.parametrize("source", EVERY)
 def test_a_source_that_did_not_change_is_not_read(source):
     for now in (10, 99):
-        plan = plan_increment(source, parts(a="1", b="1"), covered(), from_us(now))
+        plan = plan_increment(reader(source), parts(a="1", b="1"), covered(), from_us(now))
         assert not plan.scans
         assert not plan.rebuild
 
 
 @pytest.mark.parametrize("source", [*EVERY, QUERY, PLAIN_QUERY])
 def test_an_earlier_now_reads_nothing_and_forgets_nothing(source):
-    plan = plan_increment(source, parts(a="2", c="1"), covered(), from_us(9))
+    plan = plan_increment(reader(source), parts(a="2", c="1"), covered(), from_us(9))
     assert not plan.scans
     assert not plan.rebuild
     assert plan.covered == covered().parts
@@ -192,25 +198,25 @@ def test_an_earlier_now_reads_nothing_and_forgets_nothing(source):
 def test_with_availability_changed_new_and_held_files_are_read_above_the_watermark():
     now = parts(a="2", b="1", c="1", d="1")
     coverage = covered(parts={"a": "1", "b": "1", "d": "1"}, held=("d",))
-    plan = plan_increment(TIMED, now, coverage, from_us(11))
+    plan = plan_increment(reader(TIMED), now, coverage, from_us(11))
     assert plan.scans == (PartScan(parts=parts(a="2", c="1", d="1"), after=from_us(8)),)
     assert plan.covered == {"a": "2", "b": "1", "c": "1", "d": "1"}
 
 
 def test_without_availability_new_files_are_read_and_the_later_rows_of_held_ones():
-    plan = plan_increment(FILES, parts(a="1", b="1", c="1"), covered(held=("b",)), from_us(11))
+    plan = plan_increment(reader(FILES), parts(a="1", b="1", c="1"), covered(held=("b",)), from_us(11))
     assert plan.scans == (PartScan(parts=parts(c="1")), PartScan(parts=parts(b="1"), after=from_us(10)))
     assert not plan.rebuild
 
 
 @pytest.mark.parametrize("source", [FILES, TIMED])
 def test_held_rows_are_not_looked_for_again_at_the_same_now(source):
-    assert not plan_increment(source, parts(a="1", b="1"), covered(held=("a",)), from_us(10)).scans
-    assert plan_increment(source, parts(a="1", b="1"), covered(held=("a",)), from_us(11)).scans
+    assert not plan_increment(reader(source), parts(a="1", b="1"), covered(held=("a",)), from_us(10)).scans
+    assert plan_increment(reader(source), parts(a="1", b="1"), covered(held=("a",)), from_us(11)).scans
 
 
 def test_a_file_that_changed_in_place_is_a_rebuild_without_availability():
-    plan = plan_increment(FILES, parts(a="1", b="2"), covered(), from_us(11))
+    plan = plan_increment(reader(FILES), parts(a="1", b="2"), covered(), from_us(11))
     assert plan.rebuild
     assert plan.scans == (PartScan(parts=parts(a="1", b="2")),)
     assert plan.reason == "a file changed in place"
@@ -218,40 +224,43 @@ def test_a_file_that_changed_in_place_is_a_rebuild_without_availability():
 
 def test_a_part_of_unknown_stamp_is_read_at_every_run():
     unknown = covered(parts={"a": ""})
-    assert plan_increment(FILES, parts(a=""), unknown, from_us(10)).rebuild
-    assert plan_increment(TIMED, parts(a=""), unknown, from_us(10)).scans[0].after == from_us(8)
+    assert plan_increment(reader(FILES), parts(a=""), unknown, from_us(10)).rebuild
+    assert plan_increment(reader(TIMED), parts(a=""), unknown, from_us(10)).scans[0].after == from_us(8)
 
 
 def test_a_file_that_is_gone_keeps_its_rows_and_is_no_news_when_it_comes_back():
-    plan = plan_increment(FILES, parts(b="1", c="1"), covered(), from_us(11))
+    plan = plan_increment(reader(FILES), parts(b="1", c="1"), covered(), from_us(11))
     assert plan.scans == (PartScan(parts=parts(c="1")),)
     assert plan.covered == {"a": "1", "b": "1", "c": "1"}
-    assert not plan_increment(FILES, parts(b="1"), covered(), from_us(11)).scans
+    assert not plan_increment(reader(FILES), parts(b="1"), covered(), from_us(11)).scans
 
 
 def test_a_data_file_that_left_a_delta_table_is_a_rebuild():
-    plan = plan_increment(DELTA, parts(b="1", c="1"), covered(), from_us(11))
+    plan = plan_increment(reader(DELTA), parts(b="1", c="1"), covered(), from_us(11))
     assert plan.rebuild
     assert plan.covered == {"b": "1", "c": "1"}
-    timed = plan_increment(replace(DELTA, available_at="seen"), parts(b="1", c="1"), covered(), from_us(11))
+    timed = plan_increment(reader(replace(DELTA, available_at="seen")), parts(b="1", c="1"), covered(), from_us(11))
     assert timed.scans == (PartScan(parts=parts(c="1"), after=from_us(8)),)
 
 
 @pytest.mark.parametrize("now", [parts(a="1"), parts(a="1", b="2"), parts(a="1", b="1", c="1")])
 def test_a_static_source_is_rebuilt_when_any_file_changes(now):
-    assert plan_increment(STATIC, now, covered(), from_us(11)).rebuild
+    assert plan_increment(reader(STATIC), now, covered(), from_us(11)).rebuild
 
 
 def test_why_a_static_source_is_read_says_what_is_known():
     query_of_all = replace(PLAIN_QUERY, event_time=None)
     assert query(query_of_all).reason == "what a query gives is not known before it is run"
     touched = (SourcePart(name="a", stamp="2"),)
-    assert plan_increment(STATIC, touched, covered(parts={"a": "1"}), from_us(11)).reason == "a static source changed"
+    assert (
+        plan_increment(reader(STATIC), touched, covered(parts={"a": "1"}), from_us(11)).reason
+        == "a static source changed"
+    )
 
 
 def query(source, **keys):
     return plan_increment(
-        source, (SourcePart(name="query", stamp=""),), covered(parts={"query": ""}, **keys), from_us(11)
+        reader(source), (SourcePart(name="query", stamp=""),), covered(parts={"query": ""}, **keys), from_us(11)
     )
 
 

@@ -10,7 +10,8 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.objects import Source
 from featurectl.language.load import yaml_files
 from featurectl.sources.delta_log import files_with_deletions
-from featurectl.sources.paths import check_there, find_files
+from featurectl.sources.open import check_there
+from featurectl.sources.paths import find_files
 from tests.sources.test_bad_input import opened
 
 VECTOR = {

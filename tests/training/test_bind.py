@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from featurectl.engines.base import Piece
+from featurectl.engines.base import FrameScan, Piece
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.offline.base import Coverage, newest_of
@@ -23,7 +23,9 @@ REGISTERED = ObjectVersion(
 
 
 def prepared(*given):
-    return PolarsEngine(1 << 20, 1).prepare([Piece(scan=rows(*given).lazy(), until=at(99))], LATEST).rows
+    return (
+        PolarsEngine(1 << 20, 1).prepare([Piece(scan=FrameScan(rows=rows(*given).lazy()), until=at(99))], LATEST).rows
+    )
 
 
 @dataclass(kw_only=True)

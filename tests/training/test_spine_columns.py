@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype, polars_dtype
+from featurectl.engines.base import FrameScan, Piece
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.prepare import Piece, prepare_rows
+from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.objects import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
 from featurectl.offline.base import Coverage
@@ -49,7 +50,9 @@ INPUTS = (RequestInput(name="distance", dtype="float64", model_dtype="float64"),
 def views(tmp_path_factory) -> dict[str, BoundView]:
     schema = {"carrier": pl.String, "origin": pl.String, "arr_delay": pl.Float64, "at": INSTANT, "known_at": INSTANT}
     data = [("A", "JFK", float(h), T0 + timedelta(hours=h), T0 + timedelta(hours=h)) for h in range(20)]
-    rows = prepare_rows([Piece(scan=pl.LazyFrame(data, schema, orient="row"), until=T0 + timedelta(99))], DELAYS).rows
+    rows = prepare_rows(
+        [Piece(scan=FrameScan(rows=pl.LazyFrame(data, schema, orient="row")), until=T0 + timedelta(99))], DELAYS
+    ).rows
     table = DeltaStore(str(tmp_path_factory.mktemp("off")), "p").table("delays", 1, {"carrier": "string"})
     table.replace(rows, Coverage())
     return {"delays": BoundView(view=DELAYS, version=1, stored=table, table_version=0)}

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError, UsageError
+from featurectl.engines.base import FrameScan, Piece
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.engines.polars.prepare import Piece, prepare_rows
+from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Label, RequestInput
 from featurectl.language.resolve.feature_names import feature_inputs
@@ -36,7 +37,7 @@ def views(tmp_path):
     frame = pl.DataFrame(data, schema=SCHEMA, orient="row")
     found = {}
     for view in (DELAYS, replace(LATEST, ttl_us=None)):
-        rows = prepare_rows([Piece(scan=frame.lazy(), until=at(99))], view).rows
+        rows = prepare_rows([Piece(scan=FrameScan(rows=frame.lazy()), until=at(99))], view).rows
         table = DeltaStore(str(tmp_path), "p").table(view.name, 1, view.entity.keys)
         table.replace(rows, Coverage())
         found[view.name] = BoundView(view=view, version=1, stored=table, table_version=0)

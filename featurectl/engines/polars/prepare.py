@@ -157,7 +157,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
     schema = _united(pieces, tally.source)
     for number, piece in enumerate(pieces):
-        scan = clocked(piece.scan, tally.source)
+        scan = clocked(piece.scan.read(), tally.source)
         if piece.after is not None and not piece.fresh:
             scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
         inside = [] if tally.source.dedup_key else _in_range(piece)
@@ -181,7 +181,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
     """Return the columns of all pieces, with the types in which they can lie in one frame."""
-    empty = [clocked(piece.scan.limit(0), source).collect() for piece in pieces]
+    empty = [clocked(piece.scan.read().limit(0), source).collect() for piece in pieces]
     return pl.concat(empty, how="diagonal_relaxed").schema
 
 
@@ -255,7 +255,7 @@ def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
     """Return the clocks and hashes of the rows of a piece that are of the same events as those of a frame."""
     key = list(source.dedup_key)
     timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
-    before = clocked(piece.scan, source).filter(wanted_rows(piece) & timed)
+    before = clocked(piece.scan.read(), source).filter(wanted_rows(piece) & timed)
     rows = before.join(frame.lazy().select(key), on=key, how="semi").collect(engine="streaming")
     return _hashed(rows, source).select(NAMED, *COPY_ORDER)
 

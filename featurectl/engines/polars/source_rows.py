@@ -30,7 +30,7 @@ def source_rows(given: SourceRows) -> pl.LazyFrame:
     or has columns of these names. Rows without a clock are left out. A source with a `dedup_key` is read into memory.
     """
     source = given.source
-    scan = clocked(given.scan, source)
+    scan = clocked(given.scan.read(), source)
     if not source.static:
         scan = scan.filter(pl.col(EVENT).is_not_null() & (pl.col(AVAILABLE) <= given.until))
     if source.dedup_key:
@@ -75,7 +75,7 @@ def _look(piece: Piece, source: Source) -> pl.DataFrame:
     no_available = wanted & event.is_not_null() & available.is_null()
     kept = wanted & event.is_not_null() & available.is_not_null()
     return (
-        clocked(piece.scan, source)
+        clocked(piece.scan.read(), source)
         .select(
             wanted.sum().alias("rows"),
             (available > piece.until).sum().alias("held"),
@@ -92,7 +92,7 @@ def _look(piece: Piece, source: Source) -> pl.DataFrame:
 def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]:
     """Give the rows that the checks of a source are about: without repeats, with `select`."""
     for piece in pieces:
-        scan = clocked(piece.scan, source).filter(wanted_rows(piece))
+        scan = clocked(piece.scan.read(), source).filter(wanted_rows(piece))
         scan = _selected(_distinct(scan, source) if source.dedup_key else scan, source)
         yield from read_batches(scan, _BATCH_ROWS)
 

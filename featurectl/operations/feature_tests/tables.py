@@ -15,7 +15,7 @@ from featurectl.core.dtypes import DATE, FLOAT64, STRING, TIMESTAMP, UNKNOWN, li
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype, polars_dtype
 from featurectl.core.units import parse_local_instant
-from featurectl.engines.base import Engine, Piece, Prepared
+from featurectl.engines.base import Engine, FrameScan, Piece, Prepared
 from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.typing.registered import type_source, type_view
@@ -81,7 +81,7 @@ def prepare_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedVie
     """
     table = source_rows(view, rows)
     whole = typed.of(view, table)
-    return whole, engine.prepare([Piece(scan=table.lazy(), until=_EVER)], whole)
+    return whole, engine.prepare([Piece(scan=FrameScan(rows=table.lazy()), until=_EVER)], whole)
 
 
 def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from featurectl.core.errors import CheckFailedError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_iso
-from featurectl.engines.base import Engine, Piece, SourceRows, ViewBuckets
+from featurectl.engines.base import Engine, FrameScan, Piece, SourceRows, ViewBuckets
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
@@ -51,12 +51,12 @@ def _source_rows(source: Source, rows: Rows) -> SourceRows:
     if source.columns is None or UNKNOWN in source.columns.values():
         types = {name: language_dtype(dtype) or UNKNOWN for name, dtype in table.schema.items()}
         source = type_source(source, types)
-    return SourceRows(source=source, scan=table.lazy(), until=_EVER)
+    return SourceRows(source=source, scan=FrameScan(rows=table.lazy()), until=_EVER)
 
 
 def _result_rows(engine: Engine, view: FeatureView, given: Sequence[SourceRows]) -> pl.DataFrame:
     made = engine.transform(view, given)
-    return engine.prepare([Piece(scan=made, until=_EVER)], as_state(view)).rows.of(0, 1)
+    return engine.prepare([Piece(scan=FrameScan(rows=made), until=_EVER)], as_state(view)).rows.of(0, 1)
 
 
 def _check_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.DataFrame], time: datetime) -> None:

@@ -7,7 +7,6 @@ from featurectl.core.units import counted
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.sources.increment import lost_parts
 
 
 def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
@@ -24,7 +23,7 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
         mine = "" if transform is None else f"{source.name}/"
         read = [name.removeprefix(mine) for name in coverage.parts if name.startswith(mine)]
-        gone = lost_parts(source, reader.parts(), read, reader.meant)
+        gone = reader.lost_parts(reader.parts(), read)
         if gone:
             more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
             raise DataError(

@@ -9,9 +9,7 @@ import polars as pl
 
 from featurectl.core.progress import Progress
 from featurectl.engines.base import BucketedRows, Piece
-from featurectl.language.definitions.objects import Source
-
-_COUNTED = ("parquet", "delta")  # these say how many rows they have without being read
+from featurectl.sources.base import SourceReader
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +20,10 @@ class RowCounter:
     total: int | None = None
     read: int = field(default=0, init=False)
 
-    def expect(self, source: Source, pieces: Sequence[Piece]) -> None:
+    def expect(self, reader: SourceReader, pieces: Sequence[Piece]) -> None:
         """Find out how many rows there are to read, where that costs nothing."""
-        if source.format in _COUNTED:
-            self.total = sum(piece.scan.select(pl.len()).collect().item() for piece in pieces)
+        if reader.counts_rows:
+            self.total = sum(piece.scan.read().select(pl.len()).collect().item() for piece in pieces)
 
     def told(self, rows: int) -> None:
         """Take note of a batch."""

@@ -25,6 +25,7 @@ from featurectl.operations.materialize.view import (
     typed_view,
 )
 from featurectl.pit.questions import EVENT_TIME
+from featurectl.sources.base import SourceScan
 from featurectl.sources.failures import reading
 
 
@@ -82,7 +83,13 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)
     pieces = [
-        Piece(scan=run.reader.scan([parts[name]]), until=until, since=asked.since, before=asked.until, events=events)
+        Piece(
+            scan=SourceScan(reader=run.reader, parts=(parts[name],)),
+            until=until,
+            since=asked.since,
+            before=asked.until,
+            events=events,
+        )
         for name in coverage.parts
     ]
     with SpillRoom(run.spill) as room:

@@ -14,8 +14,7 @@ from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
-from featurectl.sources.base import SourcePart
-from featurectl.sources.increment import Increment
+from featurectl.sources.base import Increment, SourcePart, SourceScan
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
@@ -34,7 +33,11 @@ def seen_before(
     if increment.repeats:
         return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
     until = read_until(run.view, base)
-    pieces = [Piece(scan=run.reader.scan([part]), until=until) for part in parts if part.name in base.parts]
+    pieces = [
+        Piece(scan=SourceScan(reader=run.reader, parts=(part,)), until=until)
+        for part in parts
+        if part.name in base.parts
+    ]
     gone = base.parts.keys() - {part.name for part in parts}
     return EarlierRows(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
 

@@ -20,7 +20,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dtypes import UNKNOWN
-from featurectl.engines.base import CheckResult, Engine, Piece, Prepared, RowSummary, SourceRows
+from featurectl.engines.base import CheckResult, Engine, FrameScan, Piece, Prepared, RowSummary, SourceRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.resolve.transformed import as_state, transform_sources
@@ -42,9 +42,9 @@ from featurectl.operations.materialize.view import (
     write_rows,
 )
 from featurectl.pit.questions import AVAILABLE_AT
-from featurectl.sources.base import SourcePart, SourceReader
+from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceScan
 from featurectl.sources.failures import reading
-from featurectl.sources.increment import Increment, plan_increment
+from featurectl.sources.increment import plan_increment
 
 _ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 _RESULT: Final = ""  # stands among the parts that hold later rows when the function has returned some
@@ -55,7 +55,7 @@ def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> 
     rebuild, read, every, reasons = base is None, 0, 0, [""]
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
         parts = reader.parts()
-        increment = plan_increment(source, parts, _covered_of(base, source), now, reader.meant)
+        increment = plan_increment(reader, parts, _covered_of(base, source), now)
         rebuild |= increment.rebuild
         read += len({part.name for scan in increment.scans for part in scan.parts})
         every += len(parts)
@@ -199,9 +199,9 @@ class Transforming:
     def _input(self, source: Source, reader: SourceReader, before: Coverage | None) -> Input:
         with reading(f"source {source.name}"):
             parts = reader.parts()
-            increment = plan_increment(source, parts, before, self.now, reader.meant)
+            increment = plan_increment(reader, parts, before, self.now)
             pieces = [
-                Piece(scan=reader.scan([part]), until=self.now, after=scan.after)
+                Piece(scan=SourceScan(reader=reader, parts=(part,)), until=self.now, after=scan.after)
                 for scan in increment.scans
                 for part in scan.parts
             ]
@@ -216,7 +216,7 @@ class Transforming:
         """
         after = work.known_until
         result = self.engine.transform(work.view, self._given(work))
-        pieces = [Piece(scan=result, until=self.now, after=after, since=self.begin)]
+        pieces = [Piece(scan=FrameScan(rows=result), until=self.now, after=after, since=self.begin)]
         prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
         prepared = replace(
             prepared,
@@ -229,7 +229,10 @@ class Transforming:
 
     def _given(self, work: Work) -> list[SourceRows]:
         """Return the rows that the function is given, of each source."""
-        every = [SourceRows(source=i.source, scan=i.reader.scan(i.parts), until=self.now) for i in work.inputs]
+        every = [
+            SourceRows(source=i.source, scan=SourceScan(reader=i.reader, parts=i.parts), until=self.now)
+            for i in work.inputs
+        ]
         after, transform = work.known_until, work.view.transform
         if after is None or transform is None or transform.lookback_us is None:
             return every

@@ -29,9 +29,9 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.sources.base import SourcePart
+from featurectl.sources.base import Increment, PartScan, SourcePart, SourceScan
 from featurectl.sources.failures import reading
-from featurectl.sources.increment import Increment, PartScan, plan_increment
+from featurectl.sources.increment import plan_increment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | Non
     """
     parts = run.reader.parts()
     base = base_of(run, ahead.base)
-    increment = plan_increment(run.view.source, parts, base, ahead.now, run.reader.meant)
+    increment = plan_increment(run.reader, parts, base, ahead.now)
     if base is not None and increment.rebuild:
         check_files_there(run, base, increment.reason)
     return None if increment.rebuild else base, increment, parts
@@ -149,7 +149,7 @@ def _materialize(
     view, columns = typed_view(run)
     pieces = [piece for scan in increment.scans for piece in _pieces(run, scan, ahead, base)]
     with reading(f"source {view.source.name}"):
-        reading_rows.expect(view.source, pieces)
+        reading_rows.expect(run.reader, pieces)
         prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
@@ -256,7 +256,7 @@ def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage
     for part in scan.parts:
         is_new = base is None or part.name not in base.parts
         required = columns if base is not None and is_new else ()
-        rows = run.reader.scan([part], scan.since, required)
+        rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
         pieces.append(Piece(scan=rows, until=ahead.now, after=scan.after, fresh=is_new, since=ahead.begin))
     return pieces
 

@@ -20,7 +20,7 @@ from featurectl.language.typing.scope import bare_column
 from featurectl.offline.order import choose_buckets
 from featurectl.operations.training.spine import SpineRows, require_typed
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
-from featurectl.sources.base import SourceReader
+from featurectl.sources.base import SourceReader, SourceScan
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
@@ -112,8 +112,12 @@ def read_target(
     reader = open_source(label.source)
     view, columns = label_view(label), reader.columns()
     view = type_view(replace(view, source=type_source(view.source, columns)), columns)
-    scans = plan_increment(view.source, reader.parts(), None, now).scans
-    pieces = [Piece(scan=reader.scan([part], scan.since), until=now) for scan in scans for part in scan.parts]
+    scans = plan_increment(reader, reader.parts(), None, now).scans
+    pieces = [
+        Piece(scan=SourceScan(reader=reader, parts=(part,), since=scan.since), until=now)
+        for scan in scans
+        for part in scan.parts
+    ]
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, room=room)
     return LabelTarget(label=label, ahead=ahead_of(view, prepared))

@@ -1,0 +1,47 @@
+"""CSV files: texts that spell values, below a line with the names of the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from featurectl.core.errors import DataError
+from featurectl.core.object_store import polars_options
+from featurectl.language.definitions.objects import Source
+from featurectl.sources.unfolding import check_lines
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """CSV."""
+
+    spells_types: ClassVar[bool] = True
+    omits_nulls: ClassVar[bool] = False
+    counts_rows: ClassVar[bool] = False
+
+    def scan(self, files: Sequence[str], source: Source, *, remote: bool) -> pl.LazyFrame:
+        """Return the rows of files, as texts."""
+        nulls = [value for value in source.csv.null_values if value]
+        return pl.scan_csv(
+            list(files),
+            separator=source.csv.separator,
+            infer_schema=False,
+            null_values=nulls or None,
+            glob=remote,
+            storage_options=polars_options(files[0]),
+        )
+
+    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
+        """See that no line of a compressed file, quoted ends of lines and all, unfolds to more than may be held."""
+        check_lines(file, where, quoted=True, first=first)
+
+    def check_schema(self, schema: pl.Schema, where: str) -> None:
+        """See that no two columns have one name: Polars calls the second `amount_duplicated_0`."""
+        for name in schema:
+            first, mark, number = name.rpartition("_duplicated_")
+            if mark and number.isdigit() and first in schema:
+                raise DataError(f"{where} has two columns {first!r}", code="FC502")

@@ -1,0 +1,44 @@
+"""What a format of files is to the reader of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from featurectl.language.definitions.objects import Source
+
+
+class FileFormat(Protocol):
+    """A format: how its files are read, and what their columns are."""
+
+    @property
+    def spells_types(self) -> bool:
+        """True where all values are texts, whose types only all of them tell."""
+
+    @property
+    def omits_nulls(self) -> bool:
+        """True where a row, or a whole file, without a column is the form's way to say null."""
+
+    @property
+    def counts_rows(self) -> bool:
+        """True where a file says how many rows it has."""
+
+    def scan(self, files: Sequence[str], source: Source, *, remote: bool) -> pl.LazyFrame:
+        """Return the rows of files that have the same columns, as Polars reads them."""
+
+    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
+        """See that a local file can be read line by line; `first`: its first line.
+
+        Raises:
+            DataError: FC502, a line is too long.
+        """
+
+    def check_schema(self, schema: pl.Schema, where: str) -> None:
+        """See that the columns of a file are as it names them.
+
+        Raises:
+            DataError: FC502, they are not.
+        """

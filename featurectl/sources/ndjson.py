@@ -1,0 +1,37 @@
+"""Files of JSON objects, one a line; a key that an object lacks is its way to say null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from featurectl.core.object_store import polars_options
+from featurectl.language.definitions.objects import Source
+from featurectl.sources.unfolding import check_lines
+
+
+@dataclass(frozen=True, slots=True)
+class NdjsonFormat:
+    """Newline-delimited JSON."""
+
+    spells_types: ClassVar[bool] = False
+    omits_nulls: ClassVar[bool] = True
+    counts_rows: ClassVar[bool] = False
+
+    def scan(self, files: Sequence[str], source: Source, *, remote: bool) -> pl.LazyFrame:
+        """Return the rows of files."""
+        del source
+        if not remote and all(Path(file).stat().st_size == 0 for file in files):
+            return pl.LazyFrame()  # no objects, no keys
+        return pl.scan_ndjson(list(files), infer_schema_length=None, storage_options=polars_options(files[0]))
+
+    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
+        """See that no line of a compressed file unfolds to more than may be held."""
+        check_lines(file, where, quoted=False, first=first)
+
+    def check_schema(self, schema: pl.Schema, where: str) -> None:
+        """Do nothing: a key names one column."""

@@ -1,0 +1,55 @@
+"""Files of one format as Polars reads them, before their columns become those of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import polars as pl
+
+from featurectl.sources.failures import reading
+from featurectl.sources.file_address import FileAddress
+from featurectl.sources.file_format import FileFormat
+
+Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFiles:
+    """The files at an address, in a format; each is named as its part is."""
+
+    address: FileAddress
+    form: FileFormat
+    _unfolded: set[str] = field(default_factory=set)  # whose lines were looked at
+
+    def schema(self, file: str) -> pl.Schema:
+        """Return the columns of one file as Polars reads them.
+
+        Raises:
+            DataError: FC502, it can't be read.
+        """
+        if self.form.spells_types:
+            self._check_lines(file, first=True)
+        with reading(self.address.where(file), self.address.shown):
+            schema = self.scan([file]).collect_schema()
+        self.form.check_schema(schema, self.address.where(file))
+        return schema
+
+    def alike(self, names: Sequence[str]) -> list[Run]:
+        """Return runs of neighbouring files that have the same columns and types; their rows may be read."""
+        for name in names:
+            if name not in self._unfolded:
+                self._check_lines(name)
+                self._unfolded.add(name)
+        schemas = [(self.schema(name), name) for name in names]
+        return [(schema, [name for _, name in run]) for schema, run in groupby(schemas, key=lambda item: item[0])]
+
+    def _check_lines(self, file: str, *, first: bool = False) -> None:
+        if not self.address.remote:
+            with reading(self.address.where(file), self.address.shown):
+                self.form.check_lines(self.address.root / file, self.address.where(file), first=first)
+
+    def scan(self, names: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of files that have the same columns, as Polars reads them."""
+        return self.form.scan(self.address.full(names), self.address.source, remote=self.address.remote)
