@@ -6,11 +6,13 @@ In Python: `featurectl.open_project()` gives a repository's `Project`, with trai
 
 from typing import TYPE_CHECKING
 
+from featurectl.core.version import __version__
+
 if TYPE_CHECKING:
     from featurectl.api.clients import open_async_client, open_client
     from featurectl.api.project import Project, TrainingFrame, open_project
 
-__version__ = "0.1.0"
+
 __all__ = ["Project", "TrainingFrame", "__version__", "open_async_client", "open_client", "open_project"]
 
 

@@ -12,7 +12,6 @@ READERS = (
     "featurectl.workspace.workspace",
     "featurectl.online.client",
     "featurectl.serving.reading",
-    "featurectl.serving.server",
 )
 
 

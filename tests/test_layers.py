@@ -40,7 +40,7 @@ HEAVY = {
     "obstore": ["offline/bucket.py"],
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "operations/",
-        "monitor/", "api/project.py", "serving/prediction_log.py",
+        "monitor/", "api/project.py", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/", "monitor/drift/"],
     "lightgbm": ["models/"],

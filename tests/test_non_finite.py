@@ -25,8 +25,8 @@ from featurectl.online.coerce import typed_column
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.operations.scoring.scorer import score_columns
 from featurectl.operations.training.spine import frame_spine
-from featurectl.serving.bodies import FLAT, PREDICT
-from featurectl.serving.features import finite_values
+from featurectl.serving.http.bodies import FLAT, PREDICT
+from featurectl.serving.routes.features import finite_values
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.open import open_source
 from tests.definitions import ARRIVALS, DELAYS

@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
         _check_options(counts | {"--max-connections": max_connections}, port, log_format)
         timeout_s = seconds_of("--timeout", timeout)
         try:
-            from featurectl.serving.process import run_server
+            from featurectl.serving.process.start import run_server
             from featurectl.serving.settings import ServeSettings
         except ModuleNotFoundError as error:
             hint = "pip install 'featurectl[serve]'"

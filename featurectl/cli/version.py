@@ -6,9 +6,9 @@ import platform
 
 import typer
 
-from featurectl import __version__
 from featurectl.cli.call import Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.core.version import __version__
 
 _LIBRARIES = ("polars", "deltalake", "sqlalchemy", "redis", "pydantic", "typer", "lightgbm")
 

@@ -1,6 +1,6 @@
 """The prediction log, read: which files there are, which may hold rows of a window, and their rows in batches.
 
-Files are laid out as `serving/prediction_log.py` writes them, in a folder or in an object store:
+Files are laid out as `serving/log/parquet.py` writes them, in a folder or in an object store:
 
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 

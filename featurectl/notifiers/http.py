@@ -18,8 +18,8 @@ from http.client import HTTPException, HTTPMessage, IncompleteRead, InvalidURL
 from typing import IO, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from featurectl import __version__
 from featurectl.core.secrets import address_secrets, address_users, basic_login, hide_repeated
+from featurectl.core.version import __version__
 from featurectl.notifiers.base import NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from starlette.applications import Starlette
@@ -11,89 +12,76 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from featurectl.serving import about
-from featurectl.serving.features import read_features
-from featurectl.serving.flat import predict_flat
+from featurectl.serving.background import ServerTasks
+from featurectl.serving.beginning import Beginning
+from featurectl.serving.context import ServerContext
 from featurectl.serving.guard import Guard
-from featurectl.serving.predictions import predict
-from featurectl.serving.problems import Refused, problem
-from featurectl.serving.server import Server
-from featurectl.serving.startup import Beginning
+from featurectl.serving.http.problems import Refused, problem
+from featurectl.serving.routes.base import RouteAnswer
+from featurectl.serving.routes.table import ROUTES
 
-__all__ = ["Server", "make_app"]
-
-PREDICT_PREFIX: Final = "/v1/predict/"
-Handler = Callable[[Request], Awaitable[Response]]
+_DIRECT: Final = {route.path: route.answer for route in ROUTES if route.is_direct and not route.parameter}
+_DIRECT_BELOW: Final = [route for route in ROUTES if route.is_direct and route.parameter]
 
 
-def make_app(server: Server, keys: Sequence[bytes], beginning: Beginning) -> Guard:
+def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], beginning: Beginning) -> Guard:
     """Return the application of a server; `keys` are the API keys, none means that nobody is asked for one.
 
     Once it has begun, what needs something that is not loaded is refused.
     """
-    routes = [
-        Route("/v1/features", read_features, methods=["POST"]),
-        Route("/v1/predict/{model}", predict, methods=["POST"]),
-        Route("/predict", predict_flat, methods=["POST"]),
-        Route("/health", about.health),
-        Route("/ready", about.ready),
-        Route("/fresh", about.fresh),
-        Route("/metrics", about.metrics),
-        Route("/v1/models", about.models),
-        Route("/v1/views", about.views),
-        Route("/openapi.json", about.openapi),
-    ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        server.start()
+        tasks.start()
         try:
-            async with beginning.of(server.follower):
+            async with beginning.of(context.status.is_known):
                 yield
         finally:
-            await server.stop()
+            await tasks.stop()
 
     app = Starlette(
-        routes=routes,
+        routes=[Route(route.path, partial(route.answer, context), methods=[route.method]) for route in ROUTES],
         lifespan=lifespan,
         exception_handlers={Refused: _reject, HTTPException: _reject, Exception: _fault},
     )
     app.router.redirect_slashes = False
-    app.state.server = server
-    return Guard(_Hurried(app), server, keys, [route.path for route in routes])
+    return Guard(DirectRoutes(app, context), context, keys)
 
 
-class _Hurried:
+class DirectRoutes:
     """Calls what answers a POST of features or predictions at once; all else goes through the routes of Starlette.
 
-    Its middlewares take longer than the rest of such a request. What fails is told by `Guard` either way.
+    Its middlewares take longer than the rest of such a request. What fails is answered by `Guard` either way.
     """
 
-    def __init__(self, app: Starlette) -> None:
-        self._app = app
-        self._handlers: dict[str, Handler] = {"/v1/features": read_features, "/predict": predict_flat}
+    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
+        self.app = app
+        self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        handler = self._handler(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if handler is None:
-            await self._app(scope, receive, send)
+        answer = _find_direct(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if answer is None:
+            await self.app(scope, receive, send)
             return
-        scope["app"] = self._app
-        response = await handler(Request(scope, receive, send))
+        response = await answer(self._context, Request(scope, receive, send))
         await response(scope, receive, send)
 
-    def _handler(self, scope: Scope) -> Handler | None:
-        path: str = scope["path"]
-        handler = self._handlers.get(path)
-        if handler is None and path.startswith(PREDICT_PREFIX):
-            model = path[len(PREDICT_PREFIX) :]
-            if model and "/" not in model:
-                scope["path_params"] = {"model": model}
-                return predict
-        return handler
+
+def _find_direct(scope: Scope) -> RouteAnswer | None:
+    path: str = scope["path"]
+    answer = _DIRECT.get(path)
+    if answer is not None:
+        return answer
+    for route in _DIRECT_BELOW:
+        if path.startswith(route.prefix):
+            value = path[len(route.prefix) :]
+            if value and "/" not in value:
+                scope["path_params"] = {route.parameter: value}
+                return route.answer
+    return None
 
 
 async def _reject(_: Request, error: Exception) -> Response:

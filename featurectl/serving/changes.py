@@ -1,4 +1,4 @@
-"""What is told of a server's models and views: at its beginning, and when what it serves has changed."""
+"""What is reported of a server's models and views: at its beginning, and when what it serves has changed."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 from featurectl.core.units import counted
 from featurectl.serving.journal import Journal
-from featurectl.serving.served_project import ALIASES, ServedProject
+from featurectl.serving.project.served_project import ALIASES, ServedProject
 
 
 def report_begin(journal: Journal, served: ServedProject) -> None:
-    """Tell what a process serves from now on, what it refused, and what waits for a push."""
+    """Report what a process serves from now on, what it refused, and what waits for a push."""
     state, views = served.catalog.state, len(served.catalog.views())
     loaded = ", ".join(_models(served)) or "no model"
     message = f"{loaded}; {counted(views, 'view')}; registry serial {state.serial}"
-    journal.tell("serving", message, models=_models(served), views=views, serial=state.serial)
+    journal.report("serving", message, models=_models(served), views=views, serial=state.serial)
     _report_refused(journal, {}, served)
     _report_waiting(journal, [], served)
 
 
 def report_changes(journal: Journal, before: ServedProject, after: ServedProject) -> None:
-    """Tell what is served otherwise than before."""
+    """Report what is served otherwise than before."""
     old, new = before.catalog.state, after.catalog.state
     if old is not new:
         other = ", of another registry or a restored one" if old.serial == new.serial else ""
         message = f"registry serial {old.serial} -> {new.serial}{other}"
-        journal.tell("reloaded", message, before=old.serial, serial=new.serial)
+        journal.report("reloaded", message, before=old.serial, serial=new.serial)
     for model, alias in sorted({**old.aliases, **new.aliases}):
         was, now = old.aliases.get((model, alias)), new.aliases.get((model, alias))
         if alias in ALIASES and was != now:
             message = f"{model}: {alias} {was or 'none'} -> {now or 'none'}"
-            journal.tell("promoted", message, model=model, alias=alias, before=was, version=now)
+            journal.report("promoted", message, model=model, alias=alias, before=was, version=now)
     _report_canaries(journal, before, after)
     _report_views(journal, before, after)
     report_reached(journal, before.failures, after)
@@ -40,10 +40,10 @@ def report_changes(journal: Journal, before: ServedProject, after: ServedProject
 
 
 def report_reached(journal: Journal, failures: Mapping[str, str], served: ServedProject) -> None:
-    """Tell which models are loaded by now that could not be loaded before."""
+    """Report which models are loaded by now that could not be loaded before."""
     loaded = {model.label for model in served.models.values()}
     for label in sorted(loaded & failures.keys()):
-        journal.tell("model_loaded", f"{label} is served", model=label)
+        journal.report("model_loaded", f"{label} is served", model=label)
 
 
 def _models(served: ServedProject) -> list[str]:
@@ -65,11 +65,11 @@ def _report_canaries(journal: Journal, before: ServedProject, after: ServedProje
         details: dict[str, Any] = {"model": run.model, "canary": run.number, "version": run.challenger}
         if run.state == "running":
             message = f"{run.model}: version {run.challenger} has {run.percent:g}% of the entities"
-            journal.tell("canary_began", message, **details, percent=run.percent)
+            journal.report("canary_began", message, **details, percent=run.percent)
         else:
             ended = run.state.replace("_", " ")
             message = f"{run.model}: version {run.challenger} is {ended}: {run.reason}"
-            journal.tell("canary_ended", message, **details, reason=run.reason)
+            journal.report("canary_ended", message, **details, reason=run.reason)
 
 
 def _report_views(journal: Journal, before: ServedProject, after: ServedProject) -> None:
@@ -77,7 +77,7 @@ def _report_views(journal: Journal, before: ServedProject, after: ServedProject)
     for name, version in _pushed(after).items():
         if was.get(name) != version:
             instead = f" in place of @{was[name]}" if name in was else ""
-            journal.tell("view_served", f"{name}@{version} is served{instead}", view=name, version=version)
+            journal.report("view_served", f"{name}@{version} is served{instead}", view=name, version=version)
 
 
 def _pushed(served: ServedProject) -> dict[str, int]:
@@ -90,10 +90,10 @@ def _pushed(served: ServedProject) -> dict[str, int]:
 def _report_refused(journal: Journal, before: Mapping[str, str], served: ServedProject) -> None:
     for label, reason in sorted(served.failures.items()):
         if before.get(label) != reason:
-            journal.tell("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
+            journal.report("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
 
 
 def _report_waiting(journal: Journal, before: list[str], served: ServedProject) -> None:
     for line in served.catalog.waiting():
         if line not in before:
-            journal.tell("view_waiting", line, "warning")
+            journal.report("view_waiting", line, "warning")

@@ -6,50 +6,47 @@ import asyncio
 import hmac
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurectl.serving.problems import Refused, problem
-from featurectl.serving.requests import answered
-from featurectl.serving.transport import ENDING
+from featurectl.serving.context import ServerContext
+from featurectl.serving.http.problems import Refused, problem
+from featurectl.serving.http.requests import ENDING
+from featurectl.serving.routes import ready
+from featurectl.serving.routes.table import ROUTES
 
-if TYPE_CHECKING:
-    from featurectl.serving.app import Server
-
-OPEN: Final = ("/health", "/ready", "/fresh")  # for whoever watches the process: they show no data
-_READY: Final = "/ready"
-_PREDICT: Final = "/v1/predict/"
+_OPEN: Final = frozenset(route.path for route in ROUTES if not route.needs_key)
+_PATHS: Final = frozenset(route.path for route in ROUTES)
+_BELOW: Final = [route for route in ROUTES if route.parameter]
 
 
 class Guard:
     """Wraps the routes of a server; `keys` empty: nobody is asked for one."""
 
-    def __init__(self, app: ASGIApp, server: Server, keys: Sequence[bytes], routes: Sequence[str]) -> None:
-        self._app = app
-        self._server = server
+    def __init__(self, app: ASGIApp, context: ServerContext, keys: Sequence[bytes]) -> None:
+        self.app = app
+        self.context = context
         self._keys = tuple(keys)
-        self._routes = frozenset(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever happens."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        metrics, begin, answer = self._server.metrics, time.perf_counter(), _Answer(send)
+        metrics, begin, answer = self.context.metrics, time.perf_counter(), _Answer(send)
         metrics.in_flight.inc()
         try:
             await self._answer(scope, receive, answer)
         finally:
             metrics.in_flight.dec()
-            route = self._route(scope["path"])
+            route = _route_of(scope["path"])
             metrics.count_request(route, _method(scope["method"]), answer.status, time.perf_counter() - begin)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        arrival = _Arrival(receive, self._server.settings.max_body_bytes)
+        arrival = _Arrival(receive, self.context.settings.max_body_bytes)
         refused = await self._try(scope, arrival, answer)
         answer.deadline = None
         if refused is not None and answer.status == 0:
@@ -57,15 +54,15 @@ class Guard:
 
     async def _try(self, scope: Scope, arrival: _Arrival, answer: _Answer) -> Refused | None:
         """Let the routes answer, and return why they did not, if they did not."""
-        limit_s = self._server.settings.timeout_s
+        limit_s = self.context.settings.timeout_s
         try:
-            if scope["path"] == _READY and scope.get("state", {}).get(ENDING):
-                await self._ending()(scope, arrival, answer)
+            if scope["path"] == ready.ROUTE.path and scope.get("state", {}).get(ENDING):
+                await ready.answer_ending(self.context)(scope, arrival, answer)
                 return None
             self._check_key(scope)
             arrival.check_length(scope)
             async with asyncio.timeout(limit_s) as answer.deadline:
-                await self._app(scope, arrival, answer)
+                await self.app(scope, arrival, answer)
         except Refused as error:
             return error
         except HTTPException as error:  # no such route, wrong method, too large a body
@@ -76,13 +73,13 @@ class Guard:
             if arrival.whole:
                 return Refused(503, f"no answer within {limit_s:g} s")
             return Refused(408, f"the request did not arrive within {limit_s:g} s")
-        except Exception as error:  # noqa: BLE001 (the last place where our own fault can be told)
-            self._server.journal.fault(error)
+        except Exception as error:  # noqa: BLE001 (the last place where our own fault can be answered)
+            self.context.journal.fault(error)
             return Refused(500, "a fault of the server; its log has the details")
         return None
 
     def _check_key(self, scope: Scope) -> None:
-        if not self._keys or scope["path"] in OPEN:
+        if not self._keys or scope["path"] in _OPEN:
             return
         given = dict(scope["headers"])
         kind, _, token = given.get(b"authorization", b"").partition(b" ")
@@ -90,20 +87,6 @@ class Guard:
         # Every key is compared, each in the same time whatever it shares with the one given.
         if not max([hmac.compare_digest(key, known) for known in self._keys]):
             raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")
-
-    def _ending(self) -> Response:
-        """Return what `/ready` says of a server that has been told to stop: it is not to be asked any more."""
-        served = self._server.follower.served
-        serial = served.catalog.state.serial if served else None
-        told = {"status": "not ready", "problems": ["the server has been told to stop"], "warnings": []}
-        answer = answered(told | {"serial": serial})
-        answer.status_code = 503
-        return answer
-
-    def _route(self, path: str) -> str:
-        if path in self._routes:
-            return path
-        return f"{_PREDICT}{{model}}" if path.startswith(_PREDICT) else "other"
 
 
 class _Arrival:
@@ -124,9 +107,9 @@ class _Arrival:
         return message
 
     def check_length(self, scope: Scope) -> None:
-        """Refuse a body by the length that its head tells, before any of it is read."""
-        for name, told in scope["headers"]:
-            if name == b"content-length" and told.isdigit() and int(told) > self._most:
+        """Refuse a body by the length that its head has, before any of it is read."""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > self._most:
                 raise self._too_large()
 
     def _too_large(self) -> Refused:
@@ -150,6 +133,13 @@ class _Answer:
             if self.deadline is not None:
                 self.deadline.reschedule(None)
         await self._send(message)
+
+
+def _route_of(path: str) -> str:
+    """Return the route under which a request is counted."""
+    if path in _PATHS:
+        return path
+    return next((route.path for route in _BELOW if path.startswith(route.prefix)), "other")
 
 
 def _method(method: str) -> str:

@@ -3,7 +3,7 @@
     2026-01-08T09:00:01.204Z info serving [4711]: click@1 (champion), 3 views, registry serial 3
     {"time":"2026-01-08T09:00:01.204Z","level":"info","event":"serving","process":4711,"message":"...","serial":3}
 
-Nothing is said of a server that only goes on. What happens again and again is told once, until it has ended.
+Nothing is said of a server that only goes on. What happens again and again is reported once, until it has ended.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _clock() -> datetime:
 
 
 class Journal:
-    """Tells events, from any thread."""
+    """Reports events, from any thread."""
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class Journal:
         self._lasting: dict[tuple[str, str], tuple[str, datetime]] = {}  # by event and `of`: what lasts, since when
         self._lock = threading.Lock()
 
-    def tell(self, name: str, message: str, level: Level = "info", **details: object) -> None:
-        """Tell an event."""
+    def report(self, name: str, message: str, level: Level = "info", **details: object) -> None:
+        """Report an event."""
         message = self._hide(message)  # before it is written as JSON, which escapes what a secret may hold
         known = {key: self._hide(value) if isinstance(value, str) else value for key, value in details.items()}
         event = ServerEvent(
@@ -111,25 +111,25 @@ class Journal:
             self._write(line)
 
     def begin(self, name: str, message: str, level: Level = "error", of: str = "", **details: object) -> None:
-        """Tell of a trouble that lasts, unless it was told in these words and has not ended; `of` is whose it is."""
+        """Report a trouble that lasts, unless it was reported in these words and has not ended; `of` is whose it is."""
         before = self._lasting.get((name, of))
         if before is None or before[0] != message:
             self._lasting[name, of] = (message, before[1] if before else self._clock())
-            self.tell(name, message, level, **details)
+            self.report(name, message, level, **details)
 
     def end(self, name: str, ended: str, of: str = "") -> None:
-        """Tell, as event `ended`, that a trouble is over; nothing where there was none."""
+        """Report, as event `ended`, that a trouble is over; nothing where there was none."""
         before = self._lasting.pop((name, of), None)
         if before is not None:
             seconds = round((self._clock() - before[1]).total_seconds(), 1)
-            self.tell(ended, f"{of} after {seconds:g} s".lstrip(), seconds=seconds)
+            self.report(ended, f"{of} after {seconds:g} s".lstrip(), seconds=seconds)
 
     def fault(self, error: BaseException) -> None:
-        """Tell of a fault of ours, with where it was: it is never the fault of a request."""
+        """Report a fault of ours, with where it was: it is never the fault of a request."""
         trace = "".join(traceback.format_exception(error))
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
         where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-        self.tell("fault", f"{type(error).__name__}: {error} ({where})", "error", traceback=trace)
+        self.report("fault", f"{type(error).__name__}: {error} ({where})", "error", traceback=trace)
 
 
 class JournalHandler(logging.Handler):
@@ -140,9 +140,9 @@ class JournalHandler(logging.Handler):
         self._journal = Journal(form)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell a record: that of a request as `request`, any other as `log`."""
+        """Report a record: that of a request as `request`, any other as `log`."""
         name = "request" if record.name == "uvicorn.access" else "log"
-        self._journal.tell(name, record.getMessage(), _LEVELS.get(record.levelno, "error"))
+        self._journal.report(name, record.getMessage(), _LEVELS.get(record.levelno, "error"))
 
 
 def log_config(form: LogFormat) -> dict[str, object]:

@@ -88,7 +88,7 @@ class Metrics:
         )
 
     def _add_served(self, own: CollectorRegistry) -> None:
-        """Add what is told of the models and views that are served."""
+        """Add what is counted of the models and views that are served."""
         self.reloads = Counter("featurectl_reloads", "Looks at a changed registry.", ["result"], registry=own)
         self.models = Gauge(
             "featurectl_model_loaded",
@@ -116,7 +116,7 @@ class Metrics:
         self._add_log(own)
 
     def _add_log(self, own: CollectorRegistry) -> None:
-        """Add what is told of the prediction log's room."""
+        """Add what is counted of the prediction log's room."""
         self.log_waiting_rows = Gauge(
             "featurectl_prediction_log_waiting_rows",
             "Rows that wait to be written.",
@@ -159,7 +159,7 @@ class Metrics:
         found[1].observe(seconds)
 
     def show_models(self, loaded: Mapping[tuple[str, str, str], int]) -> None:
-        """Tell which model versions are served, by model, version and alias; those told before no more."""
+        """Show which model versions are served, by model, version and alias; those shown before no more."""
         for labels in self._shown - loaded.keys():
             self.models.labels(*labels).set(0)
         for labels, found in loaded.items():
@@ -167,7 +167,7 @@ class Metrics:
         self._shown |= loaded.keys()
 
     def show_ages(self, ages: Mapping[tuple[str, str], float]) -> None:
-        """Tell how old views are, in seconds, by view and version; of those told before that are not read, NaN."""
+        """Show how old views are, in seconds, by view and version; of those shown before that are not read, NaN."""
         for labels in self._aged - ages.keys():
             self.view_age.labels(*labels).set(math.nan)
         for labels, age in ages.items():

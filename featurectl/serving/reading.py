@@ -1,4 +1,4 @@
-"""Features for requests: read within the time that the store has, counted, and told apart from bad input."""
+"""Features for requests: read within the time that the store has, counted, and distinguished from bad input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.future import latest_at
 from featurectl.online.pushes import Pushes, far_ahead, hint_when_ahead
+from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.metrics import Metrics
-from featurectl.serving.problems import Refused, refusal
 
 
 class Features:
@@ -75,10 +75,10 @@ class Features:
             if latest is not None and view.online.versioned_by == "computed" and (far := far_ahead(record, latest)):
                 raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=hint_when_ahead(view))
             if record is None:
-                told = (
+                message = (
                     f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"
                 )
-                raise DataError(told, code="FC511", hint=f"featurectl push {view.online.view}")
+                raise DataError(message, code="FC511", hint=f"featurectl push {view.online.view}")
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""

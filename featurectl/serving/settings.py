@@ -18,9 +18,9 @@ class ServeSettings:
     """The options of `featurectl serve`; `as_of` is an instant as text, "" for the clock.
 
     A request is answered within `timeout_s`, and the online store within `store_timeout_s` of it. A connection that
-    has not sent its whole request `timeout_s` after it began is closed. `max_values` bounds rows by what is told of
+    has not sent its whole request `timeout_s` after it began is closed. `max_values` bounds rows by what is answered of
     each, which is what a request costs. `reload_s` is how often the registry is looked at, `judge_s` how often running
-    canaries are judged. A server that is told to stop goes on for `drain_s` at most. A connection that asks nothing is
+    canaries are judged. A server that is to stop goes on for `drain_s` at most. A connection that asks nothing is
     closed after `keep_alive_s`; an address has `max_connections` to a process. `environ` has the API keys: none means
     that nobody is asked for one.
     """

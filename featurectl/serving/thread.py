@@ -32,5 +32,5 @@ class OneThread(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
-                except BaseException as error:  # noqa: BLE001 (whoever waits for the future is told)
+                except BaseException as error:  # noqa: BLE001 (whoever waits for the future gets it)
                     future.set_exception(error)

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.bad_input.shop import OBJECTS, PROJECT, copy_shop
 from tests.offline.test_secret_endpoints import ENVIRON

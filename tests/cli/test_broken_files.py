@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.serving.process import ServeSettings, open_app
+from featurectl.serving.process.start import ServeSettings, open_app
 
 REPOSITORY = """
 project: shop

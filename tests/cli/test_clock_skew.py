@@ -20,7 +20,7 @@ from featurectl.core.errors import DataError
 from featurectl.monitor.alerts.watch import Watch
 from featurectl.monitor.health import look
 from featurectl.online.redis import store as redis_store
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.workspace.workspace import open_workspace
 from tests.clocks import READERS, set_clock

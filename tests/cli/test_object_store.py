@@ -17,7 +17,7 @@ from featurectl.models.artifact import read_artifact
 from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import open_log
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.workspace.workspace import open_workspace
 from tests.model_shop import Shop, objects, open_shop, write_files

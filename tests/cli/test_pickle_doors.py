@@ -20,7 +20,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.cli.test_model_files import MEAN, PYTHON
 from tests.model_shop import Shop, objects, open_shop, write_files

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.models.pickle_policy import PicklePolicy
-from featurectl.serving.served_project import build_served
+from featurectl.serving.project.served_project import build_served
 from featurectl.workspace.workspace import open_workspace
 from tests.cli.gated import GOOD, Gated
 

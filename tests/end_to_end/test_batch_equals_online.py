@@ -92,7 +92,7 @@ def formats(request, monkeypatch) -> list[str]:
         loaded.append(found.format)
         return found
 
-    monkeypatch.setattr("featurectl.serving.served_project.load_served", load)
+    monkeypatch.setattr("featurectl.serving.project.served_project.load_served", load)
     return loaded
 
 

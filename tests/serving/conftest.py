@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.serving.clicks import build_clicks, write_clicks
 from tests.serving.trial import build_trial

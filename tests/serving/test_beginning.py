@@ -8,20 +8,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurectl.serving import startup
+from featurectl.serving import beginning
 from featurectl.serving.app import make_app
-from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning
+from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning
 
 
 class Begun:
-    """A process that begins; `follower` has what it loads."""
+    """A process that begins; `is_known` is set when it is loaded."""
 
     def __init__(self, how):
-        self.follower, self._open, self._end = SimpleNamespace(looked=asyncio.Event()), asyncio.Event(), asyncio.Event()
+        self.is_known, self._open, self._end = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(how))
 
     async def _run(self, how):
-        async with how.of(self.follower):
+        async with how.of(self.is_known):
             self._open.set()
             await self._end.wait()
 
@@ -44,7 +44,7 @@ def test_one_that_is_alone_answers_at_once_or_when_it_is_loaded():
         at_once, when_loaded = Begun(AT_ONCE), Begun(WHEN_LOADED)
         await at_once.answers()
         assert await when_loaded.waits()
-        when_loaded.follower.looked.set()
+        when_loaded.is_known.set()
         await when_loaded.answers()
         await at_once.end()
         await when_loaded.end()
@@ -61,7 +61,7 @@ def test_others_answer_when_they_and_the_first_are_loaded(tmp_path, order):
         both = [Begun(Beginning(at_once=True, mark=mark)), Begun(Beginning(mark=mark))]
         for place in order:
             assert await both[1].waits()
-            both[place].follower.looked.set()
+            both[place].is_known.set()
         await both[1].answers()
         for one in both:
             await one.end()
@@ -70,11 +70,11 @@ def test_others_answer_when_they_and_the_first_are_loaded(tmp_path, order):
 
 
 def test_nobody_waits_for_ever_for_a_first_that_is_never_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(startup, "LOAD_S", 0.05)
+    monkeypatch.setattr(beginning, "LOAD_S", 0.05)
 
     async def story():
         one = Begun(Beginning(mark=tmp_path / "loaded"))
-        one.follower.looked.set()
+        one.is_known.set()
         await one.answers()
         await one.end()
 
@@ -84,7 +84,7 @@ def test_nobody_waits_for_ever_for_a_first_that_is_never_loaded(tmp_path, monkey
 def test_a_first_that_can_not_say_that_it_is_loaded_ends_as_it_would(tmp_path):
     async def story():
         one = Begun(Beginning(at_once=True, mark=tmp_path / "no-such-folder" / "loaded"))
-        one.follower.looked.set()
+        one.is_known.set()
         assert not await one.waits()
         await one.end()
 
@@ -94,7 +94,7 @@ def test_a_first_that_can_not_say_that_it_is_loaded_ends_as_it_would(tmp_path):
 def test_a_server_whose_beginning_fails_is_stopped():
     class Failing(Beginning):
         @asynccontextmanager
-        async def of(self, follower):
+        async def of(self, is_known):
             yield
             raise OSError("no space left on device")
 
@@ -104,8 +104,9 @@ def test_a_server_whose_beginning_fails_is_stopped():
         done.append("stopped")
 
     async def story():
-        server = SimpleNamespace(start=lambda: done.append("started"), stop=stop, follower=None)
-        app = make_app(server, [], Failing())._app._app
+        tasks = SimpleNamespace(start=lambda: done.append("started"), stop=stop)
+        context = SimpleNamespace(status=SimpleNamespace(is_known=None))
+        app = make_app(context, tasks, [], Failing()).app.app
         async with app.router.lifespan_context(app):
             pass
 

@@ -13,8 +13,8 @@ from featurectl.core.units import instant_us
 from featurectl.monitor.canary.lifecycle import judge_now, open_log
 from featurectl.online.features import FeatureColumn, FeatureColumns
 from featurectl.registry.base import HistoryEntry
-from featurectl.serving.canary import oldest_ages
-from featurectl.serving.process import WorkspaceSource
+from featurectl.serving.process.start import WorkspaceSource
+from featurectl.serving.project.canary import oldest_ages
 from featurectl.workspace.workspace import open_workspace
 from tests.serving.trial import CANARY, NOW, NUMBER, canary, state_of, write_model
 
@@ -42,7 +42,7 @@ def predicted(client, rows, **body):
 
 
 def served(client):
-    return client.app._server.served.canaries["trial"]
+    return client.app.context.project.canaries["trial"]
 
 
 @pytest.mark.parametrize("percent", [0.5, 5, 20, 50, 80, 99.5])
@@ -139,7 +139,7 @@ def test_every_row_of_a_canary_is_logged_whatever_the_sample_is(start, own_trial
     for row in rows:
         predicted(client, [row])
     predicted(client, rows, version=GOOD)
-    client.app._server._log.close()
+    client.app.context.predictions.close()
     ours, theirs = logged(own_trial, GOOD).drop_nulls("canary"), logged(own_trial, NUMBER["failing"])
     assert ours.height + theirs.height == 200
     for frame, role, is_taken in ((ours, "champion", False), (theirs, "challenger", True)):
@@ -156,7 +156,7 @@ def test_every_row_of_a_canary_is_logged_whatever_the_sample_is(start, own_trial
 def test_a_bad_request_is_no_fault_of_the_challenger(start, own_trial):
     client = start("better", 100, CANARY.replace(", score_psi: 0.25", ""))
     assert predicted(client, rows_of([1], "x")).status_code == 400
-    client.app._server._log.close()
+    client.app.context.predictions.close()
     assert logged(own_trial, BETTER)["fault"].to_list() == [False]
 
 
@@ -207,7 +207,7 @@ def test_features_are_as_old_as_the_last_push_of_their_view(static, pushed_h, ro
 def test_rows_of_a_canary_are_logged_with_the_age_of_their_features(start, own_trial):
     client = start("better", 100, CANARY.replace(", score_psi: 0.25", ""))
     assert predicted(client, rows_of(range(40)), time=(NOW + timedelta(hours=3)).isoformat()).status_code == 200
-    client.app._server._log.close()
+    client.app.context.predictions.close()
     assert set(logged(own_trial, BETTER)["age_us"]) == {3 * HOUR_US}
 
 
@@ -220,7 +220,7 @@ def test_of_judges_that_find_it_broken_at_once_one_decides(start, own_trial):
     client = start("failing", 50)
     for row in rows_of(range(200)):
         predicted(client, [row])
-    client.app._server._log.close()
+    client.app.context.predictions.close()
     before, gate, came = state_of(own_trial), threading.Barrier(4), []
 
     def decide():
@@ -248,7 +248,7 @@ def test_a_challenger_that_can_t_be_loaded_is_rolled_back_and_the_champion_answe
     assert predicted(client, rows_of(range(50))).json()["version"] == GOOD
     workspace, source = judge_of(own_trial)
     with workspace:
-        assert source.judge(client.app._server.served.failures)
+        assert source.judge(client.app.context.project.failures)
         assert not source.judge({})
     ended = state_of(own_trial).canaries[-1]
     assert (ended.state, ended.reason.startswith("it can't be served: ")) == ("rolled_back", True)
@@ -262,7 +262,7 @@ def test_a_canary_whose_champion_is_another_by_now_is_aborted(start, own_trial):
             serial=0, at=datetime.now(UTC), who="ana", commit="", command="models promote", summary="x"
         )
         workspace.registry().write_alias("trial", "trial", "champion", NUMBER["shifted"], entry)
-        served = client.app._server.served
+        served = client.app.context.project
         assert source.load(source.state(), served.catalog.pushed, served).canaries == {}
         assert source.judge({})
     state = state_of(own_trial)

@@ -34,12 +34,12 @@ LINES = """\
 """
 
 
-def told(form: str) -> str:
+def lines_of(form: str) -> str:
     """What a journal writes of some events, a clock that goes on by a second at each look."""
     lines, seconds = [], iter(range(1, 100))
     journal = Journal(form, lines.append, lambda: BEGIN + timedelta(seconds=next(seconds)))
     journal.end("store_lost", "store_back")  # it was never lost
-    journal.tell("promoted", "click: champion 1 -> 2", model="click", version=2)
+    journal.report("promoted", "click: champion 1 -> 2", model="click", version=2)
     for _ in range(3):
         journal.begin("store_lost", "it is gone\nand said so in two lines")
     journal._clock()
@@ -52,15 +52,15 @@ def told(form: str) -> str:
 
 
 def test_events_are_a_line_each_as_text_and_as_json():
-    assert told("text") == TEXT
-    assert told("json") == LINES
+    assert lines_of("text") == TEXT
+    assert lines_of("json") == LINES
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_secret_is_hidden_before_json_escapes_it(form):
     lines, secret = [], """p@CANARY'"w"""
     journal = Journal(form, lines.append, lambda: BEGIN, lambda text: hide(text, [secret]))
-    journal.tell("store_lost", f"a\n{secret} and {secret}", traceback=f"-\n{secret}")
+    journal.report("store_lost", f"a\n{secret} and {secret}", traceback=f"-\n{secret}")
     assert "CANARY" not in lines[0]
     assert lines[0].count("***") == (2 if form == "text" else 3)
 

@@ -45,7 +45,7 @@ def test_an_answer_that_takes_too_long_is_given_up(clicks, opened):
     async def never(asks):
         await asyncio.sleep(60)
 
-    client.app._server.features.store.fetch = never
+    client.app.context.features.store.fetch = never
     answer = client.post("/v1/features", json=ASK)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["detail"] == "no answer within 0.2 s"
@@ -59,7 +59,7 @@ def test_a_failing_store_is_503_and_a_fault_of_ours_500_without_its_words(clicks
     async def fail(asks):
         raise error
 
-    client.app._server.features.store.fetch = fail
+    client.app.context.features.store.fetch = fail
     answer = client.post("/v1/predict/click", json={"rows": request_rows(1)})
     status = 503 if isinstance(error, StoreError) else 500
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")

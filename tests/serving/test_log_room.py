@@ -15,9 +15,9 @@ from featurectl.monitor import compaction
 from featurectl.monitor.compaction import compact_some, read_day
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.offline.loose import open_loose
-from featurectl.serving import prediction_log
-from featurectl.serving.bodies import MOST_TEXT
-from featurectl.serving.log_room import LogLimits, LogRoom
+from featurectl.serving.http.bodies import MOST_TEXT
+from featurectl.serving.log import parquet
+from featurectl.serving.log.room import LogLimits, LogRoom
 from tests.serving.clicks import request_rows, run
 from tests.serving.test_prediction_log import log_of, logged
 from tests.serving.trial import wait_until
@@ -162,8 +162,8 @@ def test_a_log_without_room_drops_rows_says_so_and_counts_them(served, capsys):
 
 @pytest.mark.parametrize("merchant", ["x" * MOST_TEXT, int("9" * MOST_TEXT)])
 def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch, merchant):
-    monkeypatch.setattr("featurectl.serving.process.EVERY_S", 3_600.0)  # nothing is written
-    monkeypatch.setattr(prediction_log, "_BYTES_WAITING", 100_000)
+    monkeypatch.setattr("featurectl.serving.process.start.EVERY_S", 3_600.0)  # nothing is written
+    monkeypatch.setattr(parquet, "_BYTES_WAITING", 100_000)
     run(own_clicks, "push", "--env", "logged")
     client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=3_600.0)
     rows = [{**row, "merchant": merchant} for row in request_rows(10)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from featurectl.serving.served_project import MOST_NAMED, ServedProject
+from featurectl.serving.project.served_project import MOST_NAMED, ServedProject
 
 
 def a_project():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from featurectl.online.inputs import InputReader
-from featurectl.serving import predict as predict_module
+from featurectl.serving.scoring import score
 from tests.serving.clicks import NOW, request_rows, run
 
 
@@ -18,7 +18,7 @@ def scores(client, rows, **body):
 
 @pytest.mark.parametrize("inline", [0, 10_000], ids=["beside the loop", "in it"])
 def test_scores_are_those_of_batch_scoring(client, clicks, tmp_path, monkeypatch, inline):
-    monkeypatch.setattr(predict_module, "_INLINE_ROWS", inline)
+    monkeypatch.setattr(score, "_INLINE_ROWS", inline)
     rows = request_rows(300)
     spine, out = tmp_path / "spine.parquet", tmp_path / "scores.parquet"
     pl.DataFrame(rows).with_columns(pl.lit(NOW).alias("at")).write_parquet(spine)
@@ -113,6 +113,6 @@ def test_bad_input_of_the_flat_form_is_refused(client, more, status, told):
 def test_a_column_named_as_a_member_of_the_answer_does_not_stand_in_its_place(client, monkeypatch):
     row = request_rows(1)[0]
     expected = scores(client, [row])["rows"][0]["score"]
-    columns = [*client.app._server.served.models["click", 1].reader.columns, "score"]
+    columns = [*client.app.context.project.models["click", 1].reader.columns, "score"]
     monkeypatch.setattr(InputReader, "columns", columns)
     assert client.post("/predict", json={**row, "score": 7}).json()["score"] == expected

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import StoreError
-from featurectl.serving import prediction_log
-from featurectl.serving.prediction_log import ParquetLog
+from featurectl.serving.log import parquet
+from featurectl.serving.log.parquet import ParquetLog
 from tests.serving.clicks import FILES, NOW, build_clicks, request_rows, run, write_clicks
 
 
@@ -26,7 +26,7 @@ def served(own_clicks, opened):
 
 
 def log_of(client) -> ParquetLog:
-    return client.app._server._log
+    return client.app.context.predictions
 
 
 def test_every_prediction_is_there_with_what_was_asked_read_and_answered(served):
@@ -68,7 +68,7 @@ def test_by_whose_fault_a_prediction_failed_is_logged_and_counted(served):
     async def fail(asks):
         raise StoreError("it is gone", code="FC602")
 
-    client.app._server.features.store.fetch = fail
+    client.app.context.features.store.fetch = fail
     assert post(json={"rows": request_rows(1)}).status_code == 503
     log_of(client).close()
     found = logged(root).select("error", "fault", "store_failed").rows()
@@ -83,10 +83,8 @@ def test_by_whose_fault_a_prediction_failed_is_logged_and_counted(served):
 def test_the_rows_of_all_requests_of_a_file_are_made_columns_together(served, monkeypatch):
     """A data frame for each request took more of the processor than the request."""
     root, client = served
-    made, series = [], prediction_log._series
-    monkeypatch.setattr(
-        prediction_log, "_series", lambda some, name, dtype: made.append(name) or series(some, name, dtype)
-    )
+    made, series = [], parquet._series
+    monkeypatch.setattr(parquet, "_series", lambda some, name, dtype: made.append(name) or series(some, name, dtype))
     rows = request_rows(20)
     for row in rows:
         client.post("/v1/predict/click", json={"rows": [row, {**row, "hour": 7}]})
@@ -108,7 +106,7 @@ def test_nothing_is_logged_where_no_log_is_asked_for(clicks, client):
 def test_rows_that_find_the_queue_full_are_left_out_and_counted(served, monkeypatch):
     _, client = served
     going = threading.Event()
-    monkeypatch.setattr(prediction_log, "_ROWS_WAITING", 10)
+    monkeypatch.setattr(parquet, "_ROWS_WAITING", 10)
     monkeypatch.setattr(ParquetLog, "_write", lambda *_: going.wait())
     log = log_of(client)
     log._every_s = 0.0

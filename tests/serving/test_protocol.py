@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from featurectl.serving.transport import AnswerTransport
+from featurectl.serving.process.transport import AnswerTransport
 from tests.serving.process import running
 
 

@@ -10,9 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.models.served_model import load_served
-from featurectl.serving.process import open_app
+from featurectl.serving.beginning import AT_ONCE
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
-from featurectl.serving.startup import AT_ONCE
 from tests.serving.clicks import FILES, request_rows, run
 from tests.serving.process import START_LIMIT_S, running
 from tests.serving.test_faults import Redis
@@ -130,7 +130,7 @@ def test_every_question_has_an_answer_while_models_are_loaded(clicks, monkeypatc
         assert go_on.wait(60)
         return load_served(*given)
 
-    monkeypatch.setattr("featurectl.serving.served_project.load_served", wait)
+    monkeypatch.setattr("featurectl.serving.project.served_project.load_served", wait)
     app = open_app(ServeSettings(root=str(clicks), timeout_s=20.0), AT_ONCE)
     with TestClient(app, raise_server_exceptions=False) as client:
         assert begun.wait(60)

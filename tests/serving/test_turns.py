@@ -8,9 +8,9 @@ import tracemalloc
 import pytest
 from starlette.requests import Request
 
-from featurectl.serving.bodies import PREDICT
-from featurectl.serving.problems import Refused
-from featurectl.serving.requests import FEW_VALUES, Turns, parsed
+from featurectl.serving.http.bodies import PREDICT
+from featurectl.serving.http.problems import Refused
+from featurectl.serving.http.requests import FEW_VALUES, Turns, parsed
 
 
 def test_few_requests_of_many_values_are_worked_on_at_once():

@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from featurectl.core.errors import StoreError
-from featurectl.serving import process
+from featurectl.serving.process import start
 from featurectl.serving.settings import SETTINGS_VARIABLE, ServeSettings, dump_settings
 from tests.serving.process import running
 from tests.serving.trial import wait_until
@@ -47,11 +47,11 @@ def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch
     """Uvicorn ends them all then, and says nothing."""
     config = uvicorn.Config("none:app", port=0, workers=2)
     ended = [SimpleNamespace(pid=1, exitcode=0), SimpleNamespace(pid=2, exitcode=STARTUP_FAILURE)]
-    monkeypatch.setattr(process.Workers, "run", lambda processes: processes.processes.extend(ended))
+    monkeypatch.setattr(start.Workers, "run", lambda processes: processes.processes.extend(ended))
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(StoreError, match="could not be started"):
-        process._run_several(config, ServeSettings(root="."))
+        start._run_several(config, ServeSettings(root="."))
 
 
 def counted(url: str) -> dict[str, float]:
@@ -137,7 +137,7 @@ WORKER = """
 import logging, os, sys
 handler = logging.StreamHandler()  # as uvicorn sets its loggers up before it makes the application
 logging.getLogger("uvicorn.error").addHandler(handler)
-from featurectl.serving.process import create_app
+from featurectl.serving.process.start import create_app
 create_app()
 logging.getLogger("uvicorn.error").error("no answer of redis://:pa55-of-a-store@127.0.0.1/0")
 print("ConnectionError: redis://:pa55-of-a-store@127.0.0.1/0", file=sys.stderr)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from featurectl import __version__
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.line_hash import line_hashes
+from featurectl.core.version import __version__
 from featurectl.language.problems.codes import CODES, severity_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Final
 
-from featurectl import __version__
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_duration, format_iso
+from featurectl.core.version import __version__
 from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput

@@ -12,7 +12,7 @@ import polars as pl
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.monitor.verify.injections import DAY, HOUR, NOW
 

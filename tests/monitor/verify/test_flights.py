@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.workspace.workspace import open_workspace
 from tests.monitor.verify.shop import run, verified

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from featurectl.serving.process import open_app
+from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.monitor.verify.injections import change_log
 from tests.monitor.verify.shop import run, verified

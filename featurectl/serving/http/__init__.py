@@ -1,0 +1,1 @@
+"""Bodies in and out: what is read of a request, how a refusal is answered."""

@@ -1,0 +1,162 @@
+"""Bodies in and out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from featurectl.serving.http.bodies import ENCODER, MOST_NAME, MOST_TEXT
+from featurectl.serving.http.problems import Refused
+
+T = TypeVar("T")
+ENDING: Final = "is_ending"  # in the state of a request: the server is to stop
+FEW_VALUES: Final = 10_000  # are made without giving way: it takes some milliseconds
+_TOO_LONG: Final = f"length <= {MOST_TEXT}"  # as msgspec says it
+_FEW_BYTES: Final = 1 << 16
+
+
+async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the body of a request.
+
+    Raises:
+        Refused: 400, it is no JSON, or not of the form that is asked for; it names the place.
+    """
+    content = await _content(request)
+    if len(content) > _FEW_BYTES:
+        await give_way()
+    try:
+        return decoder.decode(content)
+    except RecursionError as error:
+        raise Refused(400, "the body can't be read: it is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
+        if _TOO_LONG in str(error):  # else all of the body would be read once more, which takes long
+            _check_long_text(content)
+        raise Refused(400, f"the body can't be read: {error}") from error
+
+
+def _check_long_text(content: bytes) -> None:
+    """Refuse a body with too long a value by the column that has it, which its decoder does not name.
+
+    Raises:
+        Refused: 400, FC548.
+    """
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    for name, row, value in _values(document):
+        if isinstance(value, str) and len(value) > MOST_TEXT:
+            at = "" if row is None else f" at row {row}"
+            message = f"{name[:MOST_NAME]}: {len(value):,} characters{at}; at most {MOST_TEXT:,} are allowed"
+            raise Refused(400, message, code="FC548")
+
+
+def _values(document: object) -> Iterator[tuple[str, int | None, object]]:
+    """Yield the values of keys and request columns that a body has, whatever it is, with their columns and rows."""
+    if not isinstance(document, dict):
+        return
+    rows, entities = document.get("rows"), document.get("entities")
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        for name, value in row.items() if isinstance(row, dict) else ():
+            yield name, number, value
+    for name, column in entities.items() if isinstance(entities, dict) else ():
+        for number, value in enumerate(column if isinstance(column, list) else ()):
+            yield name, number, value
+    if rows is None and entities is None:
+        yield from ((name, None, value) for name, value in document.items())
+
+
+async def give_way() -> None:
+    """Let other requests go on, between steps that take long: then this one is given up, too, whose time is over."""
+    await asyncio.sleep(0)
+
+
+class Turns:
+    """Lets few requests of many values be worked on at once, so that the others are not held up by all of them.
+
+    Who waits has done little so far: one whose time is over by then has cost nothing more, and small requests, which
+    need no turn, come between the steps of few.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def wait(self, values: int) -> AsyncIterator[None]:
+        """Wait for a turn to make so many values, and have it meanwhile."""
+        if values <= FEW_VALUES:
+            yield
+            return
+        async with self._free:
+            yield
+
+
+def check_name(name: str) -> str:
+    """Return the name of a model, which is not shown when it can be none.
+
+    Raises:
+        Refused: 404, it is too long.
+    """
+    if len(name) > MOST_NAME:
+        raise Refused(404, f"no model has a name of {len(name):,} characters")
+    return name
+
+
+def check_values(rows: int, of_each: int, most: int) -> int:
+    """Return how many values an answer has: rows, by the values of each.
+
+    Raises:
+        Refused: 400, they are too many.
+    """
+    count = rows * of_each
+    if count > most:
+        message = f"{rows:,} rows with {of_each:,} values each are {count:,} values; {most:,} are allowed"
+        raise Refused(400, message, hint="ask for fewer rows, or less of each, at once")
+    return count
+
+
+async def _content(request: Request) -> bytes:
+    """Return the whole body, without a generator for what mostly comes in one piece."""
+    message = await request.receive()
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    content: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return content
+    parts = [content]
+    while message.get("more_body", False):
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+class _Answer(Response):
+    """A document of JSON with status 200: its head is made of what is known."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+
+
+def answered_verdict(document: object, *, is_good: bool) -> Response:
+    """Return a document as the answer, 503 where it is no."""
+    answer = answered(document)
+    if not is_good:
+        answer.status_code = 503
+        answer.headers["retry-after"] = "1"
+    return answer
+
+
+def answered(document: object) -> Response:
+    """Return a document as the answer."""
+    return _Answer(ENCODER.encode(document))

@@ -1,0 +1,199 @@
+"""Run a server: the repository's stores opened, its routes served by one process or several."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from datetime import timedelta
+from typing import Final
+
+import uvicorn
+import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is reported before)
+from uvicorn.config import STARTUP_FAILURE
+
+from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.units import counted, parse_instant
+from featurectl.core.version import __version__
+from featurectl.monitor.canary.lifecycle import keeps_log
+from featurectl.monitor.prediction_log import predictions_folder
+from featurectl.serving.app import make_app
+from featurectl.serving.background import ServerTasks
+from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
+from featurectl.serving.context import ServerContext
+from featurectl.serving.guard import Guard
+from featurectl.serving.journal import Journal, log_config
+from featurectl.serving.log.parquet import EVERY_S, LogPolicy, ParquetLog
+from featurectl.serving.log.room import LogLimits
+from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
+from featurectl.serving.process.draining import open_server
+from featurectl.serving.process.protocol import PatientProtocol
+from featurectl.serving.process.source import WorkspaceSource
+from featurectl.serving.process.workers import Workers
+from featurectl.serving.reading import Features
+from featurectl.serving.settings import (
+    KEYS_VARIABLE,
+    SETTINGS_VARIABLE,
+    ServeSettings,
+    api_keys,
+    dump_settings,
+    load_settings,
+)
+from featurectl.workspace.redaction import hide_secrets
+from featurectl.workspace.workspace import Workspace, open_workspace
+
+_APP: Final = "featurectl.serving.process.start:create_app"
+
+
+def create_app() -> Guard:
+    """Return the application of a process that `run_server` has started."""
+    settings = load_settings(os.environ[SETTINGS_VARIABLE])
+    hide_secrets(settings.folder)
+    return open_app(settings, beginning_of_process())
+
+
+def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Guard:
+    """Return the application of a repository; its stores are opened when they are first read.
+
+    Raises:
+        UsageError: there is no such repository or environment.
+    """
+    workspace, source = _opened(settings)
+    store = workspace.async_reader(settings.store_timeout_s)
+    now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
+    metrics, journal = Metrics(), Journal(settings.log_format)
+    policy = _log_policy(workspace, settings.judge_s)
+    context = ServerContext(
+        settings=settings,
+        environment=source.environment,
+        metrics=metrics,
+        journal=journal,
+        features=Features(store, metrics, now),
+        predictions=ParquetLog(policy, metrics, journal) if policy else None,
+    )
+    return make_app(context, ServerTasks(context, source), _keys(), beginning)
+
+
+def check_start(settings: ServeSettings) -> None:
+    """See that a process can be started: one that can't would refuse for ever, or be started again and again.
+
+    Raises:
+        As `open_app`.
+        StoreError: the registry can't be read.
+    """
+    workspace, source = _opened(settings)
+    with workspace:
+        workspace.async_reader(settings.store_timeout_s)
+        state = source.state()
+    _keys()
+    message = f"featurectl {__version__} on http://{settings.host}:{settings.port}, "
+    message += f"{counted(settings.workers, 'worker')}, environment {source.environment} of project {state.project}"
+    Journal(settings.log_format).report(
+        "starting",
+        message,
+        address=f"http://{settings.host}:{settings.port}",
+        workers=settings.workers,
+        project=state.project,
+        environment=source.environment,
+        version=__version__,
+    )
+
+
+def _opened(settings: ServeSettings) -> tuple[Workspace, WorkspaceSource]:
+    as_of = parse_instant(settings.as_of) if settings.as_of else None
+    workspace = open_workspace(settings.folder, settings.env, as_of, "applied")
+    return workspace, WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
+
+
+def _keys() -> tuple[bytes, ...]:
+    """Return the API keys; none where the variable is not set.
+
+    Raises:
+        UsageError: it is set and holds none: nobody meant that everybody is let in.
+    """
+    text = os.environ.get(KEYS_VARIABLE)
+    if text is None:
+        return ()
+    if keys := api_keys(text):
+        return keys
+    raise UsageError(f"{KEYS_VARIABLE} is set and holds no key", hint="unset it, or set it to KEY,KEY")
+
+
+def _log_policy(workspace: Workspace, judge_s: float) -> LogPolicy | None:
+    """Return how the predictions of the environment are logged; None where they are not."""
+    environment = workspace.environment
+    sample = environment.prediction_sample
+    if sample is None or not keeps_log(environment):
+        return None
+    keep = timedelta(microseconds=environment.prediction_keep_us)
+    limits = LogLimits(keep=keep, max_bytes=environment.prediction_max_bytes)
+    return LogPolicy(folder=predictions_folder(workspace), sample=sample, limits=limits, every_s=min(EVERY_S, judge_s))
+
+
+def run_server(settings: ServeSettings) -> None:
+    """Serve until the process is to stop; what is under way is answered first.
+
+    Raises:
+        UsageError: the address can't be listened on, or the repository is none.
+        StoreError: the registry can't be read.
+    """
+    os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
+    several = settings.workers > 1
+    check_start(settings)
+    app: Guard | str = _APP if several else open_app(settings, AT_ONCE)
+    config = uvicorn.Config(
+        app,
+        factory=several,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_level=None,
+        log_config=log_config(settings.log_format),
+        access_log=settings.access_log,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=max(round(settings.keep_alive_s), 1),
+        timeout_graceful_shutdown=1,  # what takes longer is over by then, see `serving/process/draining.py`
+    )
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the server hands it back when all is answered: that is its end
+    try:
+        if several:
+            _run_several(config, settings)
+        else:
+            _end_by_hangup()
+            open_server(config, settings).run()
+    except SystemExit as error:
+        raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
+
+
+def _end_by_hangup() -> None:
+    """Let SIGHUP, of a terminal that goes, do what SIGTERM does: nothing is lost; of several it starts all anew."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
+    """Run the processes until they are to stop.
+
+    Raises:
+        KeyboardInterrupt: by Ctrl-C, as one process raises it.
+        StoreError: one could not start.
+    """
+    folder = share_metrics()
+    try:
+        with closing(config.bind_socket()) as port:
+            processes = Workers(config, port, settings.drain_s, folder, Journal(settings.log_format))
+            processes.run()
+    finally:
+        forget_metrics(folder)
+    if processes.is_interrupted:
+        raise KeyboardInterrupt
+    if processes.ended_by is not None:
+        signal.signal(processes.ended_by, signal.SIG_DFL)
+        signal.raise_signal(processes.ended_by)
+    if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
+        raise StoreError("a process of the server could not be started", hint="what it has written says why")

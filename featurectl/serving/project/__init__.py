@@ -1,0 +1,1 @@
+"""What is served: the registered project, its model versions loaded, its canaries."""

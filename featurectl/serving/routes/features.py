@@ -1,0 +1,199 @@
+"""`POST /v1/features`: columns of values, a status beside each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import instant_us
+from featurectl.online.columns import instant_of
+from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
+from featurectl.serving.context import ServerContext
+from featurectl.serving.freshness import stale_views
+from featurectl.serving.http.bodies import FEATURES, About, FeaturesBody
+from featurectl.serving.http.problems import Refused, refusal
+from featurectl.serving.http.requests import FEW_VALUES, answered, check_values, give_way, parsed
+from featurectl.serving.routes.base import HttpRoute
+from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, Schema, body_schema, object_of, post
+from featurectl.serving.settings import ServeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedFeatures:
+    """What reads the features that were asked for, and `about` them what is answered beside values and statuses.
+
+    `model` is the name and version of the model whose features they are, if it was named.
+    """
+
+    reader: FeatureReader
+    about: Sequence[About]
+    model: tuple[str, int] | None = None
+
+
+async def answer_features(context: ServerContext, request: Request) -> Response:
+    """Answer what the features of some entities are."""
+    begin, settings = time.perf_counter(), context.settings
+    body = await parsed(request, FEATURES)
+    count = row_count(body.entities, settings.max_rows)
+    requested = await _requested(context, body)
+    values = check_values(count, len(requested.reader.names) * (1 + len(requested.about)), settings.max_values)
+    rows = KeyRows(
+        keys=body.entities, count=count, now=context.features.now(body.time), latest=context.features.latest(body.time)
+    )
+    async with context.turns.wait(values):
+        answer = await _answer(context, rows, requested, is_large=values > FEW_VALUES)
+        return answered(answer | context.signature(begin))
+
+
+async def _answer(
+    context: ServerContext, rows: KeyRows, requested: RequestedFeatures, *, is_large: bool
+) -> dict[str, object]:
+    """Return the features of some rows, as they are answered."""
+    reader, model = requested.reader, requested.model
+    found = await context.features.read(reader, rows)
+    answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
+    stale = stale_views(context.features.pushes, reader, rows.now)
+    document_of, features = _FeatureDocuments(rows.now, requested.about, stale), dict[str, object]()
+    for name, column in found.columns.items():
+        features[name] = document_of(column)
+        if is_large:
+            await give_way()
+    answer["features"] = features
+    return answer | {"timestamp": rows.now, "view_versions": reader.versions}
+
+
+def row_count(columns: Mapping[str, Sequence[object]], most: int) -> int:
+    """Return how many rows some columns have; without columns it is one.
+
+    Raises:
+        Refused: they differ in length, or there are too many rows or none.
+    """
+    counts = {name: len(column) for name, column in columns.items()}
+    if len(set(counts.values())) > 1:
+        lengths = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise Refused(400, f"entities: the columns have different lengths: {lengths}")
+    count = next(iter(counts.values()), 1)
+    if not 0 < count <= most:
+        raise Refused(400, f"entities: {count:,} rows; 1 to {most:,} are allowed")
+    return count
+
+
+async def _requested(context: ServerContext, body: FeaturesBody) -> RequestedFeatures:
+    about = tuple(dict.fromkeys(body.returned))
+    if (body.model is None) == (body.features is None):
+        raise Refused(400, "give `model` or `features`, one of them")
+    if body.model is not None:
+        which = "champion" if body.version is msgspec.UNSET else str(body.version)
+        model = await context.model(body.model, which)
+        place = model.version.model, model.version.version
+        return RequestedFeatures(reader=model.reader.features, about=about, model=place)
+    return RequestedFeatures(reader=_named_features(context, body), about=about)
+
+
+def _named_features(context: ServerContext, body: FeaturesBody) -> FeatureReader:
+    """Return what reads features of `view:feature`."""
+    if body.version is not msgspec.UNSET:
+        message = "version: it is that of a model, and `features` are of the newest pushed versions of their views"
+        raise Refused(400, message, hint="leave it out, or give `model` instead of `features`")
+    features = list(dict.fromkeys(body.features or []))
+    wrong = [text for text in features if not all(text.partition(":"))]
+    if wrong:
+        raise Refused(400, f"features: {wrong[0]!r} is not view:feature", hint="write view:feature, or view:*")
+    try:
+        return context.project.catalog.reader(features)
+    except FeaturectlError as error:
+        raise refusal(error) from error
+
+
+class _FeatureDocuments:
+    """Returns features as of an instant as they are answered: values and statuses, and `about` them what is asked.
+
+    Instants are those of a view's rows, and columns of one view share them: they are made once.
+    """
+
+    def __init__(self, now: datetime, about: Sequence[About], stale: frozenset[str]) -> None:
+        self._now_us = instant_us(now)
+        self._about = about
+        self._stale = stale
+        self._known: dict[tuple[int, str], Sequence[object]] = {}
+
+    def __call__(self, column: FeatureColumn) -> dict[str, object]:
+        """Return a feature as it is answered."""
+        values, statuses = finite_values(column)
+        document: dict[str, object] = {"values": values, "status": statuses}
+        if any(column.defaulted):
+            document["defaulted"] = column.defaulted
+        if column.source.field in self._stale:
+            document["stale"] = True
+        for name in self._about:
+            if name == "version":
+                document[name] = column.source.online.version
+            elif name == "age":
+                document["age_seconds"] = self._instants(column.event_us, name)
+            else:
+                document[name] = self._instants(column.event_us if name == "event_time" else column.computed_us, name)
+        return document
+
+    def _instants(self, of: Sequence[int | None], name: About) -> Sequence[object]:
+        """Return instants, or how long ago they were in seconds."""
+        if (id(of), name) not in self._known:
+            self._known[id(of), name] = (
+                [None if us is None else (self._now_us - us) / 1e6 for us in of]
+                if name == "age"
+                else [instant_of(us) for us in of]
+            )
+        return self._known[id(of), name]
+
+
+def finite_values(column: FeatureColumn) -> tuple[Sequence[object], Sequence[str]]:
+    """Return values as JSON can have them, with their statuses: what is no finite number is null, and `NULL`."""
+    if not any(type(value) is float and not math.isfinite(value) for value in column.values):
+        return column.values, column.statuses
+    gone = [isinstance(value, float) and not math.isfinite(value) for value in column.values]
+    values = [None if missing else value for missing, value in zip(gone, column.values, strict=True)]
+    statuses = ["NULL" if missing else status for missing, status in zip(gone, column.statuses, strict=True)]
+    return values, statuses
+
+
+def statuses_of(found: FeatureColumns, row: int) -> dict[str, str]:
+    """Return the status of every feature of a row."""
+    return {name: column.statuses[row] for name, column in found.columns.items()}
+
+
+def _schemas(settings: ServeSettings) -> Schema:
+    schema = body_schema(FeaturesBody, settings)
+    schema["properties"]["entities"]["additionalProperties"]["maxItems"] = settings.max_rows
+    schema["oneOf"] = [_one_of("model"), _one_of("features")]
+    return {"FeaturesBody": schema}
+
+
+def _one_of(what: str) -> Schema:
+    """Return what a body has that asks for a model, or for features: one of them, and a version of a model alone."""
+    other = {"model": "features", "features": "model"}[what]
+    schema: Schema = {"required": [what], "properties": {what: {"not": NULL}, other: NULL}}
+    return schema if what == "model" else schema | {"not": {"required": ["version"]}}
+
+
+def _answer_schema() -> dict[str, Any]:
+    column = object_of(values={"type": "array", "items": ANY}, status={"type": "array", "items": STATUS})
+    versions = {"type": "object", "additionalProperties": {"type": "integer"}}
+    return object_of(features={"type": "object", "additionalProperties": column}, view_versions=versions, **SIGNED)
+
+
+ROUTE: Final = HttpRoute(
+    path="/v1/features",
+    method="POST",
+    answer=answer_features,
+    operation=post("Features of entities", "FeaturesBody", _answer_schema(), (404,)),
+    schemas=_schemas,
+    is_direct=True,
+)

@@ -1,0 +1,70 @@
+"""What a model says about rows whose features are missing or stale: use them, warn, or refuse the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from featurectl.core.units import plural
+from featurectl.online.features import FeatureColumns
+from featurectl.serving.context import ServerContext
+from featurectl.serving.freshness import views_older_than
+from featurectl.serving.http.problems import Refused
+from featurectl.serving.project.served_model import ServedModel
+
+_WORDS: Final = {
+    "no_row": ("row of which the online store has nothing", "rows of which the online store has nothing"),
+    "stale": ("feature that is older than max_age", "features that are older than max_age"),
+}
+
+
+def check_missing(context: ServerContext, model: ServedModel, found: FeatureColumns) -> list[str]:
+    """Return what is to be warned of.
+
+    A row has `no_row` when the store has nothing of one of its entities; a feature is `stale` when what its view
+    stands on is older than the model's `max_age`.
+
+    Raises:
+        Refused: 422, the model refuses a row; the answer lists which, and why.
+    """
+    policy, warnings = model.reader.missing, []
+    if policy.no_row != "use":
+        absent = _absent(found)
+        if absent:
+            rejected = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
+            warnings += _report(context, model, policy.no_row, "no_row", rejected)
+    if policy.stale != "use" and policy.max_age_us is not None:
+        old = views_older_than(context.features.pushes, model.reader.features, found.now, policy.max_age_us)
+        if old:
+            features = sorted(name for name, column in found.columns.items() if column.source.field in old)
+            rejected = [{"reason": "stale", "feature": name} for name in features]
+            warnings += _report(context, model, policy.stale, "stale", rejected)
+    return warnings
+
+
+def _absent(found: FeatureColumns) -> dict[int, str]:
+    """Return the rows of which the store has nothing of one of their entities, each with a feature of that entity.
+
+    A feature that is newer than the row of an entity is not found either, and the row is there.
+    """
+    views: dict[str, list[str]] = {}
+    for name, column in found.columns.items():
+        views.setdefault(column.source.field, []).append(name)
+    absent: dict[int, str] = {}
+    for names in views.values():
+        statuses = [found.columns[name].statuses for name in names]
+        if all("NOT_FOUND" in some for some in statuses):
+            for row in range(found.count):
+                if all(some[row] == "NOT_FOUND" for some in statuses):
+                    absent.setdefault(row, names[0])
+    return absent
+
+
+def _report(
+    context: ServerContext, model: ServedModel, policy: str, reason: str, rejected: Sequence[dict[str, object]]
+) -> list[str]:
+    text = f"{model.label}: {len(rejected):,} {plural(len(rejected), *_WORDS[reason])}, first {rejected[0]['feature']}"
+    if policy == "warn":
+        return [text]
+    context.metrics.rejected.labels(model.version.model, reason).inc(len(rejected))
+    raise Refused(422, text, rejected=list(rejected))
