@@ -113,31 +113,57 @@ def test_imports_go_one_direction():
     assert [line for path in modules() if room(path) in RANK for line in upward(path)] == []
 
 
-def test_no_module_is_part_of_an_import_cycle():
-    """Inside a package too: only module-level imports outside `if TYPE_CHECKING` count."""
-    names = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in modules()}
+def import_cycles(package: Path) -> list[str]:
+    """Return the import cycles among the modules of a package, each as its modules in the order of their imports.
+
+    Every import counts: those inside a function, which hide a cycle until it is called, and those for types alone.
+    """
+    names = {".".join(p.relative_to(package.parent).with_suffix("").parts): p for p in package.rglob("*.py")}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
     edges = {}
     for name, path in names.items():
-        found = set()
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    full = f"{node.module}.{alias.name}"
-                    found.add(full if full in names else node.module)
-            elif isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-        edges[name] = (found & set(names)) - {name}
+        found = imported(path)
+        edges[name] = sorted({n for f in found for n in (f, f.rpartition(".")[0]) if n in names and n != name})
+    cycles: list[str] = []
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
-        if name not in done:
-            for other in sorted(edges[name]):
+        if name in trail:
+            cycles.append(" -> ".join([*trail[trail.index(name) :], name]))
+        elif name not in done:
+            for other in edges[name]:
                 visit(other, (*trail, name))
             done.add(name)
 
     for name in sorted(names):
         visit(name, ())
+    return cycles
+
+
+def test_no_module_is_part_of_an_import_cycle():
+    assert import_cycles(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from app.rooms import one\n",
+        "def f():\n    from app.rooms.one import x\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import app.rooms.one\n",
+    ],
+    ids=["at its top", "in a function", "for types"],
+)
+def test_the_layer_test_itself_sees_an_import_cycle(tmp_path, back):
+    rooms = tmp_path / "app" / "rooms"
+    rooms.mkdir(parents=True)
+    for folder in (rooms, rooms.parent):
+        (folder / "__init__.py").touch()
+    (rooms / "one.py").write_text("from app.rooms import two\n")
+    (rooms / "two.py").write_text("import json\n")
+    assert import_cycles(rooms.parent) == []
+    (rooms / "two.py").write_text(back)
+    imported.cache_clear()
+    assert import_cycles(rooms.parent) == ["app.rooms.one -> app.rooms.two -> app.rooms.one"]
 
 
 def test_nothing_outside_the_engines_imports_one_of_them():

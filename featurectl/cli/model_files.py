@@ -51,7 +51,8 @@ def _add_import(group: typer.Typer) -> None:
         from featurectl.cli.render.gates import render_rejection
         from featurectl.cli.render.models import render_standing, version_json
         from featurectl.models.export import exported_categories
-        from featurectl.models.foreign import format_of_file, read_foreign
+        from featurectl.models.foreign import read_foreign
+        from featurectl.models.formats import format_of_file
         from featurectl.models.isolation.limits import limits_of
         from featurectl.models.isolation.process import open_process
         from featurectl.models.mlflow import mlflow_file

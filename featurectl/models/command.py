@@ -17,7 +17,7 @@ from typing import Final
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import plural
 from featurectl.language.definitions.objects import Trainer
-from featurectl.models.foreign import as_ubj
+from featurectl.models.isolation.content import as_ubj
 from featurectl.models.runtimes.base import (
     CATBOOST,
     LIGHTGBM,

@@ -20,7 +20,8 @@ from featurectl.language.definitions.json_form import load_untyped_view, load_vi
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.monitor.compaction import LogDay, compact_some, read_day
 from featurectl.monitor.prediction_log import predictions_folder
-from featurectl.offline.loose import LooseFile, LooseFiles, open_loose
+from featurectl.offline.loose import LooseFile, LooseFiles
+from featurectl.offline.open_loose import open_loose
 from featurectl.online.pushed import needed_versions
 from featurectl.online.view_rows import count_if_whole, online_view
 from featurectl.operations.training.bind import view_table

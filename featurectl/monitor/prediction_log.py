@@ -23,7 +23,8 @@ from featurectl.core.object_store import is_unanswered, polars_options, refusal_
 from featurectl.core.units import moved_by
 from featurectl.language.repo import Environment
 from featurectl.monitor.compacted_files import begins_at, covers, replaced_files, replaced_names
-from featurectl.offline.loose import LooseFiles, open_loose
+from featurectl.offline.loose import LooseFiles
+from featurectl.offline.open_loose import open_loose
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
 _BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
-
-from featurectl.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from featurectl.offline.bucket import BucketFiles
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,31 +87,3 @@ class LooseFiles(Protocol):
         Raises:
             As `read`.
         """
-
-
-def open_loose(location: str) -> LooseFiles:
-    """Return the files below an offline location: a folder, or an object store by URL.
-
-    Raises:
-        As `open_bucket`.
-    """
-    if "://" in location:
-        return open_bucket(location)
-    from featurectl.offline.folder import FolderFiles
-
-    return FolderFiles(location)
-
-
-def open_bucket(url: str) -> BucketFiles:
-    """Return the files below the URL of a place in an object store.
-
-    Raises:
-        UsageError: the library for it is not installed.
-        StoreError: FC603, the environment does not say enough to open it.
-    """
-    try:
-        from featurectl.offline.bucket import BucketFiles
-    except ModuleNotFoundError as error:
-        hint = "pip install 'featurectl[cloud]'"
-        raise UsageError("an offline store in an object store needs the package obstore", hint=hint) from error
-    return BucketFiles(url)

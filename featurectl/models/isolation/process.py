@@ -18,6 +18,7 @@ import numpy as np
 
 from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import Converted
+from featurectl.models.isolation.errors import error_of
 from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.messages import (
     ClosedError,
@@ -28,7 +29,6 @@ from featurectl.models.isolation.messages import (
     unpacked,
     write_message,
 )
-from featurectl.models.isolation.worker import error_of
 from featurectl.models.runtimes.base import Classes, Matrix, Scores
 
 _MODULE: Final = "featurectl.models.isolation.worker"

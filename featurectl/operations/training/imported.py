@@ -14,7 +14,8 @@ from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.objects import Model
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.fit import COMPARED
-from featurectl.models.foreign import LIBRARIES, Foreign, check_names
+from featurectl.models.foreign import Foreign, check_names
+from featurectl.models.formats import LIBRARIES
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote

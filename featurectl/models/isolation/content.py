@@ -1,0 +1,135 @@
+"""A model's bytes from elsewhere, parsed: what is kept of them, and the inputs that they name.
+
+Only the process that reads such a file calls this.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import DataError, UsageError
+from featurectl.models.formats import FORMAT_WORDS
+from featurectl.models.runtimes.base import ONNX, XGBOOST, Runtime, not_installed
+from featurectl.models.runtimes.estimator import EstimatorRuntime
+from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.structure.check import check_structure
+from featurectl.models.structure.xgboost import is_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadModel:
+    """A model of a file, loaded where it is read.
+
+    `content` is what is kept. `names` are its inputs' (empty: it has none), `categories` the lists of those that are
+    categories, in order, where the file holds them.
+    """
+
+    content: bytes
+    runtime: Runtime
+    width: int
+    names: tuple[str, ...] = ()
+    categories: tuple[tuple[str, ...], ...] = ()
+
+
+def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_code: bool) -> ReadModel:
+    """Return the model of a file's bytes, whose parts fit each other, for a model of so many inputs.
+
+    Raises:
+        DataError: FC513, its library is not installed; FC514, it holds types that are not known.
+        UsageError: it can't be read, or is of another width.
+    """
+    try:
+        check_structure(kind, content)
+        kept = _stored(kind, content, width)
+        runtime = load_runtime(kind, kept, allow_pickle=allow_code)
+        found = _described(path, kind, content, ReadModel(content=kept, runtime=runtime, width=width))
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # each library raises its own kinds
+        if isinstance(error, DataError) and error.code != "FC512":
+            raise
+        line = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"{path} can't be read as {FORMAT_WORDS[kind]}: {line[:200]}") from error
+    if found.width != width:
+        raise UsageError(f"{path} takes {found.width} inputs, the model in the files has {width}")
+    return found
+
+
+def _stored(kind: str, content: bytes, width: int) -> bytes:
+    if kind == ONNX:
+        from featurectl.models.conversion.foreign import normal_onnx
+
+        return normal_onnx(content, width)
+    if kind == XGBOOST and is_json(content):
+        return as_ubj(content)
+    return content
+
+
+def as_ubj(content: bytes) -> bytes:
+    """Return an XGBoost model of JSON as UBJSON; its parts were looked at before."""
+    try:
+        import xgboost
+    except ImportError as error:
+        raise not_installed("xgboost") from error
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content))
+    return bytes(booster.save_raw("ubj"))
+
+
+def _described(path: Path, kind: str, given: bytes, found: ReadModel) -> ReadModel:
+    """Return a model with what its file says of its inputs; `given` are the file's bytes."""
+    match kind:
+        case "txt":
+            return _of_lightgbm(found)
+        case "ubj":
+            import xgboost
+
+            booster = xgboost.Booster()
+            booster.load_model(bytearray(found.content))
+            return replace(found, width=booster.num_features(), names=tuple(booster.feature_names or ()))
+        case "cbm":
+            return _of_catboost(path, found)
+        case "skops" | "pkl":
+            return _of_estimator(path, found)
+        case _:
+            from featurectl.models.conversion.foreign import names_of
+
+            return replace(found, names=names_of(given))
+
+
+def _of_lightgbm(found: ReadModel) -> ReadModel:
+    text = found.content.decode()
+    facts = dict(line.partition("=")[::2] for line in text[: text.find("\nTree=")].splitlines() if "=" in line)
+    pandas = re.search(r"^pandas_categorical:(\[.*\])$", text, re.MULTILINE)
+    listed: list[list[Any]] = parse_json(pandas[1]) if pandas else []
+    return replace(
+        found,
+        width=int(facts["max_feature_idx"]) + 1,
+        names=tuple(facts["feature_names"].split(" ")),
+        categories=tuple(tuple(map(str, values)) for values in listed),
+    )
+
+
+def _of_catboost(path: Path, found: ReadModel) -> ReadModel:
+    import catboost
+
+    model = catboost.CatBoost().load_model(blob=found.content)
+    if model.get_cat_feature_indices() or model.get_text_feature_indices():
+        raise UsageError(
+            f"{path}: CatBoost's own categories and texts are not numbers",
+            hint="train it on the codes of the categories",
+        )
+    names = tuple(model.feature_names_)
+    return replace(found, width=len(names), names=names)
+
+
+def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
+    estimator = found.runtime.estimator if isinstance(found.runtime, EstimatorRuntime) else None
+    if not hasattr(estimator, "predict"):
+        raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
+    width = int(getattr(estimator, "n_features_in_", found.width))
+    return replace(found, width=width, names=tuple(map(str, getattr(estimator, "feature_names_in_", ()))))
