@@ -84,10 +84,10 @@ def _run(call: Call, task: _Task) -> Outcome:
         trainer = require_trainer(data.model)
         to = registration(call, workspace, state, workspace.leave(state, by_flag=task.allow_pickle))
         call.progress.start(f"fit {trainer.estimator or trainer.run}")
-        workshop = CommandEnvironment(
+        commands = CommandEnvironment(
             folder=workspace.root, tell=sys.stderr.write, manifest=data.manifest, allow_pickle=task.allow_pickle
         )
-        trained = fit_version(data, workshop, to)
+        trained = fit_version(data, commands, to)
         call.progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
         if task.is_registered:
             trained = register(trained, data, to)

@@ -37,49 +37,61 @@ def _connected(
     return connection
 
 
+class _AnswerLimit:
+    """Watches the calls of a connection that is closed when an answer does not come.
+
+    Mixed into the connection of a library that not everybody has installed.
+    """
+
+    answer_s = 0.0  # while it is opened `connect_timeout` counts
+    probe: Callable[[], object] | None = None
+    pgconn: Any
+
+    def wait(self, gen: Any, interval: float = _WAKE_S, timeout: float | None = None) -> Any:
+        """Consume the steps of a call."""
+        steps = self._watched(gen) if self.answer_s else gen
+        return super().wait(steps, interval, timeout)  # type: ignore[misc]
+
+    def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
+        last = monotonic()
+        try:
+            step = next(gen)
+            while True:
+                ready = yield step
+                if ready:
+                    last = monotonic()
+                elif monotonic() - last > self.answer_s:
+                    self._missed()
+                    last = monotonic()
+                step = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+    def _missed(self) -> None:
+        """See whether a server that does not answer answers others.
+
+        Raises:
+            OperationalError: it does not, or nothing takes so long here.
+        """
+        from psycopg import OperationalError
+
+        message = f"no answer within {self.answer_s:g} s"
+        try:
+            if self.probe is not None:
+                self.probe()
+                return
+        except OperationalError as error:
+            message = f"{message}, nor a new connection: {error}"
+        self.pgconn.finish()
+        raise OperationalError(message)
+
+
 @cache
-def _kind() -> Any:  # a class of a library that not everybody has installed
+def _kind() -> Any:
+    """Return the class of connections whose answers are limited."""
     import psycopg
 
-    class LimitedConnection(psycopg.Connection[Any]):
+    class LimitedConnection(_AnswerLimit, psycopg.Connection[Any]):
         """A connection that is closed when an answer does not come."""
-
-        answer_s = 0.0  # while it is opened `connect_timeout` counts
-        probe: Callable[[], object] | None = None
-
-        def wait(self, gen: Any, interval: float = _WAKE_S, timeout: float | None = None) -> Any:
-            """Consume the steps of a call."""
-            return super().wait(self._watched(gen), interval, timeout) if self.answer_s else super().wait(gen, interval)
-
-        def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
-            last = monotonic()
-            try:
-                step = next(gen)
-                while True:
-                    ready = yield step
-                    if ready:
-                        last = monotonic()
-                    elif monotonic() - last > self.answer_s:
-                        self._missed()
-                        last = monotonic()
-                    step = gen.send(ready)
-            except StopIteration as end:
-                return end.value
-
-        def _missed(self) -> None:
-            """See whether a server that does not answer answers others.
-
-            Raises:
-                OperationalError: it does not, or nothing takes so long here.
-            """
-            told = f"no answer within {self.answer_s:g} s"
-            try:
-                if self.probe is not None:
-                    self.probe()
-                    return
-            except psycopg.OperationalError as error:
-                told = f"{told}, nor a new connection: {error}"
-            self.pgconn.finish()
-            raise psycopg.OperationalError(told)
 
     return LimitedConnection

@@ -58,7 +58,7 @@ class CommandEnvironment:
 
 
 def run_command(
-    lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment, *, allow_pickle: bool
+    learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment, *, allow_pickle: bool
 ) -> MadeModel:
     """Return the model that a trainer's command leaves in its folder; `allow_pickle` is what the definition says.
 
@@ -70,58 +70,58 @@ def run_command(
     assert trainer.run is not None
     with TemporaryDirectory() as folder:
         room = Path(folder)
-        environment = _prepare(lesson, trainer, workshop, room)
-        _run(trainer.run, environment, workshop)
+        environment = _prepare(learning, trainer, commands, room)
+        _run(trainer.run, environment, commands)
         path = _found(trainer.run, Path(environment["FEATURECTL_OUT"]))
         kind = FORMATS[path.name]
-        check_code_allowed(kind, in_model=allow_pickle, by_flag=workshop.allow_pickle)
-        return _loaded(path, kind, lesson, trainer.run)
+        check_code_allowed(kind, in_model=allow_pickle, by_flag=commands.allow_pickle)
+        return _loaded(path, kind, learning, trainer.run)
 
 
-def _prepare(lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment, room: Path) -> dict[str, str]:
+def _prepare(learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment, room: Path) -> dict[str, str]:
     """Write the training set and its manifest, and return the environment of the command."""
-    examples, out = lesson.examples, room / "out"
+    examples, out = learning.examples, room / "out"
     out.mkdir()
-    rows = examples.rows.select(lesson.names).with_columns(examples.label)
+    rows = examples.rows.select(learning.names).with_columns(examples.label)
     if examples.time.name not in rows.columns:
         rows = rows.with_columns(examples.time)
     rows.write_parquet(room / "training_set.parquet")
-    manifest = _manifest(lesson, trainer, workshop)
+    manifest = _manifest(learning, trainer, commands)
     (room / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2), encoding="utf-8")
     return {
         "FEATURECTL_TRAINING_SET": str(room / "training_set.parquet"),
         "FEATURECTL_MANIFEST": str(room / "manifest.json"),
-        "FEATURECTL_MODEL": lesson.model,
+        "FEATURECTL_MODEL": learning.model,
         "FEATURECTL_OUT": str(out),
         "FEATURECTL_SEED": str(trainer.seed),
     }
 
 
-def _manifest(lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment) -> dict[str, object]:
+def _manifest(learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment) -> dict[str, object]:
     inputs = [
         {"name": item.name, "type": item.model_dtype}
         | ({} if item.categories is None else {"categories": list(item.categories)})
-        for item in lesson.form.inputs
+        for item in learning.form.inputs
     ]
     return {
-        "model": lesson.model,
+        "model": learning.model,
         "inputs": inputs,
-        "label": lesson.examples.label.name,
-        "time": lesson.examples.time.name,
-        "rows": len(lesson.label),
+        "label": learning.examples.label.name,
+        "time": learning.examples.time.name,
+        "rows": len(learning.label),
         "params": dict(trainer.params),
         "seed": trainer.seed,
-        "training_set": workshop.manifest,
+        "training_set": commands.manifest,
     }
 
 
-def _run(command: str, environment: Mapping[str, str], workshop: CommandEnvironment) -> None:
+def _run(command: str, environment: Mapping[str, str], commands: CommandEnvironment) -> None:
     """Run a command to its end; its output is told as it comes."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     try:
         process = subprocess.Popen(
             shlex.split(command),
-            cwd=workshop.folder,
+            cwd=commands.folder,
             env={"PYTHONUNBUFFERED": "1", **os.environ, **_own_python(), **environment},  # what it says comes in order
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,7 +136,7 @@ def _run(command: str, environment: Mapping[str, str], workshop: CommandEnvironm
         assert process.stdout is not None
         with process.stdout as output:
             for line in output:
-                workshop.tell(line)
+                commands.tell(line)
                 if line.strip():
                     last.append(line.rstrip())
         code = process.wait()
@@ -174,9 +174,9 @@ def _found(command: str, out: Path) -> Path:
     return out / models[0]
 
 
-def _loaded(path: Path, kind: str, lesson: TrainingInputs, command: str) -> MadeModel:
+def _loaded(path: Path, kind: str, learning: TrainingInputs, command: str) -> MadeModel:
     """Return a model that can be read and gives a score for each row of the matrix."""
-    few = lesson.matrix[:2]
+    few = learning.matrix[:2]
     try:
         content = path.read_bytes()
         check_structure(kind, content)
@@ -188,7 +188,7 @@ def _loaded(path: Path, kind: str, lesson: TrainingInputs, command: str) -> Made
     except Exception as error:  # each library raises its own kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         message = f"{path.name} of the trainer's command `{command}` can't be used: {reason}"
-        hint = f"it takes a float32 matrix of {lesson.matrix.shape[1]} columns, the inputs in their order"
+        hint = f"it takes a float32 matrix of {learning.matrix.shape[1]} columns, the inputs in their order"
         raise DataError(message, code="FC513", hint=hint) from error
     if scores.shape != (len(few),):
         raise DataError(f"{path.name} of the trainer's command `{command}` gives no score per row", code="FC513")

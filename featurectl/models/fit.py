@@ -25,7 +25,7 @@ from featurectl.models.runtimes.estimator import Estimator, has_classes
 from featurectl.models.runtimes.estimator import EstimatorRuntime as Loaded
 from featurectl.models.runtimes.function import FunctionRuntime
 from featurectl.models.runtimes.load import load_runtime
-from featurectl.models.split import Examples, label_ends_before, split_by_time, split_examples
+from featurectl.models.split import Examples, TrainingSplit, label_ends_before, split_by_time, split_examples
 from featurectl.models.training_inputs import MadeModel, TrainingInputs
 from featurectl.models.warn import InputWarning, warn_of_inputs
 from featurectl.registry.state import BoundFeature
@@ -85,13 +85,13 @@ def fit_model(  # noqa: PLR0913
     *,
     allow_pickle: bool,
     model: str,
-    workshop: CommandEnvironment | None = None,
+    commands: CommandEnvironment | None = None,
 ) -> FittedModel:
     """Return the model fitted on the earlier rows and measured on the last share by time, or on the holdout.
 
     Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
     period. The same rows, seed and libraries give the same model where the
-    estimator is deterministic. A trainer's command needs a `workshop` to run in.
+    estimator is deterministic. A trainer's command needs `commands` to run in.
 
     Raises:
         DataError: FC513-FC515, the estimator can't be made or kept, or there is nothing to learn from.
@@ -101,81 +101,106 @@ def fit_model(  # noqa: PLR0913
         check_code_allowed(FUNCTION, in_model=allow_pickle, by_flag=True)
     split = split_examples(examples, trainer, model)
     train = split.train
-    label, truth = train.numbers(model), split.judged.numbers(model)
     form = fit_form(inputs, train.rows)
-    lesson = TrainingInputs(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
-    made = _make(lesson, trainer, workshop, allow_pickle=allow_pickle)
-    # Measured on the bytes as they will be loaded, so that the metrics are those of what is kept.
-    native = made.runtime
-    unseen = form.encode(split.judged.rows)
-    scores = native.predict(unseen) if len(unseen) else NONE
-    task = _task(native, lesson, truth)
-    times = train.time.sort()
-    by = (unseen, truth) if len(truth) else (lesson.matrix, label)
-    evidence = ImportanceRows(seen=lesson.matrix, matrix=by[0], label=by[1], task=task, seed=trainer.seed)
+    label, matrix = train.numbers(model), form.encode(train.rows)
+    learning = TrainingInputs(examples=train, form=form, matrix=matrix, label=label, model=model)
+    made = _make(learning, trainer, commands, allow_pickle=allow_pickle)
+    native, times = made.runtime, train.time.sort()
+    validation = _validation_rows(native, split, learning)
+    task = _task(native, learning, validation.label)
     return FittedModel(
         form=form,
         format=made.format,
         content=made.content,
         native=native,
-        onnx=_onnx(made, lesson),
-        golden=_golden(lesson, native),
-        metrics=measure(truth, scores, task, classes_of(native, unseen) if task == "classes" else None),
-        rows_train=len(label),
-        rows_validation=len(truth),
+        onnx=_onnx(made, learning),
+        golden=_golden(learning, native),
+        metrics=_metrics(native, validation, task),
+        rows_train=len(learning.label),
+        rows_validation=len(validation.label),
         train_from=times[0],
         train_until=times[-1],
         validation_from=split.judged_from,
-        judged=ValidationRows(
-            places=split.judged.taken, rows=split.judged.rows, matrix=unseen, label=truth, scores=scores
-        ),
+        judged=validation,
         task=task,
-        importance=importance_of(native, lesson.names, evidence),
+        importance=_importance(native, learning, validation, task, trainer.seed),
         warnings=warn_of_inputs(form.inputs, train.rows),
-        profile=take_profile(form.inputs, train.rows, scores if len(scores) else native.predict(lesson.matrix)),
+        profile=_profile(native, learning, validation),
     )
 
 
+def _validation_rows(native: Runtime, split: TrainingSplit, learning: TrainingInputs) -> ValidationRows:
+    """Return the rows that a model has not seen, scored by its bytes as they will be loaded: by what is kept of it."""
+    rows = split.judged
+    matrix = learning.form.encode(rows.rows)
+    return ValidationRows(
+        places=rows.taken,
+        rows=rows.rows,
+        matrix=matrix,
+        label=rows.numbers(learning.model),
+        scores=native.predict(matrix) if len(matrix) else NONE,
+    )
+
+
+def _metrics(native: Runtime, validation: ValidationRows, task: Task) -> Mapping[str, float]:
+    classes = classes_of(native, validation.matrix) if task == "classes" else None
+    return measure(validation.label, validation.scores, task, classes)
+
+
+def _importance(
+    native: Runtime, learning: TrainingInputs, validation: ValidationRows, task: Task, seed: int
+) -> Mapping[str, float]:
+    """Return the share of each input on the validation rows; without such, on the rows that it was trained on."""
+    measured = validation if len(validation.label) else learning
+    rows = ImportanceRows(seen=learning.matrix, matrix=measured.matrix, label=measured.label, task=task, seed=seed)
+    return importance_of(native, learning.names, rows)
+
+
+def _profile(native: Runtime, learning: TrainingInputs, validation: ValidationRows) -> Profile:
+    scores = validation.scores if len(validation.scores) else native.predict(learning.matrix)
+    return take_profile(learning.form.inputs, learning.examples.rows, scores)
+
+
 def _make(
-    lesson: TrainingInputs, trainer: Trainer, workshop: CommandEnvironment | None, *, allow_pickle: bool
+    learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment | None, *, allow_pickle: bool
 ) -> MadeModel:
     if trainer.estimator is None:
-        assert workshop is not None
-        return run_command(lesson, trainer, workshop, allow_pickle=allow_pickle)
+        assert commands is not None
+        return run_command(learning, trainer, commands, allow_pickle=allow_pickle)
     estimator = make_estimator(trainer.estimator, trainer.params, trainer.seed)
-    keep = np.ones(len(lesson.label), dtype=bool)
+    keep = np.ones(len(learning.label), dtype=bool)
     stop = None
     if stops_early(estimator, trainer.params):
-        keep, stop = _split_off(lesson)
-    categories = lesson.form.category_positions()
-    fit_estimator(estimator, lesson.matrix[keep], lesson.label[keep], lesson.names, categories, stop=stop)
+        keep, stop = _split_off(learning)
+    categories = learning.form.category_positions()
+    fit_estimator(estimator, learning.matrix[keep], learning.label[keep], learning.names, categories, stop=stop)
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     return MadeModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
 
 
-def _split_off(lesson: TrainingInputs) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
+def _split_off(learning: TrainingInputs) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
     """Return which rows an estimator learns from, and the last rows by time, which tell it when to stop.
 
     Where that leaves it no earlier rows it stops by those that it learns from.
     """
-    early, cut = split_by_time(lesson.examples.time, STOP_SHARE)
-    keep = early & label_ends_before(lesson.examples, cut)
+    early, cut = split_by_time(learning.examples.time, STOP_SHARE)
+    keep = early & label_ends_before(learning.examples, cut)
     if not keep.any():
-        return np.ones(len(early), dtype=bool), (lesson.matrix, lesson.label)
-    return keep, (lesson.matrix[~early], lesson.label[~early])
+        return np.ones(len(early), dtype=bool), (learning.matrix, learning.label)
+    return keep, (learning.matrix[~early], learning.label[~early])
 
 
-def _task(native: Runtime, lesson: TrainingInputs, truth: npt.NDArray[Any]) -> Task:
-    if is_binary(lesson.label) and is_binary(truth):
+def _task(native: Runtime, learning: TrainingInputs, truth: npt.NDArray[Any]) -> Task:
+    if is_binary(learning.label) and is_binary(truth):
         return "binary"
-    return "classes" if has_classes(native, lesson.matrix[:1]) else "numbers"
+    return "classes" if has_classes(native, learning.matrix[:1]) else "numbers"
 
 
-def _onnx(made: MadeModel, lesson: TrainingInputs) -> Converted:
+def _onnx(made: MadeModel, learning: TrainingInputs) -> Converted:
     if made.format == ONNX:
         return Converted(content=made.content)
-    positions = lesson.form.category_positions()
-    return convert_model(made.format, made.content, made.runtime, _spread(lesson.matrix), positions)
+    positions = learning.form.category_positions()
+    return convert_model(made.format, made.content, made.runtime, _spread(learning.matrix), positions)
 
 
 def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
@@ -193,7 +218,7 @@ def _spread(seen: Matrix) -> Matrix:
     return seen[:: max(1, len(seen) // COMPARED)]
 
 
-def _golden(lesson: TrainingInputs, native: Runtime) -> bytes:
-    places = choose_rows(len(lesson.matrix))
-    columns = lesson.examples.rows.select(lesson.names)[places].to_dict(as_series=False)
-    return dump_golden(columns, native.predict(lesson.matrix[places]))
+def _golden(learning: TrainingInputs, native: Runtime) -> bytes:
+    places = choose_rows(len(learning.matrix))
+    columns = learning.examples.rows.select(learning.names)[places].to_dict(as_series=False)
+    return dump_golden(columns, native.predict(learning.matrix[places]))

@@ -71,11 +71,11 @@ class Bench:
     def train(self, script, *, allow_pickle=False, flag=False, data=None, inputs=INPUTS, run=None):
         (self.folder / "train.py").write_text(READ + textwrap.dedent(script))
         trainer = Trainer(run=run or shlex.join([sys.executable, "train.py"]), params=LIGHTGBM.params, seed=7)
-        workshop = CommandEnvironment(
+        commands = CommandEnvironment(
             folder=self.folder, tell=self.lines.append, manifest={"rows": 400}, allow_pickle=flag
         )
         data = data or examples()
-        return fit_model(data, inputs, trainer, allow_pickle=allow_pickle, model="m", workshop=workshop)
+        return fit_model(data, inputs, trainer, allow_pickle=allow_pickle, model="m", commands=commands)
 
     def fails(self, script, **more):
         with pytest.raises(DataError) as caught:

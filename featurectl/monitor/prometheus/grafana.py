@@ -54,10 +54,12 @@ def _uid(name: str) -> str:
 
 
 def _panels(project: str, environment: str) -> list[_Panel]:
-    where = f"project={json.dumps(project)}, environment={json.dumps(environment)}"
+    return [*_object_panels(f"project={json.dumps(project)}, environment={json.dumps(environment)}"), *_server_panels()]
+
+
+def _object_panels(where: str) -> list[_Panel]:
+    """Return the panels of an environment's objects; `where` are the labels that select it."""
     named = "{{kind}} {{name}} {{version}}"
-    bucket = f"sum by (model, le) (rate({SECONDS}_bucket[5m]))"
-    results = f'sum by (model, result) (rate({REQUESTS}{{result!="answered"}}[5m]))'
     age, bound = f"{PREFIX}age_seconds{{{where}}}", f"{PREFIX}error_after_seconds{{{where}}}"
     stale, entities = f"{PREFIX}stale_entities{{{where}}}", f"{PREFIX}entities{{{where}}}"
     return [
@@ -85,6 +87,13 @@ def _panels(project: str, environment: str) -> list[_Panel]:
             unit="s",
             queries=((f"featurectl_last_run_duration_seconds{{{where}}}", "{{command}} {{view}}@{{version}}"),),
         ),
+    ]
+
+
+def _server_panels() -> list[_Panel]:
+    bucket = f"sum by (model, le) (rate({SECONDS}_bucket[5m]))"
+    results = f'sum by (model, result) (rate({REQUESTS}{{result!="answered"}}[5m]))'
+    return [
         _Panel(
             title="Latency of predictions",
             unit="s",

@@ -73,17 +73,26 @@ def verify_log(  # noqa: PLR0913
         if version is None:
             notes.append(f"{model}@{number} has a log and is registered no more: not replayed")
             continue
-        replay = _Replay(workspace, state, version, how)
         how.progress.start(f"replay {model}@{number}")
-        ahead = workspace.clock is None or (since is not None and since > workspace.clock)
-        for log in read_log(opened.files([number], None if ahead else since), replay.columns, chosen):
-            replay.add(log)
-            how.progress.advance(replay.rows, None, "rows")
-        if not replay.rows and since is not None:
-            for log in read_log(_since(opened, number, since), replay.columns, replace(chosen, clock=LOGGED)):
-                replay.add(log)
-        how.progress.done(f"replayed {model}@{number}: {counted(replay.rows, 'row')}")
-        replays.append(replay)
+        replays.append(_replayed(_Replay(workspace, state, version, how), opened, chosen, workspace.clock))
+        how.progress.done(f"replayed {model}@{number}: {counted(replays[-1].rows, 'row')}")
+    return _report(replays, notes)
+
+
+def _replayed(replay: _Replay, log: PredictionLogFiles, chosen: Chosen, clock: datetime | None) -> _Replay:
+    """Return a replay that has the chosen rows of its version's log."""
+    version, since = replay.version.version, chosen.since
+    ahead = clock is None or (since is not None and since > clock)
+    for rows in read_log(log.files([version], None if ahead else since), replay.columns, chosen):
+        replay.add(rows)
+        replay.how.progress.advance(replay.rows, None, "rows")
+    if not replay.rows and since is not None:
+        for rows in read_log(_since(log, version, since), replay.columns, replace(chosen, clock=LOGGED)):
+            replay.add(rows)
+    return replay
+
+
+def _report(replays: Sequence[_Replay], notes: Sequence[str]) -> VerifyReport:
     left_out = sum((replay.left_out for replay in replays), Counter[str]())
     return VerifyReport(
         rows=sum(replay.rows for replay in replays),
@@ -118,7 +127,7 @@ class _Replay:
     """Replays the log of one model version, a batch at a time."""
 
     def __init__(self, stores: ComparedStores, state: State, version: ModelVersion, how: How) -> None:
-        self._version, self._how = version, how
+        self.version, self.how = version, how
         self._engine = open_engine(stores.environment, how.memory_bytes)
         self.rows = self.replayed = 0
         self.left_out = Counter[str]()
@@ -161,11 +170,11 @@ class _Replay:
     def skews(self) -> list[FeatureSkew]:
         """Return what was found of each input, in the model's order."""
         found = {name: tally for part in self._parts for name, tally in part.tallies.items()}
-        named = [found[item.name] for item in self._version.inputs if item.name in found]
-        return [tally.skew(self._version.model, self._version.version) for tally in named]
+        named = [found[item.name] for item in self.version.inputs if item.name in found]
+        return [tally.skew(self.version.model, self.version.version) for tally in named]
 
     def _compare(self, part: _Part, served: ServedRows) -> None:
-        engine, tolerance = self._engine, self._how.tolerance
+        engine, tolerance = self._engine, self.how.tolerance
         offline = computed(engine, served)
         wrong = served.wrong(offline, tolerance)
         pushes = in_order([*part.known.pushes, *served.pushed.unique()])

@@ -73,12 +73,12 @@ def require_trainer(model: Model) -> Trainer:
     return model.trainer
 
 
-def fit_version(data: TrainingData, workshop: CommandEnvironment, to: Registration) -> Trained:
+def fit_version(data: TrainingData, commands: CommandEnvironment, to: Registration) -> Trained:
     """Return a model fitted on its data, as a version that is not registered."""
     model, trainer = data.model, require_trainer(data.model)
     bound = [bind_input(item, data.rows.views) for item in model.inputs]
     fitted = fit_model(
-        data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, workshop=workshop
+        data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, commands=commands
     )
     return Trained(version=_version(data, fitted, to), fitted=fitted)
 
