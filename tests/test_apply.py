@@ -103,7 +103,7 @@ def test_a_blocked_plan_is_refused_whole(applying, registry):
     assert registry.load_state("flights") == before
 
 
-def test_a_plan_is_refused_once_the_registry_has_moved_also_from_empty_and_a_second_time(applying, registry):
+def test_a_plan_is_refused_once_the_registry_has_moved_also_from_empty(applying, registry):
     plan = planned(registry)
     assert plan.registry_id == ""
     applying(registry, plan, AUTHOR)

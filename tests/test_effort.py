@@ -90,7 +90,7 @@ def test_a_breaking_change_has_the_rows_and_keys_of_the_version_before(source, m
     assert found.size_bytes > 0
 
 
-def test_an_additive_change_reads_rows_only_for_a_column_that_the_table_lacks(source, measured, tmp_path):
+def test_an_additive_change_reads_rows_only_for_a_missing_column(source, measured, tmp_path):
     view = replace(LATEST, source=source)
     less = replace(view, features=view.features[:1])
     materialized(view, measured, tmp_path)

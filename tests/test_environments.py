@@ -190,7 +190,7 @@ def test_a_variable_that_is_not_set_is_named_by_the_command_that_needs_it(comman
 
 
 @pytest.mark.parametrize("command", [command for command, _ in OPENS], ids=lambda argv: argv[0])
-def test_what_is_wrong_with_the_files_or_the_call_comes_before_any_variable(command, root):
+def test_what_is_wrong_with_files_or_the_call_comes_before_any_variable(command, root):
     repository = Repository(root)
     ran = repository.run(*command[: command.index("--env")], "--env", "prd")
     assert (ran.code, "is not set" in ran.err) == (64, False)

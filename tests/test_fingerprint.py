@@ -179,7 +179,7 @@ def test_csv_options_that_change_values_count_for_csv_alone():
     assert moved(DELAYS, with_source(DELAYS, csv=CsvOptions(null_values=("NA",)))) == set()
 
 
-def test_another_format_of_the_same_data_moves_nothing_unless_a_csv_option_has_changed_values():
+def test_another_format_of_the_data_moves_nothing_unless_a_csv_option_does():
     for options in (CsvOptions(), CsvOptions(separator=";", null_values=("", ""))):
         assert moved(DELAYS, with_source(DELAYS, format="csv", csv=options)) == set()
     for options in (
@@ -328,7 +328,7 @@ def test_no_order_of_keys_or_lists_of_names_moves_a_fingerprint(data):
 
 
 @given(st.sampled_from([*SHARED.values()]), st.sampled_from([*SHARED.values()]))
-def test_two_views_have_equal_fingerprints_exactly_when_their_facts_are_equal(one, other):
+def test_views_have_equal_fingerprints_exactly_when_their_facts_are_equal(one, other):
     same = {k: f.value for k, f in data_facts(one).items()} == {k: f.value for k, f in data_facts(other).items()}
     assert (fingerprints(one).data == fingerprints(other).data) is same
 

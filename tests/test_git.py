@@ -281,7 +281,7 @@ def test_a_shallow_clone_can_not_tell_what_it_does_not_contain(git, place, tmp_p
     assert contained(below, side) == (None, told)
 
 
-def test_an_old_short_hash_is_looked_up_and_an_ambiguous_one_is_not_guessed(git, place):
+def test_an_old_short_hash_is_looked_up_and_an_ambiguous_one_not_guessed(git, place):
     first = change(git, place, "first")
     assert contained(place, first[:7]) == (True, "")
     second = change(git, place, "second")

@@ -1,4 +1,7 @@
-"""One word, one meaning: classes share no name, and words of the house's own that left do not come back."""
+"""One word, one meaning: classes share no name, and words of the house's own that left do not come back.
+
+The names of tests are sentences that fit a line of a report.
+"""
 
 from __future__ import annotations
 
@@ -49,3 +52,14 @@ def test_classes_and_modules_that_left_do_not_come_back():
 def test_a_function_that_checks_is_called_so():
     functions = definitions(ast.FunctionDef) | definitions(ast.AsyncFunctionDef)
     assert [name for name in functions if name.startswith(("refuse_", "told_"))] == []
+
+
+def test_the_name_of_a_test_is_a_sentence_of_at_most_70_characters():
+    names = [
+        node.name
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+    assert len(names) > 2_000
+    assert [name for name in names if len(name) > 70 or name.count("_") < 2] == []

@@ -54,7 +54,7 @@ def test_what_is_pushed_is_read_by_commands_and_applications(server, request, tm
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+cluster", "rediss+cluster"])
-def test_a_server_that_is_away_ends_a_command_with_69_and_names_the_address(scheme, tmp_path):
+def test_a_server_that_is_away_ends_a_command_with_69_and_its_address(scheme, tmp_path):
     url = f"{scheme}://ana:s3cret@127.0.0.1:{free_port()}/"
     ran = repository_at(tmp_path, url).run("apply", *PROD, "--auto-approve")
     assert (ran.code, "Traceback" in ran.err, "s3cret" in ran.out + ran.err) == (69, False, False)

@@ -99,7 +99,7 @@ def test_no_parquet_is_found_by_validate_where_it_must_tell_the_columns(shop):
     assert said.startswith("objects.yaml:5:11: error[FC502]: source orders, file data/orders.parquet can't be read: ")
 
 
-def test_an_unreadable_parquet_with_declared_columns_is_found_when_it_is_read(shop):
+def test_an_unreadable_parquet_with_declared_columns_is_found_on_reading(shop):
     read_from(shop, "path: data/orders.parquet")
     applied(shop)
     shop.write("data/orders.parquet", "no table at all")

@@ -148,7 +148,7 @@ BAD_LABELS = [
 
 
 @pytest.mark.parametrize(("change", "told"), BAD_LABELS)
-def test_a_label_over_a_horizon_that_can_not_be_computed_is_told_before_any_data_is_read(shop, change, told):
+def test_a_horizon_label_that_can_not_be_computed_is_named_before_reading(shop, change, told):
     shop.change("objects.yaml", "label: {name: paid}", SOON.replace(*change))
     shop.change(
         "objects.yaml", "{name: customer, keys", "{name: shop, keys: {shop: string}}\n  - {name: customer, keys"

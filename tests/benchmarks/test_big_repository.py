@@ -12,7 +12,7 @@ def repositories(tmp_path_factory):
     return [load_checked(root) for root in roots]
 
 
-def test_each_of_two_hundred_views_has_twenty_features_a_where_and_an_expression(repositories):
+def test_each_of_200_views_has_20_features_a_where_and_an_expression(repositories):
     views = repositories[0].views.values()
     assert len(views) == 200
     assert {len(view.features) + len(view.derived) for view in views} == {20}

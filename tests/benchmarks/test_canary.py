@@ -38,7 +38,7 @@ def run_here(folder, online, *words):
     return ""
 
 
-def test_a_challenger_that_fails_on_flights_is_rolled_back_and_no_request_is_lost(tmp_path, redis_url, monkeypatch):
+def test_a_failing_challenger_on_flights_is_rolled_back_without_a_loss(tmp_path, redis_url, monkeypatch):
     folder = tmp_path / "canaried"
     write_flights(folder)
     fewer_flights(folder)

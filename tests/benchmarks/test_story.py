@@ -119,7 +119,7 @@ def test_the_features_are_those_of_the_templates_model():
     assert tuple(names) == FEATURES
 
 
-def test_the_split_leaves_unlabelled_flights_out_and_one_moment_on_one_side():
+def test_the_split_leaves_out_unlabelled_flights_and_parts_no_instant():
     moments = [f"2013-01-0{day}T08:00:00" for day in (1, 2, 3, 3, 4, 5)]
     late = [True, False, True, False, None, None]
     flights = pl.DataFrame({"decided_at": moments, "is_late": late}).with_columns(

@@ -100,7 +100,7 @@ def test_a_reader_of_the_whole_view_waits_for_materialize(shop):
     assert shop.values() == shop.values("--offline")
 
 
-def test_the_other_features_and_what_is_derived_from_them_are_read_as_before(shop):
+def test_other_features_and_those_derived_from_them_are_read_as_before(shop):
     before = shop.training_set("v:old,v:qty")
     assert before == {"old": [42.0, 63.0], "qty": [2.0, 3.0]}
     shop.apply(ADDED, NEW)
@@ -120,7 +120,7 @@ def test_a_model_over_the_other_features_is_trained_and_scores_as_before(shop):
     assert (shop.root / "after.csv").read_text() == (shop.root / "before.csv").read_text()
 
 
-def test_a_column_of_the_same_name_by_another_expression_is_not_taken_for_the_new_one(shop):
+def test_a_column_of_one_name_by_another_expression_is_not_the_new_one(shop):
     shop.apply("features: [qty]", "")
     shop.apply("features: [qty, {name: x, expr: amount * 3}]", "")
     words = ("training-set", "--features", "v:x", "--spine", "spine.csv", "--out", "t.csv")
@@ -145,7 +145,7 @@ def test_two_new_aggregates_are_named_together_and_a_count_needs_no_column(shop)
     shop.refused("training-set", "--features", "w:*", "--spine", "spine.csv", "--out", "t.csv", said=said)
 
 
-def test_an_aggregate_that_comes_back_with_another_meaning_is_not_read_as_it_was(shop):
+def test_an_aggregate_that_returns_with_another_meaning_is_not_read_as_old(shop):
     """Neither the columns of the table nor the names and types of the row tell the two apart."""
     window = "  - {name: w, entity: key, source: s, aggregates: [{op: count, windows: [30d]}MORE]}\n"
     total = ", {name: n, column: qty, op: sum, windows: [30d]}"

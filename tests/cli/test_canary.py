@@ -33,7 +33,7 @@ def refused(root, capsys, *words, code=64):
     return capsys.readouterr().err
 
 
-def test_a_canary_is_started_for_the_share_that_the_model_says_or_the_command(root, capsys):
+def test_a_canary_is_started_for_the_share_of_the_model_or_of_the_command(root, capsys):
     canary(root, "start", "trial@2")
     out = capsys.readouterr().out
     assert "trial version 2 for 30% of the entities beside version 1, since " in out

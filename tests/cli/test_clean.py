@@ -164,7 +164,7 @@ def test_files_of_models_stay_where_somebody_else_may_have_them(shop):
     assert [item["kind"] for item in found(shop, "--model-files").values()] == ["model file"]
 
 
-def test_what_is_at_the_place_of_another_registry_stays_however_it_is_written(shop, monkeypatch):
+def test_what_lies_at_another_registrys_place_stays_however_it_is_written(shop, monkeypatch):
     new_version(shop)
     age(shop.root)
     assert "table v@1" in found(shop)

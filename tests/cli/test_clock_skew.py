@@ -229,7 +229,7 @@ def test_a_reader_whose_clock_is_a_little_behind_finds_what_was_pushed(run, monk
     assert values == {"count_30d": found, "n": [7]}
 
 
-def test_a_server_whose_clock_is_behind_refuses_what_it_would_call_not_found(run, monkeypatch, capsys):
+def test_a_server_with_a_clock_behind_refuses_what_it_would_call_not_found(run, monkeypatch, capsys):
     assert run("push")[0] == 0
     asked = {"features": ["spend:count_30d"], "entities": {"customer": ["a"]}}
     with monkeypatch.context() as patch:

@@ -44,7 +44,7 @@ def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, m
 
 
 @pytest.mark.parametrize("now", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
-def test_what_looks_back_or_ahead_of_now_ends_at_the_first_and_last_instant(tmp_path, monkeypatch, now):
+def test_what_looks_back_or_ahead_of_now_ends_at_the_first_or_last_instant(tmp_path, monkeypatch, now):
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text.replace("source: e, features: [v]", "source: e, ttl: 1d, features: [v]"))

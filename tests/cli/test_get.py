@@ -73,7 +73,7 @@ def test_a_dry_run_says_what_would_be_sent_at_most_and_writes_nothing(tmp_path, 
     ]
 
 
-def test_windows_with_a_hop_reach_further_back_and_are_planned_pushed_and_read(shop, capsys):
+def test_windows_with_a_hop_reach_back_further_and_are_pushed_and_read(shop, capsys):
     hopping = """
   - name: hopping
     entity: customer

@@ -104,7 +104,7 @@ def test_when_all_fail_there_is_no_table(run):
     assert SAID in err
 
 
-def test_a_database_that_can_not_be_reached_is_graver_than_bad_data_and_keeps_no_other_view(run, shop, monkeypatch):
+def test_an_unreachable_database_is_graver_than_bad_data_and_stops_no_view(run, shop, monkeypatch):
     (shop / "o.yaml").write_text(OBJECTS.replace("c_bad", "z_bad") + FAR)
     monkeypatch.setenv("FAR", "postgresql://127.0.0.1:1/far?connect_timeout=2")
     code, out, _ = run("-o", "json")

@@ -86,7 +86,7 @@ def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, 
     assert sys.modules["shop_rules"].LOADED == []
 
 
-def test_a_pickle_put_in_place_of_a_model_is_not_loaded_though_both_would_allow_one(shop):
+def test_a_pickle_in_place_of_a_model_is_not_loaded_though_both_allow_one(shop):
     shop.make(MEAN)
     shop.run("train", "m")
     sys.modules["shop_rules"].LOADED.clear()

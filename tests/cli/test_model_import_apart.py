@@ -92,7 +92,7 @@ def test_a_model_of_many_bytes_is_not_read_at_all(shop):
     assert "model.onnx has 1099511.6 MB; models of at most 2 GiB are read" in said
 
 
-def test_a_file_that_kills_the_process_that_reads_it_is_told_with_the_signal(shop):
+def test_a_file_that_kills_its_reading_process_is_reported_with_the_signal(shop):
     shop.make(ALLOWED)
     content = bomb("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     said = refused(shop, "model.pkl", content, "--allow-pickle", code=1)
@@ -140,7 +140,7 @@ def test_a_module_of_the_folder_is_not_taken_for_one_of_a_library(tmp_path, monk
         ask(bomb("1"), ProcessLimits())
 
 
-def test_a_process_that_can_not_be_started_is_an_error_and_leaves_no_pipe_open(monkeypatch):
+def test_a_process_that_can_not_start_is_an_error_and_leaves_no_pipe_open(monkeypatch):
     import sys
 
     handles = Path("/proc/self/fd")

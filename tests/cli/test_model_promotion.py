@@ -22,7 +22,7 @@ def gate(result, name):
     return found
 
 
-def test_the_first_version_that_passes_becomes_champion_and_a_rejected_one_does_not(shop):
+def test_the_first_version_to_pass_is_champion_and_a_rejected_one_is_not(shop):
     first = shop.train(code=1, gates="min_auc: 0.8")
     assert (first["status"], gate(first, "min_auc")["asked"]) == ("rejected", "at least 0.8")
     assert shop.aliases() == {}
@@ -49,7 +49,7 @@ def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
     assert "min_auc             FAIL  at least 0.99" in shop.run("models", "show", "m@2").out
 
 
-def test_a_better_version_is_promoted_and_the_worse_one_refused_with_figures(shop):
+def test_a_better_version_is_promoted_and_a_worse_one_refused_with_figures(shop):
     shop.train()
     shop.train(features=GOOD)
     done = shop.result("models", "promote", "m@2")
@@ -68,7 +68,7 @@ def test_a_better_version_is_promoted_and_the_worse_one_refused_with_figures(sho
     assert len([line for line in shop.history() if line.startswith("models")]) == 1
 
 
-def test_a_worse_version_is_rejected_when_it_is_trained_and_can_not_be_promoted(shop):
+def test_a_worse_version_is_rejected_at_training_and_can_not_be_promoted(shop):
     shop.train(features=GOOD)
     worse = shop.train(code=1, features=POOR)
     lost = gate(worse, "min_auc_gain_over_champion")
@@ -80,7 +80,7 @@ def test_a_worse_version_is_rejected_when_it_is_trained_and_can_not_be_promoted(
     assert shop.aliases() == {"champion": 1}
 
 
-def test_the_gain_is_over_the_champion_of_now_and_not_of_the_day_of_training(shop):
+def test_the_gain_is_over_todays_champion_and_not_that_of_the_training(shop):
     shop.train(gates="")
     shop.train(features=GOOD)
     shop.change(gates=GAIN, features=POOR)
@@ -94,7 +94,7 @@ def test_the_gain_is_over_the_champion_of_now_and_not_of_the_day_of_training(sho
     assert shop.result("models", "promote", "m@3")["promoted"]
 
 
-def test_a_gate_that_was_added_after_the_training_is_measured_at_the_promotion(shop):
+def test_a_gate_added_after_the_training_is_measured_at_the_promotion(shop):
     shop.train()
     shop.train(features=GOOD)
     shop.change(gates="min_auc: 0.99, slices: [kind]", features=f"{GOOD}, {{feature: 'v:kind', type: category}}",
@@ -106,7 +106,7 @@ def test_a_gate_that_was_added_after_the_training_is_measured_at_the_promotion(s
     assert gate(shop.result("models", "promote", "m@2"), "min_auc")["passed"] is True
 
 
-def test_a_version_that_was_rejected_is_promoted_by_the_gates_that_are_applied_now(shop):
+def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     first = shop.train(features=GOOD, gates="min_auc: 0.999", code=1)
     assert first["status"] == "rejected"
     assert (
@@ -124,7 +124,7 @@ def test_a_version_that_was_rejected_is_promoted_by_the_gates_that_are_applied_n
     assert shop.result("models", "promote", "m@2")["promoted"]
 
 
-def test_a_version_that_passed_is_not_promoted_where_the_gates_ask_for_more_by_now(shop):
+def test_a_version_that_passed_is_not_promoted_by_gates_that_ask_more_now(shop):
     shop.train(gates="")
     shop.train(features=GOOD)
     shop.change(gates="min_auc: 0.999")
@@ -141,7 +141,7 @@ def test_a_leaky_version_is_caught_by_max_auc_and_by_its_feature_alone(shop):
     assert shop.aliases() == {}
 
 
-def test_a_rollback_undoes_one_promotion_and_says_what_it_did_when_repeated(shop):
+def test_a_rollback_undoes_one_promotion_and_says_so_when_repeated(shop):
     shop.train(gates="")
     for _ in range(2):
         shop.train()
@@ -189,7 +189,7 @@ def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
     assert shop.aliases() == {"champion": 1}
 
 
-def test_a_version_that_could_not_be_served_does_not_take_over_though_no_gate_needs_its_files(shop):
+def test_an_unservable_version_is_not_promoted_though_no_gate_needs_a_file(shop):
     shop.train(gates="")
     version = shop.train()
     for kind in ("artifact", "onnx", "golden"):

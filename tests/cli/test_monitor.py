@@ -189,7 +189,7 @@ def test_a_secret_in_an_address_is_in_no_plan(shop):
     assert "https://hooks.example.com/..." in out
 
 
-def test_a_variable_that_is_not_set_is_named_when_it_is_needed_and_the_message_waits(shop, monkeypatch):
+def test_an_unset_variable_is_named_when_needed_and_the_message_waits(shop, monkeypatch):
     change(shop, "notify: [file]", "notify: [file, hook]")
     shop("apply", "--auto-approve")
     assert shop("monitor", "check", "--as-of", STALE)[0] == 0
@@ -204,7 +204,7 @@ def test_a_variable_that_is_not_set_is_named_when_it_is_needed_and_the_message_w
     assert (code, len(hook.taken)) == (1, 1)
 
 
-def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(shop, monkeypatch):
+def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monkeypatch):
     change(shop, "notify: [file]", "notify: [hook]")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
@@ -226,7 +226,7 @@ def test_a_message_that_is_refused_for_good_is_told_as_long_as_the_alert_fires(s
     assert shop("monitor", "check", "--again", "--dry-run")[0] == 64
 
 
-def test_an_end_that_was_refused_is_told_when_it_is_asked_for_and_a_beginning_that_is_over_is_not(shop, monkeypatch):
+def test_a_refused_end_is_sent_on_request_and_an_outdated_begin_is_not(shop, monkeypatch):
     change(shop, "notify: [file]", "notify: [file, hook]")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
@@ -246,7 +246,7 @@ def test_an_end_that_was_refused_is_told_when_it_is_asked_for_and_a_beginning_th
         assert "told file: stale (view:spend@1) firing" not in shop("monitor", "check", "--as-of", LATER, "--again")[1]
 
 
-def test_a_message_to_a_notifier_that_is_gone_is_given_up_and_missed_by_nobody(shop):
+def test_a_message_to_a_notifier_that_is_gone_is_given_up_without_a_miss(shop):
     change(shop, "notify: [file]", "notify: [file, hook]")
     change(shop, "severity: critical", "severity: info")
     shop("apply", "--auto-approve")
@@ -348,7 +348,7 @@ def start(shop, url, *words):
     return subprocess.Popen(command, cwd=shop.root, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
-def test_a_daemon_that_is_killed_and_one_beside_it_lose_nothing_and_stop_when_told(shop):
+def test_a_killed_daemon_and_one_beside_it_lose_nothing_and_stop_on_demand(shop):
     """The first is killed while the message is under way; then a daemon and a cron job look at the same time."""
     change(shop, "notify: [file]", "notify: [hook]")
     shop("apply", "--auto-approve")

@@ -212,7 +212,7 @@ def test_a_model_that_is_none_is_named(drift, model, told):
     ("features", "name", "kind"),
     [(["x"], "score", "score"), (["score"], "score", "feature"), (["score"], "(score)", "score")],
 )
-def test_a_limit_of_score_is_of_the_feature_that_is_called_so_if_there_is_one(features, name, kind):
+def test_a_limit_of_score_is_of_the_feature_of_that_name_if_there_is_one(features, name, kind):
     limits = parse_limits([f"{name}:psi=0.5"], 100, features)
     assert [limits.of(of, "score", "psi") for of in ("feature", "score")] == [
         0.5 if of == kind else 0.2 for of in ("feature", "score")

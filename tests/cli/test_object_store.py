@@ -117,14 +117,14 @@ def answered(made, s3_server):
     return answer.json()["rows"]
 
 
-def test_a_model_in_a_bucket_is_served_and_its_predictions_are_logged_there(made, answered, s3):
+def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, answered, s3):
     _, location = made
     logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
     assert logged["k"].to_list() == [row["k"] for row in ROWS]
     assert logged["score"].to_list() == [row["score"] for row in answered]
 
 
-def test_a_log_in_a_bucket_is_replayed_compared_with_the_training_and_counted(made, answered, shop):
+def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(made, answered, shop):
     """By `verify`, `monitor drift` and alerts on requests."""
     replayed = json.loads(shop.run("verify", "m", "-o", "json").out)["result"]["models"][0]
     assert (replayed["rows"], replayed["replayed"]) == (5, 5)

@@ -127,7 +127,7 @@ def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_
 
 @FLAGS
 @pytest.mark.parametrize("says_so", [False, True])
-def test_a_pickle_that_the_registry_calls_the_champion_is_not_compared_with(trained, says_so, flag):
+def test_a_pickle_that_the_registry_calls_champion_is_not_compared_with(trained, says_so, flag):
     words = ["--allow-pickle"] if flag else []
     files = trained.root / "o.yaml"
     files.write_text(f"{files.read_text()}    gates: {{min_accuracy_gain_over_champion: -1}}\n")
@@ -195,7 +195,7 @@ def test_a_swapped_file_is_not_parsed(trained, flag):
 
 @pytest.mark.parametrize("estimator", ["joblib.load", "pickle.loads", "skops.io.load", "builtins.exec"])
 @pytest.mark.parametrize("allow", ["false", "true"])
-def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_it_is_called(open_, estimator, allow):
+def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_its_call(open_, estimator, allow):
     shop = open_("plain")
     (shop.root / "evil.pkl").write_bytes(bomb())
     key = {"joblib.load": "filename", "skops.io.load": "file"}.get(estimator, "source")

@@ -59,7 +59,7 @@ def test_what_is_pinned_or_trained_on_is_kept_by_the_vacuum(shop, monkeypatch):
     assert sorted(map(sorted, kept)) == [[], [], [0]]
 
 
-def test_a_registry_that_can_not_be_written_is_told_and_the_training_set_is_made(shop, monkeypatch, capsys):
+def test_an_unwritable_registry_is_reported_and_the_training_set_is_made(shop, monkeypatch, capsys):
     def refuse(self, project, kept):
         raise StoreError("the registry is read-only", code="FC601")
 

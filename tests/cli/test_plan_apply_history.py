@@ -84,7 +84,7 @@ def test_the_detailed_exit_code_tells_changes_from_none(repo, capsys):
     assert run(capsys, "plan", "--detailed-exitcode")[:2] == (0, "No changes. dev matches the files (3 objects).\n")
 
 
-def test_apply_says_what_it_did_and_the_second_time_that_there_is_nothing_to_do(repo, capsys):
+def test_apply_says_what_it_did_and_then_that_there_is_nothing_to_do(repo, capsys):
     code, out, _ = run(capsys, "apply", "--auto-approve")
     assert code == 0
     assert out.endswith("Applied to dev, serial 1: 3 added.\n")
@@ -215,7 +215,7 @@ def test_files_with_errors_are_not_planned(repo, capsys):
     assert not (repo / ".featurectl" / "registry.db").exists()
 
 
-def test_a_part_of_the_language_that_is_not_built_yet_is_planned_and_not_applied(repo, capsys):
+def test_an_unbuilt_part_of_the_language_is_planned_and_not_applied(repo, capsys):
     (repo / "alerts.yaml").write_text(
         "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\nnotifiers:\n  - {name: ops, email: a@example.com}\n"
     )

@@ -32,7 +32,7 @@ def run(capsys, *words, exit_code=0):
     return document["result"] if exit_code == 0 else document["problems"]
 
 
-def test_an_old_version_is_counted_then_removed_and_removing_it_again_is_no_error(shop, capsys):
+def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(shop, capsys):
     for words, entities in ((("--dry-run",), 1), ((), 1), ((), 0)):
         result = run(capsys, "push", "--remove", "spend@1", *words)
         assert result["removed"] == [{"view": "spend", "version": 1, "entities": entities}]

@@ -87,7 +87,7 @@ def test_nothing_to_do_is_one_line():
     assert render_plan_markdown(plan) == "### featurectl plan: dev\n\nNo changes. dev matches the files (2 objects)."
 
 
-def test_several_fields_of_metadata_stand_below_each_other_and_a_removal_says_nothing_more():
+def test_fields_of_metadata_stand_in_a_column_and_a_removal_says_no_more():
     state = state_of(CARRIER, ARRIVALS, OLD)
     source = replace(ARRIVALS, about=About(owner="growth", tags=("b", "a")))
     plan = plan_of(repo_of(CARRIER, source), state, "old_scores")
@@ -170,7 +170,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
         )
 
 
-def test_of_many_things_that_are_missing_the_first_are_listed_and_the_others_counted():
+def test_of_many_missing_things_the_first_are_listed_and_the_rest_counted():
     views = [replace(LATEST, name=f"latest_{number:02}") for number in range(12)]
     request = replace(REQUEST, outside=ExternalState(online=frozenset(), offline=True))
     plan = plan_repo(repo_of(CARRIER, ARRIVALS, *views), state_of(CARRIER, ARRIVALS, *views), request).to_json()

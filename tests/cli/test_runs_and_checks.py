@@ -113,7 +113,7 @@ alerts:
 """
 
 
-def test_alerts_tell_of_the_checks_that_are_told_as_failed_and_of_runs_that_failed(shop, capsys):
+def test_alerts_fire_for_checks_reported_as_failed_and_for_failed_runs(shop, capsys):
     (shop / "alerts.yaml").write_text(ALERTS)
     (shop / "o.yaml").write_text(OBJECTS.replace("[1, 3]", "[1, 9]"))
     assert main(["apply", "--auto-approve", "-q"]) == 0

@@ -35,7 +35,7 @@ def result(capsys, *argv):
     return json.loads(run(capsys, *argv, "-o", "json")[1])["result"]
 
 
-def test_a_saved_plan_is_applied_once_as_it_was_reviewed_whatever_the_files_say_by_then(repo, capsys):
+def test_a_saved_plan_is_applied_once_as_reviewed_whatever_the_files_say(repo, capsys):
     assert run(capsys, "plan", "--out", "p.json", "--detailed-exitcode")[0] == 2
     rewrite(repo, "windows: [7d]}, {column", "windows: [7d, 30d]}, {column")
     code, out, _ = run(capsys, "apply", "p.json")
@@ -59,7 +59,7 @@ def test_of_two_repositories_of_one_project_the_second_saved_plan_is_stale(repo,
     assert run(capsys, "apply", "-C", str(other), str(other / "p.json"))[0] == 75
 
 
-def test_a_plan_for_a_registry_that_was_not_there_is_not_applied_to_one_that_is(repo, tmp_path, capsys):
+def test_a_plan_for_an_absent_registry_is_not_applied_to_a_present_one(repo, tmp_path, capsys):
     assert run(capsys, "plan", "--out", "p.json")[0] == 0
     rewrite(repo, "project: shop", "project: other", "featurectl.yaml")
     assert run(capsys, "apply", "--auto-approve")[0] == 0
@@ -105,7 +105,7 @@ def test_the_options_of_a_blocked_plan_may_come_with_apply(repo, capsys):
     assert (code, out.splitlines()[-1]) == (0, "Applied to dev, serial 2: 1 removed.")
 
 
-def test_a_saved_plan_with_parts_that_are_not_in_this_version_is_refused_by_their_names(repo, capsys):
+def test_a_saved_plan_with_parts_not_in_this_version_is_refused_by_name(repo, capsys):
     (repo / "alerts.yaml").write_text(
         "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\n"
         "notifiers:\n  - {name: ops, email: a@example.com}\n"
@@ -202,7 +202,7 @@ def test_what_has_gone_missing_outside_is_planned_and_created_again(repo, capsys
     assert run(capsys, "history", "-o", "json")[1].count('"serial"') == 1
 
 
-def test_a_saved_plan_that_only_creates_what_is_missing_is_refused_a_second_time(repo, capsys):
+def test_a_saved_plan_that_only_creates_missing_things_is_refused_twice(repo, capsys):
     run(capsys, "apply", "--auto-approve")
     (repo / ".featurectl" / "online.db").unlink()
     (repo / ".featurectl" / "offline").rmdir()
@@ -234,7 +234,7 @@ def test_a_plan_is_made_without_the_online_store_and_an_apply_is_not(repo, capsy
     assert not (repo / ".featurectl" / "registry.db").exists()
 
 
-def test_a_saved_plan_makes_the_offline_folder_although_nobody_saw_the_online_store(repo, capsys, monkeypatch):
+def test_a_saved_plan_makes_the_offline_folder_without_seeing_the_store(repo, capsys, monkeypatch):
     rewrite(repo, "online: sqlite:///.featurectl/online.db", "online: ${ONLINE_URL}", "featurectl.yaml")
     monkeypatch.setenv("ONLINE_URL", "redis://127.0.0.1:1/0")
     assert run(capsys, "plan", "--out", "p.json")[0] == 0

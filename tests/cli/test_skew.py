@@ -72,7 +72,7 @@ def test_a_version_bound_to_another_version_of_the_view_is_refused(shop):
     assert said.startswith("error[FC525]: model m version 1 is not asked: ")
 
 
-def test_a_version_bound_to_another_version_everywhere_is_refused_for_what_it_means(shop):
+def test_a_version_bound_elsewhere_to_another_is_refused_for_its_meaning(shop):
     def change(found):
         found["view_versions"]["v"] = 2
         for item in found["inputs"]:
@@ -138,7 +138,7 @@ def test_the_table_of_another_version_is_not_read_as_its_own(shop):
     assert "FC510" in said
 
 
-def test_a_server_that_has_a_model_loaded_lets_go_of_it_when_its_features_change(shop):
+def test_a_server_lets_go_of_a_loaded_model_when_its_features_change(shop):
     before = served()
     assert ("m", 1) in before.models
     assert served(before).models["m", 1].runtime is before.models["m", 1].runtime
@@ -156,7 +156,7 @@ def test_a_view_edited_under_a_model_that_is_loaded_is_noticed(shop):
     refused(shop, "input twice (v@1:twice) means something else by now", before=before)
 
 
-def test_a_version_of_before_there_were_fingerprints_is_held_to_its_numbers(shop):
+def test_a_version_from_before_fingerprints_is_held_to_its_numbers(shop):
     def older(found):
         for item in found["inputs"]:
             del item["fingerprint"]

@@ -101,7 +101,7 @@ def test_validate_loads_no_store_and_no_frames_where_columns_are_declared(tmp_pa
     assert top(modules) & (STORES | FRAMES) == set()
 
 
-def test_validate_loads_polars_for_a_schema_that_is_not_declared_unless_data_is_left_alone(tmp_path):
+def test_validate_loads_polars_for_undeclared_schemas_unless_without_data(tmp_path):
     assert loaded(["init", "flights"], tmp_path)[0] == 0
     code, modules, _ = loaded(["validate"], tmp_path / "flights")
     assert code == 0
@@ -121,7 +121,7 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
         assert top(modules) & (STORES | FRAMES) == loads
 
 
-def test_materialize_and_push_load_neither_sqlalchemy_nor_migrations_for_a_registry_in_a_file(tmp_path):
+def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
     assert loaded(["init", "shop", "--template", "minimal"], tmp_path)[0] == 0
     assert loaded(["apply", "--auto-approve"], tmp_path / "shop")[0] == 0
     for command in (["materialize"], ["materialize"], ["push"]):

@@ -15,7 +15,7 @@ OLD_CHECKS = "    checks: [{row_count: [1, 9000], severity: warn}, {row_count: [
 NEW_CHECKS = "    where: amount > 2\n    checks: [{row_count: [1, 9000]}]\n"
 
 
-def test_an_older_version_that_a_model_reads_is_looked_at_and_one_that_none_reads_is_not(tmp_path, monkeypatch):
+def test_an_older_version_is_shown_if_a_model_reads_it_and_else_is_not(tmp_path, monkeypatch):
     root = write_shop(tmp_path)
     file = root / "views.yaml"
     file.write_text(file.read_text().replace("orders\n    aggregates", f"orders\n{OLD_CHECKS}    aggregates"))

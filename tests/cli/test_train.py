@@ -122,7 +122,7 @@ def test_a_validation_source_without_the_label_is_told(shop):
     assert "error[FC506]: spine source later lacks a column of the label big\n" in said
 
 
-def test_a_trainers_command_is_run_in_the_repository_and_its_model_is_one_like_any_other(shop):
+def test_a_trainers_command_runs_in_the_repository_and_makes_a_full_model(shop):
     shop.make()
     shop.run("train", "m")
     run = shlex.join([sys.executable, "fit.py"])
@@ -186,7 +186,7 @@ def test_odd_inputs_are_warned_of_on_stderr_and_in_json(shop):
 
 
 @pytest.mark.parametrize("trainer", [LIGHTGBM, LOGISTIC])
-def test_a_version_is_trained_once_more_to_the_same_though_its_source_has_grown(shop, trainer):
+def test_a_version_is_trained_again_to_the_same_though_its_source_grew(shop, trainer):
     shop.make(trainer)
     shop.run("train", "m")
     more = [row.replace("2026-01-0", "2026-01-1").replace(",1", ",9") for row in ROWS[:20]]

@@ -78,7 +78,7 @@ def manifest(name: str):
     return json.loads(Path(f"{name}.manifest.json").read_text())
 
 
-def test_a_label_over_a_horizon_stands_last_and_the_manifest_counts_what_is_not_over_yet(shop):
+def test_a_horizon_label_stands_last_and_the_manifest_counts_immature_rows(shop):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     rows = pl.read_parquet("o.parquet")
     assert rows.columns == ["customer", "at", "n", "count_1d", "amount_sum_1d", "back"]
@@ -95,7 +95,7 @@ def test_a_label_over_a_horizon_stands_last_and_the_manifest_counts_what_is_not_
     }  # fmt: skip
 
 
-def test_train_leaves_out_what_is_not_known_yet_and_what_looks_into_the_validation_period(shop):
+def test_train_leaves_out_unknown_labels_and_those_inside_validation(shop):
     said = ran(shop, "train", "back", "-o", "json")
     version = json.loads(said.out)["result"]
     # 33 of 42 labels are known, until day 6, 09:00. The last quarter begins at day 5, 09:00: of the day before only
@@ -108,7 +108,7 @@ def test_without_the_source_of_the_label_nothing_is_written(shop):
     assert "error[FC501]" in shop.fails(1, "training-set", "back", "--out", "o.parquet")
 
 
-def test_a_training_set_is_written_as_a_delta_table_that_keeps_its_older_versions(shop):
+def test_a_training_set_as_a_delta_table_keeps_its_older_versions(shop):
     ran(shop, "training-set", "back", "--out", "o.delta", "--until", "2026-01-03T00:00:00Z")
     ran(shop, "training-set", "back", "--out", "o.delta")
     ran(shop, "training-set", "back", "--out", "o.parquet")
@@ -191,7 +191,7 @@ GONE = [
 
 
 @pytest.mark.parametrize(("told", "lose"), GONE, ids=[told for told, _ in GONE])
-def test_what_is_gone_or_has_changed_is_told_exactly_and_nothing_is_written(shop, told, lose):
+def test_what_is_gone_or_has_changed_is_named_exactly_and_nothing_written(shop, told, lose):
     asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
     asks.write_parquet("asks.parquet")
     ran(shop, "training-set", "--features", "spend:*", "--spine", "asks.parquet", "--out", "o.parquet")

@@ -102,7 +102,7 @@ def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
     assert sorted(table.read()["total"].to_list()) == [4.0, 10.5, 12.0]
 
 
-def test_a_function_that_fails_leaves_the_table_and_exits_1_without_a_traceback(shop, capsys):
+def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop, capsys):
     assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("rebuild", 2)
     (shop / "code" / "running.py").write_text(CODE.replace('"amount"', '"amuont"'))
     assert main(["apply", "--auto-approve", "-q"]) == 0

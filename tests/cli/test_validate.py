@@ -160,7 +160,7 @@ feature_views:
 """
 
 
-def test_a_static_source_is_noted_once_and_warned_of_when_a_column_looks_like_its_time(tmp_path, capsys, monkeypatch):
+def test_a_static_source_is_noted_once_and_warned_of_for_a_column_of_time(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_repo(tmp_path, {"x.yaml": STATIC})
     planes = 'x.yaml:2:12: note[FC351]: source "planes" has no event_time: its rows count as known since ever'
@@ -273,7 +273,7 @@ def test_every_code_that_is_used_is_explained():
     assert used - set(CODES) == set()
 
 
-def test_what_an_environment_does_not_run_is_refused_by_plan_and_apply_in_that_environment(tmp_path, capsys):
+def test_what_an_environment_does_not_run_is_refused_by_plan_and_apply(tmp_path, capsys):
     project = """
 project: p
 environments:

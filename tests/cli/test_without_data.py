@@ -104,7 +104,7 @@ def test_a_saved_plan_needs_no_data(shop, capsys):
     assert capsys.readouterr().out.endswith("Applied to dev, serial 2: 1 changed.\n")
 
 
-def test_a_view_that_was_never_computed_does_not_keep_the_others_from_being_pushed(shop, capsys):
+def test_a_view_that_was_never_computed_keeps_no_other_from_being_pushed(shop, capsys):
     rows = pl.DataFrame(schema={"customer": pl.String, "at": pl.Datetime("us", "UTC")})
     rows.write_parquet(shop / "data" / "orders.parquet")
     with (shop / "objects.yaml").open("a") as file:

@@ -110,7 +110,7 @@ def test_what_the_addresses_need_is_installed(jobs):
     assert {"postgres", "redis", "cloud"} <= set(extras["optional-dependencies"])
 
 
-def test_secrets_reach_the_jobs_that_look_at_production_and_no_command_line(repository, jobs):
+def test_secrets_reach_the_jobs_on_production_and_no_command_line(repository, jobs):
     named = {name: job.get("env", {}) for name, job in jobs.items()}
     wanted = {name: f"${{{{ secrets.{name} }}}}" for name in SECRETS}
     wanted["FEATURECTL_ACTOR"] = "${{ github.actor }}"

@@ -61,9 +61,7 @@ def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url
 
 
 @pytest.mark.parametrize("applies", [4, pytest.param(APPLIES, marks=pytest.mark.stress)])
-def test_two_that_apply_the_same_files_at_once_both_succeed_and_one_has_nothing_left_to_do(
-    tmp_path, registry_url, registry, applies
-):
+def test_two_applies_of_the_same_files_succeed_and_one_has_nothing_to_do(tmp_path, registry_url, registry, applies):
     root = write_project(tmp_path / "shop", "shop", registry_url)
     outcomes = []
     with Worker() as one, Worker() as other:

@@ -96,7 +96,7 @@ def formats(request, monkeypatch) -> list[str]:
     return loaded
 
 
-def test_scores_over_http_are_the_batch_scores_and_the_library_s_of_the_training_set(served, requests, formats):
+def test_scores_over_http_are_those_in_batch_and_those_of_the_library(served, requests, formats):
     scored = batch(served, "score", "--as-of", AT.isoformat())["p_late"].to_numpy()
     trained = scores_by_hand(served, "served", "late_arrival", batch(served, "training-set").to_dicts(), AT)
     with open_readers(served, "served") as readers:

@@ -53,7 +53,7 @@ def test_a_second_run_reads_no_row_and_writes_no_table_version(flights, tmp_path
     assert tables_below(copy.root / ".featurectl" / "offline") == before
 
 
-def test_a_later_run_without_new_rows_pushes_the_windows_that_time_has_moved(flights, tmp_path):
+def test_a_later_run_without_new_rows_pushes_the_windows_that_moved(flights, tmp_path):
     copy = flights.copy(tmp_path / "flights")
     before = tables_below(copy.root / ".featurectl" / "offline")
     later = NOW + timedelta(days=4)  # windows of 28 days lose what happened up to 8 December

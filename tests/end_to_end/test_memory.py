@@ -43,7 +43,7 @@ def test_a_size_that_could_not_be_kept_to_is_refused_with_the_smallest(size, tmp
 
 
 @pytest.mark.parametrize(("size", "asked", "apart"), [(512, "", True), (4096, "", False), (512, "1000000000", False)])
-def test_with_little_memory_what_is_large_lies_apart_though_larger_was_freed_before(size, asked, apart, monkeypatch):
+def test_with_little_memory_large_results_lie_apart_whatever_was_freed(size, asked, apart, monkeypatch):
     if asked:
         monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", asked)  # whoever sets it means it
     found = subprocess.check_output([sys.executable, "-c", LOOK, str(size << 20)], text=True)

@@ -94,7 +94,7 @@ def test_a_prediction_log_that_is_lost_is_told_and_ends_nothing(shop):
     shop.done("status", "verify --store")
 
 
-def test_a_registry_without_a_backup_is_applied_anew_and_loses_models_and_history(shop):
+def test_a_registry_without_a_backup_is_applied_anew_without_its_models(shop):
     fill(shop)
     for file in shop.root.glob("r.db*"):
         file.unlink()
@@ -105,7 +105,7 @@ def test_a_registry_without_a_backup_is_applied_anew_and_loses_models_and_histor
     assert scored(shop)
 
 
-def test_tables_of_another_definition_are_not_taken_for_those_of_a_new_registry(shop):
+def test_tables_of_another_definition_are_not_those_of_a_new_registry(shop):
     fill(shop)
     for file in shop.root.glob("r.db*"):
         file.unlink()

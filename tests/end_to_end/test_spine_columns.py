@@ -47,7 +47,7 @@ def asks(draw: st.DrawFn) -> pl.DataFrame:
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(asks(), st.sampled_from(CUTS), st.sampled_from([(), ("--sample", "0.5", "--seed", "3")]))
-def test_training_sets_and_scores_have_the_columns_of_the_spine_as_they_are_in_its_file(shop, frame, cut, sample):
+def test_training_sets_and_scores_have_the_spines_columns_as_in_its_file(shop, frame, cut, sample):
     spine, plain, out = (shop.root / f"{name}.parquet" for name in ("spine", "plain", "out"))
     frame.write_parquet(spine)
     made = written(shop, out, "training-set", "pays", "--spine", str(spine), *cut, *sample)
@@ -73,7 +73,7 @@ def written(repository: Repository, out, *words: str) -> pl.DataFrame:
     return rows
 
 
-def test_a_csv_that_can_not_hold_the_spine_is_refused_and_nothing_is_written(shop):
+def test_a_csv_that_can_not_hold_the_spine_is_refused_with_nothing_written(shop):
     frame = pl.DataFrame({"customer": ["a"], "at": [FROM], "n": [1], "where": [{"x": 0.5, "y": 1.5}]})
     frame.write_parquet(shop.root / "odd.parquet")
     before = {path.name for path in shop.root.iterdir()}
@@ -128,7 +128,7 @@ def test_flights_with_more_columns_have_the_same_features_and_keep_them(flights,
     assert_same(made.select(features), training_sets["late_arrival"].select(features))
 
 
-def test_a_model_learns_from_the_types_that_it_declares_and_the_texts_of_its_spine_stay_texts(tmp_path):
+def test_a_model_learns_from_its_declared_types_and_texts_stay_texts(tmp_path):
     trained = {}
     for kind, words in (("texts", ("true", "false")), ("truths", (True, False))):
         (tmp_path / kind).mkdir()

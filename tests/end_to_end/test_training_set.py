@@ -21,7 +21,7 @@ SEED = 2013
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_training_set_has_a_row_per_spine_row_in_its_order_with_its_own_columns(model, flights, training_sets):
+def test_a_training_set_has_a_row_per_spine_row_in_order_with_its_columns(model, flights, training_sets):
     found = against_spine(flights, model, training_sets[model])
     assert different(found) == {}
     spine = flights.rows(SPINE)
@@ -46,7 +46,7 @@ def test_every_feature_of_random_rows_is_what_the_naive_oracle_says(flights, tra
     assert sum(item.cells for item in found.values()) == 200 * (47 + 47)
 
 
-def test_the_rows_that_the_oracle_is_asked_for_have_nulls_and_values_in_every_column(flights, training_sets):
+def test_the_rows_for_the_oracle_have_nulls_and_values_in_every_column(flights, training_sets):
     made = training_sets["everything"]
     drawn = made[draw_rows(made.height, 200, SEED)]
     features = [name for name in drawn.columns if "__" in name]
@@ -92,7 +92,7 @@ def test_a_wrong_cell_is_found(flights, training_sets):
 
 
 @pytest.mark.stress
-def test_every_feature_of_2000_rows_of_the_year_is_what_the_naive_oracle_says(all_flights, all_training_sets):
+def test_every_feature_of_2000_rows_of_the_year_is_that_of_the_oracle(all_flights, all_training_sets):
     found = against_oracle(all_flights, all_training_sets, draw_rows(336_776, 2000, SEED))
     assert different(found) == {}
     assert {name: count for name, count in ambiguous_rows(all_flights).items() if count} == {}

@@ -167,7 +167,7 @@ def test_without_questions_or_without_rows_the_columns_keep_their_types(engine, 
     assert (unanswered.schema, unanswered.height) == (types, spine.height)
 
 
-def test_the_edges_of_windows_and_of_availability_are_those_of_the_language(engine):
+def test_edges_of_windows_and_of_availability_are_those_of_the_language(engine):
     view = replace(DELAYS, derived=(), features=(feature(0, "count", None, DAY_US, 0),))
     known = pl.DataFrame(
         {

@@ -17,7 +17,7 @@ TYPES = {"arr_delay": "float64", "hours": "float64"}
 TWO = pl.Series([T0, T0], dtype=INSTANT)
 
 
-def test_the_models_default_stands_before_the_views_and_derived_features_see_it(engine):
+def test_the_models_default_precedes_the_views_and_derived_features_see_it(engine):
     view = replace(
         LATEST,
         derived=(

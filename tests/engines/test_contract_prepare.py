@@ -76,7 +76,7 @@ def test_nan_is_null_unless_the_source_keeps_it(prepare):
     assert whole(prepare(frame, kept))["arr_delay"].is_nan().all()
 
 
-def test_the_first_available_copy_of_an_event_stays_and_null_keys_equal_nothing(prepare):
+def test_the_first_available_copy_of_an_event_stays_and_null_keys_differ(prepare):
     view = replace(LATEST, source=replace(ARRIVALS, dedup_key=("carrier", "at")))
     copies = rows(("A", 2.0, 1, 5), ("A", 1.0, 1, 2), ("B", 3.0, 1, 2), (None, 4.0, 1, 2), (None, 5.0, 1, 2))
     made = prepare(copies, view)
@@ -196,7 +196,7 @@ def test_files_of_rows_that_did_not_fit_lie_in_the_room_and_go_with_it(make_engi
     assert not list(tmp_path.iterdir())
 
 
-def test_a_source_is_checked_with_its_rows_that_have_no_time_and_a_view_after_where(prepare):
+def test_a_source_is_checked_with_untimed_rows_and_a_view_after_where(prepare):
     frame = rows((None, 1.0, 1, 1), ("A", 20.0, None, 1), ("A", 3.0, 1, 1))
     source = replace(ARRIVALS, checks=(Check(kind="not_null", column="at"), Check(kind="row_count", low=3)))
     late = LATEST.source.select[0].expression

@@ -56,7 +56,7 @@ def test_a_repeat_of_a_row_before_the_range_is_one_all_the_same(engine):
     assert (delays(made), made.dropped) == ([2.0], {"repeated": 1})
 
 
-def test_of_several_new_copies_the_one_stays_that_was_known_first_whenever_it_happened(engine):
+def test_of_several_new_copies_the_one_that_was_known_first_stays(engine):
     view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
     assert delays(engine.prepare([piece(rows(("A", 1.0, 1, 5), ("A", 2.0, 3, 4)))], view)) == [2.0]
     same_clock = rows(("A", 1.0, 3, 5), ("A", 2.0, 1, 5))
@@ -101,14 +101,14 @@ def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
     assert delays(engine.prepare([piece(twice)], ALL)) == [1.0, 1.0, 2.0, 2.0]
 
 
-def test_rows_of_a_new_file_that_were_known_before_the_watermark_are_counted_and_left_out(engine):
+def test_rows_of_a_new_file_from_before_the_watermark_are_only_counted(engine):
     frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 3))
     made = engine.prepare([piece(frame, after=2, fresh=True)], ALL)
     assert (delays(made), made.dropped) == ([2.0], {"known before the watermark": 1})
     assert engine.prepare([piece(frame, after=2)], ALL).dropped == {}
 
 
-def test_pieces_are_read_each_up_to_its_own_end_and_held_rows_are_counted_by_piece(engine):
+def test_pieces_are_read_up_to_their_own_ends_and_count_their_held_rows(engine):
     frame = rows(("A", 1.0, 1, 2), ("A", 2.0, 1, 4), ("A", 3.0, 1, 6))
     made = engine.prepare([piece(frame, until=3), piece(frame, until=5, after=3)], ALL)
     assert (delays(made), made.held_back) == ([1.0, 2.0], (2, 1))

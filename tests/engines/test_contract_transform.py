@@ -60,7 +60,7 @@ def test_what_it_returns_is_cut_to_what_the_view_declares(run):
     assert made["v"].to_list() == [1, 2]
 
 
-def test_a_data_frame_will_do_and_so_does_all_that_python_can_do_in_a_module(run):
+def test_a_data_frame_will_do_and_so_does_any_python_of_a_module(run):
     text = """from __future__ import annotations
 from dataclasses import dataclass
 

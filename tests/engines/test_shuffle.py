@@ -57,7 +57,7 @@ def test_rows_without_columns_to_hash_are_one_part(tmp_path):
     assert not list((tmp_path / "spill").iterdir())
 
 
-def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed_and_a_living_ones_stay(tmp_path):
     gone, alive = tmp_path / "spill-4194304999-x", tmp_path / "spill-1-x"
     for folder in (gone, alive):
         (folder / "run").mkdir(parents=True)

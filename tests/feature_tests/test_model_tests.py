@@ -117,7 +117,7 @@ def test_what_a_test_of_a_model_can_not_have_is_told_at_its_place(tmp_path, old,
     assert text.splitlines()[line - 1][column - 1 :].startswith(place[1])
 
 
-def test_a_list_of_rows_that_may_be_of_several_sources_is_told_with_the_form_to_write(tmp_path):
+def test_rows_that_may_be_of_several_sources_are_named_with_the_right_form(tmp_path):
     text = TEST[: TEST.index("    rows:")] + "    rows: [{carrier: AA}]\n" + TEST[TEST.index("    spine:") :]
     told = ("FC311", 4, 5, 'model "late" reads 3 sources: say which the rows are of', "",
             "rows: {arrivals: [...], airports: [...], reports: [...]}")  # fmt: skip
@@ -228,7 +228,7 @@ AHEAD = """tests:
 """
 
 
-def test_a_label_over_a_horizon_is_of_the_tests_rows_of_its_source_and_known_until_the_last_of_them(tmp_path):
+def test_a_horizon_label_is_of_a_tests_rows_and_known_until_the_last_one(tmp_path):
     """Two tests of one model never share their rows: those of the one would say until when the other's are known."""
     results = results_of(loaded(tmp_path, LATER, AHEAD))
     assert [(result.error, result.differences) for result in results] == [(None, ()), (None, ())]

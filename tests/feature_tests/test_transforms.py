@@ -118,7 +118,7 @@ def test_a_leak_of_a_view_fails_the_test_of_a_model(tmp_path):
         ("speed: 2", "sped: 2", 'no column "sped"'),
     ],
 )
-def test_rows_of_a_source_that_is_not_read_or_has_no_such_column_are_refused(tmp_path, old, new, said):
+def test_rows_of_a_source_that_is_not_read_or_lacks_a_column_are_refused(tmp_path, old, new, said):
     repo = load(tmp_path, repository(tests=TESTS.replace(old, new)))
     assert [(problem.code, problem.message) for problem in repo.errors] == [("FC311", said)]
 

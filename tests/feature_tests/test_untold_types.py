@@ -40,7 +40,7 @@ def result_of(folder, view, row, expect):
         ("u", "z: A", "{low: a}"),
     ],
 )
-def test_columns_left_out_are_null_and_what_the_view_does_not_read_need_not_fit(tmp_path, view, row, expect):
+def test_columns_left_out_are_null_and_those_not_read_need_not_fit(tmp_path, view, row, expect):
     assert result_of(tmp_path, view, row, expect).passed
 
 

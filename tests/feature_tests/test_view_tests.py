@@ -40,7 +40,7 @@ def test_a_value_that_differs_is_told_with_its_row():
 
 
 @pytest.mark.parametrize("columns", [None, dict.fromkeys(ARRIVALS.columns, "unknown")])
-def test_clocks_are_read_as_instants_when_the_types_of_the_files_are_not_known(columns):
+def test_clocks_are_read_as_instants_when_the_files_types_are_not_known(columns):
     assert ran({"count_1d": 1}, columns=columns) == ()
 
 
@@ -73,7 +73,7 @@ def test_every_value_that_is_compared_is_told():
     assert result.seconds > 0
 
 
-def test_a_view_is_typed_once_for_all_tests_whose_values_have_the_same_types():
+def test_a_view_is_typed_once_for_all_tests_with_values_of_the_same_types():
     untyped = replace(
         DELAYS,
         source=replace(ARRIVALS, columns=None),
@@ -201,7 +201,7 @@ def test_results_come_in_the_order_of_the_tests_whatever_their_views(views):
     ]  # fmt: skip
 
 
-def test_tests_run_by_themselves_where_their_values_say_what_types_there_are():
+def test_tests_run_without_files_where_their_values_say_the_types():
     assert join_tests([a_test("a"), a_test("b")]) is not None
     assert join_tests([a_test("a")]) is None
     unknown = replace(DELAYS, source=replace(ARRIVALS, columns=dict.fromkeys(ARRIVALS.columns, "unknown")))

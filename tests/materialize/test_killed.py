@@ -82,7 +82,7 @@ def campaign(folder: Path, kills: int) -> tuple[int, int]:
     return died, written
 
 
-def test_a_killed_run_leaves_the_old_table_or_the_new_one_and_the_next_finishes_the_job(tmp_path):
+def test_a_killed_run_leaves_the_old_or_new_table_and_the_next_finishes(tmp_path):
     died, _ = campaign(tmp_path, 2)
     assert died >= 1
 

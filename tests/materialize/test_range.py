@@ -61,7 +61,7 @@ ONCE = replace(FILES, dedup_key=("arr_delay",))
 
 
 @pytest.mark.parametrize("asked", [Range(since=at(2), until=at(5)), Range(since=at(7)), Range(until=at(5)), Range()])
-def test_a_first_copy_that_came_too_late_takes_the_place_of_the_other_on_either_side_of_the_range(tmp_path, asked):
+def test_a_first_copy_that_came_late_replaces_the_other_around_the_range(tmp_path, asked):
     write(tmp_path, "1.parquet", ("A", 1.0, 8, 10), ("B", 2.0, 9, 11))
     materialize_view(ENGINE, job(tmp_path, source=ONCE), at(50))
     write(tmp_path, "2.parquet", ("A", 1.0, 3, 4))
@@ -103,7 +103,7 @@ def test_a_column_that_a_backfill_left_out_is_not_looked_for_again(tmp_path):
     assert values(job(tmp_path).table) == [1.0, 2.0]
 
 
-def test_a_column_that_a_backfill_left_out_is_made_anew_when_a_feature_reads_it_again(tmp_path):
+def test_a_column_that_a_backfill_left_out_is_made_anew_when_read_again(tmp_path):
     write(tmp_path, "1.parquet", ("A", 60.0, 1, 2))
     materialize_view(ENGINE, job(tmp_path), at(99))
     backfill_view(ENGINE, job(tmp_path, DELAY_ALONE), Range(since=at(0)))
@@ -111,7 +111,7 @@ def test_a_column_that_a_backfill_left_out_is_made_anew_when_a_feature_reads_it_
     assert job(tmp_path).table.read()["hours"].to_list() == [1.0]
 
 
-def test_rows_before_the_beginning_that_were_known_late_are_not_taken_twice(tmp_path):
+def test_late_rows_from_before_the_beginning_are_not_taken_twice(tmp_path):
     old = [("A", 1.0, 1, 20), ("B", 2.0, 10, 10)]
     write(tmp_path, "1.parquet", *old)
     assert materialize_view(ENGINE, job(tmp_path), at(99), since=at(9)).watermark == at(20)
@@ -131,7 +131,7 @@ def test_rows_before_the_beginning_that_are_not_known_yet_come_later(tmp_path):
     assert values(job(tmp_path).table) == [1.0, 2.0]
 
 
-def test_a_backfill_as_of_an_earlier_now_leaves_new_rows_to_the_next_increment(tmp_path):
+def test_a_backfill_at_an_earlier_now_leaves_new_rows_to_an_increment(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     materialize_view(ENGINE, job(tmp_path), at(50))
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("B", 2.0, 3, 10))

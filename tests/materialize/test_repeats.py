@@ -23,7 +23,7 @@ def test_a_repeat_of_a_row_whose_file_is_gone_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
-def test_an_earlier_copy_in_a_later_file_takes_the_place_of_the_one_read_before(tmp_path, gone):
+def test_an_earlier_copy_in_a_later_file_replaces_the_one_read_before(tmp_path, gone):
     write(tmp_path, "1.parquet", ("A", 1.0, 5, 5), ("A", 2.0, 4, 4), ("B", None, 4, 4))
     _, table = run(tmp_path, source=SOURCE)
     first = table.coverage().rebuild_id
@@ -45,7 +45,7 @@ def test_a_copy_that_where_leaves_out_takes_the_place_of_one_that_counted(tmp_pa
     assert values(run(tmp_path, view=fast, source=source)[1]) == []
 
 
-def test_a_query_that_is_asked_again_gives_no_repeat_of_a_row_before_its_overlap(tmp_path):
+def test_a_query_that_runs_again_repeats_no_row_from_before_its_overlap(tmp_path):
     with queried(tmp_path) as (asked, insert):
         source = replace(asked, dedup_key=("arr_delay",))
         insert("A", 1.0, 1)
@@ -88,5 +88,5 @@ def test_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_p
 @pytest.mark.stress
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_many_runs_over_files_that_come_and_go_give_what_one_run_over_all_gives(tmp_path_factory, steps):
+def test_many_runs_over_files_that_come_and_go_equal_one_run_over_all(tmp_path_factory, steps):
     check_steps(tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("every"), steps)

@@ -27,7 +27,7 @@ def test_a_table_of_the_same_number_and_another_definition_is_made_anew(tmp_path
     assert run(tmp_path, view=late)[0].action == "nothing"
 
 
-def test_a_source_that_moved_is_read_anew_and_one_whose_old_files_are_gone_is_added_to(tmp_path):
+def test_a_moved_source_is_read_anew_and_one_without_old_files_added_to(tmp_path):
     source = replace(FILES, available_at=None)
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 1))
     run(tmp_path, source=source)
@@ -71,7 +71,7 @@ def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
     assert table.read().equals(other.read())
 
 
-def test_increments_order_ties_as_one_run_does_when_a_later_file_has_a_column_more(tmp_path):
+def test_increments_order_ties_as_one_run_when_later_files_have_more(tmp_path):
     frame = pl.DataFrame([("A", "JFK", float(i), at(1), at(2)) for i in range(20)], schema=SCHEMA, orient="row")
     source = replace(FILES, columns=None, columns_declared=False)
     (tmp_path / "data").mkdir()

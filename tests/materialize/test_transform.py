@@ -139,7 +139,7 @@ def test_any_sequence_of_runs_gives_the_table_of_one_run(sequences, clock, lookb
     assert appended - {"nothing"} == ({"rebuild"} if lookback_h is None else {"rebuild", "append"})
 
 
-def test_a_table_with_a_lookback_is_not_made_anew_without_the_rows_of_a_file_that_is_gone(tmp_path):
+def test_a_table_with_a_lookback_is_not_rebuilt_without_a_lost_files_rows(tmp_path):
     view = a_view(RECENT.replace("CLOCK", "event_time"), lookback_h=6)
     for number in (1, 2):
         write(tmp_path, "known", f"{number}.parquet", [("a", number, number, number)])

@@ -108,7 +108,7 @@ DELAY_ALONE = replace(LATEST, inputs=LATEST.inputs[:1], features=LATEST.features
 HOURS_ALONE = replace(LATEST, inputs=LATEST.inputs[1:], features=LATEST.features[1:])
 
 
-def test_a_column_that_no_feature_reads_any_more_leaves_the_table_with_the_next_rows(tmp_path):
+def test_a_column_that_no_feature_reads_leaves_with_the_next_rows(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     _, table = run(tmp_path)
     first = table.coverage().rebuild_id
@@ -197,7 +197,7 @@ def queried(root):
     database.close()
 
 
-def test_a_query_with_lateness_reads_its_overlap_again_and_keeps_each_row_once(tmp_path):
+def test_a_query_with_lateness_rereads_its_overlap_and_keeps_each_row_once(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
         insert("B", 2.0, 2)
@@ -224,7 +224,7 @@ def test_a_rebuild_has_an_id_that_appended_rows_keep(tmp_path):
     assert run(tmp_path, full=True)[1].coverage().rebuild_id not in {first, ""}
 
 
-def test_a_query_that_no_longer_gives_a_row_of_its_overlap_makes_a_new_rebuild_id(tmp_path):
+def test_a_query_that_lost_a_row_of_its_overlap_makes_a_new_rebuild_id(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
         insert("B", 5.0, 10)
@@ -240,7 +240,7 @@ def test_a_query_that_no_longer_gives_a_row_of_its_overlap_makes_a_new_rebuild_i
         assert table.coverage().rebuild_id != first
 
 
-def test_a_query_with_rows_of_the_future_writes_a_version_only_once_they_are_there(tmp_path):
+def test_a_query_with_future_rows_writes_a_version_once_they_are_there(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
         insert("A", 2.0, 60)
@@ -250,7 +250,7 @@ def test_a_query_with_rows_of_the_future_writes_a_version_only_once_they_are_the
         assert (made.action, values(table)) == ("append", [1.0, 2.0])
 
 
-def test_rows_of_a_query_that_where_leaves_out_move_the_watermark_all_the_same(tmp_path):
+def test_rows_of_a_query_that_where_leaves_out_still_move_the_watermark(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
         run(tmp_path, view=DELAYS, source=source, hour=50)
@@ -259,7 +259,7 @@ def test_rows_of_a_query_that_where_leaves_out_move_the_watermark_all_the_same(t
         assert (made.watermark, table.coverage().watermark, values(table)) == (at(9), at(9), [1.0])
 
 
-def test_rows_that_were_known_before_the_watermark_and_come_in_a_new_file_are_counted(tmp_path):
+def test_rows_of_a_new_file_known_before_the_watermark_are_counted(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 5))
     run(tmp_path)
     write(tmp_path, "2.parquet", ("A", 2.0, 1, 4), ("A", 3.0, 1, 6))
@@ -329,7 +329,7 @@ def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
     assert stepwise.read().equals(whole.read())
 
 
-def test_a_failed_check_keeps_the_table_and_the_rows_are_read_again_once_they_are_right(tmp_path):
+def test_a_failed_check_keeps_the_table_and_mended_rows_are_read_again(tmp_path):
     source = replace(FILES, checks=(Check(kind="between", column="arr_delay", low=0.0, high=100.0),))
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     run(tmp_path, source=source)

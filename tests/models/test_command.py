@@ -177,7 +177,7 @@ def test_a_pickle_of_a_command_needs_both_leaves_before_it_is_loaded(bench):
     assert sorted(path.name for path in bench.folder.iterdir()) == ["train.py"]
 
 
-def test_python_is_that_of_featurectl_unless_a_virtual_environment_is_active(bench, monkeypatch):
+def test_python_is_featurectls_own_unless_a_virtual_environment_is_active(bench, monkeypatch):
     told = "pathlib.Path('told').write_text(sys.prefix)"
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)

@@ -78,7 +78,7 @@ def convert(name, params, matrix, label, **more):
 
 
 @pytest.mark.parametrize("holes", [True, False])
-def test_numbers_that_lightgbm_takes_for_0_are_on_its_side_of_a_threshold_beside_0(holes):
+def test_numbers_that_lightgbm_takes_for_0_are_on_its_side_of_a_threshold(holes):
     """It parts numbers below 0 from 0 at -1e-35, and takes that number itself for 0."""
     rng = np.random.default_rng(4)
     matrix = rng.integers(-2, 3, (600, 4)).astype(np.float32)
@@ -181,7 +181,7 @@ def test_what_can_not_be_converted_says_why(name, params, reason):
         "sklearn.tree.DecisionTreeClassifier",
     ],
 )
-def test_more_than_two_classes_are_scored_by_the_library_as_the_number_of_the_class(name):
+def test_more_than_two_classes_are_scored_as_the_number_of_the_class(name):
     matrix = matrix_of(np.random.default_rng(3), holes=False)
     label = np.nan_to_num(matrix[:, CATEGORY]).astype(int) % 3
     kind, content, native = fitted(name, {"iterations": 30} if "Cat" in name else {}, matrix, label)

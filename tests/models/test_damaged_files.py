@@ -87,7 +87,7 @@ def test_a_parameter_that_lightgbm_does_not_know_does_not_end_the_process():
         assert pool.apply(try_file, (kind, content.replace(b"[fair_c:", b"[fair_d:"), matrix)) == "done"
 
 
-def test_a_tree_on_histograms_that_reads_a_column_that_is_not_there_is_refused():
+def test_a_histogram_tree_that_reads_a_missing_column_is_refused():
     _, content, _ = whole_file("histograms")
     estimator = skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
     check_estimator(estimator)
@@ -264,7 +264,7 @@ def inside(content, how="If"):
         (with_a_constant_elsewhere(), "it keeps tensors in other files"),
     ],
 )
-def test_a_graph_that_may_not_end_or_grows_with_the_values_of_a_row_is_refused(content, told, wrap):
+def test_a_graph_that_may_not_end_or_grows_with_a_rows_values_is_refused(content, told, wrap):
     with pytest.raises(ValueError, match=told):
         check_structure("onnx", wrap(content))
     check_structure("onnx", wrap(as_large_as_its_rows()))

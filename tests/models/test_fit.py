@@ -164,7 +164,7 @@ def test_a_text_label_is_refused():
         fit_model(text, INPUTS, LIGHTGBM, allow_pickle=False, model="m")
 
 
-def test_rows_whose_label_looks_into_the_validation_period_are_not_trained_on():
+def test_rows_with_a_label_inside_the_validation_period_are_not_trained_on():
     data = replace(examples(10), label=pl.Series("y", [True, False] * 5), horizon_us=2 * DAY_US)
     few = replace(LIGHTGBM, split_fraction=0.3)
     fitted = fit_model(data, INPUTS, few, allow_pickle=False, model="m")

@@ -125,7 +125,7 @@ def test_a_command_that_is_killed_leaves_the_old_state_or_the_new_one(made, tmp_
 
 @pytest.mark.stress
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_is_killed_at_any_write_leaves_the_old_state_or_the_new_one(made, tmp_path, name, capsys):
+def test_a_command_killed_at_any_write_leaves_the_old_state_or_the_new_one(made, tmp_path, name, capsys):
     left = campaign(made, tmp_path, name, 200)
     with capsys.disabled():
         print(  # noqa: T201  # for who runs it with -s

@@ -56,7 +56,7 @@ def scored(fitted):
 
 
 @pytest.mark.parametrize(("name", "params"), STOPPING)
-def test_an_estimator_stops_by_the_last_rows_that_it_trains_on_and_not_by_those_that_judge_it(name, params):
+def test_an_estimator_stops_by_its_last_training_rows_not_by_validation(name, params):
     data = examples()
     trainer = Trainer(estimator=name, params={**params, "early_stopping_rounds": 5}, seed=1)
     fitted = fit(data, trainer)
@@ -127,7 +127,7 @@ def test_a_sample_is_of_the_rows_to_train_on_and_not_of_a_holdout():
         ("sklearn.neighbors.KNeighborsRegressor", {}, "numbers"),
     ],
 )
-def test_every_kind_of_model_is_measured_for_its_task_and_knows_which_input_counts(name, params, task):
+def test_every_kind_of_model_is_measured_and_knows_which_input_counts(name, params, task):
     fitted = fit(examples(task=task), Trainer(estimator=name, params=params, seed=2))
     assert fitted.task == task
     assert {"binary": "auc", "numbers": "rmse", "classes": "macro_f1"}[task] in fitted.metrics

@@ -39,7 +39,7 @@ def test_binary_metrics_are_scikit_learns_with_ties_and_without(seed):
     assert task_of(found) == "binary"
 
 
-def test_one_class_alone_has_no_auc_and_scores_that_are_no_probabilities_no_brier():
+def test_one_class_has_no_auc_and_scores_without_probabilities_no_brier():
     assert "auc" not in measure(np.ones(3), np.array([0.1, 0.2, 0.9]))
     found = measure(np.array([0, 1, 1]), np.array([-2.0, 3.0, 1.0]))
     assert found["auc"] == 1

@@ -212,7 +212,7 @@ def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):
     assert dump_estimator(made, allow_pickle=True)[0] == "pkl"
 
 
-def test_a_model_of_lightgbm_that_is_cut_off_or_torn_is_refused_before_lightgbm_sees_it():
+def test_a_cut_or_torn_lightgbm_model_is_refused_before_lightgbm_sees_it():
     """LightGBM takes the trees that are left of the one, and ends the process over the other."""
     matrix = np.random.default_rng(3).normal(size=(200, 2))
     data = lightgbm.Dataset(matrix, matrix[:, 0] > 0, feature_name=["\u00e4", "b"])

@@ -100,9 +100,7 @@ def test_a_golden_row_with_another_score_is_told(version, tmp_path, trained):
 
 @pytest.mark.parametrize("field", ["artifact", "onnx", "golden"])
 @pytest.mark.parametrize("change", ["flipped", "swapped", "gone"])
-def test_a_file_that_is_not_the_registered_one_is_refused_before_anything_parses_it(
-    version, tmp_path, field, change, monkeypatch
-):
+def test_a_file_that_is_not_the_registered_one_is_refused_before_parsing(version, tmp_path, field, change, monkeypatch):
     served = load_served(version, str(tmp_path), PicklePolicy())
     path = tmp_path / getattr(version, field)
     if change == "gone":

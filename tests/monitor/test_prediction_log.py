@@ -42,7 +42,7 @@ def test_versions_are_those_of_folders_that_are_called_so(tmp_path):
     assert PredictionLogFiles(str(tmp_path)).versions() == [2, 10]
 
 
-def test_files_are_found_by_when_they_were_written_an_hour_more_on_both_sides(tmp_path):
+def test_files_are_found_by_their_time_of_writing_with_an_hour_to_spare(tmp_path):
     names = ["2026-11-24/232959-a.parquet", "2026-11-24/233001-a.parquet", "2026-11-25/013000-a.parquet",
              "2026-11-25/013001-a.parquet", "2026-11-26/000000-a.parquet"]  # fmt: skip
     for number, name in enumerate(names):

@@ -65,7 +65,7 @@ def test_nothing_that_is_shown_lies_after_now(rows, as_of):
             assert row[name] is None or parse_instant(row[name]) <= now
 
 
-def test_an_instant_between_the_newest_row_and_the_push_shows_what_was_known_then(rows):
+def test_an_instant_between_newest_row_and_push_shows_what_was_known_then(rows):
     found, code = rows("2026-01-07T12:00:00Z")
     for name, done in (("spend", "pushed"), ("last_order", "pushed"), ("history", "materialized")):
         row = found[name]
@@ -75,7 +75,7 @@ def test_an_instant_between_the_newest_row_and_the_push_shows_what_was_known_the
     assert code == 0
 
 
-def test_what_was_known_before_the_newest_row_is_not_kept_and_the_reason_is_told(rows, capsys):
+def test_what_was_known_before_the_newest_row_is_gone_with_a_reason_named(rows, capsys):
     found, code = rows("2026-01-06T12:00:00Z")
     for name, done in (("spend", "pushed"), ("history", "materialized")):
         row = found[name]

@@ -258,7 +258,7 @@ def test_a_view_without_a_key_and_offline_only(why):
     assert 'cause: check "amount between 0 and 100" of source orders failed' in page
 
 
-def test_a_check_that_failed_in_a_run_of_another_view_is_not_told_as_this_ones(applied, tmp_path, monkeypatch, capsys):
+def test_a_failed_check_in_a_run_of_another_view_is_not_this_ones(applied, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(shutil.copytree(applied, tmp_path / "shop"))
     Path("orders.csv").write_text("\n".join(ORDERS.splitlines()[:3]) + "\n")
     assert main(["materialize", "spend", "-q", "--as-of", "2026-01-02T12:30:00Z"]) == 0
@@ -363,7 +363,7 @@ def test_a_row_that_need_not_be_online_is_no_cause(history):
     assert not _cause_of_values(values, FRESH)
 
 
-def test_no_line_of_what_changed_is_wider_than_a_terminal_unless_all_is_asked_for():
+def test_no_line_of_changes_is_wider_than_a_terminal_unless_all_are_wanted():
     before = {f"a_feature_{number}": float(number) for number in range(20)}
     after = {name: value + 0.1 + 1e-12 for name, value in before.items()} | {"a_feature_19": 19 + 1e-12}
     text = _changed(before, after, 52)

@@ -97,7 +97,7 @@ def test_a_mail_that_is_taken_is_sent_however_the_server_says_goodbye():
     assert len(server.mails) == 1
 
 
-def test_a_server_that_is_no_mail_server_is_given_up_and_one_that_takes_for_ever_is_not(monkeypatch):
+def test_what_is_no_mail_server_is_given_up_and_a_slow_one_is_tried_again(monkeypatch):
     with running_mail() as server:
         server.hello = "554 5.7.1 go away"
         assert refused(notifier(f"smtp://127.0.0.1:{server.port}")).again is False
@@ -116,7 +116,7 @@ def test_an_address_of_several_lines_is_none(address):
 
 
 @pytest.mark.parametrize("url", ["http://hush", "smtp://", "smtp://h:hush", "hush"])
-def test_a_url_that_is_none_of_a_mail_server_is_named_without_what_it_holds(url):
+def test_a_url_of_no_mail_server_is_named_without_what_it_holds(url):
     with pytest.raises(UsageError, match=r"^FEATURECTL_SMTP_URL is no SMTP URL$"):
         smtp_server(url, "")
 

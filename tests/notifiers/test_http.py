@@ -92,7 +92,7 @@ def test_an_address_of_slack_that_is_gone_is_given_up():
     assert (error.again, error.message) == (False, "Slack answered 404: no_service")
 
 
-def test_a_server_that_is_not_there_is_tried_again_and_an_address_that_is_none_is_not():
+def test_an_absent_server_is_tried_again_and_an_impossible_address_is_not():
     error = refused(SlackNotifier(f"http://127.0.0.1:{free_port()}/secret"))
     assert (error.again, error.down, error.message) == (True, True, "Slack can't be reached: Connection refused")
     none = ("file:///etc/secret", "secret", "", "http:///secret", "http://[secret", "http://h:secret/")
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_there_is_tried_again_and_an_address_that_is_none_i
 
 
 @pytest.mark.parametrize("path", ["/services/T0/B0/xsecretx", "/hook?token=xsecretx", "/a/xsecretx?b=c"])
-def test_a_server_that_repeats_the_path_it_does_not_know_puts_no_secret_into_the_error(path):
+def test_a_server_that_repeats_an_unknown_path_puts_no_secret_in_the_error(path):
     with running_hook(lambda document, asked: (404, f"Cannot POST {asked} xsecretx", {})) as hook:
         error = refused(SlackNotifier(f"{hook.url}{path}"))
     assert error.message.startswith("Slack answered 404: Cannot POST ...")
@@ -206,7 +206,7 @@ def test_a_proxy_that_repeats_what_it_was_sent_puts_no_key_into_the_error(status
         assert "'routing_key': '...'" in refused(PagerDutyNotifier(ROUTING_KEY, hook.url)).message
 
 
-def test_a_webhook_gets_the_whole_message_and_an_id_that_is_the_same_at_every_try():
+def test_a_webhook_gets_the_whole_message_and_one_id_at_every_try():
     with running_hook() as hook:
         for _ in range(2):
             WebhookNotifier(hook.url).send(MESSAGE)

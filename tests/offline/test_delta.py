@@ -166,7 +166,7 @@ def test_a_run_that_was_ended_goes_on_at_the_bucket_that_it_had_come_to(tmp_path
     assert len(other.asked) == table.buckets()
 
 
-def test_rows_come_in_any_number_of_buckets_of_which_no_more_is_read_than_holds_them(tmp_path):
+def test_rows_come_in_any_number_of_buckets_and_no_other_bucket_is_read(tmp_path):
     rows = table_rows(200)
     table = open_table(tmp_path, rows_per_bucket=50)
     table.append(FrameRows(rows, KEYS), EMPTY)
@@ -182,7 +182,7 @@ def test_rows_come_in_any_number_of_buckets_of_which_no_more_is_read_than_holds_
     assert_frame_equal(table.of(1, 2), as_table(rows.filter(bucket_of(rows.select(*KEYS), 2) == 1)))
 
 
-def test_a_table_has_outgrown_its_buckets_once_they_are_several_times_too_large(place):
+def test_a_table_outgrows_its_buckets_once_they_are_many_times_too_large(place):
     table = open_table(place, rows_per_bucket=20)
     assert not table.takes(FrameRows(table_rows(1), KEYS))
     table.append(FrameRows(table_rows(30), KEYS), EMPTY)

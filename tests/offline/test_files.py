@@ -27,7 +27,7 @@ def written(folder: Path) -> AddAction:
 
 
 @pytest.mark.parametrize("many", [0, 1 << 30])
-def test_every_bucket_that_has_rows_has_its_file_whether_or_not_others_wait(tmp_path, monkeypatch, many):
+def test_every_bucket_with_rows_has_its_file_whether_or_not_others_wait(tmp_path, monkeypatch, many):
     monkeypatch.setattr(files, "_MANY_BYTES", many)
     rows = FrameRows(table_rows(50), KEYS)
     run = RunFiles(location=str(tmp_path), name="part-x", rows=rows, buckets=64, columns=COLUMNS)
@@ -46,7 +46,7 @@ def test_every_bucket_that_has_rows_has_its_file_whether_or_not_others_wait(tmp_
             assert found.equals(rows)
 
 
-def test_a_file_takes_the_place_of_a_half_one_at_once_and_whoever_reads_that_reads_on(tmp_path):
+def test_a_file_replaces_a_half_one_at_once_and_its_readers_read_on(tmp_path):
     path = tmp_path / "bucket=0" / "part-x-0.parquet"
     path.parent.mkdir()
     path.write_bytes(half := b"PAR1 and no end")

@@ -144,7 +144,7 @@ def test_an_object_store_without_its_library_is_wrong_usage(monkeypatch):
     assert caught.value.hint == "pip install 'featurectl[cloud]'"
 
 
-def test_folders_and_their_files_are_listed_each_with_a_mark_of_its_content(files):
+def test_folders_and_files_are_listed_each_with_a_mark_of_its_content(files):
     assert (files.folders("runs/dev"), files.marks("runs/dev/2026-01-02")) == ([], {})
     for path in ("2026-01-02/a.json", "2026-01-02/b.json", "2026-01-02/deep/c.json", "2026-01-11/a.json"):
         files.write(f"runs/dev/{path}", b"first")

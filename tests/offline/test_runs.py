@@ -128,7 +128,7 @@ def test_records_of_ninety_days_ago_go_when_a_day_begins(location):
     assert read(location, since=old.now) == [kept, RUN, tomorrow]
 
 
-def test_a_run_has_one_record_that_of_its_end_in_the_place_of_that_of_its_begin(location):
+def test_a_run_has_one_record_in_which_its_end_replaces_its_begin(location):
     name = write_run(location, "shop", begun(RUN))
     assert read(location) == []
     [running] = read_runs(location, "shop", "dev", NOW, unended=True)
@@ -154,7 +154,7 @@ def test_a_run_whose_process_is_gone_was_killed(tmp_path):
     assert f"killed: process 1 on {host}, begun 2026-11-01 03:04, has told no end" in {r.error for r in found}
 
 
-def test_a_run_elsewhere_that_has_told_no_end_is_killed_or_runs_and_after_a_day_it_is_killed(tmp_path):
+def test_a_run_elsewhere_without_an_end_may_run_and_is_killed_after_a_day(tmp_path):
     written_by(str(tmp_path), Process(host="far", pid=7), at=datetime.now(UTC) - timedelta(hours=23))
     assert read(tmp_path) == []
     assert [r.state for r in read_runs(str(tmp_path), "shop", "dev", NOW, unended=True)] == ["unseen"]

@@ -98,7 +98,7 @@ def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(servers, of):
     assert found == [[[n, n + 1], [None, n]] for n in range(0, 100, 2)]
 
 
-def test_what_is_asked_for_in_one_turn_of_the_loop_shares_a_round_trip_to_each_server(servers, of):
+def test_requests_in_one_turn_of_the_loop_share_a_round_trip_by_server(servers, of):
     async def main():
         async with reader_of(servers.url) as reader:
             await reader.fetch([ask(of, *range(COUNT))])  # every server is connected
@@ -174,7 +174,7 @@ def test_callers_that_leave_do_not_disturb_those_that_stay(servers, of):
     assert after
 
 
-def test_a_server_that_is_killed_and_started_again_is_an_outage_and_nothing_more(servers, of):
+def test_a_server_killed_and_started_again_is_an_outage_and_nothing_more(servers, of):
     async def main():
         async with reader_of(servers.url) as reader:
             assert await is_there(reader, of, 1)
@@ -206,7 +206,7 @@ def test_a_restart_between_two_calls_is_not_seen(servers, of):
     assert asyncio.run(main()) is False
 
 
-def test_a_paused_server_is_an_error_of_every_caller_in_time_and_is_read_again_afterwards(servers, of):
+def test_a_paused_server_is_an_error_of_every_caller_in_time_and_then_read(servers, of):
     async def main():
         async with reader_of(servers.url, 0.3) as reader:
             await reader.fetch([ask(of, *range(COUNT))])

@@ -123,7 +123,7 @@ def test_a_composite_key_is_all_of_its_columns_and_a_null_in_it_is_nobody(client
     assert found.statuses[1:] == ["NOT_FOUND"] * 3
 
 
-def test_views_with_one_key_are_read_in_one_look_up_and_schemas_are_learnt_once(client, monkeypatch):
+def test_views_with_one_key_are_one_look_up_and_schemas_are_learnt_once(client, monkeypatch):
     asked, shared = [], []
     store = client.client._store
     fetch, fetch_shared = store.fetch, store.fetch_shared
@@ -188,7 +188,7 @@ def test_columns_of_frames_and_arrays_are_taken_as_they_are(client):
     assert client.get(["spend:count_7d"], {"user": list(column.to_numpy())}).values() == expected
 
 
-def test_an_earlier_instant_sees_nothing_of_a_later_push_and_a_later_one_expires_states(client):
+def test_an_earlier_instant_sees_no_later_push_and_a_later_expires_states(client):
     entities = {"user": USERS}
     before = client.get(["spend:count_7d"], entities, at=NOW - timedelta(days=1)).columns["count_7d"]
     assert (set(before.statuses), set(before.values)) == ({"NOT_FOUND"}, {None})

@@ -64,7 +64,7 @@ def move(cluster, slot: int, *, to: int, finish: bool, keys: int | None = None) 
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
 
 
-def test_the_look_ups_of_one_call_go_to_every_node_once_and_only_to_those_that_serve_them(redis_cluster, of):
+def test_look_ups_of_one_call_go_once_to_the_nodes_that_serve_them(redis_cluster, of):
     with closing(open_store(redis_cluster.url)) as store:
         store.write(of, rows_of(of))
         before = [node.commands("hmget") for node in redis_cluster.nodes]
@@ -124,7 +124,7 @@ def test_a_failover_that_was_asked_for_is_followed(cluster, of):
         assert (all(values(store, of, 2 * COUNT)), store.count(of)) == (True, 2 * COUNT)
 
 
-def test_while_a_node_is_away_its_entities_are_an_error_and_after_that_all_is_as_before(cluster, of):
+def test_while_a_node_is_away_its_entities_are_an_error_and_then_as_before(cluster, of):
     node = cluster.nodes[2]
     with closing(open_store(cluster.url)) as store:
         store.write(of, rows_of(of))
@@ -139,7 +139,7 @@ def test_while_a_node_is_away_its_entities_are_an_error_and_after_that_all_is_as
         assert (all(values(store, of)), store.count(of)) == (True, COUNT)
 
 
-def test_a_node_that_hangs_is_an_error_in_time_and_the_entities_of_others_are_read(cluster, of, monkeypatch):
+def test_a_hanging_node_is_an_error_in_time_and_others_entities_are_read(cluster, of, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     here = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[1]]
     there = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[2]]
@@ -188,7 +188,7 @@ def test_nothing_is_left_of_a_version_that_is_removed(redis_cluster, of):
             assert list(client.scan_iter(match=f"{of.project}*")) == []
 
 
-def test_a_cluster_is_known_by_the_addresses_that_it_announces_and_speaks_tls(certificates, of):
+def test_a_cluster_is_known_by_the_addresses_it_announces_and_speaks_tls(certificates, of):
     with started_tls_cluster(certificates) as url, closing(open_store(url)) as store:
         assert store.write(of, rows_of(of)) == COUNT
         assert (all(values(store, of)), store.count(of)) == (True, COUNT)

@@ -86,7 +86,7 @@ def test_integers_at_every_edge_of_a_form_take_the_shortest(dtype):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_texts_and_lists_of_every_length_of_a_form_are_packed_as_one_by_one(length):
+def test_texts_and_lists_of_every_length_are_packed_as_one_by_one(length):
     of = view({"s": "string", "l": "list(bool)", "n": "int64"}, {"id": "int64"}, project="p")
     rows = columns(of, 3, s=["x" * length, None, "é"], l=[None, [True] * length, []], n=[1, 2, 3])
     assert packed(of, rows) == pack_rows(of, rows, 7)

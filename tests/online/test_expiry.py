@@ -42,7 +42,7 @@ def test_a_server_lets_a_row_go_and_no_other_of_the_entity(store):
 
 
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)
-def test_the_count_survives_rows_that_were_let_go_and_is_put_right_by_the_next_scan(store):
+def test_the_count_survives_expired_rows_and_is_mended_by_the_next_scan(store):
     of = view({"n": "int64"})
     write(store, of, "a", 1, timedelta(milliseconds=50))
     write(store, of, "b", 1, LONG)

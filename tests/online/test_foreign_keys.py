@@ -84,7 +84,7 @@ def test_whoever_reads_such_an_entity_is_told_and_the_others_are_read(store, url
             asyncio.run(columns(customers))
 
 
-def test_a_push_writes_all_others_and_names_it_and_a_full_one_takes_its_place(store):
+def test_a_push_writes_all_but_a_foreign_key_and_a_full_one_replaces_it(store):
     with pytest.raises(BrokenRowError, match=PLACE) as caught:
         store.write(OF, rows(2), rebuilt=True)
     assert "featurectl push --full profile" in caught.value.hint

@@ -73,7 +73,7 @@ def test_the_bound_is_asked_again_as_time_goes_on(store, monkeypatch):
     assert numbers(store, of, "a", "b") == [2, 1]
 
 
-def test_a_writer_after_a_push_of_everything_need_not_compare_with_the_future(redis_url):
+def test_a_writer_after_a_full_push_need_not_compare_with_the_future(redis_url):
     from tests.online.test_two_writers import need_not_compare
 
     store, of = redis_store.RedisStore(redis_url), view({"n": "int64"}, versioned_by="computed")

@@ -211,6 +211,6 @@ def some_values(chance):
     }
 
 
-def test_inputs_of_one_feature_with_different_defaults_are_those_of_a_training_set(tmp_path):
+def test_inputs_of_a_feature_with_two_defaults_are_those_of_a_training_set(tmp_path):
     for seed in range(30):
         check_defaults(seed, tmp_path / f"{seed}.db")

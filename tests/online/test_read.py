@@ -126,7 +126,7 @@ DECIMALS = [
 
 
 @pytest.mark.parametrize(("default", "dtype"), [*DECIMALS, (0.1, "decimal(38,37)"), (1e-7, "decimal(20,10)")])
-def test_a_default_of_a_decimal_has_the_digits_of_its_type_as_in_a_training_set(store, default, dtype):
+def test_a_default_of_a_decimal_has_its_types_digits_as_in_a_training_set(store, default, dtype):
     view = state_view([latest("price", dtype, default=default)])
     push(store, view, [("a", -1, None, {})], {"price": dtype})
     found, missing = read(store, view, "a", "nobody")
@@ -196,7 +196,7 @@ def test_a_derived_feature_of_nothing_tells_the_cause(store):
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("state", 3 * 3600.0), ("event", 3600.0)])
-def test_asof_is_the_moment_of_reading_for_states_and_of_computing_for_windows(store, kind, seconds):
+def test_asof_is_the_reading_for_states_and_the_computing_for_windows(store, kind, seconds):
     stored = {"seen": "timestamp"}
     age = derive("age", "seconds_between(seen, asof)", stored, "float64")
     view = (

@@ -94,7 +94,7 @@ def test_while_a_server_is_away_every_call_is_an_error_and_then_works(server):
         assert store.read(of, [["a"]])[0].values == {"n": 2}
 
 
-def test_a_server_that_hangs_is_an_error_of_every_call_in_time_and_then_works(server):
+def test_a_hanging_server_is_an_error_of_every_call_in_time_and_then_works(server):
     of = view({"n": "int64"})
     with closing(open_store(server.url)) as store:
         store.write(of, frame(of, [["a"]], [[1]]))
@@ -104,14 +104,14 @@ def test_a_server_that_hangs_is_an_error_of_every_call_in_time_and_then_works(se
         assert operations(store, of)["count"]() >= 0
 
 
-def test_a_store_that_is_opened_while_its_server_hangs_does_not_wait_for_it(server):
+def test_a_store_opened_while_its_server_hangs_does_not_wait_for_it(server):
     of = view({"n": "int64"})
     with server.paused(), closing(open_store(server.url)) as store:
         assert all("can't be reached" in str(error) for error in errors_of(store, of).values())
 
 
 @pytest.mark.parametrize("program", [None, valkey_program()], ids=["redis", "valkey"])
-def test_a_server_that_wants_a_password_says_so_without_telling_the_one_it_got(program):
+def test_a_server_that_wants_a_password_says_so_without_showing_the_given(program):
     of = view({"n": "int64"})
     with redis_server("--requirepass", "right", program=program) as server:
         for url in (server.url, server.url.replace("://", "://:wr0ng@")):
@@ -167,7 +167,7 @@ def test_a_server_that_is_no_redis_is_said_to_be_none(answer, said, scheme):
 
 
 @pytest.mark.parametrize("server", ["redis_url", "redis_cluster_url"])
-def test_a_removal_that_is_broken_off_leaves_a_right_count_and_is_done_by_the_next_one(request, server, monkeypatch):
+def test_a_removal_that_broke_off_leaves_a_right_count_and_is_done_next(request, server, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.store._SCAN_COUNT", 10)
     of, other = view({"n": "int64"}, {"id": "int64"}), view({"n": "int64"})
     rows = frame(of, [[n] for n in range(200)], [[n] for n in range(200)])

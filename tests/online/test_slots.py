@@ -70,7 +70,7 @@ def test_keys_of_one_entity_lie_in_one_slot_whatever_the_environment(prefix, ent
     assert slot_of(first) == slot_of(second)
 
 
-def test_commands_go_to_the_nodes_of_their_slots_and_answers_come_back_in_order():
+def test_commands_go_to_the_nodes_of_their_slots_and_answers_keep_order():
     low, high = key_in(0, 8192), key_in(8192, 16384)
     journey = Journey(gets(high, low, high), known())
     legs = journey.legs()
@@ -93,7 +93,7 @@ def test_a_slot_that_has_moved_is_followed_and_the_map_learnt_anew():
     assert journey.left == []
 
 
-def test_a_slot_that_is_moving_is_asked_for_where_it_goes_and_stays_where_it_is():
+def test_a_moving_slot_is_asked_for_at_its_target_and_stays_where_it_is():
     low, slots = key_in(0, 8192), known()
     journey = Journey(gets(low, low), slots)
     journey.legs()[0].settle([redis.exceptions.AskError(f"{slot_of(low.encode())} c:3"), [b"here"]])
@@ -117,7 +117,7 @@ def test_an_error_of_one_command_is_its_answer():
     assert (journey.answers, journey.left) == ([error], [])
 
 
-def test_a_node_that_is_gone_is_asked_last_and_its_slots_are_learnt_from_another():
+def test_a_lost_node_is_asked_last_and_its_slots_are_learnt_from_another():
     slots = known()
     journey = Journey(gets(key_in(0, 8192)), slots)
     journey.legs()[0].settle(redis.ConnectionError("refused"))
@@ -148,7 +148,7 @@ def test_a_node_that_does_not_know_its_host_is_where_it_was_asked():
     assert slots.primaries() == [("a", 7)]
 
 
-def test_what_was_sent_elsewhere_goes_at_once_and_what_is_on_the_move_is_waited_for():
+def test_what_moved_is_redirected_at_once_and_what_moves_is_waited_for():
     low, slots = key_in(0, 8192), known()
     journey, tries = Journey(gets(low), slots), []
     for pause_s in journey.pauses_s():

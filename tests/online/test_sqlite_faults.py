@@ -76,7 +76,7 @@ def ask(of) -> Ask:
     return Ask(project=of.project, env=of.env, fields=("spend@1",), keys=[b"i1:0"])
 
 
-def test_a_file_that_another_process_writes_is_read_by_a_store_that_is_opened_now(path, of):
+def test_a_file_that_another_process_writes_is_read_by_a_store_opened_now(path, of):
     with closing(SqliteStore(path, wait_s=0.01)) as store:
         store.write(of, rows_of(of))
         with writing(path), closing(SqliteStore(path, wait_s=0.01)) as new:
@@ -92,7 +92,7 @@ def test_a_file_that_another_process_writes_is_read_by_a_store_that_is_opened_no
         assert store.write(of, rows_of(of, 2)) == 1
 
 
-def test_a_file_that_is_kept_from_readers_is_an_error_in_time_and_then_read(path, of):
+def test_a_file_locked_against_readers_is_an_error_in_time_and_then_read(path, of):
     made(path, of, "x")
 
     async def main():
@@ -189,7 +189,7 @@ READS = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_a_file_that_was_moved_away_is_not_read_on_and_the_one_in_its_place_is(path, of, tmp_path, read):
+def test_a_file_moved_away_is_not_read_on_and_the_one_in_its_place_is(path, of, tmp_path, read):
     other = view({"s": "string"}, {"id": "int64"}, name="another")
     made(path, of, "old")
     made(tmp_path / "new.db", other, "x")  # the view has another number there
@@ -209,7 +209,7 @@ def test_a_file_that_was_moved_away_is_not_read_on_and_the_one_in_its_place_is(p
         assert read(store, of) == "old"
 
 
-def test_a_file_that_is_replaced_between_chunks_of_a_write_gets_none_of_the_rest(path, of, tmp_path):
+def test_a_file_replaced_between_chunks_of_a_write_gets_none_of_the_rest(path, of, tmp_path):
     made(tmp_path / "new.db", of, "new")
 
     def frames():

@@ -30,7 +30,7 @@ def test_what_is_prepared_can_be_told_without_creating_anything(store, tmp_path)
     assert store.prepared(first.project, "dev") == {("spend", 2)}
 
 
-def test_a_value_that_was_stored_under_another_meaning_of_its_name_is_not_read(store):
+def test_a_value_stored_under_another_meaning_of_its_name_is_not_read(store):
     unmarked = view({"a": "int64", "b": "int64"})
     first = replace(unmarked, meanings={"a": "1", "b": "1"})
     second = replace(unmarked, meanings={"a": "1", "b": "2"})

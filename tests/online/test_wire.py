@@ -54,7 +54,7 @@ def test_a_server_that_ends_in_the_middle_is_told(how):
         store.close()
 
 
-def test_a_frame_that_can_not_be_made_stops_the_writing_and_the_store_goes_on(redis_url, how):
+def test_an_impossible_frame_stops_its_write_and_the_store_goes_on(redis_url, how):
     store, of = RedisStore(redis_url), view({"n": "int64"}, {"id": "int64"})
 
     def frames():

@@ -69,7 +69,7 @@ def test_a_constant_delay_moves_the_range_and_leaves_nothing_to_look_at(lateness
 
 @pytest.mark.parametrize("delay", [0, 7, 300])
 @pytest.mark.parametrize("closed", ["left", "right", "both", "none"])
-def test_rows_with_a_delay_that_is_told_need_neither_their_availability_nor_their_ties(delay, closed):
+def test_rows_with_a_declared_delay_need_neither_availability_nor_ties(delay, closed):
     rows = late_rows(800, [delay])
     spine = spine_of(range(-10, 9_000, 45))
     questions = [

@@ -60,7 +60,7 @@ def test_a_hash_of_ties_is_a_sum_over_the_columns_that_have_a_value():
 
 
 @given(st.permutations(TIES.columns), st.integers(0, 5))
-def test_neither_the_order_of_columns_nor_one_without_values_moves_a_hash_of_ties(columns, more):
+def test_neither_order_of_columns_nor_an_empty_one_moves_a_hash_of_ties(columns, more):
     frame = TIES.select(columns)
     wider = frame.insert_column(more, pl.Series("more", [None] * 5, dtype=pl.Int64))
     assert hash_ties(wider).to_list() == GOLDEN_TIES

@@ -109,7 +109,7 @@ def test_a_search_counts_the_rows_of_its_own_group(most, monkeypatch):
 
 
 @pytest.mark.parametrize("most", [2**63 - 1, 0])
-def test_the_greatest_so_far_and_the_least_from_here_start_anew_in_each_group(most, monkeypatch):
+def test_the_greatest_so_far_and_the_least_from_here_restart_in_each_group(most, monkeypatch):
     monkeypatch.setattr(ranges, "MOST", most)
     groups, values = groups_of([3, 0, 2]), np.array([5, 1, 7, 2, -9])
     assert greatest_so_far(values, groups).tolist() == [5, 5, 7, 2, 2]
@@ -117,7 +117,7 @@ def test_the_greatest_so_far_and_the_least_from_here_start_anew_in_each_group(mo
     assert greatest_so_far(values[:0], groups_of([0])).tolist() == []
 
 
-def test_times_spread_over_millennia_under_many_keys_overflow_into_the_fallback():
+def test_times_over_millennia_under_many_keys_overflow_into_the_fallback():
     keys = [f"k{i:03}" for i in range(100)]
     rows = pl.concat([rows_of([(-FAR // 5, 1), (0, 2), (FAR, 4)], key=key) for key in keys])
     table = arrange(rows, ["k"])

@@ -23,7 +23,7 @@ def test_a_row_is_true_from_its_own_instant_until_the_next():
     assert look(rows_of([(5, "a"), (9, "b")]), spine_of([4, 5, 8, 9])).values["v"].to_list() == [None, "a", "a", "b"]
 
 
-def test_a_ttl_ends_with_its_last_instant_and_the_age_counts_from_the_latest_row():
+def test_a_ttl_ends_with_its_last_instant_and_age_is_from_the_latest_row():
     answer = look(rows_of([(5, "a"), (9, "b")]), spine_of([8, 9, 12, 13]), ttl=3)
     assert answer.values["v"].to_list() == ["a", "b", "b", None]
     assert answer.event_time.to_list() == instants([5, 9, 9, None]).to_list()

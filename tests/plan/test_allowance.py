@@ -51,7 +51,7 @@ def test_any_other_change_waits_again(other):
     assert allowed_options(other, needed_allowances(PLAN)) == []
 
 
-def test_those_of_other_environments_are_kept_and_own_ones_without_use_are_not():
+def test_names_of_other_environments_stay_and_unused_ones_of_this_do_not():
     dev = needed_allowances(replace(PLAN, environment="dev"))
     old = needed_allowances(replace(PLAN, changes=(replace(CHANGE, new_version=7),)))
     assert merged_allowances([*dev, *old], PLAN) == (*dev, *needed_allowances(PLAN))

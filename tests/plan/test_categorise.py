@@ -57,7 +57,7 @@ def test_what_is_registered_as_it_is_written_is_unchanged():
     assert [c.kind for c in plan.changes] == ["unchanged"] * 5
 
 
-def test_a_field_of_all_features_makes_the_next_version_and_says_which_it_changes():
+def test_a_field_of_all_features_makes_a_new_version_and_names_its_changes():
     change = change_to(replace(DELAYS, where=expression("arr_delay > 0")))
     assert (change.kind, change.old_version, change.new_version) == ("breaking", 1, 2)
     features = ("arr_delay_mean_7d", "count_1d", "late_rate_1d", "trend")
@@ -70,7 +70,7 @@ def test_a_field_of_one_feature_names_it_and_what_is_derived_from_it():
     assert told(change) == [("~", "aggregates.count_1d.window", "1d", "2d", ("count_1d", "trend"))]
 
 
-def test_a_new_feature_keeps_the_version_and_says_whether_it_needs_a_new_column():
+def test_a_new_feature_keeps_the_version_and_says_if_it_needs_a_column():
     more = replace(COUNT, name="count_1h", window_us=HOUR_US)
     change = change_to(replace(DELAYS, features=(*DELAYS.features, more)))
     assert (change.kind, change.old_version, change.new_version) == ("additive", 1, 1)
@@ -81,7 +81,7 @@ def test_a_new_feature_keeps_the_version_and_says_whether_it_needs_a_new_column(
     assert told(change) == [("+", "aggregates.origin_last_1d", "", "new feature, new column origin", ())]
 
 
-def test_a_feature_left_out_keeps_the_version_unless_a_trained_model_reads_it():
+def test_a_removed_feature_keeps_the_version_unless_a_model_reads_it():
     without = replace(DELAYS, features=DELAYS.features[:2])
     change = change_to(without)
     assert (change.kind, change.new_version, change.computes) == ("removal", 1, False)
@@ -95,7 +95,7 @@ def test_a_feature_left_out_keeps_the_version_unless_a_trained_model_reads_it():
     assert change_to(without, other).kind == "removal"
 
 
-def test_a_feature_that_takes_the_place_of_another_is_a_removal_that_computes():
+def test_a_feature_that_replaces_another_is_a_removal_that_computes():
     renamed = replace(DELAYS, features=(*DELAYS.features[:2], replace(DELAYS.features[2], name="lateness_1d")))
     change = change_to(renamed)
     assert (change.kind, change.old_version, change.new_version, change.computes) == ("removal", 1, 1, True)
@@ -108,7 +108,7 @@ def test_a_feature_that_takes_the_place_of_another_is_a_removal_that_computes():
     assert plan.to_json()["summary"]["change"] == 1
 
 
-def test_a_source_that_becomes_parquet_changes_no_values_and_a_csv_option_shows_what_it_was():
+def test_a_source_that_becomes_parquet_keeps_values_and_shows_a_csv_option():
     def becoming_parquet(**options):
         csv = with_source(DELAYS, format="csv", path="a.csv", csv=CsvOptions(**options))
         state = state_of(CARRIER, csv.source, csv)
@@ -147,7 +147,7 @@ def test_what_people_say_of_a_view_recomputes_nothing():
     assert [r[:4] for r in told(change)] == [("~", "owner", "-", "ana"), ("~", "refresh", "-", "1h")]
 
 
-def test_a_source_s_own_change_is_metadata_and_breaks_the_views_that_read_it():
+def test_a_sources_own_change_is_metadata_and_breaks_the_views_on_it():
     source = replace(ARRIVALS, timezone="Asia/Tokyo")
     views = [replace(view, source=source) for view in (DELAYS, LATEST)]
     model = replace(MODEL, spine=replace(MODEL.spine, source=source))
@@ -160,14 +160,14 @@ def test_a_source_s_own_change_is_metadata_and_breaks_the_views_that_read_it():
     assert told(plan.changes[0])[0][:4] == ("~", "source.timezone", "UTC", "Asia/Tokyo")
 
 
-def test_a_column_whose_type_has_changed_is_the_reason_and_the_same_text_is_not():
+def test_a_column_with_a_new_type_is_the_reason_and_an_equal_text_is_not():
     view = with_source(DELAYS, columns=COLUMNS | {"arr_delay": "int64"})
     view = replace(view, where=Expression(DELAYS.where.text))
     change = change_to(view)
     assert [r[1:4] for r in told(change)] == [("source.columns.arr_delay", "float64", "int64")]
 
 
-def test_a_source_s_expression_that_reads_the_same_is_no_reason_beside_the_column_that_moved():
+def test_an_equal_expression_is_no_reason_beside_a_column_that_moved():
     columns = COLUMNS | {"arr_delay": "int64"}
     late = replace(LATE, expression=type_expression(LATE.expression.text, columns))
     source = replace(ARRIVALS, columns=columns, select=(late,), about=About(owner="ana"))
@@ -181,7 +181,7 @@ def test_a_source_s_expression_that_reads_the_same_is_no_reason_beside_the_colum
     assert told(undeclared.changes[0])[0][1] == "select.late"  # nothing else says that it moved
 
 
-def test_a_password_that_was_applied_is_never_told_and_another_one_is_noticed():
+def test_a_password_that_was_applied_is_never_shown_and_another_is_noticed():
     def source(url):
         return replace(ARRIVALS, format="sql", path="", sql=SqlQuery(url=url, query="select 1"))
 
@@ -232,7 +232,7 @@ def test_a_view_that_a_model_uses_names_it_when_it_is_left_out():
     ]
 
 
-def test_a_model_that_lets_go_of_a_view_in_the_same_files_does_not_use_it_any_more():
+def test_a_model_that_drops_a_view_in_the_same_files_no_longer_uses_it():
     model = replace(MODEL, inputs=MODEL.inputs[1:])
     plan = plan_of(repo_of(CARRIER, ARRIVALS, LATEST, model), state_of(*ALL))
     assert {c.name: (c.code, c.blocked) for c in plan.changes if c.blocked} == {
@@ -262,7 +262,7 @@ def test_versions_go_on_after_a_removal_and_after_a_way_back():
     ]
 
 
-def test_a_view_without_a_reason_is_unchanged_whatever_form_its_fingerprints_had():
+def test_a_view_without_a_reason_is_unchanged_in_any_form_of_fingerprint():
     state = state_of(*ALL)
     old = [replace(o, features=dict.fromkeys(o.features, "an older form"), data="older") for o in state.objects]
     assert plan_of(repo_of(*ALL), replace(state, objects=tuple(old))).empty
@@ -331,7 +331,7 @@ def test_a_name_that_allows_nothing_is_wrong_usage(options, said):
     assert caught.value.message == said
 
 
-def test_types_that_can_not_be_looked_at_any_more_are_told_with_the_way_out():
+def test_types_that_can_not_be_read_any_more_are_named_with_the_way_out():
     known = with_source(LATEST, columns=COLUMNS)
     unseen = dict.fromkeys(COLUMNS, "unknown")
     after = with_source(LATEST, columns=unseen, path="${LAKE}/arrivals.parquet")

@@ -28,7 +28,7 @@ def test_a_source_that_moves_out_of_sight_changes_its_path_alone(repo_at, state,
     assert again.empty
 
 
-def test_a_file_of_which_the_names_alone_are_known_keeps_the_types_of_those_that_it_still_has(repo_at, state):
+def test_a_file_of_known_names_keeps_the_types_of_those_it_still_has(repo_at, state):
     names = dict.fromkeys(COLUMNS, "unknown")
     assert set(kinds(plan_of(repo_at("data/arrivals.csv", names), state)).values()) == {"metadata", "unchanged"}
     other = {**names, "cost": "float64"}
@@ -42,7 +42,7 @@ def test_a_change_of_value_out_of_sight_is_still_one(repo_at, state):
     assert kinds(plan_of(repo, state))["delays"] == "breaking"
 
 
-def test_a_new_feature_over_a_column_that_the_registry_never_saw_is_additive(repo_at, state):
+def test_a_new_feature_over_a_column_new_to_the_registry_is_additive(repo_at, state):
     more = "      - {column: brand_new, op: max, windows: [1d]}\n"
     plan = plan_of(repo_at("s3://lake/arrivals.parquet", None, aggregates=more), state)
     assert kinds(plan) == {
@@ -55,7 +55,7 @@ def test_a_new_feature_over_a_column_that_the_registry_never_saw_is_additive(rep
     assert plan_of(repo_at("s3://lake/arrivals.parquet", None, aggregates=more), applied(plan, state)).empty
 
 
-def test_types_that_were_declared_are_not_remembered_for_somebody_who_takes_them_away(repo_at):
+def test_declared_types_are_forgotten_once_the_declaration_is_taken_away(repo_at):
     declared = "    columns: {carrier: string, at: timestamp, delay: float64, cost: int64}"
     before = applied(plan_of(repo_at("data/arrivals.csv", None, declared), EMPTY), EMPTY)
     found = kinds(plan_of(repo_at("s3://lake/arrivals.csv", None), before))

@@ -62,7 +62,7 @@ def test_declared_types_are_a_change_of_the_user(repo_at):
     assert found["delays"] == found["costs"] == "breaking"
 
 
-def test_an_object_that_does_not_fit_what_is_seen_stays_as_it_is_registered(repo_at):
+def test_an_object_that_does_not_fit_its_source_stays_as_registered(repo_at):
     unseen = repo_at("data/arrivals.parquet", None)
     texts = dict.fromkeys(COLUMNS, "string")
     source = replace(unseen.sources["arrivals"], columns=texts)

@@ -29,7 +29,7 @@ def test_a_breaking_change_writes_the_next_version_and_retires_the_old_one():
     assert load_view(new.view("delays", 1).definition) == DELAYS
 
 
-def test_all_versions_of_a_view_follow_their_source_to_its_new_place_and_keep_its_meaning():
+def test_all_versions_of_a_view_follow_a_moved_source_with_its_meaning():
     state = state_of(*ALL)
     state = applied(plan_of(repo_of(CARRIER, ARRIVALS, replace(DELAYS, closed="both"), LATEST, MODEL), state), state)
     moved = replace(
@@ -61,7 +61,7 @@ def test_a_query_s_url_moves_with_it_and_its_text_does_not():
     }
 
 
-def test_a_path_alone_is_a_change_of_the_source_and_its_views_are_written_along():
+def test_a_path_alone_changes_the_source_and_its_views_are_written_along():
     state = state_of(*ALL)
     moved = replace(ARRIVALS, path="elsewhere")
     views = [replace(view, source=moved) for view in (DELAYS, LATEST)]

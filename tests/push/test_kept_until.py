@@ -47,7 +47,7 @@ def test_rows_are_kept_for_a_retention_and_a_quarter(tmp_path, view, clock, kept
     request.store.close()
 
 
-def test_rows_of_a_table_that_does_not_change_are_sent_again_while_the_store_has_them(tmp_path):
+def test_rows_of_an_unchanged_table_are_sent_again_while_they_are_stored(tmp_path):
     rows, store = table(PROFILE, [("a", 0, None, {"amount": 1})], {"amount": "int64"}), SqliteStore(tmp_path / "a.db")
     longer, kept = replace(PROFILE, retention_us=80 * DAY_US), replace(PROFILE, retention_us=None)
 

@@ -53,7 +53,7 @@ def some_rows(chance):
     ]
 
 
-def test_entities_that_are_gone_and_states_that_are_older_now_are_corrected(store, view, project):
+def test_entities_that_are_gone_and_states_that_got_older_are_corrected(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push_view(push_request(store, view, rows, 0, project))
     rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
@@ -94,7 +94,7 @@ def test_a_push_of_a_rebuilt_table_that_was_cut_off_is_made_up_for(store, view, 
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
-def test_a_rebuild_after_a_first_push_that_was_cut_off_leaves_nothing_of_it(store, view, project, monkeypatch):
+def test_a_rebuild_after_a_cut_off_first_push_leaves_nothing_of_it(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "write_push_record", _cut_off)
@@ -105,7 +105,7 @@ def test_a_rebuild_after_a_first_push_that_was_cut_off_leaves_nothing_of_it(stor
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
-def test_a_rebuild_between_two_looks_at_the_table_is_not_mistaken_for_what_was_sent(store, view, project, monkeypatch):
+def test_a_rebuild_between_two_reads_of_the_table_is_not_taken_for_sent(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push_view(push_request(store, view, rows, 0, project))
     coverage, begun = rows.coverage, []

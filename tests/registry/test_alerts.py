@@ -75,7 +75,7 @@ def test_a_state_and_its_messages_are_read_back_whole(ledger, open_ledger):
     assert open_ledger("dev").load_deliveries() == []
 
 
-def test_a_state_that_was_written_meanwhile_is_not_written_over_and_tells_nobody(ledger):
+def test_a_state_written_meanwhile_is_not_overwritten_and_sends_nothing(ledger):
     assert ledger.write_state(NEW, STATE, [message("a")])
     assert not ledger.write_state(NEW, replace(STATE, status="resolved"), [message("b")])
     (before,) = ledger.load_states()
@@ -155,7 +155,7 @@ def settle(ledger, state):
     return ledger.settle(replace(ledger.claim(LEASE_S), state=state))
 
 
-def test_what_was_sent_or_given_up_is_forgotten_in_time_and_what_waits_never(ledger, clock):
+def test_sent_and_given_up_messages_are_forgotten_in_time_and_others_never(ledger, clock):
     names = ("sent", "kept", "failed", "waiting")
     ledger.write_state(NEW, STATE, [message(n, subject=n) for n in names])
     assert all(settle(ledger, state) for state in ("sent", "failed", "failed"))
@@ -178,7 +178,7 @@ def test_of_what_was_given_up_the_last_is_kept_until_one_is_sent(ledger):
     assert [d.id for d in ledger.load_deliveries(["failed"])] == ["d", "e"]
 
 
-def test_what_was_given_up_waits_again_when_somebody_asks_and_nothing_else_does(ledger, clock):
+def test_what_was_given_up_waits_again_on_request_and_nothing_else_does(ledger, clock):
     ledger.write_state(NEW, STATE, [message(name, subject=name) for name in ("failed", "sent", "waiting")])
     settle(ledger, "failed")
     settle(ledger, "sent")
@@ -198,7 +198,7 @@ def test_a_repeat_waits_only_where_nothing_else_does(ledger):
     assert [d.id for d in ledger.load_deliveries()] == ["a", "c"]
 
 
-def test_what_nobody_has_tried_to_send_is_withdrawn_with_whom_it_would_have_told_first(ledger):
+def test_what_was_never_tried_is_withdrawn_with_its_first_addressee(ledger):
     firing = replace(STATE, told={"ops": AT, "pager": AT, "mail": AT, "hook": AT})
     kinds = {"ops": "firing", "pager": "firing", "mail": "firing", "hook": "repeat"}
     ledger.write_state(NEW, firing, [replace(message(n, n), kind=kind) for n, kind in kinds.items()])

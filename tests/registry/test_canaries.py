@@ -60,7 +60,7 @@ def test_a_canary_is_read_back_whole_and_its_version_is_the_challenger(two, open
         ("aborted", {("late", "champion"): 1}),
     ],
 )
-def test_the_end_of_a_canary_moves_the_aliases_with_one_entry_of_the_history(two, state, aliases):
+def test_the_end_of_a_canary_moves_the_aliases_in_one_entry_of_history(two, state, aliases):
     run = two.start_canary("flights", RUN, STARTED)
     entry = replace(MOVED, command="serve", summary=f"late v2 {state}")
     assert two.decide_canary("flights", ended(run, state), entry)

@@ -215,7 +215,7 @@ def race(open_registry, count, work):
     return came
 
 
-def test_of_changes_from_one_state_exactly_one_wins_also_in_a_registry_that_is_not_there_yet(open_registry):
+def test_of_changes_from_one_state_one_wins_also_in_an_absent_registry(open_registry):
     empty = State(project="flights", registry_id="", serial=0)
     came = race(open_registry, 4, lambda registry, n: write(registry, empty, replace(VIEW, name=f"view_{n}")))
     won = [c for c in came if isinstance(c, State)]
@@ -229,7 +229,7 @@ def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registr
     assert open_registry().load_state("flights").serial == 4
 
 
-def test_of_model_versions_registered_at_once_exactly_one_gets_the_alias_that_was_free(open_registry):
+def test_of_versions_registered_at_once_exactly_one_gets_the_free_alias(open_registry):
     def register(registry, _):
         return registry.write_model_version("flights", MODEL, [], "ana@host", ["champion"])
 

@@ -49,7 +49,7 @@ def test_the_steps_lead_to_the_tables_as_they_are_declared(registry_url, registr
     assert differences == []
 
 
-def test_a_registry_of_a_newer_version_is_refused_for_reading_and_for_writing(tmp_path):
+def test_a_registry_of_a_newer_version_is_refused_for_reading_and_writing(tmp_path):
     path = tmp_path / "registry.db"
     registry = SqlRegistry(f"sqlite:///{path}")
     state = write(registry)
@@ -125,7 +125,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["registry.db", "deep/er/registry.db"])
-def test_a_file_where_a_folder_should_be_is_named_when_reading_and_when_writing(tmp_path, path):
+def test_a_file_where_a_folder_should_be_is_named_on_reading_and_writing(tmp_path, path):
     (tmp_path / "file").write_text("")
     registry = SqlRegistry(f"sqlite:///{tmp_path}/file/{path}")
     for use in (registry.load_state, registry.read_history, lambda p: registry.lock(p, "ana").__enter__()):
@@ -156,7 +156,7 @@ def test_a_registry_can_be_copied_while_it_is_closed(tmp_path):
     second.close()
 
 
-def test_reading_a_registry_and_writing_one_that_is_there_do_not_import_alembic(tmp_path):
+def test_reading_and_writing_an_existing_registry_do_not_import_alembic(tmp_path):
     url = f"sqlite:///{tmp_path}/registry.db"
     registry = SqlRegistry(url)
     state = write(registry)

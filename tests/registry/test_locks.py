@@ -98,7 +98,7 @@ def test_ctrl_c_at_any_moment_leaves_no_lock(tmp_path, times):
     registry.close()
 
 
-def test_who_waits_long_enough_gets_the_lock_and_is_told_once_of_each_holder(open_registry):
+def test_who_waits_long_enough_gets_the_lock_and_hears_once_of_each_holder(open_registry):
     told, steps, held = [], [], threading.Event()
 
     def hold(registry):
@@ -125,7 +125,7 @@ def test_who_has_waited_for_the_timeout_gives_up_and_says_how_long(open_registry
         assert 1.0 <= time.monotonic() - begin < 10
 
 
-def test_an_ended_lease_is_taken_over_and_its_old_holder_neither_writes_nor_releases(at_clock, clock):
+def test_an_ended_lease_is_taken_over_and_its_old_holder_writes_nothing(at_clock, clock):
     first, second, third = (at_clock() for _ in range(3))
     change(first, "")
     with first.lock("flights", ANA) as lost:
@@ -146,7 +146,7 @@ def test_an_ended_lease_is_taken_over_and_its_old_holder_neither_writes_nor_rele
         pass
 
 
-def test_who_takes_longer_than_the_lease_writes_as_long_as_nobody_has_taken_the_lock(at_clock, clock):
+def test_who_outlasts_the_lease_writes_until_another_takes_the_lock(at_clock, clock):
     registry = at_clock()
     with registry.lock("flights", ANA) as lock_id:
         clock[0] = AT + 100 * LEASE

@@ -91,7 +91,7 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     assert [(e.serial, e.plan) for e in registry.read_history("flights")] == [(3, "{}"), (2, ""), (1, "")]
 
 
-def test_a_lock_that_the_older_version_holds_is_respected_and_taken_over_at_its_end(first, open_registry):
+def test_a_lock_of_an_older_version_is_respected_and_taken_at_its_end(first, open_registry):
     now = [datetime(2026, 11, 24, 12, 9, 59, tzinfo=UTC)]
     registry = open_registry(lambda: now[0])
     with pytest.raises(TryAgainError, match=r"project flights is locked by ana@host \(lock t\)$"):
@@ -109,7 +109,7 @@ def test_many_that_upgrade_at_once_leave_one_schema_and_all_rows(first, open_reg
     assert open_registry().load_state("flights").serial == 2
 
 
-def test_a_version_that_knows_only_the_first_schema_refuses_an_upgraded_registry(registry, open_registry, monkeypatch):
+def test_a_version_of_the_first_schema_refuses_an_upgraded_registry(registry, open_registry, monkeypatch):
     state = write(registry, registry.load_state("flights"))
     monkeypatch.setattr("featurectl.registry.database.KNOWN", ("0001",))
     monkeypatch.setattr("featurectl.registry.database.HEAD", "0001")

@@ -149,7 +149,7 @@ def test_what_is_read_back_has_the_digest_of_what_was_written(registry, open_reg
     assert read.digest() == written.digest()
 
 
-def test_the_work_for_a_digest_grows_with_the_objects_and_not_with_their_values():
+def test_the_work_for_a_digest_grows_with_objects_and_not_their_values():
     definition = {"columns": {f"column_{n}": "float64" for n in range(20)}, "text": "x" * 2_500}
     features = {f"feature_{n}": f"{n:064x}" for n in range(20)}
     views = tuple(replace(VIEW, name=f"v{n}", definition=definition, features=features) for n in range(200))

@@ -171,7 +171,7 @@ def test_two_processes_do_not_score_into_one_place_at_once(made, capsys):
 
 
 @pytest.mark.stress
-def test_a_run_that_is_killed_again_and_again_at_any_moment_makes_the_same_bytes(made, tmp_path):
+def test_a_run_killed_again_and_again_at_any_moment_makes_the_same_bytes(made, tmp_path):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     write_spine(tmp_path / "spine.parquet", 250_000)
     assert main(words(tmp_path, "expected.parquet", "-q")) == 0

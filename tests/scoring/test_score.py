@@ -68,7 +68,7 @@ def test_ranges_that_are_joined_in_parts_give_the_bytes_of_all_at_once(shop, tmp
     assert Path("whole.parquet").read_bytes() == Path("parts.parquet").read_bytes()
 
 
-def test_rows_that_do_not_fit_are_counted_in_the_whole_spine_when_parts_are_joined(shop, tmp_path, monkeypatch):
+def test_rows_that_do_not_fit_are_counted_over_the_whole_joined_spine(shop, tmp_path, monkeypatch):
     write_spine(tmp_path / "spine.parquet", 20)
     wrong = pl.read_parquet("spine.parquet").with_columns(k=pl.int_range(pl.len()) + 0.5)
     wrong.write_parquet("wrong.parquet")

@@ -18,7 +18,7 @@ def test_a_database_is_dropped_after_its_test(postgres_server):
         assert connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None
 
 
-def test_the_wheel_s_server_runs_from_a_copy_where_its_own_folder_is_closed(monkeypatch):
+def test_the_wheels_server_runs_from_a_copy_where_its_folder_is_closed(monkeypatch):
     monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
     monkeypatch.setattr(postgres.shutil, "which", lambda name: None)
     monkeypatch.setattr(postgres, "_runs", lambda program, user: False)

@@ -34,7 +34,7 @@ def test_a_view_past_its_error_after_is_stale_and_its_server_ready(clicks, opene
     assert column["features"]["count_7d"]["stale"] is True
 
 
-def test_a_model_whose_file_is_not_the_registered_one_is_not_served_and_the_rest_is(own_clicks, opened):
+def test_a_model_with_another_file_than_registered_is_alone_not_served(own_clicks, opened):
     (path,) = (own_clicks / "off" / "models" / "click").glob("*.txt")
     path.write_bytes(path.read_bytes().replace(b"tree", b"free", 1))
     for other in (own_clicks / "off" / "models" / "click").glob("*.onnx"):
@@ -76,7 +76,7 @@ def test_metrics_have_the_names_of_the_field_and_no_key_of_an_entity(client):
     assert {name for name in names if not name.startswith("featurectl_")} == set()
 
 
-def test_the_openapi_document_names_every_route_and_its_schemas_take_what_the_server_takes(client):
+def test_openapi_names_every_route_and_takes_what_the_server_takes(client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
         "/v1/features", "/v1/predict/{model}", "/predict", "/health", "/ready", "/fresh", "/metrics", "/v1/models",
@@ -118,7 +118,7 @@ def test_a_body_fits_the_openapi_document_when_and_only_when_it_is_taken(client,
     assert Draft202012Validator(json.loads(json.dumps(schema))).is_valid(body) is (status == 200)
 
 
-def test_a_method_that_a_path_does_not_have_is_refused_as_the_openapi_document_says(client):
+def test_a_method_that_a_path_lacks_is_refused_as_openapi_says(client):
     document = client.get("/openapi.json").json()
     for path, operations in document["paths"].items():
         known = {method.upper() for method in operations} & {"GET", "POST"}

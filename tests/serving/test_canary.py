@@ -52,14 +52,14 @@ def test_the_share_of_entities_is_within_one_point_of_the_one_asked_for(start, p
     assert abs(taken / 100 - percent) < 1, taken
 
 
-def test_the_hash_of_an_entity_is_the_same_everywhere_and_in_every_form_of_its_key(start):
+def test_the_hash_of_an_entity_is_one_everywhere_and_in_every_form_of_key(start):
     found = served(start("better", 50))
     forms = [{"user": 77, "price": 1.0}, {"price": 2.0, "user": "77"}, {"user": 77.0}]
     assert {found.entity(row) for row in forms} == {6_634_983_564_647_571_215}
     assert found.entity({"user": None}) != found.entity({"user": 0})
 
 
-def test_the_rows_of_a_batch_are_each_answered_by_the_version_of_their_entity(start):
+def test_each_row_of_a_batch_is_answered_by_the_version_of_its_entity(start):
     client, rows = start("shifted", 40), rows_of(range(60))
     answer = predicted(client, rows, **{"return": ["features"]}).json()
     assert (answer["version"], len(answer["rows"])) == (None, 60)
@@ -160,7 +160,7 @@ def test_a_bad_request_is_no_fault_of_the_challenger(start, own_trial):
     assert logged(own_trial, BETTER)["fault"].to_list() == [False]
 
 
-def test_the_models_of_a_server_tell_of_its_canary_and_a_server_without_a_log_runs_none(start, own_trial, opened):
+def test_models_of_a_server_show_its_canary_and_none_runs_without_a_log(start, own_trial, opened):
     client = start("better", 20)
     assert client.get("/v1/models").json()["models"][0]["canary"] == {"version": BETTER, "percent": 20.0}
     other = opened(own_trial, env="unlogged", timeout_s=20.0, allow_pickle=True)
@@ -241,7 +241,7 @@ def test_of_judges_that_find_it_broken_at_once_one_decides(start, own_trial):
     assert (after.canaries[-1].state, after.aliases) == ("rolled_back", {("trial", "champion"): GOOD})
 
 
-def test_a_challenger_that_can_t_be_loaded_is_rolled_back_and_the_champion_answers(start, own_trial):
+def test_an_unloadable_challenger_is_rolled_back_and_the_champion_answers(start, own_trial):
     version = state_of(own_trial).model_version("trial", BETTER)
     (own_trial / "off" / version.artifact).unlink()
     client = start("better", 50)

@@ -142,7 +142,7 @@ def test_one_that_is_slow_is_rolled_back_before_its_time_is_over(field):
     assert set(field.clients.statuses) == {200}
 
 
-def test_entities_keep_their_version_on_both_workers_and_the_share_is_the_one_asked_for(field):
+def test_entities_keep_their_version_on_both_workers_and_the_share_holds(field):
     field.begin("better", ENDLESS, "--percent", "5")
     field.split()
     seen: dict[int, set[int]] = {}
@@ -170,7 +170,7 @@ def test_entities_keep_their_version_on_both_workers_and_the_share_is_the_one_as
     ("challenger", "state"),
     [pytest.param("better", "promoted", marks=pytest.mark.stress), ("failing", "rolled_back")],
 )
-def test_in_shadow_mode_the_champion_answers_everybody_and_the_challenger_is_judged_beside_it(field, challenger, state):
+def test_in_shadow_mode_the_champion_answers_all_and_the_other_is_judged(field, challenger, state):
     field.begin(challenger, CANARY, "--percent", "0")
     ended = wait_for_end(field.root)
     assert (ended.state, ended.percent) == (state, 0), ended

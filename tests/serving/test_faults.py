@@ -77,7 +77,7 @@ def served(own_clicks, store, monkeypatch, request):
         yield server
 
 
-def test_a_store_that_is_killed_and_comes_back_costs_the_outage_and_no_more(served, store):
+def test_a_store_killed_and_started_again_costs_the_outage_and_no_more(served, store):
     with Load(f"{served.url}/v1/predict/click", PREDICT) as load:
         load.wait_for(200)
         store.stop()
@@ -95,7 +95,7 @@ def test_a_store_that_is_killed_and_comes_back_costs_the_outage_and_no_more(serv
     assert httpx2.get(f"{served.url}/ready", timeout=20).status_code == 200
 
 
-def test_a_store_that_pauses_is_answered_for_within_the_time_and_found_again(served, store):
+def test_a_pausing_store_is_answered_for_within_the_time_and_found_again(served, store):
     with Load(f"{served.url}/v1/features", FEATURES) as load:
         load.wait_for(200)
         store.signal(signal.SIGSTOP)
@@ -128,7 +128,7 @@ def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
         writer.execute("rollback")
 
 
-def test_a_file_that_is_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_clicks):
+def test_a_file_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_clicks):
     path = own_clicks / "on.db"
     with running(own_clicks) as server:
 

@@ -41,7 +41,7 @@ def test_values_are_those_of_the_project_and_every_value_has_a_status(client, cl
     assert found["count_7d"]["values"][60:] == [0] * 4
 
 
-def test_a_state_is_present_null_expired_or_not_found_and_a_default_is_told(client):
+def test_a_state_is_present_null_expired_or_not_found_or_a_default(client):
     found = features(client, features=["profile:tier", "profile:age"], entities={"user": list(range(60))})
     assert set(found["tier"]["status"]) == {"PRESENT", "NULL", "EXPIRED", "NOT_FOUND"}
     for value, status, defaulted in zip(*(found["tier"][k] for k in ("values", "status", "defaulted")), strict=True):
@@ -67,7 +67,7 @@ def test_version_event_time_computed_at_and_age_are_told_on_request(client):
     assert column["age_seconds"][0] > 0
 
 
-def test_a_composite_key_is_read_by_all_of_its_columns_and_a_null_is_nobody(client):
+def test_a_composite_key_is_read_by_all_its_columns_and_a_null_is_nobody(client):
     found = features(client, features=["bond:count_7d"], entities={"user": [1, None], "merchant": ["m1", "m1"]})
     assert found["count_7d"]["values"][1] is None
     assert isinstance(found["count_7d"]["values"][0], int)

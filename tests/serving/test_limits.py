@@ -25,7 +25,7 @@ def test_without_a_key_nobody_is_answered_but_who_watches_the_process(clicks, op
         assert client.post("/v1/features", json=ASK, headers=headers).status_code == 200
 
 
-def test_a_body_that_is_too_large_is_refused_whether_or_not_its_head_says_so(clicks, opened):
+def test_a_body_too_large_is_refused_whether_or_not_its_head_says_so(clicks, opened):
     client = opened(clicks, max_body_bytes=500)
     told = client.post("/v1/features", content=b"x" * 501)
     streamed = client.post("/v1/features", content=iter([b"x" * 300, b"x" * 300]))

@@ -79,7 +79,7 @@ def test_folders_of_days_in_which_nothing_is_left_go_too(tmp_path):
     assert files.folders("m/v1") == ["2025-12-02", "2026-01-31"]  # a server may be about to write into it
 
 
-def test_the_oldest_files_of_all_models_are_removed_where_there_are_too_many(files):
+def test_the_oldest_files_of_all_models_are_removed_when_they_are_too_many(files):
     paths = [f"{'mn'[n % 2]}/v1/2026-01-30/1200{n:02}-a-1-1.parquet" for n in range(12)]
     fill(files, *paths)
     room = room_of(files, max_bytes=10 * SIZE)
@@ -110,7 +110,7 @@ def test_files_that_larger_ones_stand_for_go_before_any_row_does(tmp_path, monke
     assert rows["n"].sort().to_list() == sorted(numbers)
 
 
-def test_a_process_looks_again_when_it_has_written_a_part_of_what_there_may_be(files):
+def test_a_process_counts_again_when_it_has_written_a_part_of_the_limit(files):
     room = room_of(files, max_bytes=64 * SIZE)
     room.make(SIZE)
     fill(files, "m/v1/2025-01-01/000000-a-1-1.parquet")  # another process, or a clock

@@ -29,7 +29,7 @@ def test_who_looks_at_the_models_may_go_on_while_others_are_loaded():
     assert [*seen, *(model.version for model in looking)] == [1, 2, 3]
 
 
-def test_few_versions_that_requests_named_stay_loaded_and_those_with_an_alias_do():
+def test_few_versions_that_requests_named_stay_loaded_and_all_aliased_do():
     served = a_project()
     for number in range(1, 101):
         served._keep(("late", number), SimpleNamespace(version=number))

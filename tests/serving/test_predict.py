@@ -110,7 +110,7 @@ def test_bad_input_of_the_flat_form_is_refused(client, more, status, told):
     assert (answer.status_code, told in answer.json()["detail"]) == (status, True), answer.text
 
 
-def test_a_column_named_as_a_member_of_the_answer_does_not_stand_in_its_place(client, monkeypatch):
+def test_a_column_named_as_a_member_of_the_answer_does_not_replace_it(client, monkeypatch):
     row = request_rows(1)[0]
     expected = scores(client, [row])["rows"][0]["score"]
     columns = [*client.app.context.project.models["click", 1].reader.columns, "score"]

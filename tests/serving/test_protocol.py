@@ -43,7 +43,7 @@ def test_head_and_body_are_one_write():
     assert written(HEAD, b"{}", HEAD, b"[]") == [HEAD + b"{}", HEAD + b"[]"]
 
 
-def test_a_head_without_a_body_is_sent_when_the_answer_ends_or_the_connection_is_closed():
+def test_a_head_without_a_body_is_sent_at_the_end_or_when_closed():
     assert written(HEAD, "flush", "flush", HEAD, "close") == [HEAD, HEAD, "closed"]
 
 
@@ -133,7 +133,7 @@ def refused(served, request):
         b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_no_http_is_told_so_as_a_problem_and_costs_no_line_of_the_log(served, log, request_):
+def test_what_is_no_http_is_answered_with_a_problem_and_no_line_of_the_log(served, log, request_):
     head, problem = refused(served, request_)
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert problem["detail"] == "Invalid HTTP request received."
@@ -147,7 +147,7 @@ def test_a_head_that_is_too_large_is_told_so(served, log):
     assert "WARNING" not in log.read_text()
 
 
-def test_a_client_that_offers_another_protocol_is_answered_in_this_one_again_and_again(served, log):
+def test_a_client_that_offers_another_protocol_is_answered_in_this_one(served, log):
     body = json.dumps({"features": ["spend:count_7d"], "entities": {"user": [1]}}).encode()
     offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
     head = b"POST /v1/features HTTP/1.1\r\nhost: x\r\n%b" % offer

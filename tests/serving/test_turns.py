@@ -31,7 +31,7 @@ def test_few_requests_of_many_values_are_worked_on_at_once():
     assert asyncio.run(trial()) == 2
 
 
-def test_who_waits_too_long_leaves_its_turn_to_others_and_small_requests_need_none():
+def test_who_waits_too_long_leaves_its_turn_and_small_requests_need_none():
     async def trial():
         turns, free = Turns(1), asyncio.Event()
 

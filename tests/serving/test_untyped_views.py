@@ -100,7 +100,7 @@ def forget_columns(root):
         store.commit()
 
 
-def test_a_store_that_an_older_version_pushed_is_served_and_told_to_be_pushed_again(shop, opened):
+def test_a_store_of_an_older_version_is_served_and_said_to_need_a_push(shop, opened):
     forget_columns(shop)
     client = opened(shop, reload_s=0.05, timeout_s=20.0)
     assert answered(client) == VALUES
@@ -111,7 +111,7 @@ def test_a_store_that_an_older_version_pushed_is_served_and_told_to_be_pushed_ag
     assert answered(client) == VALUES
 
 
-def test_without_the_offline_table_of_such_a_store_its_view_alone_is_refused(shop, opened, capsys):
+def test_without_such_a_stores_offline_table_only_its_view_is_refused(shop, opened, capsys):
     forget_columns(shop)
     shutil.rmtree(shop / "off")
     client = opened(shop, timeout_s=20.0)
@@ -122,7 +122,7 @@ def test_without_the_offline_table_of_such_a_store_its_view_alone_is_refused(sho
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_view_of_unknown_types_that_was_never_pushed_is_refused_with_what_to_do(shop, opened):
+def test_an_unpushed_view_of_unknown_types_is_refused_with_what_to_do(shop, opened):
     (shop / "on.db").unlink()
     run(shop, "apply", "--auto-approve")
     answer = opened(shop, timeout_s=20.0).post("/v1/features", json=ASKED)

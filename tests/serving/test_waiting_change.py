@@ -66,7 +66,7 @@ def test_ages_are_told_of_the_versions_that_names_and_models_read(own_clicks, op
     wait_until(lambda: ages() == {first: False, second: True})
 
 
-def test_a_server_that_starts_while_a_change_waits_serves_the_pushed_version(own_clicks, opened):
+def test_a_server_started_while_a_change_waits_serves_the_pushed_version(own_clicks, opened):
     change(own_clicks)
     assert asked(opened(own_clicks))["view_versions"] == {"spend": 1}
 

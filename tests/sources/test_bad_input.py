@@ -123,7 +123,7 @@ def test_a_type_that_never_becomes_the_declared_one_is_refused(tmp_path, values,
     assert caught.value.code == "FC504"
 
 
-def test_a_clock_of_another_type_is_refused_and_other_such_columns_are_left_out(tmp_path):
+def test_a_clock_of_another_type_is_refused_and_other_columns_are_left_out(tmp_path):
     frame = pl.DataFrame({"id": [1], "took": pl.Series([1]).cast(pl.Duration)})
     frame.write_parquet(tmp_path / "a.parquet")
     assert rows(tmp_path, "parquet", "a.parquet").columns == ["id"]
@@ -161,7 +161,7 @@ def failing(tmp_path, url, query):
     return caught.value
 
 
-def test_a_database_that_does_not_answer_is_a_store_error_without_the_password(tmp_path):
+def test_a_mute_database_is_a_store_error_without_its_password(tmp_path):
     error = failing(tmp_path, "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2", "select 1")
     assert error.code == "FC605"
     assert "source orders: postgresql://127.0.0.1:1/shop can't be read" in error.message
@@ -294,7 +294,7 @@ def test_files_that_gained_a_column_are_null_before_it(tmp_path):
     ]
 
 
-def test_a_delta_table_that_gained_a_column_and_has_partitions_is_read_whole(tmp_path):
+def test_a_delta_table_with_a_new_column_and_partitions_is_read_whole(tmp_path):
     rows_ = pl.DataFrame({"p": ["a b/c", None], "v": pl.Series([1, 2], dtype=pl.Int32)})
     rows_.write_delta(tmp_path / "t", delta_write_options={"partition_by": ["p"]})
     rows_.with_columns(w=pl.lit(0.5)).write_delta(

@@ -195,7 +195,7 @@ def test_an_earlier_now_reads_nothing_and_forgets_nothing(source):
     assert plan.covered == covered().parts
 
 
-def test_with_availability_changed_new_and_held_files_are_read_above_the_watermark():
+def test_with_availability_all_files_are_read_above_the_watermark():
     now = parts(a="2", b="1", c="1", d="1")
     coverage = covered(parts={"a": "1", "b": "1", "d": "1"}, held=("d",))
     plan = plan_increment(reader(TIMED), now, coverage, from_us(11))
@@ -203,7 +203,7 @@ def test_with_availability_changed_new_and_held_files_are_read_above_the_waterma
     assert plan.covered == {"a": "2", "b": "1", "c": "1", "d": "1"}
 
 
-def test_without_availability_new_files_are_read_and_the_later_rows_of_held_ones():
+def test_without_availability_new_files_and_later_rows_of_held_are_read():
     plan = plan_increment(reader(FILES), parts(a="1", b="1", c="1"), covered(held=("b",)), from_us(11))
     assert plan.scans == (PartScan(parts=parts(c="1")), PartScan(parts=parts(b="1"), after=from_us(10)))
     assert not plan.rebuild
@@ -228,7 +228,7 @@ def test_a_part_of_unknown_stamp_is_read_at_every_run():
     assert plan_increment(reader(TIMED), parts(a=""), unknown, from_us(10)).scans[0].after == from_us(8)
 
 
-def test_a_file_that_is_gone_keeps_its_rows_and_is_no_news_when_it_comes_back():
+def test_a_file_that_is_gone_keeps_its_rows_and_is_not_new_when_it_returns():
     plan = plan_increment(reader(FILES), parts(b="1", c="1"), covered(), from_us(11))
     assert plan.scans == (PartScan(parts=parts(c="1")),)
     assert plan.covered == {"a": "1", "b": "1", "c": "1"}

@@ -28,5 +28,5 @@ from featurectl.sources.infer import infer_types
         ([None, None], "string"),
     ],
 )
-def test_a_column_has_the_narrowest_type_that_loses_no_digit_before_the_point(texts, dtype):
+def test_a_column_has_the_narrowest_type_that_keeps_its_integer_digits(texts, dtype):
     assert infer_types(pl.LazyFrame({"x": texts}, schema={"x": pl.String}), CastRules()) == {"x": dtype}

@@ -30,7 +30,7 @@ def files(root, kind="parquet", **keys):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_source_gives_the_same_rows_as_scan_and_its_own_types(kind, tmp_path, postgres_url):
+def test_every_kind_of_source_gives_the_rows_of_scan_and_its_own_types(kind, tmp_path, postgres_url):
     source = make_source(kind, tmp_path, postgres_url, columns=None, columns_declared=False, event_time="at")
     rows, own = kept(source, tmp_path)
     assert own.columns == rows.columns == list(COLUMNS)
@@ -107,7 +107,7 @@ def test_types_that_nothing_holds_together_are_named_with_the_file(tmp_path):
     assert reader.scan(reader.parts()).collect().columns == ["n"]
 
 
-def test_json_objects_inside_a_row_are_kept_and_a_key_that_a_file_lacks_is_null(tmp_path):
+def test_json_objects_in_a_row_are_kept_and_a_key_a_file_lacks_is_null(tmp_path):
     (tmp_path / "a.ndjson").write_text('{"id": 1, "addr": {"zip": "00501"}, "none": null}\n{"id": 2}\n')
     (tmp_path / "b.ndjson").write_text('{"id": 3, "addr": null, "tags": ["x"], "none": null}\n')
     rows, own = kept(files(tmp_path, "ndjson"), tmp_path)
@@ -127,7 +127,7 @@ def test_texts_are_kept_in_the_types_that_they_spell(tmp_path):
     assert own["x"].is_nan().all()
 
 
-def test_a_delta_table_keeps_its_own_types_also_in_files_that_are_older_than_a_field(tmp_path):
+def test_a_delta_table_keeps_its_types_in_files_older_than_a_field(tmp_path):
     frame = pl.DataFrame({"n": pl.Series([1], dtype=pl.Int8), "s": [{"a": 1}], "b": [b"\xff"], "x": [NAN]})
     frame.write_delta(tmp_path / "t")
     frame.with_columns(s=pl.struct(a=pl.lit(2), c=pl.lit("new"))).write_delta(

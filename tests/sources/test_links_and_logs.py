@@ -129,7 +129,7 @@ def test_a_broken_log_is_told_in_a_line_without_frames_of_the_library(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../outside.parquet", "%2e%2e/outside.parquet"])
-def test_a_file_that_a_log_names_elsewhere_is_named_and_nothing_useless_advised(tmp_path, name):
+def test_a_file_that_a_log_names_elsewhere_is_named_without_useless_advice(tmp_path, name):
     root = tmp_path / "repo"
     pl.DataFrame({"v": [1]}).write_delta(root / "t")
     (file,) = (root / "t").glob("*.parquet")

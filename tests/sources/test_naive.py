@@ -58,7 +58,7 @@ def test_timestamps_with_a_time_zone_are_not_told(tmp_path, form, kept):
         ([""], []),
     ],
 )
-def test_texts_are_told_when_one_of_them_shows_a_time_of_day_without_an_offset(tmp_path, texts, expected):
+def test_texts_are_named_when_one_shows_a_time_of_day_without_an_offset(tmp_path, texts, expected):
     (tmp_path / "r.csv").write_text("at,n\n" + "".join(f"{text},1\n" for text in texts))
     assert told(csv(CsvOptions()), tmp_path) == expected
 

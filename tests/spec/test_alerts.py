@@ -110,6 +110,6 @@ def test_an_address_to_which_nothing_can_be_sent_is_refused_at_its_place(tmp_pat
 @pytest.mark.parametrize(
     "address", ["${HOOK}", "https://${HOST}/x", "${SCHEME:-https}://x", "http://user:pw@[::1]:80/"]
 )
-def test_an_address_that_a_variable_decides_is_left_to_the_moment_of_sending(tmp_path, address):
+def test_an_address_that_a_variable_decides_is_left_to_the_sending(tmp_path, address):
     write_repo(tmp_path, {"alerts.yaml": f'notifiers:\n  - name: ops\n    webhook: "{address}"\n'})
     assert load_repo(tmp_path, None).problems == ()

@@ -106,7 +106,7 @@ def test_a_condition_beside_any_type_of_column_is_checked_alone(tmp_path, column
     assert [p.code for p in repo.errors] == ([code] if code else [])
 
 
-def test_a_condition_that_is_too_long_beside_its_column_is_refused_at_its_place(tmp_path):
+def test_a_condition_too_long_beside_its_column_is_refused_at_its_place(tmp_path):
     where = f"carrier = '{'x' * 3_980}'"
     text = VIEW + f"      - {{column: delay, op: sum, windows: [1d], name: x, where: {where}}}\n"
     (problem,) = load(tmp_path, {"base.yaml": BASE, "v.yaml": text}).errors
@@ -250,7 +250,7 @@ models:
             assert read(json.loads(json.dumps(dump_definition(item)))) == item
 
 
-def test_an_untyped_view_has_the_types_that_were_dumped_and_expressions_as_texts(tmp_path):
+def test_an_untyped_view_has_the_dumped_types_and_expressions_as_texts(tmp_path):
     view = load(tmp_path, {"base.yaml": BASE, "v.yaml": VIEW}).views["delays"]
     untyped = load_untyped_view(json.loads(json.dumps(dump_definition(view))))
     assert untyped.features == view.features
@@ -369,7 +369,7 @@ def test_places_of_objects_keys_and_items_are_kept(tmp_path):
     assert places[("feature_view", "delays", "derived", "trend")].line == 27
 
 
-def test_every_aggregate_has_a_type_for_some_column_and_a_value_without_rows():
+def test_every_aggregate_has_a_type_for_a_column_and_a_value_without_rows():
     types = ("int64", "float64", "bool", "string", "timestamp", "date", "decimal(9,2)")
     for op, aggregate in AGGREGATES.items():
         assert any(result_type(op, t) for t in types)

@@ -94,9 +94,7 @@ def test_gates_and_canaries_are_read_and_kept_whole(tmp_path):
         ("error_rate_percent: 0.1", "error_rate_percent: 200", "FC104", "is from 0 to 100, not 200", ""),
     ],
 )
-def test_a_gate_that_asks_for_what_nobody_can_measure_is_a_problem_with_a_place(
-    tmp_path, old, new, code, message, help_
-):
+def test_a_gate_on_what_nobody_can_measure_is_a_problem_with_a_place(tmp_path, old, new, code, message, help_):
     for name, text in FILES.items():
         (tmp_path / name).write_text(text.replace(old, new))
     (problem,) = load_repo(tmp_path, lambda _: None).errors
@@ -106,7 +104,7 @@ def test_a_gate_that_asks_for_what_nobody_can_measure_is_a_problem_with_a_place(
     assert problem.place.line > 10
 
 
-def test_slices_and_robustness_of_a_model_that_is_right_are_no_problem_and_gates_are_run(tmp_path):
+def test_slices_and_robustness_of_a_right_model_are_no_problem_and_are_run(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     repo = load_repo(tmp_path, lambda _: None)

@@ -43,7 +43,7 @@ def test_a_definition_that_holds_no_more_than_the_name_is_still_read():
     assert load_model(dump_definition(MODEL)).trainer.validation_source is None
 
 
-def test_a_validation_source_that_can_not_judge_is_told_before_any_data_is_read(tmp_path):
+def test_an_unfit_validation_source_is_named_before_any_data_is_read(tmp_path):
     text = (
         FILES["base.yaml"]
         .replace("y: float64}, select: {z: y * 2}}", "z: float64}}")
@@ -56,7 +56,7 @@ def test_a_validation_source_that_can_not_judge_is_told_before_any_data_is_read(
     assert found == [("FC301", f'validation source "other" has no column "{name}"') for name in ("at", "y")]
 
 
-def test_a_label_over_a_horizon_needs_the_keys_of_its_entity_in_a_validation_source(tmp_path):
+def test_a_horizon_label_needs_its_entitys_keys_in_a_validation_source(tmp_path):
     label = "{name: gone, entity: k, source: s, op: count, horizon: 1d, expr: count = 0}"
     text = FILES["base.yaml"].replace("{name: big, expr: y > 2}", label)
     assert load(tmp_path, {"base.yaml": text}).errors == ()

@@ -117,7 +117,7 @@ def test_a_delta_table_is_written_anew_as_a_version_whatever_its_columns(tmp_pat
 
 
 @pytest.mark.parametrize("naive", [datetime(2024, 1, 1), [datetime(2024, 1, 1)]])
-def test_times_without_a_zone_are_the_next_version_of_a_table_that_had_none(tmp_path, naive):
+def test_zoneless_times_are_the_next_version_of_a_table_that_had_none(tmp_path, naive):
     path = tmp_path / "o.delta"
     write_table(pl.DataFrame({"a": [1]}), path)
     for value in (naive, naive, 2):
@@ -146,7 +146,7 @@ def test_a_commit_that_fails_at_what_comes_after_it_keeps_its_rows(tmp_path, mon
     [pl.Series([time(1)]), pl.Series([timedelta(1)]), pl.Series([1]).cast(pl.Datetime("ns")), pl.Series([[time(1)]]),
      pl.Series([1], dtype=pl.Int128), pl.Series([{"a": timedelta(1)}])],
 )  # fmt: skip
-def test_a_column_that_delta_can_not_hold_is_refused_before_anything_is_written(tmp_path, column):
+def test_a_column_that_delta_can_not_hold_is_refused_before_any_write(tmp_path, column):
     rows = pl.DataFrame({"a": [1], "odd": column})
     assert delta_dtype(column.dtype) is None
     for write in (lambda path: check_columns(rows.schema, path), lambda path: write_table(rows, path)):

@@ -57,9 +57,7 @@ def test_conformance_i1_the_label_has_what_the_feature_has_not(tmp_path):
 
 
 @pytest.mark.parametrize(("watermark", "expected", "immature"), [(6, None, 1), (7, 6, 0), (8, 6, 0)])
-def test_conformance_i2_a_label_is_mature_when_its_horizon_ends_at_the_watermark(
-    tmp_path, watermark, expected, immature
-):
+def test_conformance_i2_a_label_is_mature_if_its_horizon_ends_at_watermark(tmp_path, watermark, expected, immature):
     """The last row is of nobody that is asked about: the watermark is of the source, not of the key."""
     other = orders([(watermark, 64)]).with_columns(customer=pl.lit("other"))
     found = labelled(tmp_path, pl.concat([orders([(0, 2), (6, 4)]), other]), spine_of([0]))
@@ -71,7 +69,7 @@ def test_rows_count_however_late_they_became_known(tmp_path):
     assert found.column.to_list() == [6]
 
 
-def test_rows_that_are_known_only_after_now_neither_count_nor_move_the_watermark(tmp_path):
+def test_rows_known_only_after_now_neither_count_nor_move_the_watermark(tmp_path):
     rows = pl.concat([orders([(0, 2), (7, 1)]), orders([(3, 4)], late=50)])
     assert labelled(tmp_path, rows, spine_of([0]), now=from_us(52)).column.to_list() == [2]
     assert labelled(tmp_path, rows, spine_of([0]), now=from_us(53)).column.to_list() == [6]
@@ -87,7 +85,7 @@ def test_a_null_key_or_time_and_an_unknown_key_stay_rows(tmp_path):
     assert labelled(tmp_path, rows, spine, churned).column.to_list() == [False, None, None, True]
 
 
-def test_the_expression_reads_the_aggregate_and_can_not_make_an_immature_label_known(tmp_path):
+def test_the_expression_reads_the_aggregate_and_matures_no_immature_label(tmp_path):
     label = replace(LABEL, expression=Expression("coalesce(v_sum, 0) > 2"))
     found = labelled(tmp_path, orders([(0, 2), (6, 4), (9, 8)]), spine_of([0, 2, 3, -90]), label)
     assert found.column.to_list() == [True, True, None, False]

@@ -65,7 +65,7 @@ def test_csv_writes_items_of_lists_whole(tmp_path):
     [pl.Series([{"a": 1}]), pl.Series([b"x"]), pl.Series([timedelta(1)]), pl.Series([[b"x"]]), pl.Series([[{"a": 1}]]),
      pl.Series([[timedelta(1)]], dtype=pl.Array(pl.Duration, 1))],
 )  # fmt: skip
-def test_a_column_that_csv_can_not_hold_is_refused_before_anything_is_written(tmp_path, column):
+def test_a_column_that_csv_can_not_hold_is_refused_before_any_write(tmp_path, column):
     rows = pl.DataFrame({"a": [1], "odd": column})
     for write in (lambda path: check_columns(rows.schema, path), lambda path: write_table(rows, path)):
         with pytest.raises(UsageError, match=r"o\.csv: column 'odd' is .*, which CSV can't hold") as caught:
@@ -201,7 +201,7 @@ def test_rows_and_manifest_are_written_and_replaced_together(tmp_path, steps):
     assert manifest_path(tmp_path / name).read_text().endswith("}\n")
 
 
-def test_a_failure_at_any_step_never_pairs_rows_with_the_manifest_of_others(tmp_path, steps):
+def test_a_failure_at_any_step_pairs_no_rows_with_the_manifest_of_others(tmp_path, steps):
     (name, count), found = steps, set()
     for step in range(1, count + 1):
         folder = tmp_path / str(step)
@@ -217,9 +217,7 @@ def test_a_failure_at_any_step_never_pairs_rows_with_the_manifest_of_others(tmp_
 
 
 @pytest.mark.parametrize("before", [None, 1])
-def test_a_process_that_is_gone_at_any_step_never_leaves_rows_with_the_manifest_of_others(
-    tmp_path, steps, before, monkeypatch
-):
+def test_a_process_lost_at_any_step_leaves_no_rows_with_anothers_manifest(tmp_path, steps, before, monkeypatch):
     """What it leaves beside them is gone after the next run."""
     (name, count), found = steps, set()
     for step in range(1, count + 1):
@@ -256,7 +254,7 @@ def test_what_another_run_is_writing_is_left_alone(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, "o.csv", "o.csv.manifest.json"])
 
 
-def test_a_manifest_that_can_not_be_written_leaves_the_rows_that_were_there(tmp_path):
+def test_a_manifest_that_can_not_be_written_leaves_the_former_rows(tmp_path):
     write_generation(tmp_path, 1)
     manifest_path(tmp_path / "o.csv").unlink()
     manifest_path(tmp_path / "o.csv").mkdir()

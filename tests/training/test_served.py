@@ -81,7 +81,7 @@ def test_a_view_that_is_refreshed_at_every_microsecond_serves_exact_values(kind)
         assert trained(view, made, times, as_served=True) == trained(view, made, times, as_served=False)
 
 
-def test_an_event_view_serves_its_last_refresh_and_a_state_what_was_known_then():
+def test_an_event_view_serves_its_last_refresh_and_a_state_what_was_known():
     count = replace(event_view([window("n", "count", 3, "int64", None)]), refresh_us=2 * HOUR_US)
     rows = [("a", 1, 1, {"amount": 1, "city": None}), ("a", 2.5, 2.5, {"amount": 2, "city": None})]
     made = table(count, rows, INPUTS, buckets=1)
@@ -110,7 +110,7 @@ def test_the_schedule_begins_at_1970_and_goes_back_from_there():
     assert found.dtype == times.dtype
 
 
-def test_a_view_without_a_schedule_is_refused_unless_its_source_never_changes():
+def test_a_view_without_a_schedule_is_refused_unless_its_source_is_static():
     view = state_view([latest("amount", "int64")])
     with pytest.raises(UsageError, match=f"view {view.name} declares no `refresh`"):
         check_refresh([view])

@@ -93,7 +93,7 @@ def test_a_time_that_the_language_lacks_is_there_and_is_no_time(tmp_path):
         read(path, time="took")
 
 
-def test_a_column_to_be_cast_is_found_whatever_its_type_and_else_those_that_there_are_are_told(tmp_path):
+def test_a_column_to_cast_is_found_in_any_type_or_those_there_are_named(tmp_path):
     path = tmp_path / "s.parquet"
     pl.DataFrame(UNTYPED).write_parquet(path)
     spine = read(path, time="at")
@@ -143,7 +143,7 @@ def test_what_an_expression_or_a_key_of_the_source_can_not_read_is_named(tmp_pat
     assert caught.value.message.startswith(message)
 
 
-def test_a_select_column_takes_the_place_of_one_that_no_expression_can_read(tmp_path):
+def test_a_select_column_replaces_one_that_no_expression_can_read(tmp_path):
     pl.DataFrame(UNTYPED).write_parquet(tmp_path / "s.parquet")
     select = (NamedExpression(name="took", expression=Expression("at is null"), dtype="bool"),)
     source = Source(name="s", format="parquet", path="s.parquet", event_time="at", select=select)

@@ -110,7 +110,7 @@ many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 @many
 @given(spine_frames(), cuts())
-def test_the_columns_of_a_file_come_out_as_they_are_however_the_spine_is_cut(views, folder, frame, cut):
+def test_columns_of_a_file_come_out_as_they_are_however_the_spine_is_cut(views, folder, frame, cut):
     spine = cut_spine(read(frame, folder), cut)
     made = build_training_set(PolarsEngine(1), spine, INPUTS, views, None)
     taken = made.rows["n"].to_list()
@@ -145,7 +145,7 @@ def counted(carrier: str | None, time_us: int | None) -> int | None:
 
 @many
 @given(spine_frames(), st.booleans(), st.booleans())
-def test_the_columns_of_a_source_come_out_as_they_are_beside_those_of_its_select(folder, frame, repeats, hides):
+def test_columns_of_a_source_come_out_as_they_are_beside_its_select(folder, frame, repeats, hides):
     frame = frame.with_columns(k=pl.col("n") // 2)
     frame.write_parquet(folder / "source.parquet")
     source = Source(
@@ -180,7 +180,7 @@ def selected(name: str, text: str) -> NamedExpression:
 
 @many
 @given(st.data())
-def test_a_label_of_any_number_stands_last_as_it_is_and_is_a_number_for_the_model(views, folder, data):
+def test_a_label_of_any_number_stands_last_as_it_is_and_the_model_reads_it(views, folder, data):
     dtype = data.draw(st.sampled_from(["UInt8", "Int16", "UInt64", "Float32", "Boolean", "Decimal"]))
     outcome = data.draw(columns("outcome", dtype, 3))
     frame = pl.DataFrame([pl.Series("carrier", ["A"] * 3), outcome, pl.Series("event_time", [T0] * 3)])

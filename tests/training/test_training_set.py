@@ -72,7 +72,7 @@ def build(views, rows=None, inputs=INPUTS, label=LABEL):
     return build_training_set(PolarsEngine(1), rows, inputs, views, None if label is None else LabelTarget(label=label))
 
 
-def test_spine_columns_then_features_in_the_models_order_then_derived_then_label(views):
+def test_columns_are_the_spines_then_features_in_order_derived_and_label(views):
     made = build(views)
     assert made.rows.columns == [
         "carrier",
@@ -164,7 +164,7 @@ def test_a_key_of_another_type_is_read_when_nothing_is_lost(views):
     assert made["n"].to_list() == [0, 0, 0, 0]
 
 
-def test_a_key_or_a_request_column_that_can_not_be_read_is_refused_by_its_type(views):
+def test_a_key_or_request_column_that_can_not_be_read_is_refused_by_type(views):
     rows = spine(outcome=[1] * 4)
     own = rows.own.with_columns(distance=pl.Series([{"miles": 1}] * 4))
     with pytest.raises(DataError, match=r"request column distance is Struct\(.*\), must be float64: 4 of 4 values"):

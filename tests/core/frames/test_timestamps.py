@@ -16,7 +16,7 @@ def parsed(text, zone="UTC", form=None):
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2100, 1, 1)), st.sampled_from(ZONES))
-def test_naive_times_are_read_as_the_earlier_instant_or_with_the_offset_before_a_gap(naive, zone):
+def test_naive_times_are_the_earlier_instant_or_of_the_offset_before_a_gap(naive, zone):
     column = pl.Series("t", [naive], dtype=pl.Datetime("us")).to_frame()
     found = column.select(to_instants(pl.col("t"), column.schema["t"], zone)).item()
     # Python's fold 0 is the same rule: before the gap's jump, or the first of two.

@@ -52,7 +52,7 @@ def wrong_rows(check, values):
     ],
 )
 @given(values=VALUES, cut=st.integers(0, 30))
-def test_wrong_rows_are_counted_as_plain_python_does_in_however_many_batches(check, values, cut):
+def test_wrong_rows_are_counted_as_in_plain_python_in_any_batches(check, values, cut):
     frame = pl.DataFrame({"v": pl.Series(values, dtype=pl.Int64)})
     with SpillRoom() as room:
         results = [checked(check, frame[:cut], frame[cut:], room=place) for place in (None, room)]

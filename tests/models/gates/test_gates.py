@@ -24,7 +24,7 @@ from tests.models.gates.fitted import LIGHTGBM, LINEAR, X, category, fitted, loo
 SLOW = replace(LIGHTGBM, estimator="tests.models.score_by_hand:slowly", params={})
 
 
-def test_a_model_that_knows_something_reaches_a_metric_that_one_of_noise_does_not():
+def test_a_model_that_knows_something_reaches_a_metric_and_noise_does_not():
     gate = MetricGate(metric="auc", least=0.7)
     good, bad = looked(made(), X), looked(made(), [number("z")])
     assert gate.measure(good).passed is True
@@ -74,7 +74,7 @@ def three(rows=1_200):
     )
 
 
-def test_a_model_of_several_classes_is_held_to_the_metrics_that_it_was_registered_with():
+def test_a_model_of_several_classes_is_held_to_its_registered_metrics():
     frame, inputs = three(), [number("x"), category("kind")]
     model = fitted(frame, inputs)
     good, bad = evidence_of_fitted(model, 7, None), looked(frame, [number("z")])
@@ -100,7 +100,7 @@ def test_a_slice_of_two_of_three_classes_is_measured_as_all_of_them_are():
     assert gate.measure(looked(frame, [number("z"), category("kind")])).passed is False
 
 
-def test_a_number_that_happens_to_be_0_or_1_in_a_slice_or_in_all_validation_rows_is_a_number_still():
+def test_a_number_that_is_0_or_1_in_all_rows_of_a_slice_is_still_a_number():
     frame = made().with_columns(pl.when(pl.int_range(pl.len()) < 1_000).then(pl.col("x") * 3).otherwise("y").alias("y"))
     seen = looked(frame, X, LINEAR)
     assert MetricGate(metric="rmse", most=100).measure(seen).passed is True
@@ -130,7 +130,7 @@ def test_a_version_that_is_worse_than_the_champion_gains_less_than_nothing(least
     assert found.measured == f"{own - other:.6g} ({own:.6g}, champion v3 {other:.6g})"
 
 
-def test_a_version_that_is_better_than_the_champion_gains_also_where_less_is_better():
+def test_a_version_better_than_the_champion_gains_where_less_is_better_too():
     frame = made()
     rival = Champion(version=1, scores=looked(frame, [number("z")]).scores)
     better = looked(frame, X, champion=rival)
@@ -140,7 +140,7 @@ def test_a_version_that_is_better_than_the_champion_gains_also_where_less_is_bet
     assert GainGate(metric="log_loss", least=0.0).measure(worse).passed is False
 
 
-def test_without_a_champion_there_is_nothing_to_gain_and_one_that_can_not_score_is_not_beaten():
+def test_no_champion_is_nothing_to_gain_and_one_that_fails_is_not_beaten():
     gate = GainGate(metric="auc", least=0.5)
     seen = looked(made(), X)
     found = gate.measure(seen)
@@ -200,7 +200,7 @@ def test_a_number_that_knows_the_label_is_named(leak):
     assert (found.passed, found.measured) == (False, "z 1")
 
 
-def test_a_category_that_knows_the_label_is_named_and_one_that_stands_in_one_row_each_is_not():
+def test_a_category_that_knows_the_label_is_named_and_a_unique_one_is_not():
     frame = made().with_columns(
         pl.when("y").then(pl.lit("landed late")).otherwise(pl.lit("in time")).alias("kind"),
         pl.int_range(pl.len()).cast(pl.String).alias("id"),
@@ -266,7 +266,7 @@ def test_values_with_few_rows_are_told_and_turn_nobody_away():
     assert (short.passed, short.measured) == (None, "2 values with too few rows to tell")
 
 
-def test_a_value_whose_rows_are_all_of_one_class_is_told_apart_from_one_with_few_rows():
+def test_a_value_with_rows_of_one_class_is_another_case_than_one_with_few():
     frame = made().with_columns(pl.when(pl.col("kind") == "b").then(pl.lit(value=False)).otherwise("y").alias("y"))
     gate = SliceGate(column="kind", bound=MetricGate(metric="auc", least=0.6))
     found = gate.measure(looked(frame, [number("x"), category("kind")]))
@@ -274,7 +274,7 @@ def test_a_value_whose_rows_are_all_of_one_class_is_told_apart_from_one_with_few
     assert found.measured.endswith("of 1 value; 1 value whose rows do not give auc")
 
 
-def test_gates_are_the_bounds_that_are_asked_and_those_that_are_asked_of_all():
+def test_gates_are_the_bounds_of_the_model_and_those_of_every_model():
     gates = Gates(
         least={"auc": 0.6},
         most={"auc": 0.95},
@@ -294,7 +294,7 @@ def test_gates_are_the_bounds_that_are_asked_and_those_that_are_asked_of_all():
     assert [gate.name for gate in gates_asked(None)] == ["onnx_equals_native", "single_feature_auc"]
 
 
-def test_what_was_measured_is_not_measured_again_unless_something_else_is_asked():
+def test_what_was_measured_is_measured_again_only_if_the_gates_changed():
     asked = gates_asked(Gates(least={"auc": 0.6}))
     stored = measure_gates(asked, lambda: looked(made(), X))
 
@@ -310,7 +310,7 @@ def test_what_was_measured_is_not_measured_again_unless_something_else_is_asked(
         measure_gates(gain, nothing, before)
 
 
-def test_a_bound_that_was_moved_by_less_than_is_shown_of_a_figure_is_measured_again():
+def test_a_bound_moved_by_less_than_the_shown_digits_is_measured_again():
     frame = made().with_columns((pl.col("x") * 2_000_000).alias("y"))
     seen = looked(frame, [number("z")], LINEAR)
     rmse = measure(seen.label, seen.scores)["rmse"]

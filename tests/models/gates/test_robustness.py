@@ -19,7 +19,7 @@ def on_a_comb(rows=4_000):
     return pl.DataFrame({"x": steps / 10, "y": (steps % 2 == 0) ^ (rng.random(rows) < 0.05)})
 
 
-def test_noise_breaks_a_model_that_reads_a_comb_and_not_one_that_reads_a_slope():
+def test_noise_breaks_a_model_on_a_comb_and_not_one_on_a_slope():
     gate = RobustnessGate(kind="noise", amount=0.1, most_drop=0.05)
     comb, slope = looked(on_a_comb(), X, STUMPS), looked(made(), X)
     found = gate.measure(comb)
@@ -57,7 +57,7 @@ def test_an_input_with_a_default_is_given_that_when_it_is_missing():
     assert gate.measure(looked(always, [number("x", default=0.0)])).passed is True
 
 
-def test_unseen_categories_break_a_model_that_leans_on_one_and_not_one_that_does_not():
+def test_unseen_categories_break_only_a_model_that_leans_on_one():
     frame = made(4_000)
     leaning = frame.with_columns(
         pl.when("y").then(pl.lit("up")).otherwise(pl.lit("down")).alias("true kind"),
@@ -78,7 +78,7 @@ def test_a_model_that_refuses_nulls_does_not_stand_them():
 
 
 @pytest.mark.parametrize("kind", ["noise", "missing", "unseen"])
-def test_the_same_seed_disturbs_the_same_values_and_leaves_the_rows_as_they_are(kind):
+def test_one_seed_disturbs_the_same_values_and_leaves_the_rows_as_they_are(kind):
     seen = looked(made(), [number("x"), category("kind")])
     before = seen.matrix.copy()
     gate = RobustnessGate(kind=kind, amount=0.2, most_shift=1.0, most_drop=1.0)

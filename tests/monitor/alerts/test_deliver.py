@@ -67,7 +67,7 @@ def deliver(ledger, notifier, jitter=1.0):
     return list(Deliverer(ledger=ledger, now=AT, open_notifier=lambda _: notifier, jitter=lambda: jitter).deliver())
 
 
-def test_a_sender_that_is_killed_before_it_marks_repeats_once_with_the_same_key(url):
+def test_a_sender_killed_before_it_marks_repeats_once_with_the_same_key(url):
     clock = [datetime.now(UTC)]
     ledger = open_ledger(url, clock)
     tell(ledger, "view:a@1", "view:b@1")
@@ -103,7 +103,7 @@ def test_two_senders_at_once_send_each_message_once(url):
     assert sorted(d["subject"] for d in hook.taken) == subjects
 
 
-def test_a_server_that_limits_its_rate_is_asked_again_when_it_says_so_and_nothing_is_lost(url):
+def test_a_server_that_limits_its_rate_gets_all_messages_when_it_says_so(url):
     clock = [AT]
     ledger = open_ledger(url, clock)
     tell(ledger, "view:a@1")
@@ -203,7 +203,7 @@ def test_the_jitter_is_drawn_anew_for_each_wait(url):
     assert all(1 <= wait <= 2 for wait in waits)
 
 
-def test_a_notifier_that_does_not_answer_is_waited_for_once_and_holds_up_no_other(url):
+def test_a_mute_notifier_is_waited_for_once_and_delays_no_other(url):
     ledger = open_ledger(url, [AT])
     tell(ledger, *(f"view:{n}@1" for n in range(4)), notifiers=("hangs", "pager"))
     tried = []
@@ -229,7 +229,7 @@ def silence(alert="stale", subject="*", hours=2):
     return Silence(id=f"{alert}{subject}", alert=alert, subject=subject, until=until, who="ana", created_at=AT)
 
 
-def test_what_waits_to_be_sent_is_held_while_it_is_silenced_and_sent_at_the_end(url):
+def test_what_waits_to_be_sent_is_held_while_silenced_and_sent_at_the_end(url):
     clock = [AT]
     ledger = open_ledger(url, clock)
     tell(ledger, "view:a@1", "view:b@1")
@@ -245,7 +245,7 @@ def test_what_waits_to_be_sent_is_held_while_it_is_silenced_and_sent_at_the_end(
     assert [s.delivery.subject for s in over.deliver()] == ["view:a@1"]
 
 
-def test_the_day_after_which_a_message_is_given_up_begins_when_its_silence_ends(url):
+def test_the_day_until_a_message_is_given_up_begins_when_its_silence_ends(url):
     clock = [AT]
     ledger = open_ledger(url, clock)
     tell(ledger, "view:a@1")
@@ -266,7 +266,7 @@ def test_a_message_behind_one_that_waits_is_not_due_before_it(url):
     assert Deliverer(ledger=ledger, now=AT, open_notifier=lambda _: Taken()).due_s() == 600
 
 
-def test_one_that_is_told_to_end_finishes_its_message_and_leaves_the_others_to_the_next(url):
+def test_a_sender_that_is_stopped_finishes_its_message_and_leaves_the_rest(url):
     ledger, stopped = open_ledger(url, [AT]), []
     tell(ledger, "view:a@1", "view:b@1")
 

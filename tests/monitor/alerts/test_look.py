@@ -153,7 +153,7 @@ def test_requests_are_measured_for_each_model_and_the_store_once():
     assert (store.subject, store.value, store.cause) == ("store:prod", 2.0, "of 4 requests; the last: the online store")
 
 
-def test_an_error_of_one_subject_leaves_the_others_and_a_store_that_is_gone_is_told_apart():
+def test_an_error_of_one_subject_spares_others_and_a_lost_store_differs():
     gone, bad = StoreError("gone"), DataError("bad")
     town = Town(drifted={"late": [FeatureFigure(feature="x", value=0.3, cause="c")], "churn": bad}, failed=gone)
     assert values(observe(alert("psi > 0.2"), town)) == {"model:late:x": 0.3, "model:churn": "bad"}
@@ -163,7 +163,7 @@ def test_an_error_of_one_subject_leaves_the_others_and_a_store_that_is_gone_is_t
     assert (store.error, store.unreachable) == ("gone", True)
 
 
-def test_of_versions_that_are_served_together_the_worst_counts_and_the_score_is_the_models():
+def test_of_versions_served_together_the_worst_counts_and_is_the_models():
     measured = [FeatureFigure(feature="x", value=v, cause=str(v)) for v in (0.1, 0.4, 0.2)]
     town = Town(drifted={"late": [*measured, FeatureFigure(feature="", value=0.5, cause="")]})
     assert values(observe(alert("skew > 1%", models=("late",)), town)) == {"model:late:x": 0.4, "model:late": 0.5}
@@ -182,7 +182,7 @@ def test_checks_are_those_of_the_views_that_have_run():
     assert values(observe(alert("checks > 0"), town)) == {"view:spend@2": 1.0}
 
 
-def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long_and_none_is_no_news(ledger):
+def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long(ledger):
     town, one = Town(ran=[Counted(view="visits", version=1, count=2, cause="2 of 3 runs failed")]), "pipeline_failures"
     assert values(observe(alert(f"{one} > 0 in 6h"), town)) == {"view:visits@1": 2.0}
     assert look(ledger, town, alert(f"{one} > 0")) == {"view:visits@1": ("firing", ["firing"])}
@@ -230,7 +230,7 @@ def test_what_goes_on_as_it_was_writes_nothing(ledger):
     assert [state.subject for state in before] == ["view:spend@1"]
 
 
-def test_what_is_no_longer_watched_is_resolved_and_what_was_not_seen_is_not(ledger):
+def test_what_is_not_watched_any_more_is_resolved_and_the_unseen_is_not(ledger):
     drifted = [FeatureFigure(feature=name, value=0.3, cause="c") for name in ("x", "y")]
     town, one = Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",))
     look(ledger, town, one)
@@ -316,7 +316,7 @@ def test_incidents_of_a_registry_that_was_lost_have_other_keys(tmp_path):
     assert len(keys) == 2
 
 
-def test_an_incident_that_ends_in_a_silence_before_anybody_was_told_is_told_to_nobody(ledger):
+def test_an_incident_that_ends_unreported_in_a_silence_is_not_reported(ledger):
     town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h", repeat_us=60_000_000)
     look(ledger, town, one)  # the monitor is killed before it sends
     look(ledger, town, one, minutes=1)
@@ -332,7 +332,7 @@ def test_an_incident_that_ends_in_a_silence_before_anybody_was_told_is_told_to_n
     assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", [])}
 
 
-def test_what_was_tried_before_a_silence_and_may_have_arrived_is_told_to_the_end(ledger):
+def test_what_was_tried_before_a_silence_is_reported_to_its_end(ledger):
     town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h")
     look(ledger, town, one)
     tried = ledger.claim(1)

@@ -64,7 +64,7 @@ def test_errors_are_those_of_the_model_and_those_of_the_store(tmp_path):
     assert (found.last_error("fault"), found.last_error("store")) == ("late@1 has no score", STORE)
 
 
-def test_what_the_log_says_of_the_store_counts_more_than_the_words_of_an_error(tmp_path):
+def test_the_logs_word_on_the_store_counts_more_than_the_text_of_an_error(tmp_path):
     schema = {"store_failed": pl.Boolean()}
     rows = [
         (3, 1, 1, {"error": "refused for reasons of its own", "fault": False, "store_failed": True}),
@@ -77,7 +77,7 @@ def test_what_the_log_says_of_the_store_counts_more_than_the_words_of_an_error(t
     assert (found.count, found.store_errors(), found.frame["store"].null_count()) == (4.0, 2.0, 0)
 
 
-def test_a_sample_stands_for_what_was_left_out_and_rows_of_a_canary_for_themselves(tmp_path):
+def test_a_sample_stands_for_the_left_out_and_canary_rows_for_themselves(tmp_path):
     canary = [(1, number, 10, {"canary": 1, "role": "champion"}) for number in range(30)]
     write(tmp_path, [*canary, (1, 100, 900, {})])
     found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 0.01)
@@ -90,7 +90,7 @@ def test_scores_in_the_shadow_are_no_answers(tmp_path):
     assert read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0).latency_us(0.99) == 10_000.0
 
 
-def test_versions_and_older_files_are_read_together_and_files_from_before_the_window_are_not(tmp_path):
+def test_versions_and_older_files_are_read_together_but_only_in_the_window(tmp_path):
     write(tmp_path, [(1, 1, 1, {})])
     write(tmp_path, [(1, 2, 1, {})], version=2, columns=["canary", "role"])
     write(tmp_path, [(1, 3, 1, {})], at=AT - timedelta(hours=2), number=2)

@@ -97,7 +97,7 @@ def served(name, *columns, source="orders", version=1, own=()):
     return ServedView(view=view, version=version, table=None, online=None)
 
 
-def test_checks_count_by_their_last_result_by_now_and_one_over_no_rows_says_nothing():
+def test_checks_count_by_their_last_result_and_one_over_no_rows_by_none():
     a, b, c = "a not_null", "b not_null", "c not_null"
     runs = [
         run(-2, "spend", check(a, ok=False), check(b, ok=True), check(c, ok=False)),
@@ -120,7 +120,7 @@ def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
 
 
 @pytest.mark.parametrize(("kept", "wanted"), [((1, 2), [1, 0]), ((2,), [0]), ((1,), [1]), ((3,), [])])
-def test_status_shows_a_check_as_failed_when_it_failed_for_a_version_that_is_kept_up(kept, wanted):
+def test_status_shows_a_check_as_failed_if_it_failed_for_a_live_version(kept, wanted):
     own = check("k not_null", of="feature view spend", ok=False)
     silent = replace(own, passed=True, failed=0, rows=0)
     runs = [
@@ -134,7 +134,7 @@ def test_status_shows_a_check_as_failed_when_it_failed_for_a_version_that_is_kep
     assert {at.version for at in shown.results} == set(kept) & {1, 2}
 
 
-def test_failed_runs_are_counted_for_each_view_version_that_has_run_with_the_newest_error():
+def test_failed_runs_are_counted_by_view_version_with_the_newest_error():
     lost = {"error_code": "FC603", "error": "the disk is gone"}
     runs = [
         run(-3, "spend", error_code="FC501", error="row 3 is no number"), run(-2, "spend"), run(-1, "spend", **lost),

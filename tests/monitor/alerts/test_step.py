@@ -43,7 +43,7 @@ def walk(steps, alert=ALERT, state=START):
     return told_of, state
 
 
-def test_it_fires_once_the_condition_has_held_for_long_enough_and_is_resolved_once():
+def test_it_fires_once_after_the_condition_held_long_and_is_resolved_once():
     found, state = walk([(0, HIGH), (9, HIGH), (10, HIGH), (11, HIGH), (12, LOW), (13, LOW)])
     assert found == [
         ("pending", []),
@@ -85,7 +85,7 @@ def test_what_is_not_known_neither_fires_nor_resolves():
     assert state.error == "gone"
 
 
-def test_a_silenced_alert_tells_nobody_and_what_still_fires_is_told_at_the_end():
+def test_a_silenced_alert_is_sent_at_the_end_of_silence_if_it_still_fires():
     found, _ = walk([(0, HIGH, True), (10, HIGH, True), (20, HIGH, True), (21, HIGH), (22, HIGH)])
     assert [status for status, _ in found] == ["pending", *["firing"] * 4]
     assert [told for _, told in found] == [[], [], [], ["ops firing", "pager firing"], []]
@@ -97,7 +97,7 @@ def test_an_incident_that_begins_and_ends_in_silence_was_none_for_anybody():
     assert (state.status, state.incident) == ("resolved", 1)
 
 
-def test_the_end_of_an_incident_that_was_told_is_told_when_the_silence_is_over():
+def test_the_end_of_a_reported_incident_is_sent_when_the_silence_is_over():
     found, _ = walk([(0, HIGH), (10, HIGH), (20, LOW, True), (21, LOW), (22, LOW)])
     assert [told for _, told in found[2:]] == [[], ["ops resolved", "pager resolved"], []]
 
@@ -114,7 +114,7 @@ def test_a_notifier_that_the_alert_has_from_now_on_is_told_too():
     assert [told for _, told in found] == [["pager firing"], ["ops resolved", "pager resolved"]]
 
 
-def test_an_alert_that_becomes_more_severe_while_it_fires_is_told_again_at_once():
+def test_an_alert_that_turns_more_severe_while_it_fires_is_resent_at_once():
     _, state = walk([(0, HIGH), (10, HIGH)])
     for severity, told in (("info", []), ("warning", ["ops repeat", "pager repeat"]), ("warning", [])):
         found, state = walk([(11, HIGH)], replace(ALERT, severity=severity), state)
@@ -164,7 +164,7 @@ def history(looks, alert):
 
 
 @given(LOOKS, ALERTS)
-def test_nobody_is_told_before_the_condition_was_seen_to_hold_for_long_enough(looks, alert):
+def test_nothing_is_sent_before_the_condition_was_seen_to_hold_long_enough(looks, alert):
     since = None
     for minute, value, _, state, told in history(looks, alert):
         if value == LOW:

@@ -66,9 +66,7 @@ def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypat
 
 
 @pytest.mark.parametrize("metric", ["checks", "pipeline_failures"])
-def test_where_the_records_of_runs_can_not_be_read_an_alert_on_them_is_an_error_and_not_silent(
-    world, metric, monkeypatch
-):
+def test_unreadable_records_of_runs_make_an_alert_on_them_an_error(world, metric, monkeypatch):
     def gone(*_, **__):
         raise StoreError("the bucket is gone")
 

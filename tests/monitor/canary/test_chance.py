@@ -75,7 +75,7 @@ def test_psi_is_that_of_a_loop_over_the_scores(champion, challenger):
     assert (psi, chance) == pytest.approx(naive_psi(champion, challenger))
 
 
-def test_psi_is_near_its_chance_for_equal_scores_and_far_from_it_for_others():
+def test_psi_is_near_its_chance_for_equal_scores_and_far_for_others():
     draw = random.Random(1)
     for _ in range(50):
         champion = pl.Series([draw.betavariate(2, 5) for _ in range(2_000)])

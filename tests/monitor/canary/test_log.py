@@ -147,7 +147,7 @@ def _last_scores(rows):
 
 
 @given(st.lists(st.tuples(st.integers(0, 63), st.integers(0, 9)), max_size=150), st.integers(1, 20), st.integers(1, 40))
-def test_of_many_entities_a_part_is_kept_that_does_not_depend_on_how_they_come(found, most, size):
+def test_of_many_entities_a_part_is_kept_whatever_their_order(found, most, size):
     rows = [
         {"entity": entity, "logged_at": AT + timedelta(seconds=i), "score": float(s)}
         for i, (entity, s) in enumerate(found)

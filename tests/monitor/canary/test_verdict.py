@@ -79,7 +79,7 @@ def test_it_waits_for_its_requests_after_its_time():
         ({"score_psi": 0.21}, "score_psi 0.21 (asked: at most 0.2)"),
     ],
 )
-def test_what_does_not_hold_in_the_end_rolls_it_back_and_is_no_reason_before(figures, told):
+def test_what_does_not_hold_at_the_end_rolls_back_and_is_no_reason_before(figures, told):
     assert judged(END - timedelta(seconds=1), **figures).state == "running"
     verdict = judged(**figures)
     assert (verdict.state, verdict.reason) == ("rolled_back", f"{told}; 1,000 requests")

@@ -66,7 +66,7 @@ def assert_golden(name, text):
     assert (GOLDEN / name).read_text() == text, f"GOLDEN=write writes {name} again"
 
 
-def test_the_example_for_alertmanager_is_that_of_the_docs_and_its_labels_are_there(tmp_path):
+def test_the_alertmanager_example_is_that_of_the_docs_and_has_its_labels(tmp_path):
     text = (Path(__file__).parent / "alertmanager.yml").read_text()
     page = Path(__file__).parents[3] / "docs" / "how-to" / "watch-freshness.md"
     assert f"```yaml\n{text}```" in page.read_text()
@@ -104,7 +104,7 @@ def test_a_repository_without_slas_and_alerts_has_no_rules(tmp_path):
 
 
 @pytest.mark.parametrize(("when", "watched"), [("freshness > 1d", True), ("checks > 0", True), ("psi > 1", False)])
-def test_an_alert_on_what_is_exported_needs_somebody_who_looks_also_without_an_sla(tmp_path, when, watched):
+def test_an_alert_on_exported_metrics_needs_a_watcher_also_without_an_sla(tmp_path, when, watched):
     alerts = f"alerts: [{{name: a, when: {when}, severity: info, notify: [ops]}}]\n"
     alerts += "notifiers: [{name: ops, email: ops@example.com}]\n"
     repo = load_repo(write(tmp_path, alerts, without_slas()), None)

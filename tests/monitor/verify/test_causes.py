@@ -90,7 +90,7 @@ def test_rows_that_came_into_the_table_after_the_push_are_late_rows(shop, capsys
     )
 
 
-def test_a_push_that_an_older_store_is_put_back_over_is_missed_by_what_is_read_then(shop, capsys):
+def test_a_push_under_a_restored_older_store_is_missed_by_what_is_read(shop, capsys):
     """Rows and record are of before: each value equals the table at its own instant, and that is too long ago."""
     old = (shop / "on.db").read_bytes()
     run(shop, "push", "--as-of", (NOW + 3 * DAY).isoformat())
@@ -183,7 +183,7 @@ def test_a_store_that_nothing_was_pushed_to_is_not_called_right(shop, capsys):
     assert verified(shop, capsys, "--store")[0] == 0
 
 
-def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_before(shop, capsys):
+def test_a_table_rebuilt_to_begin_later_is_not_compared_with_before(shop, capsys):
     run(shop, "materialize", "--full", "--since", (NOW - 5 * DAY).isoformat(), "--no-online")
     code, result = verified(shop, capsys)
     report = result["models"][0]
@@ -204,7 +204,7 @@ def test_a_table_that_was_rebuilt_to_begin_later_is_not_compared_with_what_was_b
     assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
 
 
-def test_rows_of_a_server_at_an_instant_are_found_by_when_they_were_asked_for(shop, capsys):
+def test_rows_served_at_an_instant_are_found_by_when_they_were_requested(shop, capsys):
     """The shop's server runs at an instant of long ago: no row has features of now."""
     asked = datetime.now(UTC) - timedelta(minutes=30)
     _, since = verified(shop, capsys, "--since", asked.isoformat())

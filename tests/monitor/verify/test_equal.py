@@ -83,7 +83,7 @@ def test_the_rows_of_each_fault_are_the_ones_that_it_leaves():
     assert turned["number"].to_list() == [1, 2, 4, 3, 5, 6]
 
 
-def test_values_of_a_type_that_can_not_be_the_other_differ_unless_both_are_null():
+def test_values_of_types_that_can_not_match_differ_unless_both_are_null():
     served = {
         "flag": pl.Series([True, None, False]),
         "number": pl.Series([1, None, 2]),

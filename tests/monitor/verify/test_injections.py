@@ -63,7 +63,7 @@ def test_a_fault_in_the_log_is_found_and_named(shop, capsys, fault):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-def test_a_fault_in_sqlite_is_found_and_named_there_and_in_what_is_served_of_it(shop, capsys, fault):
+def test_a_fault_in_sqlite_is_named_there_and_in_what_is_served_of_it(shop, capsys, fault):
     changed = inject_store(fault, read_orders(shop / "orders.parquet"), f"sqlite:///{shop}/on.db")
     assert changed >= 3
     code, causes = in_store(shop, capsys)

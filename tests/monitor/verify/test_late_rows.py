@@ -80,7 +80,7 @@ def test_corrupted_values_are_found_beside_late_rows(shop, capsys):
     assert causes(compared(shop, capsys, code=1)) == {"amount_sum_7d": {"corrupted value": 3}}
 
 
-def test_rows_that_a_run_reads_while_the_store_is_compared_are_no_differences(shop, monkeypatch):
+def test_rows_that_a_run_reads_during_a_comparison_are_no_differences(shop, monkeypatch):
     read, runs = SqliteStore.read_push_record, []
 
     def read_push_record(self, view):
@@ -146,7 +146,7 @@ def test_features_that_were_added_after_the_push_are_told_and_not_compared(shop,
 @pytest.mark.parametrize(
     "since", [HOUR, pytest.param(timedelta(0), marks=pytest.mark.stress)], ids=["later", "at once"]
 )
-def test_values_of_a_feature_that_was_added_after_the_push_are_of_a_stale_push(tmp_path, capsys, since):
+def test_values_of_a_feature_added_after_the_push_are_of_a_stale_push(tmp_path, capsys, since):
     root = write_shop(tmp_path / "repo")
     orders = pl.read_parquet(root / "orders.parquet")
     orders.with_columns(extra=pl.col("amount") * 2).write_parquet(root / "orders.parquet")

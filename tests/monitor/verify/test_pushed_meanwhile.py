@@ -64,7 +64,7 @@ def test_a_later_push_that_ends_meanwhile_spoils_nothing(shop, meanwhile):
     assert compare(shop).differences == 0
 
 
-def test_a_table_that_is_rebuilt_and_pushed_meanwhile_is_to_be_compared_again(shop, meanwhile):
+def test_a_table_rebuilt_and_pushed_meanwhile_is_to_be_compared_again(shop, meanwhile):
     meanwhile(lambda: run(shop, "materialize", "spend", "--full"))
     with pytest.raises(TryAgainError, match="spend@1 was pushed while it was compared; run it again"):
         compare(shop)

@@ -60,7 +60,7 @@ def test_who_has_the_wrong_key_or_needs_none_can_hold_no_connection_either(click
         assert server.complaints() == []
 
 
-def test_a_peer_has_so_many_connections_and_others_may_follow_when_it_lets_go(clicks):
+def test_a_peer_has_so_many_connections_and_gets_more_when_it_lets_go(clicks):
     with running(clicks, *LIMITS, "--max-connections", str(MOST)) as server:
         take_all_connections(target_of(server))
         answers = [httpx2.get(f"{server.url}/health", timeout=20).status_code for _ in range(5)]
