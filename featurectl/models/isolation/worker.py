@@ -7,19 +7,45 @@ READ and WRITE are the numbers of open pipes.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from featurectl.models.isolation.errors import error_message
 from featurectl.models.isolation.limits import set_limits
 from featurectl.models.isolation.messages import ClosedError, Message, packed, read_message, unpacked, write_message
 
+_NOT_NEEDED: Final = ("sklearn", "pandas", "dask", "matplotlib")
+
+
+def import_alone(library: str) -> None:
+    """Import a library without what it also works with, of which its own models need nothing: a second less.
+
+    Where the library is not installed, whoever uses it says so.
+    """
+    hidden = [name for name in _NOT_NEEDED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+    try:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _prepare(model_format: str) -> None:
+    from featurectl.models.runtimes.base import LIGHTGBM, XGBOOST
+
+    if library := {LIGHTGBM: "lightgbm", XGBOOST: "xgboost"}.get(model_format):
+        import_alone(library)
+
 
 class _Models:
-    """The models that this process has loaded, by number, and what it is question of them."""
+    """The models that this process has loaded, by number, and what it is asked of them."""
 
     def __init__(self) -> None:
         self._loaded: list[Any] = []
@@ -38,6 +64,7 @@ class _Models:
     def _open(self, question: Message) -> Message:
         from featurectl.models.isolation.content import read_content
 
+        _prepare(question["format"])
         found = read_content(
             Path(question["path"]),
             question["format"],
@@ -57,6 +84,7 @@ class _Models:
         from featurectl.models.runtimes.load import load_runtime
         from featurectl.models.structure.check import check_structure
 
+        _prepare(question["format"])
         check_structure(question["format"], question["content"])
         return {"model": self._put(load_runtime(question["format"], question["content"], allow_pickle=False))}
 
