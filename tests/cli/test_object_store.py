@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import httpx2
 import obstore
 import polars as pl
 import pytest
@@ -20,6 +19,7 @@ from featurectl.monitor.prediction_log import open_log
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.workspace.workspace import open_workspace
+from tests import web
 from tests.model_shop import Shop, objects, open_shop, write_files
 from tests.monitor.canary.test_log import row
 from tests.monitor.canary.test_verdict import RUN
@@ -111,7 +111,7 @@ def test_every_file_of_a_version_is_named_by_its_digest(shop):
 def answered(made, s3_server):
     """What a server has answered, and been told to log; not to be changed."""
     with running(made[0], environ=s3_server.environ) as server:
-        answer = httpx2.post(f"{server.url}/v1/predict/m", json={"rows": ROWS}, timeout=60)
+        answer = web.post(f"{server.url}/v1/predict/m", json={"rows": ROWS}, timeout=60)
         assert answer.status_code == 200, answer.text
         assert server.stop() == 0
     return answer.json()["rows"]

@@ -24,6 +24,7 @@ import httpx2
 from featurectl.cli.main import main
 from featurectl.core.units import format_iso
 from featurectl.registry.locks import LEASE
+from tests import web
 from tests.docs.pages import Block, Command
 from tests.servers.redis import free_port
 
@@ -156,7 +157,7 @@ def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> 
     end = time.monotonic() + 60
     while True:
         try:
-            if httpx2.get(f"http://127.0.0.1:{port}/ready", timeout=2).json()["serial"] is not None:
+            if web.get(f"http://127.0.0.1:{port}/ready", timeout=2).json()["serial"] is not None:
                 return process, port  # what it serves is loaded
         except httpx2.HTTPError:
             assert process.poll() is None, "the server ended"

@@ -80,7 +80,7 @@ def test_two_applies_of_the_same_files_succeed_and_one_has_nothing_to_do(tmp_pat
 GROW = """
 import sys
 from datetime import UTC, datetime
-from featurectl.registry.base import Change, HistoryEntry, lock_holder
+from featurectl.registry.base import RegistryChange, HistoryEntry, lock_holder
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import ObjectVersion
 url, who, count, *projects = sys.argv[1:]
@@ -94,7 +94,7 @@ for number in range(int(count)):
         item = ObjectVersion(kind="entity", name=f"{who}_{number:02}", version=1, definition={"name": who})
         with registry.lock(project, lock_holder(who, "grow"), 60) as lock_id:
             state = registry.load_state(project)
-            registry.write_change(state, Change(write=(item,)), entry, lock_id)
+            registry.write_change(state, RegistryChange(write=(item,)), entry, lock_id)
 registry.close()
 """
 

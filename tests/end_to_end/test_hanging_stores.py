@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import polars as pl
 import psycopg
 import pytest
@@ -19,6 +18,7 @@ from deltalake import write_deltalake
 
 from featurectl.cli.main import main
 from featurectl.core.postgres import connect_limited, connect_watched
+from tests import web
 from tests.model_shop import PROJECT, Shop, objects, write_files
 from tests.servers.pausing import hanging
 from tests.servers.postgres import PostgresServer, started_postgres
@@ -197,10 +197,10 @@ def test_a_server_that_begins_where_a_store_hangs_is_ready_once_it_answers(shop,
                 running(shop.root, "--workers", workers, environ=dict(os.environ), until="/health")
             )
             begin = time.monotonic()
-            assert httpx2.get(f"{server.url}/ready", timeout=20).status_code in (200, 503)
+            assert web.get(f"{server.url}/ready", timeout=20).status_code in (200, 503)
             assert time.monotonic() - begin < LIMIT_S
         end = time.monotonic() + LIMIT_S * 4
-        while httpx2.get(f"{server.url}/ready", timeout=20).status_code != 200:
+        while web.get(f"{server.url}/ready", timeout=20).status_code != 200:
             assert time.monotonic() < end, server.log.read_text()
             time.sleep(0.2)
         assert server.stop() == 0

@@ -10,6 +10,8 @@ from typing import Self
 
 import httpx2
 
+from tests import web
+
 GIVE_UP_S = 15
 
 
@@ -37,7 +39,7 @@ class Load:
             thread.join()
 
     def _ask(self) -> None:
-        with httpx2.Client(timeout=GIVE_UP_S) as client:
+        with web.client(timeout=GIVE_UP_S) as client:
             while not self._stop.is_set():
                 begin = time.monotonic()
                 try:

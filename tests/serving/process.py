@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests import web
 from tests.servers.redis import free_port
 
 START_LIMIT_S = 60
@@ -90,7 +91,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         try:
-            if httpx2.get(url, timeout=2).json().get("serial", 0) is not None:
+            if web.get(url, timeout=2).json().get("serial", 0) is not None:
                 return
         except httpx2.HTTPError:
             pass

@@ -13,10 +13,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from benchmarks.canary.clients import Clients
+from tests import web
 from tests.serving.process import running
 from tests.serving.trial import (
     CANARY,
@@ -215,4 +215,4 @@ def test_a_shadow_that_hangs_keeps_nobody_waiting(own_trial):
 
 
 def _metrics(url):
-    return httpx2.get(f"{url}/metrics", timeout=60).text.splitlines()
+    return web.get(f"{url}/metrics", timeout=60).text.splitlines()

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import httpx2
 import pytest
 
+from tests import web
 from tests.serving.clicks import request_rows
 from tests.serving.process import Process, running
 
@@ -155,7 +155,7 @@ class Beside:
         self._thread.join()
 
     def _ask(self) -> None:
-        with httpx2.Client(timeout=120) as client:
+        with web.client(timeout=120) as client:
             while not self._stop.wait(0.05):
                 begin_s = time.monotonic()
                 self.statuses.add(client.get(f"{self.url}/health").status_code)
@@ -171,7 +171,7 @@ def memory_of(server: Process) -> int:
 def ask_all(server: Process, count: int) -> dict[str, float]:
     """Send so many bodies of each kind, and return the longest that one of each took, and what memory they took."""
     begin, took = memory_of(server), dict[str, float]()
-    with Beside(server.url) as beside, httpx2.Client(timeout=120) as client:
+    with Beside(server.url) as beside, web.client(timeout=120) as client:
         for kind in KINDS:
             for seed in range(count):
                 path, body = kind(random.Random(seed))

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
+from tests import web
 from tests.serving.process import running
 from tests.serving.trial import wait_until
 
@@ -39,7 +39,7 @@ def asked(made: http.client.HTTPConnection) -> tuple[int, str | None]:
 
 def is_ending(url: str) -> bool:
     """Return whether a server says that it is to be asked no more."""
-    answer = httpx2.get(f"{url}/ready", timeout=LIMIT_S)
+    answer = web.get(f"{url}/ready", timeout=LIMIT_S)
     return answer.status_code == 503 and answer.json()["problems"] == ["the server has been told to stop"]
 
 
@@ -55,7 +55,7 @@ def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, w
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_ending(server.url))
         assert [asked(made) for made in (first, second)] == [(200, "close")] * 2
-        answer = httpx2.post(f"{server.url}/v1/features", json=ASK, timeout=LIMIT_S)
+        answer = web.post(f"{server.url}/v1/features", json=ASK, timeout=LIMIT_S)
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(LIMIT_S) == 0
         assert "Traceback" not in server.log.read_text()

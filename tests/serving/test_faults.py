@@ -10,10 +10,10 @@ import subprocess
 import time
 from contextlib import closing
 
-import httpx2
 import pytest
 import redis
 
+from tests import web
 from tests.servers.redis import free_port, redis_program
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
@@ -82,8 +82,8 @@ def test_a_store_killed_and_started_again_costs_the_outage_and_no_more(served, s
         load.wait_for(200)
         store.stop()
         load.wait_for(503)
-        assert httpx2.get(f"{served.url}/health").status_code == 200
-        ready = httpx2.get(f"{served.url}/ready", timeout=20)
+        assert web.get(f"{served.url}/health").status_code == 200
+        ready = web.get(f"{served.url}/ready", timeout=20)
         assert (ready.status_code, "online store" in ready.json()["problems"][0]) == (503, True)
         store.start()
         load.wait_for(200)
@@ -92,7 +92,7 @@ def test_a_store_killed_and_started_again_costs_the_outage_and_no_more(served, s
         assert set(load.statuses(back)) == {200}
     assert load.broken == []
     assert set(load.statuses()) == {200, 503}
-    assert httpx2.get(f"{served.url}/ready", timeout=20).status_code == 200
+    assert web.get(f"{served.url}/ready", timeout=20).status_code == 200
 
 
 def test_a_pausing_store_is_answered_for_within_the_time_and_found_again(served, store):
@@ -100,7 +100,7 @@ def test_a_pausing_store_is_answered_for_within_the_time_and_found_again(served,
         load.wait_for(200)
         store.signal(signal.SIGSTOP)
         load.wait_for(503)
-        problem = httpx2.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).json()
+        problem = web.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).json()
         assert "no answer within 0.25 s" in problem["detail"]
         store.signal(signal.SIGCONT)
         load.wait_for(200, 20)
@@ -115,7 +115,7 @@ def test_a_store_that_is_full_is_read_all_the_same(served, store, own_clicks, ca
     capsys.readouterr()
     assert main(["push", "-C", str(own_clicks), "--as-of", "2026-01-09T00:00:00Z"]) == 69
     assert "memory" in capsys.readouterr().err
-    assert httpx2.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
+    assert web.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
 
 
 def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
@@ -123,7 +123,7 @@ def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
         writer.execute("begin exclusive")
         writer.execute("delete from rows")
         for _ in range(3):
-            answer = httpx2.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
+            answer = web.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
             assert answer.json()["features"]["count_7d"]["status"] == ["PRESENT"] * 3
         writer.execute("rollback")
 
@@ -133,12 +133,12 @@ def test_a_file_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_cli
     with running(own_clicks) as server:
 
         def asked():
-            return httpx2.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
+            return web.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
 
         assert asked().status_code == 200
         path.rename(own_clicks / "moved.db")
         assert (asked().status_code, "moved or removed" in asked().json()["detail"]) == (503, True)
-        assert httpx2.get(f"{server.url}/ready", timeout=20).status_code == 503
+        assert web.get(f"{server.url}/ready", timeout=20).status_code == 503
         assert not path.exists()
         run(own_clicks, "push")
         assert asked().json()["features"]["count_7d"]["status"] == ["PRESENT"] * 3
@@ -154,14 +154,14 @@ def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
             client.sendall(head if number % 2 else head + b"\r\n{")
             slow.append(client)
         for _ in range(10):
-            assert httpx2.post(f"{server.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
+            assert web.post(f"{server.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
         for client in slow:
             client.settimeout(30)
             while client.recv(4096):
                 pass  # half of them are told 408, and all are closed
             client.close()
-        assert httpx2.post(f"{server.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
-        counted = httpx2.get(f"{server.url}/metrics").text
+        assert web.post(f"{server.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
+        counted = web.get(f"{server.url}/metrics").text
         assert 'featurectl_http_requests_total{method="POST",route="/v1/features",status="408"} 500.0' in counted
 
 
@@ -171,9 +171,7 @@ def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_cli
         load.wait_for(200)
         run(own_clicks, "train", "click")
         end = time.monotonic() + 60
-        while (
-            httpx2.post(f"{served.url}/v1/predict/click", json={**PREDICT, "version": 2}, timeout=20).status_code != 200
-        ):
+        while web.post(f"{served.url}/v1/predict/click", json={**PREDICT, "version": 2}, timeout=20).status_code != 200:
             assert time.monotonic() < end
         load.wait_for(200)
     assert (load.broken, set(load.statuses())) == ([], {200})
@@ -183,13 +181,13 @@ def test_several_processes_share_a_port_and_their_counts_and_end_together(own_cl
     with running(own_clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "10") as server:
         names = set()
         for _ in range(60):
-            with httpx2.Client() as client:  # a connection each: any process may take it
+            with web.client() as client:  # a connection each: any process may take it
                 answer = client.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
                 assert answer.status_code == 200, answer.text
                 names.add(answer.json()["server_name"])
         assert len(names) == 2
         counted = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"} 60.0'
-        wait_until(lambda: counted in httpx2.get(f"{server.url}/metrics").text)  # a request counts once it is answered
+        wait_until(lambda: counted in web.get(f"{server.url}/metrics").text)  # a request counts once it is answered
         assert server.stop() == 0
 
 

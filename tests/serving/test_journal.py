@@ -9,13 +9,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-import httpx2
 import pytest
 import redis
 
 from featurectl import __version__
 from featurectl.core.secrets import hide
 from featurectl.serving.journal import Journal
+from tests import web
 from tests.servers.redis import free_port
 from tests.serving.process import START_LIMIT_S, running
 from tests.serving.test_faults import Redis
@@ -121,7 +121,7 @@ def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monk
         wait_until(lambda: any(event["event"] == "promoted" for event in events(server)))
         store.stop()
         wait_until(lambda: any(event["event"] == "store_lost" for event in events(server)))
-        httpx2.get(f"{server.url}/ready", timeout=20)
+        web.get(f"{server.url}/ready", timeout=20)
         store.start("--requirepass", "S3cretRedis")
         wait_until(lambda: any(event["event"] == "store_back" for event in events(server)))
         assert server.stop() == 0
@@ -155,7 +155,7 @@ def test_a_view_that_was_never_pushed_waits_and_is_not_served(own_clicks):
 
 def test_each_request_is_a_line_where_that_is_asked_for(clicks):
     with running(clicks, "--access-log") as server:
-        httpx2.get(f"{server.url}/health", timeout=20)
+        web.get(f"{server.url}/health", timeout=20)
         wait_until(lambda: '"GET /health HTTP/1.1" 200' in server.log.read_text())
         assert server.stop() == 0
     asked = [line for line in server.log.read_text().splitlines() if "/health" in line]
@@ -173,12 +173,12 @@ def test_a_server_whose_log_nobody_reads_any_more_goes_on(own_clicks):
             os.close(read)
             run(own_clicks, "models", "promote", "click@2")
             wait_until(lambda: champion_of(port) == 2)
-            assert httpx2.get(f"http://127.0.0.1:{port}/ready", timeout=20).json()["warnings"] == []
+            assert web.get(f"http://127.0.0.1:{port}/ready", timeout=20).json()["warnings"] == []
         finally:
             process.terminate()
         assert process.wait(START_LIMIT_S) == 0
 
 
 def champion_of(port: int) -> int:
-    told = httpx2.get(f"http://127.0.0.1:{port}/v1/models", timeout=20).json()
+    told = web.get(f"http://127.0.0.1:{port}/v1/models", timeout=20).json()
     return told["models"][0]["aliases"]["champion"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 
-import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -13,6 +12,7 @@ from featurectl.models.served_model import load_served
 from featurectl.serving.beginning import AT_ONCE
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
+from tests import web
 from tests.serving.clicks import FILES, request_rows, run
 from tests.serving.process import START_LIMIT_S, running
 from tests.serving.test_faults import Redis
@@ -167,11 +167,11 @@ def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypat
     store.stop()
     options = ("--workers", "2", "--reload", "0.1", "--timeout", "4")
     with running(own_clicks, *options, until="/health") as server:
-        refused = httpx2.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20)
+        refused = web.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        waiting = httpx2.get(f"{server.url}/ready", timeout=20)
+        waiting = web.get(f"{server.url}/ready", timeout=20)
         assert (waiting.status_code, waiting.json()["serial"]) == (503, None)
         store.start()
-        wait_until(lambda: httpx2.get(f"{server.url}/ready", timeout=20).status_code == 200, START_LIMIT_S)
-        wait_until(lambda: httpx2.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20).status_code == 200)
+        wait_until(lambda: web.get(f"{server.url}/ready", timeout=20).status_code == 200, START_LIMIT_S)
+        wait_until(lambda: web.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20).status_code == 200)
         assert server.stop() == 0

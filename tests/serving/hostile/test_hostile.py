@@ -6,9 +6,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
+from tests import web
 from tests.serving.hostile.attacks import ATTACKS, Target, take_all_connections
 from tests.serving.load import Load
 from tests.serving.process import Process, running
@@ -55,7 +55,7 @@ def test_who_has_the_wrong_key_or_needs_none_can_hold_no_connection_either(click
     for environ in ({"FEATURECTL_API_KEYS": "other"}, {}):
         with running(clicks, *LIMITS, environ=environ) as server:
             attack_all(server)
-            answer = httpx2.post(f"{server.url}/v1/features", json=ASK, timeout=20)
+            answer = web.post(f"{server.url}/v1/features", json=ASK, timeout=20)
             assert answer.status_code == (401 if environ else 200)
         assert server.complaints() == []
 
@@ -63,7 +63,7 @@ def test_who_has_the_wrong_key_or_needs_none_can_hold_no_connection_either(click
 def test_a_peer_has_so_many_connections_and_gets_more_when_it_lets_go(clicks):
     with running(clicks, *LIMITS, "--max-connections", str(MOST)) as server:
         take_all_connections(target_of(server))
-        answers = [httpx2.get(f"{server.url}/health", timeout=20).status_code for _ in range(5)]
+        answers = [web.get(f"{server.url}/health", timeout=20).status_code for _ in range(5)]
         assert answers == [200] * 5
         assert server.complaints() == []
 
@@ -74,5 +74,5 @@ def test_many_hostile_clients_are_got_rid_of_time_and_again(clicks):
         with Load(f"{server.url}/health", {}, threads=1):
             for _ in range(3):
                 attack_all(server, times=3)
-        assert httpx2.post(f"{server.url}/v1/features", json=ASK, timeout=20).status_code == 200
+        assert web.post(f"{server.url}/v1/features", json=ASK, timeout=20).status_code == 200
         assert server.complaints() == []
