@@ -171,7 +171,7 @@ def test_a_repository_that_uses_what_is_not_in_this_version_is_refused():
     check_supported(REPO)
     problem = Problem(code="FC402", message="pipelines are not in this version", place=Place("p.yaml", 1))
     with pytest.raises(ProblemsError) as caught:
-        check_supported(replace(REPO, not_in_this_version=(problem,)))
+        check_supported(replace(REPO, unsupported=(problem,)))
     assert caught.value.problems == (problem,)
 
 

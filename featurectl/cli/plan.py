@@ -60,7 +60,7 @@ def add_to(app: typer.Typer) -> None:
             if out is not None:
                 write_plan(made, out)
             changed = CHANGES if detailed_exitcode and not made.empty else 0
-            refused = workspace.repo.not_in_this_version
+            refused = workspace.repo.unsupported
             return Outcome(
                 text=_text(call, made, workspace.repo, explain=explain),
                 result=dict(made.to_json()),

@@ -89,7 +89,7 @@ def _not_run(repo: Repo, env: str | None) -> list[Problem]:
     if env is not None and env not in repo.environments and repo.environments:
         raise UsageError(f"no environment {env!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
     chosen = [repo.environments[env or names[0]]] if names else []
-    found = [*repo.not_in_this_version, *(p for e in chosen for p in e.not_in_this_version)]
+    found = [*repo.unsupported, *(p for e in chosen for p in e.unsupported)]
     return [replace(p, severity="warning", notes=("`apply` refuses it",)) for p in found]
 
 

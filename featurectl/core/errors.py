@@ -6,7 +6,7 @@
     |-- ProblemsError          problems in the user's files, found as data: `problems` holds them
     |-- DataError              problems in the user's data: null keys, bad casts, an unreadable file (FC5xx)
     |-- PlanError              a plan that can't be applied as it is: blocked, or not in this version (FC4xx)
-    |-- CheckFailedError            it ran and found something: a failed test, a failed gate
+    |-- CheckFailedError       it ran and found something: a failed test, a failed gate
     |-- StoreError             a registry, online or offline store can't be reached, is full or read-only (FC6xx)
     |   `-- NoAnswerError      it did not answer in time, and would not the next time
     `-- TryAgainError          a lock is held, or the registry moved since it was read
@@ -38,7 +38,7 @@ class UsageError(FeaturectlError):
 
 
 class ProblemsError(FeaturectlError):
-    """The user's files have problems; `problems` are `spec.problems.Problem` objects, sorted by place."""
+    """The user's files have problems; `problems` are `language.problems.codes.Problem` objects, sorted by place."""
 
     def __init__(self, message: str, problems: Sequence[object], *, code: str = "", hint: str = "") -> None:
         super().__init__(message, code=code, hint=hint)

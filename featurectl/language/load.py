@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.definitions.objects import FeatureTest, ModelTest
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.repo import Environment, Repo
@@ -76,18 +75,16 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     """
     declared, files = Declarations(Report()), _Files()
     try:
-        rest = _load(root, files, declared, schemas)
+        _load(root, files, declared, schemas)
     except TooManyProblemsError:
         message = f"there are more than {MOST_PROBLEMS:,} problems: what else there is was not checked"
         declared.report.problems.append(Problem(code="FC006", message=message, place=Place(PROJECT_FILE)))
-        rest = {}, {}
-    return _repo(files, declared, rest)
+        declared.tests = {}
+    return _repo(files, declared)
 
 
-def _load(
-    root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None
-) -> tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]:
-    """Fill in what the files hold and declare, and return the tests and how many objects of other kinds there are."""
+def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None) -> None:
+    """Fill in what the files hold and declare."""
     _read_files(root, files, declared)
     environments = files.project.environments.values() if files.project else ()
     declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
@@ -100,19 +97,14 @@ def _load(
     views = _of(files, FeatureViewShape)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
-    tests: dict[str, FeatureTest | ModelTest] = {}
-    resolve.all(_of(files, FeatureTestShape), tests, "test", lambda s: resolve_test(s, declared))
-    others = _check_operations(files, resolve)
+    resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
+    declared.others = _check_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
         declared.report.error("FC203", message, Place(PROJECT_FILE))
-    return tests, others
 
 
-def _repo(
-    files: _Files, declared: Declarations, rest: tuple[dict[str, FeatureTest | ModelTest], dict[str, int]]
-) -> Repo:
-    tests, others = rest
+def _repo(files: _Files, declared: Declarations) -> Repo:
     return Repo(
         project=files.project.project if files.project else "",
         environments=_environments(files),
@@ -120,12 +112,12 @@ def _repo(
         sources=declared.sources,
         views=declared.views,
         models=declared.models,
-        tests=tests,
+        tests=declared.tests,
         alerts=declared.alerts,
         notifiers=declared.notifiers,
-        others=others,
+        others=declared.others,
         problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
-        not_in_this_version=tuple(sorted(declared.later, key=lambda p: p.sort_key())),
+        unsupported=tuple(sorted(declared.unsupported, key=lambda p: p.sort_key())),
         places=declared.places,
         files=tuple(files.paths),
     )

@@ -16,7 +16,7 @@ from featurectl.language.syntax.place import Place
 class Environment:
     """Where things are kept; texts may hold `${NAME}`, unexpanded. `now` is a fixed clock.
 
-    `not_in_this_version` are the parts of it that are valid and not run (FC402): `apply` refuses this environment.
+    `unsupported` are the parts of it that are valid and not run (FC402): `apply` refuses this environment.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Environment:
     prediction_keep_us: int = 30 * 86_400_000_000  # how long the files of the log are kept
     prediction_max_bytes: int = 1 << 30  # how much they may take
     data_roots: tuple[str, ...] = ()  # folders outside of the repository that its sources may read
-    not_in_this_version: tuple[Problem, ...] = ()
+    unsupported: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repo:
     """The objects of a repository by name, in the order of files and of lines in them.
 
-    `problems` are sorted by place; objects that could not be made are left out. `not_in_this_version` are the
+    `problems` are sorted by place; objects that could not be made are left out. `unsupported` are the
     parts of the language that are valid and not run (FC402): `apply` refuses a repository that has any. `places`
     says where things stand: (kind, name) -> the object's name; (kind, name, key) -> the key; (kind, name, list, item
     name) -> the item. `files` are the paths that were read, relative to the root.
@@ -53,7 +53,7 @@ class Repo:
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     problems: tuple[Problem, ...] = ()
-    not_in_this_version: tuple[Problem, ...] = ()
+    unsupported: tuple[Problem, ...] = ()
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
     files: tuple[str, ...] = ()
 

@@ -1,1 +1,1 @@
-"""Freshness of sources and views."""
+"""What goes on in an environment: freshness, checks, drift, skew, canaries, alerts, sizes."""

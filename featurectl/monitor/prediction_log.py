@@ -5,7 +5,7 @@ Files are laid out as `serving/log/parquet.py` writes them, in a folder or in an
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
 Day and time are of the clock when the file was written; no row in it was served later, unless clocks differ. Files of a
-day may be replaced by larger ones: see `compacted.py`.
+day may be replaced by larger ones: see `compacted_files.py`.
 """
 
 from __future__ import annotations

@@ -153,8 +153,10 @@ def check_nothing_blocked(plan: Plan) -> None:
             repository had parts that this version does not run; the message names the first. Or FC414, its commit does
             not contain the one that was applied.
     """
-    if plan.refused:
-        raise PlanError(f"{plan.refused[0]}{_more(plan.refused)}", code="FC402", hint="featurectl validate lists them")
+    if plan.unsupported:
+        raise PlanError(
+            f"{plan.unsupported[0]}{_more(plan.unsupported)}", code="FC402", hint="featurectl validate lists them"
+        )
     if plan.older:
         raise PlanError(plan.older_note, code="FC414", hint=f"git pull or rebase, or {ALLOW_OLDER} if it is meant")
     if not plan.blocked:
@@ -207,8 +209,8 @@ def check_supported(repo: Repo) -> None:
     Raises:
         ProblemsError: it uses parts of the language that this version reads and does not run.
     """
-    if repo.not_in_this_version:
-        raise ProblemsError("parts of the repository are not in this version", repo.not_in_this_version, code="FC402")
+    if repo.unsupported:
+        raise ProblemsError("parts of the repository are not in this version", repo.unsupported, code="FC402")
 
 
 def describe(plan: Plan) -> str:

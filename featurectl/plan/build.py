@@ -63,7 +63,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         stages=plan_stages(selected.changes, wanted, state, request.outside),
         selected=request.select,
         left=selected.left,
-        refused=tuple(f"{problem.place}: {problem.message}" for problem in repo.not_in_this_version),
+        unsupported=tuple(f"{problem.place}: {problem.message}" for problem in repo.unsupported),
         applied=request.applied,
         allow_older=request.allow_older,
     )

@@ -117,7 +117,7 @@ class Plan:
     """All changes of a project, most far-reaching first, against one serial of one registry.
 
     `digest` is that of the state that it was made against; `selected` are the terms of `--select`, `left` is how
-    many changes they leave for another time. `refused` are the parts of the repository that this version does not run,
+    many changes they leave for another time. `unsupported` are parts of the repository that this version does not run,
     each as "path:line:column: what": a plan with any is not applied. `applied` is the commit that was applied before
     (None: there was none, or nobody has looked); a plan of one that does not contain it waits for `allow_older`.
     """
@@ -133,7 +133,7 @@ class Plan:
     digest: str = ""
     selected: tuple[str, ...] = ()
     left: int = 0
-    refused: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
     applied: AppliedCommit | None = None
     allow_older: bool = False
 
@@ -194,7 +194,7 @@ class Plan:
             digest=self.digest,
             selected=list(self.selected),
             not_selected=self.left,
-            refused=list(self.refused),
+            refused=list(self.unsupported),
             summary=_summary(self.changes),
             changes=[_change(c) for c in self.changes if c.kind != "unchanged"],
             unchanged=[f"{c.object}:{c.name}" for c in self.changes if c.kind == "unchanged"],

@@ -22,6 +22,7 @@ from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Effort, P
 from featurectl.registry.state import ObjectVersion
 
 FORM: Final = 1
+_STORED: Final = {"unsupported": "refused"}  # fields whose key in the file is another
 
 
 def dump_plan(plan: Plan) -> str:
@@ -29,7 +30,8 @@ def dump_plan(plan: Plan) -> str:
 
     Keys stay in their order: that of an entity's keys has a meaning.
     """
-    body = json.dumps(asdict(plan), ensure_ascii=False, default=_instant_text)
+    document = {_STORED.get(name, name): value for name, value in asdict(plan).items()}
+    body = json.dumps(document, ensure_ascii=False, default=_instant_text)
     head = {"featurectl_plan": FORM, "sha256": hashlib.sha256(body.encode()).hexdigest()}
     return json.dumps(head | {"plan": json.loads(body)}, ensure_ascii=False, indent=1) + "\n"
 
@@ -69,7 +71,7 @@ def _plan(body: dict[str, Any]) -> Plan:
             "changes": tuple(_change(change) for change in body["changes"]),
             "stages": tuple(_stage(stage) for stage in body["stages"]),
             "selected": tuple(body["selected"]),
-            "refused": tuple(body.get("refused", ())),  # plans may be older than it
+            "unsupported": tuple(body.get("refused", ())),  # plans may be older than it
             "applied": _applied(body["applied"]) if body.get("applied") else None,
         }
     )

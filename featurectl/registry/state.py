@@ -28,8 +28,8 @@ CanaryState = Literal["running", "promoted", "rolled_back", "aborted"]
 class ObjectVersion:
     """One version of a registered object; only feature views have more than one.
 
-    `definition` is what `spec.resolve.load_*` reads back. `features` maps each feature to its data fingerprint
-    (empty but for views); `data` and `metadata` are the fingerprints of the whole object.
+    `definition` is what `language.definitions.json_form` reads back. `features` maps each feature to its data
+    fingerprint (empty but for views); `data` and `metadata` are the fingerprints of the whole object.
     """
 
     kind: Kind
@@ -75,7 +75,7 @@ class GateResult:
 class ModelVersion:
     """A trained model: what it was made of and where it lies.
 
-    `definition` is the model's definition at training time (`spec.resolve`), `table_versions` maps "view@version"
+    `definition` is the model's definition at training time (in its JSON form), `table_versions` maps "view@version"
     to the version of its offline table, `artifact` is relative to the environment's offline location, and so are
     `onnx` and `golden`: the model for serving ("" where there is none, and `onnx_missing` says why) and rows that it
     was trained on with their scores. Versions of before there were these have neither. `gates` is what was measured

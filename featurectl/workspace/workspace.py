@@ -388,10 +388,10 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
     repo = load_checked(root, data)
     environment = environment_of(repo, env)
     given, clock = as_of or environment.now, datetime.now(UTC)
-    not_run = (*repo.not_in_this_version, *environment.not_in_this_version)
+    unsupported = (*repo.unsupported, *environment.unsupported)
     return Workspace(
         root=root,
-        repo=replace(repo, not_in_this_version=not_run),
+        repo=replace(repo, unsupported=unsupported),
         environment=environment,
         now=given or clock,
         clock=None if given else clock,

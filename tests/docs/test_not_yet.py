@@ -73,7 +73,7 @@ def test_what_the_pages_name_as_later_is_read_and_not_run(name, tmp_path):
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
     (tmp_path / "objects.yaml").write_text(LATER[name])
     repo = load_repo(tmp_path, None)
-    assert [problem.code for problem in repo.not_in_this_version] == ["FC402"], repo.problems
+    assert [problem.code for problem in repo.unsupported] == ["FC402"], repo.problems
     told = " ".join(
         part for page in ("README.md", "docs/reference/language.md") for part in [(ROOT / page).read_text()]
     )

@@ -51,15 +51,15 @@ def test_a_saved_plan_is_read_back_as_it_was():
 
 def test_a_plan_that_was_saved_before_it_told_of_refused_parts_has_none():
     problem = Problem(code="FC402", message="alerts are not in this version", place=Place("a.yaml", 2, 5))
-    repo = replace(repo_of(*ALL), not_in_this_version=(problem,))
+    repo = replace(repo_of(*ALL), unsupported=(problem,))
     plan = plan_repo(repo, EMPTY, PlanRequest(environment="dev"))
-    assert plan.refused == ("a.yaml:2:5: alerts are not in this version",)
+    assert plan.unsupported == ("a.yaml:2:5: alerts are not in this version",)
     assert load_plan(dump_plan(plan), "plan.json") == plan
     body = json.loads(dump_plan(plan))["plan"]
     del body["refused"]
     digest = hashlib.sha256(json.dumps(body, ensure_ascii=False).encode()).hexdigest()
     older = json.dumps({"featurectl_plan": 1, "sha256": digest, "plan": body})
-    assert load_plan(older, "plan.json") == replace(plan, refused=())
+    assert load_plan(older, "plan.json") == replace(plan, unsupported=())
 
 
 def test_a_plan_that_was_changed_by_hand_is_refused():

@@ -340,11 +340,11 @@ models:
 """
     repo = load(tmp_path, {"base.yaml": BASE, "x.yaml": text})
     assert repo.errors == ()
-    found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.not_in_this_version]
+    found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.unsupported]
     assert found == [
         (3, "alerts on stream_lag are"), (4, "pipelines are"), (6, "stream sources are"),
     ]  # fmt: skip
-    assert {p.code for p in repo.not_in_this_version} == {"FC402"}
+    assert {p.code for p in repo.unsupported} == {"FC402"}
 
 
 def test_an_environment_holds_its_texts_unexpanded_and_what_is_not_run(tmp_path):
@@ -357,9 +357,9 @@ environments:
     repo = load(tmp_path, {"featurectl.yaml": project, "base.yaml": BASE})
     dev, prod = repo.environments.values()
     assert (dev.registry, dev.online, dev.now.year) == ("${R:-sqlite:///r.db}", "${O}", 2014)
-    assert [p.place.line for p in prod.not_in_this_version] == [5]
+    assert [p.place.line for p in prod.unsupported] == [5]
     assert (dev.prediction_sample, prod.prediction_sample) == (None, 1.0)
-    assert dev.not_in_this_version == repo.not_in_this_version == ()
+    assert dev.unsupported == repo.unsupported == ()
 
 
 def test_places_of_objects_keys_and_items_are_kept(tmp_path):

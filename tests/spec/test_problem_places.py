@@ -131,7 +131,7 @@ def test_a_problem_stands_at_its_place_with_its_suggestion(tmp_path, code, marke
 def test_the_base_repository_itself_is_valid(tmp_path):
     repo = load(tmp_path, {"base.yaml": BASE})
     assert [(p.code, p.severity) for p in repo.problems] == [("FC351", "note")]
-    assert repo.not_in_this_version == ()
+    assert repo.unsupported == ()
 
 
 @pytest.mark.parametrize(

@@ -109,4 +109,4 @@ def test_slices_and_robustness_of_a_right_model_are_no_problem_and_are_run(tmp_p
         (tmp_path / name).write_text(text)
     repo = load_repo(tmp_path, lambda _: None)
     assert repo.errors == ()
-    assert repo.not_in_this_version == ()
+    assert repo.unsupported == ()

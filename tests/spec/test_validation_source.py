@@ -27,7 +27,7 @@ models:
 def test_a_model_holds_the_source_that_it_is_judged_on_and_needs_it(tmp_path):
     repo = load(tmp_path, FILES)
     assert repo.errors == ()
-    assert repo.not_in_this_version == ()
+    assert repo.unsupported == ()
     model = repo.models["m"]
     assert model.trainer.validation_source == repo.sources["other"]
     assert load_model(json.loads(json.dumps(dump_definition(model)))) == model

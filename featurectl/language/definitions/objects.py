@@ -1,7 +1,7 @@
 """What the objects of a repository mean: names looked up, durations parsed, expressions typed, `"*"` expanded.
 
-These are the types that every layer below the YAML works with. They are made by `spec.resolve` from the shapes
-of `spec.model`, for files and for definitions kept in a registry alike.
+These are the types that every layer below the YAML works with. They are made by `language/resolve/` from
+`language/shapes/`, for files and for definitions kept in a registry alike.
 """
 
 from __future__ import annotations

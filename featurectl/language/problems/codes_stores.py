@@ -1,4 +1,4 @@
-"""Codes of problems with stores and their clocks: the part of the list of `spec.problems` that is about them."""
+"""Codes of problems with stores and their clocks: the part of the list of `codes` that is about them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier
-from featurectl.language.definitions.objects import Entity, FeatureView, Model, Source
+from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, Items, ScalarNode
@@ -25,7 +25,7 @@ _PLURALS: Mapping[str, str] = {"entity": "entities"}
 class Declarations:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
-    `later` are the parts of the language that this version does not run. After a file that could not be read
+    `unsupported` are valid parts of the language that this version does not run. After a file that could not be read
     (`unread`), a name that nothing has may stand there: it is not reported.
     """
 
@@ -37,16 +37,18 @@ class Declarations:
     models: dict[str, Model] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     notifiers: dict[str, Notifier] = field(default_factory=dict)
+    tests: dict[str, FeatureTest | ModelTest] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     names: dict[tuple[Kind, str], Place] = field(default_factory=dict)
     broken: set[tuple[Kind, str]] = field(default_factory=set)
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
-    later: list[Problem] = field(default_factory=list)
+    unsupported: list[Problem] = field(default_factory=list)
     unread: bool = False
     data_roots: tuple[str, ...] = ()  # of all environments
 
-    def not_run(self, what: str, place: Place, *notes: str) -> None:
+    def note_unsupported(self, what: str, place: Place, *notes: str) -> None:
         """Note a valid part of the language that this version does not run."""
-        self.later.append(not_run(what, place, *notes))
+        self.unsupported.append(unsupported_part(what, place, *notes))
 
     def find(self, objects: Mapping[str, T], kind: Kind, name: str, node: ScalarNode | None) -> T | None:
         """Return a declared object; None with FC201 when nothing has the name, silently when it is broken."""
@@ -95,7 +97,7 @@ class Declarations:
                 self.places.setdefault((*prefix, item.text("name")), item.head)
 
 
-def not_run(what: str, place: Place, *notes: str) -> Problem:
+def unsupported_part(what: str, place: Place, *notes: str) -> Problem:
     """Return the problem of a valid part of the language that this version does not run ("hop is")."""
     return Problem(code="FC402", message=f"{what} not in this version", place=place, notes=notes)
 

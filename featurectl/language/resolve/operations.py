@@ -22,7 +22,7 @@ from featurectl.language.syntax.node import Fields, ScalarNode
 
 def check_pipeline(shape: PipelineShape, declared: Declarations) -> None:
     """Report stages that share a name, need what is not there, or need each other; note it as not run."""
-    declared.not_run("pipelines are", shape.fields.head)
+    declared.note_unsupported("pipelines are", shape.fields.head)
     seen: dict[str, StageShape] = {}
     for stage in shape.stages:
         if stage.name in seen:
@@ -97,7 +97,7 @@ def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
         declared.report.error("FC104", wrong, shape.fields.place("when"))
     if when.metric in NOT_MEASURED:
         later = "event streams come with a later version: until then there is no lag to measure"
-        declared.not_run(f"alerts on {when.metric} are", shape.fields.head, later)
+        declared.note_unsupported(f"alerts on {when.metric} are", shape.fields.head, later)
     return Alert(
         name=shape.name,
         when=when,

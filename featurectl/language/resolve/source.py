@@ -27,7 +27,7 @@ from featurectl.language.definitions.objects import (
 )
 from featurectl.language.repo import Environment
 from featurectl.language.resolve.checks import resolve_checks
-from featurectl.language.resolve.declarations import Declarations, not_run, tell
+from featurectl.language.resolve.declarations import Declarations, tell, unsupported_part
 from featurectl.language.shapes.operations import listed_names
 from featurectl.language.shapes.source import (
     CsvShape,
@@ -65,9 +65,9 @@ _CHANGE = re.compile(
 def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
     """Return an environment, its texts unexpanded."""
     engine = shape.engine.type if shape.engine else "polars"
-    later = []
+    unsupported = []
     if engine != "polars":
-        later.append(not_run(f"the engine {engine} is", shape.fields.keys["engine"].place))
+        unsupported.append(unsupported_part(f"the engine {engine} is", shape.fields.keys["engine"].place))
     return Environment(
         name=name,
         registry=shape.registry,
@@ -78,7 +78,7 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
         prediction_sample=_share(shape.prediction_log),
         **_kept(shape.prediction_log),
         data_roots=shape.data_roots,
-        not_in_this_version=tuple(later),
+        unsupported=tuple(unsupported),
     )
 
 
@@ -240,7 +240,7 @@ def check_history(shape: SourceShape, declared: Declarations) -> None:
 def _note_later(shape: SourceShape, declared: Declarations) -> None:
     keys = shape.fields.keys
     if shape.stream is not None:
-        declared.not_run("stream sources are", keys["stream"].place)
+        declared.note_unsupported("stream sources are", keys["stream"].place)
 
 
 def _read_schema(

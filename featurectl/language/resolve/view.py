@@ -51,7 +51,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
     for item in shape.derived:
         _add_derived(item, stored)
     _check_names(stored, declared)
-    view = replace(_view(shape, (source, entity), join, stored), transform=transform)
+    view = replace(_view(shape, source, entity, join, stored), transform=transform)
     typed, issues = check_view(view, source.columns)
     if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
@@ -215,10 +215,9 @@ def _check_names(stored: Stored, declared: Declarations) -> None:
 
 
 def _view(
-    shape: FeatureViewShape, origin: tuple[Source, Entity | None], join: Mapping[str, str], stored: Stored
+    shape: FeatureViewShape, source: Source, entity: Entity | None, join: Mapping[str, str], stored: Stored
 ) -> FeatureView:
     """Return the view, not typed yet; of two features with one name (reported) the first stays."""
-    source, entity = origin
     kind: Literal["event", "state", "transform"] = (
         "transform" if shape.transform is not None else "event" if shape.aggregates is not None else "state"
     )

@@ -1,8 +1,8 @@
 """The base of all shapes: objects as they are written.
 
-pydantic says which keys an object has and walks it; every value arrives as a node of `spec.node`, and everything
-that is wrong goes to the `Report` in the validation's context, with the node's own place. A `ValidationError`
-then only says that the object could not be made.
+pydantic says which keys an object has and walks it; every value arrives as a node of `language.syntax.node`, and
+everything that is wrong goes to the `Report` in the validation's context, with the node's own place. A
+`ValidationError` then only says that the object could not be made.
 """
 
 from __future__ import annotations

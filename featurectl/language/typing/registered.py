@@ -1,6 +1,6 @@
 """Definitions from a registry, typed once the columns of their source are known: the first finding is raised.
 
-For files, `typing_source` and `typing_view` return every finding as data.
+For files, `check_source` and `check_view` return every finding as data.
 """
 
 from __future__ import annotations
