@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from featurectl.core.errors import DataError
+from featurectl.identity.fingerprint import feature_fingerprints
+from featurectl.online import view_rows
 from featurectl.operations.push import plan_push, push_view
 from tests.online.views import (
     MemoryTable,
@@ -102,3 +104,16 @@ def test_progress_tells_the_rows_that_are_there_and_how_many_there_will_be(reque
     assert len(set(done)) > 5  # of thirty chunks no more than five are ever on their way
     assert all(200 <= total <= 400 for _, total, _ in told.far)
     assert told.text == "pushed profile@1: 300 rows, 300 new"
+
+
+@pytest.mark.parametrize("act", [push_view, plan_push])
+def test_a_push_fingerprints_the_expressions_of_its_view_once(request_of, monkeypatch, act):
+    counted = []
+
+    def count(view):
+        counted.append(view.name)
+        return feature_fingerprints(view)
+
+    monkeypatch.setattr(view_rows, "feature_fingerprints", count)
+    act(request_of(PROFILE, table(PROFILE, ROWS, AMOUNT), 0))
+    assert counted == [PROFILE.name]

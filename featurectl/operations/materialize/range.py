@@ -101,7 +101,7 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
         number = run.table.replace(rows, covered)
-    return materialized_of(run, prepared, coverage, ("backfill", number))
+    return materialized_of(run, prepared, coverage, "backfill", number)
 
 
 def expire_rows(run: MaterializeRun, now: datetime) -> int | None:

@@ -94,13 +94,13 @@ def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> 
     check_passed(prepared.checks)
     rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id())
     if base is None or after is None:
-        return materialized_of(run, prepared, covered, ("rebuild", run.table.replace(rows, covered)))
+        return materialized_of(run, prepared, covered, "rebuild", run.table.replace(rows, covered))
     if base.watermark is None or base.watermark <= after:
         covered = replace(covered, rebuild_id=base.rebuild_id)
-        return materialized_of(run, prepared, covered, ("append", write_rows(run, rows, covered, base)))
+        return materialized_of(run, prepared, covered, "append", write_rows(run, rows, covered, base))
     kept = pl.col(AVAILABLE_AT) <= after
     merged = TableRows(run.table, run.view.keys, rows, kept, left_out_of(base, run.view))
-    return materialized_of(run, prepared, covered, ("append", run.table.replace(merged, covered)))
+    return materialized_of(run, prepared, covered, "append", run.table.replace(merged, covered))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def materialize_view(
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
         ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
-        return _materialize(engine, run, (room, reading_rows), ahead)
+        return _materialize(engine, run, room, reading_rows, ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +140,9 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
 
 
 def _materialize(
-    engine: Engine, run: MaterializeRun, at: tuple[SpillRoom, RowCounter], ahead: RunBasis
+    engine: Engine, run: MaterializeRun, room: SpillRoom, reading_rows: RowCounter, ahead: RunBasis
 ) -> Materialized:
-    now, (room, reading_rows) = ahead.now, at
+    now = ahead.now
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
         return nothing_new(run, base)
@@ -161,16 +161,17 @@ def _materialize(
     elif base is not None and prepared.replaced:
         covered = replace(covered, rebuild_id=new_id())
         number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
-        return materialized_of(run, prepared, covered, ("append", number))
+        return materialized_of(run, prepared, covered, "append", number)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return nothing_new(run, base)
     number = write_rows(run, rows, covered, None if increment.repeats else base)
-    return materialized_of(run, prepared, covered, ("rebuild" if base is None else "append", number))
+    return materialized_of(run, prepared, covered, "rebuild" if base is None else "append", number)
 
 
-def materialized_of(run: MaterializeRun, prepared: Prepared, covered: Coverage, done: tuple[str, int]) -> Materialized:
+def materialized_of(
+    run: MaterializeRun, prepared: Prepared, covered: Coverage, action: str, number: int
+) -> Materialized:
     """Return what was done: an action, which made a version of the table."""
-    action, number = done
     return Materialized(
         view=run.view.name,
         version=run.version,

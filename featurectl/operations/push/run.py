@@ -96,6 +96,14 @@ class PushResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentRows:
+    """How many rows were sent, and how many entities the store did not have before."""
+
+    rows: int = 0
+    new_entities: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushPlan:
     """What a push would do at most: rows that it would send, and entities in the store before and after it.
 
@@ -129,26 +137,26 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
     label = f"{request.view.name}@{request.version}"
     if request.table.version() is None:
         raise never_materialized(request.view.name)
-    online = online_view(request.view, request.version, request.project, request.env)
+    online = _place_of(request)
     request.store.prepare(online)
     if request.full:
         request.store.reset_broken_count(online)
-    task = _look(request, counted_rows=True)
+    task = _look(request, online, counted_rows=True)
     if task.none_after is None and task.last is not None and task.last.computed_at > request.now:
         if request.is_of_the_future(task.last):
             raise _of_the_future(request, task.last)
-        return _result(request, task, (0, 0), task.last.computed_at)
+        return _result(request, task, SentRows(), task.last.computed_at)
     request, task = _not_before(request, task, task.last)
     progress.start(f"push {label}")
-    sent, added = _send(request, task, progress)
-    while _is_overtaken(task, newest := _look(request)):
+    sent = _send(request, task, progress)
+    while _is_overtaken(task, newest := _look(request, online)):
         # What was sent may have replaced, or joined, other rows.
         newest = replace(newest, rebuilt=True, none_after=task.none_after, lost=task.lost)
         request, task = _not_before(request, newest, newest.last)
-        sent, added = _send(request, task, progress)
-    result = _result(request, task, (sent, added), request.now)
+        sent = _send(request, task, progress)
+    result = _result(request, task, sent, request.now)
     request.store.write_push_record(task.online, _record(request, task, result), task.none_after)
-    progress.done(f"pushed {label}: {counted(sent, 'row')}, {format_count(added)} new")
+    progress.done(f"pushed {label}: {counted(sent.rows, 'row')}, {format_count(sent.new_entities)} new")
     return result
 
 
@@ -197,7 +205,7 @@ def plan_push(request: PushRequest) -> PushPlan:
         StoreError: a store can't be read.
     """
     known = (request.view.name, request.version) in request.store.prepared(request.project, request.env)
-    task = _look(request, known=known, counted_rows=True)
+    task = _look(request, _place_of(request), known=known, counted_rows=True)
     entities = request.store.count(task.online) if known else 0
     columns = [*request.view.keys, "event_time", "available_at"]
     later = task.none_after is None and task.last is not None and task.last.computed_at > request.now
@@ -239,8 +247,8 @@ class _Frames:
         self._progress.advance(written, total, "rows")
 
 
-def _send(request: PushRequest, task: PushTask, progress: Progress) -> tuple[int, int]:
-    """Return how many rows were sent, and of how many new entities."""
+def _send(request: PushRequest, task: PushTask, progress: Progress) -> SentRows:
+    """Send the values, and return how many rows that were."""
     store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
     how = Writing(
@@ -255,10 +263,15 @@ def _send(request: PushRequest, task: PushTask, progress: Progress) -> tuple[int
         kept = frames.entities
         known = pl.concat(kept) if kept else pl.DataFrame(schema=_key_schema(request.view))
         store.keep_only(task.online, known, request.now, task.none_after)
-    return frames.rows, added
+    return SentRows(rows=frames.rows, new_entities=added)
 
 
-def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = False) -> PushTask:
+def _place_of(request: PushRequest) -> OnlineView:
+    """Return where the rows go, with what their values mean: every expression is fingerprinted for it, so once."""
+    return online_view(request.view, request.version, request.project, request.env)
+
+
+def _look(request: PushRequest, online: OnlineView, *, known: bool = True, counted_rows: bool = False) -> PushTask:
     """Return the task as things stand now; a store that does not know the view is not asked about it.
 
     With `counted_rows` the store is asked how many rows there are, where it can say.
@@ -266,7 +279,6 @@ def _look(request: PushRequest, *, known: bool = True, counted_rows: bool = Fals
     table_version, coverage = newest_of(request.table)
     if table_version is None or coverage is None:
         raise never_materialized(request.view.name)
-    online = online_view(request.view, request.version, request.project, request.env)
     last = _last_push(request, online) if known else None
     there = request.store.count_rows(online) if last and counted_rows else None
     lost = rows_lost(request.view, last, there, request.clock) if last else 0
@@ -315,10 +327,14 @@ def _record(request: PushRequest, task: PushTask, result: PushResult) -> PushRec
     )
 
 
-def _result(request: PushRequest, task: PushTask, sent: tuple[int, int], computed_at: datetime) -> PushResult:
+def _result(request: PushRequest, task: PushTask, sent: SentRows, computed_at: datetime) -> PushResult:
     entities = request.store.count(task.online)
     return PushResult(
-        rows_sent=sent[0], new_entities=sent[1], entities=entities, computed_at=computed_at, lost=task.lost
+        rows_sent=sent.rows,
+        new_entities=sent.new_entities,
+        entities=entities,
+        computed_at=computed_at,
+        lost=task.lost,
     )
 
 
