@@ -13,7 +13,7 @@ import yaml
 from featurectl.identity.fingerprint import fingerprints
 from featurectl.language.load import load_repo
 from featurectl.language.shapes.objects import LISTS
-from featurectl.plan.desired import wanted_objects
+from featurectl.plan.desired import desired_objects
 from tests.seeds import seeds_from
 from tests.spec.repository import BASE, PROJECT
 
@@ -70,7 +70,7 @@ def written(root, files):
 def prints(root):
     repo = load_repo(root, None)
     assert not repo.errors, repo.errors
-    return {(item.kind, item.name): fingerprints(item.spec) for item in wanted_objects(repo)}
+    return {(item.kind, item.name): fingerprints(item.spec) for item in desired_objects(repo)}
 
 
 class Writer:

@@ -10,10 +10,10 @@ from featurectl.core.nearest import did_you_mean
 from featurectl.language.repo import Repo
 from featurectl.language.syntax.place import Place
 from featurectl.plan.categorise import categorise
-from featurectl.plan.desired import wanted_objects
+from featurectl.plan.desired import desired_objects
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Plan
-from featurectl.plan.registered import with_registered_types
+from featurectl.plan.retype import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
 from featurectl.registry.state import State
@@ -47,8 +47,8 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
             `allow_breaking` not that of a view with a breaking change; or `select` chooses nothing.
     """
     repo = with_registered_types(repo, state)
-    wanted = wanted_objects(repo)
-    changes = categorise(wanted, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
+    desired = desired_objects(repo)
+    changes = categorise(desired, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
     _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
     selected = select_changes(request.select, changes, repo, state)
     return Plan(
@@ -60,7 +60,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         serial=state.serial,
         digest=state.digest(),
         changes=tuple(_placed(change, repo) for change in selected.changes),
-        stages=plan_stages(selected.changes, wanted, state, request.outside),
+        stages=plan_stages(selected.changes, desired, state, request.outside),
         selected=request.select,
         left=selected.left,
         unsupported=tuple(f"{problem.place}: {problem.message}" for problem in repo.unsupported),

@@ -38,7 +38,7 @@ LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
 
 
 def categorise(
-    wanted: Sequence[DesiredObject],
+    desired: Sequence[DesiredObject],
     state: State,
     *,
     allow_remove: Sequence[str] = (),
@@ -52,8 +52,8 @@ def categorise(
     Raises:
         UsageError: one of `allow_remove` does not name one object that the files leave out.
     """
-    changes = [_guarded(_change(item, state), state, allow_breaking) for item in wanted]
-    changes += _removals(wanted, state, allow_remove)
+    changes = [_guarded(_change(item, state), state, allow_breaking) for item in desired]
+    changes += _removals(desired, state, allow_remove)
     return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), _OBJECTS.index(c.object), c.name)))
 
 
@@ -98,8 +98,8 @@ def _retrain_note(change: Change, reasons: Sequence[ChangeReason]) -> tuple[str,
     return ()
 
 
-def _removals(wanted: Sequence[DesiredObject], state: State, allow_remove: Sequence[str]) -> list[Change]:
-    there = {(item.kind, item.name) for item in wanted}
+def _removals(desired: Sequence[DesiredObject], state: State, allow_remove: Sequence[str]) -> list[Change]:
+    there = {(item.kind, item.name) for item in desired}
     gone = [o for o in _newest(state) if (o.kind, o.name) not in there]
     names = [(o.kind, o.name) for o in gone]
     allowed = allowed_removals(allow_remove, names)

@@ -37,19 +37,19 @@ class DesiredObject:
         )
 
 
-def wanted_objects(repo: Repo) -> tuple[DesiredObject, ...]:
+def desired_objects(repo: Repo) -> tuple[DesiredObject, ...]:
     """Return every object of a repository that a registry keeps, tests and pipelines left out."""
-    return tuple(map(wanted_object, registrables(repo)))
+    return tuple(map(desired_object, registrables(repo)))
 
 
 def registrables(repo: Repo) -> list[Registrable]:
-    """Return what `wanted_objects` makes ready, in the same order."""
+    """Return what `desired_objects` makes ready, in the same order."""
     data: list[Registrable] = [*repo.entities.values(), *repo.sources.values(), *repo.views.values()]
     return [*data, *repo.models.values(), *repo.alerts.values(), *repo.notifiers.values()]
 
 
-def wanted_object(spec: Registrable) -> DesiredObject:
-    """Return an object as it is wanted."""
+def desired_object(spec: Registrable) -> DesiredObject:
+    """Return an object as it is desired."""
     return DesiredObject(
         kind=kind_of(spec),
         name=spec.name,

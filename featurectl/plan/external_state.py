@@ -26,18 +26,18 @@ class ExternalState:
 
 def plan_creations(
     changes: Sequence[Change],
-    wanted: Mapping[tuple[str, str], DesiredObject],
+    desired: Mapping[tuple[str, str], DesiredObject],
     state: State,
-    outside: ExternalState | None,
+    external: ExternalState | None,
 ) -> tuple[Stage, ...]:
     """Return what must be created outside before these changes are written.
 
-    `outside` None: nobody has looked. What belongs to registered versions is then taken to be there, and so is their
+    `external` None: nobody has looked. What belongs to registered versions is then taken to be there, and so is their
     room in an online store that can't be reached.
     """
-    stages = [] if outside is None or outside.offline else [Stage(action="create")]
-    there = _registered(state) if outside is None or outside.online is None else outside.online
-    for item, blocked in _online_versions(changes, wanted, state):
+    stages = [] if external is None or external.offline else [Stage(action="create")]
+    there = _registered(state) if external is None or external.online is None else external.online
+    for item, blocked in _online_versions(changes, desired, state):
         if (item.name, item.version) not in there:
             stages.append(Stage(action="create", item=item, blocked=blocked))
     return tuple(stages)
@@ -49,7 +49,7 @@ def is_pushed(view: FeatureView) -> bool:
 
 
 def _online_versions(
-    changes: Sequence[Change], wanted: Mapping[tuple[str, str], DesiredObject], state: State
+    changes: Sequence[Change], desired: Mapping[tuple[str, str], DesiredObject], state: State
 ) -> Iterator[tuple[ObjectVersion, bool]]:
     """Yield the view versions that need room online after the changes, and whether that waits for a blocked change."""
     coming: dict[tuple[str, int], tuple[ObjectVersion, bool]] = {}
@@ -60,7 +60,7 @@ def _online_versions(
         old, new = (change.name, change.old_version or 0), (change.name, change.new_version or 0)
         if old != new and not change.blocked:
             leaving.add(old)
-        item = wanted.get((change.object, change.name))
+        item = desired.get((change.object, change.name))
         if item is not None and isinstance(item.spec, FeatureView) and is_pushed(item.spec):
             coming[new] = (item.version(new[1]), bool(change.blocked) and old != new)
     bound = {pair for m in applied_versions(state) for pair in m.view_versions.items()}

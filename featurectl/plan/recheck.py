@@ -16,7 +16,7 @@ from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.objects import FeatureView, Model
 from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import LOAD, categorise
-from featurectl.plan.desired import DesiredObject, wanted_object
+from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.model import Change, Plan, Stage
 from featurectl.registry.state import Kind, ObjectVersion, State
 
@@ -34,11 +34,11 @@ def decide_again(plan: Plan, state: State, name: str) -> Plan:
         UsageError: what the plan writes is nothing that the language can say, or is not what its changes say.
     """
     written = {_key(stage.item): stage.item for stage in plan.stages if _is_written(stage) and stage.item}
-    wanted = [_wanted(item, name) for item in written.values()]
+    desired = [_desired(item, name) for item in written.values()]
     _check_stages(plan, state, written, name)
     retired = {_key(stage.item) for stage in plan.stages if stage.action == "retire" and stage.item}
     kept = [o for o in state.objects if state.current(o.kind, o.name) is o and _key(o) not in {*written, *retired}]
-    found = categorise([*wanted, *(_wanted(item, name, known=True) for item in kept)], state)
+    found = categorise([*desired, *(_desired(item, name, known=True) for item in kept)], state)
     moved = {(c.object, c.name): c for c in found if c.kind != "unchanged"}
     claimed = {(c.object, c.name): c for c in plan.changes if c.kind != "unchanged"}
     if {key: _outcome(c) for key, c in moved.items()} != {key: _outcome(c) for key, c in claimed.items()}:
@@ -85,15 +85,15 @@ def _check_stages(plan: Plan, state: State, written: Mapping[Key, ObjectVersion]
             raise UsageError(f"{name} gives {item.name} v{item.version} another meaning", hint=_HINT)
 
 
-def _wanted(item: ObjectVersion, name: str, *, known: bool = False) -> DesiredObject:
-    """Return an object as it is wanted; the fingerprints of one that is not `known` are those of its definition."""
-    wanted = wanted_object(LOAD[item.kind](item.definition)) if known else _loaded(item, name)
-    if not known and wanted.version(item.version) != replace(item, definition=wanted.definition, applied_at=None):
+def _desired(item: ObjectVersion, name: str, *, known: bool = False) -> DesiredObject:
+    """Return an object as it is desired; the fingerprints of one that is not `known` are those of its definition."""
+    desired = desired_object(LOAD[item.kind](item.definition)) if known else _loaded(item, name)
+    if not known and desired.version(item.version) != replace(item, definition=desired.definition, applied_at=None):
         raise UsageError(f"{name} has a definition of {item.name} that is not the one it was made with", hint=_HINT)
     if known:
-        marks = replace(wanted.fingerprints, features=item.features, data=item.data, metadata=item.metadata)
-        return replace(wanted, fingerprints=marks)
-    return wanted
+        marks = replace(desired.fingerprints, features=item.features, data=item.data, metadata=item.metadata)
+        return replace(desired, fingerprints=marks)
+    return desired
 
 
 def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
@@ -101,14 +101,14 @@ def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
     try:
         spec = LOAD[item.kind](item.definition)
         is_whole = fits(spec) and spec.name == item.name and all(map(NAME.fullmatch, _names(spec)))
-        wanted = wanted_object(spec)
+        desired = desired_object(spec)
     except Exception as error:
         reason = error.__cause__ if isinstance(error, StoreError) and error.__cause__ else error
         told = str(reason)[:200] or type(reason).__name__
         raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}: {told}") from error
     if not is_whole:
         raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}", hint=_HINT)
-    return wanted
+    return desired
 
 
 def _names(spec: Registrable) -> Iterator[str]:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from featurectl.language.definitions.json_form import dump_definition, load_untyped_view, load_view
 from featurectl.language.definitions.objects import FeatureView, Source
-from featurectl.plan.desired import DesiredObject, wanted_object
+from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.external_state import ExternalState, plan_creations
 from featurectl.plan.model import Change, Stage
 from featurectl.registry.state import ObjectVersion, State
 
 
 def plan_stages(
-    changes: Sequence[Change], wanted: Sequence[DesiredObject], state: State, outside: ExternalState | None = None
+    changes: Sequence[Change], desired: Sequence[DesiredObject], state: State, external: ExternalState | None = None
 ) -> tuple[Stage, ...]:
     """Return what apply does: create what is missing outside, then, in one transaction, make the registry match.
 
@@ -22,15 +22,15 @@ def plan_stages(
     change is written when its definition reads otherwise (its source has moved, say), but only along with others:
     that alone is nothing to apply. Old versions of views follow their source to its new place.
     """
-    specs: dict[tuple[str, str], DesiredObject] = {(item.kind, item.name): item for item in wanted}
-    created = plan_creations(changes, specs, state, outside)
+    specs: dict[tuple[str, str], DesiredObject] = {(item.kind, item.name): item for item in desired}
+    created = plan_creations(changes, specs, state, external)
     if all(change.kind == "unchanged" for change in changes):
         return created
     stages: list[Stage] = []
     for change in changes:
         found = _stages_of(change, specs.get((change.object, change.name)), state)
         stages += [replace(stage, blocked=bool(change.blocked)) for stage in found]
-    sources = {item.name: item.spec for item in wanted if isinstance(item.spec, Source)}
+    sources = {item.name: item.spec for item in desired if isinstance(item.spec, Source)}
     touched = {(s.item.kind, s.item.name, s.item.version) for s in stages if s.item}
     retired = [replace(s, item=_follow(s.item, sources)) if s.action == "retire" and s.item else s for s in stages]
     older = [o for o in state.objects if not o.current and (o.kind, o.name, o.version) not in touched]
@@ -58,7 +58,7 @@ def _in_old_key_order(item: DesiredObject, old: ObjectVersion) -> DesiredObject:
     if sorted(before) != sorted(keys):
         return item
     spec = replace(item.spec, entity=replace(item.spec.entity, keys={key: keys[key] for key in before}))
-    return wanted_object(spec)
+    return desired_object(spec)
 
 
 def _follow(item: ObjectVersion, sources: Mapping[str, Source]) -> ObjectVersion:

@@ -3,7 +3,7 @@
 import pytest
 
 from featurectl.language.syntax.python_code import code_digest
-from featurectl.plan.desired import wanted_objects
+from featurectl.plan.desired import desired_objects
 from tests.spec.repository import BASE, load
 
 VIEW = """feature_views:
@@ -66,7 +66,7 @@ def test_code_in_utf_8_is_taken_as_it_is_written(tmp_path, head):
 def test_a_long_chain_and_a_long_number_have_a_fingerprint(tmp_path, body):
     repo = repo_of(tmp_path, f"def f(d):\n    return {body}\n")
     assert repo.errors == ()
-    assert [item.name for item in wanted_objects(repo) if item.kind == "feature_view"] == ["delays", "facts", "made"]
+    assert [item.name for item in desired_objects(repo) if item.kind == "feature_view"] == ["delays", "facts", "made"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 
 
 def created(repo, state, *online, offline=True, **more):
-    outside = ExternalState(online=frozenset(online), offline=offline)
-    plan = plan_repo(repo, state, PlanRequest(environment="dev", outside=outside, **more))
+    external = ExternalState(online=frozenset(online), offline=offline)
+    plan = plan_repo(repo, state, PlanRequest(environment="dev", outside=external, **more))
     stages = [s for s in plan.stages if s.action == "create"]
     return plan, [(s.item.name, s.item.version, s.blocked) if s.item else "folder" for s in stages]
 
