@@ -15,7 +15,7 @@ from pathlib import Path
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.operations.feature_tests.run import run_feature_tests
-from featurectl.workspace.workspace import load_checked
+from featurectl.workspace.open import load_checked
 from featurectl.language.definitions.objects import FeatureTest, ModelTest
 
 PROJECT = """

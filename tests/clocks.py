@@ -7,8 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-WRITERS = ("featurectl.workspace.workspace", "featurectl.cli.future", "featurectl.cli.run_recording")
+WRITERS = (
+    "featurectl.workspace.open",
+    "featurectl.workspace.workspace",
+    "featurectl.workspace.clocks",
+    "featurectl.operations.run_recording",
+)
 READERS = (
+    "featurectl.workspace.open",
     "featurectl.workspace.workspace",
     "featurectl.online.client",
     "featurectl.serving.reading",

@@ -10,7 +10,7 @@ from pathlib import Path
 from featurectl.cli.main import main
 from featurectl.models.served_model import ServedRuntime, check_golden, load_served
 from featurectl.registry.state import ModelVersion
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 
 VIEWS = """
 entities: [{name: key, keys: {k: string}}]

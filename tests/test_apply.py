@@ -9,15 +9,16 @@ from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, Usag
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 from featurectl.online.sqlite import SqliteStore
-from featurectl.operations.apply import ApplyTarget, Author, apply_plan, caller, check_supported, describe
+from featurectl.operations.apply import ApplyTarget, apply_plan, check_supported, describe
 from featurectl.plan.model import Stage
 from featurectl.registry.base import lock_holder
 from featurectl.registry.sql import SqlRegistry
+from featurectl.workspace.actor import Actor, caller
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import plan_of, repo_of
 
 REPO = repo_of(CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
-AUTHOR = Author(who="ana@host", commit="3f2c1ab", at=datetime(2026, 11, 24, tzinfo=UTC))
+AUTHOR = Actor(who="ana@host", commit="3f2c1ab", at=datetime(2026, 11, 24, tzinfo=UTC))
 
 
 @pytest.fixture

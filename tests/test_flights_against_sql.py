@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.story import HONEST
 from benchmarks.story_features import FEATURES, all_columns, open_tables
-from featurectl.cli.init import template_folder, write_repository
 from featurectl.engines.base import Piece
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.load import load_repo
 from featurectl.offline.base import TableStatistics
+from featurectl.operations.init import template_folder, write_repository
 from featurectl.operations.training.join import BoundView, join_features
 from featurectl.operations.training.spine import SpineRows
 from featurectl.sources.base import SourceScan

@@ -29,6 +29,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SIDEWAYS: set[tuple[str, str]] = set()
 SERVING_NEVER = {"language", "plan"}
+# Commands call operations: what stores, engines and models are for is decided there. What is drawn may name their types.
+COMMANDS_NEVER = {"expressions", "pit", "engines", "sources", "offline", "online", "models"}
 
 # A heavy library may be imported only by these files (prefixes of paths below featurectl/).
 HEAVY = {
@@ -52,7 +54,7 @@ HEAVY = {
     "onnx": ["models/conversion/", "models/structure/"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
-    "jinja2": ["cli/init.py"],
+    "jinja2": ["operations/init.py"],
     "msgpack": ["online/", "models/isolation/messages.py"],
     "msgspec": ["serving/"],
     "starlette": ["serving/"],
@@ -196,6 +198,19 @@ def test_engines_do_not_import_each_other_and_what_they_share_imports_none():
 def is_of_an_engine(name: str) -> bool:
     parts = name.split(".")
     return parts[:2] == ["featurectl", "engines"] and len(parts) > 2 and (PACKAGE / "engines" / parts[2]).is_dir()
+
+
+def test_commands_leave_stores_engines_and_models_to_operations():
+    drawn = PACKAGE / "cli" / "render"
+    commands = [path for path in modules() if room(path) == "cli" and drawn not in path.parents]
+    below = {path.relative_to(PACKAGE).as_posix(): imported(path) for path in commands}
+    wrong = {
+        name
+        for name, names in below.items()
+        for other in names
+        if other.split(".")[1:2] and other.startswith("featurectl.") and other.split(".")[1] in COMMANDS_NEVER
+    }
+    assert wrong == set()
 
 
 @pytest.mark.parametrize("library", sorted(HEAVY))

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.cli.call import Outcome
 from featurectl.cli.main import _document
+from featurectl.cli.shared.call import Outcome
 from featurectl.core.errors import DataError
 from featurectl.core.units import DAY_US
 from featurectl.engines.polars.engine import PolarsEngine

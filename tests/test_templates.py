@@ -2,10 +2,10 @@
 
 import pytest
 
-from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.load import load_repo
 from featurectl.operations.feature_tests.run import run_feature_tests
+from featurectl.operations.init import NEXT, template_folder, write_repository
 from featurectl.sources.open import read_schema
 
 

@@ -22,7 +22,7 @@ from benchmarks.canary.flights import CANARY, CHAMPION, MODEL, VERSIONS, build, 
 from benchmarks.pit.measure import ROOT
 from benchmarks.serving.processes import Running, started
 from featurectl.cli.render.canary import run_json
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.servers.redis import free_port, started_redis
 
 CASES = ("share", "late", "failing", "shifted", "good")  # the last one is another champion

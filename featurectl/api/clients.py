@@ -9,7 +9,8 @@ from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.online.client import AsyncOnlineClient, OnlineClient
-from featurectl.workspace.workspace import Workspace, find_root, open_workspace
+from featurectl.workspace.open import find_root, open_workspace
+from featurectl.workspace.workspace import Workspace
 
 _BUDGET_S: Final = 1.0
 

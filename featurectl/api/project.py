@@ -13,31 +13,22 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from featurectl.core.errors import DataError, UsageError
+from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import parse_instant
-from featurectl.engines.open import open_engine
-from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.language.resolve.feature_names import feature_pairs
 from featurectl.online.base import KeyValue
-from featurectl.online.features import ReadView
-from featurectl.online.future import latest_at
-from featurectl.online.read import Answer, ViewReader
-from featurectl.operations.training.build import make_training_set
-from featurectl.operations.training.label import read_target
+from featurectl.online.read import Answer
+from featurectl.operations.online_rows import read_online
+from featurectl.operations.training.assemble import TrainingSetRequest, build_in_memory
 from featurectl.operations.training.manifest import describe_training_set
-from featurectl.operations.training.request import (
-    ResolvedRequest,
-    TrainingRequest,
-    TrainingStores,
-    read_asked_spine,
-    resolve_request,
-)
-from featurectl.operations.training.spine import DEFAULT_TIME, Cut, SpineRows, cut_spine, frame_spine
+from featurectl.operations.training.request import TrainingRequest
+from featurectl.operations.training.spine import Cut
 from featurectl.sources.casts import cast_exact
-from featurectl.workspace.workspace import Workspace, find_root, open_workspace
+from featurectl.workspace.open import find_root, open_workspace
+from featurectl.workspace.workspace import Workspace
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -112,19 +103,9 @@ class Project:
             cut=Cut(since=_instant(since), until=_instant(until), sample=sample, seed=seed),
             as_served=as_served,
         )
-        with self.workspace() as workspace, SpillRoom(workspace.spill_folder()) as room:
-            stores = TrainingStores(
-                state=workspace.state(),
-                offline=workspace.offline(),
-                open_source=workspace.source,
-                now=workspace.now,
-            )
-            asked, engine = resolve_request(request, stores), open_engine(workspace.environment)
-            rows = read_asked_spine(asked, stores) if frame is None else _spine_of(asked, frame)
-            label = asked.model.spine.label if asked.model else None
-            target = read_target(engine, label, stores.open_source, stores.now, room)
-            made = make_training_set(engine, asked, rows, target, None)
-            return TrainingFrame(rows=pl.concat(made.frames.read()), manifest=describe_training_set(made))
+        with self.workspace() as workspace:
+            build = build_in_memory(workspace, TrainingSetRequest(wanted=request, frame=frame))
+            return TrainingFrame(rows=pl.concat(build.frames.read()), manifest=describe_training_set(build))
 
     def get(self, view: str, entities: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
@@ -147,11 +128,6 @@ class Project:
         return pl.concat([keys, _values(read.view, found)], how="horizontal")
 
 
-def _spine_of(asked: ResolvedRequest, frame: pl.DataFrame) -> SpineRows:
-    time = asked.model.spine.time if asked.model else DEFAULT_TIME
-    return cut_spine(frame_spine(frame, time), asked.request.cut)
-
-
 def _keys(view: FeatureView, entities: pl.DataFrame | None) -> pl.DataFrame:
     types = view.key_types
     entities = pl.DataFrame() if entities is None else entities
@@ -163,27 +139,6 @@ def _keys(view: FeatureView, entities: pl.DataFrame | None) -> pl.DataFrame:
 
 def _key(value: KeyValue | date | None) -> KeyValue | None:
     return (value - _EPOCH).days if isinstance(value, date) else value
-
-
-def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
-    """Return the online values of entities at now, in order; a date of a key is its days since 1970-01-01.
-
-    Raises:
-        DataError: FC511, the view version was never pushed; FC510, it was never materialized either.
-    """
-    latest = latest_at(workspace.clock) if workspace.clock else None
-    answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
-    if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
-        raise _never_pushed(workspace, read)
-    return answers
-
-
-def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:
-    if workspace.offline().table(read.view.name, read.online.version, read.view.key_types).version() is None:
-        hint = f"featurectl materialize {read.view.name}"
-        return DataError(f"feature view {read.field} has no offline table", code="FC510", hint=hint)
-    hint = f"featurectl push {read.view.name}"
-    return DataError(f"{read.field} was never pushed to the online store", code="FC511", hint=hint)
 
 
 def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:

@@ -2,50 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-COMMANDS: Final = (  # in the order of the help, which is the order of the main job; each has a module of its name
-    "init",
-    "validate",
-    "test",
-    "plan",
-    "apply",
-    "history",
-    "materialize",
-    "push",
-    "training-set",
-    "train",
-    "models",
-    "score",
-    "get",
-    "serve",
-    "status",
-    "monitor",
-    "verify",
-    "why",
-    "schema",
-    "explain",
-    "clean",
-    "unlock",
-    "version",
-)
+if TYPE_CHECKING:
+    from featurectl.cli.verb import Command
+
+# In the order of the help, which is the order of the main job: where each is, below featurectl/cli/commands/.
+COMMANDS: Final[Mapping[str, str]] = {
+    "init": "init:init",
+    "validate": "validate:validate",
+    "test": "test:test",
+    "plan": "plan:plan",
+    "apply": "apply:apply",
+    "history": "history:history",
+    "materialize": "materialize:materialize",
+    "push": "push:push",
+    "training-set": "training_set:training_set",
+    "train": "train:train",
+    "models list": "models.listing:list_versions",
+    "models show": "models.listing:show",
+    "models diff": "models.diff:diff",
+    "models promote": "models.promote:promote",
+    "models rollback": "models.promote:rollback",
+    "models import": "models.import_model:import_model",
+    "models export": "models.export:export",
+    "models canary start": "models.canary:start",
+    "models canary status": "models.canary:status",
+    "models canary promote": "models.canary:promote",
+    "models canary abort": "models.canary:abort",
+    "score": "score:score",
+    "get": "get:get",
+    "serve": "serve:serve",
+    "status": "status:status",
+    "monitor check": "monitor.check:check",
+    "monitor run": "monitor.run:run",
+    "monitor silence": "monitor.silence:silence",
+    "monitor drift": "monitor.drift:drift",
+    "monitor export": "monitor.export:export",
+    "monitor rules": "monitor.rules:rules",
+    "verify": "verify:verify",
+    "why": "why:why",
+    "schema": "schema:schema",
+    "explain": "explain:explain",
+    "clean": "clean:clean",
+    "unlock": "unlock:unlock",
+    "version": "version:version",
+}
+GROUPS: Final[Mapping[str, str]] = {
+    "models": "Trained versions of models.",
+    "models canary": "Try a version beside the champion.",
+    "monitor": "Watch what is applied, and tell.",
+}
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """Return the tree for a command line: of the one command that it begins with, for all take long to build.
+    """Return the tree for a command line: of the commands that its first word begins, for all take long to build.
 
-    Where it begins with none, of all of them.
+    Where it begins none, of all of them.
     """
-    return _build(*(word for word in words[:1] if word in COMMANDS))
+    first = tuple(words[:1])
+    return _build(tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS))
+
+
+def load_command(name: str) -> Command:
+    """Return a command by its name in the table."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    command: Command = getattr(import_module(f"featurectl.cli.commands.{module}"), attribute)
+    return command
 
 
 @cache
-def _build(*names: str) -> typer.Typer:
+def _build(names: tuple[str, ...]) -> typer.Typer:
     app = typer.Typer(
         name="featurectl",
         rich_markup_mode=None,
@@ -58,6 +90,19 @@ def _build(*names: str) -> typer.Typer:
     def featurectl() -> None:
         """A feature store that is one command: features in YAML, plan, apply, materialize, train, score, serve."""
 
-    for name in names or COMMANDS:
-        import_module(f"featurectl.cli.{name.replace('-', '_')}").add_to(app)
+    from featurectl.cli.verb import add_command
+
+    groups = {"": app}
+    for name in names:
+        group, _, word = name.rpartition(" ")
+        add_command(_open_group(groups, group), word, load_command(name))
     return app
+
+
+def _open_group(groups: dict[str, typer.Typer], name: str) -> typer.Typer:
+    """Return a group of the tree, put below the one that its name begins with where it is not there yet."""
+    if name not in groups:
+        outer, _, word = name.rpartition(" ")
+        groups[name] = typer.Typer(help=GROUPS[name], no_args_is_help=True, rich_markup_mode=None)
+        _open_group(groups, outer).add_typer(groups[name], name=word)
+    return groups[name]

@@ -1,28 +1,32 @@
-"""Make a Typer command of a function: the options that every command has are added here, once."""
+"""A command is a function: its first parameter is the `Call`, each other one an option, an argument or a dataclass.
+
+A dataclass stands for its fields, which are options. The options that every command has are added here, once.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec, get_args, get_type_hints
+from typing import Annotated, Any, Concatenate, Final, get_args, get_type_hints
 
 import typer
 
-from featurectl.cli.call import Call, Invocation, Outcome, Output
-from featurectl.cli.progress import open_progress
+from featurectl.cli.shared.call import Call, Invocation, Outcome, Output
+from featurectl.cli.shared.progress import open_progress
 from featurectl.core.errors import UsageError
 
 COMMON: Final = ("-C", "--repo", "--env", "-o", "--output", "--color", "-q", "--quiet", "-v", "--verbose", "--debug")
-P = ParamSpec("P")
 Color = ("auto", "always", "never")
 
 
 def _output(outputs: Sequence[Output]) -> tuple[Any, object]:
     """Return the option that chooses one of a command's outputs, the first of them by default."""
-    told = f"{', '.join(outputs[:-1])} or {outputs[-1]}."
-    return Annotated[str, typer.Option("-o", "--output", help=told, metavar="FORM")], outputs[0]
+    choices = f"{', '.join(outputs[:-1])} or {outputs[-1]}."
+    return Annotated[str, typer.Option("-o", "--output", help=choices, metavar="FORM")], outputs[0]
 
 
 _COMMON: dict[str, tuple[Any, object]] = {
@@ -49,41 +53,81 @@ _MEMORY = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A function that is a command, with the outputs that it has and whether it takes `--as-of` and `--memory`."""
+
+    function: Callable[Concatenate[Call, ...], Outcome]
+    outputs: tuple[Output, ...]
+    as_of: bool
+    memory: bool
+
+    def common(self) -> dict[str, tuple[Any, object]]:
+        """Return the options that are not the function's own: their types and defaults by name."""
+        options = _COMMON | {"output": _output(self.outputs)}
+        return options | ({"as_of": _AS_OF} if self.as_of else {}) | ({"memory": _MEMORY} if self.memory else {})
+
+
 def verb(
-    app: typer.Typer,
-    name: str,
-    *,
-    outputs: tuple[Output, ...] = ("text", "json"),
-    as_of: bool = False,
-    memory: bool = False,
-) -> Callable[[Callable[Concatenate[Call, P], Outcome]], Callable[Concatenate[Call, P], Outcome]]:
-    """Register a function as the command `name`; its first parameter receives the `Call`.
+    *, outputs: tuple[Output, ...] = ("text", "json"), as_of: bool = False, memory: bool = False
+) -> Callable[[Callable[Concatenate[Call, ...], Outcome]], Command]:
+    """Make a function a command, which `featurectl.cli.app` lists under its name."""
+    return lambda function: Command(function=function, outputs=outputs, as_of=as_of, memory=memory)
 
-    The registered command only parses: it returns an `Invocation` that `cli.main` runs and draws.
-    """
 
-    def register(function: Callable[Concatenate[Call, P], Outcome]) -> Callable[Concatenate[Call, P], Outcome]:
-        common = _COMMON | {"output": _output(outputs)} | ({"as_of": _AS_OF} if as_of else {})
-        common |= {"memory": _MEMORY} if memory else {}
-        own = list(inspect.signature(function).parameters.values())[1:]
-        hints = get_type_hints(function, include_extras=True)
+def add_command(app: typer.Typer, name: str, command: Command) -> None:
+    """Register a command; it only parses, and returns an `Invocation` that `cli.main` runs and draws."""
+    common, own = command.common(), _own_parameters(command)
 
-        @functools.wraps(function)
-        def parse(**values: Any) -> Invocation:
-            options = {key: values.pop(key) for key in common}
-            call = _call(name, outputs, options)
-            return Invocation(call=call, run=functools.partial(function, call, **values))
+    @functools.wraps(command.function)
+    def parse(**values: Any) -> Invocation:
+        options = {key: values.pop(key) for key in common}
+        call = _call(name, command.outputs, options)
+        return Invocation(call=call, run=functools.partial(command.function, call, **_packed(own, values)))
 
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [p.replace(kind=keyword, annotation=hints[p.name]) for p in own]
-        parameters += [inspect.Parameter(k, keyword, default=d, annotation=a) for k, (a, d) in common.items()]
-        parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        parse.__annotations__ = {p.name: p.annotation for p in parameters}
-        del parse.__wrapped__
-        app.command(name)(parse)
-        return function
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [part for parameter in own.values() for part in parameter.parts]
+    parameters += [inspect.Parameter(k, keyword, default=d, annotation=a) for k, (a, d) in common.items()]
+    parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    parse.__annotations__ = {p.name: p.annotation for p in parameters}
+    del parse.__wrapped__
+    app.command(name)(parse)
 
-    return register
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """What stands on the command line for a parameter of the function: itself, or the fields of its dataclass."""
+
+    parts: list[inspect.Parameter]
+    made_into: Callable[..., object] | None = None
+
+
+def _own_parameters(command: Command) -> Mapping[str, _Parameters]:
+    """Return what each parameter of the function but the first is on the command line."""
+    hints = get_type_hints(command.function, include_extras=True)
+    own = list(inspect.signature(command.function).parameters.values())[1:]
+    return {parameter.name: _expanded(parameter, hints[parameter.name]) for parameter in own}
+
+
+def _expanded(parameter: inspect.Parameter, hint: Any) -> _Parameters:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
+        return _Parameters([parameter.replace(kind=keyword, annotation=hint)])
+    types = get_type_hints(hint, include_extras=True)
+    parts = []
+    for field in dataclasses.fields(hint):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        parts.append(inspect.Parameter(field.name, keyword, default=default, annotation=types[field.name]))
+    return _Parameters(parts, hint)
+
+
+def _packed(own: Mapping[str, _Parameters], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the function's arguments: values of the command line, and dataclasses of them."""
+    arguments = {}
+    for name, parameters in own.items():
+        parts = {part.name: values[part.name] for part in parameters.parts}
+        arguments[name] = parts[name] if parameters.made_into is None else parameters.made_into(**parts)
+    return arguments
 
 
 def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Call:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
@@ -25,6 +25,7 @@ from featurectl.language.repo import Environment
 from featurectl.monitor.compacted_files import begins_at, covers, replaced_files, replaced_names
 from featurectl.offline.loose import LooseFiles
 from featurectl.offline.open_loose import open_loose
+from featurectl.workspace.workspace import Workspace
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
 _BYTES: Final = 2 << 20  # and no more of them, beyond the first, as a batch is held in memory
@@ -34,21 +35,6 @@ _BELOW: Final = len(("MODEL", "VERSION", "DAY", "FILE"))  # the parts of a file'
 _FILE: Final = re.compile(r"\d{4}-\d\d-\d\d/[^./][^/]*\.parquet")
 
 Choose = Callable[[pl.LazyFrame], pl.LazyFrame]
-
-
-class Keeping(Protocol):
-    """A repository and one of its environments, which may keep a prediction log."""
-
-    @property
-    def project(self) -> str:
-        """The project's name."""
-
-    @property
-    def environment(self) -> Environment:
-        """The environment."""
-
-    def offline_location(self) -> str:
-        """Return the folder or URL of the offline store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +103,13 @@ def written_at(instant: datetime) -> str:
     return f"{instant.date().isoformat()}/{instant:%H%M%S}"
 
 
-def predictions_folder(workspace: Keeping) -> str:
+def predictions_folder(workspace: Workspace) -> str:
     """Return where the predictions of the environment are, or would be."""
     place = workspace.offline_location().rstrip("/")
     return f"{place}/{workspace.project}/predictions/{workspace.environment.name}"
 
 
-def open_log(workspace: Keeping, model: str) -> PredictionLogFiles:
+def open_log(workspace: Workspace, model: str) -> PredictionLogFiles:
     """Return the log of a model in the environment."""
     return PredictionLogFiles(f"{predictions_folder(workspace)}/{model}")
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
 
 from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.language.definitions.json_form import load_untyped_view
@@ -22,25 +17,14 @@ from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
 from featurectl.registry.state import State
-
-ACTOR: Final = "FEATURECTL_ACTOR"  # the variable that says for whom a process works
-_LONGEST_ACTOR: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
-    """Who applies, from which commit ("" without one), and when."""
-
-    who: str
-    commit: str
-    at: datetime
+from featurectl.workspace.actor import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyTarget:
     """Where a plan is applied: the registry, the online store, and what makes the offline folder (None: it is there).
 
-    `lock_timeout_s` is how long to wait for another command; `waiting` is told once who that is.
+    `lock_timeout_s` is how long to wait for another command; `waiting` is called once with who that is.
     """
 
     registry: Registry
@@ -51,7 +35,7 @@ class ApplyTarget:
     waiting: Callable[[str], None] | None = None
 
 
-def apply_plan(target: ApplyTarget, plan: Plan, author: Author) -> State:
+def apply_plan(target: ApplyTarget, plan: Plan, actor: Actor) -> State:
     """Run a plan's stages under the project's lock, and return the new state.
 
     What is missing outside is created first; then everything is registered in one transaction.
@@ -67,11 +51,11 @@ def apply_plan(target: ApplyTarget, plan: Plan, author: Author) -> State:
     create_missing(target, plan)
     if plan.unchanged:
         return state
-    with _lock(target, plan, author) as lock_id:
-        return _register(target, plan, author, target.registry.load_state(plan.project), lock_id)
+    with _lock(target, plan, actor) as lock_id:
+        return _register(target, plan, actor, target.registry.load_state(plan.project), lock_id)
 
 
-def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, author: Author) -> tuple[Plan, State]:
+def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, actor: Actor) -> tuple[Plan, State]:
     """Plan and apply while nobody else can change the registry; return the plan that was applied and the new state.
 
     `seen` is the plan as it was made before the lock was there; it is the one applied when nothing has moved since.
@@ -79,14 +63,14 @@ def apply_newest(target: ApplyTarget, make: Callable[[], Plan], seen: Plan, auth
     """
     check_nothing_blocked(seen)
     create_missing(target, seen)
-    with _lock(target, seen, author) as lock_id:
+    with _lock(target, seen, actor) as lock_id:
         plan, state = seen, target.registry.load_state(seen.project)
         if state.serial != seen.serial or state.digest() != seen.digest:
             plan = make()
             check_nothing_blocked(plan)
             create_missing(target, plan)
             state = target.registry.load_state(plan.project)  # what `make` has looked at may be newer than the above
-        return plan, _register(target, plan, author, state, lock_id)
+        return plan, _register(target, plan, actor, state, lock_id)
 
 
 def create_missing(target: ApplyTarget, plan: Plan) -> None:
@@ -103,21 +87,21 @@ def create_missing(target: ApplyTarget, plan: Plan) -> None:
         target.online.prepare(*views)
 
 
-def _lock(target: ApplyTarget, plan: Plan, author: Author) -> AbstractContextManager[str]:
-    holder = lock_holder(author.who, "featurectl apply")
+def _lock(target: ApplyTarget, plan: Plan, actor: Actor) -> AbstractContextManager[str]:
+    holder = lock_holder(actor.who, "featurectl apply")
     return target.registry.lock(plan.project, holder, target.lock_timeout_s, target.waiting)
 
 
-def _register(target: ApplyTarget, plan: Plan, author: Author, state: State, lock_id: str) -> State:
+def _register(target: ApplyTarget, plan: Plan, actor: Actor, state: State, lock_id: str) -> State:
     """Write everything in one transaction, on top of the state that was loaded while holding the lock."""
     check_plan_is_current(plan, state, registry_is_new=not plan.registry_id)
     if plan.unchanged:
         return state
     entry = HistoryEntry(
         serial=plan.serial + 1,
-        at=author.at,
-        who=author.who,
-        commit=author.commit,
+        at=actor.at,
+        who=actor.who,
+        commit=actor.commit,
         command="apply",
         summary=describe(plan),
         plan=json.dumps(plan.to_json(), ensure_ascii=False, separators=(",", ":")),
@@ -223,23 +207,6 @@ def describe(plan: Plan) -> str:
         f"{summary['remove']} removed" if summary["remove"] else "",
     ]
     return ", ".join(part for part in parts if part) or "nothing"
-
-
-def caller() -> str:
-    """Return who runs this process: `FEATURECTL_ACTOR` where that is set, else user@host.
-
-    Raises:
-        UsageError: the variable holds what no name can be.
-    """
-    if actor := os.environ.get(ACTOR, "").strip():
-        if not actor.isprintable() or len(actor) > _LONGEST_ACTOR:
-            raise UsageError(f"{ACTOR} is no name: at most {_LONGEST_ACTOR} printable characters in one line")
-        return actor
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no name in the environment, and none for the user id
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _registry_change(plan: Plan) -> RegistryChange:

@@ -74,7 +74,7 @@ class _Hider:
         from featurectl.core.errors import UsageError
         from featurectl.core.variables import expand_set
         from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
-        from featurectl.workspace.workspace import find_root
+        from featurectl.workspace.open import find_root
 
         try:
             content = read_own_file(find_root(self._folder()), "featurectl.yaml", _MOST_BYTES)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from featurectl.core.errors import (
     CheckFailedError,
     DataError,
     FeaturectlError,
-    ProblemsError,
     StoreError,
     UsageError,
 )
 from featurectl.core.variables import expand, shown_location
-from featurectl.language.load import PROJECT_FILE, load_repo
-from featurectl.language.problems.codes import Problem
 from featurectl.language.repo import Environment, Repo
 
 if TYPE_CHECKING:
@@ -37,8 +34,6 @@ if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry, Pin, Registry
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.sources.base import OnNaive, SourceReader
-
-Data = Literal["needed", "if there", "unread", "applied"]
 
 _SQLITE = "sqlite:///"
 _REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
@@ -313,87 +308,3 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
-
-
-def find_root(folder: Path | None) -> Path:
-    """Return the root of the repository in a folder; without one, of this folder or the nearest parent that is one.
-
-    Raises:
-        UsageError: there is none.
-    """
-    start = (folder or Path.cwd()).absolute()
-    for place in [start] if folder else [start, *start.parents]:
-        if _is_root(place):
-            return place
-    where = f"{start}" if folder else f"{start} or a folder above it"
-    raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
-
-
-def _is_root(folder: Path) -> bool:
-    try:
-        return (folder / "featurectl.yaml").is_file()
-    except OSError:  # no folder that this user may look into, or has so long a name
-        return False
-
-
-def load_checked(root: Path, data: Data = "needed") -> Repo:
-    """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
-
-    "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
-    that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
-    anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
-    command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
-
-    Raises:
-        ProblemsError: a file has an error that ends it; all problems of all files are in it.
-    """
-
-    def read(source: Source) -> Mapping[str, str] | None:
-        if source.columns_declared:
-            return None
-        from featurectl.sources.open import read_schema  # loads Polars
-
-        return read_schema(source, root)
-
-    repo = load_repo(root, None if data in ("unread", "applied") else read)
-    if any(_ends(problem, data) for problem in repo.errors):
-        raise ProblemsError(f"{root} has errors", repo.problems)
-    return repo
-
-
-def _ends(error: Problem, data: Data) -> bool:
-    if data == "applied":
-        return error.place.path == PROJECT_FILE
-    return not (data == "if there" and error.code.startswith("FC5"))
-
-
-def environment_of(repo: Repo, name: str | None) -> Environment:
-    """Return an environment of a valid repository by its name; without a name, the first.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    names = list(repo.environments)
-    chosen = names[0] if name is None else name
-    if chosen not in repo.environments:
-        raise UsageError(f"no environment {chosen!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
-    return repo.environments[chosen]
-
-
-def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Data = "needed") -> Workspace:
-    """Return the repository at `root` with an environment (the first by default), ready to open its stores.
-
-    `data` is that of `load_checked`.
-    """
-    repo = load_checked(root, data)
-    environment = environment_of(repo, env)
-    given, clock = as_of or environment.now, datetime.now(UTC)
-    unsupported = (*repo.unsupported, *environment.unsupported)
-    return Workspace(
-        root=root,
-        repo=replace(repo, unsupported=unsupported),
-        environment=environment,
-        now=given or clock,
-        clock=None if given else clock,
-        as_of=as_of,
-    )

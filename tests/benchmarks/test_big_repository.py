@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.big_repository import write_repository
-from featurectl.workspace.workspace import load_checked
+from featurectl.workspace.open import load_checked
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from benchmarks import flights_data
-from featurectl.cli.init import template_folder
+from featurectl.operations.init import template_folder
 
 DATA = template_folder() / "flights" / "data"
 ROWS = {

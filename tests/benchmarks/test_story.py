@@ -9,7 +9,7 @@ import yaml
 
 from benchmarks.story import HONEST, NAIVE, STALE, split_by_time, without_features
 from benchmarks.story_features import FEATURES, REQUEST, Question, all_columns, open_tables
-from featurectl.cli.init import template_folder
+from featurectl.operations.init import template_folder
 
 TEMPLATE = template_folder() / "flights"
 H = timedelta(hours=1)

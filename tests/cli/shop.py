@@ -7,13 +7,14 @@ from pathlib import Path
 from featurectl.core.units import parse_instant
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.json_form import load_view
-from featurectl.operations.apply import ApplyTarget, Author, apply_plan
+from featurectl.operations.apply import ApplyTarget, apply_plan
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.view import materialize_view
 from featurectl.operations.training.bind import view_table
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.actor import Actor
+from featurectl.workspace.open import open_workspace
 
 NOW = "2026-01-08T00:00:00Z"
 ORDERS = """customer,day,ordered_at,amount
@@ -74,7 +75,7 @@ def apply_shop(root: Path) -> None:
         at = parse_instant(NOW)
         assert at is not None
         target = ApplyTarget(registry=workspace.registry(), online=workspace.online(), environment="dev")
-        apply_plan(target, plan, Author(who="ana", commit="", at=at))
+        apply_plan(target, plan, Actor(who="ana", commit="", at=at))
 
 
 def materialize_shop(root: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.serving.trial import NUMBER, build_trial, canary, run, state_of, status, write_model
 
 BETTER = NUMBER["better"]

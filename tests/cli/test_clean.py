@@ -20,7 +20,7 @@ from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.online.redis import store as redis_store
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests import model_shop
 from tests.model_shop import Shop, objects, open_shop
 

@@ -22,7 +22,7 @@ from featurectl.monitor.health import look
 from featurectl.online.redis import store as redis_store
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.clocks import READERS, set_clock
 
 PROJECT = """project: {project}

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from featurectl.cli.get import parse_entity
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
+from featurectl.operations.entity_values import parse_entity
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
 

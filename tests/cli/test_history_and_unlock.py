@@ -26,7 +26,7 @@ def repo(tmp_path, monkeypatch):
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
     (tmp_path / "objects.yaml").write_text(OBJECTS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featurectl.operations.apply.caller", lambda: "ana@host")
+    monkeypatch.setattr("featurectl.workspace.actor.caller", lambda: "ana@host")
     return tmp_path
 
 
@@ -102,7 +102,7 @@ def test_models_and_aliases_stand_in_the_history_and_have_no_plan(repo, registry
 
 def test_a_trained_model_is_told_by_whom_and_when(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(write_shop(tmp_path))
-    monkeypatch.setattr("featurectl.operations.apply.caller", lambda: "ana@host")
+    monkeypatch.setattr("featurectl.workspace.actor.caller", lambda: "ana@host")
     for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
         assert run(capsys, *words)[0] == 0
     entry = result(capsys, "history", "2")["entry"]

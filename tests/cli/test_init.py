@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
 from featurectl.cli.main import main
 from featurectl.language.schema import file_schema, project_schema
+from featurectl.operations.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
 
 PROJECT = "project: "
 

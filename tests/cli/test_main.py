@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from featurectl.cli import main as entry
-from featurectl.cli.call import Invocation
 from featurectl.cli.main import exit_code_of, main
+from featurectl.cli.shared.call import Invocation
 from featurectl.core.errors import (
     CheckFailedError,
     DataError,

@@ -16,7 +16,7 @@ from featurectl.cli.main import main
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.monitor.drift.limits import parse_limits
 from featurectl.monitor.drift.logged_window import served_drift
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.golden import assert_golden
 from tests.model_shop import PROJECT, objects, write_files
 
@@ -221,13 +221,13 @@ def test_a_limit_of_score_is_of_the_feature_of_that_name_if_there_is_one(feature
 
 def test_a_narrow_terminal_is_given_the_plots_and_fewer_numbers(drift, monkeypatch):
     wide = drift("--env", "logged", code=1).out
-    monkeypatch.setattr("featurectl.cli.monitor_drift._width", lambda: 80)
+    monkeypatch.setattr("featurectl.cli.commands.monitor.drift._width", lambda: 80)
     narrow = drift("--env", "logged", code=1).out.splitlines()
     assert narrow[2].split() == ["feature", "state", "psi", "ks", "nulls", "then", "now"]
     for line in narrow[2:-2]:
         assert len(line) <= 80
     assert [line.split()[-2:] for line in narrow[2:-2]] == [line.split()[-2:] for line in wide.splitlines()[2:-2]]
-    monkeypatch.setattr("featurectl.cli.monitor_drift._width", lambda: 200)
+    monkeypatch.setattr("featurectl.cli.commands.monitor.drift._width", lambda: 200)
     assert drift("--env", "logged", code=1).out == wide
 
 

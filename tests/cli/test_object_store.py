@@ -18,7 +18,7 @@ from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.prediction_log import open_log
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests import web
 from tests.model_shop import Shop, objects, open_shop, write_files
 from tests.monitor.canary.test_log import row

@@ -8,7 +8,7 @@ from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.registry.base import Pin
 from featurectl.registry.sql import SqlRegistry
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.shop import FILES
 
 SPINE = "customer,event_time\nana,2026-01-08T00:00:00Z\n"

@@ -16,7 +16,7 @@ from featurectl.cli.main import main
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
 from featurectl.offline.process import Process
 from featurectl.offline.runs import begun, read_runs, write_run
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.golden import assert_golden
 from tests.cli.shop import PROJECT
 

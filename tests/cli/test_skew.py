@@ -10,7 +10,7 @@ import pytest
 
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.serving.project.served_project import build_served
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.gated import GOOD, Gated
 
 VIEW_ROW = ("objects", "definition", "kind = 'feature_view' and name = 'v' and version = 1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.app import COMMANDS as NAMES
+from featurectl.cli import app
 from featurectl.cli.app import build_app
 
 ROOT = Path(__file__).parents[2]
@@ -19,10 +19,12 @@ HEAVY = {
 OF_FEW_COMMANDS = {"importlib.metadata", "tempfile"}
 OF_REPOSITORIES = {
     "featurectl.language.load",
+    "featurectl.workspace.open",
     "featurectl.workspace.workspace",
     "featurectl.plan.build",
     "featurectl.operations.apply",
 }
+NAMES = list(dict.fromkeys(name.split()[0] for name in app.COMMANDS))
 COMMANDS = [command.name for command in build_app().registered_commands]
 SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 

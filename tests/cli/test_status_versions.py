@@ -7,7 +7,7 @@ from dataclasses import replace
 from featurectl.cli.main import main
 from featurectl.monitor.health import check_results, look
 from featurectl.registry.state import ObjectVersion
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.plan.states import trained
 

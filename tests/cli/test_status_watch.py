@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from featurectl.cli import status
+from featurectl.cli.commands import status
 from featurectl.cli.main import main
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.offline.delta import DeltaStore
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.shop import PROJECT
 
 OBJECTS = """

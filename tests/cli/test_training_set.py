@@ -319,7 +319,7 @@ def test_as_served_answers_with_the_values_of_the_last_refresh(shop):
 
 def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatch):
     ran(shop, "training-set", "back", "--out", "o.parquet")
-    monkeypatch.setattr("featurectl.cli.call.Call.memory_bytes", lambda _: 1_000)
+    monkeypatch.setattr("featurectl.cli.shared.call.Call.memory_bytes", lambda _: 1_000)
     ran(shop, "training-set", "back", "--out", "p.parquet")
     assert Path("o.parquet").read_bytes() == Path("p.parquet").read_bytes()
     assert list(Path(".featurectl/spill").iterdir()) == []

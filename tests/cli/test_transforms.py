@@ -13,7 +13,7 @@ from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.cli.shop import write_shop
 
 CODE = """import polars as pl

@@ -174,8 +174,8 @@ def test_every_code_is_a_rule_that_keeps_to_the_limits_of_github(tmp_path, monke
 
 def files_of(folder):
     """The files of a folder, without a command line."""
-    from featurectl.cli.call import Call
-    from featurectl.cli.progress import open_progress
+    from featurectl.cli.shared.call import Call
+    from featurectl.cli.shared.progress import open_progress
 
     call = Call(
         command="validate", repo=folder, env=None, output="sarif", color="never", quiet=False, verbose=False,

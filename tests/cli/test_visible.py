@@ -124,9 +124,10 @@ def test_commands_are_left_where_they_are_no_ones():
 
 def test_parts_that_failed_show_it(repo, capsys):  # noqa: F811
     from featurectl.cli import main
-    from featurectl.cli.call import Call, Failure, Outcome
+    from featurectl.cli.shared.call import Call, Outcome
     from featurectl.core.errors import DataError
     from featurectl.core.progress import Silent
+    from featurectl.operations.failure import Failure
 
     call = Call(
         command="clean",

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import yaml
 
-from featurectl.cli.init import template_folder, write_repository
+from featurectl.operations.init import template_folder, write_repository
 from tests.git_repository import GitRepository
 
 WORKFLOW = ".github/workflows/features.yml"

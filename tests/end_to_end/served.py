@@ -15,7 +15,8 @@ from featurectl.online.read import read_features
 from featurectl.online.view_rows import online_view
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.applied import registered_view
-from featurectl.workspace.workspace import Workspace, open_workspace
+from featurectl.workspace.open import open_workspace
+from featurectl.workspace.workspace import Workspace
 from tests.end_to_end.checks import draw_rows
 from tests.end_to_end.declared import Column, read_columns
 from tests.end_to_end.flights import SPINE, TIME, Repository

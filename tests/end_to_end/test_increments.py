@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.end_to_end.declared import read_views
 from tests.end_to_end.flights import SOURCES, SPINE, quicken_training, write_some_flights
 from tests.end_to_end.increments import add_files, blank_rows, late_rows, split_sources, tables_below

@@ -17,12 +17,13 @@ import psycopg
 import pytest
 
 from featurectl.core.errors import TryAgainError
-from featurectl.operations.apply import ApplyTarget, Author, apply_plan
+from featurectl.operations.apply import ApplyTarget, apply_plan
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.actor import Actor
+from featurectl.workspace.open import open_workspace
 from tests.end_to_end.applies import write_entities, write_project
 from tests.seeds import seed_of
 
@@ -56,7 +57,7 @@ mark("e")
 sys.exit(code)
 """
 ENTITIES = [f"e{number:03}" for number in range(120)]
-AUTHOR = Author(who="ben@host", commit="", at=datetime(2026, 11, 24, tzinfo=UTC))
+AUTHOR = Actor(who="ben@host", commit="", at=datetime(2026, 11, 24, tzinfo=UTC))
 
 
 @dataclass(frozen=True)

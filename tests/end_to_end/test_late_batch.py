@@ -11,7 +11,7 @@ import pytest
 from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.end_to_end.flights import Repository
 from tests.end_to_end.served import read_online
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.end_to_end.checks import (
     MODELS,
     against_oracle,

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.cli.init import template_folder
+from featurectl.operations.init import template_folder
 
 ROOT = Path(__file__).parent.parent.parent
 UV = Path(sys.executable).parent / "uv"

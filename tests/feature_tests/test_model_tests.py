@@ -259,7 +259,7 @@ def test_the_values_say_the_types_where_the_files_do_not(tmp_path):
         "data/arrivals.csv": "carrier,origin,dest,at,seen,delay,price\n",
         "data/flights.csv": "carrier,origin,dest,at,distance,arr_delay\n", "data/airports.csv": "airport,alt,name\n",
     }  # fmt: skip
-    from featurectl.workspace.workspace import load_checked
+    from featurectl.workspace.open import load_checked
 
     for data in (True, False):
         repo = load_checked(write_repo(tmp_path, files), data=data)

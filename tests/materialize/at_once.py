@@ -16,7 +16,7 @@ from featurectl.language.definitions.json_form import load_view
 from featurectl.offline.delta import ViewTable
 from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 FILES = {

@@ -13,7 +13,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.served_model import check_golden, load_served
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.model_shop import objects, write_files
 from tests.models.killed import run_until
 from tests.seeds import seed_of

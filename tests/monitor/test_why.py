@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.why import EntityValues, _changed, render_why, why_json
-from featurectl.cli.why import _cause_of_values
+from featurectl.cli.render.why import _changed, render_why, why_json
 from featurectl.core.units import HOUR_US
 from featurectl.language.definitions.objects import Freshness
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
+from featurectl.monitor.explain_view import EntityValues, cause_of_values
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, ChainLink, cause_of, verdict_of
@@ -338,13 +338,13 @@ def test_an_entity_that_nobody_knows_is_told(why):
 def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():
     history = EntityHistory(now=answer("PRESENT"), changes=(changed_at(3),), before={})
     asked = EntityValues(words=("customer=ana",), history=history, online=answer("PRESENT"), error="")
-    assert not _cause_of_values(asked, FRESH)
+    assert not cause_of_values(asked, FRESH)
     lost = replace(asked, online=answer("NOT_FOUND"))
-    assert _cause_of_values(lost, FRESH) == (
+    assert cause_of_values(lost, FRESH) == (
         "the online store has no row of customer=ana, of which the offline table had values at the last push: "
         "featurectl verify --store spend"
     )
-    assert _cause_of_values(replace(asked, online=None, error="a row of 3 bytes"), FRESH) == (
+    assert cause_of_values(replace(asked, online=None, error="a row of 3 bytes"), FRESH) == (
         "customer=ana can't be read: a row of 3 bytes"
     )
 
@@ -360,7 +360,7 @@ def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():
 )
 def test_a_row_that_need_not_be_online_is_no_cause(history):
     values = EntityValues(words=("customer=ana",), history=history, online=answer("NOT_FOUND"), error="")
-    assert not _cause_of_values(values, FRESH)
+    assert not cause_of_values(values, FRESH)
 
 
 def test_no_line_of_changes_is_wider_than_a_terminal_unless_all_are_wanted():

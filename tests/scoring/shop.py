@@ -40,7 +40,7 @@ def one_by_one(root: Path, spine: pl.DataFrame) -> np.ndarray:
     """Return the score of each row of a spine, found in the file of the source in the plainest way: the oracle."""
     import lightgbm
 
-    from featurectl.workspace.workspace import open_workspace
+    from featurectl.workspace.open import open_workspace
 
     with open_workspace(root, None, None, "unread") as workspace:
         version = workspace.state().model_version("m", 1)

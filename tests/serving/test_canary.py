@@ -15,7 +15,7 @@ from featurectl.online.features import FeatureColumn, FeatureColumns
 from featurectl.registry.base import HistoryEntry
 from featurectl.serving.process.start import WorkspaceSource
 from featurectl.serving.project.canary import oldest_ages
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.serving.trial import CANARY, NOW, NUMBER, canary, state_of, write_model
 
 GOOD, BETTER = NUMBER["good"], NUMBER["better"]

@@ -13,7 +13,7 @@ import polars as pl
 
 from benchmarks.canary.clients import Clients
 from featurectl.cli.main import main
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 USERS = 1_500

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.cli.main import main
+from featurectl.operations.init import NEXT, template_folder, write_repository
 from tests.seeds import seeds_from
 from tests.spec.damage import damaged
 from tests.spec.repository import PROJECT

@@ -10,10 +10,10 @@ from functools import cache
 import pytest
 from jsonschema import Draft7Validator
 
-from featurectl.cli.init import NEXT, template_folder, write_repository
 from featurectl.language.load import load_repo, yaml_files
 from featurectl.language.schema import file_schema, project_schema
 from featurectl.language.shapes.objects import LISTS, PROJECT
+from featurectl.operations.init import NEXT, template_folder, write_repository
 from tests.docs.pages import DOCS, PAGES, name_of, read_blocks
 from tests.spec.schema_cases import CONTRACTS, changes, objects, read_yaml, shape_problems
 

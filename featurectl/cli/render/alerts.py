@@ -20,19 +20,19 @@ _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
 def render_round(found: EvaluationRun, *, dry: bool) -> str:
-    """Return the table of `monitor check`, worst first, what was told below it, and its last line."""
+    """Return the table of `monitor check`, worst first, what was sent below it, and its last line."""
     if not found.alerts and not found.looked:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
     lines = render_table(_HEAD, [_cells(item) for item in sorted(found.looked, key=_rank)]) if found.looked else []
-    told = [
+    messages = [
         f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}" for i in found.looked for t in i.told
     ]
-    told = told if dry else [_sent_line(sent) for sent in found.sent]
+    messages = messages if dry else [_sent_line(sent) for sent in found.sent]
     tried = {sent.delivery.id for sent in found.sent}
     silenced = {(item.after.alert, item.after.subject) for item in found.looked if item.silence is not None}
-    told += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
-    told = [in_one_line(line) for line in told]
-    return "\n".join([*lines, *([""] if lines else []), *told, *([""] if told else []), _summary(found)])
+    messages += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
+    messages = [in_one_line(line) for line in messages]
+    return "\n".join([*lines, *([""] if lines else []), *messages, *([""] if messages else []), _summary(found)])
 
 
 def round_lines(found: EvaluationRun) -> Iterator[str]:
@@ -135,10 +135,10 @@ def _summary(found: EvaluationRun) -> str:
     past = sum(item.past for item in found.looked)
     rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
     rest += [f"{past} changed later and left alone" if past else ""]
-    told = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
+    count = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
     many = counted(len(found.alerts), "alert")
     of = f" of {many}, {len(found.looked)} {plural(len(found.looked), 'subject')}."
-    return ", ".join([told, *(text for text in rest if text)]) + of
+    return ", ".join([count, *(text for text in rest if text)]) + of
 
 
 def _looked_json(item: AlertEvaluation) -> dict[str, object]:
@@ -157,7 +157,7 @@ def _looked_json(item: AlertEvaluation) -> dict[str, object]:
         "since": _iso(after.since),
         "incident": after.incident,
         "silenced_until": _iso(item.silence.until) if item.silence else None,
-        "tells": [{"notifier": told.notifier, "kind": told.kind} for told in item.told],
+        "tells": [{"notifier": message.notifier, "kind": message.kind} for message in item.told],
     }
 
 

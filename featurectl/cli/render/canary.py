@@ -59,8 +59,8 @@ def evaluation_json(judged: CanaryEvaluation) -> dict[str, object]:
     """Return a canary with the figures of this look, ready for JSON."""
     from featurectl.monitor.canary.decide import figures_json
 
-    told = run_json(judged.run) | {"figures": figures_json(judged.figures, judged.verdict)}
-    return told if judged.run.state != "running" else told | {"reason": judged.verdict.reason}
+    document = run_json(judged.run) | {"figures": figures_json(judged.figures, judged.verdict)}
+    return document if judged.run.state != "running" else document | {"reason": judged.verdict.reason}
 
 
 def _head(run: CanaryRun) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.call import Call
 from featurectl.cli.render.table import render_table
+from featurectl.cli.shared.call import Call
 from featurectl.core.units import counted, format_count, format_instant, format_iso
 from featurectl.monitor.checks import CheckHistory
 
@@ -26,8 +26,8 @@ def render_checks(found: Sequence[CheckHistory], call: Call) -> str:
     ends = [f"{counted(len(found), 'check')}", f"{failing} failed the last time"]
     ends += [f"{silent} with no result on record"] if silent else []
     lines = [*render_table(_HEAD, [_cells(history) for history in found]), "", ", ".join(ends) + "."]
-    if call.verbose and (told := [line for history in found for line in _failures(history)]):
-        lines += ["", *told]
+    if call.verbose and (details := [line for history in found for line in _failures(history)]):
+        lines += ["", *details]
     return "\n".join(lines)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from featurectl.cli.render.table import render_table, text_width
 from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import DriftLimits, Metric
+from featurectl.monitor.drift.measure import DriftTable
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
 _LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first
@@ -20,29 +20,18 @@ _MOST: Final = 5  # columns that the last line names
 _WORDS: Final[dict[Metric, str]] = {"null_rate": "nulls"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftTable:
-    """What was compared: `where` says which rows, `rows` what was found, the worst first."""
-
-    model: str
-    version: int
-    where: str
-    rows: Sequence[DriftRow]
-    limits: DriftLimits
-
-
-def render_drift(told: DriftTable, width: int = 0) -> str:
+def render_drift(table: DriftTable, width: int = 0) -> str:
     """Return the table of drift, the worst first, and what to make of it.
 
     A terminal of so many columns is given fewer of the table's, so that the plots stand in their rows; 0 is no end.
     """
-    rows, kept = [_cells(row) for row in told.rows], list(range(len(_HEAD)))
+    rows, kept = [_cells(row) for row in table.rows], list(range(len(_HEAD)))
     for name in _LEFT_OUT if width else ():
         if max(map(text_width, _table(rows, kept))) <= width:
             break
         kept.remove(_HEAD.index(name))
     noted = [*kept, len(_HEAD)]
-    return "\n".join([title(told), "", *_table(rows, noted), "", verdict(told)])
+    return "\n".join([title(table), "", *_table(rows, noted), "", verdict(table)])
 
 
 def _table(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Sequence[str]:
@@ -50,25 +39,25 @@ def _table(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Sequence[str]:
     return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells)
 
 
-def title(told: DriftTable) -> str:
+def title(table: DriftTable) -> str:
     """Return what is compared with what, in a line."""
-    then = max((row.n_reference for row in told.rows), default=0)
-    now = max((row.n for row in told.rows), default=0)
-    what = f"{told.model} version {told.version}"
-    return f"{what}: {counted(now, 'row')} {told.where}, next to the {counted(then, 'row')} that it was trained on"
+    then = max((row.n_reference for row in table.rows), default=0)
+    now = max((row.n for row in table.rows), default=0)
+    what = f"{table.model} version {table.version}"
+    return f"{what}: {counted(now, 'row')} {table.where}, next to the {counted(then, 'row')} that it was trained on"
 
 
-def verdict(told: DriftTable) -> str:
+def verdict(table: DriftTable) -> str:
     """Return how many columns drift, and which of their metrics."""
-    few = sum(row.state == "too few rows" for row in told.rows)
-    far = [row for row in told.rows if row.state == "drift"]
-    judged = len(told.rows) - few
+    few = sum(row.state == "too few rows" for row in table.rows)
+    far = [row for row in table.rows if row.state == "drift"]
+    judged = len(table.rows) - few
     if not judged:
-        return f"Too few rows to judge: {told.limits.min_rows:,} are needed."
+        return f"Too few rows to judge: {table.limits.min_rows:,} are needed."
     rest = f"; {few} {plural(few, 'has', 'have')} too few rows" if few else ""
     if not far:
         return f"None of {judged} drifts{rest}."
-    each = ", ".join(f"{_name(row)} ({reason(row, told.limits)})" for row in far[:_MOST])
+    each = ", ".join(f"{_name(row)} ({reason(row, table.limits)})" for row in far[:_MOST])
     each += f" and {len(far) - _MOST} more" if len(far) > _MOST else ""
     return f"{len(far)} of {judged} {plural(len(far), 'drifts', 'drift')}{rest}: {each}."
 
@@ -91,15 +80,15 @@ def reason(row: DriftRow, limits: DriftLimits) -> str:
     return ", ".join(found)
 
 
-def drift_json(told: DriftTable) -> dict[str, object]:
+def drift_json(table: DriftTable) -> dict[str, object]:
     """Return what was found ready for JSON."""
     return {
-        "model": told.model,
-        "version": told.version,
-        "where": told.where,
-        "min_rows": told.limits.min_rows,
-        "drifted": sum(row.state == "drift" for row in told.rows),
-        "rows": [_row_json(row) for row in told.rows],
+        "model": table.model,
+        "version": table.version,
+        "where": table.where,
+        "min_rows": table.limits.min_rows,
+        "drifted": sum(row.state == "drift" for row in table.rows),
+        "rows": [_row_json(row) for row in table.rows],
     }
 
 

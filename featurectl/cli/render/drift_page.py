@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from featurectl.cli.render.drift import DriftTable, reason, title, verdict
+from featurectl.cli.render.drift import reason, title, verdict
 from featurectl.monitor.drift.compare import DriftRow
+from featurectl.monitor.drift.measure import DriftTable
 
 _WIDTH: Final = 460
 _HEIGHT: Final = 110
@@ -25,16 +26,16 @@ _STYLE: Final = (
 _HEAD: Final = ("feature", "state", "PSI", "by chance", "JS", "KS", "Wasserstein", "nulls", "outside", "rows")
 
 
-def render_page(told: DriftTable) -> str:
+def render_page(table: DriftTable) -> str:
     """Return the page."""
     head = "".join(f"<th>{name}</th>" for name in _HEAD)
-    body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in told.rows)
-    plots = "\n".join(_section(row, told) for row in told.rows)
-    name = f"{told.model} version {told.version}"
+    body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in table.rows)
+    plots = "\n".join(_section(row, table) for row in table.rows)
+    name = f"{table.model} version {table.version}"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Drift of {escape(name)}</title>'
-        f"<style>{_STYLE}</style></head><body>\n<h1>Drift of {escape(name)}</h1>\n<p>{escape(title(told))}</p>\n"
-        f"<p>{escape(verdict(told))}</p>\n<table><tr>{head}</tr>\n{body}</table>\n"
+        f"<style>{_STYLE}</style></head><body>\n<h1>Drift of {escape(name)}</h1>\n<p>{escape(title(table))}</p>\n"
+        f"<p>{escape(verdict(table))}</p>\n<table><tr>{head}</tr>\n{body}</table>\n"
         '<p><span class="then">■ when it was trained</span> <span class="now">■ now</span>, the share of values in '
         f"each bar; what lies beyond 98% of the values is in the outer bars</p>\n{plots}\n</body></html>\n"
     )
@@ -54,8 +55,8 @@ def _cells(row: DriftRow) -> str:
     return "".join(f"<td>{cell}</td>" for cell in cells)
 
 
-def _section(row: DriftRow, told: DriftTable) -> str:
-    why = reason(row, told.limits) or row.note
+def _section(row: DriftRow, table: DriftTable) -> str:
+    why = reason(row, table.limits) or row.note
     note = f' <span class="{row.state.split()[0]}">{escape(why)}</span>' if why else ""
     return f"<section><h2>{escape(_name(row))}{note}</h2>{draw_distributions(row)}</section>"
 

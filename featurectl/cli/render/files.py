@@ -12,7 +12,7 @@ from featurectl.core.errors import UsageError
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 
 if TYPE_CHECKING:
-    from featurectl.cli.call import Call
+    from featurectl.cli.shared.call import Call
     from featurectl.language.syntax.place import Place
 
 _MOST_BYTES: Final = 5_000_000

@@ -18,7 +18,7 @@ def render_gates(gates: Sequence[GateResult]) -> str:
 
 
 def render_rejection(gates: Sequence[GateResult]) -> str:
-    """Return what is told below a version that fails gates, each with what was asked; nothing of one that fails none.
+    """Return what stands below a version that fails gates, each with what was asked; nothing of one that fails none.
 
     >>> render_rejection([GateResult(name="min_auc", asked="at least 0.5", measured="0.7")])
     ''

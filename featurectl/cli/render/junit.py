@@ -97,8 +97,8 @@ def _suite(suite: Suite) -> ET.Element:
 def _case(case: Case) -> ET.Element:
     made = ET.Element("testcase", {"classname": _clean(case.group), "name": _clean(case.name), **_time(case.seconds)})
     if case.trouble is not None:
-        told = {"message": _clean(case.trouble.message), "type": _clean(case.trouble.type)}
-        ET.SubElement(made, case.trouble.kind, told).text = _clean(case.trouble.text)
+        attributes = {"message": _clean(case.trouble.message), "type": _clean(case.trouble.type)}
+        ET.SubElement(made, case.trouble.kind, attributes).text = _clean(case.trouble.text)
     if case.out:
         ET.SubElement(made, "system-out").text = _clean(case.out)
     return made

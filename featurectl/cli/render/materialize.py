@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from featurectl.cli.call import error_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
-from featurectl.core.errors import FeaturectlError
+from featurectl.cli.shared.call import error_json
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 from featurectl.engines.base import CheckResult
 from featurectl.operations.materialize.dry_run import Planned
-from featurectl.operations.materialize.view import Materialized
-from featurectl.operations.push import PushResult
+from featurectl.operations.materialize.views import ViewRun
 
 _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewRun:
-    """What was done for one view version, and in how many seconds.
-
-    `made` is None when its table was not brought up to its source, `pushed` when nothing went to the online store;
-    `error` says why that failed. `skipped`: it was not tried, because it could only have failed.
-    """
-
-    view: str
-    version: int
-    made: Materialized | None = None
-    pushed: PushResult | None = None
-    error: FeaturectlError | None = None
-    skipped: bool = False
-    seconds: float = 0.0
-    notes: Sequence[str] = ()  # what else there is to be told of the push
-
-    @property
-    def label(self) -> str:
-        """The view version as people write it."""
-        return f"{self.view}@{self.version}"
-
-    @property
-    def done(self) -> bool:
-        """True when all that was to be done was done."""
-        return self.error is None and not self.skipped
-
-
-def describe_run(run: ViewRun) -> str:
-    """Return one line of progress."""
-    parts = []
-    if run.made is not None:
-        read = counted(run.made.rows_read, "row")
-        parts.append("no new rows" if run.made.action == "nothing" else f"{read} read")
-    if run.pushed is not None:
-        parts.append(f"{format_count(run.pushed.rows_sent)} pushed")
-    if run.error is not None:
-        parts.append("failed" if run.made is None else "push failed")
-    return f"{run.label}: {', '.join(parts)} ({run.seconds:.1f} s)"
 
 
 def render_runs(runs: Sequence[ViewRun]) -> str:

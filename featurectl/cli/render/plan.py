@@ -120,9 +120,11 @@ def render_needed(lines: Sequence[str]) -> str:
     """Return, as Markdown, what a file of allowances must have for the blocked changes of a plan; "" for none."""
     if not lines:
         return ""
-    told = "To allow what is blocked, add to the list of `.allow.yaml` (`featurectl plan --write-allow .allow.yaml`):"
+    message = (
+        "To allow what is blocked, add to the list of `.allow.yaml` (`featurectl plan --write-allow .allow.yaml`):"
+    )
     body = "\n".join(f"  - {in_one_line(line)}" for line in lines)
-    return f"\n\n{told}\n\n```yaml\nallow:\n{body}\n```"
+    return f"\n\n{message}\n\n```yaml\nallow:\n{body}\n```"
 
 
 def _change_cells(change: ChangeJson) -> list[str]:
@@ -162,8 +164,8 @@ def _counts(summary: SummaryJson) -> str:
 
 
 def _of_these(**counts: int) -> str:
-    told = [f"{count} {word}" for word, count in counts.items() if count]
-    return f" ({', '.join(told)})" if told else ""
+    parts = [f"{count} {word}" for word, count in counts.items() if count]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:

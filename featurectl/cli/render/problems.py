@@ -13,7 +13,7 @@ from featurectl.cli.render.paint import Paint, wants_color
 from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
-    from featurectl.cli.call import Call
+    from featurectl.cli.shared.call import Call
     from featurectl.language.problems.codes import Problem
 
 

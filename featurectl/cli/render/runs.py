@@ -18,18 +18,12 @@ def has_failed(run: RunRecord) -> bool:
 
 
 def run_line(run: RunRecord) -> str:
-    """Return the error of a run that failed, what there is to say of one that has not told its end; else nothing."""
+    """Return the error of a run that failed, what there is to say of one whose end is not on record; else nothing."""
     if run.state == "ended":
         return f"{run.error_code}: {run.error}" if run.error_code else run.error
-    told = "running since" if run.state == "running" else "killed or still running since"
+    state = "running since" if run.state == "running" else "killed or still running since"
     where = f", process {run.process.pid} on {run.process.host}" if run.process else ""
-    return f"{told} {format_instant(run.at)}{where}"
-
-
-def not_done(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return of runs in their order the last one of each view version by each command, where it is not done."""
-    last = {(run.view, run.version, run.command): run for run in runs}
-    return [run for _, run in sorted(last.items()) if not run.done]
+    return f"{state} {format_instant(run.at)}{where}"
 
 
 def render_not_done(runs: Sequence[RunRecord]) -> str:

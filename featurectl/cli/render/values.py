@@ -35,7 +35,7 @@ def show_value(value: object) -> str:
 
 
 def show_pair(cell: Cell) -> tuple[str, str]:
-    """Return what was expected and what was found; where they differ and look alike, so that they can be told apart."""
+    """Return what was expected and what was found; where they differ and look alike, in a way that shows it."""
     expected, found = show_value(cell.expected), show_value(cell.found)
     if cell.agrees or _look(expected) != _look(found):
         return expected, found

@@ -94,14 +94,14 @@ def _cells(skew: FeatureSkew) -> list[str]:
     return [format_count(skew.compared), format_count(skew.mismatched), share, _causes(skew.causes, skew.told)]
 
 
-def _causes(causes: Mapping[str, int], told: Mapping[str, str]) -> str:
+def _causes(causes: Mapping[str, int], details: Mapping[str, str]) -> str:
     """Return causes with their counts, most of them first.
 
     >>> _causes({"late row": 2, "tie": 1}, {"late row": "known after a later event"})
     'late row 2 (known after a later event), tie 1'
     """
     return ", ".join(
-        f"{cause} {format_count(count)}" + (f" ({told[cause]})" if cause in told else "")
+        f"{cause} {format_count(count)}" + (f" ({details[cause]})" if cause in details else "")
         for cause, count in causes.items()
     )
 

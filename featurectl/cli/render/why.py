@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +13,8 @@ from featurectl.cli.render.status import status_json
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_age, format_count, format_instant, format_iso
-from featurectl.monitor.value_history import Changed, EntityHistory
+from featurectl.monitor.explain_view import EntityValues
+from featurectl.monitor.value_history import Changed
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
@@ -27,16 +27,6 @@ _KINDS: Final = {"table": "offline table", "online": "online store"}
 _SHOWN: Final = 5
 _CHANGE_WIDTH: Final = 52  # of what changed, so that a line fits a terminal
 _YEAR: Final = len("2026-")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntityValues:
-    """What there is of an entity: None for what can't be read, and `error` says why."""
-
-    words: tuple[str, ...]
-    history: EntityHistory | None
-    online: Answer | None
-    error: str
 
 
 def render_why(chain: Chain, cause: str, environment: str, values: EntityValues | None, *, whole: bool) -> str:
@@ -132,12 +122,12 @@ def _entity(values: EntityValues, now: datetime) -> list[str]:
     title = " ".join(values.words)
     if values.history is None:
         return [f"{title}: {in_one_line(values.error)}"]
-    told = [f"offline: {_clocks(values.history.now, now)}"]
+    lines = [f"offline: {_clocks(values.history.now, now)}"]
     if values.error:
-        told.insert(0, f"online: {in_one_line(values.error)}")
+        lines.insert(0, f"online: {in_one_line(values.error)}")
     if values.online is not None:
-        told.insert(0, f"online: {_clocks(values.online, now)}, computed {_short(values.online.computed_at, now)}")
-    return [title, *told, *render_table(_VALUES, _features(values.history.now, values.online))]
+        lines.insert(0, f"online: {_clocks(values.online, now)}, computed {_short(values.online.computed_at, now)}")
+    return [title, *lines, *render_table(_VALUES, _features(values.history.now, values.online))]
 
 
 def _features(offline: Answer, online: Answer | None) -> list[list[str]]:

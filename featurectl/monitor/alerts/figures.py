@@ -14,9 +14,8 @@ from featurectl.offline.runs import RunRecord
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.compare import DriftRow
-    from featurectl.monitor.drift.logged_window import Logged
     from featurectl.monitor.verify.report import FeatureSkew
-    from featurectl.monitor.verify.surroundings import ComparedStores
+    from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class Counted:
     cause: str
 
 
-def drift_of(workspace: Logged, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
+def drift_of(workspace: Workspace, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
     """Return how far each feature that was served lies from the champion's training, by every metric.
 
     Raises:
@@ -66,7 +65,7 @@ def drifted(row: DriftRow, metric: str) -> FeatureFigure:
     return FeatureFigure(feature=feature, value=beyond, cause=f"{told}. {row.note}".removesuffix(". "))
 
 
-def skew_of(workspace: ComparedStores, model: str, since: datetime, until: datetime) -> list[FeatureFigure]:
+def skew_of(workspace: Workspace, model: str, since: datetime, until: datetime) -> list[FeatureFigure]:
     """Return the share of the served values of each feature that are not those of the offline tables.
 
     Raises:

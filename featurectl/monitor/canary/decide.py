@@ -4,52 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 
 from featurectl.core.errors import TryAgainError
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict
-from featurectl.registry.base import HistoryEntry, Registry
+from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun, CanaryState
+from featurectl.workspace.actor import Actor
+from featurectl.workspace.workspace import Workspace
 
 _WORDS: Mapping[CanaryState, str] = {"promoted": "promoted", "rolled_back": "rolled back", "aborted": "aborted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
-    """Where decisions are written, by whom, by which command, from which commit."""
+class CanaryDecision:
+    """How a running canary ends, and by which figures."""
 
-    registry: Registry
-    project: str
-    who: str
-    command: str
-    commit: str = ""
+    run: CanaryRun
+    verdict: CanaryVerdict
+    figures: Figures
 
-    def end(self, run: CanaryRun, verdict: CanaryVerdict, figures: Figures, now: datetime) -> CanaryRun | None:
-        """Write how a canary ends, and return it as it is then; None when another judge was faster.
 
-        One that is to be promoted over a champion that is another by now is aborted.
-        """
-        assert verdict.state != "running"
-        decided = replace(
-            run, state=verdict.state, decided_at=now, reason=verdict.reason, figures=figures_json(figures, verdict)
-        )
-        try:
-            return decided if self.registry.decide_canary(self.project, decided, self._entry(decided)) else None
-        except TryAgainError as error:
-            return self.end(run, replace(verdict, state="aborted", reason=error.message), figures, now)
+def write_decision(workspace: Workspace, decision: CanaryDecision, actor: Actor, command: str) -> CanaryRun | None:
+    """Write how a canary ends, and return it as it is then; None when another judge was faster.
 
-    def _entry(self, decided: CanaryRun) -> HistoryEntry:
-        assert decided.decided_at is not None
-        summary = f"{decided.model} v{decided.challenger} canary {_WORDS[decided.state]}: {decided.reason}"
-        return HistoryEntry(
-            serial=0,
-            at=decided.decided_at,
-            who=self.who,
-            commit=self.commit,
-            command=self.command,
-            summary=summary,
-        )
+    One that is to be promoted over a champion that is another by now is aborted.
+    """
+    verdict = decision.verdict
+    assert verdict.state != "running"
+    figures = figures_json(decision.figures, verdict)
+    decided = replace(decision.run, state=verdict.state, decided_at=actor.at, reason=verdict.reason, figures=figures)
+    entry = _entry(decided, actor, command)
+    try:
+        return decided if workspace.registry().decide_canary(workspace.project, decided, entry) else None
+    except TryAgainError as error:
+        aborted = replace(verdict, state="aborted", reason=error.message)
+        return write_decision(workspace, replace(decision, verdict=aborted), actor, command)
+
+
+def _entry(decided: CanaryRun, actor: Actor, command: str) -> HistoryEntry:
+    assert decided.state != "running"
+    summary = f"{decided.model} v{decided.challenger} canary {_WORDS[decided.state]}: {decided.reason}"
+    return HistoryEntry(serial=0, at=actor.at, who=actor.who, commit=actor.commit, command=command, summary=summary)
 
 
 def moved_champion(run: CanaryRun, aliases: Mapping[tuple[str, str], int]) -> str:

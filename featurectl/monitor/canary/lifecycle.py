@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_model
-from featurectl.monitor.canary.decide import Judge, moved_champion
+from featurectl.monitor.canary.decide import CanaryDecision, moved_champion, write_decision
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict, judge_figures
-from featurectl.operations.apply import caller
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun, State
-from featurectl.workspace.git import git_commit
+from featurectl.workspace.actor import caller, current_actor
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.gates import Canary
@@ -56,8 +55,8 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
 
     environment = workspace.environment.name
     if run.environment != environment:
-        told = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
-        raise UsageError(told, hint=f"--env {run.environment}")
+        message = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
+        raise UsageError(message, hint=f"--env {run.environment}")
     _require_log(workspace.environment)
     return CanaryLog(prediction_log.open_log(workspace, run.model), run)
 
@@ -111,17 +110,44 @@ def end_canary(
 
 def _ended(workspace: Workspace, judged: CanaryEvaluation, command: str) -> CanaryEvaluation:
     """Write the end of a canary; where another judge was faster, it is as that one has written."""
-    judge = Judge(
-        registry=workspace.registry(),
-        project=workspace.project,
-        who=caller(),
-        command=command,
-        commit=git_commit(workspace.root),
-    )
-    run, now = judged.run, datetime.now(UTC)
-    ended = judge.end(run, judged.verdict, judged.figures, now) or last_canary(workspace.state(), run.model)
+    decision = CanaryDecision(run=judged.run, verdict=judged.verdict, figures=judged.figures)
+    written = write_decision(workspace, decision, current_actor(workspace.root), command)
+    ended = written or last_canary(workspace.state(), judged.run.model)
     assert ended is not None
     return CanaryEvaluation(run=ended, figures=judged.figures, verdict=judged.verdict)
+
+
+def evaluate_last(
+    workspace: Workspace, model: str, *, judge: bool, command: str
+) -> CanaryEvaluation | CanaryRun | None:
+    """Return how the newest canary of a model does, or has ended; None: it had none. With `judge` it may end now.
+
+    Raises:
+        UsageError: there is no such model.
+        StoreError: the prediction log or the registry can't be read.
+    """
+    state = workspace.applied_state()
+    run = last_canary(state, model)
+    if run is None and state.current("model", model) is None:
+        raise not_applied(state, "model", model)
+    if run is None or run.state != "running":
+        return run
+    log = open_log(workspace, run)
+    return judge_now(workspace, run, log, command) if judge else look_at(run, log)
+
+
+def end_running(workspace: Workspace, model: str, to: Literal["promoted", "aborted"], command: str) -> CanaryEvaluation:
+    """Promote or abort the running canary of a model.
+
+    Raises:
+        UsageError: it has none, or the canary has ended otherwise meanwhile.
+        StoreError: the prediction log or the registry can't be read.
+    """
+    run = require_running(workspace.applied_state(), model)
+    judged = end_canary(workspace, run, to, command)
+    if judged.run.state != to:
+        raise UsageError(f"the canary of model {model} was {judged.run.state.replace('_', ' ')}: {judged.run.reason}")
+    return judged
 
 
 def last_canary(state: State, model: str) -> CanaryRun | None:
@@ -191,8 +217,8 @@ def _checked_share(asked: Canary, percent: float) -> float:
     if not 0 <= percent <= 100:
         raise UsageError(f"{percent:g} is no share in percent", hint="0 (shadow mode) to 100")
     if percent == 100 and asked.success.score_psi is not None:
-        told = "with 100 percent nobody is left whose scores `score_psi` could be compared with"
-        raise UsageError(told, hint="give less than 100 percent")
+        message = "with 100 percent nobody is left whose scores `score_psi` could be compared with"
+        raise UsageError(message, hint="give less than 100 percent")
     return percent
 
 
@@ -203,12 +229,13 @@ def _require_log(environment: Environment) -> None:
 
 
 def _start_entry(workspace: Workspace, run: CanaryRun) -> HistoryEntry:
+    actor = current_actor(workspace.root)
     how = "in the shadow" if run.percent == 0 else f"for {run.percent:g}% of the entities"
     return HistoryEntry(
         serial=0,
         at=run.started_at,
-        who=caller(),
-        commit=git_commit(workspace.root),
+        who=actor.who,
+        commit=actor.commit,
         command="models canary start",
         summary=f"{run.model} v{run.challenger} as a canary {how}, challenger -> v{run.challenger}",
     )

@@ -20,9 +20,9 @@ from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.choose import choose_spine
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
-from featurectl.operations.training.request import TrainingStores
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
 from featurectl.registry.state import ModelVersion
+from featurectl.workspace.applied import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class DriftBatch:
     spine: str
     cut: Cut
     engine: Engine
-    stores: TrainingStores
+    applied: AppliedWorkspace
     place: SpillPlace
     progress: Progress
 
@@ -44,8 +44,8 @@ class DriftBatch:
         Raises:
             DataError: FC506, FC504 the spine does not fit; FC525, the views are not what it was trained on.
         """
-        stores, place, model = self.stores, self.place, trained_model(self.version)
-        bound = bind_model_version(stores.state, stores.offline, self.version, stores.now)
+        applied, place, model = self.applied, self.place, trained_model(self.version)
+        bound = bind_model_version(applied.state, applied.offline, self.version, applied.now)
         self.progress.start("read the spine")
         spine = self._spine(model)
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
@@ -63,7 +63,7 @@ class DriftBatch:
         return tally.profile()
 
     def _spine(self, model: Model) -> AnySpine:
-        spine = choose_spine(self.stores.open_source, self.stores.state, model, self.spine, self.place)
+        spine = choose_spine(self.applied.open_source, self.applied.state, model, self.spine, self.place)
         if isinstance(spine, SpineRows):
             return cut_spine(spine, self.cut)
         return cut_long_spine(spine, self.cut, self.place)

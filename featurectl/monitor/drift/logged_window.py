@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
@@ -14,26 +14,16 @@ from featurectl.core.units import moved_by
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference
-from featurectl.monitor.prediction_log import Keeping, open_log, read_batches, require_sample
+from featurectl.monitor.prediction_log import open_log, read_batches, require_sample
 from featurectl.registry.applied import choose_version
-from featurectl.registry.state import CHAMPION, ModelVersion, State
+from featurectl.registry.state import CHAMPION, ModelVersion
+from featurectl.workspace.workspace import Workspace
 
 _DAY: Final = timedelta(days=1)  # that a file may be older or newer than the instants in it
 _FEATURE: Final = "feature."
 
 
-class Logged(Keeping, Protocol):
-    """A repository and one of its environments, which may keep a prediction log."""
-
-    @property
-    def clock(self) -> datetime | None:
-        """The real time, where that is what now means."""
-
-    def state(self) -> State:
-        """Return the project as the registry knows it now."""
-
-
-def served_drift(workspace: Logged, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
+def served_drift(workspace: Workspace, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
     """Return how far the champion's features and scores have moved in what was served at `since` <= time < `until`.
 
     Raises:
@@ -48,7 +38,7 @@ def served_drift(workspace: Logged, model: str, since: datetime, until: datetime
 
 
 def read_window(
-    workspace: Logged, version: ModelVersion, reference: Profile, window: tuple[datetime, datetime]
+    workspace: Workspace, version: ModelVersion, reference: Profile, window: tuple[datetime, datetime]
 ) -> Profile:
     """Return what was served by a version in a window, counted as a profile is.
 

@@ -27,7 +27,7 @@ from featurectl.monitor.verify.replay_log import How
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served_rows import ServedRows
 from featurectl.monitor.verify.stored_rows import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
-from featurectl.monitor.verify.surroundings import ComparedStores, surroundings
+from featurectl.monitor.verify.surroundings import surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.frame import encode_keys
@@ -38,6 +38,7 @@ from featurectl.operations.push.values import COMPUTED_AT, values_at
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import ObjectVersion, State
+from featurectl.workspace.workspace import Workspace
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _MISSING: Final[Cause] = "missing row"
@@ -49,7 +50,7 @@ _HAS_ROW: Final = "\x00row"
 
 
 def verify_store(
-    workspace: ComparedStores, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
+    workspace: Workspace, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
 ) -> ViewSkew:
     """Return what the online store has of a view version against its table as the last push had it, at that instant.
 
@@ -85,7 +86,7 @@ def verify_store(
     return replace(skew, note="; ".join(part for part in (future, skew.note) if part), future=future)
 
 
-def _task(workspace: ComparedStores, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
+def _task(workspace: Workspace, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
     clock = workspace.clock
     return _Task(
         bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),

@@ -24,13 +24,14 @@ from featurectl.monitor.verify.log_questions import Group, group_inputs, log_col
 from featurectl.monitor.verify.log_rows import ERROR, LOGGED, Chosen, read_log
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
 from featurectl.monitor.verify.served_rows import ServedRows, computed
-from featurectl.monitor.verify.surroundings import ComparedStores, in_order, read_record, surroundings
+from featurectl.monitor.verify.surroundings import in_order, read_record, surroundings
 from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, State
+from featurectl.workspace.workspace import Workspace
 
 _DAY: Final = len("2026-01-08")
 _STALE: Cause = "stale push"
@@ -46,7 +47,7 @@ class How:
 
 
 def verify_log(  # noqa: PLR0913
-    workspace: ComparedStores,
+    workspace: Workspace,
     model: str,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -126,9 +127,9 @@ class _Part:
 class _Replay:
     """Replays the log of one model version, a batch at a time."""
 
-    def __init__(self, stores: ComparedStores, state: State, version: ModelVersion, how: How) -> None:
+    def __init__(self, workspace: Workspace, state: State, version: ModelVersion, how: How) -> None:
         self.version, self.how = version, how
-        self._engine = open_engine(stores.environment, how.memory_bytes)
+        self._engine = open_engine(workspace.environment, how.memory_bytes)
         self.rows = self.replayed = 0
         self.left_out = Counter[str]()
         model = load_model(version.definition)
@@ -140,7 +141,7 @@ class _Replay:
         self._gone_labels = set[str]()
         for group in groups:
             try:
-                self._parts.append(_part(stores, state, group))
+                self._parts.append(_part(workspace, state, group))
             except (DataError, UsageError) as error:
                 self._gone.append((group, error.message))
 
@@ -204,11 +205,11 @@ class _Replay:
             self.notes.append(f"{gone}: rows that came late since can't be told from other causes there")
 
 
-def _part(stores: ComparedStores, state: State, group: Group) -> _Part:
-    bound = bind_view(stores.offline(), registered_view(state, group.view, group.version))
+def _part(workspace: Workspace, state: State, group: Group) -> _Part:
+    bound = bind_view(workspace.offline(), registered_view(state, group.view, group.version))
     bound.asked(set(group.names.values()))  # it has all that they need
-    record = read_record(stores, bound)
-    known = surroundings(stores, state, bound, record)
+    record = read_record(workspace, bound)
+    known = surroundings(workspace, state, bound, record)
     return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(list(group.names), group.label))
 
 

@@ -73,7 +73,7 @@ def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetim
     )
 
 
-def _reason(told: str, run: MaterializeRun, coverage: Coverage | None, *, full: bool, action: str) -> str:
+def _reason(reason: str, run: MaterializeRun, coverage: Coverage | None, *, full: bool, action: str) -> str:
     if coverage is None:
         return "it has no table yet"
     if full:
@@ -82,6 +82,6 @@ def _reason(told: str, run: MaterializeRun, coverage: Coverage | None, *, full: 
         return "its table was made by another definition"
     if has_older_form(coverage, run.view):
         return "its table was made by an older featurectl"
-    if action == "rebuild" and told == "first read":
+    if action == "rebuild" and reason == "first read":
         return "a column of it is new, or means something else"
-    return told or "new rows"
+    return reason or "new rows"

@@ -25,15 +25,15 @@ class RowCounter:
         if reader.counts_rows:
             self.total = sum(piece.scan.read().select(pl.len()).collect().item() for piece in pieces)
 
-    def told(self, rows: int) -> None:
+    def report(self, rows: int) -> None:
         """Take note of a batch."""
         self.read += rows
         self.progress.advance(self.read, self.total, "rows")
 
 
 @dataclass(slots=True, kw_only=True)
-class ToldRows:
-    """Rows that tell of each bucket that is asked for."""
+class ReportedRows:
+    """Rows that report each bucket that is read of them."""
 
     rows: BucketedRows
     progress: Progress
@@ -51,7 +51,7 @@ class ToldRows:
 
     @property
     def mark(self) -> str:
-        """What the rows are told from others by."""
+        """What the rows are distinguished from others by."""
         return self.rows.mark
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Copies of events that a table has: new rows are told from them, and give way or take their place."""
+"""Copies of events that a table has: new rows are distinguished from them, and give way or take their place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
 def seen_before(
     run: MaterializeRun, base: Coverage | None, parts: Sequence[SourcePart], increment: Increment
 ) -> EarlierRows:
-    """Return the rows that a table has read already, where repeats of them must be told.
+    """Return the rows that a table has read already, where repeats of them must be recognized.
 
     They are read from their files; of files that are gone, and of a query before the instant from which it is asked
     again, the table's own rows count.

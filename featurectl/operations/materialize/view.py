@@ -22,7 +22,7 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
-from featurectl.operations.materialize.progress_rows import RowCounter, ToldRows
+from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
@@ -81,11 +81,11 @@ def materialize_view(
         StoreError: the table can't be written; it stays as it was.
     """
     reading_rows = RowCounter(progress=run.progress)
-    with SpillRoom(run.spill, reading_rows.told) as room:
+    with SpillRoom(run.spill, reading_rows.report) as room:
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
         ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
-        return _materialize(engine, run, room, reading_rows, ahead)
+        return _materialize(run, _Reading(engine=engine, room=room, counter=reading_rows), ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,15 @@ class RunBasis:
     now: datetime
     begin: datetime | None
     base: Coverage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What rows are read with: the engine, the room for what does not fit into memory, the count of what was read."""
+
+    engine: Engine
+    room: SpillRoom
+    counter: RowCounter
 
 
 def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | None, Increment, tuple[SourcePart, ...]]:
@@ -139,20 +148,17 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
     return _latest(kept, coverage.since if coverage is not None else since)
 
 
-def _materialize(
-    engine: Engine, run: MaterializeRun, room: SpillRoom, reading_rows: RowCounter, ahead: RunBasis
-) -> Materialized:
-    now = ahead.now
+def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
         return nothing_new(run, base)
     view, columns = typed_view(run)
     pieces = [piece for scan in increment.scans for piece in _pieces(run, scan, ahead, base)]
     with reading(f"source {view.source.name}"):
-        reading_rows.expect(run.reader, pieces)
-        prepared = engine.prepare(pieces, view, seen_before(run, base, parts, increment), room)
+        how.counter.expect(run.reader, pieces)
+        prepared = how.engine.prepare(pieces, view, seen_before(run, base, parts, increment), how.room)
     check_passed(prepared.checks)
-    covered = replace(_covered(prepared, base, increment, view, now), columns=columns, since=ahead.begin)
+    covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
@@ -190,7 +196,7 @@ def write_rows(run: MaterializeRun, rows: BucketedRows, covered: Coverage, base:
 
     A table that has grown several times as large as its buckets were made for is written again, in more of them.
     """
-    rows = ToldRows(rows=rows, progress=run.progress)
+    rows = ReportedRows(rows=rows, progress=run.progress)
     if base is None:
         return run.table.replace(rows, covered)
     left_out = left_out_of(base, run.view)

@@ -14,19 +14,21 @@ from featurectl.models.gates.base import GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
 from featurectl.models.validation_rows import load_judged
+from featurectl.operations.models.versions import split_name
 from featurectl.operations.training.bind import bind_model_version
-from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
-from featurectl.registry.base import HistoryEntry, Registry
+from featurectl.operations.training.champion import (
+    Candidate,
+    EvaluationContext,
+    current_champion,
+    evaluation_context,
+    score_champion,
+)
+from featurectl.registry.applied import choose_version
+from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mover:
-    """Who moves aliases, when, from which commit ("" without one)."""
-
-    who: str
-    commit: str
-    at: datetime
+from featurectl.workspace.actor import Actor, current_actor
+from featurectl.workspace.applied import read_applied
+from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,42 @@ class Rollback:
     before: int | None
 
 
-def promote_version(registry: Registry, version: ModelVersion, ring: EvaluationContext, mover: Mover) -> Promotion:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteRequest:
+    """A version to become champion: `MODEL@3`, or by an alias; a model alone means its challenger."""
+
+    name: str
+    allow_pickle: bool = False
+    memory_bytes: int | None = None
+
+
+def promote_model(workspace: Workspace, request: PromoteRequest) -> Promotion:
+    """Make a version the champion if it passes the gates that are applied now.
+
+    Raises:
+        As `promote_version`; UsageError: there is no such version.
+    """
+    applied = read_applied(workspace)
+    context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
+    version = choose_version(applied.state, *split_name(request.name, CHALLENGER))
+    return promote_version(version, context, current_actor(workspace.root))
+
+
+def roll_back_model(workspace: Workspace, model: str) -> Rollback:
+    """Make the champion of before the last promotion champion again.
+
+    Raises:
+        UsageError: there is no such model, or it has no champion.
+        TryAgainError: the aliases have moved meanwhile.
+    """
+    if "@" in model:
+        raise UsageError(f"{model!r} is no model's name", hint="featurectl models promote goes to a version")
+    state = workspace.applied_state()
+    choose_version(state, model, CHAMPION)
+    return roll_back(workspace, state, model, current_actor(workspace.root))
+
+
+def promote_version(version: ModelVersion, context: EvaluationContext, actor: Actor) -> Promotion:
     """Make a version the champion if it passes the gates that its model asks for now.
 
     What was measured when it was trained stands, and is not measured again; the gain over the champion is, and so is
@@ -68,18 +105,18 @@ def promote_version(registry: Registry, version: ModelVersion, ring: EvaluationC
         UsageError: its file runs code and the command was not given --allow-pickle.
         DataError: FC512, a file of it is gone or is another; FC525, its features mean something else by now.
     """
-    before = ring.state.aliases.get((version.model, CHAMPION))
+    before = context.state.aliases.get((version.model, CHAMPION))
     if before == version.version:
         return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
-    results = check_gates(version, ring)
+    results = check_gates(version, context)
     if failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
-    _check_usable(version, ring, mover.at)
-    _move_champion(registry, version, ring.state, mover)
+    _check_usable(version, context, actor.at)
+    _move_champion(version, context, actor)
     return Promotion(version=version, before=before, gates=results, is_moved=True)
 
 
-def check_gates(version: ModelVersion, ring: EvaluationContext) -> tuple[GateResult, ...]:
+def check_gates(version: ModelVersion, context: EvaluationContext) -> tuple[GateResult, ...]:
     """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
 
     What was measured when it was trained stands where the same is asked.
@@ -87,11 +124,11 @@ def check_gates(version: ModelVersion, ring: EvaluationContext) -> tuple[GateRes
     Raises:
         As `promote_version`.
     """
-    asked = gates_asked(_asked_model(version, ring.state).gates)
-    return measure_gates(asked, lambda: _evidence(version, ring), version.gates)
+    asked = gates_asked(_asked_model(version, context.state).gates)
+    return measure_gates(asked, lambda: _evidence(version, context), version.gates)
 
 
-def roll_back(registry: Registry, state: State, model: str, mover: Mover) -> Rollback:
+def roll_back(workspace: Workspace, state: State, model: str, actor: Actor) -> Rollback:
     """Make the champion of before the last promotion champion again; a second time there is nothing to do.
 
     Raises:
@@ -104,8 +141,8 @@ def roll_back(registry: Registry, state: State, model: str, mover: Mover) -> Rol
     back, now = seen.get(PREVIOUS), seen[CHAMPION]
     if back is None:
         return Rollback(champion=now, before=None)
-    entry = _entry(mover, "models rollback", f"{model} champion v{now} -> v{back}")
-    registry.write_aliases(state.project, model, {CHAMPION: back, PREVIOUS: None}, entry, seen)
+    entry = _entry(actor, "models rollback", f"{model} champion v{now} -> v{back}")
+    workspace.registry().write_aliases(state.project, model, {CHAMPION: back, PREVIOUS: None}, entry, seen)
     return Rollback(champion=back, before=now)
 
 
@@ -115,43 +152,43 @@ def _asked_model(version: ModelVersion, state: State) -> Model:
     return load_model(version.definition if applied is None else applied.definition)
 
 
-def _evidence(version: ModelVersion, ring: EvaluationContext) -> GateEvidence:
+def _evidence(version: ModelVersion, context: EvaluationContext) -> GateEvidence:
     if not version.judged:
         raise UsageError(
             f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
             hint=f"featurectl train {version.model}",
         )
-    rows = load_judged(read_artifact(ring.location, version.judged, version.judged_sha256))
-    champion, rival = current_champion(ring.state, version.model), None
+    rows = load_judged(read_artifact(context.location, version.judged, version.judged_sha256))
+    champion, rival = current_champion(context.state, version.model), None
     if champion is not None:
         model = load_model(version.definition)
-        contender = Candidate(model=model, view_versions=version.view_versions, views={})
-        rival = score_champion(champion, contender, rows, ring)
-    return evidence_of_version(version, rows, ring.location, rival, ring.leave)
+        candidate = Candidate(model=model, view_versions=version.view_versions, views={})
+        rival = score_champion(champion, candidate, rows, context)
+    return evidence_of_version(version, rows, context.location, rival, context.leave)
 
 
-def _check_usable(version: ModelVersion, ring: EvaluationContext, at: datetime) -> None:
+def _check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:
     """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
     files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
     for path, sha256 in (*files, (version.golden, version.golden_sha256)):
         if path:
-            read_artifact(ring.location, path, sha256)
-    bind_model_version(ring.state, ring.offline, version, at)
+            read_artifact(context.location, path, sha256)
+    bind_model_version(context.state, context.offline, version, at)
 
 
-def _move_champion(registry: Registry, version: ModelVersion, state: State, mover: Mover) -> None:
-    seen = _aliases(state, version.model)
+def _move_champion(version: ModelVersion, context: EvaluationContext, actor: Actor) -> None:
+    seen = _aliases(context.state, version.model)
     moves: dict[str, int | None] = {CHAMPION: version.version}
     if seen.get(CHALLENGER) == version.version:
         moves[CHALLENGER] = None
     was = f"v{seen[CHAMPION]} -> " if CHAMPION in seen else "-> "
-    entry = _entry(mover, "models promote", f"{version.model} champion {was}v{version.version}")
-    registry.write_aliases(state.project, version.model, moves, entry, seen)
+    entry = _entry(actor, "models promote", f"{version.model} champion {was}v{version.version}")
+    context.workspace.registry().write_aliases(context.state.project, version.model, moves, entry, seen)
 
 
 def _aliases(state: State, model: str) -> Mapping[str, int]:
     return {alias: version for (name, alias), version in state.aliases.items() if name == model}
 
 
-def _entry(mover: Mover, command: str, summary: str) -> HistoryEntry:
-    return HistoryEntry(serial=0, at=mover.at, who=mover.who, commit=mover.commit, command=command, summary=summary)
+def _entry(actor: Actor, command: str, summary: str) -> HistoryEntry:
+    return HistoryEntry(serial=0, at=actor.at, who=actor.who, commit=actor.commit, command=command, summary=summary)

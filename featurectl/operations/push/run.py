@@ -133,30 +133,47 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         DataError: FC510, the view has no offline table; FC527, the last push was as of an instant that has not come.
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
+    online = _open_rows(request)
+    task = _look(request, online, counted_rows=True)
+    last = task.last
+    if task.none_after is None and last is not None and last.computed_at > request.now:
+        if request.is_of_the_future(last):
+            raise _of_the_future(request, last)
+        return _result(request, task, SentRows(), last.computed_at)
     progress = progress or Silent()
-    label = f"{request.view.name}@{request.version}"
+    progress.start(f"push {request.view.name}@{request.version}")
+    result = _push(request, task, progress)
+    sent, new = counted(result.rows_sent, "row"), format_count(result.new_entities)
+    progress.done(f"pushed {request.view.name}@{request.version}: {sent}, {new} new")
+    return result
+
+
+def _open_rows(request: PushRequest) -> OnlineView:
+    """Return where the rows go, with room made for them in the store.
+
+    Raises:
+        DataError: FC510, it has no offline table.
+    """
     if request.table.version() is None:
         raise never_materialized(request.view.name)
     online = _place_of(request)
     request.store.prepare(online)
     if request.full:
         request.store.reset_broken_count(online)
-    task = _look(request, online, counted_rows=True)
-    if task.none_after is None and task.last is not None and task.last.computed_at > request.now:
-        if request.is_of_the_future(task.last):
-            raise _of_the_future(request, task.last)
-        return _result(request, task, SentRows(), task.last.computed_at)
+    return online
+
+
+def _push(request: PushRequest, task: PushTask, progress: Progress) -> PushResult:
+    """Send what is there to be sent, again where something else went on meanwhile, and write the record."""
     request, task = _not_before(request, task, task.last)
-    progress.start(f"push {label}")
     sent = _send(request, task, progress)
-    while _is_overtaken(task, newest := _look(request, online)):
+    while _is_overtaken(task, newest := _look(request, task.online)):
         # What was sent may have replaced, or joined, other rows.
         newest = replace(newest, rebuilt=True, none_after=task.none_after, lost=task.lost)
         request, task = _not_before(request, newest, newest.last)
         sent = _send(request, task, progress)
     result = _result(request, task, sent, request.now)
     request.store.write_push_record(task.online, _record(request, task, result), task.none_after)
-    progress.done(f"pushed {label}: {counted(sent.rows, 'row')}, {format_count(sent.new_entities)} new")
     return result
 
 
@@ -220,7 +237,7 @@ def plan_push(request: PushRequest) -> PushPlan:
 
 
 class _Frames:
-    """The values to send, made as they are asked for; tells how far it is of about how many."""
+    """The values to send, made as they are asked for; reports how far it is of about how many."""
 
     def __init__(self, request: PushRequest, task: PushTask, progress: Progress) -> None:
         self._request, self._task, self._progress = request, task, progress
@@ -241,20 +258,20 @@ class _Frames:
                 self.entities.append(values.select(view.keys))
             yield values
 
-    def told(self, written: int) -> None:
-        """Tell how many rows are in the store, of as many as there are if what is still unread is like the rest."""
+    def report(self, written: int) -> None:
+        """Report how many rows are in the store, of as many as there are if what is still unread is like the rest."""
         total = self.rows * max(self._of, self._read) // max(self._read, 1)
         self._progress.advance(written, total, "rows")
 
 
 def _send(request: PushRequest, task: PushTask, progress: Progress) -> SentRows:
-    """Send the values, and return how many rows that were."""
+    """Return what was sent."""
     store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
     how = Writing(
         rebuilt=task.rebuilt,
         origin=origin,
-        told=frames.told,
+        told=frames.report,
         kept_until=request.kept_until,
         none_after=task.none_after,
     )

@@ -59,7 +59,7 @@ def read_offline(
     """Return what a push at now would store for one entity, computed from the offline table.
 
     Raises:
-        DataError: FC510, the view has no offline table; FC504, a time is none that can be told.
+        DataError: FC510, the view has no offline table; FC504, a time is none that can be read.
     """
     wanted, rows = read_entity(view, table, entity)
     return stored_row(engine, view, rows, wanted, now)

@@ -64,8 +64,8 @@ def _joins_of(
         raise UsageError(f"--all-keys: no view of model {model.name} has a key", hint=_HINT)
     entities = dict.fromkeys(tuple(sorted(join.values())) for _, join in found)
     if len(entities) > 1:
-        told = " and ".join(", ".join(names) for names in entities)
-        raise UsageError(f"--all-keys: model {model.name} is of several entities, by {told}", hint=_HINT)
+        keys = " and ".join(", ".join(names) for names in entities)
+        raise UsageError(f"--all-keys: model {model.name} is of several entities, by {keys}", hint=_HINT)
     return found
 
 

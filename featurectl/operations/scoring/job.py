@@ -23,9 +23,9 @@ from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.parts import parted_views
-from featurectl.operations.training.request import TrainingStores
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
 from featurectl.registry.state import ModelVersion
+from featurectl.workspace.applied import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Job:
     load: Callable[[], Runtime]
     wanted: ScoringRows
     engine: Engine
-    stores: TrainingStores
+    applied: AppliedWorkspace
     place: SpillPlace
     kept: ScoreCheckpoint
     progress: Progress
@@ -90,8 +90,8 @@ class Job:
         return seen
 
     def _look(self, begun: ScoreBeginning | None) -> _Seen:
-        now = self.stores.now if begun is None else begun.known_at
-        views = bind_model_version(self.stores.state, self.stores.offline, self.version, now)
+        now = self.applied.now if begun is None else begun.known_at
+        views = bind_model_version(self.applied.state, self.applied.offline, self.version, now)
         if begun is not None:
             views = {name: _pinned(bound, begun) for name, bound in views.items()}
         self.progress.start("read the spine")
@@ -105,7 +105,7 @@ class Job:
         if wanted.all_keys:
             inputs = bound_inputs(model, self.version)
             return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
-        spine = choose_spine(self.stores.open_source, self.stores.state, model, wanted.spine, self.place)
+        spine = choose_spine(self.applied.open_source, self.applied.state, model, wanted.spine, self.place)
         if isinstance(spine, SpineRows):
             return cut_spine(spine, wanted.cut)
         return cut_long_spine(spine, wanted.cut, self.place)

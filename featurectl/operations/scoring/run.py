@@ -137,19 +137,21 @@ def _frames(scorer: Scorer, spine: AnySpine, files: Sequence[Path]) -> Frames:
             yield spine.part(start, len(scores)).own.with_columns(score_columns(scorer, scores))
             start += len(scores)
 
-    return Frames(schema=output_schema(scorer, spine), height=spine.height, read=read, told=describe_version(scorer))
+    return Frames(
+        schema=output_schema(scorer, spine), height=spine.height, read=read, metadata=describe_version(scorer)
+    )
 
 
 def describe_version(scorer: Scorer) -> dict[str, str]:
     """Return what a file of scores says of the model that made them, ready for the metadata of Parquet."""
     version = scorer.version
-    told = {
+    facts = {
         "model": version.model,
         "model_version": str(version.version),
         "artifact_sha256": version.artifact_sha256,
         "feature_views": ", ".join(sorted(f"{name}@{number}" for name, number in version.view_versions.items())),
     }
-    return {f"featurectl.{name}": text for name, text in told.items()}
+    return {f"featurectl.{name}": text for name, text in facts.items()}
 
 
 def describe_scores(

@@ -71,8 +71,8 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
 def score_columns(scorer: Scorer, scores: npt.NDArray[np.float64]) -> list[pl.Series]:
     """Return what is put beside the rows: their scores, null where the model has none, and its version."""
     version = pl.repeat(scorer.version.version, len(scores), dtype=pl.Int64, eager=True).alias("model_version")
-    told = pl.Series(scorer.output, scores, dtype=pl.Float64)
-    return [told.to_frame().select(finite(pl.col(scorer.output))).to_series(), version]
+    column = pl.Series(scorer.output, scores, dtype=pl.Float64)
+    return [column.to_frame().select(finite(pl.col(scorer.output))).to_series(), version]
 
 
 def trained_model(version: ModelVersion) -> Model:

@@ -62,17 +62,17 @@ class SqlDestination:
 
     def write(self, frames: Frames, manifest: Mapping[str, object]) -> None:
         """Put the rows in the place of those of the table, and the manifest in that of the one beside it."""
-        rows, told = self._tables(frames.schema)
+        rows, manifests = self._tables(frames.schema)
         with self._connected() as connection:
             _begin(connection)
-            for table in (rows, told):
+            for table in (rows, manifests):
                 self._prepare(connection, table)
             for frame in frames.read():
                 for piece in frame.iter_slices(_ROWS):
                     if piece.height:
                         connection.execute(sa.insert(rows), piece.to_dicts())
             document = json.dumps(manifest, default=str, ensure_ascii=False)
-            connection.execute(sa.insert(told), {"manifest": document})
+            connection.execute(sa.insert(manifests), {"manifest": document})
             connection.commit()
 
     def _tables(self, schema: pl.Schema) -> tuple[sa.Table, sa.Table]:
@@ -131,9 +131,9 @@ class SqlDestination:
             raise
         except Exception as error:  # what a driver raises that is no error of a driver
             driver = self.url.drivername.partition("+")[2] or self.url.drivername
-            if told := driver_fault(error, driver, {driver, self._module()}):
-                told = hide_address_secrets(told, self.address)
-                raise StoreError(f"{self.shown} can't be written: {told}", code="FC605") from error
+            if reason := driver_fault(error, driver, {driver, self._module()}):
+                reason = hide_address_secrets(reason, self.address)
+                raise StoreError(f"{self.shown} can't be written: {reason}", code="FC605") from error
             raise
 
     def _module(self) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.engines.base import Engine
+from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.objects import FeatureInput, Model, ModelInput
 from featurectl.models.gates.base import Champion
@@ -25,6 +26,8 @@ from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import CHAMPION, ModelVersion, State
+from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.workspace import Workspace
 
 _ORIGIN: Final = "of the validation rows"
 
@@ -33,11 +36,33 @@ _ORIGIN: Final = "of the validation rows"
 class EvaluationContext:
     """Where a champion comes from, who may run code when it is loaded, and what its features are computed by."""
 
+    workspace: Workspace
     state: State
-    offline: OfflineStore
-    location: str
     engine: Engine
     leave: PicklePolicy
+
+    @property
+    def offline(self) -> OfflineStore:
+        """The environment's offline store."""
+        return self.workspace.offline()
+
+    @property
+    def location(self) -> str:
+        """Where the offline store is, and the models' files with it."""
+        return self.workspace.offline_location()
+
+
+def evaluation_context(
+    applied: AppliedWorkspace, *, allow_pickle: bool, memory_bytes: int | None = None
+) -> EvaluationContext:
+    """Return what versions of a workspace are measured by; `allow_pickle`: a command has allowed code of models."""
+    workspace = applied.workspace
+    return EvaluationContext(
+        workspace=workspace,
+        state=applied.state,
+        engine=open_engine(workspace.environment, memory_bytes),
+        leave=workspace.leave(applied.state, by_flag=allow_pickle),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +80,20 @@ def current_champion(state: State, model: str) -> ModelVersion | None:
     return None if number is None else state.model_version(model, number)
 
 
-def score_champion(champion: ModelVersion, contender: Candidate, rows: JudgedRows, ring: EvaluationContext) -> Champion:
+def score_champion(
+    champion: ModelVersion, candidate: Candidate, rows: JudgedRows, context: EvaluationContext
+) -> Champion:
     """Return the champion with its scores of some rows, or why it has none of them.
 
-    Where its inputs are the contender's, so are their values. Else they are joined to the spine of these rows, from
+    Where its inputs are the candidate's, so are their values. Else they are joined to the spine of these rows, from
     the view versions that the champion was trained on.
 
     Raises:
         StoreError: a table can't be read now; that says nothing of either of them.
     """
     try:
-        runtime = load_native(champion, ring.location, ring.leave)
-        matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, contender, rows, ring))
+        runtime = load_native(champion, context.location, context.leave)
+        matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, candidate, rows, context))
         scores: Scores = runtime.predict(matrix)
         classes = classes_of(runtime, matrix)
     except StoreError:
@@ -77,22 +104,22 @@ def score_champion(champion: ModelVersion, contender: Candidate, rows: JudgedRow
     return Champion(version=champion.version, scores=scores, classes=classes)
 
 
-def _inputs(champion: ModelVersion, contender: Candidate, rows: JudgedRows, ring: EvaluationContext) -> pl.DataFrame:
+def _inputs(champion: ModelVersion, candidate: Candidate, rows: JudgedRows, context: EvaluationContext) -> pl.DataFrame:
     model = load_model(champion.definition)
-    if model.inputs == contender.model.inputs and champion.view_versions == contender.view_versions:
+    if model.inputs == candidate.model.inputs and champion.view_versions == candidate.view_versions:
         return rows.inputs
-    views = {name: _bound(name, number, contender, ring) for name, number in champion.view_versions.items()}
+    views = {name: _bound(name, number, candidate, context) for name, number in champion.view_versions.items()}
     check_skew(champion, model, {name: bound.view for name, bound in views.items()})
     spine = SpineRows(rows=rows.spine, own=rows.spine, time=rows.time, time_column=model.spine.time, origin=_ORIGIN)
-    return join_features(ring.engine, spine, bound_inputs(model, champion), views)
+    return join_features(context.engine, spine, bound_inputs(model, champion), views)
 
 
-def _bound(name: str, number: int, contender: Candidate, ring: EvaluationContext) -> BoundView:
-    """Return a view of the champion: as the contender read it where that is the same version."""
-    at_hand = contender.views.get(name)
+def _bound(name: str, number: int, candidate: Candidate, context: EvaluationContext) -> BoundView:
+    """Return a view of the champion: as the candidate read it where that is the same version."""
+    at_hand = candidate.views.get(name)
     if at_hand is not None and at_hand.version == number:
         return at_hand
-    return bind_view(ring.offline, registered_view(ring.state, name, number))
+    return bind_view(context.offline, registered_view(context.state, name, number))
 
 
 def bound_inputs(model: Model, version: ModelVersion) -> list[ModelInput]:

@@ -18,13 +18,13 @@ from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.request import (
     ResolvedRequest,
     TrainingRequest,
-    TrainingStores,
     read_asked_spine,
     resolve_request,
 )
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingRows, TrainingSet, build_training_set, require_label
 from featurectl.registry.state import State
+from featurectl.workspace.applied import AppliedWorkspace
 
 VALIDATION: Final = "validation"  # in the manifest: that of the rows of a validation source
 
@@ -57,20 +57,20 @@ class TrainingData:
         return Examples(rows=of.values, label=label, time=of.time, horizon_us=ahead_us or 0)
 
 
-def read_training_data(engine: Engine, model: str, stores: TrainingStores, room: SpillRoom) -> TrainingData:
+def read_training_data(engine: Engine, model: str, applied: AppliedWorkspace, room: SpillRoom) -> TrainingData:
     """Return the data of an applied model by the newest tables of its views.
 
     Raises:
         DataError: rows can't be read or joined.
     """
-    asked = resolve_request(TrainingRequest(model=model), stores)
+    asked = resolve_request(TrainingRequest(model=model), applied)
     assert asked.model is not None
-    target = read_target(engine, asked.model.spine.label, stores.open_source, stores.now, room)
-    rows, manifest = build_set(engine, asked, read_spine_rows(asked, stores), target)
-    judged = validation_request(asked, stores.state)
+    target = read_target(engine, asked.model.spine.label, applied.open_source, applied.now, room)
+    rows, manifest = build_set(engine, asked, read_spine_rows(asked, applied), target)
+    judged = validation_request(asked, applied.state)
     if judged is None:
         return TrainingData(model=asked.model, rows=rows, holdout=None, manifest=manifest)
-    holdout, other = build_set(engine, judged, read_spine_rows(judged, stores), target)
+    holdout, other = build_set(engine, judged, read_spine_rows(judged, applied), target)
     return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest={**manifest, VALIDATION: other})
 
 
@@ -91,9 +91,9 @@ def _whole(source: Source, state: State) -> Source:
     return load_source(applied.definition)
 
 
-def read_spine_rows(asked: ResolvedRequest, stores: TrainingStores) -> SpineRows:
+def read_spine_rows(asked: ResolvedRequest, applied: AppliedWorkspace) -> SpineRows:
     """Return the spine that is asked for, in memory."""
-    spine = read_asked_spine(asked, stores)
+    spine = read_asked_spine(asked, applied)
     assert isinstance(spine, SpineRows)
     return spine
 

@@ -33,13 +33,13 @@ _WIDER: Final[Mapping[type[pl.DataType], pl.DataType]] = {
 class Frames:
     """Rows as frames of one schema, one after the other: as many of them as one pleases, read as often as one asks.
 
-    `told` goes into the metadata of a Parquet file, and of that of a Delta table.
+    `metadata` goes into the metadata of a Parquet file, and of that of a Delta table.
     """
 
     schema: pl.Schema
     height: int
     read: Callable[[], Iterator[pl.DataFrame]]
-    told: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def frames_of(rows: pl.DataFrame) -> Frames:
@@ -131,7 +131,7 @@ def write_parquet(frames: Frames, path: Path) -> None:
         compression_level=1,
         row_group_size=_ROW_GROUP,
         maintain_order=True,
-        metadata=dict(frames.told) or None,
+        metadata=dict(frames.metadata) or None,
     )
 
 

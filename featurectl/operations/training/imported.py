@@ -24,10 +24,10 @@ from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.rows import CATEGORY
 from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
+from featurectl.operations.training.champion import EvaluationContext
 from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.train import (
-    Registration,
     bind_input,
     gated,
     rival_of,
@@ -36,6 +36,7 @@ from featurectl.operations.training.train import (
 )
 from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.state import BoundFeature, ModelVersion
+from featurectl.workspace.actor import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,35 +59,43 @@ class _Proof:
     metrics: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedModel:
+    """A model as its file holds it, and the lists of categories of an export that the file is part of."""
+
+    found: Foreign
+    exported: Mapping[str, tuple[str, ...]]
+
+
 def import_model(
-    model: Model, sample: TrainingSet, found: Foreign, exported: Mapping[str, tuple[str, ...]], to: Registration
+    model: Model, sample: TrainingSet, imported: ImportedModel, context: EvaluationContext, actor: Actor
 ) -> ModelVersion:
     """Return the registered version of a model from a file, with what its gates found.
 
     One that fails a gate is kept as rejected; the first one that passes becomes champion. `sample` are rows with the
-    model's features: some become its golden rows, and those with a label measure it. `exported` has the lists of
-    categories of an export that the file is part of.
+    model's features: some become its golden rows, and those with a label measure it.
 
     Raises:
         UsageError: the file names other inputs, or holds other categories; a category has no list.
         DataError: FC515, there are no rows to prove it on.
     """
+    found = imported.found
     bound = [bind_input(item, sample.views) for item in model.inputs]
     check_names(found, [item.name for item in bound])
-    form = fit_form(_with_lists(bound, found, exported), sample.values)
+    form = fit_form(_with_lists(bound, found, imported.exported), sample.values)
     if not sample.values.height:
         raise DataError(f"model {model.name}: no rows to prove the import on", code="FC515", hint="--sample FILE")
     proof = _prove(form, sample, found)
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
     judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
     files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=proof.golden, judged=judged)
-    version = store_files(_version(model, sample, found, proof, to), files, to.ring.location)
+    version = store_files(_version(model, sample, found, proof, actor), files, context.location)
 
     def look() -> GateEvidence:
-        rival = rival_of(version, model, sample.views, judged, to.ring)
+        rival = rival_of(version, model, sample.views, judged, context)
         return _evidence(found, proof, inputs, rival)
 
-    return write_version(gated(version, model, look), to)
+    return write_version(gated(version, model, look), context, actor)
 
 
 def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Champion | None) -> GateEvidence:
@@ -200,7 +209,7 @@ def _label(sample: TrainingSet) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.f
     return known, label.filter(pl.Series(known)).cast(pl.Float64).to_numpy()
 
 
-def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, to: Registration) -> ModelVersion:
+def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, actor: Actor) -> ModelVersion:
     return ModelVersion(
         model=model.name,
         version=0,
@@ -218,7 +227,7 @@ def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, t
         artifact_bytes=0,
         artifact_sha256="",
         libraries=library_versions(("polars", "numpy", "deltalake", *distributions_of(LIBRARIES[found.format]))),
-        code_commit=to.commit,
+        code_commit=actor.commit,
         seed=0,
-        created_at=to.now,
+        created_at=actor.at,
     )

@@ -84,13 +84,13 @@ def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, ob
 
 def _describe_label(made: TrainingSetBuild) -> Mapping[str, object]:
     counts = sorted((made.tally.labels or {}).items(), key=lambda item: (-item[1], item[0]))
-    told = {"name": made.label, "null": made.tally.nulls[made.label], "counts": dict(counts)}
+    label = {"name": made.label, "null": made.tally.nulls[made.label], "counts": dict(counts)}
     target = made.target
     if target is None or target.ahead is None or target.label.horizon_us is None:
-        return told
+        return label
     ahead = target.ahead
     return {
-        **told,
+        **label,
         "horizon": format_duration(target.label.horizon_us),
         "immature": made.tally.immature,
         "source": ahead.view.source.name,

@@ -24,9 +24,10 @@ from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.manifest import SCHEMA_VERSION, shown_refresh
-from featurectl.operations.training.request import ResolvedRequest, TrainingRequest, TrainingStores, served_views
+from featurectl.operations.training.request import ResolvedRequest, TrainingRequest, served_views
 from featurectl.operations.training.spine import FRAME, Cut
 from featurectl.registry.applied import registered_view
+from featurectl.workspace.applied import AppliedWorkspace
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MOST_BYTES: Final = 64 << 20  # of a manifest, which names each column and file
@@ -135,11 +136,11 @@ def _table(label: str, version: object) -> tuple[str, tuple[int, int]]:
     return name, (int(number), int(str(version)))
 
 
-def _label(told: Mapping[str, Any]) -> LabelPin | None:
-    if "horizon" not in told:
+def _label(document: Mapping[str, Any]) -> LabelPin | None:
+    if "horizon" not in document:
         return None
-    watermark = None if told["watermark"] is None else _instant(told["watermark"])
-    return LabelPin(source=_text(told["source"]), watermark=watermark, rows=_text(told["source_rows"]))
+    watermark = None if document["watermark"] is None else _instant(document["watermark"])
+    return LabelPin(source=_text(document["source"]), watermark=watermark, rows=_text(document["source_rows"]))
 
 
 def _text(value: object) -> str:
@@ -155,7 +156,7 @@ def _instant(text: str) -> datetime:
     return found
 
 
-def pinned_request(manifest: Manifest, stores: TrainingStores, spine: str | None = None) -> ResolvedRequest:
+def pinned_request(manifest: Manifest, applied: AppliedWorkspace, spine: str | None = None) -> ResolvedRequest:
     """Return what a manifest pins: its own definition of the model, its versions of views and tables.
 
     `spine` is where its spine lies now; None: where it lay.
@@ -168,7 +169,7 @@ def pinned_request(manifest: Manifest, stores: TrainingStores, spine: str | None
     if spine is None and manifest.origin == FRAME:
         raise UsageError("the spine was a frame in memory", hint="write it into a file: --spine FILE")
     request = replace(manifest.request, spine=spine or manifest.request.spine)
-    views = {name: _pinned(manifest, stores, name, versions) for name, versions in manifest.tables.items()}
+    views = {name: _pinned(manifest, applied, name, versions) for name, versions in manifest.tables.items()}
     _check_meanings(manifest, views)
     _check_refresh(manifest, views)
     inputs = _pinned_inputs(manifest, views)
@@ -182,9 +183,9 @@ def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequen
     return feature_inputs({name: bound.view for name, bound in views.items()}, manifest.meanings)
 
 
-def _pinned(manifest: Manifest, stores: TrainingStores, name: str, versions: tuple[int, int]) -> BoundView:
+def _pinned(manifest: Manifest, applied: AppliedWorkspace, name: str, versions: tuple[int, int]) -> BoundView:
     version, table_version = versions
-    bound = _or_gone(manifest, lambda: bind_view(stores.offline, registered_view(stores.state, name, version)))
+    bound = _or_gone(manifest, lambda: bind_view(applied.offline, registered_view(applied.state, name, version)))
     return replace(bound, table_version=table_version, lacking=frozenset(), pinned=True)
 
 
@@ -207,7 +208,7 @@ def _check_refresh(manifest: Manifest, views: Mapping[str, BoundView]) -> None:
 
 
 def _or_gone(manifest: Manifest, ask: Callable[[], T]) -> T:
-    """Return an answer; what is not there any more is told as such."""
+    """Return an answer; what is not there any more is named as such."""
     try:
         return ask()
     except (UsageError, DataError) as error:
@@ -232,7 +233,7 @@ def check_same_spine(manifest: Manifest, spine: AnySpine) -> None:
 
 
 def read_same_target(
-    manifest: Manifest, engine: Engine, asked: ResolvedRequest, stores: TrainingStores, room: SpillRoom
+    manifest: Manifest, engine: Engine, asked: ResolvedRequest, applied: AppliedWorkspace, room: SpillRoom
 ) -> LabelTarget | None:
     """Return the label with the rows of its source that the manifest's had: those until its watermark.
 
@@ -242,7 +243,7 @@ def read_same_target(
     label, pin = asked.model.spine.label if asked.model else None, manifest.label
     if label is None or pin is None:
         return None if label is None else LabelTarget(label=label)
-    target = read_target(engine, label, stores.open_source, pin.watermark or _BEGINNING, room)
+    target = read_target(engine, label, applied.open_source, pin.watermark or _BEGINNING, room)
     if target is not None and target.ahead is not None and target.ahead.rows.mark != pin.rows:
         raise _gone(manifest, f"source {pin.source} of the label has other rows until {pin.watermark}")
     return target

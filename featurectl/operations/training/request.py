@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.objects import Model, ModelInput, Source
+from featurectl.language.definitions.objects import Model, ModelInput
 from featurectl.language.resolve.feature_names import feature_inputs
-from featurectl.offline.base import OfflineStore
 from featurectl.operations.training.as_served import check_refresh
 from featurectl.operations.training.bind import bind_newest, registered_model, view_names
 from featurectl.operations.training.choose import choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
-from featurectl.registry.state import State
-from featurectl.sources.base import SourceReader
+from featurectl.workspace.applied import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +30,6 @@ class TrainingRequest:
     spine: str | None = None
     cut: Cut = field(default_factory=Cut)
     as_served: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingStores:
-    """Where definitions, tables and rows come from; `now` is the command's instant."""
-
-    state: State
-    offline: OfflineStore
-    open_source: Callable[[Source], SourceReader]
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +56,7 @@ def check_request(request: TrainingRequest) -> None:
         raise UsageError(f"--seed {request.cut.seed} is no seed", hint="0 or more")
 
 
-def resolve_request(request: TrainingRequest, stores: TrainingStores) -> ResolvedRequest:
+def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> ResolvedRequest:
     """Return what a request means now: the model as it is applied, the newest version of each view and table.
 
     Raises:
@@ -77,9 +64,9 @@ def resolve_request(request: TrainingRequest, stores: TrainingStores) -> Resolve
         DataError: FC510, a view was never materialized.
     """
     check_request(request)
-    model = None if request.model is None else registered_model(stores.state, request.model)
+    model = None if request.model is None else registered_model(applied.state, request.model)
     names = view_names(model.inputs) if model else [view for view, _ in request.features]
-    views = bind_newest(stores.state, stores.offline, names)
+    views = bind_newest(applied.state, applied.offline, names)
     inputs = (
         model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
     )
@@ -94,9 +81,9 @@ def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Ma
     return {name: replace(bound, as_served=True) for name, bound in views.items()}
 
 
-def read_asked_spine(asked: ResolvedRequest, stores: TrainingStores, place: SpillPlace | None = None) -> AnySpine:
+def read_asked_spine(asked: ResolvedRequest, applied: AppliedWorkspace, place: SpillPlace | None = None) -> AnySpine:
     """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory."""
-    spine = choose_spine(stores.open_source, stores.state, asked.model, asked.request.spine, place)
+    spine = choose_spine(applied.open_source, applied.state, asked.model, asked.request.spine, place)
     if place is not None and not isinstance(spine, SpineRows):
         return cut_long_spine(spine, asked.request.cut, place)
     assert isinstance(spine, SpineRows)

@@ -19,10 +19,11 @@ from featurectl.operations.training.reproduce import (
     pinned_request,
     read_same_target,
 )
-from featurectl.operations.training.request import ResolvedRequest, TrainingStores
+from featurectl.operations.training.request import ResolvedRequest
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.state import ModelVersion
+from featurectl.workspace.applied import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Comparison:
     same_bytes: bool
 
 
-def read_pinned_data(engine: Engine, trained: ModelVersion, stores: TrainingStores, room: SpillRoom) -> TrainingData:
+def read_pinned_data(engine: Engine, trained: ModelVersion, applied: AppliedWorkspace, room: SpillRoom) -> TrainingData:
     """Return the data that a version was trained on: by its definition, view and table versions and spine.
 
     Rows that the spine's source has got since, after those that it had, are left out.
@@ -53,21 +54,21 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, stores: TrainingStor
         )
     model = load_model(trained.definition)
     manifest = _manifest_of(trained, trained.manifest)
-    asked = replace(pinned_request(manifest, stores), model=model)
-    rows, told = _set_of(engine, manifest, asked, stores, room)
-    judged = validation_request(asked, stores.state)
+    asked = replace(pinned_request(manifest, applied), model=model)
+    rows, described = _set_of(engine, manifest, asked, applied, room)
+    judged = validation_request(asked, applied.state)
     if judged is None:
-        return TrainingData(model=model, rows=rows, holdout=None, manifest=told)
+        return TrainingData(model=model, rows=rows, holdout=None, manifest=described)
     other = _manifest_of(trained, trained.manifest.get(VALIDATION))
-    holdout, also = _set_of(engine, other, judged, stores, room)
-    return TrainingData(model=model, rows=rows, holdout=holdout, manifest={**told, VALIDATION: also})
+    holdout, also = _set_of(engine, other, judged, applied, room)
+    return TrainingData(model=model, rows=rows, holdout=holdout, manifest={**described, VALIDATION: also})
 
 
 def _set_of(
-    engine: Engine, manifest: Manifest, asked: ResolvedRequest, stores: TrainingStores, room: SpillRoom
+    engine: Engine, manifest: Manifest, asked: ResolvedRequest, applied: AppliedWorkspace, room: SpillRoom
 ) -> tuple[TrainingSet, dict[str, object]]:
-    spine = same_rows(manifest, read_spine_rows(asked, stores))
-    target = read_same_target(manifest, engine, asked, stores, room)
+    spine = same_rows(manifest, read_spine_rows(asked, applied))
+    target = read_same_target(manifest, engine, asked, applied, room)
     return build_set(engine, asked, spine, target)
 
 

@@ -94,7 +94,7 @@ class SpineRows:
 
 
 def file_source(path: Path) -> CommandLineFile:
-    """Return a source over a file given on the command line; its format is told by its name.
+    """Return a source over a file given on the command line; its name says which format.
 
     Raises:
         UsageError: there is no such file, or its name ends in none of FILE_FORMATS.

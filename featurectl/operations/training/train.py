@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -33,25 +32,11 @@ from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
-from featurectl.registry.base import Registry
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
+from featurectl.workspace.actor import Actor
 
 _READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """Where a trained model goes, and what is said of it: when, by whom, from which commit ("" without one).
-
-    `ring` is where the champion is that it is compared with.
-    """
-
-    registry: Registry
-    ring: EvaluationContext
-    now: datetime
-    who: str
-    commit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,25 +58,25 @@ def require_trainer(model: Model) -> Trainer:
     return model.trainer
 
 
-def fit_version(data: TrainingData, commands: CommandEnvironment, to: Registration) -> Trained:
+def fit_version(data: TrainingData, commands: CommandEnvironment, actor: Actor) -> Trained:
     """Return a model fitted on its data, as a version that is not registered."""
     model, trainer = data.model, require_trainer(data.model)
     bound = [bind_input(item, data.rows.views) for item in model.inputs]
     fitted = fit_model(
         data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, commands=commands
     )
-    return Trained(version=_version(data, fitted, to), fitted=fitted)
+    return Trained(version=_version(data, fitted, actor), fitted=fitted)
 
 
-def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
+def register(trained: Trained, data: TrainingData, context: EvaluationContext, actor: Actor) -> Trained:
     """Return a fitted version once it is registered, with what its gates found.
 
     A version that fails a gate is kept as rejected; the first one that passes becomes champion. The champion that it
     is compared with is the one of now: it may have moved while the model was fitted. Nothing is registered unless its
     files are written; files without a version are harmless.
     """
-    ring = replace(to.ring, state=to.registry.load_state(to.ring.state.project))
-    model, fitted, location = data.model, trained.fitted, to.ring.location
+    context = replace(context, state=context.workspace.registry().load_state(context.state.project))
+    model, fitted, location = data.model, trained.fitted, context.location
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
     judged = validation_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
     files = ModelFiles(
@@ -106,10 +91,10 @@ def register(trained: Trained, data: TrainingData, to: Registration) -> Trained:
     seed = require_trainer(model).seed
 
     def look() -> GateEvidence:
-        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, ring))
+        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, context))
 
     version = _with_card(gated(version, model, look), fitted, model, location)
-    return replace(trained, version=write_version(version, to))
+    return replace(trained, version=write_version(version, context, actor))
 
 
 def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence]) -> ModelVersion:
@@ -118,10 +103,11 @@ def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence])
     return replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
 
 
-def write_version(version: ModelVersion, to: Registration) -> ModelVersion:
+def write_version(version: ModelVersion, context: EvaluationContext, actor: Actor) -> ModelVersion:
     """Return a version once it is registered; the first one that was not rejected becomes champion."""
     claims = [CHAMPION] if version.status == "registered" else []
-    return to.registry.write_model_version(to.ring.state.project, version, [], to.who, claims)
+    registry = context.workspace.registry()
+    return registry.write_model_version(context.state.project, version, [], actor.who, claims)
 
 
 def validation_rows(
@@ -134,14 +120,14 @@ def validation_rows(
 
 
 def rival_of(
-    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, ring: EvaluationContext
+    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, context: EvaluationContext
 ) -> Champion | None:
     """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
-    champion = current_champion(ring.state, version.model)
+    champion = current_champion(context.state, version.model)
     if champion is None or not (model.gates and model.gates.least_gain):
         return None
-    contender = Candidate(model=model, view_versions=version.view_versions, views=views)
-    return score_champion(champion, contender, judged, ring)
+    candidate = Candidate(model=model, view_versions=version.view_versions, views=views)
+    return score_champion(champion, candidate, judged, context)
 
 
 def _with_card(version: ModelVersion, fitted: FittedModel, model: Model, location: str) -> ModelVersion:
@@ -182,7 +168,7 @@ def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature
             )
 
 
-def _version(data: TrainingData, fitted: FittedModel, to: Registration) -> ModelVersion:
+def _version(data: TrainingData, fitted: FittedModel, actor: Actor) -> ModelVersion:
     model, trainer, views = data.model, require_trainer(data.model), data.rows.views
     modules = (*trainer_libraries(trainer), *_libraries_of(fitted))
     return ModelVersion(
@@ -202,9 +188,9 @@ def _version(data: TrainingData, fitted: FittedModel, to: Registration) -> Model
         artifact_bytes=len(fitted.content),
         artifact_sha256=hashlib.sha256(fitted.content).hexdigest(),
         libraries=library_versions(tuple(dict.fromkeys(("polars", "numpy", "deltalake", *modules)))),
-        code_commit=to.commit,
+        code_commit=actor.commit,
         seed=trainer.seed,
-        created_at=to.now,
+        created_at=actor.at,
         importance=fitted.importance,
         manifest=data.manifest,
     )

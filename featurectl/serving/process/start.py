@@ -39,8 +39,9 @@ from featurectl.serving.settings import (
     dump_settings,
     load_settings,
 )
+from featurectl.workspace.open import open_workspace
 from featurectl.workspace.redaction import hide_secrets
-from featurectl.workspace.workspace import Workspace, open_workspace
+from featurectl.workspace.workspace import Workspace
 
 _APP: Final = "featurectl.serving.process.start:create_app"
 

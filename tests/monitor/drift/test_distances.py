@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.cli.render.drift import DriftTable, drift_json, render_drift
+from featurectl.cli.render.drift import drift_json, render_drift
 from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
 from featurectl.models.profile.numbers import NumberTally, Scratch, profile_numbers
@@ -20,6 +20,7 @@ from featurectl.models.profile.profile import ProfileTally, dump_profile, load_p
 from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
 from featurectl.monitor.drift.limits import DriftLimits
+from featurectl.monitor.drift.measure import DriftTable
 from featurectl.registry.state import BoundFeature
 from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive

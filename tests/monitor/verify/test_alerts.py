@@ -7,7 +7,7 @@ import pytest
 from featurectl.core.errors import UsageError
 from featurectl.monitor.alerts.request_rows import RequestWindow
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.monitor.verify.injections import DAY, NOW, inject_log, read_orders
 from tests.monitor.verify.shop import log_folder
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from featurectl.cli.main import main
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
-from featurectl.workspace.workspace import open_workspace
+from featurectl.workspace.open import open_workspace
 from tests.monitor.verify.shop import run, verified
 
 ROWS, A_REQUEST = 5_000, 100

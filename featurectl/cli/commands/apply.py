@@ -1,0 +1,93 @@
+"""`featurectl apply`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import PlanOptions
+from featurectl.cli.shared.times import seconds_of
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.operations.apply_files import Applied, ApplyRequest
+    from featurectl.plan.model import Plan
+
+DECLINED = 1
+
+
+@verb()
+def apply(
+    call: Call,
+    plan: Annotated[
+        Path | None, typer.Argument(help="A plan that plan --out has saved: exactly that is applied.")
+    ] = None,
+    *,
+    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Ask nothing.")] = False,
+    options: PlanOptions,
+    lock_timeout: Annotated[
+        str, typer.Option(help="How long to wait for another command's lock: 60s.", metavar="DURATION")
+    ] = "0s",
+) -> Outcome:
+    """Make the registry match the files, and create what is missing outside of it.
+
+    A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
+    """
+    from featurectl.operations.apply_files import ApplyRequest
+
+    timeout_s = seconds_of("--lock-timeout", lock_timeout, least_s=0)
+    approve = None if auto_approve else _approve
+    request = ApplyRequest(choices=options.choices(), lock_timeout_s=timeout_s, approve=approve)
+    return _drawn(_apply(call, plan, request))
+
+
+def _apply(call: Call, path: Path | None, request: ApplyRequest) -> Applied:
+    from featurectl.operations.apply_files import apply_files, apply_saved
+    from featurectl.operations.saved_plan import read_plan
+    from featurectl.workspace.open import open_workspace
+
+    if path is None:
+        with open_workspace(call.root(), call.env, None) as workspace:
+            return apply_files(workspace, request, call.progress)
+    saved = read_plan(path)
+    with open_workspace(call.root(), call.env or saved.environment, None, "unread") as workspace:
+        return apply_saved(workspace, saved, path, request, call.progress)
+
+
+def _drawn(applied: Applied) -> Outcome:
+    """Return what was done; the plan is drawn unless it stood beside the question."""
+    from featurectl.operations.apply import describe
+
+    plan, serial = applied.plan, applied.serial
+    if applied.approved is False:
+        result = {"plan": plan.to_json(), "applied": False}
+        return Outcome(text="Nothing was applied.", exit_code=DECLINED, result=result)
+    done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."
+    if plan.unchanged:
+        done = "Created what was missing outside of the registry."
+    parts = [*([] if applied.approved else [_plan_text(plan)]), *([] if plan.empty else [done])]
+    return Outcome(
+        text="\n\n".join(parts), result={"plan": plan.to_json(), "serial": serial, "applied": not plan.empty}
+    )
+
+
+def _plan_text(plan: Plan) -> str:
+    from featurectl.cli.render.plan import render_plan
+
+    return render_plan(plan.to_json())
+
+
+def _approve(plan: Plan) -> bool:
+    """Show the plan beside the question, on stderr: stdout is the result."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("apply asks before it changes anything, and there is no terminal", hint="add --auto-approve")
+    sys.stderr.write(f"{_plan_text(plan)}\n\nApply these changes? [y/N]: ")
+    sys.stderr.flush()
+    signal.siginterrupt(signal.SIGINT, True)  # Polars lets a read go on after Ctrl-C
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

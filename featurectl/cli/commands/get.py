@@ -1,0 +1,82 @@
+"""`featurectl get`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import ViewOrVersion
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+from featurectl.core.units import format_age, format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.operations.entity_values import EntityAnswer
+
+_HEAD = ("feature", "value", "status")
+
+
+@verb(as_of=True)
+def get(
+    call: Call,
+    view: ViewOrVersion,
+    key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of the entity.")] = None,
+    offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
+) -> Outcome:
+    """Show the online values of one entity. With their status, event time, age and version.
+
+    A name without a version is that of the newest version that was pushed, which is the one that is served; with
+    --offline that of the newest.
+    """
+    from featurectl.operations.entity_values import EntityRequest, get_offline, get_online, split_version
+
+    split_version(view)
+    request = EntityRequest(view=view, keys=tuple(key or ()))
+    with open_applied(call) as workspace:
+        found = (get_offline if offline else get_online)(workspace, request)
+    return Outcome(text=_text(found, request.keys, offline=offline), result=_json(found, request.keys, offline=offline))
+
+
+def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
+    from featurectl.cli.render.feature_values import shown_value
+    from featurectl.cli.render.table import render_table
+
+    rows, answer = [], found.answer
+    for name, value in answer.values.items():
+        status = f"{value.status} (default)" if value.defaulted else value.status
+        rows.append([name, shown_value(value.value), status])
+    event = "-" if answer.event_time is None else format_instant(answer.event_time)
+    age = "-" if answer.age_us is None else format_age(answer.age_us)
+    computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
+    title = " ".join([f"{found.view}@{found.version}", *words, "from the offline table" if offline else "online"])
+    lines = [title, f"last event {event}, age {age}, computed {computed}", *([found.waiting] if found.waiting else [])]
+    return "\n".join([*lines, "", *render_table(_HEAD, rows)])
+
+
+def _json(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> dict[str, object]:
+    from featurectl.cli.render.feature_values import plain_value
+
+    answer = found.answer
+    instants = {
+        "event_time": answer.event_time,
+        "available_at": answer.available_at,
+        "computed_at": answer.computed_at,
+        "as_of": answer.asof,
+        "read_at": answer.read_at,
+    }
+    return {
+        "view": found.view,
+        "version": found.version,
+        "waiting": found.waiting or None,
+        "entity": dict(word.split("=", 1) for word in words),
+        "origin": "offline" if offline else "online",
+        **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
+        "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,
+        "features": {
+            name: {"value": plain_value(value.value), "status": value.status, "defaulted": value.defaulted}
+            for name, value in answer.values.items()
+        },
+    }

@@ -1,0 +1,86 @@
+"""`featurectl history`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+from featurectl.core.commits import parse_commit
+from featurectl.core.units import format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.registry.base import HistoryEntry
+
+
+@verb()
+def history(
+    call: Call,
+    serial: Annotated[
+        str | None, typer.Argument(help="Show this change alone, with the whole plan that was applied.")
+    ] = None,
+) -> Outcome:
+    """List who changed what, when, and from which commit.
+
+    Applied plans, trained models, moved aliases; newest first. A commit with `-dirty` had files beside it that were
+    changed or new, so many as it says.
+    """
+    from featurectl.operations.history import choose_entry, read_history
+
+    with open_applied(call) as workspace:
+        entries, project = read_history(workspace), workspace.project
+    if serial is not None:
+        return _show(choose_entry(entries, serial, project), project)
+    text = _render(entries) if entries else f"Nothing was applied to project {project} yet."
+    return Outcome(text=text, result={"project": project, "entries": [_entry_json(entry) for entry in entries]})
+
+
+def _show(entry: HistoryEntry, project: str) -> Outcome:
+    from featurectl.cli.render.plan import render_plan
+    from featurectl.registry.rows import read_document
+
+    plan, text = None, ""
+    if entry.plan:
+        plan, text = read_document(entry.plan, lambda plan: (plan, f"\n\n{render_plan(plan)}"))
+    if plan is None:
+        text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
+    result = {"project": project, "entry": _entry_json(entry) | {"plan": plan}}
+    return Outcome(text=_render([entry]) + text, result=result)
+
+
+def _render(entries: Sequence[HistoryEntry]) -> str:
+    from featurectl.cli.render.table import render_table
+
+    head = ["serial", "when (UTC)", "who", "commit", "what"]
+    rows = [
+        [
+            str(e.serial),
+            format_instant(e.at),
+            e.who or "-",
+            _commit(e) or "-",
+            f"{e.command}: {e.summary}",
+        ]
+        for e in entries
+    ]
+    return "\n".join(render_table(head, rows))
+
+
+def _commit(entry: HistoryEntry) -> str:
+    return parse_commit(entry.commit).shown
+
+
+def _entry_json(entry: HistoryEntry) -> dict[str, object]:
+    commit = parse_commit(entry.commit)
+    return {
+        "serial": entry.serial,
+        "at": format_iso(entry.at),
+        "who": entry.who,
+        "commit": commit.name,
+        "dirty_files": commit.dirty_files,
+        "command": entry.command,
+        "summary": entry.summary,
+    }

@@ -1,0 +1,1 @@
+"""`featurectl models`: what is trained, what it was made of, which version counts."""

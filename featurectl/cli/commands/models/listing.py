@@ -1,0 +1,58 @@
+"""`featurectl models list` and `models show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import VersionOrChampion
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ModelVersion
+
+
+@verb()
+def list_versions(
+    call: Call,
+    uses: Annotated[
+        str | None, typer.Option(help="Only versions that use a view, VIEW@2, VIEW:FEATURE or VIEW@2:FEATURE.")
+    ] = None,
+) -> Outcome:
+    """List the trained versions of every model, newest first."""
+    from featurectl.cli.render.models import render_versions, version_json
+    from featurectl.operations.models.versions import find_versions
+
+    with open_applied(call) as workspace:
+        found = find_versions(workspace, uses)
+    none = "No model is trained yet: featurectl train" if uses is None else f"No model version uses {uses}."
+    text = render_versions(found.versions, found.aliases) if found.versions else none
+    return Outcome(text=text, result={"versions": [version_json(v, found.aliases) for v in found.versions]})
+
+
+@verb()
+def show(
+    call: Call,
+    model: VersionOrChampion,
+    card: Annotated[bool, typer.Option("--card", help="Print its model card, which is Markdown.")] = False,
+) -> Outcome:
+    """Show what a model version was made of.
+
+    Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
+    """
+    from featurectl.cli.render.models import label_of, render_version, version_json
+    from featurectl.operations.models.versions import find_version, read_card
+
+    with open_applied(call) as workspace:
+        found = find_version(workspace, model)
+        if card:
+            return _card(found.version, read_card(workspace, found.version))
+    result = version_json(found.version, found.aliases) | {"label_definition": label_of(found.version)}
+    return Outcome(text=render_version(found.version, found.aliases), result=result)
+
+
+def _card(version: ModelVersion, text: str) -> Outcome:
+    return Outcome(text=text.rstrip("\n"), result={"card": text, "path": version.card})

@@ -1,0 +1,1 @@
+"""`featurectl monitor`: what happens to features and models in production."""

@@ -1,0 +1,58 @@
+"""`featurectl monitor check`."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+from featurectl.core.units import format_iso
+
+if TYPE_CHECKING:
+    from featurectl.monitor.alerts.evaluation_run import EvaluationRun
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look alone: write nothing, tell nobody.")]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again", help="Send once more what was refused or given up, of what still fires, or that it is over."
+    ),
+]
+
+
+@verb(as_of=True)
+def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
+    """Look at the alerts once, and tell who is to be told.
+
+    Alerts and notifiers are those that are applied. Exits 1 when an alert of severity warning or critical fires
+    and is not silenced, when something could not be observed, when a message was refused, or where nothing is
+    applied. A state that has changed since `--as-of` stays as it is.
+    """
+    from featurectl.cli.render.alerts import render_round, round_json
+    from featurectl.monitor.alerts.check import check_alerts, failures_of, is_alarming
+
+    if again and dry_run:
+        raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")
+    with open_applied(call) as workspace:
+        found, now = check_alerts(workspace, call.progress, dry_run=dry_run, again=again), workspace.now
+    show_faults(call, found)
+    return Outcome(
+        text=render_round(found, dry=dry_run),
+        result={"now": format_iso(now), "dry_run": dry_run, **round_json(found)},
+        exit_code=1 if any(is_alarming(item) for item in found.looked) else 0,
+        failures=failures_of(found),
+    )
+
+
+def show_faults(call: Call, found: EvaluationRun) -> None:
+    """Show with `--debug` where measuring has failed by a fault of ours: messages and the registry name its type."""
+    if not call.debug:
+        return
+    for fault in (item.observation.fault for item in found.looked):
+        if fault is not None:
+            traceback.print_exception(fault)

@@ -1,0 +1,71 @@
+"""`featurectl monitor run`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.commands.monitor.check import show_faults
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.times import microseconds_of
+from featurectl.cli.shared.workspaces import open_applied, open_with
+from featurectl.cli.verb import verb
+from featurectl.core.errors import FeaturectlError
+
+if TYPE_CHECKING:
+    import threading
+
+    from featurectl.monitor.alerts.evaluation_run import EvaluationRun
+
+
+@verb(as_of=True)
+def run(
+    call: Call,
+    every: Annotated[str, typer.Option(help="How long to wait between two looks.", metavar="DURATION")] = "30s",
+) -> Outcome:
+    """Look at the alerts again and again, until SIGTERM or Ctrl-C.
+
+    Any number of them, and of `monitor check`, may run at once: the registry lets each message be sent by one. What
+    could not be looked at or sent is told on stderr, and tried again.
+    """
+    from featurectl.monitor.alerts.check import DRY_RUN, check_alert_clocks
+    from featurectl.monitor.alerts.watch import Watch
+    from featurectl.workspace.clocks import check_not_future
+
+    every_us = microseconds_of("--every", every)
+    stop = _stopped_by_sigterm()
+    call.progress.done(f"looking every {every}")
+    with open_applied(call) as workspace:  # files with errors are reported once
+        check_not_future(workspace, DRY_RUN)
+    Watch(
+        open_workspace=lambda: open_with(call, "applied"),
+        check_clock=partial(check_alert_clocks, progress=call.progress),
+        every_s=every_us / 1e6,
+        tell=partial(_report, call),
+        fail=partial(_report_error, call),
+        stop=stop,
+    ).run()
+    return Outcome()
+
+
+def _stopped_by_sigterm() -> threading.Event:
+    import signal
+    import threading
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    return stop
+
+
+def _report(call: Call, found: EvaluationRun) -> None:
+    from featurectl.cli.render.alerts import round_lines
+
+    for line in round_lines(found):
+        call.progress.done(line)
+    show_faults(call, found)
+
+
+def _report_error(call: Call, error: FeaturectlError) -> None:
+    call.progress.done(f"error: {error.message}")

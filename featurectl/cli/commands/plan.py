@@ -1,0 +1,83 @@
+"""`featurectl plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import PlanOptions
+from featurectl.cli.shared.workspaces import open_with
+from featurectl.cli.verb import verb
+
+if TYPE_CHECKING:
+    from featurectl.language.repo import Repo
+    from featurectl.plan.model import Plan
+
+CHANGES, PROBLEMS = 2, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Where the plan goes, what is shown of it, and whether the exit code says that there are changes."""
+
+    out: Annotated[Path | None, typer.Option(help="Save the plan, for apply to run exactly that.", metavar="FILE")] = (
+        None
+    )
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+    ] = False
+    explain: Annotated[bool, typer.Option("--explain", help="List the stages that apply would run.")] = False
+
+
+@verb(outputs=("text", "json", "markdown"))
+def plan(
+    call: Call,
+    shown: Shown,
+    options: PlanOptions,
+    write_allow: Annotated[
+        Path | None, typer.Option(help="Add to a file what the plan waits for, to be reviewed.", metavar="FILE")
+    ] = None,
+) -> Outcome:
+    """Show what apply would change, why, what breaks, and how much work it makes.
+
+    With -v also the time rule of each view.
+    """
+    from featurectl.operations.plan_files import PlanOutputs, plan_files
+
+    outputs = PlanOutputs(plan=shown.out, allowances=write_allow)
+    with open_with(call, "needed") as workspace:
+        made = plan_files(workspace, options.choices(), outputs, call.progress)
+        repo = workspace.repo
+    changed = CHANGES if shown.detailed_exitcode and not made.empty else 0
+    return Outcome(
+        text=_text(call, made, repo, explain=shown.explain),
+        result=dict(made.to_json()),
+        exit_code=PROBLEMS if made.blocked or made.older or repo.unsupported else changed,
+        problems=repo.unsupported,
+        drawings={"markdown": _markdown(made)},
+    )
+
+
+def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
+    from featurectl.cli.render.plan import render_plan, render_stages
+    from featurectl.cli.render.time_rule import render_time_rules
+
+    document = plan.to_json()
+    parts = [render_plan(document)]
+    if explain:
+        parts.append(render_stages(document))
+    if call.verbose:
+        parts.append(render_time_rules(repo.views.values()))
+    return "\n\n".join(parts)
+
+
+def _markdown(plan: Plan) -> str:
+    from featurectl.cli.render.plan import render_needed, render_plan_markdown
+    from featurectl.plan.allowance import allowance_line, needed_allowances
+
+    document = plan.to_json()
+    return render_plan_markdown(document) + render_needed([allowance_line(item) for item in needed_allowances(plan)])

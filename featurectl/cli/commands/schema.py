@@ -1,0 +1,44 @@
+"""`featurectl schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+
+
+@verb()
+def schema(
+    call: Call,
+    project: Annotated[
+        bool, typer.Option("--project", help="That of featurectl.yaml, in place of that of all other files.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", metavar="FILE")] = None,
+) -> Outcome:
+    """Write the JSON Schema of a repository's files. Editors complete, explain and check keys with it.
+
+    featurectl.yaml has a schema of its own; `init` writes both into .featurectl.
+    """
+    from featurectl.language.schema import file_schema, project_schema
+
+    made = project_schema() if project else file_schema()
+    text = json.dumps(made, indent=2)
+    if out is None:
+        return Outcome(text=text, result=made)
+    _write(out, text + "\n")
+    return Outcome(text=f"wrote {out}", result={"out": str(out)})
+
+
+def _write(out: Path, text: str) -> None:
+    from featurectl.workspace.whole_file import write_whole
+
+    try:
+        write_whole(out, text)
+    except OSError as error:
+        raise UsageError(f"--out {out} can't be written: {error.strerror}") from error

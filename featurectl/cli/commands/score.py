@@ -1,0 +1,80 @@
+"""`featurectl score`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import Since, Spine, Until, VersionOrChampion
+from featurectl.cli.shared.times import instant
+from featurectl.cli.shared.workspaces import open_with
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
+
+if TYPE_CHECKING:
+    from featurectl.operations.scoring.score_model import ScoreRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """Which rows are scored, and where their scores go."""
+
+    spine: Spine = None
+    all_keys: Annotated[bool, typer.Option("--all-keys", help="Score every key that the views know, now.")] = False
+    out: Annotated[
+        str | None,
+        typer.Option(help="Where to write: NAME.parquet, .csv, .delta, a folder/, or a database's URL?table=NAME."),
+    ] = None
+    since: Since = None
+    until: Until = None
+    restart: Annotated[bool, typer.Option("--restart", help="Don't continue a run that was killed.")] = False
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Load a model that runs code when it is loaded.")
+    ] = False
+
+
+@verb(as_of=True, memory=True)
+def score(call: Call, model: VersionOrChampion, options: ScoreOptions) -> Outcome:
+    """Score the rows of a spine with a model version.
+
+    The features are of the versions that it was trained on, whatever the files say by now. A run that was killed
+    is continued when the same command is given again.
+    """
+    from featurectl.operations.scoring.score_model import score_model
+
+    request = _request(call, model, options)
+    with open_with(call, "unread") as workspace:
+        scores = score_model(workspace, request, call.progress)
+    rows, scored, shown = scores.rows.frames.height, scores.rows, request.to.shown
+    reach = "" if scored.least is None else f", {scores.manifest['output']} {scored.least:.4f} .. {scored.greatest:.4f}"
+    text = f"{shown}: {counted(rows, 'row')} by {request.model} version {scores.version.version}{reach}"
+    result = {"out": shown, "rows": rows, "model": request.model, "version": scores.version.version}
+    return Outcome(text=text, result={**result, "manifest": scores.manifest})
+
+
+def _request(call: Call, model: str, options: ScoreOptions) -> ScoreRequest:
+    from featurectl.operations.scoring.destination import open_destination
+    from featurectl.operations.scoring.job import ScoringRows
+    from featurectl.operations.scoring.score_model import ScoreRequest
+    from featurectl.operations.training.spine import Cut
+
+    if not options.out:
+        raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
+    cut = Cut(since=instant(options.since), until=instant(options.until))
+    if options.all_keys and (options.spine is not None or cut != Cut()):
+        raise UsageError("--all-keys scores every key, now: it takes no --spine, --since or --until")
+    name, _, which = model.partition("@")
+    return ScoreRequest(
+        model=name,
+        which=which or "champion",
+        wanted=ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut),
+        to=open_destination(options.out, name),
+        as_of=call.as_of,
+        restart=options.restart,
+        allow_pickle=options.allow_pickle,
+        memory_bytes=call.memory_bytes(),
+    )

@@ -1,0 +1,119 @@
+"""`featurectl serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.times import seconds_of
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.serving.settings import ServeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Where it listens, its bounds, its clocks, and what it writes."""
+
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000
+    workers: Annotated[int, typer.Option(help="How many processes share the port.")] = 1
+    timeout: Annotated[str, typer.Option(help="How long until every request is answered, at most.")] = "1s"
+    store_timeout: Annotated[str, typer.Option(help="How much of it the online store has.")] = "0.25s"
+    max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20
+    max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000
+    max_values: Annotated[int, typer.Option(help="The most values of an answer: rows by what is told of each.")] = (
+        250_000
+    )
+    reload: Annotated[str, typer.Option(help="How long between two looks at the registry.")] = "2s"
+    judge: Annotated[str, typer.Option(help="How long between two judgements of a running canary.")] = "10s"
+    drain: Annotated[str, typer.Option(help="How long to go on after SIGTERM, at most: 5s; 0s ends at once.")] = "5s"
+    keep_alive: Annotated[str, typer.Option(help="How long a connection may be idle.")] = "75s"
+    max_connections: Annotated[int, typer.Option(help="The most connections of an address to a process.")] = 1_024
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
+    ] = False
+    access_log: Annotated[bool, typer.Option("--access-log", help="A line for every request.")] = False
+    log_format: Annotated[str, typer.Option(help="How the lines of the log are written: text or json.")] = "text"
+
+
+@verb(as_of=True)
+def serve(call: Call, options: ServeOptions) -> Outcome:
+    """Serve features and predictions over HTTP.
+
+    The port is open at once; champions and challengers are loaded and proven before the first answer (until then
+    it is 503, and that of GET /ready, too). What is applied, pushed, trained or promoted later is served without
+    a restart. What happens is told on stderr, a line each.
+
+    API keys come from FEATURECTL_API_KEYS, separated by commas; without it nobody is asked for one.
+    GET /openapi.json describes the routes.
+    """
+    _check(options)
+    timeout_s = seconds_of("--timeout", options.timeout)
+    try:
+        from featurectl.serving.process.start import run_server
+    except ModuleNotFoundError as error:
+        hint = "pip install 'featurectl[serve]'"
+        raise UsageError(f"serve needs the package {error.name}", hint=hint) from error
+    settings = _settings(call, options, timeout_s)
+    call.instant()  # one that is none is an error before anything is opened
+    run_server(settings)
+    return Outcome(text="", result={"served": f"http://{options.host}:{options.port}"})
+
+
+def _settings(call: Call, options: ServeOptions, timeout_s: float) -> ServeSettings:
+    from featurectl.serving.settings import ServeSettings
+
+    return ServeSettings(
+        root=str(call.root()),
+        env=call.env,
+        as_of=call.as_of or "",
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        timeout_s=timeout_s,
+        store_timeout_s=min(seconds_of("--store-timeout", options.store_timeout), timeout_s),
+        max_body_bytes=options.max_body,
+        max_rows=options.max_rows,
+        max_values=options.max_values,
+        reload_s=seconds_of("--reload", options.reload),
+        judge_s=seconds_of("--judge", options.judge),
+        allow_pickle=options.allow_pickle,
+        access_log=options.access_log,
+        drain_s=seconds_of("--drain", options.drain, least_s=0),
+        keep_alive_s=seconds_of("--keep-alive", options.keep_alive, least_s=0) or 1.0,
+        max_connections=options.max_connections,
+        log_format="json" if options.log_format == "json" else "text",
+    )
+
+
+def _check(options: ServeOptions) -> None:
+    counts = {
+        "--workers": options.workers,
+        "--max-body": options.max_body,
+        "--max-rows": options.max_rows,
+        "--max-values": options.max_values,
+        "--max-connections": options.max_connections,
+    }
+    _check_options(counts, options.port, options.log_format)
+
+
+def _check_options(counts: Mapping[str, int], port: int, log_format: str) -> None:
+    """See that numbers are within their bounds and words are known.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise UsageError(f"{name} {value} is too few", hint="1 or more")
+    if not 0 < port < 1 << 16:
+        raise UsageError(f"--port {port} is no port", hint="1 to 65535")
+    if log_format not in ("text", "json"):
+        raise UsageError(f"--log-format {log_format} is no format", hint="text or json")

@@ -1,0 +1,103 @@
+"""`featurectl train`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_with
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted, format_count
+
+if TYPE_CHECKING:
+    from featurectl.operations.training.train_model import TrainResult
+    from featurectl.registry.state import ModelVersion
+
+FromVersion = Annotated[
+    int | None, typer.Option(help="Train this version once more, on the data that it was trained on.", min=1)
+]
+Register = Annotated[
+    bool, typer.Option("--register", help="With --from-version: register what comes out as a new version.")
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle", help="Load a pickle that the trainer's command leaves, or a champion to compare with."
+    ),
+]
+
+
+@verb(memory=True)
+def train(
+    call: Call,
+    model: Annotated[str, typer.Argument(help="An applied model.")],
+    from_version: FromVersion = None,
+    register: Register = False,
+    allow_pickle: AllowPickle = False,
+) -> Outcome:
+    """Train a model, measure its gates and register the version.
+
+    It builds the training set, fits on the earlier rows and measures on the later ones, or on those of the
+    validation source. A version that fails a gate is kept as rejected, and the exit code is 1; the first that
+    passes becomes the champion. With `--from-version` it says whether metrics and bytes are the same, and
+    registers nothing unless it is told to.
+    """
+    from featurectl.operations.training.train_model import TrainRequest, train_model
+
+    if register and from_version is None:
+        raise UsageError("--register goes with --from-version", hint="without either, train registers the version")
+    request = TrainRequest(
+        model=model,
+        from_version=from_version,
+        register=register,
+        allow_pickle=allow_pickle,
+        memory_bytes=call.memory_bytes(),
+        write=sys.stderr.write,
+    )
+    with open_with(call, "if there") as workspace:
+        result = train_model(workspace, request, call.progress)
+    for warning in result.trained.fitted.warnings:
+        call.progress.done(f"warning: input {warning.message}")
+    return _again(result, registered=request.is_registered) if result.again else _new(result)
+
+
+def _new(result: TrainResult) -> Outcome:
+    """Return what is to say of a version that was trained."""
+    from featurectl.cli.render.gates import render_rejection
+    from featurectl.cli.render.models import render_standing, version_json
+
+    version = result.trained.version
+    metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
+    text = (
+        f"{version.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
+        f"{counted(version.rows_train, 'row')}, validated on {_validated_on(version)}\n{metrics}"
+    )
+    text += render_rejection(version.gates) or f"\n{render_standing(version, result.aliases)}"
+    document = version_json(version, result.aliases)
+    document["warnings"] = [asdict(warning) for warning in result.trained.fitted.warnings]
+    return Outcome(text=text, result=document, exit_code=int(version.status == "rejected"))
+
+
+def _again(result: TrainResult, *, registered: bool) -> Outcome:
+    """Return how far a version that was trained once more is the same."""
+    from featurectl.cli.render.retrained import comparison_json, render_comparison
+    from featurectl.operations.training.retrain import compare_versions
+
+    assert result.again is not None
+    new, was = _new(result), result.again
+    found = compare_versions(was, result.trained.version)
+    comparison = render_comparison(was, found)
+    document = {**new.result, "from_version": was.version, "registered": registered, **comparison_json(found)}
+    text = f"{comparison}\n{new.text}" if registered else comparison
+    return Outcome(text=text, result=document, exit_code=int(bool(found.metrics or new.exit_code)))
+
+
+def _validated_on(version: ModelVersion) -> str:
+    source = version.params.get("validation_source")
+    rows = format_count(version.rows_validation)
+    return f"{rows} of {source}" if source else f"the last {rows}"

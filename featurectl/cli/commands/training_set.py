@@ -1,0 +1,96 @@
+"""`featurectl training-set`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import Since, Spine, Until
+from featurectl.cli.shared.times import instant
+from featurectl.cli.shared.workspaces import open_with
+from featurectl.cli.verb import verb
+from featurectl.core.errors import UsageError
+from featurectl.core.units import counted, plural
+
+if TYPE_CHECKING:
+    from featurectl.operations.training.assemble import TrainingSetRequest
+    from featurectl.operations.training.write_set import WrittenTrainingSet
+
+_ALONE = "--from-manifest says itself what is asked for"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSetOptions:
+    """Which features are joined to which rows, and where they go."""
+
+    model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None
+    features: Annotated[str | None, typer.Option(help="Instead of a model: view:a,view:b or view:*.")] = None
+    spine: Spine = None
+    out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None
+    since: Since = None
+    until: Until = None
+    sample: Annotated[float, typer.Option(help="The share of rows to draw, above 0 to 1.")] = 1.0
+    seed: Annotated[int, typer.Option(help="The seed of the sample.")] = 0
+    as_served: Annotated[
+        bool, typer.Option("--as-served", help="Values as the online store had them, by each view's refresh.")
+    ] = False
+    from_manifest: Annotated[
+        Path | None, typer.Option(help="Make the rows of this manifest again.", metavar="FILE")
+    ] = None
+
+
+@verb(memory=True)
+def training_set(call: Call, options: TrainingSetOptions) -> Outcome:
+    """Join features to a spine as they were known then.
+
+    One row is written per spine row, in its order, and a manifest beside it: FILE.manifest.json.
+    """
+    from featurectl.operations.training.write_set import write_training_set
+
+    request = _request(call, options)
+    with open_with(call, "if there") as workspace:
+        written = write_training_set(workspace, request, call.progress)
+    return _outcome(request, written)
+
+
+def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
+    from featurectl.language.resolve.feature_names import feature_pairs
+    from featurectl.operations.training.assemble import TrainingSetRequest
+    from featurectl.operations.training.output import check_output
+    from featurectl.operations.training.reproduce import load_manifest
+    from featurectl.operations.training.request import TrainingRequest, check_request
+    from featurectl.operations.training.spine import Cut
+
+    pairs = feature_pairs([] if options.features is None else options.features.split(","))
+    cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
+    wanted = TrainingRequest(
+        model=options.model, features=tuple(pairs), spine=options.spine, cut=cut, as_served=options.as_served
+    )
+    if options.from_manifest is None:
+        check_request(wanted)
+    elif wanted != TrainingRequest(spine=options.spine):
+        raise UsageError(_ALONE, hint="leave out all but --out and, if the spine has moved, --spine")
+    if options.out is None:
+        raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
+    check_output(options.out)
+    manifest = None if options.from_manifest is None else load_manifest(options.from_manifest, options.out)
+    return TrainingSetRequest(wanted=wanted, out=options.out, manifest=manifest, memory_bytes=call.memory_bytes())
+
+
+def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:
+    inputs, frames = written.build.asked.inputs, written.build.frames
+    rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
+    text = f"{request.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
+    result: dict[str, object] = {"out": str(request.out), "manifest": written.manifest}
+    if request.manifest is None:
+        return Outcome(text=text, result=result)
+    difference = written.difference
+    bytes_ = f"other bytes: {difference}" if difference else "the same bytes"
+    if written.is_left:
+        text = f"{request.out}: left as it was, with the rows of the manifest"
+    result = {**result, "same_bytes": not difference, "written": not written.is_left}
+    return Outcome(text=f"{text}; {bytes_}", result=result, exit_code=int(bool(difference)))

@@ -1,0 +1,35 @@
+"""`featurectl unlock`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+from featurectl.core.units import format_iso
+
+
+@verb()
+def unlock(
+    call: Call,
+    lock_id: Annotated[str, typer.Argument(metavar="ID", help="The lock's ID, as the refused command names it.")],
+) -> Outcome:
+    """Remove the project's lock, left behind by a command that no longer runs.
+
+    A lock ends by itself after half a minute; this is for who can't wait. It asks nothing: the ID is what
+    confirms it. A command that does run after all can't write any more, and is told to try again.
+    """
+    with open_applied(call) as workspace:
+        removed = workspace.registry().unlock(workspace.project, lock_id)
+        project = workspace.project
+    lock = {
+        "id": removed.id,
+        "holder": removed.holder,
+        "since": format_iso(removed.since) if removed.since else None,
+        "expires_at": format_iso(removed.expires_at),
+    }
+    text = f"Removed lock {removed.id} of project {project}, held by {removed.holder}."
+    return Outcome(text=text, result={"project": project, "lock": lock})

@@ -1,0 +1,39 @@
+"""`featurectl why`: one page on a view, for whoever is on call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import ViewOrVersion
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.cli.verb import verb
+
+
+@verb(as_of=True)
+def why(
+    call: Call,
+    view: ViewOrVersion,
+    key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of an entity.")] = None,
+) -> Outcome:
+    """Show why a view's values are as they are: one page from its sources to what is served.
+
+    First what is wrong, if anything is. Then each link of the chain with its clocks and version, the models that
+    read the view, its last runs and the checks that failed. With the keys of an entity: its value online and from
+    the offline table now, and how it came to that; -v tells of every feature that changed. Exits 1 when something
+    is wrong.
+    """
+    from featurectl.cli.render.why import render_why, why_json
+    from featurectl.monitor.explain_view import explain_view
+    from featurectl.operations.entity_values import EntityRequest, split_version
+
+    split_version(view)
+    with open_applied(call) as workspace:
+        found = explain_view(workspace, EntityRequest(view=view, keys=tuple(key or ())), call.progress)
+    return Outcome(
+        text=render_why(found.chain, found.cause, found.environment, found.values, whole=call.verbose),
+        result=why_json(found.chain, found.cause, found.values),
+        exit_code=1 if found.cause else 0,
+    )

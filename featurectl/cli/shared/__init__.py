@@ -1,0 +1,1 @@
+"""What commands have in common: their options, how a workspace is opened, progress, outcomes."""

@@ -1,0 +1,35 @@
+"""How a command opens the workspace that its options name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurectl.core.units import counted
+
+if TYPE_CHECKING:
+    from featurectl.cli.shared.call import Call
+    from featurectl.workspace.open import Data
+    from featurectl.workspace.workspace import Workspace
+
+
+def open_with(call: Call, data: Data) -> Workspace:
+    """Return the workspace as `featurectl.workspace.open` does."""
+    from featurectl.workspace.open import open_workspace
+
+    return open_workspace(call.root(), call.env, call.instant(), data)
+
+
+def open_applied(call: Call) -> Workspace:
+    """Return it for a command that works on what is applied: a broken file ends none of them.
+
+    How many errors the files have is reported on stderr.
+
+    Raises:
+        ProblemsError: featurectl.yaml has an error.
+        UsageError: there is no such repository or environment.
+    """
+    workspace = open_with(call, "applied")
+    if errors := workspace.repo.errors:
+        warning = f"warning: {counted(len(errors), 'error')} in the files, the first at {errors[0].place}"
+        call.progress.done(f"{warning}; what is applied is used here: featurectl validate")
+    return workspace

@@ -1,0 +1,74 @@
+"""Look at the alerts of a workspace once, by clocks that can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from featurectl.core.errors import CheckFailedError
+from featurectl.core.progress import Progress
+from featurectl.monitor.alerts.evaluation_run import EvaluationRun, failure_of, look_once
+from featurectl.operations.failure import Failure
+from featurectl.workspace.clocks import ClockCheck, check_clocks
+
+if TYPE_CHECKING:
+    from featurectl.monitor.alerts.evaluate import AlertEvaluation
+    from featurectl.workspace.workspace import Workspace
+
+DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
+_AGAIN: Final = "once that is mended: featurectl monitor check --again"
+
+
+def check_alerts(
+    workspace: Workspace, progress: Progress, *, dry_run: bool = False, again: bool = False
+) -> EvaluationRun:
+    """Return what a look at the alerts has found and sent; a dry run writes and sends nothing.
+
+    `again`: what was refused or given up is sent once more.
+
+    Raises:
+        UsageError: FC526, now is later than a store's clock.
+        StoreError: the registry can't be read.
+    """
+    if not dry_run:
+        check_alert_clocks(workspace, progress)
+    progress.start("look at the alerts")
+    found = look_once(workspace, dry=dry_run, again=again)
+    progress.done("")
+    return found
+
+
+def check_alert_clocks(workspace: Workspace, progress: Progress) -> None:
+    """Check the clocks of the registry and of the online store, by which states of alerts are kept.
+
+    Raises:
+        UsageError: FC526, `--as-of` is later than a clock. DataError: FC526, this machine's clock is ahead.
+    """
+    check_clocks(workspace, ClockCheck(registry=True, online=True, hint=DRY_RUN), progress)
+
+
+def is_alarming(looked: AlertEvaluation) -> bool:
+    """Return whether an alert of severity warning or critical fires, and is not silenced."""
+    return looked.after.status == "firing" and looked.silence is None and looked.after.severity != "info"
+
+
+def failures_of(found: EvaluationRun) -> tuple[Failure, ...]:
+    """Return what could not be observed, and what could not be sent."""
+    failures = [
+        Failure(part=f"{item.after.alert} ({item.after.subject})", error=error)
+        for item in found.looked
+        if (error := failure_of(item)) is not None
+    ]
+    failures += [
+        Failure(part=f"notifier {sent.delivery.notifier}", error=sent.unset)
+        for sent in found.sent
+        if sent.unset is not None
+    ]
+    failures += [
+        Failure(
+            part=f"{d.alert} ({d.subject})",
+            error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}", hint=_AGAIN),
+        )
+        for d in found.unsent
+        if d.state == "failed"
+    ]
+    return tuple(failures)

@@ -1,0 +1,102 @@
+"""How a workspace does: the ages of its sources and views, what was not done, and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from featurectl.monitor.health import check_results, look, recorded_runs, runs_seen
+from featurectl.monitor.sizes import stored_sizes
+
+if TYPE_CHECKING:
+    from featurectl.monitor.checks import CheckHistory
+    from featurectl.monitor.freshness import FreshnessRow
+    from featurectl.monitor.sizes import StoredSize
+    from featurectl.offline.runs import RunRecord
+    from featurectl.workspace.workspace import Workspace
+
+_BACK: Final = timedelta(days=30)
+_RUNS_BACK: Final = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRequest:
+    """What is looked at beside the ages: entities and runs that were not done (`details`), and the room of stores."""
+
+    details: bool = False
+    sizes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """Ages as of `now`; of runs the last of each view by each command, where it is not done.
+
+    `unread` says why no runs can be read, "" where they can.
+    """
+
+    now: datetime
+    rows: Sequence[FreshnessRow]
+    runs: Sequence[RunRecord]
+    unread: str
+    sizes: Sequence[StoredSize]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a source or view is past its `error_after`, or can't be seen."""
+        return any(row.verdict in ("STALE", "ERROR") for row in self.rows)
+
+    def without_ages(self) -> object:
+        """Return what of it is not the time that goes by."""
+        return [_without_age(row) for row in self.rows], self.runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksReport:
+    """The checks of what is applied, with what they came to until `now`."""
+
+    now: datetime
+    checks: Sequence[CheckHistory]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether one of severity error failed the last time."""
+        return any(history.failing and history.severity == "error" for history in self.checks)
+
+
+def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
+    """Return the ages of sources and views against their SLAs.
+
+    Raises:
+        CheckFailedError: nothing is applied.
+        StoreError: the registry can't be read.
+    """
+    rows = look(workspace, workspace.applied_state(), entities=request.details)
+    runs, unread = runs_seen(workspace, _RUNS_BACK) if request.details else ([], "")
+    sizes = stored_sizes(workspace, workspace.state()) if rows and request.sizes else ()
+    return StatusReport(now=workspace.now, rows=rows, runs=not_done(runs), unread=unread, sizes=sizes)
+
+
+def read_checks(workspace: Workspace) -> ChecksReport:
+    """Return the checks of the data, with what they came to in 30 days.
+
+    Raises:
+        CheckFailedError: nothing is applied.
+        StoreError: the registry or the records of runs can't be read.
+    """
+    found = check_results(workspace, workspace.applied_state(), recorded_runs(workspace, _BACK))
+    return ChecksReport(now=workspace.now, checks=found)
+
+
+def not_done(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return of runs in their order the last one of each view version by each command, where it is not done."""
+    last = {(run.view, run.version, run.command): run for run in runs}
+    return [run for _, run in sorted(last.items()) if not run.done]
+
+
+def _without_age(row: FreshnessRow) -> object:
+    """Return what of a row is not the time that goes by."""
+    counts = (row.rows, row.online_keys, row.entities, row.stale_entities)
+    clocks = (row.last_event, row.last_available, row.computed_at)
+    return row.kind, row.label, row.verdict, counts, clocks, row.error, row.note

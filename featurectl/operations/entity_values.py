@@ -1,0 +1,141 @@
+"""The values of one entity: online, or from the offline table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from featurectl.online.base import KeyValue
+    from featurectl.online.read import Answer
+    from featurectl.workspace.workspace import Workspace
+
+_EPOCH_DATE = date(1970, 1, 1)
+_INT64_END = 1 << 63
+_VERSION_DIGITS = 18
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")  # as JSON writes them: Python's int() reads more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityRequest:
+    """A view (`spend`, or `spend@2` for one of its versions), and the entity's keys as `KEY=VALUE` words."""
+
+    view: str
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityAnswer:
+    """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet."""
+
+    view: str
+    version: int
+    answer: Answer
+    waiting: str = ""
+
+
+def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
+    """Return the online values of an entity: of the newest version that was pushed, where none is named.
+
+    Raises:
+        UsageError: there is no such view or version, or a word is no key of it.
+        DataError: FC511 the view was never pushed, FC510 it was never materialized either.
+        StoreError: a store can't be read.
+    """
+    from featurectl.operations.online_rows import read_online
+
+    name, number = split_version(request.view)
+    catalog = workspace.catalog([name], workspace.applied_state())
+    read = catalog.view(name, number)
+    entity = parse_entity(read.view.key_types, request.keys)
+    (answer,) = read_online(workspace, read, [list(entity.values())])
+    waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
+    return EntityAnswer(view=name, version=read.online.version, answer=answer, waiting=waiting)
+
+
+def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
+    """Return the values of an entity by the offline table: of the newest version, where none is named.
+
+    Raises:
+        UsageError: there is no such view or version, or a word is no key of it.
+        DataError: FC510, the view was never materialized.
+        StoreError: a store can't be read.
+    """
+    from featurectl.engines.open import open_engine
+    from featurectl.online.read import ViewReader
+    from featurectl.online.view_rows import online_view
+    from featurectl.operations.push import read_offline
+    from featurectl.operations.training.bind import bind_view
+    from featurectl.registry.applied import registered_view
+
+    name, number = split_version(request.view)
+    bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
+    entity = parse_entity(bound.view.key_types, request.keys)
+    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
+    row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
+    answer = ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
+    return EntityAnswer(view=name, version=bound.version, answer=answer)
+
+
+def split_version(text: str) -> tuple[str, int | None]:
+    """Return the name and the version of `VIEW` or `VIEW@2`; UsageError when the version is no number.
+
+    >>> split_version("spend@2"), split_version("spend")
+    (('spend', 2), ('spend', None))
+    """
+    name, at, number = text.partition("@")
+    if at and not (number.isascii() and number.isdigit() and len(number) <= _VERSION_DIGITS):
+        raise UsageError(f"{text!r} names no version", hint=f"write {name}@2")
+    return name, int(number) if at else None
+
+
+def parse_entity(keys: Mapping[str, str], words: Sequence[str]) -> dict[str, KeyValue]:
+    """Return the values of `KEY=VALUE` words as the entity's keys want them, in its order; a date is its days.
+
+    >>> parse_entity({"origin": "string", "day": "date"}, ["day=1970-01-03", "origin=JFK"])
+    {'origin': 'JFK', 'day': 2}
+
+    Raises:
+        UsageError: a word is no KEY=VALUE, a key is unknown, missing or given twice, a value has another type.
+    """
+    given: dict[str, str] = {}
+    wanted = " ".join(f"{name}={dtype.upper()}" for name, dtype in keys.items()) or "none: the view has no entity"
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in keys:
+            problem = f"no key {name!r}" if equals else f"{word!r} is not KEY=VALUE"
+            raise UsageError(problem, hint=f"{did_you_mean(name, keys)} keys: {wanted}".strip())
+        if name in given:
+            raise UsageError(f"key {name} is given twice")
+        given[name] = value
+    if missing := [name for name in keys if name not in given]:
+        raise UsageError(f"key {missing[0]} is missing", hint=f"keys: {wanted}")
+    return {name: _key_value(name, dtype, given[name]) for name, dtype in keys.items()}
+
+
+def _key_value(name: str, dtype: str, text: str) -> KeyValue:
+    value = _parsed(dtype, text)
+    if value is None:
+        raise UsageError(f"key {name}: {text!r} is no {dtype}")
+    return value
+
+
+def _parsed(dtype: str, text: str) -> KeyValue | None:
+    try:
+        if dtype == INT64:
+            number = int(text) if _INTEGER.fullmatch(text) else None
+            return number if number is not None and -_INT64_END <= number < _INT64_END else None
+        if dtype == DATE:
+            return (date.fromisoformat(text) - _EPOCH_DATE).days
+    except ValueError:
+        return None
+    if dtype == BOOL:
+        return {"true": True, "false": False}.get(text)
+    return text if is_text(text) else None

@@ -1,0 +1,174 @@
+"""Write a repository that works at once, by a template."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurectl.core.errors import UsageError
+
+# Where editors find the JSON Schemas; the first line of each YAML file names one, relative to the file.
+SCHEMA = ".featurectl/schema.json"
+PROJECT_SCHEMA = ".featurectl/project.schema.json"
+MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
+RENDERED = ".jinja"
+
+# What to do first in a repository of each template, in order.
+NEXT = {
+    "flights": (
+        "featurectl validate",
+        "featurectl test",
+        "featurectl plan",
+        "featurectl apply --auto-approve",
+        "featurectl materialize",
+        "featurectl train late_arrival",
+        "featurectl score late_arrival --out scores.parquet",
+        "featurectl get carrier_arrivals carrier=UA",
+        "featurectl status",
+    ),
+    "minimal": (
+        "featurectl validate",
+        "featurectl plan",
+        "featurectl apply --auto-approve",
+        "featurectl materialize",
+        "featurectl get customer_orders customer=ann",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRepository:
+    """The project of a repository that was written, its files, and the command lines to begin with."""
+
+    project: str
+    files: list[str]
+    following: tuple[str, ...]
+
+
+def init_repository(folder: Path, template: str) -> WrittenRepository:
+    """Write a repository by a template.
+
+    Raises:
+        UsageError: there is no such template, or the folder can't take it.
+    """
+    if template not in NEXT:
+        raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
+    project = project_name(folder)
+    files = write_repository(template_folder() / template, folder, project)
+    enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
+    return WrittenRepository(project=project, files=files, following=(*enter, *NEXT[template]))
+
+
+def project_name(folder: Path) -> str:
+    """Return the folder's name as a project's name; `flights` when nothing of it can stay.
+
+    >>> project_name(Path("/srv/Flight-Delays 2")), project_name(Path("2026"))
+    ('flight_delays_2', 'flights')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_")
+    return name if re.fullmatch(r"[a-z][a-z0-9_]*", name) else "flights"
+
+
+def template_folder() -> Path:
+    """Return the folder of the templates: inside the installed package, or beside it in a source tree."""
+    package = Path(__file__).parents[1]
+    inside = package / "feature_repo_template"
+    return inside if inside.is_dir() else package.parent / "feature_repo_template"
+
+
+def write_repository(template: Path, folder: Path, project: str) -> list[str]:
+    """Return the paths of the files that were written below `folder`, all of them or none.
+
+    Raises:
+        UsageError: the folder holds something, is a file, or can't be written.
+    """
+    try:
+        with staging(folder) as staged:
+            files = [write_file(source, template, staged, project) for source in template_files(template)]
+            files.extend(write_schemas(staged))
+            move_in(staged, folder)
+    except OSError as error:
+        raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
+    return files
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder inside `folder`, which is made where missing; whatever fails, both are as before."""
+    from tempfile import mkdtemp  # loads random, hashlib and more, which no other command needs
+
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", hint="init writes into a new or an empty folder")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staged = Path(mkdtemp(prefix=".init-", dir=folder))
+        try:
+            yield staged
+        finally:
+            shutil.rmtree(staged)
+    except BaseException:
+        for path in made:
+            if path.is_dir():
+                path.rmdir()
+        raise
+
+
+def template_files(template: Path) -> list[Path]:
+    """Return the files of a template, hidden ones too, in order."""
+    return sorted(path for path in template.rglob("*") if path.is_file())
+
+
+def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
+    """Return the path of the file written, relative to the repository: a copy, or rendered where it ends in .jinja."""
+    name = source.relative_to(template).as_posix()
+    target = staged / name.removesuffix(RENDERED)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == RENDERED:
+        target.write_text(render(source.read_text(encoding="utf-8"), project), encoding="utf-8", newline="\n")
+    else:
+        shutil.copyfile(source, target)
+    return name.removesuffix(RENDERED)
+
+
+def write_schemas(staged: Path) -> list[str]:
+    """Return the paths of the JSON Schemas of the repository's files, written for editors."""
+    from featurectl.language.schema import file_schema, project_schema
+
+    for name, schema in ((SCHEMA, file_schema()), (PROJECT_SCHEMA, project_schema())):
+        target = staged / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8", newline="\n")
+    return [SCHEMA, PROJECT_SCHEMA]
+
+
+def render(text: str, project: str) -> str:
+    """Return a template's text with the project's name in its place; a name that is unknown to it is an error."""
+    from jinja2 import Environment, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=select_autoescape(default_for_string=False),  # YAML and Markdown know nothing of HTML's escapes
+    )
+    return environment.from_string(text).render(project=project)
+
+
+def move_in(staged: Path, folder: Path) -> None:
+    """Move what is staged into the folder around it, the marker last; when one move fails, all are undone."""
+    entries = sorted(staged.iterdir(), key=lambda path: path.name == MARKER)
+    moved: list[Path] = []
+    try:
+        for entry in entries:
+            entry.rename(folder / entry.name)
+            moved.append(entry)
+    except BaseException:
+        for entry in moved:
+            (folder / entry.name).rename(entry)
+        raise

@@ -1,0 +1,122 @@
+"""Bring the table of one view version up to its sources, with what belongs to that: ranges, expiry, vacuum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from featurectl.core.errors import DataError
+from featurectl.core.progress import Progress
+from featurectl.engines.open import open_engine
+from featurectl.language.definitions.json_form import load_view
+from featurectl.language.resolve.transformed import as_state, transform_sources
+from featurectl.online.future import how_far_ahead
+from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.transform import materialize_transform
+from featurectl.operations.materialize.view import Materialized, materialize_view
+from featurectl.operations.training.bind import view_table
+
+if TYPE_CHECKING:
+    from featurectl.engines.base import Engine
+    from featurectl.offline.base import Coverage
+    from featurectl.registry.base import Pin
+    from featurectl.registry.state import ObjectVersion
+    from featurectl.workspace.applied import AppliedWorkspace
+
+_VACUUM_EVERY: Final = 8  # versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewWork:
+    """What is done for each view, and where."""
+
+    applied: AppliedWorkspace
+    range: Range | None
+    full: bool
+    memory_bytes: int | None
+    progress: Progress
+
+
+def view_run(work: ViewWork, item: ObjectVersion) -> MaterializeRun:
+    """Return a view version with its sources, which are opened, and its table."""
+    view, workspace = load_view(item.definition), work.applied.workspace
+    return MaterializeRun(
+        view=view,
+        version=item.version,
+        reader=work.applied.open_source(view.source),
+        table=view_table(workspace.offline(), view, item.version),
+        others=tuple(work.applied.open_source(source) for source in transform_sources(view)[1:]),
+        spill=workspace.spill_folder(),
+        progress=work.progress,
+    )
+
+
+def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
+    """Return what was done for a view version.
+
+    Raises:
+        DataError: a source can't be read, FC518 its rows are not as checks say, FC528 the table is of the future.
+        StoreError: the table can't be written; it stays as it was.
+    """
+    run, now = view_run(work, item), work.applied.now
+    engine = open_engine(work.applied.workspace.environment, work.memory_bytes)
+    if work.full and (aside := run.table.set_aside()):
+        lost = "versions that manifests and models name can't be read again"
+        work.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
+    before = run.table.coverage()
+    if before is not None and not work.full:
+        _check_not_future(work, item, before)
+    if work.range is not None:
+        check_range(run.view.name, before, work.range)
+    made, run = _materialize(work, engine, run)
+    if work.range is not None and before is not None and _is_lacking(before, made.action, full=work.full):
+        made = backfill_view(engine, run, work.range)
+    expired = expire_rows(run, now)
+    _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
+    return made if expired is None else replace(made, table_version=expired)
+
+
+def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[Materialized, MaterializeRun]:
+    """Return what was done for new rows, and the run as ranges and expiry see it: a transform's table is of states."""
+    now, since = work.applied.now, work.range.since if work.range else None
+    if run.view.transform is None:
+        return materialize_view(engine, run, now, full=work.full, since=since), run
+    return materialize_transform(engine, run, now, full=work.full), replace(run, view=as_state(run.view))
+
+
+def _check_not_future(work: ViewWork, item: ObjectVersion, coverage: Coverage) -> None:
+    """Check that a table was computed as of no later than now, or as of a time that has been.
+
+    Raises:
+        DataError: FC528, it was computed as of an instant that has not come.
+    """
+    if coverage.now is None or coverage.now <= work.applied.now:
+        return
+    far = how_far_ahead(coverage.now, work.applied.workspace.latest_run(), "the registry's clock")
+    if far:
+        raise DataError(
+            f"the table of {item.name}@{item.version} was computed as of {far}: no new rows are taken before",
+            code="FC528",
+            hint=f"featurectl materialize --full {item.name} makes it anew, as of now",
+        )
+
+
+def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:
+    """Return whether a range is still to be computed after a run: a rebuild begins where the table began."""
+    return action != "rebuild" or (before.since is not None and not full)
+
+
+def _vacuum(work: ViewWork, run: MaterializeRun, *, rewritten: bool) -> None:
+    """Remove files that nothing needs any more: after a rewrite, else now and then, for compactions leave some too."""
+    if not rewritten and (run.table.version() or 0) % _VACUUM_EVERY:
+        return
+    label = f"{run.view.name}@{run.version}"
+    versions = work.applied.state.model_versions
+    trained = {m.table_versions[label] for m in versions if label in m.table_versions}
+    pinned = {p.table_version for p in work.applied.workspace.pins() if _label(p) == label}
+    run.table.vacuum(trained | pinned)
+
+
+def _label(pin: Pin) -> str:
+    return f"{pin.view}@{pin.version}"

@@ -1,0 +1,95 @@
+"""Trained versions of models, as the registry has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import UsageError
+from featurectl.models.artifact import read_artifact
+from featurectl.registry.applied import choose_version
+from featurectl.registry.lineage import versions_using
+from featurectl.registry.state import CHAMPION
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ModelVersion
+    from featurectl.workspace.workspace import Workspace
+
+Aliases = Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedVersions:
+    """Versions of models, those of one together and its newest first, and the aliases that name some of them."""
+
+    versions: Sequence[ModelVersion]
+    aliases: Aliases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedVersion:
+    """A version of a model, and the aliases that may name it."""
+
+    version: ModelVersion
+    aliases: Aliases
+
+
+def find_versions(workspace: Workspace, uses: str | None = None) -> TrainedVersions:
+    """Return the versions of every model; of a view, a view version or a feature (`spend@2:total`) if it is named.
+
+    Raises:
+        UsageError: nothing of that name was ever applied.
+        StoreError: the registry can't be read.
+    """
+    state = workspace.applied_state()
+    found = state.model_versions if uses is None else versions_using(state, uses)
+    return TrainedVersions(versions=sorted(found, key=lambda v: (v.model, -v.version)), aliases=state.aliases)
+
+
+def find_version(workspace: Workspace, name: str, default: str = CHAMPION) -> NamedVersion:
+    """Return a version by `MODEL@3` or `MODEL@champion`; a model's name alone means that of the alias `default`.
+
+    Raises:
+        UsageError: there is no such model, version or alias.
+        StoreError: the registry can't be read.
+    """
+    state = workspace.applied_state()
+    model, which = split_name(name, default)
+    return NamedVersion(version=choose_version(state, model, which), aliases=state.aliases)
+
+
+def find_pair(workspace: Workspace, first: str, second: str) -> tuple[ModelVersion, ModelVersion]:
+    """Return two versions by names as `find_version` takes them, by one look at the registry.
+
+    Raises:
+        UsageError: there is no such model, version or alias.
+        StoreError: the registry can't be read.
+    """
+    state = workspace.applied_state()
+    return choose_version(state, *split_name(first)), choose_version(state, *split_name(second))
+
+
+def split_name(name: str, default: str = CHAMPION) -> tuple[str, str]:
+    """Return the model and the version or alias that a name means.
+
+    >>> split_name("late@3"), split_name("late")
+    (('late', '3'), ('late', 'champion'))
+    """
+    model, _, which = name.partition("@")
+    return model, which or default
+
+
+def read_card(workspace: Workspace, version: ModelVersion) -> str:
+    """Return the card of a version.
+
+    Raises:
+        UsageError: it was registered before there were cards.
+        DataError: FC512, the file is gone or is another.
+    """
+    if not version.card:
+        raise UsageError(
+            f"model {version.model} version {version.version} has no card",
+            hint="it is older than the version of featurectl that writes them; a version that is trained now has one",
+        )
+    return read_artifact(workspace.offline_location(), version.card, version.card_sha256).decode()

@@ -1,0 +1,33 @@
+"""Read online values of many entities of a view, with what it means that there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurectl.core.errors import DataError
+from featurectl.online.base import KeyValue
+from featurectl.online.features import ReadView
+from featurectl.online.future import latest_at
+from featurectl.online.read import Answer, ViewReader
+from featurectl.workspace.workspace import Workspace
+
+
+def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
+    """Return the online values of entities at now, in order; a date of a key is its days since 1970-01-01.
+
+    Raises:
+        DataError: FC511, the view version was never pushed; FC510, it was never materialized either.
+    """
+    latest = latest_at(workspace.clock) if workspace.clock else None
+    answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
+    if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
+        raise _never_pushed(workspace, read)
+    return answers
+
+
+def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:
+    if workspace.offline().table(read.view.name, read.online.version, read.view.key_types).version() is None:
+        hint = f"featurectl materialize {read.view.name}"
+        return DataError(f"feature view {read.field} has no offline table", code="FC510", hint=hint)
+    hint = f"featurectl push {read.view.name}"
+    return DataError(f"{read.field} was never pushed to the online store", code="FC511", hint=hint)

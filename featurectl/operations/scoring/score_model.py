@@ -1,0 +1,105 @@
+"""Score the rows of a spine with a version of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurectl.core.progress import Progress
+from featurectl.engines.open import open_engine
+from featurectl.engines.spill import SpillRoom
+from featurectl.models.served_model import open_native
+from featurectl.operations.scoring.checkpoint import keep_scores
+from featurectl.operations.scoring.destination import Destination, FileDestination
+from featurectl.operations.scoring.job import Job, ScoringRows
+from featurectl.operations.scoring.run import ScoredRows
+from featurectl.operations.training.long_spine import SpillPlace
+from featurectl.operations.training.manifest import library_versions
+from featurectl.operations.training.output_conflict import check_apart
+from featurectl.registry.applied import choose_version
+from featurectl.workspace.applied import read_applied
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ModelVersion
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """A version of a model by its number or alias, rows, and where their scores go.
+
+    `as_of` is the instant of the workspace as it was written, by which a run that was killed is found again;
+    `restart`: it is not continued.
+    """
+
+    model: str
+    which: str
+    wanted: ScoringRows
+    to: Destination
+    as_of: str | None = None
+    restart: bool = False
+    allow_pickle: bool = False
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreResult:
+    """What was scored by which version, with its manifest."""
+
+    version: ModelVersion
+    rows: ScoredRows
+    manifest: Mapping[str, object]
+
+
+def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress) -> ScoreResult:
+    """Score rows with the features of the view versions that a model version was trained on, and write them.
+
+    Raises:
+        UsageError: there is no such version, or the output is a source of the repository or can't be written.
+        DataError: the spine or the features do not fit; FC520, a continued run needs a table that is gone.
+        StoreError: a store can't be read.
+    """
+    engine, clock = open_engine(workspace.environment, request.memory_bytes), datetime.now(UTC)
+    applied = read_applied(workspace, progress)
+    version = choose_version(applied.state, request.model, request.which)
+    if isinstance(request.to, FileDestination):
+        check_apart(request.to.path, request.wanted.spine, workspace.repo.sources.values(), workspace.root)
+    request.to.check()
+    leave = workspace.leave(applied.state, by_flag=request.allow_pickle)
+    load = open_native(version, workspace.offline_location(), leave)
+    same = _identity(workspace, request, version)
+    folder = workspace.root / ".featurectl" / "scores"
+    with SpillRoom(workspace.spill_folder()) as room, keep_scores(folder, same, clock) as kept:
+        if request.restart:
+            kept.clear()
+        job = Job(
+            version=version,
+            load=load,
+            wanted=request.wanted,
+            engine=engine,
+            applied=applied,
+            place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
+            kept=kept,
+            progress=progress,
+            clock=clock,
+        )
+        rows, manifest = job.run(request.to)
+    applied.sources.report()
+    return ScoreResult(version=version, rows=rows, manifest=manifest)
+
+
+def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion) -> dict[str, object]:
+    """Return what two runs have to have in common for one to continue the other."""
+    wanted = request.wanted
+    spine = None if wanted.spine is None else [wanted.spine, str(Path(wanted.spine).absolute())]
+    return {
+        "project": [workspace.project, workspace.environment.name],
+        "as_of": request.as_of,
+        "model": [version.model, version.version, version.artifact_sha256],
+        "spine": [spine, wanted.all_keys, wanted.cut.since, wanted.cut.until],
+        "out": request.to.shown,
+        "libraries": library_versions(),
+    }

@@ -1,0 +1,34 @@
+"""Choose applied views by name, or by `--select`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
+
+
+def select_views(workspace: Workspace, state: State, names: Sequence[str], terms: Sequence[str]) -> list[str]:
+    """Return the names of views, and of the applied ones that the terms choose; nothing stands for all of them.
+
+    Raises:
+        UsageError: a term chooses nothing, or all of them no view that is applied.
+    """
+    if not terms:
+        return list(names)
+    from featurectl.identity.graph import build_graph, select_objects
+    from featurectl.plan.build import PlanRequest, plan_repo
+    from featurectl.plan.selection import candidates
+
+    repo = workspace.repo
+    plan = plan_repo(repo, state, PlanRequest(environment=workspace.environment.name))
+    graph = build_graph(repo.views.values(), repo.models.values())
+    refs = select_objects(terms, candidates(repo, plan.changes), graph)
+    chosen = {ref.name for ref in refs if ref.kind == "feature_view" and state.current("feature_view", ref.name)}
+    if not chosen:
+        raise UsageError(f"--select {' '.join(terms)} chooses no feature view that is applied", hint="featurectl plan")
+    return sorted({*names, *chosen})

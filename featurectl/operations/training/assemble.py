@@ -1,0 +1,109 @@
+"""Assemble a training set: what a request means, its spine, its label, the features joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from featurectl.core.progress import Progress, Silent
+from featurectl.core.units import counted
+from featurectl.engines.open import open_engine
+from featurectl.engines.spill import SpillRoom
+from featurectl.operations.training.build import TrainingSetBuild, make_training_set
+from featurectl.operations.training.formats import check_columns
+from featurectl.operations.training.label import LabelTarget, read_target
+from featurectl.operations.training.long_spine import AnySpine, SpillPlace
+from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
+from featurectl.operations.training.request import (
+    ResolvedRequest,
+    TrainingRequest,
+    read_asked_spine,
+    resolve_request,
+)
+from featurectl.operations.training.spine import DEFAULT_TIME, cut_spine, frame_spine
+from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.source_opener import SourceOpener
+
+if TYPE_CHECKING:
+    from featurectl.engines.base import Engine
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSetRequest:
+    """A training set to write into `out`; None: its rows stay in memory.
+
+    With a `manifest` its rows are made again, and only the spine may move. `frame`: the rows of the spine themselves,
+    in place of a source or a file.
+    """
+
+    wanted: TrainingRequest
+    out: Path | None = None
+    manifest: Manifest | None = None
+    frame: pl.DataFrame | None = None
+    memory_bytes: int | None = None
+
+
+def build_in_memory(workspace: Workspace, request: TrainingSetRequest) -> TrainingSetBuild:
+    """Return a training set whose rows are in memory.
+
+    Raises:
+        UsageError: something of that name is not applied.
+        DataError: rows can't be read or joined.
+        StoreError: a store can't be read.
+    """
+    engine = open_engine(workspace.environment, request.memory_bytes)
+    applied = AppliedWorkspace(workspace=workspace, state=workspace.state(), sources=SourceOpener(workspace))
+    with SpillRoom(workspace.spill_folder()) as room:
+        place = SpillPlace(room=room, memory_bytes=engine.memory_bytes)
+        return Assembly(applied=applied, engine=engine, place=place, progress=Silent()).build(request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """What rows are read with, and where those lie that do not fit into memory."""
+
+    applied: AppliedWorkspace
+    engine: Engine
+    place: SpillPlace
+    progress: Progress
+
+    def build(self, request: TrainingSetRequest) -> TrainingSetBuild:
+        """Return the training set; its rows may still lie in files."""
+        asked = self._resolve(request)
+        self.progress.start("read the spine")
+        spine = self._spine(request, asked)
+        self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
+        self.applied.sources.report()
+        if request.out is not None:
+            check_columns(spine.schema, request.out)
+        self.progress.start("join features")
+        target = self._target(request, asked, spine)
+        build = make_training_set(self.engine, asked, spine, target, self.place.room if request.out else None)
+        columns, views = counted(len(asked.inputs), "column"), counted(len(asked.views), "view")
+        self.progress.done(f"joined {columns} of {views}")
+        self.applied.sources.report()
+        return build
+
+    def _resolve(self, request: TrainingSetRequest) -> ResolvedRequest:
+        if request.manifest is None:
+            return resolve_request(request.wanted, self.applied)
+        return pinned_request(request.manifest, self.applied, request.wanted.spine)
+
+    def _spine(self, request: TrainingSetRequest, asked: ResolvedRequest) -> AnySpine:
+        """Return the part of the spine that is asked for; in files where it outgrows the memory, if it is written."""
+        if request.frame is None:
+            return read_asked_spine(asked, self.applied, self.place if request.out else None)
+        time = asked.model.spine.time if asked.model else DEFAULT_TIME
+        return cut_spine(frame_spine(request.frame, time), asked.request.cut)
+
+    def _target(self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine) -> LabelTarget | None:
+        applied, room = self.applied, self.place.room
+        if request.manifest is not None:
+            check_same_spine(request.manifest, spine)
+            return read_same_target(request.manifest, self.engine, asked, applied, room)
+        label = asked.model.spine.label if asked.model else None
+        return read_target(self.engine, label, applied.open_source, applied.now, room)

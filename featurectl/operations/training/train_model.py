@@ -1,0 +1,107 @@
+"""Train an applied model, or one of its versions once more, and register what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurectl.core.progress import Progress
+from featurectl.core.units import counted
+from featurectl.engines.spill import SpillRoom
+from featurectl.models.artifact import check_artifacts
+from featurectl.models.command import CommandEnvironment
+from featurectl.models.gates.evaluate import gates_asked
+from featurectl.operations.training.bind import registered_model
+from featurectl.operations.training.champion import EvaluationContext, evaluation_context
+from featurectl.operations.training.data import TrainingData, read_training_data
+from featurectl.operations.training.retrain import read_pinned_data
+from featurectl.operations.training.train import Trained, fit_version, register, require_trainer
+from featurectl.operations.unapplied import warn_unapplied
+from featurectl.registry.applied import choose_version
+from featurectl.workspace.actor import current_actor
+from featurectl.workspace.applied import AppliedWorkspace, read_applied
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import ModelVersion
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What to train: a model as it is applied, or one of its versions once more, which is registered if asked.
+
+    `allow_pickle`: models that run code when they are loaded may. `write` gets what the trainer's command prints.
+    """
+
+    model: str
+    write: Callable[[str], object]
+    from_version: int | None = None
+    register: bool = False
+    allow_pickle: bool = False
+    memory_bytes: int | None = None
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether what comes out becomes a version."""
+        return self.register or self.from_version is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then."""
+
+    trained: Trained
+    again: ModelVersion | None
+    aliases: Mapping[tuple[str, str], int]
+
+
+def train_model(workspace: Workspace, request: TrainRequest, progress: Progress) -> TrainResult:
+    """Build the training set, fit, measure the gates and register the version; one that fails a gate is rejected.
+
+    Raises:
+        UsageError: there is no such model or version.
+        DataError: it has no trainer, or its data can't be read.
+        StoreError: a store can't be read or written.
+    """
+    applied = read_applied(workspace, progress)
+    warn_unapplied(workspace, applied.state, progress)
+    if request.is_registered:
+        check_artifacts(workspace.offline_location())
+    number = request.from_version
+    again = None if number is None else choose_version(applied.state, request.model, str(number))
+    context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
+    data = _read_data(context, applied, request.model, again, progress)
+    trained = _fit(context, data, request, progress)
+    return TrainResult(trained=trained, again=again, aliases=workspace.state().aliases)
+
+
+def _read_data(
+    context: EvaluationContext, applied: AppliedWorkspace, model: str, again: ModelVersion | None, progress: Progress
+) -> TrainingData:
+    if again is None:
+        definition = registered_model(applied.state, model)  # what can't be done is an error before anything is read
+        require_trainer(definition)
+        gates_asked(definition.gates)
+    progress.start("build the training set")
+    with SpillRoom(applied.workspace.spill_folder()) as room:
+        if again is None:
+            data = read_training_data(context.engine, model, applied, room)
+        else:
+            data = read_pinned_data(context.engine, again, applied, room)
+    rows = data.rows
+    progress.done(f"training set: {counted(rows.rows.height, 'row')}, {counted(len(rows.inputs), 'input')}")
+    applied.sources.report()
+    return data
+
+
+def _fit(context: EvaluationContext, data: TrainingData, request: TrainRequest, progress: Progress) -> Trained:
+    trainer, root = require_trainer(data.model), context.workspace.root
+    actor = current_actor(root, progress)
+    progress.start(f"fit {trainer.estimator or trainer.run}")
+    environment = CommandEnvironment(
+        folder=root, tell=request.write, manifest=data.manifest, allow_pickle=request.allow_pickle
+    )
+    trained = fit_version(data, environment, actor)
+    progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
+    return register(trained, data, context, actor) if request.is_registered else trained

@@ -1,0 +1,27 @@
+"""A warning when an operation works on what is applied, and the files say something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurectl.core.progress import Progress
+    from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
+
+
+def warn_unapplied(workspace: Workspace, state: State, progress: Progress) -> None:
+    """Report how many objects differ between the files and the registry, if any do.
+
+    Nothing is when the data that says what the files mean can't be read: the operation itself will say so.
+    """
+    if workspace.repo.errors:
+        return
+    from featurectl.plan.build import PlanRequest, plan_repo
+
+    plan = plan_repo(workspace.repo, state, PlanRequest(environment=workspace.environment.name))
+    if not plan.empty and state.serial:
+        changed = [change for change in plan.changes if change.kind != "unchanged"]
+        first = f"{changed[0].object.replace('_', ' ')} {changed[0].name}"
+        what = f"{first} differs" if len(changed) == 1 else f"{first} and {len(changed) - 1} more differ"
+        progress.done(f"warning: {what} from what is applied, which is used here: featurectl plan")

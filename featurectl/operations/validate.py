@@ -1,0 +1,80 @@
+"""Check a repository's files, and count what they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import UsageError
+from featurectl.language.load import load_repo
+
+if TYPE_CHECKING:
+    from featurectl.language.definitions.objects import Source
+    from featurectl.language.problems.codes import Problem
+    from featurectl.language.repo import Repo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """A repository as it was read, with the problems of its files in their order."""
+
+    repo: Repo
+    problems: tuple[Problem, ...]
+
+
+def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bool) -> Validation:
+    """Return what there is to say of the files below `root`; `data`: the schemas of local files are read, too.
+
+    `env`: the environment (None: the first) of which it is a warning what `apply` refuses.
+
+    Raises:
+        UsageError: there is no such environment.
+    """
+    repo = load_repo(root, _schemas(root) if data else None)
+    problems = [*repo.problems, *_not_run(repo, env)]
+    shown = [problem for problem in problems if warnings or problem.severity == "error"]
+    return Validation(repo=repo, problems=tuple(sorted(shown, key=lambda problem: problem.sort_key())))
+
+
+def object_counts(repo: Repo) -> dict[str, int]:
+    """Return how many objects of each kind a repository has, those that it has none of left out."""
+    counts = {
+        "entities": len(repo.entities),
+        "sources": len(repo.sources),
+        "feature views": len(repo.views),
+        "models": len(repo.models),
+        "tests": len(repo.tests),
+        **repo.others,
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
+    """Return a reader of local files' schemas, which looks whether the files are there when columns are declared.
+
+    What it needs is imported when a source declares no columns.
+    """
+
+    def read(source: Source) -> Mapping[str, str] | None:
+        from featurectl.sources.open import check_there
+
+        check_there(source, root)
+        if source.columns_declared:
+            return source.columns
+        from featurectl.sources.open import read_schema
+
+        return read_schema(source, root)
+
+    return read
+
+
+def _not_run(repo: Repo, env: str | None) -> list[Problem]:
+    """Return what `apply` will refuse, as warnings: it is valid."""
+    names = list(repo.environments)
+    if env is not None and env not in repo.environments and repo.environments:
+        raise UsageError(f"no environment {env!r} in featurectl.yaml", hint="environments: " + ", ".join(names))
+    chosen = [repo.environments[env or names[0]]] if names else []
+    found = [*repo.unsupported, *(p for e in chosen for p in e.unsupported)]
+    return [replace(p, severity="warning", notes=("`apply` refuses it",)) for p in found]
