@@ -12,10 +12,10 @@ from featurectl.core.errors import DataError, PlanError, UsageError
 from featurectl.core.variables import expand, has_variable
 from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
 from featurectl.language.definitions.objects import Source
-from featurectl.sources.file_format import FileFormat
 
-if TYPE_CHECKING:  # it loads Polars, which a command that opens no source does without
+if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
     from featurectl.sources.base import OnNaive, SourceReader
+    from featurectl.sources.file_format import FileFormat
 
 Columns = Mapping[str, str]
 
