@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
+RUN := -q -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help compiled demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
 
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -20,16 +22,20 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## set everything up and run the main job on real flights
 	$(BIN)/python -m benchmarks.demo
 
-test: $(READY) ## set everything up and pass every test, real Redis and PostgreSQL included
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not stress"
+compiled: $(READY) # the commands and servers that tests start need not compile the package each time
+	@$(BIN)/python -m compileall -q featurectl
 
-stress: $(READY) ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
+test: compiled ## set everything up and pass every test, real Redis and PostgreSQL included
+	$(BIN)/python -m pytest $(RUN) --durations=10 -m "not stress and not guests"
+
+stress: compiled ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
 	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"
-	FEATURECTL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "stress or hypothesis"
+	FEATURECTL_TEST_SEED=$(SEED) $(BIN)/python -m pytest $(RUN) -m "stress or hypothesis"
 
 check: lint types layers test ## what CI runs first
 
-guests: $(READY) ## what needs programs of the system: promtool and amtool read what is rendered for Prometheus (apt)
+guests: compiled ## what needs an environment of its own (the wheel), or programs of the system (promtool and amtool, by apt)
+	$(BIN)/python -m pytest -q -m guests tests
 	.ci/prometheus
 
 lint: $(READY) ## ruff: rules and format
@@ -60,8 +66,8 @@ bench: $(READY) ## the table of speeds, ours against DuckDB and Polars; half an 
 bench-serving: $(READY) ## the table of serving: reads, requests and predictions under load; ten minutes and 2 GB of disk
 	$(BIN)/python -m benchmarks.serving benchmark-data/serving
 
-coverage: $(READY) ## branch coverage of the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not stress" --cov --cov-report=term-missing:skip-covered
+coverage: compiled ## branch coverage of the tests
+	$(BIN)/python -m pytest $(RUN) -m "not stress and not guests" --cov --cov-report=term-missing:skip-covered
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

@@ -38,6 +38,7 @@ def run_here(folder, online, *words):
     return ""
 
 
+@pytest.mark.stress
 def test_a_failing_challenger_on_flights_is_rolled_back_without_a_loss(tmp_path, redis_url, monkeypatch):
     folder = tmp_path / "canaried"
     write_flights(folder)

@@ -12,14 +12,16 @@ from benchmarks.pit import ours
 from benchmarks.pit.data import Shape, write_events
 from featurectl.cli.main import main
 
-SHAPE = Shape(rows=2_000_000, spine=1_400_000, keys=20_000)
+SAMPLE = Shape(rows=1_000_000, spine=600_000, keys=20_000)
+WHOLE = Shape(rows=2_000_000, spine=1_400_000, keys=20_000)
 LITTLE_MIB, WIDE_MIB = 512, 560  # the peak is asserted with room for another allocator's habits
 
 
-def test_little_memory_is_kept_to_and_changes_no_byte(tmp_path):
+@pytest.mark.parametrize("shape", [SAMPLE, pytest.param(WHOLE, marks=pytest.mark.stress)], ids=["sample", "whole"])
+def test_little_memory_is_kept_to_and_changes_no_byte(shape, tmp_path):
     data, repo = tmp_path / "data", tmp_path / "repo"
-    write_events(data, SHAPE)
-    ours.write_windows(repo, data, SHAPE)
+    write_events(data, shape)
+    ours.write_windows(repo, data, shape)
     made = {}
     for size in (f"{LITTLE_MIB}MiB", "8GiB"):
         out = tmp_path / "out.parquet"

@@ -104,6 +104,7 @@ def test_the_wheel_holds_the_template_s_data_and_is_under_10_megabytes(wheel):
     assert wheel.stat().st_size < 10e6
 
 
+@pytest.mark.guests
 def test_the_main_job_works_from_an_installed_wheel(wheel, installed):
     assert installed.python("import featurectl; print(featurectl.__file__)").startswith(str(installed.environment))
     assert str(ROOT) not in installed.python("import sys; print(sys.path)")

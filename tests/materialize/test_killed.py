@@ -16,7 +16,7 @@ from tests.materialize.killed import expected, materialize, open_run
 from tests.seeds import seed_of
 
 ROOT = Path(__file__).parents[2]
-FILES = 9
+FILES, FEW_FILES = 9, 4  # the buckets are compacted from the fourth file on
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Told:
     seconds: tuple[float, ...]
 
 
-def run_until(root: Path, kill_after: float | None) -> Told:
+def run_until(root: Path, kill_after: float | None, files: int) -> Told:
     """Run the process; kill it so many seconds after its first letter, if it still runs then."""
-    command = [sys.executable, "-m", "tests.materialize.killed", str(root), str(FILES)]
+    command = [sys.executable, "-m", "tests.materialize.killed", str(root), str(files)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         letters, seconds = [process.stdout.read(1)], [0.0]
@@ -54,11 +54,11 @@ def check_old_or_new(root: Path) -> None:
         assert table.read().equals(rows)
 
 
-def campaign(folder: Path, kills: int) -> tuple[int, int]:
+def campaign(folder: Path, kills: int, files: int) -> tuple[int, int]:
     """Kill so often, spread over an undisturbed run, and return how often and how often while files were written."""
     whole = folder / "whole"
     whole.mkdir(parents=True)
-    told = run_until(whole, None)
+    told = run_until(whole, None, files)
     assert told.letters.endswith("ce")
     random, written, died = Random(seed_of(7)), 0, 0
     for number in range(kills):
@@ -70,11 +70,11 @@ def campaign(folder: Path, kills: int) -> tuple[int, int]:
         begin, end = told.seconds[at], told.seconds[at + 1]
         if random.random() < 0.2:
             begin, end = 0.0, told.seconds[-1]
-        found = run_until(root, begin + (end - begin) * random.random())
+        found = run_until(root, begin + (end - begin) * random.random(), files)
         died += not found.letters.endswith("e")
         written += found.letters.endswith("w")
         check_old_or_new(root)
-        again = run_until(root, None)
+        again = run_until(root, None, files)
         assert again.letters.endswith("e")
         assert open_run(root).table.read().equals(open_run(whole).table.read())
         assert materialize(root).action == "nothing"
@@ -83,13 +83,13 @@ def campaign(folder: Path, kills: int) -> tuple[int, int]:
 
 
 def test_a_killed_run_leaves_the_old_or_new_table_and_the_next_finishes(tmp_path):
-    died, _ = campaign(tmp_path, 2)
+    died, _ = campaign(tmp_path, 2, FEW_FILES)
     assert died >= 1
 
 
 @pytest.mark.stress
 def test_fifty_killed_runs(tmp_path, capsys):
-    died, written = campaign(tmp_path, 60)
+    died, written = campaign(tmp_path, 60, FILES)
     with capsys.disabled():
         print(f"\nkilled {died} times, {written} of them while files were written or committed")  # noqa: T201  # for who runs it with -s
     assert died >= 50
