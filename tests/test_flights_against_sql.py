@@ -29,13 +29,13 @@ class InMemory:
 
     rows: pl.DataFrame
 
-    def buckets(self, version: int | None = None) -> int:
+    def buckets(self, version: int | None = None) -> int:  # noqa: ARG002  # of the protocol
         return 1
 
-    def statistics(self, version: int | None = None) -> TableStatistics:
+    def statistics(self, version: int | None = None) -> TableStatistics:  # noqa: ARG002  # of the protocol
         return TableStatistics(rows=self.rows.height, size_bytes=0, files=1)
 
-    def read(self, *, bucket, version, columns=None) -> pl.DataFrame:
+    def read(self, *, bucket, version, columns=None) -> pl.DataFrame:  # noqa: ARG002  # of the protocol
         return self.rows
 
 

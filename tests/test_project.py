@@ -56,14 +56,16 @@ def test_a_manifest_of_a_frame_asks_for_the_frame_as_a_file(shop):
     assert (done.code, pl.read_parquet("o.parquet").height) == (1, 42)
 
 
-def test_a_frame_with_numbers_that_no_expression_can_read_is_kept_as_it_is(shop):
+@pytest.mark.usefixtures("shop")
+def test_a_frame_with_numbers_that_no_expression_can_read_is_kept_as_it_is():
     frame = pl.DataFrame({"customer": ["a"], "event_time": ["2026-01-03T00:00:00Z"], "big": [2**64 - 1]})
     frame = frame.with_columns(pl.col("big").cast(pl.UInt64))
     rows = featurectl.open_project().training_set(features=["spend:count_1d"], spine=frame).rows
     assert rows.to_dicts() == [{**frame.row(0, named=True), "count_1d": 1}]
 
 
-def test_as_served_is_an_option_here_too(shop):
+@pytest.mark.usefixtures("shop")
+def test_as_served_is_an_option_here_too():
     spine = pl.DataFrame({"customer": ["a"], "event_time": [datetime(2026, 1, 2, 11, tzinfo=UTC)]})
     project = featurectl.open_project()
     found = [
@@ -73,7 +75,8 @@ def test_as_served_is_an_option_here_too(shop):
     assert found == [[1], [0]]
 
 
-def test_online_values_come_as_a_frame_with_their_instants(shop):
+@pytest.mark.usefixtures("shop")
+def test_online_values_come_as_a_frame_with_their_instants():
     project = featurectl.open_project()
     entities = pl.DataFrame({"other": [1, 2, 3], "customer": ["b", "nobody", None]})
     found = project.get("last_order", entities)
@@ -86,7 +89,8 @@ def test_online_values_come_as_a_frame_with_their_instants(shop):
     assert project.get("everybody").select("count_lifetime").rows() == [(10,)]
 
 
-def test_errors_are_the_librarys_own(shop, tmp_path):
+@pytest.mark.usefixtures("shop")
+def test_errors_are_the_librarys_own(tmp_path):
     with pytest.raises(UsageError, match=r"no featurectl\.yaml in"):
         featurectl.open_project(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no environment 'prod'"):
@@ -113,7 +117,8 @@ def test_errors_are_the_librarys_own(shop, tmp_path):
         project.training_set("back", spine=pl.DataFrame({"customer": ["a"], "at": ["2026-01-03T00:00:00Z"]}))
 
 
-def test_features_may_be_one_text_and_a_lazy_frame_is_no_spine(shop):
+@pytest.mark.usefixtures("shop")
+def test_features_may_be_one_text_and_a_lazy_frame_is_no_spine():
     frame = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
     project = featurectl.open_project()
     listed = project.training_set(features=["spend:count_1d", "last_order:amount"], spine=frame)

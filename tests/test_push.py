@@ -30,7 +30,7 @@ class CutOffError(Exception):
 class CutStore(SqliteStore):
     """A store whose process ends before the record of the push is written."""
 
-    def write_push_record(self, view, record, none_after=None):
+    def write_push_record(self, view, record, none_after=None):  # noqa: ARG002  # of the protocol
         raise CutOffError
 
 

@@ -36,9 +36,11 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "old", "new", "head", "near", "note"), WRONG, ids=[case[0] for case in WRONG])
+@pytest.mark.parametrize(
+    ("old", "new", "head", "near", "note"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG]
+)
 @pytest.mark.parametrize("command", [("validate",), ("apply", "--auto-approve")], ids=["validate", "apply"])
-def test_a_wrong_file_has_a_place_and_leaves_nothing(shop, command, name, old, new, head, near, note):
+def test_a_wrong_file_has_a_place_and_leaves_nothing(shop, command, old, new, head, near, note):
     shop.change("objects.yaml", old, new)
     said = shop.fails(1, *command)
     assert said.startswith("objects.yaml:")

@@ -134,7 +134,8 @@ def test_data_outside_is_not_looked_at(shop, outside, name, way):
 
 
 @pytest.mark.parametrize("pattern", ["dat*/../../outside/*.csv", "**/../../*.csv", "data/[o]*/../orders.csv"])
-def test_a_search_does_not_leave_by_dots_behind_a_pattern(shop, outside, pattern):
+@pytest.mark.usefixtures("outside")
+def test_a_search_does_not_leave_by_dots_behind_a_pattern(shop, pattern):
     orders_at(shop, f'"{pattern}"')
     refused(shop, "has .. behind a pattern", "validate", "plan")
 

@@ -74,7 +74,7 @@ notifiers:
 """
 
 
-def put(root, place, value, *, written):
+def put(place, value, *, written):
     """Put a value into its place of the repository, written out or as the variable WHERE."""
     project, objects = PROJECT, OBJECTS
     quoted = json.dumps(value if written else "${WHERE}")
@@ -93,7 +93,7 @@ def put(root, place, value, *, written):
 def check(case, root, monkeypatch, capsys):
     place, value, command, secret, written, form = case
     value = value.replace("PW", secret)
-    project, objects, variable = put(root, place, value, written=written)
+    project, objects, variable = put(place, value, written=written)
     (root / "featurectl.yaml").write_text(project)
     (root / "objects.yaml").write_text(objects)
     monkeypatch.setenv("WHERE", variable)

@@ -84,7 +84,7 @@ def test_statuses_are_counted_and_every_body_is_sent(rate):
 
 
 def test_an_answer_in_pieces_is_one_answer():
-    async def answer(number, writer):
+    async def answer(_number, writer):
         for start in range(0, len(ANSWER), 9):
             writer.write(ANSWER[start : start + 9])
             await asyncio.sleep(0.001)

@@ -39,7 +39,8 @@ def shop(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("words", WORK_ON)
-def test_what_works_on_what_is_applied_says_the_same_beside_a_broken_file(shop, words, capsys):
+@pytest.mark.usefixtures("shop")
+def test_what_works_on_what_is_applied_says_the_same_beside_a_broken_file(words, capsys):
     capsys.readouterr()
     code, whole = main(words.split()), capsys.readouterr()
     Path("views.yaml").write_text("feature_views: [{nam: x}]")
@@ -55,7 +56,8 @@ def test_a_server_starts_beside_a_broken_file(shop):
 
 
 @pytest.mark.parametrize("words", ["plan", "apply --auto-approve", "validate", "materialize", "monitor rules"])
-def test_what_needs_the_files_is_refused_with_all_that_is_wrong(shop, words, capsys):
+@pytest.mark.usefixtures("shop")
+def test_what_needs_the_files_is_refused_with_all_that_is_wrong(words, capsys):
     Path("views.yaml").write_text("feature_views: [{nam: x}]")
     capsys.readouterr()
     assert main([*words.split(), "-q"]) == 1
@@ -63,7 +65,8 @@ def test_what_needs_the_files_is_refused_with_all_that_is_wrong(shop, words, cap
     assert "views.yaml:1:" in told.out + told.err
 
 
-def test_an_error_in_the_file_of_the_environments_ends_every_command(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_an_error_in_the_file_of_the_environments_ends_every_command(capsys):
     Path("featurectl.yaml").write_text(REPOSITORY.replace("online", "onlin"))
     capsys.readouterr()
     assert main(["status", "-q"]) == 1

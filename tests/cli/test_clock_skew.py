@@ -109,7 +109,8 @@ def test_a_machine_whose_clock_is_ahead_is_told_which_one_is(run, monkeypatch, c
     assert served(run) == (1, "PRESENT")
 
 
-def test_a_machine_that_is_a_little_ahead_takes_the_stores_time(run, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("tmp_path")
+def test_a_machine_that_is_a_little_ahead_takes_the_stores_time(run, monkeypatch):
     with monkeypatch.context() as patch:
         set_clock(patch, timedelta(seconds=40))
         assert run("push")[0] == run("materialize")[0] == 0
@@ -297,7 +298,8 @@ def test_who_looks_is_told_that_the_clock_is_not_that_of_the_store(run, monkeypa
         assert "warning: the clock of this machine (" in run(*words)[2]
 
 
-def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock(run, monkeypatch):
+@pytest.mark.usefixtures("run", "monkeypatch")
+def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock():
     sent, failed, stop = [], [], threading.Event()
 
     def refuse(_):

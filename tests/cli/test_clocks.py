@@ -38,20 +38,23 @@ def declare(root, zone):
     path.write_text(text.replace("    path: data/orders.csv\n", f"    path: data/orders.csv\n    timezone: {zone}\n"))
 
 
-def test_materialize_says_it_once_however_many_views_read_the_source(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_materialize_says_it_once_however_many_views_read_the_source(capsys):
     err = said(capsys, "materialize")
     assert err.count("note: ") == 1
     assert NOTE in err
     assert err.index("last_order@1") < err.index(NOTE) < err.index("spend@1")
 
 
-def test_a_run_that_reads_nothing_has_nothing_to_say(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_run_that_reads_nothing_has_nothing_to_say(capsys):
     said(capsys, "materialize")
     assert "note: " not in said(capsys, "materialize")
     assert NOTE in said(capsys, "materialize", "--full")
 
 
-def test_a_quiet_run_says_nothing(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_quiet_run_says_nothing(capsys):
     assert said(capsys, "materialize", "-q") == ""
 
 
@@ -69,7 +72,8 @@ def test_utc_may_be_written_out_without_applying_anything(shop, capsys):
     assert "note: " not in said(capsys, "materialize")
 
 
-def test_training_sets_training_and_scores_say_it_of_the_spine(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_training_sets_training_and_scores_say_it_of_the_spine(capsys):
     said(capsys, "materialize")
     note = "note: source asks: at has no time zone; read as UTC (`timezone:` says otherwise)\n"
     for words in (

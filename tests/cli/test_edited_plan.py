@@ -15,7 +15,7 @@ __all__ = ["repo"]
 
 
 @pytest.fixture
-def plan(repo, capsys):
+def plan(repo, capsys):  # noqa: ARG001  # after this fixture
     """Return what saves a plan and gives its body."""
 
     def make(*options):
@@ -110,7 +110,8 @@ def test_what_the_language_can_not_say_is_no_plan(plan, capsys, change):
     refused(capsys, body)
 
 
-def test_a_plan_is_a_regular_file_of_a_bounded_size(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_a_plan_is_a_regular_file_of_a_bounded_size(capsys):
     os.mkfifo("pipe")
     Path("deep").write_text('{"a":' * 50_000 + "1" + "}" * 50_000)
     with Path("large").open("wb") as file:

@@ -29,7 +29,8 @@ FAR = [("America/New_York", datetime(9999, 12, 31, 23, 59, 59)), ("Asia/Tokyo", 
 
 
 @pytest.mark.parametrize(("zone", "far"), FAR, ids=["10000", "0"])
-def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, monkeypatch, capsys, zone, far):
+@pytest.mark.usefixtures("capsys")
+def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, monkeypatch, zone, far):
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text.replace("ZONE", zone))

@@ -34,7 +34,8 @@ def run(capsys, *words, exit_code=0):
     return json.loads(capsys.readouterr().out)["result"]
 
 
-def test_push_says_what_it_sent(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_push_says_what_it_sent(capsys):
     views = run(capsys, "push")["views"]
     assert [(v["view"], v["version"], v["rows_sent"], v["entities"]) for v in views] == [
         ("last_order", 1, 0, 3),
@@ -43,7 +44,8 @@ def test_push_says_what_it_sent(shop, capsys):
     assert {v["computed_at"] for v in views} == {"2026-01-08T00:00:00Z"}
 
 
-def test_push_draws_a_table(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_push_draws_a_table(capsys):
     assert main(["push", "spend"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "view   version  rows sent  new  online keys  computed",
@@ -101,14 +103,16 @@ def test_windows_with_a_hop_reach_back_further_and_are_pushed_and_read(shop, cap
     assert [value["value"] for value in found["features"].values()] == [1, 1]
 
 
-def test_windows_are_true_as_of_the_last_push(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_windows_are_true_as_of_the_last_push(capsys):
     views = run(capsys, "push", "spend", "--as-of", "2026-01-08T00:00:01Z")["views"]
     assert [(v["rows_sent"], v["computed_at"]) for v in views] == [(1, "2026-01-08T00:00:01Z")]
     found = run(capsys, "get", "spend", "customer=ana", "--as-of", "2026-01-08T00:00:02Z")
     assert (found["as_of"], found["read_at"]) == ("2026-01-08T00:00:01Z", "2026-01-08T00:00:02Z")
 
 
-def test_get_draws_values_status_and_age(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_get_draws_values_status_and_age(capsys):
     assert main(["get", "last_order", "customer=ana", "day=2026-01-07"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "last_order@1 customer=ana day=2026-01-07 online",
@@ -119,7 +123,8 @@ def test_get_draws_values_status_and_age(shop, capsys):
     ]
 
 
-def test_an_expired_state_shows_its_default_and_why(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_an_expired_state_shows_its_default_and_why(capsys):
     result = run(capsys, "get", "last_order@1", "day=2026-01-01", "customer=ben")
     assert result["features"] == {"amount": {"value": 0.0, "status": "EXPIRED", "defaulted": True}}
     assert (result["event_time"], result["age_seconds"]) == ("2025-12-31T23:00:00Z", 7 * 86_400 + 3_600)
@@ -127,13 +132,15 @@ def test_an_expired_state_shows_its_default_and_why(shop, capsys):
 
 
 @pytest.mark.parametrize("words", [["last_order", "customer=ana", "day=2026-01-06"], ["spend", "customer=cid"]])
-def test_offline_and_online_show_the_same_values(shop, capsys, words):
+@pytest.mark.usefixtures("shop")
+def test_offline_and_online_show_the_same_values(capsys, words):
     online, offline = run(capsys, "get", *words), run(capsys, "get", *words, "--offline")
     assert (online.pop("origin"), offline.pop("origin")) == ("online", "offline")
     assert online == offline
 
 
-def test_offline_looks_at_any_instant(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_offline_looks_at_any_instant(capsys):
     result = run(capsys, "get", "spend", "customer=ana", "--offline", "--as-of", "2026-01-07T00:00:00Z")
     assert {name: found["value"] for name, found in result["features"].items()} == {
         "count_7d": 1,
@@ -142,7 +149,8 @@ def test_offline_looks_at_any_instant(shop, capsys):
     }
 
 
-def test_an_unknown_entity_is_an_answer(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_an_unknown_entity_is_an_answer(capsys):
     features = run(capsys, "get", "spend", "customer=zoe")["features"]
     assert features["count_7d"] == {"value": 0, "status": "NOT_FOUND", "defaulted": False}
     assert features["mean"] == {"value": None, "status": "NOT_FOUND", "defaulted": False}
@@ -164,7 +172,8 @@ def test_an_unknown_entity_is_an_answer(shop, capsys):
         (["push", "--env", "gone"], 69, "redis://127.0.0.1:1/0 can't be reached"),
     ],
 )
-def test_what_can_not_be_done_says_why(shop, capsys, words, exit_code, message):
+@pytest.mark.usefixtures("shop")
+def test_what_can_not_be_done_says_why(capsys, words, exit_code, message):
     assert main([*words, "-q"]) == exit_code
     assert message in capsys.readouterr().err
 

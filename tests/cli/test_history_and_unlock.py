@@ -31,7 +31,7 @@ def repo(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def registry(repo):
+def registry(repo):  # noqa: ARG001  # after this fixture
     """The repository's registry."""
     registry = SqlRegistry(URL)
     yield registry
@@ -55,7 +55,8 @@ def test_one_change_is_shown_with_the_plan_that_was_applied(repo, capsys):
     assert "      ~ where   - -> amount > 0   objects.yaml:12:5   changes 2 features" in drawn
 
 
-def test_the_json_of_one_change_holds_the_plan_and_the_list_does_not(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_the_json_of_one_change_holds_the_plan_and_the_list_does_not(capsys):
     applied = result(capsys, "apply", "--auto-approve")
     shown = result(capsys, "history", "1")
     assert shown["project"] == "shop"
@@ -65,7 +66,8 @@ def test_the_json_of_one_change_holds_the_plan_and_the_list_does_not(repo, capsy
     assert shown["entry"] == listed | {"plan": applied["plan"]}
 
 
-def test_a_serial_that_is_not_in_the_history_is_wrong_usage(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_a_serial_that_is_not_in_the_history_is_wrong_usage(capsys):
     assert run(capsys, "history", "1") == (
         64,
         "",
@@ -86,7 +88,8 @@ def test_a_serial_that_is_not_in_the_history_is_wrong_usage(repo, capsys):
     assert run(capsys, "history", "01")[1] == run(capsys, "history", "1")[1]
 
 
-def test_models_and_aliases_stand_in_the_history_and_have_no_plan(repo, registry, capsys):
+@pytest.mark.usefixtures("repo")
+def test_models_and_aliases_stand_in_the_history_and_have_no_plan(registry, capsys):
     run(capsys, "apply", "--auto-approve")
     registry.write_model_version("shop", MODEL, ["champion"], "ben@host")
     at = parse_instant("2026-11-25T08:00:00Z")
@@ -114,14 +117,16 @@ def test_a_trained_model_is_told_by_whom_and_when(tmp_path, monkeypatch, capsys)
     assert parse_instant(entry["at"]) == parse_instant(version["created_at"])
 
 
-def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(repo, registry, capsys):
+@pytest.mark.usefixtures("repo")
+def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(registry, capsys):
     at = parse_instant("2026-11-24T08:00:00Z")
     entry = HistoryEntry(serial=0, at=at, who="ana", commit="", command="apply", summary="1 added")
     registry.write_change(registry.load_state("shop"), RegistryChange(), entry)
     assert run(capsys, "history", "1")[1].endswith("  apply: 1 added\n\nIts plan was not kept.\n")
 
 
-def test_a_held_lock_is_exit_75_and_unlocking_it_lets_the_next_one_in(repo, registry, capsys):
+@pytest.mark.usefixtures("repo")
+def test_a_held_lock_is_exit_75_and_unlocking_it_lets_the_next_one_in(registry, capsys):
     held = registry.lock("shop", HOLDER)
     held.__enter__()
     code, out, err = run(capsys, "apply", "--auto-approve")
@@ -147,7 +152,8 @@ def test_a_held_lock_is_exit_75_and_unlocking_it_lets_the_next_one_in(repo, regi
     assert run(capsys, "apply", "--auto-approve")[0] == 0
 
 
-def test_the_json_of_unlock_is_the_lock_that_was_removed(repo, registry, capsys):
+@pytest.mark.usefixtures("repo")
+def test_the_json_of_unlock_is_the_lock_that_was_removed(registry, capsys):
     held = registry.lock("shop", HOLDER)
     lock_id = held.__enter__()
     lock = result(capsys, "unlock", lock_id)["lock"]
@@ -155,7 +161,8 @@ def test_the_json_of_unlock_is_the_lock_that_was_removed(repo, registry, capsys)
     assert (parse_instant(lock["expires_at"]) - parse_instant(lock["since"])).total_seconds() == 30
 
 
-def test_apply_waits_for_the_lock_as_long_as_it_is_told_and_says_for_whom(repo, registry, capsys):
+@pytest.mark.usefixtures("repo")
+def test_apply_waits_for_the_lock_as_long_as_it_is_told_and_says_for_whom(registry, capsys):
     held = registry.lock("shop", HOLDER)
     held.__enter__()
     command = [sys.executable, "-m", "featurectl", "apply", "--auto-approve", "--lock-timeout", "60s"]

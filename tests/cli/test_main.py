@@ -84,7 +84,7 @@ def crash_of(monkeypatch, fault):
     def run():
         raise fault
 
-    def crash(argv, standalone_mode):
+    def crash(_argv, **_):
         return Invocation(call=main_call(["version"]), run=run)
 
     def main_call(argv):
@@ -117,8 +117,9 @@ def test_no_log_of_a_crash_goes_through_a_link_of_a_repository(tmp_path, tmp_pat
     assert list(outside.iterdir()) == []
 
 
-def test_ctrl_c_is_130(capsys, monkeypatch):
-    def interrupted(argv, standalone_mode):
+@pytest.mark.usefixtures("capsys")
+def test_ctrl_c_is_130(monkeypatch):
+    def interrupted(_argv, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(entry, "build_app", lambda _: interrupted)

@@ -41,7 +41,7 @@ def shop(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(shop, capsys):
+def run(shop, capsys):  # noqa: ARG001  # after this fixture
     """A function that runs `materialize`, after an apply unless told otherwise: its exit code and its two streams."""
 
     def ran(*words, apply=True):
@@ -58,7 +58,8 @@ def views(out):
     return {view["view"]: view for view in json.loads(out)["result"]["views"]}
 
 
-def test_the_others_are_computed_and_pushed_and_every_failure_is_told(run, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_the_others_are_computed_and_pushed_and_every_failure_is_told(run):
     code, out, err = run()
     assert code == 1
     assert [line.split()[:3] for line in out.splitlines()[1:5]] == [
@@ -158,7 +159,8 @@ def test_a_push_that_fails_after_others_shows_what_was_done(run, shop, monkeypat
     assert out.endswith("2 online rows sent, 1 view failed, 2 views not tried.\n")
 
 
-def test_an_address_that_is_none_is_told_before_anything_is_read(run, shop):
+@pytest.mark.usefixtures("run")
+def test_an_address_that_is_none_is_told_before_anything_is_read(shop):
     assert main(["apply", "--auto-approve", "-q"]) == 0
     path = shop / "featurectl.yaml"
     path.write_text(path.read_text().replace('"sqlite:///on.db"', '"${NOWHERE}"'))

@@ -18,7 +18,7 @@ def shop(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(shop, capsys):
+def run(shop, capsys):  # noqa: ARG001  # after this fixture
     capsys.readouterr()
 
     def call(*args, code=0):

@@ -355,7 +355,7 @@ def test_a_killed_daemon_and_one_beside_it_lose_nothing_and_stop_on_demand(shop)
     shop("monitor", "check", "--as-of", STALE)
     killed = []
 
-    def kill_sender(document, path):
+    def kill_sender(_document, _path):
         killed[0].kill()
 
         return 200, "", {}
@@ -387,6 +387,7 @@ def _change_outbox(registry, change):
         connection.execute(f"update deliveries set {change}")
 
 
-def test_wrong_usage_of_run_ends_it(shop, tmp_path):
+@pytest.mark.usefixtures("tmp_path")
+def test_wrong_usage_of_run_ends_it(shop):
     assert shop("monitor", "run", "--every", "often")[0] == 64
     assert shop("monitor", "run", "--env", "none")[0] == 64

@@ -56,12 +56,13 @@ class _Silent:
 
 
 @pytest.fixture
-def shop(made, s3, monkeypatch, capsys):
+def shop(made, s3, monkeypatch, capsys):  # noqa: ARG001  # after this fixture
     with open_shop(made[0], monkeypatch, capsys) as opened:
         yield opened
 
 
-def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made, s3):
+@pytest.mark.usefixtures("s3")
+def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made):
     root, location = made
     kinds = {item["path"].split("/")[0] for some in obstore.list(from_url(location)) for item in some}
     assert kinds == {"models", "shop"}
@@ -117,14 +118,16 @@ def answered(made, s3_server):
     return answer.json()["rows"]
 
 
-def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, answered, s3):
+@pytest.mark.usefixtures("s3")
+def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, answered):
     _, location = made
     logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
     assert logged["k"].to_list() == [row["k"] for row in ROWS]
     assert logged["score"].to_list() == [row["score"] for row in answered]
 
 
-def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(made, answered, shop):
+@pytest.mark.usefixtures("made", "answered")
+def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(shop):
     """By `verify`, `monitor drift` and alerts on requests."""
     replayed = json.loads(shop.run("verify", "m", "-o", "json").out)["result"]["models"][0]
     assert (replayed["rows"], replayed["replayed"]) == (5, 5)
@@ -141,7 +144,8 @@ def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(made, 
     assert len(log.files([1], now - timedelta(hours=1), now)) == 1
 
 
-def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, answered, shop):
+@pytest.mark.usefixtures("answered")
+def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, shop):
     now = datetime.now(UTC)
     with open_workspace(shop.root, None, None, "unread") as workspace:
         log = CanaryLog(open_log(workspace, "m"), replace(RUN, model="m", started_at=now))
@@ -157,7 +161,8 @@ def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, answe
     assert log.figures().challenger.requests == 2
 
 
-def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, answered, shop, monkeypatch):
+@pytest.mark.usefixtures("answered")
+def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, shop, monkeypatch):
     torn = f"shop/predictions/dev/m/v1/{datetime.now(UTC):%Y-%m-%d}/torn.parquet"
     store = from_url(made[1])
     obstore.put(store, torn, b"PAR1 no more")

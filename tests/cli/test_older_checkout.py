@@ -159,7 +159,8 @@ def test_a_dirty_tree_is_named_in_plan_and_history(shop):
     assert shop.run("plan").code == 0
 
 
-def test_a_short_hash_of_an_older_registry_is_read(shop, monkeypatch):
+@pytest.mark.usefixtures("monkeypatch")
+def test_a_short_hash_of_an_older_registry_is_read(shop):
     import sqlite3
 
     with sqlite3.connect("r.db") as database:

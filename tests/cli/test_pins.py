@@ -48,7 +48,7 @@ def test_the_versions_of_a_manifest_are_pinned_once(shop):
 def test_what_is_pinned_or_trained_on_is_kept_by_the_vacuum(shop, monkeypatch):
     assert training_set() == 0
     kept = []
-    monkeypatch.setattr("featurectl.offline.delta.ViewTable.vacuum", lambda self, versions: kept.append(set(versions)))
+    monkeypatch.setattr("featurectl.offline.delta.ViewTable.vacuum", lambda _, versions: kept.append(set(versions)))
     with open_workspace(shop, None, None) as workspace:
         other = [
             Pin(view="spend", version=2, table_version=7, holder="x"),
@@ -60,7 +60,7 @@ def test_what_is_pinned_or_trained_on_is_kept_by_the_vacuum(shop, monkeypatch):
 
 
 def test_an_unwritable_registry_is_reported_and_the_training_set_is_made(shop, monkeypatch, capsys):
-    def refuse(self, project, kept):
+    def refuse(*_):
         raise StoreError("the registry is read-only", code="FC601")
 
     monkeypatch.setattr(SqlRegistry, "write_pins", refuse)

@@ -78,13 +78,15 @@ After apply, materialize computes spend@1.
     assert not (repo / ".featurectl").exists()
 
 
-def test_the_detailed_exit_code_tells_changes_from_none(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_the_detailed_exit_code_tells_changes_from_none(capsys):
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 2
     assert run(capsys, "apply", "--auto-approve")[0] == 0
     assert run(capsys, "plan", "--detailed-exitcode")[:2] == (0, "No changes. dev matches the files (3 objects).\n")
 
 
-def test_apply_says_what_it_did_and_then_that_there_is_nothing_to_do(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_apply_says_what_it_did_and_then_that_there_is_nothing_to_do(capsys):
     code, out, _ = run(capsys, "apply", "--auto-approve")
     assert code == 0
     assert out.endswith("Applied to dev, serial 1: 3 added.\n")
@@ -94,7 +96,8 @@ def test_apply_says_what_it_did_and_then_that_there_is_nothing_to_do(repo, capsy
     assert (entry["serial"], entry["command"], entry["summary"], entry["commit"]) == (1, "apply", "3 added", "")
 
 
-def test_history_of_nothing_is_a_sentence(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_history_of_nothing_is_a_sentence(capsys):
     assert run(capsys, "history")[:2] == (0, "Nothing was applied to project shop yet.\n")
 
 
@@ -186,7 +189,8 @@ def on_terminal(answer, *argv):
     return process.returncode, out, screen.decode().replace("\r\n", "\n")
 
 
-def test_on_a_terminal_apply_shows_the_plan_and_asks(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_on_a_terminal_apply_shows_the_plan_and_asks(capsys):
     code, out, screen = on_terminal("n\n", "apply")
     assert (code, out) == (1, "Nothing was applied.\n")
     assert "  + view   spend     new  v1\n" in screen
@@ -236,7 +240,8 @@ def test_a_plan_of_a_registry_in_postgresql_is_empty_after_its_apply(repo, capsy
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
 
 
-def test_the_markdown_is_ready_for_a_comment(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_the_markdown_is_ready_for_a_comment(capsys):
     code, out, _ = run(capsys, "plan", "-o", "markdown")
     assert code == 0
     assert out.startswith("### featurectl plan: dev\n\nPlan: 3 to add")

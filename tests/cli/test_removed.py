@@ -32,7 +32,8 @@ def run(capsys, *words, exit_code=0):
     return document["result"] if exit_code == 0 else document["problems"]
 
 
-def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(capsys):
     for words, entities in ((("--dry-run",), 1), ((), 1), ((), 0)):
         result = run(capsys, "push", "--remove", "spend@1", *words)
         assert result["removed"] == [{"view": "spend", "version": 1, "entities": entities}]
@@ -48,7 +49,8 @@ def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(shop, c
         (("spend", "--remove", "spend@1"), "--remove, and views to push"),
     ],
 )
-def test_what_is_needed_or_is_not_there_is_not_removed(shop, capsys, words, said):
+@pytest.mark.usefixtures("shop")
+def test_what_is_needed_or_is_not_there_is_not_removed(capsys, words, said):
     assert main(["push", *words]) == 64
     assert said in capsys.readouterr().err
     assert run(capsys, "push", "--remove", "spend@1", "--dry-run")["removed"][0]["entities"] == 1

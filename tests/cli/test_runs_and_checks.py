@@ -61,7 +61,8 @@ def grow(rows):
         file.write(rows)
 
 
-def test_each_run_leaves_a_record_failed_ones_too(shop, capsys):
+@pytest.mark.usefixtures("shop", "capsys")
+def test_each_run_leaves_a_record_failed_ones_too():
     assert run("materialize", day=3) == 0
     grow("c,2026-01-03T10:00:00Z,much\n")
     assert run("materialize", day=4) == 1
@@ -75,7 +76,8 @@ def test_each_run_leaves_a_record_failed_ones_too(shop, capsys):
     assert "column 'v' has 1 value" in runs()[1].error
 
 
-def test_checks_have_a_history_with_the_run_that_one_of_them_failed(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_checks_have_a_history_with_the_run_that_one_of_them_failed(capsys):
     assert run("materialize", day=3) == 0
     grow("c,2026-01-03T10:00:00Z,77\n")
     assert run("materialize", day=4) == 0  # v is only warned of
@@ -95,7 +97,8 @@ def test_checks_have_a_history_with_the_run_that_one_of_them_failed(shop, capsys
     assert "3 with no result on record" in capsys.readouterr().out
 
 
-def test_a_check_that_is_gone_is_not_told(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_check_that_is_gone_is_not_told(capsys):
     grow("c,2026-01-03T10:00:00Z,\n" * 3)
     assert run("materialize", day=4) == 1
     Path("o.yaml").write_text(OBJECTS.replace("    checks: [{row_count: [1, 3]}]\n", ""))
@@ -153,7 +156,8 @@ def test_a_record_that_cannot_be_written_is_a_warning_and_the_run_is_done(shop, 
     assert runs() == []
 
 
-def test_the_clock_of_a_record_is_the_real_one(shop):
+@pytest.mark.usefixtures("shop")
+def test_the_clock_of_a_record_is_the_real_one():
     before = datetime.now(UTC)
     assert run("materialize", day=3) == 0
     (record,) = runs()
@@ -174,7 +178,8 @@ def values(rows):
 """
 
 
-def test_a_run_that_is_killed_is_on_record_as_such_until_one_is_done(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_run_that_is_killed_is_on_record_as_such_until_one_is_done(capsys):
     Path("t.py").write_text(TRANSFORM)
     view = (
         "  - {name: made, entity: key, source: rows, transform: 't.py:values', features: [{name: v, type: float64}]}\n"
@@ -200,7 +205,8 @@ def test_a_run_that_is_killed_is_on_record_as_such_until_one_is_done(shop, capsy
     assert main(["why", "made", "-q", "--as-of", "2026-01-03T01:00:00Z"]) == 0
 
 
-def test_a_run_that_still_goes_on_has_not_failed(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_run_that_still_goes_on_has_not_failed(capsys):
     assert run("materialize", day=3) == 0
     [done] = runs()
     write_run("off", "shop", replace(begun(done), action="", rows=0, now=done.now + timedelta(minutes=5)))
@@ -225,7 +231,8 @@ def test_a_run_that_still_goes_on_has_not_failed(shop, capsys):
     ]
 
 
-def test_an_interrupted_run_has_failed(shop, monkeypatch):
+@pytest.mark.usefixtures("shop")
+def test_an_interrupted_run_has_failed(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -254,7 +261,8 @@ def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsy
         assert world.behind(aged).startswith("source rows has had nothing new for 7 d")
 
 
-def test_runs_and_checks_are_on_record_in_an_object_store(shop, s3, capsys):
+@pytest.mark.usefixtures("shop")
+def test_runs_and_checks_are_on_record_in_an_object_store(s3, capsys):
     Path("featurectl.yaml").write_text(PROJECT.replace("offline: off", f"offline: {s3.location()}"))
     assert run("materialize", day=3) == 0
     grow("c,2026-01-03T10:00:00Z,77\n")

@@ -59,7 +59,8 @@ def test_of_two_repositories_of_one_project_the_second_saved_plan_is_stale(repo,
     assert run(capsys, "apply", "-C", str(other), str(other / "p.json"))[0] == 75
 
 
-def test_a_plan_for_an_absent_registry_is_not_applied_to_a_present_one(repo, tmp_path, capsys):
+@pytest.mark.usefixtures("tmp_path")
+def test_a_plan_for_an_absent_registry_is_not_applied_to_a_present_one(repo, capsys):
     assert run(capsys, "plan", "--out", "p.json")[0] == 0
     rewrite(repo, "project: shop", "project: other", "featurectl.yaml")
     assert run(capsys, "apply", "--auto-approve")[0] == 0
@@ -156,21 +157,24 @@ def test_consent_may_be_part_of_the_reviewed_plan(repo, capsys):
     assert run(capsys, "apply", "p.json")[1].splitlines()[-1] == "Applied to dev, serial 2: 1 removed."
 
 
-def test_select_belongs_to_the_plan(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_select_belongs_to_the_plan(capsys):
     run(capsys, "plan", "--out", "p.json", "--select", "+spend")
     code, _, err = run(capsys, "apply", "p.json", "--select", "spend")
     assert (code, err.splitlines()[0]) == (64, "error: --select belongs to the plan")
     assert run(capsys, "apply", "p.json")[0] == 0
 
 
-def test_apply_takes_a_part_and_the_next_one_the_rest(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_apply_takes_a_part_and_the_next_one_the_rest(capsys):
     code, out, _ = run(capsys, "apply", "--auto-approve", "--select", "customer")
     assert (code, out.splitlines()[-1]) == (0, "Applied to dev, serial 1: 1 added.")
     assert "Plan: 1 to add, 0 to change, 0 to remove, 0 unchanged. 2 changes not selected.\n" in out
     assert run(capsys, "apply", "--auto-approve")[1].splitlines()[-1] == "Applied to dev, serial 2: 2 added."
 
 
-def test_explain_lists_the_stages_that_apply_runs(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_explain_lists_the_stages_that_apply_runs(capsys):
     out = run(capsys, "plan", "--explain")[1]
     assert out.split("\n\n")[-1] == (
         "Stages that apply runs, those that write and retire in one transaction:\n"
@@ -214,7 +218,8 @@ def test_a_saved_plan_that_only_creates_missing_things_is_refused_twice(repo, ca
     assert run(capsys, "apply", "p.json") == refused
 
 
-def test_a_saved_plan_that_changes_nothing_may_be_applied_again(repo, capsys):
+@pytest.mark.usefixtures("repo")
+def test_a_saved_plan_that_changes_nothing_may_be_applied_again(capsys):
     run(capsys, "apply", "--auto-approve")
     run(capsys, "plan", "--out", "p.json")
     assert run(capsys, "apply", "p.json")[0] == 0

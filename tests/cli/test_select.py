@@ -21,7 +21,8 @@ def views(capsys, *argv):
     return [view["view"] for view in json.loads(capsys.readouterr().out)["result"]["views"]]
 
 
-def test_materialize_and_push_take_what_is_selected(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_materialize_and_push_take_what_is_selected(capsys):
     every = views(capsys, "materialize")
     assert views(capsys, "materialize", "--select", "spend") == ["spend"]
     assert views(capsys, "materialize", "--select", "kind:feature_view") == every
@@ -38,7 +39,8 @@ def test_materialize_and_push_take_what_is_selected(shop, capsys):
         ("state:modified", "--select state:modified chooses no feature view that is applied"),
     ],
 )
-def test_a_selection_without_an_applied_view_is_wrong_usage(shop, capsys, term, said):
+@pytest.mark.usefixtures("shop")
+def test_a_selection_without_an_applied_view_is_wrong_usage(capsys, term, said):
     assert main(["materialize", "--select", term]) == 64
     assert said in capsys.readouterr().err
 

@@ -43,7 +43,8 @@ def looks(monkeypatch):
     return watch
 
 
-def test_a_pipe_gets_a_block_for_each_change(shop, looks, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_pipe_gets_a_block_for_each_change(looks, capsys):
     def push():
         assert main(["push", "-q", "-o", "json", "spend"]) == 0
         json.loads("{" + capsys.readouterr().out.partition("{")[2])
@@ -68,12 +69,14 @@ def test_a_registry_that_is_gone_for_a_while_does_not_end_it(shop, looks, capsys
     assert looks()[0] == 69  # it was never there
 
 
-def test_time_that_goes_by_is_no_change(shop, looks, capsys):
+@pytest.mark.usefixtures("shop")
+def test_time_that_goes_by_is_no_change(looks, capsys):
     assert looks(lambda: None, lambda: None)[0] == 130
     assert capsys.readouterr().out.count("view ") == 1
 
 
-def test_a_terminal_is_drawn_anew_each_time(shop, looks, capsys, monkeypatch):
+@pytest.mark.usefixtures("shop")
+def test_a_terminal_is_drawn_anew_each_time(looks, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert looks(lambda: None, words=("--watch",)) == (130, [10.0, 10.0])
     assert capsys.readouterr().out.count(CLEAR) == 2
@@ -88,6 +91,7 @@ def test_a_terminal_is_drawn_anew_each_time(shop, looks, capsys, monkeypatch):
         (["--watch", "-o", "json"], "--watch has no output 'json'"),
     ],
 )
-def test_what_cannot_be_watched_is_wrong_usage(shop, capsys, words, told):
+@pytest.mark.usefixtures("shop")
+def test_what_cannot_be_watched_is_wrong_usage(capsys, words, told):
     assert main(["status", *words]) == 64
     assert told in "".join(capsys.readouterr())

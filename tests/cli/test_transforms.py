@@ -116,7 +116,8 @@ def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop,
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_range_of_a_transform_is_refused(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_range_of_a_transform_is_refused(capsys):
     capsys.readouterr()
     assert main(["materialize", "sums", "--since", "2026-01-01"]) == 64
     assert "sums is of a transform, which has no range" in capsys.readouterr().err

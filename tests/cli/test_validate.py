@@ -66,7 +66,8 @@ def broken(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_problems_are_drawn_with_the_line_the_caret_and_what_is_allowed(broken, capsys):
+@pytest.mark.usefixtures("broken")
+def test_problems_are_drawn_with_the_line_the_caret_and_what_is_allowed(capsys):
     assert main(["validate", "-C", "repo"]) == 1
     found = capsys.readouterr()
     assert found.err == DRAWN
@@ -82,7 +83,8 @@ def test_paths_are_relative_to_the_callers_folder(broken, capsys, monkeypatch):
     ]
 
 
-def test_json_is_one_document_with_every_place(broken, capsys):
+@pytest.mark.usefixtures("broken")
+def test_json_is_one_document_with_every_place(capsys):
     assert main(["validate", "-C", "repo", "-o", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], document["exit_code"], document["command"]) == (False, 1, "validate")
@@ -134,7 +136,8 @@ def test_the_caret_stands_below_wide_characters(tmp_path, capsys, monkeypatch):
     assert lines[caret].count("^") == len("distence")
 
 
-def test_colors_are_drawn_only_when_wanted(broken, capsys, monkeypatch):
+@pytest.mark.usefixtures("broken", "monkeypatch")
+def test_colors_are_drawn_only_when_wanted(capsys):
     assert main(["validate", "-C", "repo", "--color", "always"]) == 1
     colored = capsys.readouterr().err
     assert "\x1b[1;31merror[FC102]\x1b[0m" in colored

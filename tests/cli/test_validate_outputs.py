@@ -221,7 +221,8 @@ def test_paths_for_a_code_host_begin_at_the_top_of_the_checkout(below, capsys, m
     assert capsys.readouterr().out == before
 
 
-def test_links_are_followed_to_the_files_that_a_code_host_knows(below, capsys, monkeypatch):
+@pytest.mark.usefixtures("monkeypatch")
+def test_links_are_followed_to_the_files_that_a_code_host_knows(below, capsys):
     folder = below(BROKEN)
     (folder / ".git").mkdir()
     (folder / "link").symlink_to(folder / "repo")

@@ -36,14 +36,16 @@ def test_problems_show_it(repo, capsys, output):  # noqa: F811
     assert "\x1b" not in out + err
 
 
-def test_errors_show_it(repo, capsys):  # noqa: F811
+@pytest.mark.usefixtures("repo")
+def test_errors_show_it(capsys):
     code, _, err = run(capsys, "apply", STEERING)
     assert code == 64
     assert "\\x1b" in err
     assert "\x1b" not in err
 
 
-def test_the_history_shows_it(repo, capsys, monkeypatch):  # noqa: F811
+@pytest.mark.usefixtures("repo")
+def test_the_history_shows_it(capsys, monkeypatch):
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, STEERING)
     run(capsys, "apply", "--auto-approve")
@@ -122,7 +124,8 @@ def test_commands_are_left_where_they_are_no_ones():
     assert visible("##[group]a ## [b] ##") == "\\x23#[group]a ## [b] ##"
 
 
-def test_parts_that_failed_show_it(repo, capsys):  # noqa: F811
+@pytest.mark.usefixtures("repo")
+def test_parts_that_failed_show_it(capsys):
     from featurectl.cli import main
     from featurectl.cli.shared.call import Call, Outcome
     from featurectl.core.errors import DataError

@@ -54,7 +54,8 @@ def run(capsys, *argv):
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_status_says_which_source_is_gone_and_shows_the_others(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_status_says_which_source_is_gone_and_shows_the_others(capsys):
     code, document = run(capsys, "status")
     assert code == 1
     assert len(document["result"]["rows"]) == 3
@@ -64,13 +65,15 @@ def test_status_says_which_source_is_gone_and_shows_the_others(shop, capsys):
     assert "no file matches data/orders.parquet" in out
 
 
-def test_values_are_read_online_and_offline(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_values_are_read_online_and_offline(capsys):
     for words in (["spend"], ["profile"], ["spend", "--offline"]):
         code, document = run(capsys, "get", words[0], "customer=ann", *words[1:])
         assert (code, document["problems"]) == (0, [])
 
 
-def test_the_views_of_other_sources_are_materialized_and_pushed(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_the_views_of_other_sources_are_materialized_and_pushed(capsys):
     assert run(capsys, "materialize", "profile")[0] == 0
     code, document = run(capsys, "materialize")
     assert code == 1
@@ -80,12 +83,14 @@ def test_the_views_of_other_sources_are_materialized_and_pushed(shop, capsys):
     assert run(capsys, "push")[0] == 0
 
 
-def test_a_training_set_of_other_views_is_made(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_training_set_of_other_views_is_made(capsys):
     pl.DataFrame({"customer": ["ann"], "event_time": ["2026-01-01T12:00:00Z"]}).write_csv("spine.csv")
     assert run(capsys, "training-set", "--features", "spend:count_7d", "--spine", "spine.csv", "--out", "t.csv")[0] == 0
 
 
-def test_what_plans_the_files_needs_them(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_what_plans_the_files_needs_them(capsys):
     for command in ("validate", "plan", "apply"):
         code, document = run(capsys, command)
         assert code == 1

@@ -91,7 +91,8 @@ def try_once(made: Path, root: Path, name: str, limit: int) -> int:
 
 
 @pytest.mark.parametrize(("name", "limit"), [("materialize", 3_000), ("apply", 20_000)])
-def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, monkeypatch, capsys, name, limit):
+@pytest.mark.usefixtures("capsys")
+def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, monkeypatch, name, limit):
     monkeypatch.chdir(tmp_path)
     assert try_once(made, tmp_path / "shop", name, limit) == 69
 
@@ -128,7 +129,8 @@ def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tm
 
 
 @pytest.mark.stress
-def test_scores_that_were_cut_short_by_a_full_disk_are_not_taken_for_whole(made, tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("monkeypatch", "capsys")
+def test_scores_that_were_cut_short_by_a_full_disk_are_not_taken_for_whole(made, tmp_path):
     """Numpy writes into a file by itself, and does not hear of what could not be written."""
     copy_shop(made, tmp_path / "shop")
     code, said = limited(tmp_path / "shop", 282, WRITERS["score"])

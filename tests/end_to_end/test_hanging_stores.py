@@ -123,7 +123,7 @@ def hurried(monkeypatch):
 
 
 @pytest.fixture
-def shop(servers, hurried, s3, monkeypatch):
+def shop(servers, hurried, s3, monkeypatch):  # noqa: ARG001  # after this fixture
     monkeypatch.chdir(servers.root)
     return servers
 
@@ -233,7 +233,8 @@ feature_views:
 @pytest.mark.parametrize(
     "kind", ["parquet", *(pytest.param(kind, marks=pytest.mark.stress) for kind in SOURCES if kind != "parquet")]
 )
-def test_a_source_that_hangs_ends_materialize(tmp_path, postgres, s3, hurried, capsys, monkeypatch, kind):
+@pytest.mark.usefixtures("hurried")
+def test_a_source_that_hangs_ends_materialize(tmp_path, postgres, s3, capsys, monkeypatch, kind):
     bucket = s3.location()
     with postgres.database() as url:
         fill(url, bucket, kind)
@@ -265,7 +266,8 @@ def fill(url: str, bucket: str, kind: str) -> None:
             write_deltalake(f"{bucket}/table", typed)
 
 
-def test_a_connection_that_was_answered_before_does_not_wait_for_ever(postgres, hurried):
+@pytest.mark.usefixtures("hurried")
+def test_a_connection_that_was_answered_before_does_not_wait_for_ever(postgres):
     for connect in (connect_limited, connect_watched):
         with postgres.database() as url, connect((url,), {"autocommit": True}, 0.3) as connection:
             assert connection.execute("select 1").fetchone() == (1,)

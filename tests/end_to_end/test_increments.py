@@ -76,7 +76,7 @@ def test_a_later_run_without_new_rows_pushes_the_windows_that_moved(flights, tmp
 
 
 @pytest.fixture(scope="module")
-def stepped(flights, tmp_path_factory):
+def stepped(flights, tmp_path_factory):  # noqa: ARG001  # after this fixture
     """The six weeks in two files, materialized at four instants; what each run did, by view."""
     repository = write_some_flights(tmp_path_factory.mktemp("steps") / "flights")
     quicken_training(repository)

@@ -116,7 +116,7 @@ def test_tables_of_another_definition_are_not_those_of_a_new_registry(shop):
     assert found == pytest.approx(39.6 / 4)
 
 
-def backed_up(shop) -> None:
+def backed_up() -> None:
     """Copy the file of a registry while it may be in use."""
     with closing(sqlite3.connect("r.db")) as there, closing(sqlite3.connect("backup.db")) as here:
         there.backup(here)
@@ -131,7 +131,7 @@ def restored(shop) -> None:
 def test_a_registry_in_a_file_comes_back_from_its_copy(shop):
     fill(shop)
     before = shop.run("history -o json").out
-    backed_up(shop)
+    backed_up()
     restored(shop)
     assert shop.run("history -o json").out == before
     shop.done("push", "verify --store", "status", "apply --auto-approve")
@@ -140,7 +140,7 @@ def test_a_registry_in_a_file_comes_back_from_its_copy(shop):
 
 def test_a_registry_that_is_older_than_the_stores_catches_up(shop):
     fill(shop)
-    backed_up(shop)
+    backed_up()
     path = shop.root / "o.yaml"
     whole = path.read_text()
     path.write_text(whole.replace("amount / 2", "amount / 4"))

@@ -46,7 +46,8 @@ def test_every_feature_of_random_rows_is_what_the_naive_oracle_says(flights, tra
     assert sum(item.cells for item in found.values()) == 200 * (47 + 47)
 
 
-def test_the_rows_for_the_oracle_have_nulls_and_values_in_every_column(flights, training_sets):
+@pytest.mark.usefixtures("flights")
+def test_the_rows_for_the_oracle_have_nulls_and_values_in_every_column(training_sets):
     made = training_sets["everything"]
     drawn = made[draw_rows(made.height, 200, SEED)]
     features = [name for name in drawn.columns if "__" in name]

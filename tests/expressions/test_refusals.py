@@ -39,8 +39,8 @@ def test_a_refusal_names_the_place_and_a_way_out(text, place, hint):
     assert hint in error.hint
 
 
-@pytest.mark.parametrize(("text", "place", "hint"), REFUSED)
-def test_what_is_never_allowed_is_refused_without_types_too(text, place, hint):
+@pytest.mark.parametrize(("text", "hint"), [(text, hint) for text, _, hint in REFUSED])
+def test_what_is_never_allowed_is_refused_without_types_too(text, hint):
     with pytest.raises(ExpressionError) as raised:
         untyped_canonical(text)
     assert hint in raised.value.hint

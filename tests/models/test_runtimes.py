@@ -33,7 +33,7 @@ class Bomb:
 class Mean:
     """An estimator that no library knows."""
 
-    def fit(self, matrix, label):
+    def fit(self, matrix, label):  # noqa: ARG002  # of the protocol
         self.mean = float(np.mean(label))
 
     def predict(self, matrix):
@@ -205,7 +205,7 @@ def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):
 
     made = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
     monkeypatch.setitem(sys.modules, "skops", None)
-    monkeypatch.setattr("featurectl.models.estimators.find_spec", lambda name: None)
+    monkeypatch.setattr("featurectl.models.estimators.find_spec", lambda _name: None)
     with pytest.raises(DataError, match="skops is not installed") as caught:
         dump_estimator(made, allow_pickle=False)
     assert caught.value.hint == "pip install 'featurectl[models]'"

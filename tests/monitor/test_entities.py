@@ -41,7 +41,7 @@ class Blocks:
     def version(self):
         return 0
 
-    def blocks(self, version, rows, columns):
+    def blocks(self, version, rows, columns):  # noqa: ARG002  # of the protocol
         yield from (frame.select(columns) for frame in self.rows.iter_slices(rows))
 
 

@@ -75,7 +75,8 @@ def test_an_instant_between_newest_row_and_push_shows_what_was_known_then(rows):
     assert code == 0
 
 
-def test_what_was_known_before_the_newest_row_is_gone_with_a_reason_named(rows, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_what_was_known_before_the_newest_row_is_gone_with_a_reason_named(rows):
     found, code = rows("2026-01-06T12:00:00Z")
     for name, done in (("spend", "pushed"), ("history", "materialized")):
         row = found[name]

@@ -225,7 +225,7 @@ def shop(materialized, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def why(shop, capsys):
+def why(shop, capsys):  # noqa: ARG001  # after this fixture
     """A function that returns the exit code and the page of `why`, without the real clock."""
 
     def ask(*words, as_of):
@@ -275,7 +275,8 @@ def test_a_failed_check_in_a_run_of_another_view_is_not_this_ones(applied, tmp_p
     assert "failed check" not in page
 
 
-def test_what_a_person_gets_wrong_is_told(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_what_a_person_gets_wrong_is_told(capsys):
     for words, told in {
         ("nope",): "no feature view 'nope' is applied",
         ("spent",): 'did you mean "spend"?',
@@ -288,7 +289,8 @@ def test_what_a_person_gets_wrong_is_told(shop, capsys):
         assert told in capsys.readouterr().err
 
 
-def test_the_page_in_json_has_all_runs_and_the_values_history(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_the_page_in_json_has_all_runs_and_the_values_history(capsys):
     Path("orders.csv").write_text(ORDERS + "ana,2026-01-03T10:00:00Z,2026-01-03T10:01:00Z,much\n")
     assert main(["materialize", "-q", "--as-of", "2026-01-03T13:00:00Z"]) == 1
     capsys.readouterr()
@@ -306,7 +308,8 @@ def test_the_page_in_json_has_all_runs_and_the_values_history(shop, capsys):
     assert result["entity"]["online"]["features"] == {"amount_sum_7d": {"value": 3.75, "status": "PRESENT"}}
 
 
-def test_a_store_that_is_gone_leaves_the_rest_of_the_page(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_a_store_that_is_gone_leaves_the_rest_of_the_page(capsys):
     featurectl = Path("featurectl.yaml")
     featurectl.write_text(featurectl.read_text().replace("sqlite:///on.db", "redis://127.0.0.1:1/0"))
     assert main(["why", "last_order", "customer=ana", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 1

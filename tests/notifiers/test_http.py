@@ -103,7 +103,7 @@ def test_an_absent_server_is_tried_again_and_an_impossible_address_is_not():
 
 @pytest.mark.parametrize("path", ["/services/T0/B0/xsecretx", "/hook?token=xsecretx", "/a/xsecretx?b=c"])
 def test_a_server_that_repeats_an_unknown_path_puts_no_secret_in_the_error(path):
-    with running_hook(lambda document, asked: (404, f"Cannot POST {asked} xsecretx", {})) as hook:
+    with running_hook(lambda _document, asked: (404, f"Cannot POST {asked} xsecretx", {})) as hook:
         error = refused(SlackNotifier(f"{hook.url}{path}"))
     assert error.message.startswith("Slack answered 404: Cannot POST ...")
 
@@ -111,7 +111,7 @@ def test_a_server_that_repeats_an_unknown_path_puts_no_secret_in_the_error(path)
 @pytest.mark.parametrize("path", ["/services/T0/B0/Canary7193xyz", "/hook?token=Canary7193xyz", "/a/Canary7193xyz/b"])
 @pytest.mark.parametrize("end", ["", "...", "\u2026'", '"}'])
 def test_a_secret_of_an_address_that_is_cut_off_is_in_no_error(path, end):
-    with running_hook(lambda document, asked: (404, f"no {asked[: asked.index('xyz')]}{end}", {})) as hook:
+    with running_hook(lambda _document, asked: (404, f"no {asked[: asked.index('xyz')]}{end}", {})) as hook:
         error = refused(WebhookNotifier(f"{hook.url}{path}"))
     assert "Canary" not in error.message
     assert "***" in error.message
@@ -151,7 +151,7 @@ def test_a_user_in_an_address_logs_in():
 def test_a_server_that_repeats_a_login_puts_none_of_it_into_the_error(password, form):
     with running_hook() as hook:
 
-        def repeat(body: bytes, path: str, headers: dict[str, str]):
+        def repeat(_body: bytes, _path: str, headers: dict[str, str]):
             clear = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode()
             text = {"clear": clear, "json": json.dumps(clear), "html": html.escape(clear)}
             return 400, form.format(auth=headers["authorization"], **text), {}

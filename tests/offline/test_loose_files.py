@@ -101,7 +101,8 @@ def test_folders_and_files_are_listed_by_name(files):
         assert len(files.listed("log/v1", f"log/v1/{after}")) == count
 
 
-def test_a_bucket_that_is_not_there_is_told(s3):
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there_is_told():
     files = open_loose("s3://no-such-bucket/x")
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
         with pytest.raises(StoreError, match=r"0a\.txt can't be .*: .*does not exist \(NoSuchBucket\)") as caught:
@@ -112,7 +113,8 @@ def test_a_bucket_that_is_not_there_is_told(s3):
 @pytest.mark.parametrize(
     ("name", "said"), [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId")]
 )
-def test_wrong_credentials_are_told(s3, monkeypatch, name, said):
+@pytest.mark.usefixtures("s3")
+def test_wrong_credentials_are_told(monkeypatch, name, said):
     monkeypatch.setenv(name, "wrong")
     files = open_loose(f"s3://{BUCKET}/x")
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
@@ -121,7 +123,8 @@ def test_wrong_credentials_are_told(s3, monkeypatch, name, said):
         assert "\n" not in caught.value.message
 
 
-def test_a_server_that_does_not_answer_is_named(s3, monkeypatch):
+@pytest.mark.usefixtures("s3")
+def test_a_server_that_does_not_answer_is_named(monkeypatch):
     port = free_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     with pytest.raises(StoreError, match=rf"can't be read: no answer from http://127\.0\.0\.1:{port}$"):
@@ -167,7 +170,8 @@ def test_a_folder_goes_with_all_that_is_in_it_and_nothing_beside_it(files):
     assert files.folders("a") == []
 
 
-def test_a_bucket_that_is_not_there_can_not_be_listed(s3):
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there_can_not_be_listed():
     files = open_loose("s3://no-such-bucket/x")
     for ask in (lambda: files.folders("a"), lambda: files.marks("a"), lambda: files.remove("a")):
         with pytest.raises(StoreError, match=r"a can't be .*NoSuchBucket") as caught:

@@ -88,7 +88,7 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
 
 
 def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
-    def refuse(handle):
+    def refuse(_handle):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     (tmp_path / "inner").mkdir()

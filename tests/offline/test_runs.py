@@ -183,7 +183,8 @@ def test_records_are_read_while_another_thread_makes_room_in_what_is_known(tmp_p
     assert read(tmp_path) == [RUN]
 
 
-def test_records_in_an_object_store_that_is_gone_are_an_error(s3):
+@pytest.mark.usefixtures("s3")
+def test_records_in_an_object_store_that_is_gone_are_an_error():
     for ask in (
         lambda: read_runs("s3://no-such-bucket/x", "shop", "dev", NOW),
         lambda: write_run("s3://no-such-bucket/x", "shop", RUN),

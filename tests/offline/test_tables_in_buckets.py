@@ -99,7 +99,8 @@ def test_a_vacuum_removes_what_no_version_needs_once(s3):
     assert table.version() == newest
 
 
-def test_what_the_store_says_is_told_in_one_line(s3, monkeypatch):
+@pytest.mark.usefixtures("s3")
+def test_what_the_store_says_is_told_in_one_line(monkeypatch):
     with pytest.raises(StoreError) as caught:
         open_table("s3://no-such-bucket/x").version()
     table = "the offline table s3://no-such-bucket/x/flights/delays/v1"

@@ -123,7 +123,8 @@ def test_many_more_commands_than_a_trip_holds_are_answered_in_order(servers, of)
         assert [row is not None for [row] in rows] == [n < COUNT for n in wanted]
 
 
-def test_nothing_to_ask_for_is_no_trip(servers, of):
+@pytest.mark.usefixtures("servers")
+def test_nothing_to_ask_for_is_no_trip(of):
     async def main():
         async with reader_of(f"redis://127.0.0.1:{free_port()}") as reader:
             return await reader.fetch([]), await reader.fetch([ask(of)]), await reader.fetch_shared("p", "e", [])

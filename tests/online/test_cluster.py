@@ -168,7 +168,7 @@ def test_entities_are_counted_right_after_a_writer_that_died_on_the_way(redis_cl
         store.write(of, rows_of(of, 0, 10))
         assert store.count(of) == 10
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_mark_change", lambda of: None)  # neither before nor after: the worst case
+            patch.setattr(store, "_mark_change", lambda _of: None)  # neither before nor after: the worst case
             store.write(of, rows_of(of, 10, 20))
         assert other.write(of, rows_of(of)) == COUNT - 20
         assert (store.count(of), other.count(of)) == (COUNT, COUNT)

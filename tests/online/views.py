@@ -60,11 +60,15 @@ class MemoryTable:
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         return FrameRows(self.read(), self._keys).of(bucket, buckets)
 
-    def buckets(self, version: int | None = None) -> int:
+    def buckets(self, version: int | None = None) -> int:  # noqa: ARG002  # of the protocol
         return self._buckets
 
     def read(
-        self, *, bucket: int | None = None, version: int | None = None, columns: Sequence[str] | None = None
+        self,
+        *,
+        bucket: int | None = None,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,  # noqa: ARG002  # of the protocol
     ) -> pl.DataFrame:
         self.reads += 1
         rows = self._versions[-1 if version is None else version][0]

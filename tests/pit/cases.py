@@ -70,7 +70,7 @@ class Case:
     def __post_init__(self):
         self.asked = {"keys": self.keys, "time": "t"}
 
-    def _repr_pretty_(self, printer, cycle):
+    def _repr_pretty_(self, printer, cycle):  # noqa: ARG002  # of the protocol
         printer.text(f"closed={self.closed} hop_us={self.hop_us} ttl_us={self.ttl_us}\n")
         printer.text(f"rows = {self.rows.to_dicts()}\nspine = {self.spine.to_dicts()}\n")
 

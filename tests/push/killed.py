@@ -58,13 +58,13 @@ def opened(place):
 class Letters:
     """A progress that writes letters."""
 
-    def start(self, label):
+    def start(self, label):  # noqa: ARG002  # of the protocol
         say("b")
 
-    def advance(self, done, total, what):
+    def advance(self, done, total, what):  # noqa: ARG002  # of the protocol
         say("w")
 
-    def done(self, text):
+    def done(self, text):  # noqa: ARG002  # of the protocol
         say("e")
 
 

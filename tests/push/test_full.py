@@ -196,7 +196,8 @@ def where(view, project):
 
 @pytest.mark.parametrize("last", [0, YEARS])  # rows are compared with those that are there, or not
 @pytest.mark.parametrize("broken", [b"", b"abc", b"\x00" * 7 + b"{}", b"\xff" * 23, b"\xff" * 24])
-def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, view, where, values, broken, last):
+@pytest.mark.usefixtures("view")
+def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):
     push(0)
     push(last)
     spoil_row(store, where, broken, "a")
@@ -210,7 +211,8 @@ def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, vi
 @pytest.mark.parametrize(
     "broken", [b"abc", b"\x00" * 7 + b"{}", b"\x01" * 7 + b'{"watermark":', b"\xff" * 7, b"\x01" * 7]
 )
-def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, view, where, values, rows, broken):
+@pytest.mark.usefixtures("view", "rows")
+def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, where, values, broken):
     push(0)
     spoil_record(store, where, broken)
     for ask in (lambda: store.read_push_record(where), lambda: push(1, 1)):
@@ -249,7 +251,8 @@ def test_what_another_program_keeps_beside_the_rows_is_left_alone(push, store, w
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": 1}', '{"format": 1, "features": 7}'])
-def test_a_broken_schema_is_told_and_a_full_push_writes_another(push, store, view, where, values, broken):
+@pytest.mark.usefixtures("view")
+def test_a_broken_schema_is_told_and_a_full_push_writes_another(push, store, where, values, broken):
     push(0)
     spoil_schemas(store, where, broken)
     with pytest.raises(StoreError) as caught:

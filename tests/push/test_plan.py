@@ -82,7 +82,7 @@ class Told:
     def __init__(self):
         self.far = []
 
-    def start(self, label):
+    def start(self, label):  # noqa: ARG002  # of the protocol
         self.far.clear()
 
     def advance(self, done, total, what):

@@ -85,7 +85,8 @@ def test_a_state_written_meanwhile_is_not_overwritten_and_sends_nothing(ledger):
     assert [d.id for d in ledger.load_deliveries()] == ["a"]
 
 
-def test_of_many_that_move_a_state_at_once_one_does(open_ledger, open_registry, clock):
+@pytest.mark.usefixtures("clock")
+def test_of_many_that_move_a_state_at_once_one_does(open_ledger, open_registry):
     def move(registry, number):
         alerts = registry.alerts("flights", "prod")
         return alerts.write_state(NEW, replace(STATE, cause=str(number)), [message(f"{number}")])
@@ -129,12 +130,13 @@ def test_a_message_waits_until_it_is_due(ledger, clock):
     assert (ledger.now(), ledger.claim(LEASE_S).id) == (clock[0], "a")
 
 
-def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open_registry, clock):
+@pytest.mark.usefixtures("clock")
+def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open_registry):
     subjects = [f"view:v{number}@1" for number in range(12)]
     open_ledger().write_state(NEW, STATE, [message(s, subject=s) for s in subjects])
     barrier = threading.Barrier(4)
 
-    def send(registry, number):
+    def send(registry, _number):
         alerts, found = registry.alerts("flights", "prod"), []
         barrier.wait()
         while (claimed := alerts.claim(LEASE_S)) is not None:

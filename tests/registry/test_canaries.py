@@ -99,7 +99,7 @@ def test_a_second_canary_of_a_model_is_refused_until_the_first_has_ended(two):
 
 
 def test_of_canaries_begun_at_once_one_is(two, open_registry):
-    def begin(registry, number):
+    def begin(registry, _number):
         try:
             return registry.start_canary("flights", RUN, STARTED)
         except UsageError:

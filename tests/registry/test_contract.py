@@ -224,7 +224,7 @@ def test_of_changes_from_one_state_one_wins_also_in_an_absent_registry(open_regi
 
 
 def test_model_versions_registered_at_once_get_numbers_of_their_own(open_registry):
-    came = race(open_registry, 4, lambda registry, n: registry.write_model_version("flights", MODEL, []))
+    came = race(open_registry, 4, lambda registry, _n: registry.write_model_version("flights", MODEL, []))
     assert sorted(c.version for c in came) == [1, 2, 3, 4]
     assert open_registry().load_state("flights").serial == 4
 

@@ -91,7 +91,8 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     assert [(e.serial, e.plan) for e in registry.read_history("flights")] == [(3, "{}"), (2, ""), (1, "")]
 
 
-def test_a_lock_of_an_older_version_is_respected_and_taken_at_its_end(first, open_registry):
+@pytest.mark.usefixtures("first")
+def test_a_lock_of_an_older_version_is_respected_and_taken_at_its_end(open_registry):
     now = [datetime(2026, 11, 24, 12, 9, 59, tzinfo=UTC)]
     registry = open_registry(lambda: now[0])
     with pytest.raises(TryAgainError, match=r"project flights is locked by ana@host \(lock t\)$"):
@@ -103,7 +104,7 @@ def test_a_lock_of_an_older_version_is_respected_and_taken_at_its_end(first, ope
 
 def test_many_that_upgrade_at_once_leave_one_schema_and_all_rows(first, open_registry):
     empty = State(project="other", registry_id="", serial=0)
-    came = race(open_registry, 4, lambda registry, number: write(registry, empty, VIEW))
+    came = race(open_registry, 4, lambda registry, _number: write(registry, empty, VIEW))
     assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]
     assert rows_of(first)[1] == "0005"
     assert open_registry().load_state("flights").serial == 2

@@ -151,7 +151,8 @@ def test_a_failure_to_write_that_has_no_number_is_told_in_its_own_words(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_do_not_score_into_one_place_at_once(made, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_two_processes_do_not_score_into_one_place_at_once(made):
     from datetime import UTC, datetime
 
     from featurectl.operations.scoring.checkpoint import keep_scores

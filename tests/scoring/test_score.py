@@ -90,7 +90,8 @@ def test_a_spine_without_rows_gives_an_output_without_rows(shop, tmp_path):
     assert Path("out.csv").read_text() == "k,at,note,score,model_version\n"
 
 
-def test_a_manifest_and_the_metadata_say_what_made_the_scores(shop, made, tmp_path):
+@pytest.mark.usefixtures("made")
+def test_a_manifest_and_the_metadata_say_what_made_the_scores(shop, tmp_path):
     write_spine(tmp_path / "spine.parquet", 10)
     told = json.loads(shop("--spine", "spine.parquet", "--out", "out.parquet", "-o", "json").out)["result"]
     manifest = json.loads(Path("out.parquet.manifest.json").read_text())
@@ -173,7 +174,8 @@ def test_a_table_is_filled_in_one_transaction(shop, tmp_path, monkeypatch):
         assert database.execute("select count(*) from scores").fetchone() == (30_000,)
 
 
-def test_no_password_of_a_database_is_shown_or_kept(shop, made, tmp_path):
+@pytest.mark.usefixtures("made")
+def test_no_password_of_a_database_is_shown_or_kept(shop, tmp_path):
     write_spine(tmp_path / "spine.parquet", 1)
     said = shop("--spine", "spine.parquet", "--out", "postgresql://ana:geheim@127.0.0.1:1/db?table=t", code=69).err
     assert "t of postgresql://127.0.0.1:1/db can't be written" in said
@@ -193,7 +195,8 @@ def test_an_output_that_is_none_is_told_before_any_work(shop, out, told):
     assert told in shop("--out", out, code=64).err
 
 
-def test_an_unknown_model_makes_no_folder(made, tmp_path, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_an_unknown_model_makes_no_folder(made, tmp_path):
     assert main(["score", "nosuch", "-C", str(made), "--out", f"{tmp_path}/new/"]) == 64
     assert not (tmp_path / "new").exists()
 

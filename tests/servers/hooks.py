@@ -19,7 +19,7 @@ class Hook:
     """A server: what it took, and what it answers. `next` are answers that come first, one a request."""
 
     url: str = ""
-    judge: Callable[[dict, str], Answer] = field(default=lambda document, path: (200, "", {}))
+    judge: Callable[[dict, str], Answer] = field(default=lambda _document, _path: (200, "", {}))
     next: list[Answer] = field(default_factory=list)
     taken: list[dict] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -52,7 +52,7 @@ def as_slack(document: dict, path: str) -> Answer:
     return (200, "ok", {}) if fine else (400, "invalid_payload", {})
 
 
-def as_pagerduty(document: dict, path: str) -> Answer:
+def as_pagerduty(document: dict, _path: str) -> Answer:
     """Answer as the Events API v2 of PagerDuty does."""
     errors = []
     if len(document.get("routing_key", "")) != 32:

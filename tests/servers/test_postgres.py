@@ -20,7 +20,7 @@ def test_a_database_is_dropped_after_its_test(postgres_server):
 
 def test_the_wheels_server_runs_from_a_copy_where_its_folder_is_closed(monkeypatch):
     monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
-    monkeypatch.setattr(postgres.shutil, "which", lambda name: None)
-    monkeypatch.setattr(postgres, "_runs", lambda program, user: False)
+    monkeypatch.setattr(postgres.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(postgres, "_runs", lambda _program, _user: False)
     with postgres.running_postgres() as server, psycopg.connect(server.url) as connection:
         assert connection.execute("select 1").fetchone() == (1,)

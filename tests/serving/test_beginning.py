@@ -94,7 +94,7 @@ def test_a_first_that_can_not_say_that_it_is_loaded_ends_as_it_would(tmp_path):
 def test_a_server_whose_beginning_fails_is_stopped():
     class Failing(Beginning):
         @asynccontextmanager
-        async def of(self, is_known):
+        async def of(self, is_known):  # noqa: ARG002  # of the protocol
             yield
             raise OSError("no space left on device")
 

@@ -42,7 +42,7 @@ def test_paths_and_methods_that_are_not_there_are_problems_too(client):
 def test_an_answer_that_takes_too_long_is_given_up(clicks, opened):
     client = opened(clicks, timeout_s=0.2)
 
-    async def never(asks):
+    async def never(_requests):
         await asyncio.sleep(60)
 
     client.app.context.features.store.fetch = never
@@ -56,7 +56,7 @@ def test_an_answer_that_takes_too_long_is_given_up(clicks, opened):
 def test_a_failing_store_is_503_and_a_fault_of_ours_500_without_its_words(clicks, opened, error, capsys):
     client = opened(clicks, timeout_s=20.0)
 
-    async def fail(asks):
+    async def fail(_requests):
         raise error
 
     client.app.context.features.store.fetch = fail

@@ -65,7 +65,7 @@ def test_by_whose_fault_a_prediction_failed_is_logged_and_counted(served):
     assert post(json={"rows": request_rows(2)}).status_code == 200
     assert post(json={"rows": [{**request_rows(1)[0], "hour": "noon"}]}).status_code == 400
 
-    async def fail(asks):
+    async def fail(_requests):
         raise StoreError("it is gone", code="FC602")
 
     client.app.context.features.store.fetch = fail

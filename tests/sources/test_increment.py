@@ -110,7 +110,7 @@ def above_what_was_taken(model, offset):
     return (offset, taken + 1 + offset)
 
 
-def any_time(model, offset):
+def any_time(_model, offset):
     return (offset * 3, offset * 3 + 5)
 
 

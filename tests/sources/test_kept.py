@@ -25,7 +25,7 @@ def kept(source, root):
     return rows, own
 
 
-def files(root, kind="parquet", **keys):
+def files(kind="parquet", **keys):
     return Source(name="orders", format=kind, path=f"*.{kind}", **keys)
 
 
@@ -44,7 +44,7 @@ def test_every_kind_of_source_gives_the_rows_of_scan_and_its_own_types(kind, tmp
 @given(frames())
 def test_a_parquet_file_is_kept_whatever_its_types(tmp_path, frame):
     frame.write_parquet(tmp_path / "a.parquet")
-    reader = open_source(files(tmp_path), tmp_path)
+    reader = open_source(files(), tmp_path)
     rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
     assert_same(own, frame)
     assert set(rows.columns) <= set(frame.columns)
@@ -56,7 +56,7 @@ def test_a_declared_column_is_kept_in_its_type_and_no_other_column_is(tmp_path):
         tmp_path / "a.parquet"
     )
     columns = {"n": "int64", "x": "float64", "day": "date", "at": "timestamp"}
-    rows, own = kept(files(tmp_path, columns=columns, columns_declared=True, event_time="day"), tmp_path)
+    rows, own = kept(files(columns=columns, columns_declared=True, event_time="day"), tmp_path)
     assert list(own.schema.items()) == [
         ("n", pl.Int64()), ("x", pl.Float64()), ("day", pl.Date()), ("at", pl.Datetime("us", "UTC"))
     ]  # fmt: skip
@@ -67,7 +67,7 @@ def test_a_declared_column_is_kept_in_its_type_and_no_other_column_is(tmp_path):
 
 def test_a_clock_that_is_declared_a_date_and_is_none_is_refused(tmp_path):
     pl.DataFrame({"day": [datetime(2024, 1, 1, 5)]}).write_parquet(tmp_path / "a.parquet")
-    source = files(tmp_path, columns={"day": "date"}, columns_declared=True, event_time="day")
+    source = files(columns={"day": "date"}, columns_declared=True, event_time="day")
     reader = open_source(source, tmp_path)
     with pytest.raises(DataError, match=r"file a\.parquet: column 'day' has 1 value that can't be read as date"):
         reader.scan_kept(reader.parts())
@@ -78,7 +78,7 @@ def test_files_that_differ_give_a_column_that_holds_the_values_of_all(tmp_path):
     two = {"n": pl.Series([2**40]), "x": [0.5], "s": [{"b": "z"}], "o": [b"o"], "more": [time(5)]}
     pl.DataFrame(one).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame(two).write_parquet(tmp_path / "b.parquet")
-    rows, own = kept(files(tmp_path), tmp_path)
+    rows, own = kept(files(), tmp_path)
     assert rows.columns == ["n", "x"]
     assert own.columns == ["n", "x", "s", "o", "more"]
     assert own["n"].to_list() == [1, 2**40]
@@ -92,14 +92,14 @@ def test_files_of_one_narrow_type_keep_it(tmp_path):
     for name, value in (("a", 1), ("b", 2), ("c", None)):
         pl.DataFrame({"n": pl.Series([value], dtype=pl.Int16)}).write_parquet(tmp_path / f"{name}.parquet")
     pl.DataFrame({"n": [None]}).write_parquet(tmp_path / "d.parquet")
-    _, own = kept(files(tmp_path), tmp_path)
+    _, own = kept(files(), tmp_path)
     assert_same(own, pl.DataFrame({"n": pl.Series([1, 2, None, None], dtype=pl.Int16)}))
 
 
 def test_types_that_nothing_holds_together_are_named_with_the_file(tmp_path):
     pl.DataFrame({"n": [1], "t": [time(5)]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"n": [1], "t": [timedelta(5)]}).write_parquet(tmp_path / "b.parquet")
-    reader = open_source(files(tmp_path), tmp_path)
+    reader = open_source(files(), tmp_path)
     said = r"source orders, file b\.parquet: column 't' is Duration\(.*\), in files before it is Time"
     with pytest.raises(DataError, match=said) as caught:
         reader.scan_kept(reader.parts())
@@ -110,7 +110,7 @@ def test_types_that_nothing_holds_together_are_named_with_the_file(tmp_path):
 def test_json_objects_in_a_row_are_kept_and_a_key_a_file_lacks_is_null(tmp_path):
     (tmp_path / "a.ndjson").write_text('{"id": 1, "addr": {"zip": "00501"}, "none": null}\n{"id": 2}\n')
     (tmp_path / "b.ndjson").write_text('{"id": 3, "addr": null, "tags": ["x"], "none": null}\n')
-    rows, own = kept(files(tmp_path, "ndjson"), tmp_path)
+    rows, own = kept(files("ndjson"), tmp_path)
     assert rows.columns == ["id", "none", "tags"]
     assert own.to_dicts() == [
         {"id": 1, "addr": {"zip": "00501"}, "none": None, "tags": None},
@@ -122,7 +122,7 @@ def test_json_objects_in_a_row_are_kept_and_a_key_a_file_lacks_is_null(tmp_path)
 
 def test_texts_are_kept_in_the_types_that_they_spell(tmp_path):
     (tmp_path / "a.csv").write_text("zip,n,x,day,at\n00501,1,NaN,2024-01-01,2024-01-01T00:00:00Z\n")
-    _, own = kept(files(tmp_path, "csv", event_time="day"), tmp_path)
+    _, own = kept(files("csv", event_time="day"), tmp_path)
     assert own.dtypes == [pl.String, pl.Int64, pl.Float64, pl.Date, pl.Datetime("us", "UTC")]
     assert own["x"].is_nan().all()
 
@@ -181,7 +181,7 @@ def test_bytes_of_sqlite_are_kept(tmp_path):
 def test_numbers_beyond_int64_are_kept_and_are_no_column_of_the_language(tmp_path, column):
     frame = pl.DataFrame({"big": column, "n": [1, 2]})
     frame.write_parquet(tmp_path / "a.parquet")
-    reader = open_source(files(tmp_path), tmp_path)
+    reader = open_source(files(), tmp_path)
     rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
     assert_same(own, frame)
     assert rows.columns == ["n"]
@@ -192,13 +192,13 @@ def test_numbers_beyond_int64_are_kept_and_are_no_column_of_the_language(tmp_pat
 def test_a_column_without_values_in_one_file_has_the_type_of_the_others(tmp_path):
     pl.DataFrame({"v": [None], "w": [1]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"v": [7], "w": [None]}).write_parquet(tmp_path / "b.parquet")
-    reader = open_source(files(tmp_path), tmp_path)
-    assert reader.columns() == read_schema(files(tmp_path), tmp_path) == {"v": "int64", "w": "int64"}
+    reader = open_source(files(), tmp_path)
+    assert reader.columns() == read_schema(files(), tmp_path) == {"v": "int64", "w": "int64"}
     assert reader.scan(reader.parts()).collect().rows() == [(None, 1), (7, None)]
 
 
 def test_instants_are_the_same_in_both(tmp_path):
     pl.DataFrame({"at": [date(2024, 1, 1)]}).write_parquet(tmp_path / "a.parquet")
-    rows, own = kept(files(tmp_path, event_time="at"), tmp_path)
+    rows, own = kept(files(event_time="at"), tmp_path)
     assert rows["at"].to_list() == [datetime(2024, 1, 1, tzinfo=UTC)]
     assert own["at"].to_list() == [date(2024, 1, 1)]

@@ -39,7 +39,7 @@ def frame():
 class NoState:
     objects = ()
 
-    def current(self, kind, name):
+    def current(self, kind, name):  # noqa: ARG002  # of the protocol
         return None
 
 

@@ -217,7 +217,8 @@ def test_a_failure_at_any_step_pairs_no_rows_with_the_manifest_of_others(tmp_pat
 
 
 @pytest.mark.parametrize("before", [None, 1])
-def test_a_process_lost_at_any_step_leaves_no_rows_with_anothers_manifest(tmp_path, steps, before, monkeypatch):
+@pytest.mark.usefixtures("monkeypatch")
+def test_a_process_lost_at_any_step_leaves_no_rows_with_anothers_manifest(tmp_path, steps, before):
     """What it leaves beside them is gone after the next run."""
     (name, count), found = steps, set()
     for step in range(1, count + 1):

@@ -156,7 +156,7 @@ class Refuses:
     def __init__(self, error):
         self.error = error
 
-    def send(self, message):
+    def send(self, message):  # noqa: ARG002  # of the protocol
         raise self.error
 
 

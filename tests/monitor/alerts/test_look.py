@@ -62,13 +62,13 @@ class Town:
         self.asked.append((model, window.until - window.since))
         return _given(self.logged.get(model, requests()))
 
-    def drift(self, model, metric, window):
+    def drift(self, model, metric, window):  # noqa: ARG002  # of the protocol
         return _given(self.drifted.get(model, []))
 
     def skew(self, model, window):
         return self.drift(model, "skew", window)
 
-    def checks(self, since):
+    def checks(self, since):  # noqa: ARG002  # of the protocol
         return _given(self.failed)
 
     def runs(self, since):
@@ -370,14 +370,15 @@ def test_a_value_is_compared_as_the_condition_says(ledger, op, held):
 
 
 @pytest.mark.parametrize("fault", [RecursionError("too deep"), MemoryError(), TypeError("s3cret")])
-def test_a_fault_in_measuring_one_alert_leaves_the_others_seen(ledger, fault):
+@pytest.mark.usefixtures("ledger")
+def test_a_fault_in_measuring_one_alert_leaves_the_others_seen(fault):
     town = Town(aged={("spend", 1): 25 * HOUR_US}, failed=fault, ran=fault, logged={"late": fault, "churn": fault})
     named = [alert("pipeline_failures > 0", "runs"), alert("checks > 0", "checks"), alert("latency_p95 > 1s", "slow")]
     for item in (*named, alert("store_errors > 0", "store")):
         found = observe(item, town).observations
         assert found
         assert all(type(fault).__name__ in o.error and "s3cret" not in o.error and o.fault is fault for o in found)
-    town.behind = lambda aged: _given(fault)
+    town.behind = lambda _aged: _given(fault)
     (late,) = observe(alert("freshness > 24h"), town).observations
     assert (late.value, late.error) == (25 * HOUR_US, "")
     assert (type(fault).__name__ in late.cause, "s3cret" in late.cause, late.fault) == (True, False, fault)

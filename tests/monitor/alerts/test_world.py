@@ -38,7 +38,7 @@ def world():
 def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, monkeypatch):
     asked = []
 
-    def measure(workspace, model, since, until):
+    def measure(_workspace, model, since, until):
         asked.append((model, until - since))
         return [drift_row("x")]
 

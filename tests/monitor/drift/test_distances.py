@@ -26,12 +26,12 @@ from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive
 
 MOVES = {
-    "not moved": lambda values, spread: values,
+    "not moved": lambda values, _spread: values,
     "shifted": lambda values, spread: values + spread / 3,
-    "wider": lambda values, spread: values * 1.5,
-    "turned round": lambda values, spread: -values,
+    "wider": lambda values, _spread: values * 1.5,
+    "turned round": lambda values, _spread: -values,
     "all above": lambda values, spread: values + 40 * spread + 1,
-    "one value": lambda values, spread: np.full(len(values), np.quantile(values, 0.3)),
+    "one value": lambda values, _spread: np.full(len(values), np.quantile(values, 0.3)),
     "another in part": lambda values, spread: np.where(np.arange(len(values)) % 5 == 0, values + 2 * spread, values),
 }
 

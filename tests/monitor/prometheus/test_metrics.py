@@ -110,7 +110,8 @@ def shop(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_textfile_is_written_whole_and_holds_what_status_shows(shop, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_a_textfile_is_written_whole_and_holds_what_status_shows(shop):
     assert main(["push", "-q", "spend"]) == 0
     assert main(["monitor", "export", "-q", "--textfile", "shop.prom"]) == 0
     found = values((shop / "shop.prom").read_text())
@@ -132,7 +133,8 @@ def test_an_environment_of_which_nothing_is_applied_is_down(tmp_path, monkeypatc
     assert values((tmp_path / "shop.prom").read_text()) == DOWN
 
 
-def test_a_textfile_of_before_does_not_outlive_a_registry_that_is_gone(shop, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_a_textfile_of_before_does_not_outlive_a_registry_that_is_gone(shop):
     words = ["monitor", "export", "-q", "--textfile", "shop.prom"]
     assert main(words) == 0
     assert values((shop / "shop.prom").read_text())[next(iter(DOWN))] == 1.0
@@ -141,7 +143,8 @@ def test_a_textfile_of_before_does_not_outlive_a_registry_that_is_gone(shop, cap
     assert values((shop / "shop.prom").read_text()) == DOWN
 
 
-def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("capsys")
+def test_a_view_counts_its_failed_checks_as_alerts_do(tmp_path, monkeypatch):
     monkeypatch.chdir(write_shop(tmp_path))
     views = Path("views.yaml").read_text()
     checks = "\n    checks: [{column: amount, between: [0, 5], severity: warn}, {row_count: [0, 9]}]"
@@ -179,7 +182,8 @@ def test_records_of_runs_that_can_not_be_read_are_told_and_no_zero(shop, capsys,
         (["--host", "192.0.2.1"], "192.0.2.1:9464 can't be listened on"),
     ],
 )
-def test_wrong_options_are_told(shop, capsys, words, told):
+@pytest.mark.usefixtures("shop")
+def test_wrong_options_are_told(capsys, words, told):
     assert main(["monitor", "export", "-q", *words]) == 64
     assert told in capsys.readouterr().err
 

@@ -218,7 +218,8 @@ def test_the_command_prints_rules_or_writes_them_whole(shop, capsys):
     assert not list(shop.glob(".*.part"))
 
 
-def test_the_command_in_json(shop, capsys):
+@pytest.mark.usefixtures("shop")
+def test_the_command_in_json(capsys):
     assert main(["monitor", "rules", "-o", "json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
     assert len(result["rules"]) == 15
@@ -229,7 +230,8 @@ def test_the_command_in_json(shop, capsys):
 
 
 @pytest.mark.parametrize("place", ["no/such/folder/prom.rules", "objects.yaml/prom.rules", "."])
-def test_a_file_that_cannot_be_written_is_wrong_usage(shop, capsys, place):
+@pytest.mark.usefixtures("shop")
+def test_a_file_that_cannot_be_written_is_wrong_usage(capsys, place):
     assert main(["monitor", "rules", "--out", place]) == 64
     assert capsys.readouterr().err.startswith(f"error: --out {place} can't be written: ")
 
@@ -245,7 +247,8 @@ def test_what_would_be_read_as_a_file_of_the_repository_is_not_written(shop, cap
     assert {path: path.read_bytes() for path in shop.rglob("*.y*ml")} == before
 
 
-def test_a_place_elsewhere_may_have_any_name(shop, tmp_path_factory, capsys):
+@pytest.mark.usefixtures("shop", "capsys")
+def test_a_place_elsewhere_may_have_any_name(tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("prometheus") / "featurectl.yaml"
     assert main(["monitor", "rules", "--out", str(elsewhere)]) == 0
     assert elsewhere.exists()

@@ -41,7 +41,8 @@ def test_the_injections_know_nothing_of_what_finds_them():
     assert "from featurectl" not in text
 
 
-def test_the_injections_own_pipeline_is_the_right_one(shop, capsys, monkeypatch):
+@pytest.mark.usefixtures("capsys")
+def test_the_injections_own_pipeline_is_the_right_one(shop, monkeypatch):
     """Without a fault they change nothing: what they write is what featurectl has written."""
     monkeypatch.setitem(FAULTS, "none", Pipeline())
     orders = read_orders(shop / "orders.parquet")
