@@ -18,7 +18,7 @@ sources:
   - {name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp, kind: string, qty: int64, amount: float64}}
 feature_views:
   - {name: v, entity: key, source: s, features: [qty, kind, {name: half, expr: amount / 2}]}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 OBJECTS = f"""{VIEWS}
 models:
   - name: m

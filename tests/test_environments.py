@@ -132,7 +132,8 @@ def test_each_environment_has_its_own_stores(repository, tmp_path):
 # A variable is filled when its connection is opened, for the chosen environment alone.
 
 NONE_NEEDED = [
-    ("validate",), ("test",), ("schema", "-q"), ("explain", "FC301"), ("version",), ("plan",), ("history",), ("status",),
+    ("validate",), ("test",), ("schema", "-q"), ("explain", "FC301"), ("version",), ("plan",), ("history",),
+    ("status",),
 ]  # fmt: skip
 # What each command opens in prod.
 OPENS = [

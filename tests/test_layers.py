@@ -29,7 +29,7 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SIDEWAYS: set[tuple[str, str]] = set()
 SERVING_NEVER = {"language", "plan"}
-# Commands call operations: what stores, engines and models are for is decided there. What is drawn may name their types.
+# Commands call operations: what stores, engines and models are for is decided there. Drawing may name their types.
 COMMANDS_NEVER = {"expressions", "pit", "engines", "sources", "offline", "online", "models"}
 
 # A heavy library may be imported only by these files (prefixes of paths below featurectl/).
@@ -38,13 +38,16 @@ HEAVY = {
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
     "backports": ["sources/unfolding.py"],
-    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta_table.py", "operations/training/delta_table.py"],
+    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta_table.py",
+                  "operations/training/delta_table.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [
-        "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/", "online/", "models/", "operations/",
+        "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
+        "online/", "models/", "operations/",
         "monitor/", "api/project.py", "serving/log/parquet.py",
     ],
-    "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/", "monitor/drift/"],
+    "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
+              "monitor/drift/"],
     "lightgbm": ["models/"],
     "sklearn": ["models/"],
     "xgboost": ["models/"],

@@ -22,8 +22,10 @@ from tests.plan.states import plan_of, repo_of, state_of
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NO_ROOM = "\u200b"
 HOSTILE = [
-    "[all is well](http://evil.example)", "![](https://evil.example/x.png)", "@acme/security please approve", "a | b | c",
-    "a\\|b", "a\\", "`", "``x`` `", "<img src=x onerror=alert(1)>", "<!-- gone", "</code>", "&lt;b&gt;", "**bold** _it_ ~~no~~",
+    "[all is well](http://evil.example)", "![](https://evil.example/x.png)", "@acme/security please approve",
+    "a | b | c",
+    "a\\|b", "a\\", "`", "``x`` `", "<img src=x onerror=alert(1)>", "<!-- gone", "</code>", "&lt;b&gt;",
+    "**bold** _it_ ~~no~~",
     "\n\n# heading\n\n- item", "| x |\n|---|\n| y |", "#123 and acme/shop#7", "www.evil.example", "<http://evil.example>",
     "$x$", "```\ncode\n```", "  ", "ana@example.com", "\r\n> quote", "1. one", "a\u2028b", "[x]: http://evil.example",
 ]  # fmt: skip

@@ -108,7 +108,7 @@ class Shop:
         return ran.err
 
     def files(self) -> dict[str, bytes]:
-        """Return every file below the root with its content; records of runs are left out: failed runs have one, too."""
+        """Return every file below the root with its content; without records of runs: failed runs have one, too."""
         paths = sorted(path for path in self.root.rglob("*") if path.is_file() and "runs" not in path.parts)
         return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
 

@@ -1,4 +1,4 @@
-"""Wrong data: the source, the file, the column, how many values and the first bad row; exit 1; tables stay as they were."""
+"""Wrong data: the source, the file, the column, how many values, the first bad row; exit 1; tables stay as before."""
 
 from __future__ import annotations
 
@@ -182,13 +182,17 @@ def test_naive_timestamps_are_utc_or_in_the_time_zone_of_the_source(shop):
 
 
 SPINES = [
-    ("no key", "at,n\n2026-01-05T00:00:00Z,1\n", "error[FC506]: spine file s.csv has no column 'customer'\n  = its columns: at, n\n"),
+    ("no key", "at,n\n2026-01-05T00:00:00Z,1\n",
+     "error[FC506]: spine file s.csv has no column 'customer'\n  = its columns: at, n\n"),
     ("no time", "customer,n\na,1\n", "error[FC506]: spine file s.csv has no column 'at' for the time of a row\n"),
-    ("no request column", "customer,at\na,2026-01-05T00:00:00Z\n", "error[FC506]: spine file s.csv has no column 'n'\n"),
+    ("no request column", "customer,at\na,2026-01-05T00:00:00Z\n",
+     "error[FC506]: spine file s.csv has no column 'n'\n"),
     ("a bad request value", "customer,at,n\na,2026-01-05T00:00:00Z,1\nb,2026-01-05T00:00:00Z,1.5\n",
-     "error[FC504]: spine file s.csv: request column n is float64, must be int64: 1 of 2 values do not fit; first at row 2: 1.5\n"),
+     ("error[FC504]: spine file s.csv: request column n is float64, must be int64: 1 of 2 values do not fit; first at "
+     "row 2: 1.5\n")),
     ("a bad time", "customer,at,n\na,2026-01-05T00:00:00Z,1\nb,soon,1\nc,later,1\n",
-     "error[FC504]: spine file s.csv: column at is string, must be timestamp: 2 of 3 values do not fit; first at row 2: 'soon'\n"),
+     ("error[FC504]: spine file s.csv: column at is string, must be timestamp: 2 of 3 values do not fit; first at row "
+     "2: 'soon'\n")),
     ("a number as time", "customer,at,n\na,1.5,1\n",
      "error[FC504]: spine file s.csv: column at is float64, must be a timestamp or a date\n"),
     ("a column twice", "customer,at,n,n\na,2026-01-05T00:00:00Z,1,2\n", "file s.csv has two columns 'n'\n"),
@@ -226,10 +230,13 @@ def test_a_spine_file_may_be_empty_and_hold_null_keys_and_times(live):
       "error[FC513]: estimator lightgbm.LGBMKlassifier can't be imported: "),
      ("lightgbm.LGBMClassifier", "lightgbn.LGBMClassifier",
       "error[FC513]: estimator lightgbn.LGBMClassifier can't be imported: No module named 'lightgbn'\n"),
-     ("lightgbm.LGBMClassifier", "collections.Counter", "error[FC513]: estimator collections.Counter has no fit and pre"),
-     ("n_estimators: 2", "n_estimators: 2, objective: nonsense", "could not be fitted: Unknown objective type name: nons"),
+     ("lightgbm.LGBMClassifier", "collections.Counter",
+      "error[FC513]: estimator collections.Counter has no fit and pre"),
+     ("n_estimators: 2", "n_estimators: 2, objective: nonsense",
+      "could not be fitted: Unknown objective type name: nons"),
      ("n_estimators: 2", "n_estimators: many", "could not be fitted: "),
-     ("{source: asks, time: at", "{source: asks, time: at, where: n > 99", "error[FC515]: model pays: no rows to train on")],
+     ("{source: asks, time: at", "{source: asks, time: at, where: n > 99",
+      "error[FC515]: model pays: no rows to train on")],
 )  # fmt: skip
 def test_a_model_that_can_not_be_trained_registers_no_version(live, old, new, said):
     live.change("objects.yaml", old, new)

@@ -1,4 +1,4 @@
-"""Stores and notifiers that answer with all that they were sent: what they say of a secret is shown and kept nowhere."""
+"""Stores and notifiers that answer with all that they were sent: what they say of a secret is nowhere shown or kept."""
 
 from __future__ import annotations
 

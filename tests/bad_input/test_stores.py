@@ -1,4 +1,4 @@
-"""Stores that can't be reached, written or read: exit 69 with the store's name and no password; nothing half-written."""
+"""Stores that can't be reached, written or read: exit 69 with the store's name, no password; nothing half-written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ BELOW_A_FILE = "data/orders.csv/folder"  # root may write anywhere, but not belo
 REGISTRY, OFFLINE = "registry: sqlite:///.featurectl/registry.db", "offline: .featurectl/offline"
 ONLINE = "online: sqlite:///.featurectl/online.db"
 EVERY = [
-    ("plan",), ("apply", "--auto-approve"), ("history",), ("materialize", "-q"), ("push",), ("get", "spend", "customer=a"),
+    ("plan",), ("apply", "--auto-approve"), ("history",), ("materialize", "-q"), ("push",),
+    ("get", "spend", "customer=a"),
     ("status",), ("train", "pays"), ("models", "list"), ("score", "pays", "--out", "x.csv"),
     ("training-set", "pays", "--out", "x.csv"),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong command lines, prompts without a terminal, interrupts and closed pipes: exit 64, 75 or 130, and one clear line."""
+"""Wrong command lines, prompts without a terminal, interrupts and closed pipes: exit 64, 75 or 130 and one line."""
 
 from __future__ import annotations
 
@@ -30,10 +30,14 @@ WRONG = [
     (("get", "spend"), "key customer is missing\n  = keys: customer=STRING\n"),
     (("get", "spend", "custmer=a"), "no key 'custmer'\n  = did you mean \"customer\"? keys: customer=STRING\n"),
     (("get", "spend", "customer=a", "--as-of", "noon"), "--as-of 'noon' is no instant\n"),
-    (("train", "payz"), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
-    (("score", "payz", *OUT), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
-    (("models", "show", "payz"), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
-    (("training-set", "payz", *OUT), "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("train", "payz"),
+     "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("score", "payz", *OUT),
+     "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("models", "show", "payz"),
+     "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
+    (("training-set", "payz", *OUT),
+     "no model 'payz' is applied in project shop\n  = did you mean \"pays\"? applied models: pays\n"),
     (("score", "pays@7", *OUT), "model pays has no version '7'\n  = versions: 1, champion\n"),
     (("score", "pays@challenger", *OUT), "model pays has no version 'challenger'\n  = versions: 1, champion\n"),
     (("training-set", "--features", "spend:x", "--spine", "asks", *OUT),
@@ -41,7 +45,8 @@ WRONG = [
     (("training-set", "--features", "spend", "--spine", "asks", *OUT), "'spend' is not view:feature\n"),
     (("training-set", "--features", "spend:*", *OUT), "--features needs a spine\n"),
     (("training-set", *OUT), "give a MODEL or --features, one of them\n"),
-    (("training-set", "pays", "--spine", "nowhere", *OUT), "error: nowhere: neither a source nor a file\n  = sources: asks"),
+    (("training-set", "pays", "--spine", "nowhere", *OUT),
+     "error: nowhere: neither a source nor a file\n  = sources: asks"),
     (("training-set", "pays", "--spine", "no.csv", *OUT), "spine no.csv: no such file\n"),
     (("score", "pays", "--spine", "objects.yaml", *OUT), "spine objects.yaml: what format is it?\n"),
     (("training-set", "pays", "--since", "noon", *OUT), "'noon' is no instant\n"),
@@ -54,7 +59,8 @@ WRONG = [
     (("score", "pays"), "where to? --out FILE is missing\n"),
     (("training-set", "pays", "--out", "no/x.csv"), "--out no/x.csv: the folder "),
     (("score", "pays", "--out", "data/orders.csv/x.csv"), "data/orders.csv does not exist\n"),
-    (("score", "pays", "--out", "x.xlsx"), "--out x.xlsx: what format is it?\n  = names end in .parquet, .csv, .delta\n"),
+    (("score", "pays", "--out", "x.xlsx"),
+     "--out x.xlsx: what format is it?\n  = names end in .parquet, .csv, .delta\n"),
     (("training-set", "pays", "--out", "x"), "--out x: what format is it?\n"),
     (("plan", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("test", "--env", "prd"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),

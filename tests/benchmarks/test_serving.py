@@ -143,7 +143,10 @@ def test_what_wrk_says_becomes_a_result():
 def test_requests_are_the_bytes_of_http():
     assert requests_of(Plan(url="http://h:1/a?b=1")) == [b"GET /a?b=1 HTTP/1.1\r\nhost: h:1\r\n\r\n"]
     assert requests_of(Plan(url="http://h:1/a", bodies=[b"{}"], headers=["x-api-key: k"])) == [
-        b"POST /a HTTP/1.1\r\nhost: h:1\r\nx-api-key: k\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+        (
+            b"POST /a HTTP/1.1\r\nhost: h:1\r\nx-api-key: k\r\n"
+            b"content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+        )
     ]
 
 

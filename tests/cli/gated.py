@@ -45,7 +45,8 @@ class Gated:
         good, poor = (y * size + rng.normal(size=rows) for size in (2.0, 0.5))
         kinds = rng.choice(["a", "b"], rows)
         lines = [
-            f"{i},2026-01-{1 + i // 200:02}T{i % 200 // 10:02}:{i % 10:02}:00Z,{good[i]},{poor[i]},{str(y[i]).lower()},{kinds[i]}"
+            f"{i},2026-01-{1 + i // 200:02}T{i % 200 // 10:02}:{i % 10:02}:00Z,"
+            f"{good[i]},{poor[i]},{str(y[i]).lower()},{kinds[i]}"
             for i in range(rows)
         ]
         (root / "s.csv").write_text("\n".join(["k,at,good,poor,y,kind", *lines]) + "\n")

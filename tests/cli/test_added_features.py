@@ -28,7 +28,7 @@ MODELS = """
 models:
   - {name: m, spine: {source: s, time: at, label: {name: big, expr: amount > 15}}, features: [{view: v, features: [old]}],
      trainer: {estimator: sklearn.linear_model.LogisticRegression}, allow_pickle: true}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 STATE = "features: [qty, {name: x, expr: amount * 2}MORE]"
 OLD = "{name: old, expr: qty + x}"
 SPINE = "k,event_time\na,2026-01-05T00:00:00Z\nb,2026-01-05T00:00:00Z\n"

@@ -22,7 +22,8 @@ feature_views:
   - {name: last, entity: user, source: orders, features: [amount], freshness: {error_after: 9d}}
 """
 WORK_ON = [
-    "status", "why last", "get last user_id=a", "verify --store", "models list", "history", "monitor export --textfile m",
+    "status", "why last", "get last user_id=a", "verify --store", "models list", "history",
+    "monitor export --textfile m",
     "monitor check --dry-run",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Times that a time zone moves out of the years that Python's datetime knows: 9999-12-31 west of UTC, 0001-01-01 east."""
+"""Times that a zone moves out of the years that Python's datetime knows: 9999-12-31 west of UTC, 0001-01-01 east."""
 
 from datetime import datetime
 

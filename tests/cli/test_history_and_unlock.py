@@ -99,7 +99,8 @@ def test_models_and_aliases_stand_in_the_history_and_have_no_plan(registry, caps
     assert lines[1] == "3       2026-11-25 08:00  -         -        models promote: late champion -> v1"
     assert lines[2] == "2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"
     code, out, _ = run(capsys, "history", "2")
-    assert (code, out.splitlines()[1:]) == (0, ["2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"])  # fmt: skip
+    line = "2       2026-11-24 12:00  ben@host  3f2c1ab  train: late v1, champion -> v1"
+    assert (code, out.splitlines()[1:]) == (0, [line])
     assert result(capsys, "history", "3")["entry"]["plan"] is None
 
 

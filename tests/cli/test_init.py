@@ -141,7 +141,8 @@ def test_the_project_is_named_after_the_folder(folder, name):
 def test_init_loads_nothing_heavy(tmp_path):
     code = (
         "import sys; from featurectl.cli.main import main; main(['init', sys.argv[1], '--template', 'minimal', '-q']);"
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'redis', 'numpy', 'deltalake'}))"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'redis', 'numpy', "
+        "'deltalake'}))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "repo")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ models:
     spine: {{source: s, time: at, label: {{name: big, expr: amount > 20}}}}
     features: [{{feature: "v:qty", as: q}}, {{feature: "v:half"}}, {{feature: "v:kind", as: c, type: category, categories: [a, b]}}]
     allow_pickle: ALLOW
-"""
+"""  # noqa: E501  # lines of a file or a screen
 PLAIN, ALLOWED = MODEL.replace("ALLOW", "false"), MODEL.replace("ALLOW", "true")
 
 
@@ -263,7 +263,7 @@ def mlflow_folder(shop, flavors, files):
 
 LIGHTGBM = """flavors:
   lightgbm: {data: model.lgb, lgb_version: 4.6.0, model_class: lightgbm.basic.Booster}
-  python_function: {data: model.lgb, env: {conda: conda.yaml}, loader_module: mlflow.lightgbm, python_version: 3.11.9}"""
+  python_function: {data: model.lgb, env: {conda: conda.yaml}, loader_module: mlflow.lightgbm, python_version: 3.11.9}"""  # noqa: E501  # lines of a file or a screen
 SKLEARN = """flavors:
   python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}
   sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle, sklearn_version: 1.6.0}"""

@@ -1,4 +1,4 @@
-"""A project whose offline store is a real S3: every command that keeps or reads a model, and what it says when refused."""
+"""A project whose offline store is a real S3: every command that keeps or reads a model, and what refusals say."""
 
 from __future__ import annotations
 

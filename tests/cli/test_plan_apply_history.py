@@ -175,7 +175,7 @@ def test_apply_asks_nobody_without_a_terminal(repo, capsys, monkeypatch):
 
 
 def on_terminal(answer, *argv):
-    """Run a command whose stdin and stderr are a terminal that gives an answer; return its exit code, stdout, screen."""
+    """Run a command whose stdin and stderr are a terminal with an answer; return its exit code, stdout, screen."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "featurectl", *argv]
     process = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True)
@@ -221,7 +221,8 @@ def test_files_with_errors_are_not_planned(repo, capsys):
 
 def test_an_unbuilt_part_of_the_language_is_planned_and_not_applied(repo, capsys):
     (repo / "alerts.yaml").write_text(
-        "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\nnotifiers:\n  - {name: ops, email: a@example.com}\n"
+        "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\nnotifiers:\n  - {name: "
+        "ops, email: a@example.com}\n"
     )
     code, out, err = run(capsys, "plan")
     assert code == 1

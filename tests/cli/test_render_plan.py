@@ -55,7 +55,7 @@ featurectl plan   repo ./feature_repo (3f2c1ab)  ->  prod registry, serial 41
       ! model late v1 stays on old_scores@1 until it is retrained
 
 Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
-After apply, materialize computes delays@2, latest@1, more@1 (new features)."""
+After apply, materialize computes delays@2, latest@1, more@1 (new features)."""  # noqa: E501  # lines of a file or a screen
 
 MARKDOWN = """\
 ### featurectl plan: prod
@@ -70,7 +70,7 @@ Plan: 1 to add, 3 to change (1 breaking), 1 to remove (1 blocked), 2 unchanged.
 | `~` | source `arrivals` | **metadata** | `owner`: - -> `growth` |
 | `-` | view `old_scores` | **BLOCKED** v1 | used by model late v1 (FC412; `--allow-remove old_scores`) |
 
-After apply, `materialize` computes delays@2, latest@1, more@1 (new features)."""
+After apply, `materialize` computes delays@2, latest@1, more@1 (new features)."""  # noqa: E501  # lines of a file or a screen
 
 
 def test_every_kind_of_change_is_drawn():

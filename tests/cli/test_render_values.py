@@ -11,7 +11,8 @@ from featurectl.operations.feature_tests.results import Cell
 
 @pytest.mark.parametrize(
     "value",
-    ["AA", "a b", "2026-01-01T00:00:00Z", "7", "7.0", "true", "null", "", " a", "a: b", "a #b", "- a", "[a", "é日", "a\nb", "a\u200bb", "'", '"', "x:", "{}", "@x", "%x", "a\tb", "010", "NO"],
+    ["AA", "a b", "2026-01-01T00:00:00Z", "7", "7.0", "true", "null", "", " a", "a: b", "a #b", "- a", "[a", "é日",
+     "a\nb", "a\u200bb", "'", '"', "x:", "{}", "@x", "%x", "a\tb", "010", "NO"],
 )  # fmt: skip
 def test_a_text_is_shown_as_a_test_file_may_hold_it(value):
     for text in (f"k: {show_value(value)}", f"{{k: {show_value([value, value])}}}"):

@@ -198,7 +198,8 @@ def test_what_has_gone_missing_outside_is_planned_and_created_again(repo, capsys
     assert out == (
         "  + create offline folder   (missing)\n"
         "  + create online table spend@1   (missing)\n\n"
-        "No changes of the registry, which matches the files (3 objects); apply creates what is missing outside of it.\n"
+        "No changes of the registry, which matches the files (3 objects); apply creates what is missing outside of "
+        "it.\n"
     )
     code, out, _ = run(capsys, "apply", "--auto-approve")
     assert (code, out.splitlines()[-1]) == (0, "Created what was missing outside of the registry.")

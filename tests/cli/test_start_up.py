@@ -32,7 +32,8 @@ SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), fil
 def loaded(argv, cwd=ROOT, **environ):
     """Return the exit code, the modules that a command line loaded, and what it printed."""
     run = f"from featurectl.cli.main import main; code = main({argv!r})"
-    code = f"import sys; sys.argv[0] = 'featurectl'\ntry:\n    {run}\nexcept SystemExit as e:\n    code = e.code\n{SHOW}\nsys.exit(code)"
+    caught = f"try:\n    {run}\nexcept SystemExit as e:\n    code = e.code"
+    code = f"import sys; sys.argv[0] = 'featurectl'\n{caught}\n{SHOW}\nsys.exit(code)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environ
     )

@@ -31,8 +31,11 @@ models:
     spine: {source: s, time: at, label: {name: big, expr: amount > 20}}
     features: [{feature: "v:qty", as: q, default: 0}, {feature: "v:half"}, {feature: "v:kind", as: c, type: category}]
     trainer: {TRAINER}
-"""
-LIGHTGBM = "estimator: lightgbm.LGBMClassifier, params: {n_estimators: 5, num_threads: 1, verbose: -1, min_child_samples: 2}, seed: 7"
+"""  # noqa: E501  # lines of a file or a screen
+LIGHTGBM = (
+    "estimator: lightgbm.LGBMClassifier, "
+    "params: {n_estimators: 5, num_threads: 1, verbose: -1, min_child_samples: 2}, seed: 7"
+)
 LOGISTIC = "estimator: sklearn.tree.DecisionTreeClassifier, params: {max_depth: 2}"
 HEAD = "k,at,kind,qty,amount"
 ROWS = [f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{(i * 7) % 44}" for i in range(40)]

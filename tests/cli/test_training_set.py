@@ -181,7 +181,8 @@ def test_a_label_reads_its_source_until_the_manifest_s_watermark(shop):
 
 
 GONE = [
-    ("spine asks.parquet has 3 rows, it had 42", lambda: pl.read_parquet("asks.parquet")[:3].write_parquet("asks.parquet")),
+    ("spine asks.parquet has 3 rows, it had 42",
+     lambda: pl.read_parquet("asks.parquet")[:3].write_parquet("asks.parquet")),
     ("spine asks.parquet has as many rows as it had, with other values",
      lambda: pl.read_parquet("asks.parquet").reverse().write_parquet("asks.parquet")),
     ("spine asks.parquet: no such file", lambda: Path("asks.parquet").unlink()),

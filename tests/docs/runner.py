@@ -92,7 +92,7 @@ class Reader:
                 check_output(command, ran.output, where)
 
     def run(self, text: str) -> Ran:
-        """Run one command: featurectl in this process, `cd`, `export` and `unset` on the reader, the rest in a shell."""
+        """Run one command: featurectl in this process, `cd`, `export`, `unset` on the reader, the rest in a shell."""
         words = shlex.split(text)
         if words[0] == "cd":
             self.folder = self.folder / words[1]

@@ -16,7 +16,8 @@ PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 COMMANDS = {name for name, _ in generate.commands(typer.main.get_command(build_app()))}
 NOT_YET = re.compile(
     r"not (?:in|of|part of|run in) this version|(?:come|comes) with a later version|a later version|does not run yet"
-    r"|does not exist yet|no command yet|until this version|until a later|gets a command|not yet (?:there|possible|done)"
+    r"|does not exist yet|no command yet|until this version|until a later|gets a command|not yet "
+    r"(?:there|possible|done)"
     r"|nothing \w+ \w+ yet|no \w+ says it yet",
     re.IGNORECASE,
 )

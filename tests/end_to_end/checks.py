@@ -71,7 +71,7 @@ def against_oracle(
 
 
 def ambiguous_rows(repository: Repository) -> dict[str, int]:
-    """Return, by view, how many rows tie for the latest with another that says something else: the oracle can't tell."""
+    """Return, by view, how many rows tie for the latest with another that says otherwise: the oracle can't tell."""
     oracle = Oracle(repository.root)
     return {name: oracle.ambiguous(view) for name, view in read_views(repository.root).items()}
 

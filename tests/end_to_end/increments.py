@@ -51,7 +51,7 @@ def tables_below(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def blank_rows(path: Path) -> None:
-    """Overwrite the pages of a Parquet file with zeros: its schema can still be read, its rows can't; size and time stay."""
+    """Overwrite the pages of a Parquet file with zeros: its schema can be read, its rows can't; size and time stay."""
     status, content = path.stat(), bytearray(path.read_bytes())
     footer = int.from_bytes(content[-8:-4], "little") + 8
     content[4:-footer] = bytes(len(content) - footer - 4)

@@ -20,15 +20,18 @@ ROOT = Path(__file__).parents[2]
 NEW_ROW = "a,2026-01-07T08:00:00Z,4.5\n"
 FULL = ("No space left on device", "File too large", "disk is full", "database or disk is full")
 WRITERS = {
-    "apply": ("apply", "--auto-approve"), "materialize": ("materialize", "-q"), "rebuild": ("materialize", "--full", "-q"),
+    "apply": ("apply", "--auto-approve"), "materialize": ("materialize", "-q"),
+    "rebuild": ("materialize", "--full", "-q"),
     "push": ("push", "-q"), "train": ("train", "pays", "-q"), "promote": ("models", "promote", "pays@2"),
-    "training-set": ("training-set", "pays", "--out", "rows.csv", "-q"), "score": ("score", "pays", "--out", "scores.csv", "-q"),
+    "training-set": ("training-set", "pays", "--out", "rows.csv", "-q"),
+    "score": ("score", "pays", "--out", "scores.csv", "-q"),
     "table": ("training-set", "pays", "--out", "rows.delta", "-q"),
     "export": ("models", "export", "pays", "--out", "exported", "-q"),
 }  # fmt: skip
 READERS = {
     "plan": ("plan",), "history": ("history",), "get": ("get", "spend", "customer=a"), "status": ("status",),
-    "why": ("why", "spend"), "models": ("models", "list"), "verify": ("verify", "--store"), "check": ("monitor", "check"),
+    "why": ("why", "spend"), "models": ("models", "list"), "verify": ("verify", "--store"),
+    "check": ("monitor", "check"),
 }  # fmt: skip
 BELOW = 1 << 17  # bytes: above the longest file of the repository
 

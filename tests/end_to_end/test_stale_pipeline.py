@@ -20,7 +20,7 @@ notifiers:
   - {name: ops, command: "tee -a told.jsonl"}
 alerts:
   - {name: stale, when: freshness > 24h, for: 1h, repeat: 12h, views: [carrier_arrivals], severity: critical, notify: [ops]}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 
 
 @pytest.fixture(scope="module")

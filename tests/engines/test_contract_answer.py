@@ -1,4 +1,4 @@
-"""What any engine's `answer` does: the naive answer to every question at every spine row, in its order, of any buckets."""
+"""What any engine's `answer` does: the naive answer to every question at every spine row, in order, of any buckets."""
 
 from __future__ import annotations
 

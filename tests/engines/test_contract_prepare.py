@@ -1,4 +1,4 @@
-"""What any engine's `prepare` does: source rows become table rows by read, dedup, select, where, keys, in that order."""
+"""What any engine's `prepare` does: source rows become table rows by read, dedup, select, where, keys, in order."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

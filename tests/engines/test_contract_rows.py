@@ -1,4 +1,4 @@
-"""Which rows any engine's `prepare` takes of pieces, how it names and orders them, and how it cuts them into buckets."""
+"""Which rows any engine's `prepare` takes of pieces, how it names and orders them, and cuts them into buckets."""
 
 from dataclasses import replace
 

@@ -155,7 +155,8 @@ WIDENED = [
 
 @pytest.mark.parametrize(("made", "dtype", "value"), WIDENED)
 def test_a_column_of_another_width_becomes_the_declared_type(run, made, dtype, value):
-    text = f"import polars as pl\nfrom datetime import date, datetime\n\ndef f(rows):\n    return rows.with_columns(v={made})\n"
+    imports = "import polars as pl\nfrom datetime import date, datetime\n"
+    text = f"{imports}\ndef f(rows):\n    return rows.with_columns(v={made})\n"
     assert run(view_of(text, v=dtype))["v"].to_list() == [value, value]
 
 

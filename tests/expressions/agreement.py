@@ -50,7 +50,7 @@ def equal(a, b, ulps):
 
 
 def differences(node, rows, data):
-    """Return (row, Polars, closure) where they differ; by more than 4 units in the last place after exp and the like."""
+    """Return (row, Polars, closure) where they differ; by over 4 units in the last place after exp and the like."""
     ulps = 4 if uses_libm(node) else 0
     assert data.lazy().select(v=to_polars(node)).collect_schema()["v"] == DTYPES[node.dtype]
     found, expected = [], row_values(rows, node)

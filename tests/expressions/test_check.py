@@ -83,8 +83,10 @@ def test_what_needs_no_types_is_checked_without_them(text):
 
 @pytest.mark.parametrize(
     ("text", "want", "dtype"),
-    [("i", "float64", "float64"), ("i + 1", "float64", "float64"), ("x", "float64", "float64"), ("null", "bool", "bool"),
-     ("null", "timestamp", "timestamp"), ("i > 1", "bool", "bool"), ("1", "float64", "float64"), ("i + null", None, "int64"),
+    [("i", "float64", "float64"), ("i + 1", "float64", "float64"), ("x", "float64", "float64"),
+     ("null", "bool", "bool"),
+     ("null", "timestamp", "timestamp"), ("i > 1", "bool", "bool"), ("1", "float64", "float64"),
+     ("i + null", None, "int64"),
      ("null / 2", None, "float64"), ("if(b, i, 1.5)", None, "float64"), ("if(b, null, d)", None, "date")],
 )  # fmt: skip
 def test_the_wanted_type_is_what_comes_back(text, want, dtype):
@@ -113,8 +115,10 @@ def test_a_seconds_feature_over_asof_is_typed():
     [("1 + 2 * 3", "int64", 7), ("1 / 0", "float64", None), ("10 / 4", "float64", 2.5), ("'a' || 'b'", "string", "ab"),
      ("9223372036854775807 + 1", "int64", None), ("1e308 * 10", "float64", None), ("1e308 * 10 / 10", "float64", None),
      ("upper('ß')", "string", "SS"), ("timestamp '1970-01-01' + interval '1 day'", "timestamp", 86_400_000_000),
-     ("case 2 when 1 then 'a' when 2 then 'b' end", "string", "b"), ("cast('12' as int64)", "int64", 12), ("null = 1", "bool", None),
-     ("seconds_between(timestamp '2024-01-01', timestamp '2024-01-02')", "float64", 86_400.0), ("2 in (1, 2)", "bool", True)],
+     ("case 2 when 1 then 'a' when 2 then 'b' end", "string", "b"), ("cast('12' as int64)", "int64", 12),
+     ("null = 1", "bool", None),
+     ("seconds_between(timestamp '2024-01-01', timestamp '2024-01-02')", "float64", 86_400.0),
+     ("2 in (1, 2)", "bool", True)],
 )  # fmt: skip
 def test_constants_are_folded(text, dtype, value):
     assert tree(text) == ExpressionNode("lit", dtype, (), value)
@@ -129,7 +133,8 @@ def test_a_constant_part_is_folded_inside_an_expression():
 @pytest.mark.parametrize(
     ("text", "settled"),
     [("coalesce(null, i)", "i"), ("coalesce(i, 1, j)", "coalesce(i, 1)"), ("coalesce(1, i)", "1"), ("b and true", "b"),
-     ("false and b", "false"), ("b or 1 = 1", "true"), ("false or b", "b"), ("if(true, i, j)", "i"), ("if(null, i, j)", "j"),
+     ("false and b", "false"), ("b or 1 = 1", "true"), ("false or b", "b"), ("if(true, i, j)", "i"),
+     ("if(null, i, j)", "j"),
      ("case when false then 1 when b then i when true then 2 else 3 end", "if(b, i, 2)"),
      ("case 1 when 2 then i when 1 then j end", "j")],
 )  # fmt: skip

@@ -14,13 +14,16 @@ from tests.seeds import seeds_from
 
 MOST_SECONDS = 1.0  # of the processor, for one text
 DEEP = [
-    ("(", ")"), ("not (", ")"), ("-(", ")"), ("not ", ""), ("- ", ""), ("abs(", ")"), ("round(", ", 3)"), ("power(2.5, ", ")"),
-    ("coalesce(i, ", ")"), ("if(b, i, ", ")"), ("case when b then i else ", " end"), ("case i when 1 then 2 else ", " end"),
+    ("(", ")"), ("not (", ")"), ("-(", ")"), ("not ", ""), ("- ", ""), ("abs(", ")"), ("round(", ", 3)"),
+    ("power(2.5, ", ")"),
+    ("coalesce(i, ", ")"), ("if(b, i, ", ")"), ("case when b then i else ", " end"),
+    ("case i when 1 then 2 else ", " end"),
     ("cast(", " as float64)"), ("nullif(1, ", ")"), ("greatest(1.5, ", ")"), ("lower(", ")"), ("'a' || (", ")"),
     ("", "::int64"), ("", " is null"), ("b and (", ")"), ("extract(year from ", ")"), ("date_trunc('day', ", ")"),
 ]  # fmt: skip
 JOINTS = [
-    "+", "-", " - ", "*", "/", "%", " || ", " and ", " or ", " = ", " < ", "::", ", ", " is distinct from ", " between ",
+    "+", "-", " - ", "*", "/", "%", " || ", " and ", " or ", " = ", " < ", "::", ", ", " is distinct from ",
+    " between ",
     " in (", " like ", " is not ", " then ", " ", "''", '""',
 ]  # fmt: skip
 LENGTHS = (2, 5, 30, 60, 160, 400, 1_500)

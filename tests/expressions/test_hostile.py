@@ -15,11 +15,14 @@ from tests.expressions.random_expressions import COLUMNS, random_expression, ran
 from tests.seeds import seeds_from
 
 PIECES = [
-    *"ijkxyzsubctde", *"()+-*/%=<>,.;[]^!'\"~|", "::", "||", "<=", "<>", " ", "  ", "\n", "and", "or", "not", "is", "null",
+    *"ijkxyzsubctde", *"()+-*/%=<>,.;[]^!'\"~|", "::", "||", "<=", "<>", " ", "  ", "\n", "and", "or", "not", "is",
+    "null",
     "true", "false", "in", "between", "like", "case", "when", "then", "else", "end", "cast", "as", "distinct", "from",
-    "extract", "interval", "timestamp", "date", "select", "over", "'a'", "'2024-01-01'", "'1 day'", "1", "0", "1.5", "1e308",
+    "extract", "interval", "timestamp", "date", "select", "over", "'a'", "'2024-01-01'", "'1 day'", "1", "0", "1.5",
+    "1e308",
     "9223372036854775807", "99999999999999999999", "-", "float64", "int64", "string", "year", "abs", "round", "if",
-    "coalesce", "substr", "replace", "date_trunc", "greatest", "power", "sum", "now", "\u00b2", "\u0663", "\ud800", "é", "\x00",
+    "coalesce", "substr", "replace", "date_trunc", "greatest", "power", "sum", "now", "\u00b2", "\u0663", "\ud800", "é",
+    "\x00",
 ]  # fmt: skip
 
 
@@ -93,12 +96,18 @@ def test_a_larger_soup():
 @pytest.mark.parametrize(
     "text",
     [
-        "(" * 3_999, ")" * 3_999, "-" * 3_999, "- " * 1_999, "not " * 999, "case " * 799, "a" + "::int64" * 500, "'" * 3_999,
-        '"' * 3_999, "9" * 3_999, "." * 3_999, "1" + "e9" * 999, "i" + " is null" * 499, "i" + "+i" * 1_900, "if(" * 1_300,
-        "i in (" + ",".join(["1"] * 1_900) + ")", "timestamp '" + "9" * 3_900 + "'", "interval '" + "9" * 3_000 + " days'",
-        "interval 1.5 days", "interval '1'", "interval 9", "date '" + "0" * 3_000 + "'", "cast(" * 700, "extract(" * 400,
-        "timestamp '0001-01-01 00:00:00+23:59'", "timestamp '9999-12-31T23:59:59-23:59'", "'a' like '" + "%_" * 1_900 + "'",
-        "b" + " between b and b" * 120, "x" + " not in (1)" * 200, "\ud800", "'\ud800'", '"\ud800"', "\u212aelvin", "SELECT", "",
+        "(" * 3_999, ")" * 3_999, "-" * 3_999, "- " * 1_999, "not " * 999, "case " * 799, "a" + "::int64" * 500,
+        "'" * 3_999,
+        '"' * 3_999, "9" * 3_999, "." * 3_999, "1" + "e9" * 999, "i" + " is null" * 499, "i" + "+i" * 1_900,
+        "if(" * 1_300,
+        "i in (" + ",".join(["1"] * 1_900) + ")", "timestamp '" + "9" * 3_900 + "'",
+        "interval '" + "9" * 3_000 + " days'",
+        "interval 1.5 days", "interval '1'", "interval 9", "date '" + "0" * 3_000 + "'", "cast(" * 700,
+        "extract(" * 400,
+        "timestamp '0001-01-01 00:00:00+23:59'", "timestamp '9999-12-31T23:59:59-23:59'",
+        "'a' like '" + "%_" * 1_900 + "'",
+        "b" + " between b and b" * 120, "x" + " not in (1)" * 200, "\ud800", "'\ud800'", '"\ud800"', "\u212aelvin",
+        "SELECT", "",
     ],
 )  # fmt: skip
 def test_monstrous_texts(text):

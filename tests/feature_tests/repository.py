@@ -65,7 +65,7 @@ TEST = """tests:
          p_twice: 2, is_late: false, km: 1609.344, miles: 1000, hub: true}
       - {c_count_1d: 1, mean: 20, c_trend: 0, count_1d: 2, delay_sum_1d: 24, from_name: null, climb: null, slope: 0.5,
          p_twice: 6, is_late: true, km: null, miles: null, d_delay: 1, at: 2024-01-01T11:00:00Z}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 
 
 def loaded(folder, *texts, base=BASE):

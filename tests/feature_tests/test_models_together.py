@@ -47,7 +47,8 @@ SPINES = st.lists(
     min_size=1,
     max_size=4,
 )
-COLUMNS = ["c_count_1d", "c_delay_mean_1d", "c_trend", "mean", "count_1d", "delay_sum_1d", "delay_last_1d", "from_alt", "to_alt",
+COLUMNS = ["c_count_1d", "c_delay_mean_1d", "c_trend", "mean", "count_1d", "delay_sum_1d", "delay_last_1d", "from_alt",
+           "to_alt",
            "d_delay", "p_twice", "climb", "slope", "is_late", "km", "hub"]  # fmt: skip
 
 

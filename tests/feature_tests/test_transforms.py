@@ -124,7 +124,8 @@ def test_rows_of_a_source_that_is_not_read_or_lacks_a_column_are_refused(tmp_pat
 
 
 def test_a_plain_list_of_rows_is_not_enough_for_two_sources(tmp_path):
-    tests = "tests:\n  - {name: t, view: load, rows: [{delay: 1}], spine: [{carrier: A, time: 2026-01-01}], expect: [{total: 1}]}\n"
+    spine = "spine: [{carrier: A, time: 2026-01-01}]"
+    tests = f"tests:\n  - {{name: t, view: load, rows: [{{delay: 1}}], {spine}, expect: [{{total: 1}}]}}\n"
     (problem,) = load(tmp_path, repository(tests=tests)).errors
     assert problem.message == 'feature view "load" reads 2 sources: say which the rows are of'
     assert problem.notes == ("rows: {arrivals: [...], weather: [...]}",)

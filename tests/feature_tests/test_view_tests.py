@@ -134,7 +134,7 @@ ONCE = """  - name: once
     dedup_key: [dest]
     tiebreak: [delay]
     columns: {carrier: string, origin: string, dest: string, at: timestamp, seen: timestamp, delay: int64, price: "decimal(9,2)"}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 HOURS = st.integers(0, 30).map(lambda hour: f"2024-01-0{1 + hour // 24}T{hour % 24:02}:00:00Z")
 ROWS = st.lists(
     st.fixed_dictionaries(

@@ -1,4 +1,4 @@
-"""A repository that processes materialize at once: `python -m tests.materialize.at_once ROOT` stops before it commits."""
+"""A repository to materialize at once: `python -m tests.materialize.at_once ROOT` stops before the commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs of `featurectl materialize` at once: the later commit is refused (75), nothing is doubled, a re-run finishes."""
+"""Two runs of `featurectl materialize` at once: the later commit is refused (75), nothing doubles, a re-run ends it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ BAD = ("killed", "endless", "out of memory", "ended")
 ENOUGH_MEMORY = 4 << 30
 ENDS = [-1, 0, 1, 2, 3, 7, 14, 15, 16, 255, 256, 1 << 15, (1 << 31) - 1, 1 << 31, 1 << 40, -2, -17, -(1 << 31)]
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
-    "lightgbm": ("lightgbm.LGBMClassifier", {**LIGHTGBM, "n_estimators": 3, "num_leaves": 8, "max_cat_to_onehot": 1, "cat_smooth": 0.1, "min_data_per_group": 1}),
+    "lightgbm": ("lightgbm.LGBMClassifier",
+                 {**LIGHTGBM, "n_estimators": 3, "num_leaves": 8, "max_cat_to_onehot": 1, "cat_smooth": 0.1,
+                  "min_data_per_group": 1}),
     "linear": ("lightgbm.LGBMRegressor", {**LIGHTGBM, "n_estimators": 3, "num_leaves": 8, "linear_tree": True}),
     "xgboost": ("xgboost.XGBClassifier", {**XGBOOST, "n_estimators": 3, "max_depth": 3, "max_cat_to_onehot": 1}),
     "dart": ("xgboost.XGBRegressor", {**XGBOOST, "n_estimators": 3, "max_depth": 3, "booster": "dart"}),

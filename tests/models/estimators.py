@@ -1,4 +1,4 @@
-"""Fitted estimators of every library, on columns whose values are neighbours among float32: each row is at a threshold."""
+"""Fitted estimators of every library, on columns whose values are neighbours among float32: each row is a threshold."""
 
 import numpy as np
 
@@ -16,7 +16,8 @@ NAN_TAKEN = [
     ("lightgbm.LGBMRegressor", {**LIGHTGBM, "reg_sqrt": True}),
     ("lightgbm.LGBMClassifier", {**LIGHTGBM, "boosting_type": "dart"}),
     ("lightgbm.LGBMRegressor", {**LIGHTGBM, "boosting_type": "rf", "subsample": 0.7, "subsample_freq": 1}),
-    ("lightgbm.LGBMClassifier", {**LIGHTGBM, "cat_smooth": 0.1, "cat_l2": 0.1, "max_cat_to_onehot": 1, "min_data_per_group": 1}),
+    ("lightgbm.LGBMClassifier",
+     {**LIGHTGBM, "cat_smooth": 0.1, "cat_l2": 0.1, "max_cat_to_onehot": 1, "min_data_per_group": 1}),
     ("lightgbm.LGBMClassifier", {**LIGHTGBM, "min_child_samples": 10_000}),
     ("xgboost.XGBClassifier", XGBOOST),
     ("xgboost.XGBClassifier", {**XGBOOST, "max_cat_to_onehot": 1}),

@@ -108,7 +108,10 @@ def test_a_command_that_does_what_the_estimator_does_leaves_the_same_bytes(bench
 
 
 def test_the_rows_that_judge_it_are_not_in_the_training_set_of_a_command(bench):
-    told = "pathlib.Path('told.json').write_text(json.dumps({'m': manifest, 'rows': rows.height, 'columns': rows.columns, 'last': str(rows['t'].max()), 'model': os.environ['FEATURECTL_MODEL']}))"
+    told = (
+        "pathlib.Path('told.json').write_text(json.dumps({'m': manifest, 'rows': rows.height, 'columns': rows.columns, "
+        "'last': str(rows['t'].max()), 'model': os.environ['FEATURECTL_MODEL']}))"
+    )
     data = examples()
     data = replace(data, rows=data.rows.with_columns(c=pl.Series(["b", "a"] * 200)))
     inputs = [*INPUTS, BoundFeature(name="c", dtype="string", model_dtype="category")]

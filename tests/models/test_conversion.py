@@ -154,11 +154,14 @@ def test_a_pipeline_that_scales_columns_far_from_0_is_converted():
 @pytest.mark.parametrize(
     ("name", "params", "reason"),
     [
-        ("lightgbm.LGBMRegressor", {**LIGHTGBM, "zero_as_missing": True}, "LightGBM's zero_as_missing has no conversion"),
+        ("lightgbm.LGBMRegressor", {**LIGHTGBM, "zero_as_missing": True},
+         "LightGBM's zero_as_missing has no conversion"),
         ("lightgbm.LGBMRegressor", {**LIGHTGBM, "linear_tree": True}, "LightGBM's linear trees have no conversion"),
         ("xgboost.XGBRegressor", {**XGBOOST, "booster": "gblinear"}, "XGBoost's booster gblinear has no conversion"),
-        ("xgboost.XGBClassifier", {**XGBOOST, "objective": "binary:hinge"}, "XGBoost's objective binary:hinge has no conversion"),
-        ("catboost.CatBoostRegressor", {"iterations": 5, "grow_policy": "Lossguide"}, "CatBoost's trees that are not symmetric have no conversion"),
+        ("xgboost.XGBClassifier", {**XGBOOST, "objective": "binary:hinge"},
+         "XGBoost's objective binary:hinge has no conversion"),
+        ("catboost.CatBoostRegressor", {"iterations": 5, "grow_policy": "Lossguide"},
+         "CatBoost's trees that are not symmetric have no conversion"),
         ("sklearn.ensemble.BaggingClassifier", {"n_estimators": 2}, "trees behind other steps"),
         ("sklearn.svm.LinearSVC", {}, "a classifier without probabilities has no conversion"),
     ],
@@ -249,7 +252,11 @@ def trees(draw):
             tree[key] = Leaf(draw(st.integers(-9, 9)) / 4)
         else:
             test = draw(st.sampled_from(["<=", "<", ">", "in"]))
-            tree[key] = TreeSplit(feature=CODES if test == "in" else draw(st.integers(0, 2)), test=test, threshold=draw(st.integers(-2, 2)) / 2, members=draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 40.0, 100.0]), min_size=1, unique=True)), missing=draw(st.booleans()), yes=2 * key + 1, no=2 * key + 2)  # fmt: skip
+            tree[key] = TreeSplit(feature=CODES if test == "in" else draw(st.integers(0, 2)), test=test,
+                                  threshold=draw(st.integers(-2, 2)) / 2,
+                                  members=draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 40.0, 100.0]), min_size=1,
+                                                        unique=True)), missing=draw(st.booleans()), yes=2 * key + 1,
+                                                        no=2 * key + 2)  # fmt: skip
     return tree
 
 

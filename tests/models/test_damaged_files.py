@@ -1,4 +1,4 @@
-"""A model's file whose parts don't fit each other is refused before its library has it, and no damage kills or hangs it."""
+"""A model's file whose parts don't fit each other is refused before its library has it; no damage kills or hangs it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,8 @@ def endless_loop():
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",
-        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, [None, 2])],
+        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []),
+         value("v", TensorProto.FLOAT, [None, 2])],
         [value("on", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, [None, 2])],
     )  # fmt: skip
     true = helper.make_node("Constant", [], ["yes"], value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))

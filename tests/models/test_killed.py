@@ -1,4 +1,4 @@
-"""`train`, `models import`, `models promote` and `training-set`, killed wherever: the old state, or the new one, whole."""
+"""`train`, `models import`, `models promote` and `training-set`, killed anywhere: the old state or the new one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STOPPED = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is: versions with digests of their files, aliases, commands of the history, and the set that is made."""
+    """What there is: versions with digests of their files, aliases, commands of the history, and the set made."""
 
     versions: tuple
     aliases: tuple

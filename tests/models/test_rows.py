@@ -49,7 +49,8 @@ def tables(draw):
             .to_list()
         )
         listed = tuple(draw(st.permutations(texts))[: draw(st.integers(0, 4))])
-        inputs.append(BoundFeature(name=name, dtype=dtype, model_dtype="category" if is_category else dtype, categories=listed if is_category else None))  # fmt: skip
+        inputs.append(BoundFeature(name=name, dtype=dtype, model_dtype="category" if is_category else dtype,
+                                   categories=listed if is_category else None))  # fmt: skip
     return inputs, pl.DataFrame(columns, schema=schema)
 
 
@@ -106,7 +107,8 @@ def test_golden_rows_are_spread_over_all_rows():
 
 
 def test_golden_rows_are_strict_json():
-    content = dump_golden({"a": [1.5, math.nan, math.inf, None], "b": [True, 2**60, Decimal("0.10"), date(2024, 1, 2)]}, np.array([0.5, math.nan, 1.0, 2.0]))  # fmt: skip
+    content = dump_golden({"a": [1.5, math.nan, math.inf, None], "b": [True, 2**60, Decimal("0.10"), date(2024, 1, 2)]},
+                          np.array([0.5, math.nan, 1.0, 2.0]))  # fmt: skip
     golden = load_golden(content)
     assert golden.columns == {"a": [1.5, None, "inf", None], "b": [True, 2**60, "0.10", "2024-01-02"]}
     assert golden.scores.tolist()[2:] == [1.0, 2.0]

@@ -197,7 +197,9 @@ def test_catboost_writes_nothing_into_the_folder_and_takes_the_seed(tmp_path, mo
     fitted("catboost.CatBoostRegressor", {"iterations": 2}, matrix, np.arange(300.0))
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
-    assert make_estimator("catboost.CatBoostRegressor", {"verbose": True}, 7).get_params() == {"allow_writing_files": False, "random_seed": 7, "verbose": True, "loss_function": "RMSE"}  # fmt: skip
+    assert make_estimator("catboost.CatBoostRegressor", {"verbose": True},
+                          7).get_params() == {"allow_writing_files": False, "random_seed": 7, "verbose": True,
+                                              "loss_function": "RMSE"}  # fmt: skip
 
 
 def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):

@@ -28,9 +28,12 @@ BOTH = PicklePolicy(by_flag=True, in_files=frozenset({"m"}), applied=frozenset({
 
 def version_of(artifact, **more):
     return ModelVersion(
-        model="m", version=3, definition=more.pop("definition", {}), inputs=INPUTS, view_versions={}, table_versions={}, params={},
-        metrics={}, label="y", rows_train=300, rows_validation=0, artifact=artifact.path, artifact_format=artifact.format,
-        artifact_bytes=artifact.size_bytes, artifact_sha256=artifact.sha256, libraries={"lightgbm": "4.7.0"}, code_commit="",
+        model="m", version=3, definition=more.pop("definition", {}), inputs=INPUTS, view_versions={}, table_versions={},
+        params={},
+        metrics={}, label="y", rows_train=300, rows_validation=0, artifact=artifact.path,
+        artifact_format=artifact.format,
+        artifact_bytes=artifact.size_bytes, artifact_sha256=artifact.sha256, libraries={"lightgbm": "4.7.0"},
+        code_commit="",
         seed=7, created_at=datetime(2026, 1, 1, tzinfo=UTC), **more,
     )  # fmt: skip
 
@@ -53,7 +56,8 @@ def version(trained, tmp_path):
         write_artifact(str(tmp_path), "m", form, data) for form, data in ((kind, content), ("onnx", onnx))
     )
     golden = write_artifact(str(tmp_path), "m", "json", dump_golden(columns, scores))
-    return version_of(native, onnx=served.path, onnx_sha256=served.sha256, onnx_bytes=served.size_bytes, golden=golden.path, golden_sha256=golden.sha256)  # fmt: skip
+    return version_of(native, onnx=served.path, onnx_sha256=served.sha256, onnx_bytes=served.size_bytes,
+                      golden=golden.path, golden_sha256=golden.sha256)  # fmt: skip
 
 
 def test_onnx_serves_and_reproduces_the_golden_rows(version, tmp_path, trained):
@@ -123,7 +127,10 @@ def test_a_file_that_is_not_the_registered_one_is_refused_before_parsing(version
 
 @pytest.mark.parametrize("load", [load_native, load_served])
 @pytest.mark.parametrize("kind", ["pkl", "py"])
-@pytest.mark.parametrize(("definition", "by_flag", "error"), [({}, True, DataError), ({"allow_pickle": False}, True, DataError), ({"allow_pickle": "yes"}, True, DataError), ({"allow_pickle": True}, False, UsageError)])  # fmt: skip
+@pytest.mark.parametrize(("definition", "by_flag", "error"),
+                         [({}, True, DataError), ({"allow_pickle": False}, True, DataError),
+                          ({"allow_pickle": "yes"}, True, DataError),
+                          ({"allow_pickle": True}, False, UsageError)])  # fmt: skip
 def test_a_version_that_runs_code_needs_both_leaves(load, kind, definition, by_flag, error, tmp_path):
     content = pickle.dumps(Bomb()) if kind == "pkl" else FIRST.encode()
     version = version_of(write_artifact(str(tmp_path), "m", kind, content), definition=definition)
@@ -139,6 +146,7 @@ def test_a_version_that_runs_code_serves_with_both(tmp_path):
 
 
 def test_serving_loads_neither_polars_nor_the_language_nor_a_trainer():
-    code = "import sys, featurectl.models.served_model; print(sorted({'polars', 'featurectl.language', 'featurectl.plan', 'onnx', 'lightgbm', 'sklearn', 'pandas'} & set(sys.modules)))"
+    never = {"polars", "featurectl.language", "featurectl.plan", "onnx", "lightgbm", "sklearn", "pandas"}
+    code = f"import sys, featurectl.models.served_model; print(sorted({never} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"

@@ -43,7 +43,7 @@ customer_old       2026-11-20 03:02  4 d 10 h  -                 OK     1       
 facts              -                 -         - / 6 h           OK     1        103    103          12:45
 orders (source)    -                 -         30 m / 2 h        ERROR  file not found: data/orders.parquet
 
-3 ok, 1 stale, 1 error."""
+3 ok, 1 stale, 1 error."""  # noqa: E501  # lines of a file or a screen
 
 
 def rows():

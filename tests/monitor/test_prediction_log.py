@@ -1,4 +1,4 @@
-"""The reader of the prediction log: which files it finds, which of them it reads together, what it says of a torn one."""
+"""The reader of the prediction log: which files it finds, which of them it reads together, and a torn one."""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ CASES = {
         chain(source=1, table=1, online=48),
         STORE_BEHIND,
     ),
-    "a source that is gone": (replace(STALE, sources=(NEVER,)), "source orders can't be read: no file matches orders.csv"),
+    "a source that is gone": (replace(STALE, sources=(NEVER,)),
+                              "source orders can't be read: no file matches orders.csv"),
     "runs that fail": (
         chain(source=1, table=48, runs=(RUN, FAILED, replace(FAILED, now=hours(1)))),
         "materialize has failed since 2026-01-10 10:00 (2 times): FC504: column 'v' is wrong",
@@ -120,7 +121,8 @@ CASES = {
         chain(FRESH, runs=(FAILED, PUSHED)),
         "materialize has failed since 2026-01-10 10:00: FC504: column 'v' is wrong",
     ),
-    "a source without a row yet": (replace(FRESH, sources=(EMPTY,)), "source orders has no row that was known at 2026-01-10 12:00"),
+    "a source without a row yet": (replace(FRESH, sources=(EMPTY,)),
+                                   "source orders has no row that was known at 2026-01-10 12:00"),
     "a table that is not there": (
         replace(STALE, table=replace(STALE.table, missing=True)),
         "nothing was computed yet: featurectl materialize spend",
@@ -137,7 +139,8 @@ CASES = {
         chain(FRESH, runs=(replace(FAILED, error_code="", error="killed: process 7 is gone"),)),
         "materialize has failed since 2026-01-10 10:00: killed: process 7 is gone",
     ),
-    "a run that still goes on": (chain(FRESH, runs=(RUN, replace(FAILED, error="", error_code="", state="unseen"))), ""),
+    "a run that still goes on": (chain(FRESH, runs=(RUN, replace(FAILED, error="", error_code="", state="unseen"))),
+                                 ""),
     "a source that is late itself": (
         chain(replace(FRESH, sources=(replace(FRESH.sources[0], verdict="WARN"),)), source=5, table=5, online=5),
         "source orders has had nothing new for 5 h: its newest row became available 2026-01-10 07:00",

@@ -79,7 +79,8 @@ def test_what_is_no_record_is_passed_over(tmp_path):
     "change",
     [
         {"rows": "many"}, {"rows": True}, {"rows": 1 << 70}, {"seconds": float("inf")}, {"seconds": -1}, {"view": {}},
-        {"state": "gone"}, {"error": None}, {"checks": [{"check": 1}]}, {"checks": 7}, {"process": {"host": 1, "pid": 2}},
+        {"state": "gone"}, {"error": None}, {"checks": [{"check": 1}]}, {"checks": 7},
+        {"process": {"host": 1, "pid": 2}},
     ],
     ids=str,
 )  # fmt: skip

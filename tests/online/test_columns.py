@@ -56,7 +56,7 @@ def instant(offset_us):
 
 @st.composite
 def packed_rows(draw, values):
-    """Rows of the schema with the id 7, all of the past; in most lists one is odd: in a clock, its schema, or missing."""
+    """Rows of the schema with the id 7, all past; in most lists one is odd: in a clock, its schema or missing."""
     drawn = draw(st.lists(values, min_size=1, max_size=12))
     odd, where = (
         draw(st.integers(0, len(drawn))),

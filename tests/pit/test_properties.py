@@ -81,7 +81,7 @@ def test_rows_and_questions_of_other_keys_change_nothing(case, random):
     compare(answers(case, again, pl.concat([case.spine, spine]))[-1:], expected)
 
 
-# How the answers of two windows side by side, the older one first, make that of both; a window without an answer has none.
+# How the answers of two windows side by side, the older one first, make that of both; a window with none has none.
 MERGES = {
     "count": sum,
     "sum": sum,

@@ -29,7 +29,7 @@ FIRST, SECOND, ENTITIES = -1, 4, 3_000
 
 
 def made_table(kind):
-    """Return the table: rows of every entity until FIRST, then of two in three until SECOND, some of them known late."""
+    """Return the table: rows of every entity until FIRST, then of two in three until SECOND, some known late."""
     view = VIEWS[kind]
     rows = table(view, [_row(i, -5 - i % 3, None) for i in range(ENTITIES)], INPUTS, buckets=4)
     later = [_row(i, i % 4, i % 4 + (i % 5 == 0)) for i in range(ENTITIES + 500) if i % 3]

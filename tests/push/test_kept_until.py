@@ -1,4 +1,4 @@
-"""How long a server keeps rows that no push sends again: a retention and a quarter, and for good where now was given."""
+"""How long a server keeps rows that no push sends again: a retention and a quarter, or for good where now was given."""
 
 from __future__ import annotations
 

@@ -28,8 +28,10 @@ STATE = State(
 @pytest.mark.parametrize(
     ("kind", "name", "message", "hint"),
     [
-        ("feature_view", "spent", "no feature view 'spent' is applied in project shop", 'did you mean "spend"? applied views: carts, spend'),
-        ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop", 'did you mean "spend"? applied views: carts, spend'),
+        ("feature_view", "spent", "no feature view 'spent' is applied in project shop",
+         'did you mean "spend"? applied views: carts, spend'),
+        ("feature_view", "spend@9", "no feature view 'spend@9' is applied in project shop",
+         'did you mean "spend"? applied views: carts, spend'),
         ("model", "chum", "no model 'chum' is applied in project shop", 'did you mean "churn"? applied models: churn'),
         ("source", "x", "no source 'x' is applied in project shop", "no sources are applied: featurectl apply"),
     ],

@@ -17,7 +17,9 @@ from tests.registry.test_contract import MODEL, VIEW, write
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAMES = st.text(alphabet='ab",[]{}\\☃\n', max_size=4)
-VALUES = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | NAMES, lambda v: st.lists(v, max_size=2) | st.dictionaries(NAMES, v, max_size=2), max_leaves=4)  # fmt: skip
+VALUES = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | NAMES,
+                      lambda v: st.lists(v, max_size=2) | st.dictionaries(NAMES, v, max_size=2),
+                      max_leaves=4)  # fmt: skip
 OBJECTS = st.builds(
     ObjectVersion,
     kind=st.sampled_from(["entity", "source", "feature_view", "model"]),

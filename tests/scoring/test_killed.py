@@ -25,7 +25,8 @@ from tests.seeds import seed_of
 
 ROOT = Path(__file__).parents[2]
 DONE = {("range joined", 1): 0, ("range joined", 2): 1, ("file half written", 2): 1, ("file written", 1): 1,
-        ("file written", 2): 2, ("output half written", 2): 3, ("output half written", 3): 3, ("output written", 1): 3}  # fmt: skip
+        ("file written", 2): 2, ("output half written", 2): 3, ("output half written", 3): 3,
+        ("output written", 1): 3}  # fmt: skip
 MORE = {("range joined", 2), ("file written", 1), ("output half written", 2)}  # that differ little from the others
 
 

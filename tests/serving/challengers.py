@@ -1,4 +1,4 @@
-"""Functions that score trials: a good one, and ones that are slow, fail or score otherwise, but only when they serve."""
+"""Functions that score trials: a good one, and ones that are slow, fail or score otherwise, but only in service."""
 
 from __future__ import annotations
 

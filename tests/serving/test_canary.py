@@ -94,7 +94,8 @@ def test_what_is_wrong_with_a_row_is_told_by_its_place_in_the_request(start, per
     plain = rows_of(range(40))
     for place in (0, 13, 39):
         for wrong, told in (({"user": place, "price": "x"}, f"first at row {place}"),
-                            ({"user": "x", "price": 1.0}, f"row {place}"), ({"user": place}, f"first row {place}")):  # fmt: skip
+                            ({"user": "x", "price": 1.0}, f"row {place}"),
+                            ({"user": place}, f"first row {place}")):  # fmt: skip
             answer = predicted(client, [*plain[:place], wrong, *plain[place + 1 :]])
             assert (answer.status_code, told in answer.json()["detail"]) == (400, True), answer.text
             assert "of 40 " in answer.json()["detail"] or "user" in wrong
@@ -110,7 +111,8 @@ def test_a_challenger_that_fails_is_answered_as_one_that_is_champion(start):
         assert answer.status_code == 422
         assert answer.json()["detail"] == "trial@4 has no score for these rows: out of order"
     text = client.get("/metrics").text
-    for labels, count in (('result="answered",role="champion",version="1"', 1), ('result="failed",role="challenger",version="4"', 2)):  # fmt: skip
+    for labels, count in (('result="answered",role="champion",version="1"', 1),
+                          ('result="failed",role="challenger",version="4"', 2)):  # fmt: skip
         assert f'featurectl_canary_requests_total{{model="trial",{labels}}} {count}.0' in text
 
 

@@ -31,7 +31,7 @@ LINES = """\
 {"time":"2026-01-08T09:00:02.204Z","level":"info","event":"promoted","process":P,"message":"click: champion 1 -> 2","model":"click","version":2}
 {"time":"2026-01-08T09:00:04.204Z","level":"error","event":"store_lost","process":P,"message":"it is gone\\nand said so in two lines"}
 {"time":"2026-01-08T09:00:08.204Z","level":"info","event":"store_back","process":P,"message":"after 4 s","seconds":4.0}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 
 
 def lines_of(form: str) -> str:

@@ -1,4 +1,4 @@
-"""Views whose types only their data says are served without their offline tables: a push keeps the types beside the rows.
+"""Views whose types only their data says are served without their offline tables: a push keeps types beside rows.
 
 Nothing but the registry, the online store and the files of models is read by a server.
 """

@@ -41,7 +41,7 @@ feature_views:
     derived:
       - {name: trend, expr: delay_mean_1d - delay_mean_7d}
   - {name: facts, entity: airport, source: airports, features: [alt, name]}
-"""
+"""  # noqa: E501  # lines of a file or a screen
 
 
 DATA = {"data/arrivals.parquet": "", "data/flights.parquet": "", "data/airports.parquet": ""}

@@ -45,7 +45,8 @@ tests:
 )
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 PIECES = [
-    *"{}[],:-?#&*!|>'\"%@`\n\t ", "  ", "\n  - ", ": ", "<<: ", "---", "null", "name: ", "expr: ", "1e999", "é", "\x85", "\u2028",
+    *"{}[],:-?#&*!|>'\"%@`\n\t ", "  ", "\n  - ", ": ", "<<: ", "---", "null", "name: ", "expr: ", "1e999", "é", "\x85",
+    "\u2028",
     "feature_views:\n  - ", "keys", "coalesce(a, 0)", "${A}", "9" * 50, "- - - ", "? ", "\ufeff", "windows: [", "\r\n",
 ]  # fmt: skip
 

@@ -136,7 +136,8 @@ def test_an_input_never_has_the_name_of_a_key_or_of_a_clock(tmp_path):
 
 
 def test_a_declared_float64_over_whole_numbers_is_cast(tmp_path):
-    text = "feature_views:\n  - name: v\n    source: flights\n    features: [{name: distance, type: float64, default: 7}]\n"
+    features = "features: [{name: distance, type: float64, default: 7}]"
+    text = f"feature_views:\n  - name: v\n    source: flights\n    {features}\n"
     view = load(tmp_path, {"base.yaml": BASE, "v.yaml": text}).views["v"]
     assert view.inputs[0].expression.text == "cast(distance as float64)"
     assert (view.features[0].dtype, view.features[0].default) == ("float64", 7.0)

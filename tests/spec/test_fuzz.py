@@ -101,13 +101,16 @@ ENDLESS = {
     "values cut at commas": b"sources: [{" + b"name: f(a, b, " * 25_000 + b"}]",
     "errors in one line": b"alerts: [" + b"{name: a, when: x}," * 10_000 + b"]",
     "names that do not exist": (
-        b"entities:\n" + b"".join(b"  - {name: entity_number_%d, keys: {k: string}}\n" % number for number in range(400))
+        b"entities:\n"
+        + b"".join(b"  - {name: entity_number_%d, keys: {k: string}}\n" % number for number in range(400))
         + b"sources: [{name: s, path: a, event_time: k, columns: {k: timestamp}}]\nfeature_views:\n"
-        + b"".join(b"  - {name: v%d, entity: entity_nomber_%d, source: s, features: [k]}\n" % (n, n) for n in range(400))
+        + b"".join(b"  - {name: v%d, entity: entity_nomber_%d, source: s, features: [k]}\n" % (n,
+                                                                                               n) for n in range(400))
     ),
     "columns that do not exist": (
         b"sources: [{name: s, path: a, event_time: at, columns: {at: timestamp, %s}}]\nfeature_views:\n"
-        b"  - name: v\n    source: s\n    features:\n" % b", ".join(b"column_%d: int64" % number for number in range(400))
+        b"  - name: v\n    source: s\n    features:\n"
+        % b", ".join(b"column_%d: int64" % number for number in range(400))
         + b"".join(b"      - {name: f%d, expr: colunm_%d + 1}\n" % (number, number) for number in range(400))
     ),
 }  # fmt: skip

@@ -17,7 +17,8 @@ from tests.spec.repository import BASE, load, write_repo
 
 # What a search begins with, again and again, and what it then looks for in vain.
 PIECES = (
-    " ", "a", "a ", "1", ".", "?", "[", "(", "://", "://a:", "x://a:b ", "${", "${A:-", "?pwd=", "/*", "--", "'", '"', "''",
+    " ", "a", "a ", "1", ".", "?", "[", "(", "://", "://a:", "x://a:b ", "${", "${A:-", "?pwd=", "/*", "--", "'", '"',
+    "''",
     "\"'", "/**", ":since", "&a=", ";", "@", "x@", "\t\n", "list(", "decimal(", "<Message>", "#", "0", "e+",
 )  # fmt: skip
 GROWTH = """
@@ -43,12 +44,12 @@ for info in pkgutil.walk_packages(featurectl.__path__, "featurectl."):
                         pattern.sub("", whole)
                 if time.process_time() - begin > 10:
                     sys.exit(f"{info.name} {name} with {piece!r}")
-"""
+"""  # noqa: E501  # lines of a file or a screen
 
 
 @pytest.mark.stress
 def test_no_pattern_of_the_package_takes_time_that_grows_with_a_power():
-    """Of 20,000 characters a pattern whose time is a square takes seconds for a piece, any other milliseconds for all."""
+    """Of 20,000 characters a pattern of quadratic time takes seconds for a piece, any other milliseconds for all."""
     command = [sys.executable, "-c", GROWTH, "20000", *PIECES]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -15,7 +15,8 @@ CASES = [
     # YAML
     ("FC002", "a: «[»\n", ""),
     ("FC002", "a: «`»b`\n", ""),
-    ("FC003", STATE + "    features: [{name: x, expr: «coalesce(distance, 0)»}]\n", 'did you mean expr: "coalesce(distance, 0)"?'),
+    ("FC003", STATE + "    features: [{name: x, expr: «coalesce(distance, 0)»}]\n",
+     'did you mean expr: "coalesce(distance, 0)"?'),
     ("FC004", "entities:\n  - {name: x, keys: {k: string}, «name»: y}\n", ""),
     ("FC005", "entities: «&a» []\n", ""),
     ("FC005", "entities: «*a»\n", ""),
@@ -39,7 +40,8 @@ CASES = [
     ("FC104", "sources:\n  - {name: s, path: «data/x.xlsx», event_time: at, delay: 1m}\n", ""),
     ("FC104", "sources:\n  - {name: s, path: x.csv, csv: {separator: «;;»}, event_time: at, delay: 1m}\n", ""),
     ("FC104", "sources:\n  - {name: s, path: x.csv, csv: {separator: «''»}, event_time: at, delay: 1m}\n", ""),
-    ("FC104", "sources:\n  - {name: s, path: x.csv, event_time: at, delay: 1m, timezone: «Europe/Berln»}\n", 'did you mean "Europe/Berlin"?'),
+    ("FC104", "sources:\n  - {name: s, path: x.csv, event_time: at, delay: 1m, timezone: «Europe/Berln»}\n",
+     'did you mean "Europe/Berlin"?'),
     ("FC104", VIEW + "    closed: «lefft»\n    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "left"?'),
     ("FC104", VIEW + "    aggregates: [{op: «meen», column: delay, windows: [1d]}]\n", 'did you mean "mean"?'),
     ("FC104", VIEW + "    aggregates: «[]»\n", ""),
@@ -55,32 +57,45 @@ CASES = [
     ("FC107", MODEL + "    features:\n      - «{»a: 1, b: 2}\n", ""),
     ("FC108", 'entities:\n  - {name: x, keys: {k: string}, owner: «"${USER}"»}\n', ""),
     # References
-    ("FC201", VIEW.replace("carrier", "«carier»") + "    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "carrier"?'),
-    ("FC201", VIEW.replace("arrivals", "«arivals»") + "    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "arrivals"?'),
+    ("FC201", VIEW.replace("carrier", "«carier»") + "    aggregates: [{op: count, windows: [1d]}]\n",
+     'did you mean "carrier"?'),
+    ("FC201", VIEW.replace("arrivals", "«arivals»") + "    aggregates: [{op: count, windows: [1d]}]\n",
+     'did you mean "arrivals"?'),
     ("FC201", MODEL + "    features:\n      - delays: [«delay_men_1d»]\n", 'did you mean "delay_mean_1d"?'),
     ("FC201", MODEL + "    features:\n      - «delys»: [trend]\n", 'did you mean "delays"?'),
     ("FC202", "entities:\n  - {name: «carrier», keys: {carrier: string}}\n", ""),
     ("FC204", VIEW + "    aggregates:\n      - {op: count, windows: [1d, «1d»]}\n", ""),
-    ("FC204", VIEW + "    aggregates: [{op: count, windows: [1d]}]\n    derived: [{name: «count_1d», expr: count_1d + 1}]\n", ""),
+    ("FC204", VIEW + "    aggregates: [{op: count, windows: [1d]}]\n    derived: [{name: «count_1d», expr: count_1d + "
+                     "1}]\n", ""),
     ("FC204", STATE + "    features: [«carrier»]\n", ""),
-    ("FC205", MODEL + "    features:\n      - delays: [trend]\n      - {feature: 'delays:count_1d', as: «trend»}\n", ""),
+    ("FC205", MODEL + "    features:\n      - delays: [trend]\n      - {feature: 'delays:count_1d', as: «trend»}\n",
+     ""),
     ("FC205", MODEL + "    features:\n      - {feature: 'delays:count_1d', as: «distance»}\n", ""),
     ("FC104", MODEL + "    features: [{delays: [trend]}]\n    output: {name: p, type: «int64»}\n", ""),
-    ("FC206", VIEW + "    join: {«carier»: origin}\n    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "carrier"?'),
+    ("FC206", VIEW + "    join: {«carier»: origin}\n    aggregates: [{op: count, windows: [1d]}]\n",
+     'did you mean "carrier"?'),
     ("FC207", "entities:\n  - {name: other, keys: {«carrier»: int64}}\n", ""),
     ("FC208", STATE + "    transform: «none.py:f»\n    features: [{name: x, type: int64}]\n", ""),
-    ("FC209", "pipelines:\n  - {name: p, stages: [{name: a, run: x, needs: «[b]»}, {name: b, run: y, needs: [a]}]}\n", ""),
+    ("FC209", "pipelines:\n  - {name: p, stages: [{name: a, run: x, needs: «[b]»}, {name: b, run: y, needs: [a]}]}\n",
+     ""),
     # Semantics
     ("FC301", VIEW + "    where: «dely» > 3\n    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "delay"?'),
     ("FC301", VIEW + "    aggregates: [{op: mean, column: «dely», windows: [1d]}]\n", 'did you mean "delay"?'),
-    ("FC301", VIEW + "    join: {carrier: «carier»}\n    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "carrier"?'),
+    ("FC301", VIEW + "    join: {carrier: «carier»}\n    aggregates: [{op: count, windows: [1d]}]\n",
+     'did you mean "carrier"?'),
     ("FC301", STATE + "    features: [«distanc»]\n", 'did you mean "distance"?'),
-    ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: >\n          1 +\n          «distence»\n", 'did you mean "distance"?'),
-    ("FC301", STATE + "    features: [distance]\n    derived:\n      - {name: x, expr: 'if(''a'' = ''b'', 1, «distence»)'}\n", 'did you mean "distance"?'),
-    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1 + «distence»"}\n', 'did you mean "distance"?'),
-    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1\\t+\\u0031\\x31 +\\n «distence»"}\n', 'did you mean "distance"?'),
-    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "if(\\x27\\u00e9\\\\\\x27 = \\x27n\\x27,\\n1, \\\n          «distence»)"}\n', 'did you mean "distance"?'),
-    ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: |\n          1 + «distence»\n", 'did you mean "distance"?'),
+    ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: >\n          1 +\n      "
+                      "    «distence»\n", 'did you mean "distance"?'),
+    ("FC301", STATE + "    features: [distance]\n    derived:\n      - {name: x, expr: 'if(''a'' = ''b'', 1, "
+                      "«distence»)'}\n", 'did you mean "distance"?'),
+    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1 + «distence»"}\n',
+     'did you mean "distance"?'),
+    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "1\\t+\\u0031\\x31 +\\n '
+                      '«distence»"}\n', 'did you mean "distance"?'),
+    ("FC301", STATE + '    features: [distance]\n    derived:\n      - {name: x, expr: "if(\\x27\\u00e9\\\\\\x27 = '
+                      '\\x27n\\x27,\\n1, \\\n          «distence»)"}\n', 'did you mean "distance"?'),
+    ("FC301", STATE + "    features: [distance]\n    derived:\n      - name: x\n        expr: |\n          1 + "
+                      "«distence»\n", 'did you mean "distance"?'),
     ("FC301", MODEL + "    features:\n      - {request: {«distanc»: int64}}\n", 'did you mean "distance"?'),
     ("FC302", VIEW + "    where: «delay»\n    aggregates: [{op: count, windows: [1d]}]\n", ""),
     ("FC302", STATE + "    features: [{name: x, expr: distance, type: «string»}]\n", ""),
@@ -94,19 +109,27 @@ CASES = [
     ("FC306", STATE + "    features: [{name: distance, default: «far»}]\n", ""),
     ("FC306", VIEW + "    aggregates: [{op: count, windows: [1d], default: «1.5»}]\n", ""),
     ("FC306", MODEL + "    features: [{feature: 'delays:count_1d', default: «few»}]\n", ""),
-    ("FC307", VIEW.replace("arrivals", "airports").replace("carrier", "airport") + "    «aggregates»: [{op: count, windows: [1d]}]\n", ""),
+    ("FC307",
+     VIEW.replace("arrivals", "airports").replace("carrier", "airport")
+     + "    «aggregates»: [{op: count, windows: [1d]}]\n", ""),
     ("FC307", "sources:\n  - {name: s, path: a.csv, «available_at»: x}\n", ""),
     ("FC308", MODEL.replace("arr_delay >", "«arr_delay» >") + "    features: [{request: {arr_delay: float64}}]\n", ""),
     ("FC309", VIEW + "    join: {carrier: «delay»}\n    aggregates: [{op: count, windows: [1d]}]\n", ""),
-    ("FC310", MODEL.replace("models", VIEW + "    aggregates: [{op: last_n, n: 3, column: delay, windows: [1d]}]\nmodels") + "    features:\n      - v: [«delay_last_3_1d»]\n", ""),
-    ("FC311", TEST + "    rows: [{carrier: AA, at: 2013-01-01, «dely»: 3}]\n    spine: [{carrier: AA, time: 2013-01-01}]\n    expect: [{count_1d: 1}]\n", 'did you mean "delay"?'),
+    ("FC310",
+     MODEL.replace("models", VIEW + "    aggregates: [{op: last_n, n: 3, column: delay, windows: [1d]}]\nmodels")
+     + "    features:\n      - v: [«delay_last_3_1d»]\n", ""),
+    ("FC311", TEST + "    rows: [{carrier: AA, at: 2013-01-01, «dely»: 3}]\n    spine: [{carrier: AA, time: "
+                     "2013-01-01}]\n    expect: [{count_1d: 1}]\n", 'did you mean "delay"?'),
     ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: «yesterday»}]\n    expect: [{count_1d: 1}]\n", ""),
-    ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: 2013-01-01}]\n    «expect»: [{count_1d: 1}, {count_1d: 2}]\n", ""),
+    ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: 2013-01-01}]\n    «expect»: [{count_1d: 1}, "
+                     "{count_1d: 2}]\n", ""),
     ("FC311", TEST + "    rows: []\n    spine: [{carrier: AA, time: 2013-01-01}]\n    «expect»: [{}]\n", ""),
     ("FC312", "sources:\n  - {name: s, path: a.csv, event_time: «x», delay: 1m, columns: {x: string}}\n", ""),
-    ("FC313", "sources:\n  - {name: s, sql: {url: «'postgresql://ana:secret@host/db'», query: select 1}, event_time: at, delay: 1m}\n", ""),
+    ("FC313", ("sources:\n  - {name: s, sql: {url: «'postgresql://ana:secret@host/db'», query: select 1}, event_time: "
+              "at, delay: 1m}\n"), ""),
     ("FC351", "sources:\n  - {name: «s», path: a.csv}\n", ""),
-    ("FC352", "sources:\n  - {name: s, path: a.csv, event_time: «at», columns: {at: timestamp, ingested_at: timestamp}}\n", ""),
+    ("FC352", ("sources:\n  - {name: s, path: a.csv, event_time: «at», columns: {at: timestamp, ingested_at: "
+              "timestamp}}\n"), ""),
     ("FC353", STATE + "    features: [distance]\n    refresh: «6h»\n    freshness: {warn_after: 1h}\n", ""),
 ]  # fmt: skip
 
@@ -194,7 +217,8 @@ def test_all_problems_of_all_files_come_in_one_run_sorted_by_place(tmp_path):
 
 BADLY_NAMED = {
     "entities: [{name: Bad One, keys: {a: strin}}]": ["FC105", "FC104"],
-    "sources: [{name: Bad One, path: a.csv, event_time: at, delay: 1x, columns: {at: int64}}]": ["FC105", "FC106", "FC312"],
+    "sources: [{name: Bad One, path: a.csv, event_time: at, delay: 1x, columns: {at: int64}}]": ["FC105", "FC106",
+                                                                                                 "FC312"],
     "feature_views: [{name: Bad One, entity: carier, source: arrivals, where: dely > 1, features: [delay]}]": [
         "FC105", "FC201", "FC301",
     ],

@@ -35,7 +35,7 @@ models:
       for: 30m
       min_requests: 1000
       success: {latency_p99_ms: 100, error_rate_percent: 0.1, freshness: 2h, score_psi: 0.2}
-""",
+""",  # noqa: E501  # lines of a file or a screen
 }
 
 

@@ -115,7 +115,8 @@ def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
             score = None if fault else draw.random()
             rows[version].append(
                 row(request, role, entity=draw.randrange(150), score=score, fault=fault or None, latency_ms=latency,
-                    logged_at=AT + timedelta(seconds=draw.randrange(500)), age_us=draw.choice([None, draw.randrange(99)]))
+                    logged_at=AT + timedelta(seconds=draw.randrange(500)),
+                    age_us=draw.choice([None, draw.randrange(99)]))
             )  # fmt: skip
     log = CanaryLog(PredictionLogFiles(str(tmp_path)), RUN)
     for part in range(3):  # of a request all rows are in one file

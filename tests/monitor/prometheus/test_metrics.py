@@ -46,7 +46,8 @@ ROWS = (
         last_available=NOW - timedelta(hours=7), age_us=7 * HOUR_US, over_us=HOUR_US, version=2, rows=1_200_000,
         online_keys=84_201, computed_at=NOW - timedelta(minutes=5), entities=8, stale_entities=3,
     ),
-    FreshnessRow(kind="source", name="orders", verdict="ERROR", freshness=Freshness(error_after_us=HOUR_US), error="no"),
+    FreshnessRow(kind="source", name="orders", verdict="ERROR", freshness=Freshness(error_after_us=HOUR_US),
+                 error="no"),
 )  # fmt: skip
 LOOKED = MetricsSnapshot(
     project="shop",

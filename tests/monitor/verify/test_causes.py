@@ -1,4 +1,4 @@
-"""The other causes: ties, ttl, defaults, rows that came late into the table, pushes that were missed; and what is left out."""
+"""The other causes: ties, ttl, defaults, rows that came late into the table, missed pushes; what is left out."""
 
 from __future__ import annotations
 

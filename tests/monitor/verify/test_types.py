@@ -110,7 +110,8 @@ def asked(tmp_path_factory):
 def _fact(chance: random.Random, at: datetime) -> dict[str, object]:
     pick = chance.choice
     return {
-        "score": pick("abé"), "time": chance.randrange(4), "at": at, "seen": at + timedelta(minutes=pick([0, 0, 5, 600])),
+        "score": pick("abé"), "time": chance.randrange(4), "at": at,
+        "seen": at + timedelta(minutes=pick([0, 0, 5, 600])),
         "f": pick([None, float("nan"), -0.0, 1e16, 0.1, chance.random()]), "n": pick([None, chance.randrange(99)]),
         "dec": pick([None, Decimal("1.10"), Decimal("-2.25")]), "b": pick([True, False, None]),
         "ts": pick([None, at - timedelta(days=3, microseconds=7)]), "cat": pick(["x", "y", None]),
