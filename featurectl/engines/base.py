@@ -67,7 +67,7 @@ class Piece:
 class CheckResult:
     """What came of a check of `of` ("source arrivals"): it failed for so many of the rows that were looked at.
 
-    `found` says what was found, in words. A failed check of severity "warn" is only told.
+    `found` says what was found, in words. A failed check of severity "warn" is only reported.
     """
 
     of: str
@@ -79,7 +79,7 @@ class CheckResult:
     found: str
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """One line that says what was asked and what was found."""
         return f'check "{self.label}" of {self.of} failed: {self.found}'
 

@@ -20,12 +20,12 @@ _NAME: Final = "spill-"
 class SpillRoom:
     """Makes folders below one of its own, which is made when it is first needed and removed at the end.
 
-    What a process left that was killed is removed by the next that needs room at the same place. `told` is given the
+    What a process left that was killed is removed by the next that needs room at the same place. `on_rows` is given the
     number of rows of each batch that is read while the room is open.
     """
 
-    def __init__(self, parent: Path | None = None, told: Callable[[int], None] | None = None) -> None:
-        self.told = told or (lambda _: None)
+    def __init__(self, parent: Path | None = None, on_rows: Callable[[int], None] | None = None) -> None:
+        self.on_rows = on_rows or (lambda _: None)
         self._parent = parent
         self._own: Path | None = None
 

@@ -39,7 +39,7 @@ class DataRoots:
         """Return whether one of the folders holds a real path.
 
         Raises:
-            UsageError: none does as far as can be told, and a variable of one is not set.
+            UsageError: none does as far as is known, and a variable of one is not set.
         """
         if any(is_below(real, never) for never in _NEVER):
             return False
@@ -145,7 +145,7 @@ def _linked_folder(root: Path, link: Path, *, whole: bool) -> str:
 
 
 def _folder_of(written: str) -> str:
-    """Return what to write into `data_roots` for a path or URL; what a variable holds is not told.
+    """Return what to write into `data_roots` for a path or URL; what a variable holds is not shown.
 
     >>> _folder_of("/srv/lake/*.csv"), _folder_of("${LAKE}/x.csv"), _folder_of("sqlite:///../x.db"), _folder_of("${X}")
     ('/srv/lake', '${LAKE}', '..', '${X}')

@@ -182,7 +182,7 @@ def _data_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
         kept = {m.table_versions[label] for m in state.model_versions if label in m.table_versions}
         kept |= {pin.table_version for pin in pins if f"{pin.view}@{pin.version}" == label}
         table = view_table(workspace.offline(), load_view(item.definition), item.version)
-        unneeded = {path for path in table.unneeded(kept) if not path.endswith(_PART)}  # those are told of below
+        unneeded = {path for path in table.unneeded(kept) if not path.endswith(_PART)}  # those are listed below
         if unneeded:
             sizes = [file.size for file in cleaning.files.dated(folder) if file.path[len(folder) + 1 :] in unneeded]
             name = f"{label}: {len(unneeded):,} of no version that is kept"

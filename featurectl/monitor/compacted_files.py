@@ -73,8 +73,8 @@ def replaced_names(files: LooseFiles, path: str, *, skip_broken: bool = False) -
     except (OSError, KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
         if skip_broken:
             return frozenset()
-        told = f"the prediction log can't be read: {path.rpartition('/')[2]} says not which files it stands for"
-        raise StoreError(told, code="FC603") from error
+        message = f"the prediction log can't be read: {path.rpartition('/')[2]} says not which files it stands for"
+        raise StoreError(message, code="FC603") from error
 
 
 def replaced_files(

@@ -39,7 +39,7 @@ class LogDay:
 
 
 def read_day(files: LooseFiles, folder: str, clock: datetime) -> LogDay:
-    """Return what is there of a day, `<model>/v<version>/<day>`; replaced files that may go by now are told.
+    """Return what is there of a day, `<model>/v<version>/<day>`; replaced files that may go by now are named.
 
     Raises:
         StoreError: FC603, the log can't be read.
@@ -79,8 +79,8 @@ def compact_some(files: LooseFiles, day: LogDay, alone: Callable[[], AbstractCon
     try:
         rows = pl.concat(frames, how="diagonal")
     except pl.exceptions.PolarsError as error:
-        told = f"files of {day.folder} have one column in two types, and stay as they are"
-        raise StoreError(f"the prediction log can't be compacted: {told}", code="FC603") from error
+        reason = f"files of {day.folder} have one column in two types, and stay as they are"
+        raise StoreError(f"the prediction log can't be compacted: {reason}", code="FC603") from error
     content = compacted_content(rows, names)
     with alone():
         if {f"{day.folder}/{name}" for name in names} <= {file.path for file in _small(*_listed(files, day.folder))}:

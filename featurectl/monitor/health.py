@@ -87,7 +87,7 @@ def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> i
 def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = False) -> Sequence[RunRecord]:
     """Return the records of runs as of so long before now and later, none of later than now.
 
-    With `unended` those, too, that have not told their end and are not known to be dead.
+    With `unended` those, too, that have not recorded their end and are not known to be dead.
 
     Raises:
         StoreError: they can't be read.
@@ -102,7 +102,7 @@ def recorded_runs(workspace: Workspace, back: timedelta, *, unended: bool = Fals
 
 
 def runs_seen(workspace: Workspace, back: timedelta) -> tuple[Sequence[RunRecord], str]:
-    """Return the records of runs, of those too that have not told their end; where they can't be read none, and why."""
+    """Return the records of runs, of unended ones too; where they can't be read none, and why."""
     try:
         return recorded_runs(workspace, back, unended=True), ""
     except FeaturectlError as error:

@@ -122,8 +122,8 @@ def require_sample(environment: Environment, purpose: str, instead: str = "") ->
     """
     sample = environment.prediction_sample
     if sample is None or sample <= 0:
-        told = f"environment {environment.name} has no prediction log, {purpose}"
-        raise UsageError(told, hint=f"prediction_log: {{sample: 0.01}} in featurectl.yaml{instead}")
+        message = f"environment {environment.name} has no prediction log, {purpose}"
+        raise UsageError(message, hint=f"prediction_log: {{sample: 0.01}} in featurectl.yaml{instead}")
     return sample
 
 
@@ -205,8 +205,8 @@ def _is_gone(file: LogFile) -> bool:
     except StoreError:
         return False
     if moved:
-        told = "files of the prediction log were made into larger ones while they were read"
-        raise TryAgainError(told, hint="run it again")
+        message = "files of the prediction log were made into larger ones while they were read"
+        raise TryAgainError(message, hint="run it again")
     return True
 
 

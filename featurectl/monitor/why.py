@@ -144,7 +144,7 @@ def _unreadable(chain: Chain) -> str:
 def _failing(chain: Chain) -> str:
     """Tell of what failed the last time it was tried, and since when it has: the table first, then the store.
 
-    What fails as something was computed as of the future is told with what ends that.
+    What fails as something was computed as of the future is reported with what ends that.
     """
     if chain.row.future:
         return f"{chain.row.label}: {chain.row.error}"

@@ -92,15 +92,15 @@ def _table(rows: pl.DataFrame, keys: tuple[str, ...], delay_us: int) -> SortedTa
         new |= rows[key].ne_missing(rows[key].shift(1)).to_numpy()
     starts = np.append(np.flatnonzero(new), rows.height)
     event_time = microseconds(rows[EVENT_TIME])
-    told = AVAILABLE_AT in rows.columns
+    is_given = AVAILABLE_AT in rows.columns
     return SortedTable(
         frame=rows,
         keys=keys,
         distinct=rows.select(keys)[starts[:-1]] if keys else pl.DataFrame(),
         groups=Groups(starts=starts, ends=np.append(starts[1:], rows.height)),
         event_time=event_time,
-        available_at=microseconds(rows[AVAILABLE_AT]) if told else event_time + delay_us,
-        delay_us=None if told else delay_us,
+        available_at=microseconds(rows[AVAILABLE_AT]) if is_given else event_time + delay_us,
+        delay_us=None if is_given else delay_us,
     )
 
 

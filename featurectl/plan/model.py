@@ -102,7 +102,7 @@ class Stage:
 class AppliedCommit:
     """The commit that was applied last, by whom and when, and whether the one that is planned contains it.
 
-    `contained` None: that can't be told, and `reason` says why; where it is not, how the two stand to each other.
+    `contained` None: nobody knows that, and `reason` says why; where it is not, how the two stand to each other.
     """
 
     commit: str

@@ -104,8 +104,8 @@ def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
         desired = desired_object(spec)
     except Exception as error:
         reason = error.__cause__ if isinstance(error, StoreError) and error.__cause__ else error
-        told = str(reason)[:200] or type(reason).__name__
-        raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}: {told}") from error
+        problem = str(reason)[:200] or type(reason).__name__
+        raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}: {problem}") from error
     if not is_whole:
         raise UsageError(f"{name} has a definition that is none, of {item.kind} {item.name!r}", hint=_HINT)
     return desired

@@ -26,7 +26,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}")
         lines += (
-            [f"{run.label}: {in_one_line(check.told)}" for check in run.made.checks if not check.passed]
+            [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
             if run.made
             else []
         )

@@ -84,14 +84,14 @@ def _skew_json(skew: FeatureSkew) -> dict[str, object]:
         "mismatched": skew.mismatched,
         "share": skew.share,
         "causes": dict(skew.causes),
-        "told": dict(skew.told),
+        "told": dict(skew.details),
         "example": skew.example or None,
     }
 
 
 def _cells(skew: FeatureSkew) -> list[str]:
     share = f"{skew.share:.2%}" if skew.mismatched else "-" if not skew.compared else "0"
-    return [format_count(skew.compared), format_count(skew.mismatched), share, _causes(skew.causes, skew.told)]
+    return [format_count(skew.compared), format_count(skew.mismatched), share, _causes(skew.causes, skew.details)]
 
 
 def _causes(causes: Mapping[str, int], details: Mapping[str, str]) -> str:

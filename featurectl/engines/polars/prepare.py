@@ -66,7 +66,7 @@ class _Tally:
     replaced: list[int] = field(default_factory=list)
     of_source: Checker
     of_view: Checker
-    told: Callable[[int], None]
+    on_rows: Callable[[int], None]
     memory_bytes: int | None
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
@@ -148,7 +148,7 @@ def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
         held_back=[0] * pieces,
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
-        told=(lambda _: None) if room is None else room.spill.told,
+        on_rows=(lambda _: None) if room is None else room.spill.on_rows,
         memory_bytes=None if room is None else room.memory_bytes,
     )
 
@@ -164,7 +164,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
         if inside:
             tally.look(number, scan, piece)
         for batch in read_batches(scan.filter(*inside), batch_rows(tally.memory_bytes, len(schema))):
-            tally.told(batch.height)
+            tally.on_rows(batch.height)
             if not inside:
                 tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:

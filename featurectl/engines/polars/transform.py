@@ -68,8 +68,8 @@ def _blaming(transform: Transform) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == transform.path]
         line = own[-1].lineno if own else _definition_line(transform, error)
-        told = str(error.msg) if isinstance(error, SyntaxError) else str(error)
-        said = (told.strip().splitlines() or [""])[0]
+        text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+        said = (text.strip().splitlines() or [""])[0]
         message = f"{transform.path}:{line}: {transform.function} failed: {type(error).__name__}"
         hint = "--debug shows the whole traceback"
         raise DataError(f"{message}: {said}" if said else message, code=_FAILS, hint=hint) from error

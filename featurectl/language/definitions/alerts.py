@@ -45,7 +45,7 @@ class Condition:
 class Alert:
     """When to tell whom.
 
-    `for_us` is how long the condition must hold before anybody is told, `repeat_us` how soon it is told again (None:
+    `for_us` is how long the condition must hold before anybody is notified, `repeat_us` how soon again (None:
     not). `views` and `models` are names or patterns; both empty: all that the metric is measured on.
     """
 
@@ -61,7 +61,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notifier:
-    """How somebody is told; `address` may hold `${NAME}`, unexpanded."""
+    """How somebody is notified; `address` may hold `${NAME}`, unexpanded."""
 
     name: str
     way: Way

@@ -88,8 +88,8 @@ def _load(cls: type[T], json: Json, typed: Callable[[T], T] = lambda loaded: loa
         assert fits(loaded), "a value is of another type"
         return typed(loaded)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        told = "the registry holds a definition that featurectl has not written"
-        raise StoreError(told, code="FC601", hint="restore it from a backup") from error
+        message = "the registry holds a definition that featurectl has not written"
+        raise StoreError(message, code="FC601", hint="restore it from a backup") from error
 
 
 def _dump(value: object) -> object:

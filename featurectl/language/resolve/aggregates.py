@@ -9,7 +9,7 @@ from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name
 from featurectl.language.definitions.objects import Derived, Feature, NamedExpression
-from featurectl.language.resolve.declarations import Declarations, tell
+from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.shapes.operations import listed_names
 from featurectl.language.shapes.values import NAME, is_reserved
 from featurectl.language.shapes.view import AggregateShape
@@ -147,7 +147,7 @@ def _pieces_fit(shape: AggregateShape, columns: Mapping[str, str] | None, declar
         scope.expression(("where",), shape.where, "bool")
         if not scope.issues:  # the form that is kept is longer and deeper, and the limits are for it
             Scope(None, scope.issues).expression(("where",), _text(shape))
-    tell(declared.report, scope.issues, places, shape.fields.head)
+    report_issues(declared.report, scope.issues, places, shape.fields.head)
     return not scope.issues
 
 

@@ -14,7 +14,7 @@ def query_problem(text: str) -> str:
     """Return what keeps a query from being one of a check; "": nothing does.
 
     Functions that read files or addresses are looked for anywhere in the text, names of columns included: what lies in
-    quotes or comments is not told apart, as the engine's own parser might do it otherwise.
+    quotes or comments is not distinguished, as the engine's own parser might do it otherwise.
 
     >>> query_problem("select * from rows where amount < 0")
     ''

@@ -9,7 +9,7 @@ from typing import Final
 from featurectl.core.dtypes import FLOAT64, INT64, STRING, UNKNOWN, decimal_parts
 from featurectl.language.definitions.objects import Check
 from featurectl.language.resolve.check_query import query_problem
-from featurectl.language.resolve.declarations import Declarations, tell
+from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.shapes.operations import CheckShape
 from featurectl.language.syntax.constants import fit_constant
 from featurectl.language.typing.scope import Scope
@@ -33,7 +33,7 @@ def _check(shape: CheckShape, columns: Mapping[str, str] | None, declared: Decla
     if node is not None:
         scope = Scope(columns)
         dtype = scope.column(("column",), node.text)
-        tell(declared.report, scope.issues, {("column",): node}, shape.fields.head)
+        report_issues(declared.report, scope.issues, {("column",): node}, shape.fields.head)
         if dtype not in (None, UNKNOWN):
             assert dtype is not None
             _check_type(shape, dtype, declared)

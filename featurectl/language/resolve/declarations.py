@@ -102,7 +102,7 @@ def unsupported_part(what: str, place: Place, *notes: str) -> Problem:
     return Problem(code="FC402", message=f"{what} not in this version", place=place, notes=notes)
 
 
-def tell(
+def report_issues(
     report: Report, issues: Iterable[Issue], places: Mapping[Part, ScalarNode | Place], otherwise: Place
 ) -> MutableMapping[Part, int]:
     """Report issues at the places of their parts, and return how many each part has.

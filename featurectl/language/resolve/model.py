@@ -24,7 +24,7 @@ from featurectl.language.definitions.objects import (
     Trainer,
 )
 from featurectl.language.problems.codes import Problem
-from featurectl.language.resolve.declarations import Declarations, tell
+from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of
 from featurectl.language.resolve.training_columns import check_columns, check_output
 from featurectl.language.resolve.view import check_join_keys
@@ -81,7 +81,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
     given = {f'no column "{name}"' for name, _ in inputs.columns}
     issues = [i for i in issues if not (i.part == ("label", "expr") and i.message in given)]  # FC308 tells it better
-    tell(declared.report, issues, inputs.places, shape.fields.head)
+    report_issues(declared.report, issues, inputs.places, shape.fields.head)
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
     check_slices(typed, shape, declared)

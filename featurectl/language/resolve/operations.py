@@ -89,7 +89,7 @@ def _report_stage(node: ScalarNode, stages: Mapping[str, StageShape], declared: 
 def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
     """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
 
-    A notifier that is named twice is told once. An alert on a metric that nothing measures yet is noted as not run.
+    A notifier that is named twice is notified once. An alert on a metric that nothing measures yet is noted as not run.
     """
     check_alert_names(shape.fields, declared)
     when = condition_of(shape.when)

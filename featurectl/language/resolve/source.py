@@ -27,7 +27,7 @@ from featurectl.language.definitions.objects import (
 )
 from featurectl.language.repo import Environment
 from featurectl.language.resolve.checks import resolve_checks
-from featurectl.language.resolve.declarations import Declarations, tell, unsupported_part
+from featurectl.language.resolve.declarations import Declarations, report_issues, unsupported_part
 from featurectl.language.shapes.operations import listed_names
 from featurectl.language.shapes.source import (
     CsvShape,
@@ -84,8 +84,8 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
 
 def _kept(shape: PredictionLogShape | None) -> dict[str, int]:
     """Return how long, and how many bytes of, the prediction log are kept, where the file says so."""
-    told = {"prediction_keep_us": shape.keep, "prediction_max_bytes": shape.max_bytes} if shape else {}
-    return {name: value for name, value in told.items() if value}
+    limits = {"prediction_keep_us": shape.keep, "prediction_max_bytes": shape.max_bytes} if shape else {}
+    return {name: value for name, value in limits.items() if value}
 
 
 def _share(shape: PredictionLogShape | None) -> float | None:
@@ -142,7 +142,7 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
         found = _read_schema(source, shape, declared, schemas, root)
         columns = found if columns is None else columns
     typed, issues = check_source(source, columns)
-    tell(declared.report, issues, _places(shape), shape.fields.head)
+    report_issues(declared.report, issues, _places(shape), shape.fields.head)
     typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)
@@ -283,7 +283,7 @@ def _address_place(shape: SourceShape) -> Place:
 
 
 def _may_hold(declared: Declarations, real: str, root: Path) -> bool:
-    """Return whether an environment lets sources read there, as far as can be told without its variables."""
+    """Return whether an environment lets sources read there, as far as is known without its variables."""
     try:
         return DataRoots(folders=declared.data_roots).hold(root, real)
     except UsageError:

@@ -13,7 +13,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.objects import About, Derived, Entity, Feature, FeatureView, Source
 from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
-from featurectl.language.resolve.declarations import Declarations, tell
+from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.resolve.source import freshness_of
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.shapes.operations import listed_names
@@ -57,7 +57,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
     if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
         issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
-    tell(declared.report, issues, stored.places, shape.fields.head)
+    report_issues(declared.report, issues, stored.places, shape.fields.head)
     checks = resolve_checks(shape.checks, _row_columns(typed), declared)
     return replace(typed, checks=checks) if found else None
 

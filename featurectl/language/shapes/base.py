@@ -36,9 +36,7 @@ class ObjectShape(BaseModel):
 
     what: ClassVar[str] = "object"
     rules: ClassVar[tuple[KeyRule, ...]] = ()
-    later_rules: ClassVar[
-        tuple[KeyRule, ...]
-    ] = ()  # told to editors; reading reports them later, with codes of their own
+    later_rules: ClassVar[tuple[KeyRule, ...]] = ()  # for editors; reading reports them later, with codes of their own
     _fields: Fields = PrivateAttr()
 
     @property

@@ -160,8 +160,8 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     if match["window"] and parse_duration(match["window"]) is None:
         fail(info, "FC106", f'"{match["window"]}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
     if match["window"] and match["metric"] in OF_ONE_MOMENT:
-        told = f"{match['metric']} is an age at one moment, and has no `in`; how long it must be so is"
-        fail(info, "FC104", f"{told} `for: {match['window']}`", node)
+        message = f"{match['metric']} is an age at one moment, and has no `in`; how long it must be so is"
+        fail(info, "FC104", f"{message} `for: {match['window']}`", node)
     return text
 
 

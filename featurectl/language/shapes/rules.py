@@ -1,4 +1,4 @@
-"""Rules between the keys of one object: checked when a file is read, and told to editors in JSON Schema.
+"""Rules between the keys of one object: checked when a file is read, and given to editors in JSON Schema.
 
 A shape lists its rules once. `check` reports what breaks them; `json_schema` says the same in the words of JSON
 Schema (draft 7, which editors know best).

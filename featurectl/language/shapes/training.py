@@ -193,7 +193,7 @@ def _by_view_name(fields: Fields, info: ValidationInfo) -> Fields:
 
 
 class _AnyForm:
-    """In JSON Schema, one of the forms of a model feature, told apart by its key as in reading."""
+    """In JSON Schema, one of the forms of a model feature, distinguished by its key as in reading."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

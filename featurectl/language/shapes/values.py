@@ -282,14 +282,14 @@ _PLAIN_TYPES = rf"{'|'.join(SCALARS)}|decimal\(\s*(0?[1-9]|[12][0-9]|3[0-8])\s*,
 
 
 def text_schema(
-    pattern: str = _NO_VARIABLE, told: str = "an environment variable can't stand here", *, words: bool = False
+    pattern: str = _NO_VARIABLE, message: str = "an environment variable can't stand here", *, words: bool = False
 ) -> JsonSchema:
     """Return the JSON Schema of a text. A number is the text that is written, and so are true and false.
 
     Editors offer those two wherever a schema allows them, so it does with `words` alone: where somebody means them.
     """
     types = ["string", "number", "boolean"] if words else ["string", "number"]
-    return {"type": types, "pattern": pattern, "patternErrorMessage": told}
+    return {"type": types, "pattern": pattern, "patternErrorMessage": message}
 
 
 def words_schema(*words: str) -> JsonSchema:
@@ -299,9 +299,9 @@ def words_schema(*words: str) -> JsonSchema:
 
 def duration_schema(*others: str, examples: Sequence[str] = ("15m", "1h", "1d")) -> JsonSchema:
     """Return the JSON Schema of a duration, or of one of the other words."""
-    told = " or ".join(("a whole number and one of s m h d w, like 30s 15m 6h 7d 2w", *others))
+    message = " or ".join(("a whole number and one of s m h d w, like 30s 15m 6h 7d 2w", *others))
     pattern = f"^({'|'.join((DURATION_PATTERN, *others))})$"
-    return {"type": "string", "pattern": pattern, "patternErrorMessage": told, "examples": list(examples)}
+    return {"type": "string", "pattern": pattern, "patternErrorMessage": message, "examples": list(examples)}
 
 
 def type_schema(names: Sequence[str] = SCALARS, *, made: bool = True) -> JsonSchema:

@@ -90,8 +90,8 @@ class Scope:
         if self.columns is None:
             return UNKNOWN
         if name not in self.columns:
-            told, hint = self._unknown(name) or (f'no column "{name}"', near_hint(name, self.columns))
-            self.add(part, "FC301", told, hint)
+            message, hint = self._unknown(name) or (f'no column "{name}"', near_hint(name, self.columns))
+            self.add(part, "FC301", message, hint)
             return None
         return self.columns[name]
 

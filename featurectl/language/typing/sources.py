@@ -33,7 +33,7 @@ def check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Sou
 
 
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
-    """Return the source typed by the columns: itself when it is. What is wrong with it is told where it is declared."""
+    """Return the source typed by the columns: itself when it is. What is wrong is reported where it is declared."""
     typed = source.columns is columns and all(item.expression.tree is not None for item in source.select)
     return source if typed else check_source(source, columns)[0]
 

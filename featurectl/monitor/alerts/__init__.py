@@ -1,1 +1,1 @@
-"""Alerts: what is observed, what follows of it, and who is told."""
+"""Alerts: what is observed, what follows of it, and who is notified."""

@@ -26,7 +26,7 @@ KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRun:
-    """What one look found and told; `unsent` are messages of what still fires that nobody has, or will have."""
+    """What one look found and sent; `unsent` are messages of what still fires that nobody has, or will have."""
 
     alerts: Mapping[str, Alert]
     looked: Sequence[AlertEvaluation]
@@ -88,7 +88,7 @@ def _revive(ledger: AlertLedger, chosen: Callable[[Delivery], bool]) -> None:
 
 
 def _is_missed(delivery: Delivery, alerts: Mapping[str, Alert], state: State) -> bool:
-    """Return whether somebody is to get a message still; one who is told no more misses none that was given up."""
+    """Return whether somebody is to get a message still; one who is notified no more misses none that was given up."""
     notify = alerts[delivery.alert].notify if delivery.alert in alerts else (delivery.notifier,)
     gone = delivery.notifier not in notify or state.current("notifier", delivery.notifier) is None
     return delivery.state != "failed" or not gone

@@ -52,17 +52,17 @@ def drifted(row: DriftRow, metric: str) -> FeatureFigure:
     """Return one metric of a feature's drift, less what may be chance."""
     feature = "" if row.kind == "score" else row.feature
     name = f"feature {feature}" if feature else "the score"
-    told = f"{name} of {row.model}@{row.version}, {row.n:,} served against {row.n_reference:,} of the training"
+    cause = f"{name} of {row.model}@{row.version}, {row.n:,} served against {row.n_reference:,} of the training"
     if not row.enough:
-        return FeatureFigure(feature=feature, value=None, cause=f"{told}: too few")
+        return FeatureFigure(feature=feature, value=None, cause=f"{cause}: too few")
     if metric == "null_rate":
-        told += f": {100 * row.null_rate:.3g}% null against {100 * row.null_rate_reference:.3g}%"
-        return FeatureFigure(feature=feature, value=row.null_rate, cause=f"{told}. {row.note}".removesuffix(". "))
+        cause += f": {100 * row.null_rate:.3g}% null against {100 * row.null_rate_reference:.3g}%"
+        return FeatureFigure(feature=feature, value=row.null_rate, cause=f"{cause}. {row.note}".removesuffix(". "))
     far = getattr(row, metric)
     beyond = next((left for name, left in row.beyond.items() if name == metric), None)
     if beyond is not None:  # few rows are apart by chance: that is no reason to wake anybody
-        told += f": {metric} {far:.3g}, of which {far - beyond:.3g} may be chance"
-    return FeatureFigure(feature=feature, value=beyond, cause=f"{told}. {row.note}".removesuffix(". "))
+        cause += f": {metric} {far:.3g}, of which {far - beyond:.3g} may be chance"
+    return FeatureFigure(feature=feature, value=beyond, cause=f"{cause}. {row.note}".removesuffix(". "))
 
 
 def skew_of(workspace: Workspace, model: str, since: datetime, until: datetime) -> list[FeatureFigure]:
@@ -78,9 +78,9 @@ def skew_of(workspace: Workspace, model: str, since: datetime, until: datetime) 
 
 def _skewed(row: FeatureSkew) -> FeatureFigure:
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(row.causes.items(), key=lambda c: -c[1]))
-    told = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {row.compared:,} values differ"
+    cause = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {row.compared:,} values differ"
     value = row.mismatched / row.compared if row.compared else None
-    return FeatureFigure(feature=row.feature, value=value, cause=f"{told}: {causes}".removesuffix(": "))
+    return FeatureFigure(feature=row.feature, value=value, cause=f"{cause}: {causes}".removesuffix(": "))
 
 
 def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: datetime) -> list[Counted]:
@@ -95,8 +95,8 @@ def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: d
 
 def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> Counted:
     failed = [(h, h.last.result) for h in histories if h.failing and h.last is not None]
-    told = [f"{h.of}: {h.label} ({h.severity}; {last.failed:,} of {last.rows:,} rows)" for h, last in failed]
-    return Counted(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(told))
+    failures = [f"{h.of}: {h.label} ({h.severity}; {last.failed:,} of {last.rows:,} rows)" for h, last in failed]
+    return Counted(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(failures))
 
 
 def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[Counted]:
@@ -109,9 +109,9 @@ def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[
 
 def _not_done(runs: Sequence[RunRecord]) -> Counted:
     failed = [run for run in runs if not run.done]
-    told = f"{len(failed)} of {counted(len(runs), 'run')} failed"
+    cause = f"{len(failed)} of {counted(len(runs), 'run')} failed"
     if failed:
         last = failed[-1]
         error = f"{last.error_code} {last.error}".strip()
-        told += f"; the last: {last.command} of {last.label} as of {format_instant(last.now)}: {error}"
-    return Counted(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=told)
+        cause += f"; the last: {last.command} of {last.label} as of {format_instant(last.now)}: {error}"
+    return Counted(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=cause)

@@ -157,7 +157,7 @@ def _age(alert: Alert, world: MetricsReader, aged: Aged) -> Observation:
 
 
 def _with_cause(found: Observation, world: MetricsReader, aged: Aged) -> Observation:
-    """Add why a view is as old as it is; that it can't be told keeps nobody from hearing that it is."""
+    """Add why a view is as old as it is; that it is not known keeps nobody from hearing that it is."""
     try:
         return replace(found, cause=world.behind(aged))
     except Exception as error:  # noqa: BLE001 (see `_failed`)
@@ -200,7 +200,7 @@ def _store(alert: Alert, world: MetricsReader) -> Observed:
         every = [world.requests(model, window) for model in _models(alert, world)]
     except Exception as error:  # noqa: BLE001 (see `_failed`)
         return Observed(observations=[_failed(subject, error)], watched=frozenset({subject}))
-    last = next((told for requests in every if (told := requests.last_error("store"))), "")
+    last = next((text for requests in every if (text := requests.last_error("store"))), "")
     value = sum(requests.store_errors() for requests in every)
     cause = f"of {sum(requests.count for requests in every):,.0f} requests"
     observation = Observation(subject=subject, value=value, cause=f"{cause}; the last: {last}" if last else cause)
@@ -236,5 +236,5 @@ def _failed(subject: str, error: Exception) -> Observation:
     """Return that a subject can't be measured: also by a fault of ours, which must not silence all other alerts."""
     if isinstance(error, FeaturectlError):
         return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))
-    told = f"a fault of featurectl: {type(error).__name__}; --debug shows where"
-    return Observation(subject=subject, error=told, fault=error)
+    message = f"a fault of featurectl: {type(error).__name__}; --debug shows where"
+    return Observation(subject=subject, error=message, fault=error)

@@ -1,4 +1,4 @@
-"""What is told of an alert, ready for a registry's outbox."""
+"""Messages of an alert, ready for a registry's outbox."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ class Transition:
     clock: datetime
 
 
-def deliveries_of(place: AlertScope, transition: Transition, told: Sequence[AlertMessage]) -> list[Delivery]:
+def deliveries_of(place: AlertScope, transition: Transition, messages: Sequence[AlertMessage]) -> list[Delivery]:
     """Return the messages that a transition causes, due at once."""
-    return [_delivery(place, transition, item) for item in told]
+    return [_delivery(place, transition, item) for item in messages]
 
 
-def _delivery(place: AlertScope, transition: Transition, told: AlertMessage) -> Delivery:
+def _delivery(place: AlertScope, transition: Transition, item: AlertMessage) -> Delivery:
     before, after = transition.before, transition.after
     key = place.key(after)
-    number = f"{key}/{told.kind}/{before.revision + 1}/{told.notifier}"
+    number = f"{key}/{item.kind}/{before.revision + 1}/{item.notifier}"
     metric = after.condition.partition(" ")[0]
     since = after.since or before.since
     message = IncidentMessage(
         id=number,
         key=key,
-        kind=told.kind,
+        kind=item.kind,
         project=place.project,
         environment=place.environment,
         alert=after.alert,
@@ -87,8 +87,8 @@ def _delivery(place: AlertScope, transition: Transition, told: AlertMessage) -> 
         id=number,
         alert=after.alert,
         subject=after.subject,
-        notifier=told.notifier,
-        kind=told.kind,
+        notifier=item.notifier,
+        kind=item.kind,
         message=message.to_json(),
         created_at=transition.clock,
         due_at=transition.clock,

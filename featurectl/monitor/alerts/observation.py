@@ -26,7 +26,7 @@ class Observation:
 
     `value` is in the metric's unit; None: there was nothing to measure, or it could not be (`error` says why; then
     `unreachable` is whether a store is gone). `cause` says what stands behind the value. `fault` is one of ours in
-    measuring it, for whoever looks for the reason: its text may hold anything, and is told to nobody.
+    measuring it, for whoever looks for the reason: its text may hold anything, and is sent to nobody.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Silences: what is not told for a while, and why."""
+"""Silences: what is not sent for a while, and why."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _MEASURED: Final = "which this is measured by"
 
 
 class Once(Generic[K, T]):
-    """What is measured once in a look, and told to every alert that asks; so is why it can't be."""
+    """What is measured once in a look, and given to every alert that asks; so is why it can't be."""
 
     def __init__(self) -> None:
         self._found: dict[K, T | FeaturectlError] = {}

@@ -19,8 +19,8 @@ def score_psi(champion: pl.Series, challenger: pl.Series) -> tuple[float, float]
     """Return the population stability index of scores against the champion's, and what chance alone adds to it.
 
     Bins are bounded by the deciles of the champion's scores. What lies around a decile, up to a twentieth of the way to
-    the next one, has a bin of its own: so scores of few values are told apart, and a value that many entities share may
-    differ a little. Below the least and above the greatest there is a bin each.
+    the next one, has a bin of its own: so scores of few values are distinguished, and a value that many entities share
+    may differ a little. Below the least and above the greatest there is a bin each.
     """
     bounds = _bounds(champion)
     counts = [_binned(scores, bounds) for scores in (champion, challenger)]

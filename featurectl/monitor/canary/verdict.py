@@ -55,12 +55,12 @@ def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> CanaryVerd
         left = format_duration(int((ends_at(run) - now).total_seconds()) * 1_000_000)
         return CanaryVerdict(state="running", reason=f"{left} are left", criteria=criteria)
     if requests < least:
-        told = f"its time is over; it waits for requests: {requests:,} of {least:,}"
-        return CanaryVerdict(state="running", reason=told, criteria=criteria)
+        reason = f"its time is over; it waits for requests: {requests:,} of {least:,}"
+        return CanaryVerdict(state="running", reason=reason, criteria=criteria)
     unknown = [item for item in criteria if item.holds is None]
     if unknown:
-        told = f"its time is over; it waits for {unknown[0].name}: {unknown[0].measured}"
-        return CanaryVerdict(state="running", reason=told, criteria=criteria)
+        reason = f"its time is over; it waits for {unknown[0].name}: {unknown[0].measured}"
+        return CanaryVerdict(state="running", reason=reason, criteria=criteria)
     failed = [item for item in criteria if not item.holds]
     if failed:
         return CanaryVerdict(state="rolled_back", reason=_summary(failed, requests), criteria=criteria)
@@ -78,8 +78,8 @@ def ends_at(run: CanaryRun) -> datetime:
 
 
 def _summary(criteria: list[Criterion] | tuple[Criterion, ...], requests: int) -> str:
-    told = ", ".join(f"{item.name} {item.measured} (asked: {item.asked})" for item in criteria)
-    return f"{told or 'no criterion was asked for'}; {counted(requests, 'request')}"
+    results = ", ".join(f"{item.name} {item.measured} (asked: {item.asked})" for item in criteria)
+    return f"{results or 'no criterion was asked for'}; {counted(requests, 'request')}"
 
 
 def _criteria(run: CanaryRun, figures: Figures) -> Iterator[Criterion]:
@@ -127,12 +127,12 @@ def _age(length_us: int) -> str:
 def _psi(limit: float, figures: Figures) -> Criterion:
     sides, asked = (figures.champion.scored, figures.challenger.scored), f"at most {limit:g}"
     if figures.score_psi is None or min(sides) < FEW_ENTITIES:
-        told = f"entities with scores: {sides[1]:,} and {sides[0]:,} of the champion, {FEW_ENTITIES} are needed"
-        return Criterion(name="score_psi", asked=asked, measured=told, holds=None)
+        text = f"entities with scores: {sides[1]:,} and {sides[0]:,} of the champion, {FEW_ENTITIES} are needed"
+        return Criterion(name="score_psi", asked=asked, measured=text, holds=None)
     degrees = round(figures.psi_chance / (1 / sides[0] + 1 / sides[1]))
     broken = is_far(figures.score_psi, figures.psi_chance, degrees, limit)
     measured, holds = f"{figures.score_psi:.4g}", figures.score_psi <= limit
     if not broken and figures.psi_chance > limit / 2:
-        told = f"{measured}, of which chance may be {figures.psi_chance:.2g}: more entities are needed"
-        return Criterion(name="score_psi", asked=asked, measured=told, holds=None)
+        text = f"{measured}, of which chance may be {figures.psi_chance:.2g}: more entities are needed"
+        return Criterion(name="score_psi", asked=asked, measured=text, holds=None)
     return Criterion(name="score_psi", asked=asked, measured=measured, holds=holds, broken=broken)

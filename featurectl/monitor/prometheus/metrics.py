@@ -88,7 +88,7 @@ def _add_up(registry: CollectorRegistry, where: tuple[str, str], *, up: bool) ->
 
 
 def _add_rows(registry: CollectorRegistry, where: tuple[str, str], looked: MetricsSnapshot) -> None:
-    gauges = {name: Gauge(PREFIX + name, told, _ROW, registry=registry) for name, told in _NUMBERS.items()}
+    gauges = {name: Gauge(PREFIX + name, text, _ROW, registry=registry) for name, text in _NUMBERS.items()}
     states = Gauge(f"{PREFIX}state", "1 for the state that a row is in.", (*_ROW, "state"), registry=registry)
     for row in looked.rows:
         labels = (*where, row.kind, row.name, "" if row.version is None else str(row.version))
@@ -117,13 +117,13 @@ def _numbers(row: FreshnessRow, now: datetime) -> dict[str, float | None]:
 def _add_runs(registry: CollectorRegistry, where: tuple[str, str], runs: Iterable[RunRecord]) -> None:
     """Add the last run of each view version by each command."""
     last = {(run.view, str(run.version), run.command): run for run in runs}
-    told = {
+    texts = {
         "timestamp_seconds": "When the last run ended, or, of one that was killed, began, by the clock.",
         "duration_seconds": "How long the last run took.",
         "failed": "1 when the last run failed.",
         "rows": "Rows that the last run wrote, or sent.",
     }
-    gauges = {name: Gauge(f"featurectl_last_run_{name}", text, _RUN, registry=registry) for name, text in told.items()}
+    gauges = {name: Gauge(f"featurectl_last_run_{name}", text, _RUN, registry=registry) for name, text in texts.items()}
     for key, run in last.items():
         values = (run.at.timestamp(), run.seconds, not run.done, run.rows)
         for gauge, value in zip(gauges.values(), values, strict=True):

@@ -17,13 +17,13 @@ from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.observation import matches
 from featurectl.monitor.prometheus.names import FAILING, LOG_ROWS, PREFIX, REQUESTS, SECONDS
 
-LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never told beyond it
-_UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is told
-_UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is told
+LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never known beyond it
+_UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is reported
+_UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is reported
 _KEPT_US: Final = 15 * MINUTE_US  # what nobody sees any more is not over: until then it is known that nobody looks
-_LOST_IN: Final = "10m"  # how far back rows that the log has lost are told
+_LOST_IN: Final = "10m"  # how far back rows that the log has lost are reported
 _QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
-_EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # told by `monitor export`, all others by `serve`
+_EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # given by `monitor export`, all others by `serve`
 _MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
 _WHY_NOT: Final[Mapping[Metric, str]] = {
     "psi": _MEASURED,
@@ -119,7 +119,9 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
     for alert, severity, key, bound_us in bounds:
         if bound_us is None:
             continue
-        told = f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
+        summary = (
+            f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
+        )
         hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
         end = f" <= {_seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
         yield AlertingRule(
@@ -127,7 +129,7 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
             expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}{end}",
             labels={"severity": severity, **of} | {key: _literal(text) for key, text in more.items() if text},
             keep_us=_KEPT_US if key == "error_after" else 0,  # what is stale is not late, too
-            annotations={"summary": told, "description": f"{hint} --env {of['environment']}"},
+            annotations={"summary": summary, "description": f"{hint} --env {of['environment']}"},
         )
 
 

@@ -33,10 +33,10 @@ _PUSHES_BACK: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypothesis:
-    """A cause, what more there is to tell of it, and how to ask; `expired`: of rows that were told to be, alone."""
+    """A cause, what more there is to tell of it, and how to ask; `expired`: of rows that were asked to be, alone."""
 
     cause: Cause
-    told: str
+    detail: str
     asking: TableQuestion
     expired: bool = False
 
@@ -86,30 +86,30 @@ def _versions(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     for other in known.others:
         if dict(other.view.key_types) == dict(served.bound.view.key_types):
             bound = replace(other, view=replace(other.view, ttl_us=None)) if served.stored else other
-            yield Hypothesis(cause="version", told=other.label, asking=TableQuestion(bound=bound))
+            yield Hypothesis(cause="version", detail=other.label, asking=TableQuestion(bound=bound))
 
 
 def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
         before = (served.at.to_physical() - 1).cast(INSTANT)
-        yield Hypothesis(cause="boundary", told="event_time < t", asking=TableQuestion(at=before))
+        yield Hypothesis(cause="boundary", detail="event_time < t", asking=TableQuestion(at=before))
         return
     for closed in get_args(Closed):
         if closed != view.closed:
             bound = replace(served.bound, view=replace(view, closed=closed))
-            yield Hypothesis(cause="boundary", told=f"closed: {closed}", asking=TableQuestion(bound=bound))
+            yield Hypothesis(cause="boundary", detail=f"closed: {closed}", asking=TableQuestion(bound=bound))
     if view.hop_us is not None:
         bound = replace(served.bound, view=replace(view, hop_us=None))
-        yield Hypothesis(cause="boundary", told="without hop", asking=TableQuestion(bound=bound))
+        yield Hypothesis(cause="boundary", detail="without hop", asking=TableQuestion(bound=bound))
 
 
 def _ties(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
-        yield Hypothesis(cause="tie", told="", asking=TableQuestion(change=without_winners(view.keys)))
+        yield Hypothesis(cause="tie", detail="", asking=TableQuestion(change=without_winners(view.keys)))
     elif any(f.op in _PICKS for f in view.features):
-        yield Hypothesis(cause="tie", told="", asking=TableQuestion(change=ties_reversed(view.keys)))
+        yield Hypothesis(cause="tie", detail="", asking=TableQuestion(change=ties_reversed(view.keys)))
 
 
 def _expiries(served: ServedRows) -> Iterator[Hypothesis]:
@@ -117,15 +117,15 @@ def _expiries(served: ServedRows) -> Iterator[Hypothesis]:
     if view.kind == "event" or view.ttl_us is None:
         return
     unlimited = replace(served.bound, view=replace(view, ttl_us=None))
-    yield Hypothesis(cause="expiry", told="a row older than its ttl", asking=TableQuestion(bound=unlimited))
-    yield Hypothesis(cause="expiry", told="expired before its ttl", asking=TableQuestion(blank=True), expired=True)
+    yield Hypothesis(cause="expiry", detail="a row older than its ttl", asking=TableQuestion(bound=unlimited))
+    yield Hypothesis(cause="expiry", detail="expired before its ttl", asking=TableQuestion(blank=True), expired=True)
 
 
 def _late_rows(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     if served.stored and known.history and (newest := known.history[-1][0]) > served.bound.table_version:
         bound = replace(served.bound, table_version=newest, pinned=True)
-        told = f"of version {newest} of the table, which no push that ended had"
-        yield Hypothesis(cause="late row", told=told, asking=TableQuestion(bound=bound))
+        detail = f"of version {newest} of the table, which no push that ended had"
+        yield Hypothesis(cause="late row", detail=detail, asking=TableQuestion(bound=bound))
     view, changes = served.bound.view, list[tuple[str, Change]]()
     for number, coverage in _earlier(served, known):
         changes.append((f"in the table after its version {number}", _as_before(served.bound, number, coverage)))
@@ -135,8 +135,8 @@ def _late_rows(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
             if us is not None:
                 changes.append((f"known later than {name} {format_duration(us)}", without_later_than(us)))
         changes.append(("counted before they were known", known_at_once))
-    for told, change in changes:
-        yield Hypothesis(cause="late row", told=told, asking=TableQuestion(change=change))
+    for detail, change in changes:
+        yield Hypothesis(cause="late row", detail=detail, asking=TableQuestion(change=change))
 
 
 def _earlier(served: ServedRows, known: Known) -> list[tuple[int, Coverage]]:
@@ -174,8 +174,8 @@ def of_own_push(served: ServedRows) -> pl.Series:
 def _stale_pushes(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
     """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
     if (served.pushed.is_not_null() & (served.pushed != served.at)).any():
-        told = "the push that the row names"
-        yield Hypothesis(cause="stale push", told=told, asking=TableQuestion(pushed=of_own_push(served)))
+        detail = "the push that the row names"
+        yield Hypothesis(cause="stale push", detail=detail, asking=TableQuestion(pushed=of_own_push(served)))
     instants = pl.Series("push", sorted(set(known.pushes)), dtype=INSTANT)
     for back in range(1, _PUSHES_BACK + 1):
         place = pl.Series(instants.search_sorted(served.at, side="left"), dtype=pl.Int64) - back
@@ -185,8 +185,8 @@ def _stale_pushes(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
         earlier = pl.DataFrame([place.alias("place"), found.alias("push"), served.at.alias("at")]).select(
             pl.when(pl.col("place") >= 0).then("push").otherwise("at")
         )
-        told = f"{back} push{'es' if back > 1 else ''} before" + _one(found)
-        yield Hypothesis(cause="stale push", told=told, asking=TableQuestion(pushed=earlier.to_series()))
+        detail = f"{back} push{'es' if back > 1 else ''} before" + _one(found)
+        yield Hypothesis(cause="stale push", detail=detail, asking=TableQuestion(pushed=earlier.to_series()))
 
 
 def _one(instants: pl.Series) -> str:

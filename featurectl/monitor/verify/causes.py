@@ -19,7 +19,7 @@ from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, 
 from featurectl.monitor.verify.equal import differing
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
-from featurectl.monitor.verify.shift import find_shift, shift_told, shifted
+from featurectl.monitor.verify.shift import find_shift, shifted, spell_shift
 from featurectl.monitor.verify.values_at_push import changed_since, known_then, not_there_yet, others_then, tables_then
 
 _CORRUPTED: Final[Cause] = "corrupted value"
@@ -35,7 +35,7 @@ class Explained:
     """
 
     causes: pl.DataFrame
-    told: dict[str, str]
+    details: dict[str, str]
     gone: tuple[int, ...] = ()
 
 
@@ -52,16 +52,16 @@ def explain(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Know
         pl.when(early[name]).then(pl.lit(stale)).when(pl.col(name)).then(pl.lit(late)).alias(name)
         for name in wrong.columns
     )
-    told: dict[str, str] = {late: then.told} if _any(then.values) else {}
-    told |= {stale: _NOT_THERE_YET} if _any(early) else {}
+    details: dict[str, str] = {late: then.detail} if _any(then.values) else {}
+    details |= {stale: _NOT_THERE_YET} if _any(early) else {}
     others = left.select(pl.any_horizontal(pl.all())).to_series()
     if not others.any():
-        return Explained(causes=causes, told=told, gone=then.gone)
+        return Explained(causes=causes, details=details, gone=then.gone)
     voted = _also_late(engine, served.some(others), left.filter(others), known, tolerance)
     merged = causes.filter(others).select(pl.coalesce(name, voted.causes[name]).alias(name) for name in wrong.columns)
     places = others.arg_true()
     causes = causes.with_columns(causes[name].scatter(places, merged[name]) for name in wrong.columns)
-    return Explained(causes=causes, told=voted.told | told, gone=then.gone)
+    return Explained(causes=causes, details=voted.details | details, gone=then.gone)
 
 
 def _any(values: pl.DataFrame) -> bool:
@@ -76,7 +76,7 @@ def _also_late(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: K
     voted = _by_vote(engine, served, wrong, known, tolerance)
     bare = voted.causes.select(pl.any_horizontal(pl.all() == _CORRUPTED).fill_null(value=False)).to_series()
     places = bare.arg_true()
-    causes, told = voted.causes, voted.told
+    causes, details = voted.causes, voted.details
     for bound, coverage, chosen in islice(tables_then(served.some(places), known), _AGAIN):
         there = places[chosen]
         there = there.filter(changed_since(engine, served.some(there), bound, tolerance))
@@ -84,9 +84,9 @@ def _also_late(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: K
             continue
         some = replace(served.some(there), bound=bound)
         again = _by_vote(engine, some, wrong[there], others_then(known, coverage), tolerance, aside=False)
-        told = again.told | told
+        details = again.details | details
         causes = causes.with_columns(causes[name].scatter(there, again.causes[name]) for name in causes.columns)
-    return Explained(causes=causes, told=told)
+    return Explained(causes=causes, details=details)
 
 
 def _by_vote(  # noqa: PLR0913
@@ -99,33 +99,33 @@ def _by_vote(  # noqa: PLR0913
         tried.extend(then.hypothesis() for then in asides)
     shift_us = find_shift(engine, served, tolerance)
     if shift_us is not None:
-        hypothesis = Hypothesis(cause="shifted clock", told=shift_told(shift_us), asking=shifted(served, shift_us))
+        hypothesis = Hypothesis(cause="shifted clock", detail=spell_shift(shift_us), asking=shifted(served, shift_us))
         tried.append((hypothesis, explains(engine, served, wrong, hypothesis, tolerance)))
-    row_causes, told = _choose(tried, served.height)
+    row_causes, details = _choose(tried, served.height)
     causes = wrong.select(
         pl.when(pl.col(name)).then(pl.coalesce(row_causes, pl.lit(None, pl.String))).alias(name)
         for name in wrong.columns
     )
-    return Explained(causes=_left(engine, served, wrong, causes), told=told)
+    return Explained(causes=_left(engine, served, wrong, causes), details=details)
 
 
 def _choose(tried: list[tuple[Hypothesis, pl.Series | None]], rows: int) -> tuple[pl.Series, dict[str, str]]:
     """Return the cause of each row by the hypothesis that explains most of what is left, again and again."""
     left = pl.repeat(value=True, n=rows, eager=True)
     causes: pl.Series = pl.repeat(None, rows, dtype=pl.String, eager=True)
-    told: dict[str, str] = {}
+    details: dict[str, str] = {}
     while True:
         counts = [0 if right is None else (right & left).sum() for _, right in tried]
         most = max(counts, default=0)
         if not most:
-            return causes, told
+            return causes, details
         hypothesis, right = tried[counts.index(most)]
         assert right is not None
         chosen = right & left
         causes = pl.select(pl.when(chosen).then(pl.lit(hypothesis.cause)).otherwise(causes)).to_series()
         left &= ~right
-        if hypothesis.told:
-            told.setdefault(hypothesis.cause, hypothesis.told)
+        if hypothesis.detail:
+            details.setdefault(hypothesis.cause, hypothesis.detail)
 
 
 def _left(engine: Engine, served: ServedRows, wrong: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:

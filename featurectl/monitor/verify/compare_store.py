@@ -55,7 +55,7 @@ def verify_store(
     """Return what the online store has of a view version against its table as the last push had it, at that instant.
 
     `sample` is about how many entities are looked at, drawn by their keys; None: all. An entity that an event view has
-    no row of counts as one without events. Rows that came into the table after the push are told of, and no difference.
+    no row of counts as one without events. Rows that came into the table after the push are noted, and no difference.
 
     Raises:
         DataError: the view has no table that can be asked. StoreError: a store can't be read.
@@ -220,7 +220,7 @@ class _Comparison:
         explained = explain(self._task.engine, served, marked, self._task.known, how.tolerance)
         for name, tally in self._tallies.items():
             tally.count(explained.causes[name].filter(~missing))
-            tally.told = explained.told | tally.told
+            tally.details = explained.details | tally.details
         if not missing.any() or not wrong.width:
             return
         first = (

@@ -92,16 +92,16 @@ def _note_added(newest: BoundView, bound: BoundView) -> str:
     added = [feature.name for feature in newest.view.features if feature.name not in had]
     if not added:
         return ""
-    told = f"{plural(len(added), 'feature')} {', '.join(added)} {plural(len(added), 'was', 'were')} added"
-    return f"{told} after the last push: not compared; featurectl push {newest.view.name}"
+    features = f"{plural(len(added), 'feature')} {', '.join(added)} {plural(len(added), 'was', 'were')} added"
+    return f"{features} after the last push: not compared; featurectl push {newest.view.name}"
 
 
 def _note_gone(newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]]) -> str:
     here = coverage_of(history, newest.table_version)
     what = "its files were removed" if here and here.rebuild_id == record.rebuild_id else "the table was rebuilt"
-    told = f"version {record.table_version} of its table, which was pushed last, is gone ({what}): compared with"
+    gone = f"version {record.table_version} of its table, which was pushed last, is gone ({what}): compared with"
     since = "what changed since counts as differences"
-    return f"{told} version {newest.table_version}, and {since}; featurectl push {newest.view.name}"
+    return f"{gone} version {newest.table_version}, and {since}; featurectl push {newest.view.name}"
 
 
 def _check_begin(
@@ -111,8 +111,8 @@ def _check_begin(
     begin = moved_begin(newest, history)
     if begin is None or begin.rebuild_id == record.rebuild_id:
         return
-    told = f"{newest.label} begins later since its last push, and what was pushed can't be read any more"
-    raise DataError(f"{told}: {error.message}", hint=f"featurectl push {newest.view.name}") from error
+    message = f"{newest.label} begins later since its last push, and what was pushed can't be read any more"
+    raise DataError(f"{message}: {error.message}", hint=f"featurectl push {newest.view.name}") from error
 
 
 def _noted(skew: ViewSkew, *notes: str) -> ViewSkew:

@@ -188,14 +188,14 @@ class _Replay:
             self._note_gone(part, explained.gone)
             for name, tally in part.tallies.items():
                 tally.count(explained.causes[name])
-                tally.told = explained.told | tally.told
+                tally.details = explained.details | tally.details
                 if not tally.example and wrong[name].any():
                     tally.example = show_difference(served, offline, name, int(wrong[name].arg_true()[0]))
         for name, tally in part.tallies.items():
             tally.compared += served.height
             if late := int((overdue & ~wrong[name]).sum()):
                 tally.causes[_STALE] += late
-                tally.told.setdefault(_STALE, "read later than `refresh` allows, though a later push was there")
+                tally.details.setdefault(_STALE, "read later than `refresh` allows, though a later push was there")
 
     def _note_gone(self, part: _Part, versions: Sequence[int]) -> None:
         """Tell that what was served can't be compared with the table that it came from."""

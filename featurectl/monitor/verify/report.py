@@ -40,7 +40,7 @@ MEANT: Final[Mapping[Cause, str]] = {
 class FeatureSkew:
     """How many values of one input of a model version were compared, how many differ, and of what.
 
-    `told` says more of some causes (which version, which shift), `example` shows the first value that differs.
+    `details` say more of some causes (which version, which shift), `example` shows the first value that differs.
     """
 
     model: str
@@ -50,7 +50,7 @@ class FeatureSkew:
     mismatched: int
     causes: Mapping[str, int]
     view: str = ""
-    told: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
 
     @property

@@ -54,7 +54,7 @@ def without_winners(keys: Sequence[str]) -> Change:
 
 
 def ties_reversed(keys: Sequence[str]) -> Change:
-    """Turn round the order of rows that are told apart by nothing but their ties."""
+    """Turn round the order of rows that are distinguished by nothing but their ties."""
 
     def change(rows: pl.DataFrame, _: int) -> pl.DataFrame:
         ties = [name for name in rows.columns if name.startswith("tie_")]

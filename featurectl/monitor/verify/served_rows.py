@@ -25,7 +25,7 @@ class ServedRows:
     `keys` are the view's own, `at` the instant for which each row's values are true, `read_at` the moment of reading
     (the same for a state view), `pushed` the push that its values come from, as far as that is known. `defaults` are
     the model's. `stored`: the values are as the store keeps them, before defaults, whatever the ttl. `expired`: the
-    row was told to be.
+    row was asked to be.
     """
 
     bound: BoundView

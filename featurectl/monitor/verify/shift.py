@@ -47,10 +47,10 @@ def shifted(served: ServedRows, shift_us: int) -> TableQuestion:
     return TableQuestion(at=(served.at.to_physical() + shift_us).cast(INSTANT))
 
 
-def shift_told(shift_us: int) -> str:
+def spell_shift(shift_us: int) -> str:
     """Return a shift in words.
 
-    >>> shift_told(-3_600_000_000)
+    >>> spell_shift(-3_600_000_000)
     '1h earlier'
     """
     return f"{format_duration(abs(shift_us))} {'later' if shift_us > 0 else 'earlier'}"

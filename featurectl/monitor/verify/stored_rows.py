@@ -1,4 +1,4 @@
-"""Rows of an online store as frames, and those that can't be read told apart."""
+"""Rows of an online store as frames, and those that can't be read apart from them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class SkewTally:
     view: str
     compared: int = 0
     causes: Counter[str] = field(default_factory=Counter)
-    told: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     example: str = ""
 
     def count(self, causes: pl.Series) -> None:
@@ -39,7 +39,7 @@ class SkewTally:
             compared=self.compared,
             mismatched=mismatched,
             causes=dict(self.causes.most_common()),
-            told={cause: text for cause, text in self.told.items() if cause in self.causes},
+            details={cause: text for cause, text in self.details.items() if cause in self.causes},
             example=self.example,
         )
 

@@ -37,12 +37,12 @@ class KnownThen:
 
     values: pl.DataFrame
     rows: pl.Series
-    told: str = ""
+    detail: str = ""
     gone: tuple[int, ...] = ()
 
     def hypothesis(self) -> tuple[Hypothesis, pl.Series]:
         """Return this as an explanation of rows among others."""
-        return Hypothesis(cause="late row", told=self.told, asking=TableQuestion()), self.rows
+        return Hypothesis(cause="late row", detail=self.detail, asking=TableQuestion()), self.rows
 
 
 def known_then(  # noqa: PLR0913
@@ -68,8 +68,8 @@ def known_then(  # noqa: PLR0913
         clear = ~_all(_same(engine, served, served.bound, tolerance))
         same = same.select(pl.col(name) & clear for name in same.columns)
     values = same.select(pl.col(name) & wrong[name] for name in same.columns)
-    told = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
-    return KnownThen(values=values, rows=_all(same), told=told, gone=tuple(sorted(gone)))
+    detail = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
+    return KnownThen(values=values, rows=_all(same), detail=detail, gone=tuple(sorted(gone)))
 
 
 def _all(values: pl.DataFrame) -> pl.Series:

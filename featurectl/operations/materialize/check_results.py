@@ -22,5 +22,5 @@ def check_passed(checks: Sequence[CheckResult]) -> None:
     failed = [check for check in checks if check.severity == "error" and not check.passed]
     if failed:
         more = f" (and {counted(len(failed) - 1, 'other check')} failed)" * (len(failed) > 1)
-        hint = "; ".join(check.told for check in failed[1:]) or "nothing was written; the table is as it was"
-        raise FailedChecksError(f"{failed[0].told}{more}", checks, hint=hint)
+        hint = "; ".join(check.message for check in failed[1:]) or "nothing was written; the table is as it was"
+        raise FailedChecksError(f"{failed[0].message}{more}", checks, hint=hint)

@@ -77,7 +77,7 @@ def test_the_number_of_rows_lies_between_its_ends(low, high, passed):
 def test_a_pattern_is_for_the_whole_text_and_a_null_passes():
     result = checked(Check(kind="matches", column="t", text="a|ab"), TEXTS)
     assert (result.failed, result.found) == (1, "1 of 5 rows, the first is 'abc'")
-    assert result.told == "check \"t matches a|ab\" of source s failed: 1 of 5 rows, the first is 'abc'"
+    assert result.message == "check \"t matches a|ab\" of source s failed: 1 of 5 rows, the first is 'abc'"
 
 
 @pytest.mark.parametrize(
