@@ -208,7 +208,7 @@ def test_a_default_stands_in_for_a_variable_that_is_not_set(live):
 
 # What variables hold is nowhere: not in what is printed, not in what is kept.
 
-SECRET = "S3cretPlace"
+SECRET = "S3cretPlace"  # noqa: S105  # made up
 SAYING = [
     ("validate",), ("test",), ("plan", *PROD), ("plan", *PROD, "-v", "--explain"), ("plan", *PROD, "-o", "markdown"),
     ("plan", *PROD, "--out", "plan.json"), ("apply", "plan.json", "-v"), ("history", *PROD), ("history", "1", *PROD),

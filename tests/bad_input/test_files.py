@@ -43,7 +43,7 @@ WRONG = [
     ("old", "new", "head", "near", "note"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG]
 )
 @pytest.mark.parametrize("command", [("validate",), ("apply", "--auto-approve")], ids=["validate", "apply"])
-def test_a_wrong_file_has_a_place_and_leaves_nothing(shop, command, old, new, head, near, note):
+def test_a_wrong_file_has_a_place_and_leaves_nothing(shop, command, old, new, head, near, note):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     shop.change("objects.yaml", old, new)
     said = shop.fails(1, *command)
     assert said.startswith("objects.yaml:")

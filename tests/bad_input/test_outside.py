@@ -12,7 +12,7 @@ import pytest
 
 from tests.bad_input.shop import PROJECT
 
-SECRET = "pw-canary-7193"
+SECRET = "pw-canary-7193"  # noqa: S105  # made up
 VIEW = """feature_views:
   - name: t
     entity: customer

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 REDIS = "redis://ana:secret@127.0.0.1:1/0"
-NO_PASSWORD = "postgresql://ana@127.0.0.1:1/shop"
+NO_PASSWORD = "postgresql://ana@127.0.0.1:1/shop"  # noqa: S105  # made up
 POSTGRES = "postgresql://ana:secret@127.0.0.1:1/shop?connect_timeout=2"
 BELOW_A_FILE = "data/orders.csv/folder"  # root may write anywhere, but not below a regular file
 REGISTRY, OFFLINE = "registry: sqlite:///.featurectl/registry.db", "offline: .featurectl/offline"

@@ -1,5 +1,7 @@
 """Times that a zone moves out of the years that Python's datetime knows: 9999-12-31 west of UTC, 0001-01-01 east."""
 
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 from datetime import datetime
 
 import polars as pl

@@ -170,7 +170,7 @@ def test_a_pickle_as_the_other_files_of_a_version_is_not_loaded(trained, part, f
 
 
 @FLAGS
-@pytest.mark.parametrize("name", ["/tmp/evil.pkl", "../evil.pkl", "models/../../evil.pkl"])
+@pytest.mark.parametrize("name", ["/tmp/evil.pkl", "../evil.pkl", "models/../../evil.pkl"])  # noqa: S108  # never written
 def test_a_path_outside_of_the_artifacts_is_not_read(trained, name, flag):
     (trained.root / "evil.pkl").write_bytes(bomb())
     tamper(trained, onnx="", **planted(name))

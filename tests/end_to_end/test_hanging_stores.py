@@ -234,7 +234,7 @@ feature_views:
     "kind", ["parquet", *(pytest.param(kind, marks=pytest.mark.stress) for kind in SOURCES if kind != "parquet")]
 )
 @pytest.mark.usefixtures("hurried")
-def test_a_source_that_hangs_ends_materialize(tmp_path, postgres, s3, capsys, monkeypatch, kind):
+def test_a_source_that_hangs_ends_materialize(tmp_path, postgres, s3, capsys, monkeypatch, kind):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     bucket = s3.location()
     with postgres.database() as url:
         fill(url, bucket, kind)

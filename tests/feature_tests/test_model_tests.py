@@ -109,7 +109,7 @@ COLUMNS_OF = "columns of source arrivals: carrier, origin, dest, at, seen, delay
          "3 rows expected of 2 spine rows", [""]),
     ],
 )  # fmt: skip
-def test_what_a_test_of_a_model_can_not_have_is_told_at_its_place(tmp_path, old, new, place, message, more):
+def test_what_a_test_of_a_model_can_not_have_is_told_at_its_place(tmp_path, old, new, place, message, more):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     text = TEST.replace(old, new, 1)
     assert text != TEST
     ((code, line, column, *told),) = problems(tmp_path, MODEL, text)

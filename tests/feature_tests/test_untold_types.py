@@ -66,7 +66,7 @@ def test_columns_left_out_are_null_and_those_not_read_need_not_fit(tmp_path, vie
         ("v", "y: {q: 1}", "{count_1d: 1}", "FC504", "column y of a feature test"),
     ],
 )
-def test_values_that_do_not_fit_end_their_own_test_with_the_reason(tmp_path, view, row, expect, code, message):
+def test_values_that_do_not_fit_end_their_own_test_with_the_reason(tmp_path, view, row, expect, code, message):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     error = result_of(tmp_path, view, row, expect).error
     assert error is not None
     assert error.code == code

@@ -1,5 +1,7 @@
 """Unit tests of features: rows of a source in, values out."""
 
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 from dataclasses import replace
 from datetime import datetime
 

@@ -38,7 +38,7 @@ def write(root: Path, name: str, *rows):
     pl.DataFrame(data, schema=SCHEMA, orient="row").write_parquet(root / "data" / name)
 
 
-def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, *, full=False, data_roots=()):
+def run(root: Path, view=LATEST, source=FILES, offline="offline", hour=99, *, full=False, data_roots=()):  # noqa: PLR0913  # most have a default
     view = replace(view, source=source)
     table = DeltaStore(str(root / offline), "p").table(view.name, 1, view.entity.keys)
     reader = open_source(source, root, data_roots=DataRoots(folders=data_roots))

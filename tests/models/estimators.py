@@ -70,7 +70,7 @@ def label_of(rng, matrix, name):
     )
 
 
-def fitted(name, params, matrix, label, *, allow_pickle=False, categories=(CATEGORY,)):
+def fitted(name, params, matrix, label, *, allow_pickle=False, categories=(CATEGORY,)):  # noqa: PLR0913  # most have a default
     """(format, bytes, runtime) of an estimator that was fitted and loaded again."""
     estimator = make_estimator(name, params, 7)
     fit_estimator(estimator, matrix, label, [f"c{i}" for i in range(matrix.shape[1])], list(categories))

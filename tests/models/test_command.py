@@ -68,7 +68,7 @@ class Bench:
     def __init__(self, folder):
         self.folder, self.lines = folder, []
 
-    def train(self, script, *, allow_pickle=False, flag=False, data=None, inputs=INPUTS, run=None):
+    def train(self, script, *, allow_pickle=False, flag=False, data=None, inputs=INPUTS, run=None):  # noqa: PLR0913  # most have a default
         (self.folder / "train.py").write_text(READ + textwrap.dedent(script))
         trainer = Trainer(run=run or shlex.join([sys.executable, "train.py"]), params=LIGHTGBM.params, seed=7)
         commands = CommandEnvironment(

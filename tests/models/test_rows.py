@@ -25,7 +25,7 @@ DTYPES = {
     "date": (pl.Date, st.dates()),
     "timestamp": (
         pl.Datetime("us", "UTC"),
-        st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+        st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # a time without a zone is meant
     ),
 }
 NUMBERS = ("float64", "int64", "bool", "decimal(38,4)")

@@ -131,7 +131,7 @@ def test_a_file_that_is_not_the_registered_one_is_refused_before_parsing(version
                          [({}, True, DataError), ({"allow_pickle": False}, True, DataError),
                           ({"allow_pickle": "yes"}, True, DataError),
                           ({"allow_pickle": True}, False, UsageError)])  # fmt: skip
-def test_a_version_that_runs_code_needs_both_leaves(load, kind, definition, by_flag, error, tmp_path):
+def test_a_version_that_runs_code_needs_both_leaves(load, kind, definition, by_flag, error, tmp_path):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     content = pickle.dumps(Bomb()) if kind == "pkl" else FIRST.encode()
     version = version_of(write_artifact(str(tmp_path), "m", kind, content), definition=definition)
     with pytest.raises(error, match="which runs code when it is loaded"):

@@ -74,7 +74,7 @@ BOUND = st.none() | st.integers(1, 25)
 
 
 @given(ROWS, BOUND, BOUND, st.integers(0, 10), st.booleans(), st.integers(1, 7))
-def test_stale_entities_are_those_that_an_entity_at_a_time_finds(rows, ttl, sla, pushed, keyed, block):
+def test_stale_entities_are_those_that_an_entity_at_a_time_finds(rows, ttl, sla, pushed, keyed, block):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     freshness = Freshness(error_after_us=sla * HOUR_US) if sla else None
     view = replace(VIEW, ttl_us=ttl * HOUR_US if ttl else None, freshness=freshness)
     view = view if keyed else replace(view, entity=None, join={})

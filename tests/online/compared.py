@@ -27,7 +27,7 @@ def shown(values):
     return [[None if v is None else (type(v), repr(v)) for v in column] for column in values]
 
 
-def assert_columns_equal_answers(store, view, online, entities, now, answers):
+def assert_columns_equal_answers(store, view, online, entities, now, answers):  # noqa: PLR0913, PLR0917  # most have a default
     """See that columns hold what answers hold; entities are key values, a date as its days."""
     reader = FeatureReader(every_input(view), {view.name: ReadView(view=view, online=online)})
     keys = {}

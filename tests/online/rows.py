@@ -43,7 +43,7 @@ FULL = (
 )
 
 
-def view(
+def view(  # noqa: PLR0913  # most have a default
     features: Mapping[str, str],
     keys: Mapping[str, str] | None = None,
     *,
@@ -65,7 +65,7 @@ def view(
     )
 
 
-def frame(
+def frame(  # noqa: PLR0913  # most have a default
     of: OnlineView,
     keys: Sequence[Sequence[object]],
     values: Sequence[Sequence[object]],

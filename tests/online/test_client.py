@@ -1,5 +1,7 @@
 """`featurectl.open_client` and `open_async_client`: what applications read, on SQLite and on a real Redis."""
 
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 from __future__ import annotations
 
 import asyncio

@@ -30,7 +30,7 @@ from featurectl.online.frame import encode_chunks
 from featurectl.online.schema import claim_schema, parse_schema, schema_document
 from tests.online.rows import HOUR, T0, UTC_US, frame, view
 
-INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(2283, 12, 31), timezones=st.just(UTC))
+INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(2283, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # a time without a zone is meant
 INT64 = st.integers(-(2**63), 2**63 - 1)
 SCALARS = {
     "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),

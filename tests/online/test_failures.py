@@ -16,7 +16,7 @@ from tests.online.rows import frame, view
 from tests.servers.echo import echoing_redis
 from tests.servers.redis import free_port, started_redis
 
-PASSWORD = "C@NARY'\"long-pw"
+PASSWORD = "C@NARY'\"long-pw"  # noqa: S105  # made up
 
 
 def test_a_redis_that_does_not_answer_is_named_without_its_password():

@@ -22,7 +22,7 @@ def counted(monkeypatch):
     monkeypatch.setattr(redis_store, "FEW_KEYS", 1 << 40)
 
 
-def put(store, of, entity, number, hours, none_after=None, *, rebuilt=False):
+def put(store, of, entity, number, hours, none_after=None, *, rebuilt=False):  # noqa: PLR0913, PLR0917  # most have a default
     rows = frame(of, [[entity]], [[number]], event_time=T0 - HOUR, computed_at=T0 + hours * HOUR)
     bound = None if none_after is None else lambda: none_after
     origin = Origin(at=T0 + hours * HOUR, table_version=0, rebuild_id="r")

@@ -31,7 +31,7 @@ WHOLE = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 2**53, 2**53 +
 NUMBERS = st.floats() | st.integers(-(10**10), 10**10).map(lambda n: n / 100) | st.integers(-3, 3).map(float)
 FIXED = st.decimals(-(10**9), 10**9, places=4) | st.integers(-300, 300).map(lambda n: Decimal(n) / 100)
 DAYS = st.dates()
-INSTANTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)) | DAYS.map(
+INSTANTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)) | DAYS.map(  # noqa: DTZ001  # a time without a zone is meant
     lambda day: datetime(day.year, day.month, day.day, tzinfo=UTC)
 )
 KINDS = [TEXTS, WHOLE, NUMBERS, st.booleans(), FIXED, DAYS, INSTANTS]

@@ -37,7 +37,7 @@ def spine_of(times, key="k") -> pl.DataFrame:
     return pl.DataFrame({"k": pl.Series([key] * len(times), dtype=pl.String), "t": instants(times)})
 
 
-def ask(rows, times, op, *, column="v", window=None, offset=0, n=None, q=None, **view) -> list:
+def ask(rows, times, op, *, column="v", window=None, offset=0, n=None, q=None, **view) -> list:  # noqa: PLR0913  # most have a default
     """The answers to one question about the key "k" at some instants."""
     question = WindowQuestion(name="x", op=op, column=column, window_us=window, offset_us=offset, n=n, q=q)
     spine = times if isinstance(times, pl.DataFrame) else spine_of(times)

@@ -157,7 +157,7 @@ def test_what_a_push_of_everything_would_send_is_told(store, view, rows, project
     assert (plan_push(request).rows, plan_push(replace(request, full=True)).rows) == (0, 3)
 
 
-def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, push, values, monkeypatch):
+def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, push, values, monkeypatch):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
     write_all = type(store).write_all
 
@@ -172,7 +172,7 @@ def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, p
     assert values(0.01, "a", "b", "c", "d") == [8 if view.kind == "state" else 9, 2, 3, 9]
 
 
-def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, rows, push, values, monkeypatch):
+def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, rows, push, values, monkeypatch):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     """Another has pushed everything as of an earlier instant between what this one sent and its record."""
     push(0)
     look, seen = type(store).read_push_record, []
@@ -197,7 +197,7 @@ def where(view, project):
 @pytest.mark.parametrize("last", [0, YEARS])  # rows are compared with those that are there, or not
 @pytest.mark.parametrize("broken", [b"", b"abc", b"\x00" * 7 + b"{}", b"\xff" * 23, b"\xff" * 24])
 @pytest.mark.usefixtures("view")
-def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):
+def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
     push(last)
     spoil_row(store, where, broken, "a")

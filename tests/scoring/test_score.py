@@ -203,7 +203,7 @@ def test_an_unknown_model_makes_no_folder(made, tmp_path):
 
 @pytest.mark.parametrize("beside", ["", "-journal", "-wal"])
 @pytest.mark.parametrize("url", ["sqlite:///scores.db?table=t", "sqlite:///file:scores.db?uri=true&table=t"])
-def test_no_table_is_written_through_a_link_of_a_repository(shop, made, tmp_path_factory, monkeypatch, beside, url):
+def test_no_table_is_written_through_a_link_of_a_repository(shop, made, tmp_path_factory, monkeypatch, beside, url):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     outside = tmp_path_factory.mktemp("outside")
     monkeypatch.chdir(made)
     link = made / f"scores.db{beside}"

@@ -1,5 +1,7 @@
 """The same rows written as every kind of source."""
 
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 from __future__ import annotations
 
 import json

@@ -102,7 +102,7 @@ def test_a_text_that_spells_no_value_of_the_type_is_refused(tmp_path, text, dtyp
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [(pl.Series([1.5]), "int64"), (pl.Series([2], dtype=pl.Int8), "bool"), (pl.Series([2**53 + 1]), "float64"),
-     (pl.Series([2**63], dtype=pl.UInt64), "int64"), (pl.Series([datetime(2020, 1, 1, 1)]), "date"),
+     (pl.Series([2**63], dtype=pl.UInt64), "int64"), (pl.Series([datetime(2020, 1, 1, 1)]), "date"),  # noqa: DTZ001  # a time without a zone is meant
      (pl.Series([1.005]), "decimal(5,2)")],
 )  # fmt: skip
 def test_a_value_that_would_change_is_refused(tmp_path, values, dtype):

@@ -51,7 +51,7 @@ def test_a_parquet_file_is_kept_whatever_its_types(tmp_path, frame):
 
 
 def test_a_declared_column_is_kept_in_its_type_and_no_other_column_is(tmp_path):
-    at = pl.Series([datetime(2024, 1, 1)], dtype=pl.Datetime("ns"))
+    at = pl.Series([datetime(2024, 1, 1)], dtype=pl.Datetime("ns"))  # noqa: DTZ001  # a time without a zone is meant
     pl.DataFrame({"n": pl.Series([7], dtype=pl.Int8), "x": [NAN], "day": at, "at": at, "more": [1]}).write_parquet(
         tmp_path / "a.parquet"
     )
@@ -66,7 +66,7 @@ def test_a_declared_column_is_kept_in_its_type_and_no_other_column_is(tmp_path):
 
 
 def test_a_clock_that_is_declared_a_date_and_is_none_is_refused(tmp_path):
-    pl.DataFrame({"day": [datetime(2024, 1, 1, 5)]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"day": [datetime(2024, 1, 1, 5)]}).write_parquet(tmp_path / "a.parquet")  # noqa: DTZ001  # a time without a zone is meant
     source = files(columns={"day": "date"}, columns_declared=True, event_time="day")
     reader = open_source(source, tmp_path)
     with pytest.raises(DataError, match=r"file a\.parquet: column 'day' has 1 value that can't be read as date"):

@@ -111,12 +111,12 @@ def shuffled(value: object, rng: random.Random) -> object:
 def test_formatting_and_the_order_of_keys_change_no_definition(tmp_path_factory, seed, flow, indent, width):
     plain = load(tmp_path_factory.mktemp("a"), {"base.yaml": WHOLE})
     assert plain.errors == ()
-    data = shuffled(yaml.load(WHOLE, Loader=yaml.BaseLoader), random.Random(seed))
+    data = shuffled(yaml.load(WHOLE, Loader=yaml.BaseLoader), random.Random(seed))  # noqa: S506  # a loader that makes texts alone
     restored = numbers(data)
     text = "# a comment\n" + yaml.safe_dump(
         restored, default_flow_style=flow, indent=indent, width=width, sort_keys=False
     )
-    project = yaml.safe_dump(yaml.load(PROJECT, Loader=yaml.BaseLoader), default_flow_style=flow)
+    project = yaml.safe_dump(yaml.load(PROJECT, Loader=yaml.BaseLoader), default_flow_style=flow)  # noqa: S506  # a loader that makes texts alone
     other = load(tmp_path_factory.mktemp("b"), {"featurectl.yaml": project, "deep/er.yaml": text})
     assert other.errors == ()
     assert objects(other) == objects(plain)

@@ -94,7 +94,7 @@ def test_gates_and_canaries_are_read_and_kept_whole(tmp_path):
         ("error_rate_percent: 0.1", "error_rate_percent: 200", "FC104", "is from 0 to 100, not 200", ""),
     ],
 )
-def test_a_gate_on_what_nobody_can_measure_is_a_problem_with_a_place(tmp_path, old, new, code, message, help_):
+def test_a_gate_on_what_nobody_can_measure_is_a_problem_with_a_place(tmp_path, old, new, code, message, help_):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     for name, text in FILES.items():
         (tmp_path / name).write_text(text.replace(old, new))
     (problem,) = load_repo(tmp_path, lambda _: None).errors

@@ -1,5 +1,7 @@
 """Formats of outputs: the same bytes however rows lie in memory, and every value in a type that the format has."""
 
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 import hashlib
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal

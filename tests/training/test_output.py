@@ -39,7 +39,7 @@ CLOCKS = {
 
 
 def test_csv_writes_clocks_whole_and_as_what_they_are(tmp_path):
-    naive = pl.Series([datetime(2024, 1, 1), None])
+    naive = pl.Series([datetime(2024, 1, 1), None])  # noqa: DTZ001  # a time without a zone is meant
     columns = {
         name: naive.cast(dtype) if isinstance(dtype, pl.Date) or not dtype.time_zone
         else naive.dt.replace_time_zone(dtype.time_zone).cast(dtype)

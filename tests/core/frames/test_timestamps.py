@@ -1,3 +1,5 @@
+# ruff: noqa: DTZ001  # times without a zone are what is tested
+
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 

@@ -38,7 +38,7 @@ NARROW = {
     "money": (pl.Series([Decimal("1.50"), None], dtype=pl.Decimal(10, 2)), [Decimal("1.50"), None]),
     "items": (pl.Series([[1, None], []], dtype=pl.List(pl.Int16)), [[1, None], []]),
     "pair": (pl.Series([[1.0, float("nan")], None], dtype=pl.Array(pl.Float32, 2)), [[1.0, None], None]),
-    "at": (pl.Series([datetime(2020, 7, 1), None], dtype=pl.Datetime("ms")),
+    "at": (pl.Series([datetime(2020, 7, 1), None], dtype=pl.Datetime("ms")),  # noqa: DTZ001  # a time without a zone is meant
            [datetime(2020, 6, 30, 22, tzinfo=UTC), None]),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ WINDOW = RequestWindow(since=AT - timedelta(minutes=5), until=AT)
 STORE = "the online store redis://host can't be reached"
 
 
-def write(folder, rows, version=1, at=AT, number=1, columns=(), schema=None):
+def write(folder, rows, version=1, at=AT, number=1, columns=(), schema=None):  # noqa: PLR0913, PLR0917  # most have a default
     """Write a file of the log; a row is (seconds before AT, request, latency, more)."""
     frame = pl.DataFrame(
         [
