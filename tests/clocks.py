@@ -9,13 +9,13 @@ import pytest
 
 WRITERS = (
     "featurectl.workspace.open",
-    "featurectl.workspace.workspace",
+    "featurectl.workspace.registry_reads",
     "featurectl.workspace.clocks",
     "featurectl.operations.run_recording",
 )
 READERS = (
     "featurectl.workspace.open",
-    "featurectl.workspace.workspace",
+    "featurectl.workspace.registry_reads",
     "featurectl.online.client",
     "featurectl.serving.reading",
 )

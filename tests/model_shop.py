@@ -11,6 +11,7 @@ from featurectl.cli.main import main
 from featurectl.models.served_model import ServedRuntime, check_golden, load_served
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.open import open_workspace
+from featurectl.workspace.pickles import pickle_policy
 
 VIEWS = """
 entities: [{name: key, keys: {k: string}}]
@@ -90,7 +91,7 @@ class Shop:
     def served(self, number: int = 1, *, allow_pickle: bool = False) -> tuple[ServedRuntime, int]:
         """Return a version as a server loads it, and how many golden rows it has proven itself on."""
         with open_workspace(self.root, None, None, "unread") as workspace:
-            leave = workspace.leave(workspace.state(), by_flag=allow_pickle)
+            leave = pickle_policy(workspace, workspace.state(), by_flag=allow_pickle)
         version, location = self.version(number)
         served = load_served(version, location, leave)
         return served, check_golden(served, location)

@@ -9,6 +9,7 @@ from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.online.client import AsyncOnlineClient, OnlineClient
+from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import find_root, open_workspace
 from featurectl.workspace.workspace import Workspace
 
@@ -28,7 +29,7 @@ def open_client(repo: str | Path | None = None, env: str | None = None, as_of: d
     """
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
-    return OnlineClient(workspace.online(), workspace.catalog, now, partial(_leave, workspace))
+    return OnlineClient(workspace.online(), partial(read_online_schema, workspace), now, partial(_leave, workspace))
 
 
 def open_async_client(
@@ -40,7 +41,9 @@ def open_async_client(
     """Return a client for one event loop, as `open_client` does; a read fails that takes longer than `budget_s`."""
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
-    return AsyncOnlineClient(workspace.async_reader(budget_s), workspace.catalog, now, partial(_leave, workspace))
+    return AsyncOnlineClient(
+        workspace.async_reader(budget_s), partial(read_online_schema, workspace), now, partial(_leave, workspace)
+    )
 
 
 def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:

@@ -27,6 +27,7 @@ from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.spine import Cut
 from featurectl.sources.casts import cast_exact
+from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import find_root, open_workspace
 from featurectl.workspace.workspace import Workspace
 
@@ -121,7 +122,7 @@ class Project:
             StoreError: the store can't be reached.
         """
         with self.workspace() as workspace:
-            read = workspace.catalog([view]).view(view)
+            read = read_online_schema(workspace, [view]).view(view)
             keys = _keys(read.view, entities)
             asked = [[_key(value) for value in row] for row in keys.iter_rows()] if keys.width else [[]]
             found = read_online(workspace, read, asked)

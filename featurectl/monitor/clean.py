@@ -27,6 +27,8 @@ from featurectl.online.view_rows import count_if_whole, online_view
 from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document
+from featurectl.workspace.offline_folder import has_offline
+from featurectl.workspace.registry_reads import list_pins
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ObjectVersion, State
@@ -102,7 +104,7 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
         CheckFailedError: nothing is applied, so that nothing is known to be needed.
     """
     state = cleaning.workspace.applied_state()
-    retired, there = _retired(cleaning.workspace, state), cleaning.workspace.has_offline()
+    retired, there = _retired(cleaning.workspace, state), has_offline(cleaning.workspace)
     ours = there and not _is_shared(cleaning.workspace)
     return [
         *(_tables(cleaning, retired) if ours else ()),
@@ -136,7 +138,7 @@ def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:
 
 
 def _tables(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Leftover]:
-    pinned = {(pin.view, pin.version) for pin in cleaning.workspace.pins()}
+    pinned = {(pin.view, pin.version) for pin in list_pins(cleaning.workspace)}
     for item in retired:
         folder = f"{cleaning.workspace.project}/{item.name}/v{item.version}"
         files = cleaning.files.dated(folder)
@@ -176,7 +178,7 @@ def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], ob
 
 def _data_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
     """Files of tables that no version needs that may be asked for, and those of runs that never came to a commit."""
-    workspace, pins = cleaning.workspace, cleaning.workspace.pins()
+    workspace, pins = cleaning.workspace, list_pins(cleaning.workspace)
     for item in served_views(state):
         label, folder = f"{item.name}@{item.version}", f"{workspace.project}/{item.name}/v{item.version}"
         kept = {m.table_versions[label] for m in state.model_versions if label in m.table_versions}
@@ -250,7 +252,7 @@ def find_small_files(cleaning: Cleaning) -> list[SmallFiles]:
         As `find_leftovers`.
     """
     workspace = cleaning.workspace
-    state, there = workspace.applied_state(), workspace.has_offline()
+    state, there = workspace.applied_state(), has_offline(workspace)
     return [
         SmallFiles(
             name=day.folder,

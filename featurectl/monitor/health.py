@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import FeaturectlError
@@ -26,12 +27,14 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     from featurectl.monitor.status import ServedView
     from featurectl.online.view_rows import online_view
     from featurectl.operations.training.bind import view_table
+    from featurectl.workspace.clocks import latest_push, latest_run
+    from featurectl.workspace.offline_folder import has_offline
 
     view = load_view(item.definition)
     where = online_view(view, item.version, workspace.project, workspace.environment.name)
     table = view_table(workspace.offline(), view, item.version)
     folder = shown_location(workspace.environment.offline)
-    lost = "" if workspace.has_offline() else f"the offline folder {folder} is not there"
+    lost = "" if has_offline(workspace) else f"the offline folder {folder} is not there"
     return ServedView(
         view=view,
         version=item.version,
@@ -39,8 +42,8 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
         online=where if view.online else None,
         lost=lost,
         clock=workspace.clock,
-        latest_run=workspace.latest_run,
-        latest_push=lambda: workspace.latest_push()(),  # noqa: PLW0108 - the store is asked when it is called
+        latest_run=partial(latest_run, workspace),
+        latest_push=lambda: latest_push(workspace)(),  # noqa: PLW0108 - the store is asked when it is called
     )
 
 

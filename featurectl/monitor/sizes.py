@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import FeaturectlError
+from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
     from featurectl.offline.loose import LooseFiles
@@ -28,7 +29,7 @@ def stored_sizes(workspace: Workspace, state: State) -> list[StoredSize]:
     from featurectl.offline.open_loose import open_loose
     from featurectl.registry.applied import served_views
 
-    if not workspace.has_offline():
+    if not has_offline(workspace):
         return []
     files, location = open_loose(workspace.offline_location()), workspace.offline_location().rstrip("/")
     folders = {f"{o.name}@{o.version}": f"{workspace.project}/{o.name}/v{o.version}" for o in served_views(state)}

@@ -15,8 +15,9 @@ def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | 
     from featurectl.core.commits import parse_commit
     from featurectl.plan.model import AppliedCommit
     from featurectl.workspace.git import contains
+    from featurectl.workspace.registry_reads import find_last_apply
 
-    last = workspace.last_apply()
+    last = find_last_apply(workspace)
     if last is None:
         return None
     contained, reason = contains(checkout, parse_commit(last.commit), last.at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from featurectl.operations.apply import (
     check_nothing_blocked,
     check_supported,
 )
-from featurectl.operations.plan_files import PlanChoices, Planner
+from featurectl.operations.plan_files import PlanChoices, Planner, read_external_state
 from featurectl.operations.saved_plan import check_project, decided_again
 from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.workspace.actor import actor_at, find_checkout
+from featurectl.workspace.offline_folder import create_offline
 
 if TYPE_CHECKING:
     from featurectl.plan.external_state import ExternalState
@@ -61,7 +63,7 @@ def apply_files(workspace: Workspace, request: ApplyRequest, progress: Progress)
     """
     check_supported(workspace.repo)
     planner = Planner(workspace=workspace, choices=request.choices, progress=progress)
-    target, outside = _target(workspace, request, progress), workspace.outside()
+    target, outside = _target(workspace, request, progress), read_external_state(workspace)
     checkout = find_checkout(workspace.root, progress)
     actor = actor_at(str(checkout.commit or ""))
 
@@ -73,7 +75,7 @@ def apply_files(workspace: Workspace, request: ApplyRequest, progress: Progress)
         return Applied(plan=plan, serial=plan.serial)
     check_nothing_blocked(plan)
     if request.approve is None:
-        plan, state = apply_newest(target, lambda: make(workspace.outside()), plan, actor)
+        plan, state = apply_newest(target, lambda: make(read_external_state(workspace)), plan, actor)
         return Applied(plan=plan, serial=state.serial)
     if not request.approve(plan):
         return Applied(plan=plan, serial=plan.serial, approved=False)
@@ -99,7 +101,7 @@ def apply_saved(workspace: Workspace, plan: Plan, path: Path, request: ApplyRequ
     plan = plan.allowing(options)
     check_nothing_blocked(plan)
     if plan.unchanged and plan.stages:
-        check_created(plan, workspace.outside())
+        check_created(plan, read_external_state(workspace))
     state = apply_plan(target, plan, actor_at(plan.commit))
     return Applied(plan=plan, serial=state.serial)
 
@@ -109,7 +111,7 @@ def _target(workspace: Workspace, request: ApplyRequest, progress: Progress) -> 
         registry=workspace.registry(),
         online=workspace.online(),
         environment=workspace.environment.name,
-        create_offline=workspace.create_offline,
+        create_offline=partial(create_offline, workspace),
         lock_timeout_s=request.lock_timeout_s,
         waiting=lambda holder: progress.done(f"waiting for {holder}"),
     )

@@ -50,9 +50,10 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         StoreError: a store can't be read.
     """
     from featurectl.operations.online_rows import read_online
+    from featurectl.workspace.online_schema import read_online_schema
 
     name, number = split_version(request.view)
-    catalog = workspace.catalog([name], workspace.applied_state())
+    catalog = read_online_schema(workspace, [name], workspace.applied_state())
     read = catalog.view(name, number)
     entity = parse_entity(read.view.key_types, request.keys)
     (answer,) = read_online(workspace, read, [list(entity.values())])

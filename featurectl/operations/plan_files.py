@@ -14,6 +14,7 @@ from featurectl.operations.allowances import with_allowances, write_allowances
 from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
 from featurectl.workspace.actor import find_checkout
+from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.objects import Source
@@ -75,10 +76,10 @@ class Planner:
         from featurectl.plan.external_state import ExternalState
 
         try:
-            return self.workspace.outside()
+            return read_external_state(self.workspace)
         except StoreError as error:
             self._warn(f"what is missing there and how much work it has is not known: {error.message}")
-            return ExternalState(online=None, offline=self.workspace.has_offline())
+            return ExternalState(online=None, offline=has_offline(self.workspace))
 
     def make(self, checkout: Checkout, outside: ExternalState) -> Plan:
         """Return the plan of the files, as git has them, against the registry as it is now.
@@ -118,6 +119,18 @@ class Planner:
 
     def _warn(self, text: str) -> None:
         self.progress.done(f"warning: {text}")
+
+
+def read_external_state(workspace: Workspace) -> ExternalState:
+    """Return what is there of the environment outside of its registry.
+
+    Raises:
+        StoreError: the online store can't be read.
+    """
+    from featurectl.plan.external_state import ExternalState
+
+    prepared = workspace.online().prepared(workspace.project, workspace.environment.name)
+    return ExternalState(online=prepared, offline=has_offline(workspace))
 
 
 def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:

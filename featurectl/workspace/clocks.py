@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_age, format_iso
 from featurectl.core.variables import shown_location
-from featurectl.online.future import CLOCKS_DIFFER
+from featurectl.online.future import CLOCKS_DIFFER, latest_at, moving
+from featurectl.workspace.registry_reads import read_registry_clock
 
 if TYPE_CHECKING:
+    from featurectl.online.base import Bound
     from featurectl.workspace.workspace import Workspace
 
 _HINT: Final = "such values hide what is newer until then; --allow-future where that is meant"
@@ -100,7 +103,9 @@ def check_not_future(workspace: Workspace, hint: str) -> None:
         UsageError: FC526, it is.
     """
     if workspace.as_of is not None:
-        _check_not_later(workspace.as_of, read_clock(_registry(workspace), workspace.registry_clock), hint)
+        _check_not_later(
+            workspace.as_of, read_clock(_registry(workspace), partial(read_registry_clock, workspace)), hint
+        )
 
 
 def warn_of_clocks(workspace: Workspace, progress: Progress) -> None:
@@ -123,7 +128,7 @@ def _check_not_later(as_of: datetime, clock: StoreClock, hint: str) -> None:
 def _clocks(workspace: Workspace, *, registry: bool, online: bool) -> Iterator[StoreClock]:
     """Yield the clocks of stores; of one that can't be reached none: that is an error when it is written."""
     if registry:
-        yield read_clock(_registry(workspace), workspace.registry_clock)
+        yield read_clock(_registry(workspace), partial(read_registry_clock, workspace))
     if online:
         with suppress(StoreError):
             yield read_clock(
@@ -137,3 +142,17 @@ def _registry(workspace: Workspace) -> str:
 
 def _second(instant: datetime) -> str:
     return format_iso(instant.replace(microsecond=0))
+
+
+def latest_run(workspace: Workspace) -> datetime:
+    """Return the latest instant as of which an offline table can rightly have been computed."""
+    return _latest(workspace, read_registry_clock(workspace))
+
+
+def latest_push(workspace: Workspace) -> Bound:
+    """Return what gives, as time goes on, the latest instant as of which something can rightly have been pushed."""
+    return moving(_latest(workspace, workspace.online().clock()))
+
+
+def _latest(workspace: Workspace, clock: datetime) -> datetime:
+    return latest_at(max(clock, workspace.environment.now or clock))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 from featurectl.core.errors import (
     CheckFailedError,
-    DataError,
-    FeaturectlError,
-    StoreError,
     UsageError,
 )
 from featurectl.core.variables import expand, shown_location
@@ -25,14 +22,10 @@ from featurectl.language.repo import Environment, Repo
 if TYPE_CHECKING:
     from featurectl.language.data_roots import DataRoots
     from featurectl.language.definitions.objects import Source
-    from featurectl.models.pickle_policy import PicklePolicy
     from featurectl.offline.base import OfflineStore
-    from featurectl.online.base import AsyncRowReader, Bound, OnlineStore
-    from featurectl.online.project_schema import ProjectSchema
-    from featurectl.online.pushed import Pushed
-    from featurectl.plan.external_state import ExternalState
-    from featurectl.registry.base import HistoryEntry, Pin, Registry
-    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.online.base import AsyncRowReader, OnlineStore
+    from featurectl.registry.base import Registry
+    from featurectl.registry.state import State
     from featurectl.sources.base import OnNaive, SourceReader
 
 _SQLITE = "sqlite:///"
@@ -78,7 +71,7 @@ class Workspace:
         """Return the project as the registry knows it now."""
         from featurectl.registry.file import read_state
 
-        found = read_state(file, self.project) if (file := self._registry_file()) else None
+        found = read_state(file, self.project) if (file := self.registry_file()) else None
         return self._registry.load_state(self.project) if found is None else found
 
     def applied_state(self) -> State:
@@ -89,56 +82,15 @@ class Workspace:
         """
         state = self.state()
         if not state.objects:
-            raise self._nothing_applied()
+            raise _nothing_applied(self)
         return state
-
-    def _nothing_applied(self) -> CheckFailedError:
-        name, shown = self.environment.name, shown_location(self.environment.registry)
-        option = "" if name == next(iter(self.repo.environments)) else f" --env {name}"
-        return CheckFailedError(
-            f"nothing is applied of project {self.project} in {name}: the registry {shown} holds nothing of it",
-            hint=f"featurectl apply{option}; if it was applied before, this is another registry or project name",
-        )
-
-    def last_apply(self) -> HistoryEntry | None:
-        """Return the newest change that was applied from a commit, without its plan; None: there is none."""
-        from featurectl.registry.file import read_last_apply
-
-        found = read_last_apply(file, self.project) if (file := self._registry_file()) else None
-        return self._registry.read_last_apply(self.project) if found is None else next(iter(found), None)
-
-    def registry_clock(self) -> datetime:
-        """Return the time by the clock that all share who use the registry; of a file it is this machine's."""
-        return datetime.now(UTC) if self._registry_file() else self._registry.clock()
-
-    def latest_run(self) -> datetime:
-        """Return the latest instant as of which an offline table can rightly have been computed."""
-        return self._latest(self.registry_clock())
-
-    def latest_push(self) -> Bound:
-        """Return what gives, as time goes on, the latest instant as of which something can rightly have been pushed."""
-        from featurectl.online.future import moving
-
-        return moving(self._latest(self.online().clock()))
-
-    def _latest(self, clock: datetime) -> datetime:
-        from featurectl.online.future import latest_at
-
-        return latest_at(max(clock, self.environment.now or clock))
 
     def turn_back(self, length: timedelta) -> None:
         """Take an instant as now that is so much earlier, for this machine's clock is that much ahead."""
         self.now -= length
         self.clock = None if self.clock is None else self.now
 
-    def pins(self) -> Sequence[Pin]:
-        """Return the versions of the project's offline tables that must stay readable."""
-        from featurectl.registry.file import read_pins
-
-        found = read_pins(file, self.project) if (file := self._registry_file()) else None
-        return self._registry.read_pins(self.project) if found is None else found
-
-    def _registry_file(self) -> Path | None:
+    def registry_file(self) -> Path | None:
         """Return the SQLite file that is the registry; None where it is none, or is to be opened in a special way."""
         url = self._url(self.environment.registry, "registry")
         plain = url.startswith(_SQLITE) and "?" not in url
@@ -158,33 +110,6 @@ class Workspace:
         """Return the folder or object-store URL of the offline store, expanded and absolute."""
         location = expand(self.environment.offline, self.environ, f"environment {self.environment.name}: offline")
         return location if "://" in location else str((self.root / location).absolute())
-
-    def outside(self) -> ExternalState:
-        """Return what is there of the environment outside of its registry."""
-        from featurectl.plan.external_state import ExternalState
-
-        prepared = self.online().prepared(self.project, self.environment.name)
-        return ExternalState(online=prepared, offline=self.has_offline())
-
-    def has_offline(self) -> bool:
-        """Return whether the offline folder is there; an object store always is."""
-        location = self.offline_location()
-        return "://" in location or Path(location).is_dir()
-
-    def create_offline(self) -> None:
-        """Make the offline folder; an object store needs none.
-
-        Raises:
-            StoreError: FC603, it can't be made.
-        """
-        location = self.offline_location()
-        if "://" in location:
-            return
-        try:
-            Path(location).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            shown = shown_location(self.environment.offline)
-            raise StoreError(f"the offline folder {shown} can't be made: {error.strerror}", code="FC603") from error
 
     @cached_property
     def _online(self) -> OnlineStore:
@@ -224,57 +149,6 @@ class Workspace:
         written = self.environment.online
         return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 
-    def catalog(self, views: Iterable[str] | None = None, state: State | None = None) -> ProjectSchema:
-        """Return what can be read online of the project as the registry knows it now; of some views alone, if named.
-
-        `state`: what the registry knows, where somebody has read it.
-
-        Raises:
-            StoreError: the registry can't be read, or the online store, where it has to say what was pushed.
-        """
-        from featurectl.online.pushed import read_pushed, unsure_places
-
-        state = state or self.state()
-        places = unsure_places(state, views)
-        pushed = read_pushed(self.online(), state, self.environment.name, places) if places else {}
-        return self.catalog_of(state, pushed)
-
-    def catalog_of(self, state: State, pushed: Pushed) -> ProjectSchema:
-        """Return what can be read online of a project of which these view versions were pushed.
-
-        The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
-        """
-        from featurectl.online.base import PushRecord
-        from featurectl.online.project_schema import ProjectSchema
-        from featurectl.online.pushed import is_typed
-
-        columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
-        for (name, version), record in pushed.items():
-            registered = state.view(name, version)
-            kept = not isinstance(record, PushRecord) or record.columns
-            if registered is not None and not kept and not is_typed(registered):
-                columns[name, version] = self._source_columns(registered)
-        return ProjectSchema(state, self.environment.name, pushed, columns)
-
-    def _source_columns(self, registered: ObjectVersion) -> Mapping[str, str] | FeaturectlError:
-        """Return the columns of a view's source with their types, as its offline table knows them, or why it can't."""
-        from featurectl.language.definitions.json_form import load_view
-
-        view = load_view(registered.definition)
-        try:
-            coverage = self.offline().table(view.name, registered.version, view.key_types).coverage()
-        except FeaturectlError as error:
-            return error
-        none = DataError(f"feature view {view.name}@{registered.version} has no offline table", code="FC510")
-        return none if coverage is None else coverage.columns
-
-    def leave(self, state: State, *, by_flag: bool) -> PicklePolicy:
-        """Return which models may run code when they are loaded, by these files, the registry and a command's flag."""
-        from featurectl.models.pickle_policy import leave_of
-
-        in_files = (name for name, model in self.repo.models.items() if model.allow_pickle)
-        return leave_of(in_files, state, by_flag=by_flag)
-
     def spill_folder(self) -> Path:
         """Return where rows may lie that do not fit into memory."""
         return self.root / ".featurectl" / "spill"
@@ -308,3 +182,12 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+
+def _nothing_applied(workspace: Workspace) -> CheckFailedError:
+    name, shown = workspace.environment.name, shown_location(workspace.environment.registry)
+    option = "" if name == next(iter(workspace.repo.environments)) else f" --env {name}"
+    return CheckFailedError(
+        f"nothing is applied of project {workspace.project} in {name}: the registry {shown} holds nothing of it",
+        hint=f"featurectl apply{option}; if it was applied before, this is another registry or project name",
+    )

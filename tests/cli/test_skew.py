@@ -10,6 +10,7 @@ import pytest
 
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.serving.project.served_project import build_served
+from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import open_workspace
 from tests.cli.gated import GOOD, Gated
 
@@ -45,7 +46,7 @@ def edit_version(change):
 def served(before=None):
     """What a server would serve, and why it would not serve the rest."""
     with open_workspace(Path(), None, None, "unread") as workspace:
-        return build_served(workspace.catalog(), workspace.offline_location(), PicklePolicy(), before)
+        return build_served(read_online_schema(workspace), workspace.offline_location(), PicklePolicy(), before)
 
 
 def refused(shop, why, code=1, before=None):

@@ -22,6 +22,7 @@ from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.spine import Cut
 from featurectl.registry.applied import choose_version
 from featurectl.workspace.applied import AppliedWorkspace, read_applied
+from featurectl.workspace.pickles import pickle_policy
 
 if TYPE_CHECKING:
     from featurectl.models.profile.profile import Profile
@@ -120,7 +121,7 @@ def _batch(
     assert request.batch is not None
     workspace = applied.workspace
     engine = open_engine(workspace.environment, request.memory_bytes)
-    leave = workspace.leave(applied.state, by_flag=request.allow_pickle)
+    leave = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
     with SpillRoom(workspace.spill_folder()) as room:
         batch = DriftBatch(
             version=compared.version,

@@ -38,6 +38,7 @@ from featurectl.operations.push.values import COMPUTED_AT, values_at
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import ObjectVersion, State
+from featurectl.workspace.clocks import latest_push
 from featurectl.workspace.workspace import Workspace
 
 _CORRUPTED: Final[Cause] = "corrupted value"
@@ -70,7 +71,7 @@ def verify_store(
         return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed", pushed=False)
     bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
     how.progress.start(f"compare {bound.label}")
-    latest, count = workspace.latest_push(), store.count(where)
+    latest, count = latest_push(workspace), store.count(where)
 
     def compare(bound: BoundView) -> ViewSkew:
         known = surroundings(workspace, state, bound, record)
@@ -96,7 +97,7 @@ def _task(workspace: Workspace, bound: BoundView, known: Known, record: PushReco
         known=known,
         how=how,
         engine=open_engine(workspace.environment, how.memory_bytes),
-        latest=workspace.latest_push()(),
+        latest=latest_push(workspace)(),
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
     )
 

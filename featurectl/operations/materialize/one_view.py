@@ -16,6 +16,8 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.materialize.view import Materialized, materialize_view
 from featurectl.operations.training.bind import view_table
+from featurectl.workspace.clocks import latest_run
+from featurectl.workspace.registry_reads import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
@@ -93,7 +95,7 @@ def _check_not_future(work: ViewWork, item: ObjectVersion, coverage: Coverage) -
     """
     if coverage.now is None or coverage.now <= work.applied.now:
         return
-    far = how_far_ahead(coverage.now, work.applied.workspace.latest_run(), "the registry's clock")
+    far = how_far_ahead(coverage.now, latest_run(work.applied.workspace), "the registry's clock")
     if far:
         raise DataError(
             f"the table of {item.name}@{item.version} was computed as of {far}: no new rows are taken before",
@@ -114,7 +116,7 @@ def _vacuum(work: ViewWork, run: MaterializeRun, *, rewritten: bool) -> None:
     label = f"{run.view.name}@{run.version}"
     versions = work.applied.state.model_versions
     trained = {m.table_versions[label] for m in versions if label in m.table_versions}
-    pinned = {p.table_version for p in work.applied.workspace.pins() if _label(p) == label}
+    pinned = {p.table_version for p in list_pins(work.applied.workspace) if _label(p) == label}
     run.table.vacuum(trained | pinned)
 
 

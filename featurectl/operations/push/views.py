@@ -18,7 +18,7 @@ from featurectl.operations.push.run import PushPlan, PushRequest, PushResult, pl
 from featurectl.operations.run_recording import Recording, RunOutcome
 from featurectl.operations.select_views import select_views
 from featurectl.operations.training.bind import bind_view
-from featurectl.workspace.clocks import ClockCheck, check_clocks
+from featurectl.workspace.clocks import ClockCheck, check_clocks, latest_push
 
 if TYPE_CHECKING:
     from featurectl.operations.training.join import BoundView
@@ -115,7 +115,7 @@ def push_request(workspace: Workspace, bound: BoundView, *, full: bool = False) 
         engine=open_engine(workspace.environment),
         clock=workspace.clock,
         columns=bound.columns,
-        latest=workspace.latest_push(),
+        latest=latest_push(workspace),
         full=full,
     )
 

@@ -21,6 +21,7 @@ from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.output_conflict import check_apart
 from featurectl.registry.applied import choose_version
 from featurectl.workspace.applied import read_applied
+from featurectl.workspace.pickles import pickle_policy
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion
@@ -68,7 +69,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     if isinstance(request.to, FileDestination):
         check_apart(request.to.path, request.wanted.spine, workspace.repo.sources.values(), workspace.root)
     request.to.check()
-    leave = workspace.leave(applied.state, by_flag=request.allow_pickle)
+    leave = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
     load = open_native(version, workspace.offline_location(), leave)
     same = _identity(workspace, request, version)
     folder = workspace.root / ".featurectl" / "scores"

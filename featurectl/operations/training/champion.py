@@ -27,6 +27,7 @@ from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import CHAMPION, ModelVersion, State
 from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.pickles import pickle_policy
 from featurectl.workspace.workspace import Workspace
 
 _ORIGIN: Final = "of the validation rows"
@@ -61,7 +62,7 @@ def evaluation_context(
         workspace=workspace,
         state=applied.state,
         engine=open_engine(workspace.environment, memory_bytes),
-        leave=workspace.leave(applied.state, by_flag=allow_pickle),
+        leave=pickle_policy(workspace, applied.state, by_flag=allow_pickle),
     )
 
 

@@ -11,6 +11,8 @@ from featurectl.online.pushed import Pushed
 from featurectl.registry.state import State
 from featurectl.serving.project.canary import find_canaries
 from featurectl.serving.project.served_project import ServedProject, build_served
+from featurectl.workspace.online_schema import online_schema
+from featurectl.workspace.pickles import pickle_policy
 from featurectl.workspace.workspace import Workspace
 
 
@@ -45,8 +47,8 @@ class WorkspaceSource:
     def load(self, state: State, pushed: Pushed, before: ServedProject | None) -> ServedProject:
         """Return a project of which these view versions were pushed, its models loaded and proven."""
         workspace = self._workspace
-        leave = workspace.leave(state, by_flag=self._allow_pickle)
-        served = build_served(workspace.catalog_of(state, pushed), workspace.offline_location(), leave, before)
+        leave = pickle_policy(workspace, state, by_flag=self._allow_pickle)
+        served = build_served(online_schema(workspace, state, pushed), workspace.offline_location(), leave, before)
         if keeps_log(workspace.environment):
             served.canaries = find_canaries(state, served.models, workspace.environment.name)
         return served

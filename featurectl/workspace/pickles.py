@@ -1,0 +1,18 @@
+"""Which models of a workspace may run code when they are loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurectl.models.pickle_policy import PicklePolicy
+    from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
+
+
+def pickle_policy(workspace: Workspace, state: State, *, by_flag: bool) -> PicklePolicy:
+    """Return which models may run code when they are loaded, by its files, the registry and a command's flag."""
+    from featurectl.models.pickle_policy import leave_of
+
+    in_files = (name for name, model in workspace.repo.models.items() if model.allow_pickle)
+    return leave_of(in_files, state, by_flag=by_flag)

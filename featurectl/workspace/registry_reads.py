@@ -1,0 +1,32 @@
+"""What is read of a registry: of one that is a plain SQLite file without SQLAlchemy, which takes long to load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurectl.registry.base import HistoryEntry, Pin
+    from featurectl.workspace.workspace import Workspace
+
+
+def find_last_apply(workspace: Workspace) -> HistoryEntry | None:
+    """Return the newest change that was applied from a commit, without its plan; None: there is none."""
+    from featurectl.registry.file import read_last_apply
+
+    found = read_last_apply(file, workspace.project) if (file := workspace.registry_file()) else None
+    return workspace.registry().read_last_apply(workspace.project) if found is None else next(iter(found), None)
+
+
+def list_pins(workspace: Workspace) -> Sequence[Pin]:
+    """Return the versions of the project's offline tables that must stay readable."""
+    from featurectl.registry.file import read_pins
+
+    found = read_pins(file, workspace.project) if (file := workspace.registry_file()) else None
+    return workspace.registry().read_pins(workspace.project) if found is None else found
+
+
+def read_registry_clock(workspace: Workspace) -> datetime:
+    """Return the time by the clock that all share who use the registry; of a file it is this machine's."""
+    return datetime.now(UTC) if workspace.registry_file() else workspace.registry().clock()
