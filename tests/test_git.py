@@ -44,8 +44,7 @@ def test_the_commit_is_whole_and_empty_outside_of_git(tmp_path, git):
 
 
 def test_a_hash_of_sha_256_is_whole_too(tmp_path):
-    git = GitRepository.__new__(GitRepository)
-    git.folder, git._hour = tmp_path, 0
+    git = GitRepository(tmp_path, new=False)
     git("init", "-q", "--object-format=sha256")
     head = git.commit()
     assert (len(head), git_commit(tmp_path)) == (64, head)

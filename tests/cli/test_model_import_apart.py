@@ -127,7 +127,7 @@ def test_memory_that_is_taken_bit_by_bit_has_an_end():
 
 def test_a_process_that_is_asked_no_more_has_ended():
     with open_process(ProcessLimits()) as process:
-        number = process._process.pid
+        number = process._process.pid  # noqa: SLF001  # the process that is killed
         os.kill(number, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)

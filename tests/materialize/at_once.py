@@ -83,14 +83,14 @@ def online_rows(root: Path) -> list[tuple[str, bytes, bytes]]:
 
 def materialize_slowly(root: str) -> int:
     """Run `featurectl materialize`: before it commits say so, and wait for a line. Return its exit code."""
-    log = ViewTable._log
+    log = ViewTable._log  # noqa: SLF001  # stops between two steps of a commit
 
     def log_when_told(self: ViewTable, *args: object) -> int:
         print("ready", flush=True)  # noqa: T201  # the test waits for this line
         sys.stdin.readline()
         return log(self, *args)  # type: ignore[arg-type]
 
-    ViewTable._log = log_when_told  # type: ignore[method-assign,assignment]
+    ViewTable._log = log_when_told  # type: ignore[method-assign,assignment]  # noqa: SLF001  # stops between two steps of a commit
     return main(["materialize", "-C", root])
 
 

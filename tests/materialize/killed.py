@@ -72,7 +72,7 @@ def say(letter: str) -> None:
 
 def main(root: Path, files: int) -> None:
     """Take one file after the other, telling how far each run has come."""
-    commit, log = ViewTable._commit, ViewTable._log
+    commit, log = ViewTable._commit, ViewTable._log  # noqa: SLF001  # kills between two steps of a commit
 
     def told_commit(self: ViewTable, *args: object) -> int:
         say("w")
@@ -83,7 +83,7 @@ def main(root: Path, files: int) -> None:
         say("c")
         return number
 
-    ViewTable._commit, ViewTable._log = told_commit, told_log  # type: ignore[method-assign,assignment]
+    ViewTable._commit, ViewTable._log = told_commit, told_log  # type: ignore[method-assign,assignment]  # noqa: SLF001  # kills between two steps of a commit
     for number in range(files):
         if not (root / "data" / f"{number:04}.parquet").exists():
             write_file(root, number)

@@ -91,7 +91,7 @@ def test_a_histogram_tree_that_reads_a_missing_column_is_refused():
     _, content, _ = whole_file("histograms")
     estimator = skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
     check_estimator(estimator)
-    estimator._predictors[0][0].nodes["feature_idx"][0] = 4_096
+    estimator._predictors[0][0].nodes["feature_idx"][0] = 4_096  # noqa: SLF001  # damages what scikit-learn wrote
     with pytest.raises(ValueError, match="an input of a tree is 4096, of 0 to 4"):
         check_estimator(estimator)
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: DTZ001  # times without a zone are what is tested
 
+# ruff: noqa: SLF001  # counts the round trips of its store
+
 from __future__ import annotations
 
 import asyncio

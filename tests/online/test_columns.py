@@ -93,8 +93,8 @@ def test_columns_made_at_once_are_those_of_the_rows(kind, data):
     found = data.draw(packed_rows(EVENTS if kind == "event" else STATES))
     pushed = data.draw(st.sampled_from([None, NOW, NOW - timedelta(minutes=10)])) if kind == "event" else None
     latest = data.draw(st.sampled_from([None, NOW + timedelta(minutes=1)]))
-    moment, at = Moment(NOW, pushed, latest), [columns._since_zero(t) for t in (NOW, latest or NOW)]
-    usual = all(row is not None and decoder._quick(row, at, columns._since_zero(pushed)) is not None for row in found)
+    moment, at = Moment(NOW, pushed, latest), [columns._since_zero(t) for t in (NOW, latest or NOW)]  # noqa: SLF001  # both ways of decoding, whichever it would take
+    usual = all(row is not None and decoder._quick(row, at, columns._since_zero(pushed)) is not None for row in found)  # noqa: SLF001  # both ways of decoding, whichever it would take
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(columns, "FEW_ROWS", 1)
         made = decoder.usual(found, moment)

@@ -101,8 +101,8 @@ class Story:
     def add(self):
         add(self.rows, self.view, self.some_rows(self.model.time), AMOUNT)
         # `add` keeps no rebuild: the rows descend from the one before
-        number, (frame, coverage) = len(self.rows._versions) - 1, self.rows._versions[-1]
-        self.rows._versions[number] = (frame, replace(coverage, rebuild_id=self.model.table_of))
+        number, (frame, coverage) = len(self.rows.versions) - 1, self.rows.versions[-1]
+        self.rows.versions[number] = (frame, replace(coverage, rebuild_id=self.model.table_of))
 
     def rebuild(self):
         self.model.table_of = uuid.uuid4().hex

@@ -37,25 +37,25 @@ class MemoryTable:
     def __init__(self, keys: Sequence[str], buckets: int = 2) -> None:
         self._keys = list(keys)
         self._buckets = buckets if keys else 1
-        self._versions: list[tuple[pl.DataFrame, Coverage]] = []
+        self.versions: list[tuple[pl.DataFrame, Coverage]] = []
         self.reads = 0
 
     def version(self) -> int | None:
-        return len(self._versions) - 1 if self._versions else None
+        return len(self.versions) - 1 if self.versions else None
 
     def coverage(self) -> Coverage | None:
-        return self._versions[-1][1] if self._versions else None
+        return self.versions[-1][1] if self.versions else None
 
     def statistics(self, version: int | None = None) -> TableStatistics:
-        return TableStatistics(rows=self._versions[-1 if version is None else version][0].height, size_bytes=0, files=1)
+        return TableStatistics(rows=self.versions[-1 if version is None else version][0].height, size_bytes=0, files=1)
 
     def append(self, rows: BucketedRows, coverage: Coverage) -> int:
-        before = [self._versions[-1][0]] if self._versions else []
+        before = [self.versions[-1][0]] if self.versions else []
         return self.replace(FrameRows(pl.concat([*before, rows.of(0, 1)]), self._keys), coverage)
 
     def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
-        self._versions.append((rows.of(0, 1), coverage))
-        return len(self._versions) - 1
+        self.versions.append((rows.of(0, 1), coverage))
+        return len(self.versions) - 1
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         return FrameRows(self.read(), self._keys).of(bucket, buckets)
@@ -71,7 +71,7 @@ class MemoryTable:
         columns: Sequence[str] | None = None,  # noqa: ARG002  # of the protocol
     ) -> pl.DataFrame:
         self.reads += 1
-        rows = self._versions[-1 if version is None else version][0]
+        rows = self.versions[-1 if version is None else version][0]
         if bucket is None or self._buckets == 1:
             return rows
         return rows.filter(pl.col(self._keys[0]).hash(seed=1) % self._buckets == bucket)

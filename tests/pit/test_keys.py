@@ -98,7 +98,7 @@ def test_a_search_counts_the_rows_of_its_own_group(most, monkeypatch):
     rng, groups = np.random.default_rng(5), groups_of([0, 5, 1, 300, 0, 17, 0])
     values = np.concatenate([np.sort(rng.integers(-20, 20, n)) for n in groups.ends - groups.starts])
     times = Times(values, groups)
-    assert (times._sorted is None) == (most == 0)
+    assert (times._sorted is None) == (most == 0)  # noqa: SLF001  # which way was taken
     group, instant = rng.integers(0, 7, 500), rng.integers(-25, 25, 500)
     for side in ("left", "right"):
         own = [
@@ -121,7 +121,7 @@ def test_times_over_millennia_under_many_keys_overflow_into_the_fallback():
     keys = [f"k{i:03}" for i in range(100)]
     rows = pl.concat([rows_of([(-FAR // 5, 1), (0, 2), (FAR, 4)], key=key) for key in keys])
     table = arrange(rows, ["k"])
-    assert Times(table.event_time, table.groups)._sorted is None
+    assert Times(table.event_time, table.groups)._sorted is None  # noqa: SLF001  # which way was taken
     spine = pl.concat([spine_of([FAR + 1, 0, 1, FAR], key=key) for key in reversed(keys)])
     assert ask(rows, spine, "sum") == [7, 1, 3, 3] * 100
     late = rows.with_columns(pl.col(AVAILABLE_AT) + pl.duration(microseconds=pl.col("v") % 3))

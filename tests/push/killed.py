@@ -94,7 +94,7 @@ def content(place, project):
             ]
             return {key.split(b"/", 1)[1]: fields for key, fields in zip(keys, hashes, strict=True)}
     with opened(place) as store:
-        read = store._connection.execute
+        read = store._connection.execute  # noqa: SLF001  # kills between two statements
         return {
             "rows": read("select entity, row from rows order by view, entity").fetchall(),
             "views": read("select env, view, version, entities, push_record from views").fetchall(),

@@ -58,7 +58,7 @@ def _run(point: str, number: int, words: Sequence[str]) -> None:
 
 def _arrange(point: str, number: int) -> None:
     run.range_rows = lambda *_: RANGE
-    formats._ROW_GROUP = RANGE
+    formats._ROW_GROUP = RANGE  # noqa: SLF001  # small groups of rows
     match point:
         case "range joined":
             _at(number, checkpoint.ScoreCheckpoint, "add", after=False)

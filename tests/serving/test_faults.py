@@ -195,6 +195,6 @@ def test_what_is_under_way_when_a_server_is_told_to_stop_is_answered(served):
     with Load(f"{served.url}/v1/predict/click", PREDICT, threads=1) as load:
         load.wait_for(200)
         assert served.stop() == 0
-        load._stop.set()
+        load.stop()
     answered = [status for _, status, _ in load.answers if status]
     assert set(answered) == {200}

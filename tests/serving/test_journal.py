@@ -37,13 +37,17 @@ LINES = """\
 def lines_of(form: str) -> str:
     """What a journal writes of some events, a clock that goes on by a second at each look."""
     lines, seconds = [], iter(range(1, 100))
-    journal = Journal(form, lines.append, lambda: BEGIN + timedelta(seconds=next(seconds)))
+
+    def clock():
+        return BEGIN + timedelta(seconds=next(seconds))
+
+    journal = Journal(form, lines.append, clock)
     journal.end("store_lost", "store_back")  # it was never lost
     journal.report("promoted", "click: champion 1 -> 2", model="click", version=2)
     for _ in range(3):
         journal.begin("store_lost", "it is gone\nand said so in two lines")
-    journal._clock()
-    journal._clock()
+    clock()
+    clock()
     journal.end("store_lost", "store_back")
     return (
         re.sub(r'\[\d+\]|(?<="process":)\d+', lambda found: "[P]" if found[0][0] == "[" else "P", "\n".join(lines))

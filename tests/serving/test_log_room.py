@@ -1,5 +1,7 @@
 """The prediction log is bounded: while it waits in memory, and on the disk or in a bucket, by age and by bytes."""
 
+# ruff: noqa: SLF001  # small limits, and when all is written
+
 from __future__ import annotations
 
 import io

@@ -1,5 +1,7 @@
 """A request may name any version of a model: of those without an alias a process keeps few loaded."""
 
+# ruff: noqa: SLF001  # the order of use, without models
+
 from __future__ import annotations
 
 from types import SimpleNamespace

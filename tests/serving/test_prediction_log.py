@@ -1,5 +1,7 @@
 """The prediction log: what is kept of predictions, and that it never stands in their way."""
 
+# ruff: noqa: SLF001  # the thread, its clock and its chance
+
 from __future__ import annotations
 
 import functools

@@ -52,7 +52,7 @@ def test_a_process_that_cannot_be_started_is_an_error_of_the_command(monkeypatch
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(StoreError, match="could not be started"):
-        start._run_several(config, ServeSettings(root="."))
+        start._run_several(config, ServeSettings(root="."))  # noqa: SLF001  # without processes of its own
 
 
 def is_count(name: str) -> bool:
