@@ -81,13 +81,18 @@ def parse_local_instant(text: str, timezone: str) -> datetime | None:
     """
     try:
         value = datetime.fromisoformat(text.strip())
-        on_the_wall = value.tzinfo is None and not _is_date(text.strip())
+        on_the_wall = value.tzinfo is None and not is_date(text.strip())
         return value.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC) if on_the_wall else parse_instant(text)
     except (ValueError, OverflowError):
         return None
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Return whether a text is a date as `2013-01-31`, alone.
+
+    >>> is_date("2013-01-31"), is_date("2013-01-31T00:00")
+    (True, False)
+    """
     try:
         date.fromisoformat(text)
     except ValueError:

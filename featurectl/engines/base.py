@@ -157,6 +157,11 @@ class ViewBuckets:
     part: Callable[[int, int], pl.DataFrame] | None = None
 
 
+def one_bucket(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
+    """Return rows of a view in memory as a table of one bucket."""
+    return ViewBuckets(view=view, buckets=1, read=lambda _: rows)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
     """The rows of a source for a transform: those available at `until`.

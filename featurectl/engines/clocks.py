@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -14,6 +14,8 @@ from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, ExpressionNode
 from featurectl.language.definitions.objects import NamedExpression, Source
 from featurectl.pit.questions import ALWAYS_US
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 # The clocks stand beside the source's own columns under names that no source column can have.
 EVENT, AVAILABLE, HASH = "\x00event", "\x00available", "\x00hash"
@@ -57,8 +59,8 @@ def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     return frame.sort(COPY_ORDER).filter(~whole | pl.struct(key).is_first_distinct())
 
 
-def select_columns(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Return the frame with the source's `select` columns, each of which sees the source's own columns."""
+def select_columns(frame: Frame, source: Source) -> Frame:
+    """Return the rows with the source's `select` columns, each of which sees the source's own columns."""
     return frame.with_columns(named_column(item) for item in source.select) if source.select else frame
 
 

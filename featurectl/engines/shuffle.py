@@ -170,22 +170,23 @@ class Shuffle:
         for frame in held:
             group.append(frame)
             if sum(some.height for some in group) >= _RUN_ROWS:
-                self._write_run(pl.concat(group), home)
+                self._runs.append(_write_run(pl.concat(group), self.columns, home / f"run-{len(self._runs)}.arrow"))
                 group = []
         if group:
-            self._write_run(pl.concat(group), home)
+            self._runs.append(_write_run(pl.concat(group), self.columns, home / f"run-{len(self._runs)}.arrow"))
         held.clear()
         del group
         give_back()
 
-    def _write_run(self, rows: pl.DataFrame, home: Path) -> None:
-        part = bucket_of(rows.select(self.columns), PARTS).to_numpy() if self.columns else np.zeros(rows.height, int)
-        backwards = _BACKWARDS[part]
-        order = np.argsort(backwards, kind="stable")
-        ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
-        path = home / f"run-{len(self._runs)}.arrow"
-        rows[order].write_ipc(path, record_batch_size=_ROW_GROUP)
-        self._runs.append(_Run(path=path, ends=tuple(int(end) for end in ends)))
+
+def _write_run(rows: pl.DataFrame, columns: Sequence[str], path: Path) -> _Run:
+    """Write rows into a file, sorted by part."""
+    part = bucket_of(rows.select(columns), PARTS).to_numpy() if columns else np.zeros(rows.height, int)
+    backwards = _BACKWARDS[part]
+    order = np.argsort(backwards, kind="stable")
+    ends = np.cumsum(np.bincount(backwards, minlength=PARTS))
+    rows[order].write_ipc(path, record_batch_size=_ROW_GROUP)
+    return _Run(path=path, ends=tuple(int(end) for end in ends))
 
 
 def _span(part: int, parts: int) -> tuple[int, int]:

@@ -24,12 +24,11 @@ from featurectl.expressions.operations import (
     membership,
     negative,
     null_as,
-    reject,
     to_float,
     unify,
 )
 from featurectl.expressions.parse import parse
-from featurectl.expressions.syntax import Raw
+from featurectl.expressions.syntax import Raw, reject
 from featurectl.expressions.tree import Columns, Expression, ExpressionNode
 
 MAX_WEIGHT: Final = 2_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from datetime import date
-from typing import Final, NoReturn
+from typing import Final
 
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.core.units import MAX_DURATION_US, instant_us, parse_instant
 from featurectl.expressions.functions import INTERVAL_UNITS
-from featurectl.expressions.syntax import Kind, Raw
-from featurectl.expressions.tree import ExpressionError, Value
+from featurectl.expressions.syntax import Kind, Raw, reject
+from featurectl.expressions.tree import Value
 
 INT64_LEAST: Final = -(2**63)
 INT64_GREATEST: Final = 2**63 - 1
@@ -53,18 +53,18 @@ def _number(raw: Raw) -> tuple[str, Value]:
     if raw.value.lstrip("-").isdigit():
         whole = int(raw.value)
         if not INT64_LEAST <= whole <= INT64_GREATEST:
-            _reject(raw, "does not fit 64 bits", f"write it as a float64: {raw.value[:20]}.0")
+            reject(raw, "does not fit 64 bits", f"write it as a float64: {raw.value[:20]}.0")
         return INT64, whole
     number = float(raw.value)
     if math.isinf(number):
-        _reject(raw, "does not fit a float64", "the largest is 1.7976931348623157e308")
+        reject(raw, "does not fit a float64", "the largest is 1.7976931348623157e308")
     return FLOAT64, number
 
 
 def _timestamp(raw: Raw) -> int:
     instant = parse_instant(raw.value) if _TIMESTAMP.fullmatch(raw.value) else None
     if instant is None:
-        _reject(raw, f"not a timestamp: {raw.value!r}", "write 2024-01-31 10:00:00 (UTC unless it ends in an offset)")
+        reject(raw, f"not a timestamp: {raw.value!r}", "write 2024-01-31 10:00:00 (UTC unless it ends in an offset)")
     return instant_us(instant)
 
 
@@ -74,7 +74,7 @@ def _date(raw: Raw) -> int:
     except ValueError:
         day = None
     if day is None:
-        _reject(raw, f"not a date: {raw.value!r}", "write 2024-01-31")
+        reject(raw, f"not a date: {raw.value!r}", "write 2024-01-31")
     return day.toordinal() - _EPOCH_DAY
 
 
@@ -82,13 +82,9 @@ def _interval(raw: Raw) -> int:
     match = _INTERVAL.fullmatch(raw.value.lower())
     if match is None or match[2] not in INTERVAL_UNITS:
         if match and match[2] in ("month", "quarter", "year"):
-            _reject(raw, f"a {match[2]} has no fixed length", "write it in days: interval '30 days'")
-        _reject(raw, f"not an interval: {raw.value!r}", "write interval '90 minutes'; second to week")
+            reject(raw, f"a {match[2]} has no fixed length", "write it in days: interval '30 days'")
+        reject(raw, f"not an interval: {raw.value!r}", "write interval '90 minutes'; second to week")
     length_us = int(match[1]) * INTERVAL_UNITS[match[2]]
     if length_us > MAX_DURATION_US:
-        _reject(raw, f"an interval of more than 100 years: {raw.value!r}", "the longest is 36500 days")
+        reject(raw, f"an interval of more than 100 years: {raw.value!r}", "the longest is 36500 days")
     return length_us
-
-
-def _reject(raw: Raw, message: str, hint: str) -> NoReturn:
-    raise ExpressionError(message, raw.start, raw.end, hint)

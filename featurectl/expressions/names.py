@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Final, NoReturn
+from typing import Final
 
 from featurectl.core.nearest import nearest
 from featurectl.expressions.functions import ALIASES, CAST_TYPES, FUNCTIONS, PARTS
 from featurectl.expressions.literals import LITERALS, literal
-from featurectl.expressions.syntax import Raw
+from featurectl.expressions.syntax import Raw, reject
 from featurectl.expressions.tree import ExpressionError
 
 _MAX_LISTED: Final = 12
@@ -34,9 +34,9 @@ def check_names(raw: Raw, columns: Collection[str] | None) -> None:
             case "call":
                 _check_call(part)
             case "cast" if part.value not in CAST_TYPES:
-                _reject(part, f"no type {part.value!r}", _closest(part.value, "types", set(CAST_TYPES.values())))
+                reject(part, f"no type {part.value!r}", _closest(part.value, "types", set(CAST_TYPES.values())))
             case "extract" if part.value not in PARTS:
-                _reject(part, f"no part {part.value!r}", _closest(part.value, "parts", PARTS))
+                reject(part, f"no part {part.value!r}", _closest(part.value, "parts", PARTS))
             case kind if kind in LITERALS:
                 literal(part)
 
@@ -44,7 +44,7 @@ def check_names(raw: Raw, columns: Collection[str] | None) -> None:
 def _check_column(raw: Raw, columns: Collection[str] | None) -> None:
     name = raw.value
     if name == "*" or (name.startswith("^") and name.endswith("$")):
-        _reject(raw, f"a column can't be called {name!r} in an expression", "rename it in the source")
+        reject(raw, f"a column can't be called {name!r} in an expression", "rename it in the source")
     if columns is not None and name not in columns:
         error = ExpressionError(f'no column "{name}"', raw.start, raw.end, _closest(name, "columns", columns))
         error.unknown_column = name
@@ -71,10 +71,6 @@ def _closest(name: str, what: str, names: Iterable[str]) -> str:
     if near := nearest(name.lower(), small):
         return f'did you mean "{small[near]}"?'
     return f"{what}: {', '.join(known[:_MAX_LISTED] if what == 'columns' else known)}"
-
-
-def _reject(raw: Raw, message: str, hint: str) -> NoReturn:
-    raise ExpressionError(message, raw.start, raw.end, hint)
 
 
 def canonical(raw: Raw) -> list[object]:

@@ -8,8 +8,8 @@ from typing import Final, NoReturn
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.expressions.constants import settle
 from featurectl.expressions.functions import CAST_TYPES, CASTS, PARTS_OF
-from featurectl.expressions.syntax import Raw
-from featurectl.expressions.tree import ExpressionError, ExpressionNode, Value
+from featurectl.expressions.syntax import Raw, reject
+from featurectl.expressions.tree import ExpressionNode, Value
 
 _ARITHMETIC: Final = frozenset({"add", "sub", "mul", "div", "neg"})
 _PASSES_TIMES_ON: Final = frozenset({"col", "case", "coalesce", "nullif", "greatest", "least"})
@@ -34,11 +34,6 @@ _CAST_HINTS: Final = {
     (DURATION, INT64): "write extract(epoch from d)",
     (DURATION, FLOAT64): "write extract(epoch from d)",
 }
-
-
-def reject(where: ExpressionNode | Raw, message: str, hint: str = "") -> NoReturn:
-    """Raise the error about these characters."""
-    raise ExpressionError(message, where.start, where.end, hint)
 
 
 def make(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, NoReturn
+
+from featurectl.expressions.tree import ExpressionError, ExpressionNode
 
 MAX_CHARACTERS: Final = 4_000
 MAX_NODES: Final = 500
@@ -29,3 +31,8 @@ class Raw(NamedTuple):
     start: int
     end: int
     height: int
+
+
+def reject(where: ExpressionNode | Raw, message: str, hint: str = "") -> NoReturn:
+    """Raise the error about these characters."""
+    raise ExpressionError(message, where.start, where.end, hint)

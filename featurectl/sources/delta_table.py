@@ -16,10 +16,11 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from featurectl.core.errors import DataError
 from featurectl.core.object_store import delta_options, is_unanswered, refusal_of
 from featurectl.core.variables import as_written
-from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders, is_file_address
+from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.failures import no_answer, reading
+from featurectl.sources.file_address import is_remote
 
 _REFUSED: Final = frozenset({"deletionVectors", "columnMapping"})
 
@@ -50,7 +51,7 @@ class DeltaSourceTable:
     @property
     def remote(self) -> bool:
         """True when it lies in an object store."""
-        return "://" in self.path and not is_file_address(self.path)
+        return is_remote(self.path)
 
     @property
     def readable(self) -> ReadableFolders:

@@ -13,6 +13,11 @@ from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import SourcePart
 
 
+def is_remote(path: str) -> bool:
+    """Return whether a path leads into an object store."""
+    return "://" in path and not is_file_address(path)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAddress:
     """The path of a source with its variables filled in; below `root` where it is relative."""
@@ -24,7 +29,7 @@ class FileAddress:
     @property
     def remote(self) -> bool:
         """True when the files lie in an object store."""
-        return "://" in self.path and not is_file_address(self.path)
+        return is_remote(self.path)
 
     @property
     def meant(self) -> str:

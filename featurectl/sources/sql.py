@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import polars as pl
 import sqlalchemy as sa
 
 from featurectl.core.errors import DataError
+from featurectl.core.units import moved_by
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.objects import Source
 from featurectl.sources.base import Changes, Increment, OnNaive, PartScan, SourcePart
@@ -29,8 +30,6 @@ from featurectl.sources.original_columns import beside_kept
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_database import CHUNK_ROWS, SqlQueryRun
 from featurectl.sources.sql_rows import Types, column_types, merge_chunks, rows_frame
-
-_ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,8 @@ class SqlReader:
             return rebuild(changes.parts, ":since by event time needs a dedup_key")
         if before.newest_event is None:
             return rebuild(changes.parts, "no rows so far")
-        scan = PartScan(parts=changes.parts, since=_earlier(before.newest_event, source.lateness_us or 0))
+        lateness = timedelta(microseconds=source.lateness_us or 0)
+        scan = PartScan(parts=changes.parts, since=moved_by(before.newest_event, -lateness))
         return Increment(scans=(scan,), covered=covered_after(changes), repeats=True)
 
     def lost_parts(self, parts: Sequence[SourcePart], read: Iterable[str]) -> list[str]:
@@ -142,8 +142,3 @@ class SqlReader:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(f"{self._where} gives column {twice[0]!r} twice", code="FC508", hint="name it by `as`")
         return column_types(result)
-
-
-def _earlier(instant: datetime, length_us: int) -> datetime:
-    """Return an instant so much earlier, as far as there are any."""
-    return max(instant - _ALWAYS - timedelta(microseconds=length_us), timedelta()) + _ALWAYS

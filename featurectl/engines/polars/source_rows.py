@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
-from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repeats, named_column
+from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repeats, select_columns
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import wanted_rows
 from featurectl.engines.spill import SpillRoom
@@ -40,7 +40,7 @@ def source_rows(given: SourceRows) -> pl.LazyFrame:
         if given.happened_from is not None:
             recent |= pl.col(EVENT) >= given.happened_from
         scan = scan.filter(recent)
-    scan = _selected(scan, source)
+    scan = select_columns(scan, source)
     own = scan.collect_schema().names()
     clocks = [] if source.static else [(EVENT, EVENT_TIME), (AVAILABLE, AVAILABLE_AT)]
     added = [pl.col(clock).alias(name) for clock, name in clocks if name not in own]
@@ -93,7 +93,7 @@ def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]
     """Give the rows that the checks of a source are about: without repeats, with `select`."""
     for piece in pieces:
         scan = clocked(piece.scan.read(), source).filter(wanted_rows(piece))
-        scan = _selected(_distinct(scan, source) if source.dedup_key else scan, source)
+        scan = select_columns(_distinct(scan, source) if source.dedup_key else scan, source)
         yield from read_batches(scan, _BATCH_ROWS)
 
 
@@ -101,11 +101,6 @@ def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     frame = scan.collect(engine="streaming")
     own = frame.select(name for name in frame.columns if not name.startswith("\x00"))
     return drop_repeats(frame.with_columns(hash_ties(own).alias(HASH)), source).drop(HASH).lazy()
-
-
-def _selected(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Return the rows with the source's `select` columns, each of which sees the source's own columns."""
-    return scan.with_columns(named_column(item) for item in source.select) if source.select else scan
 
 
 def _instant(value: object, source: Source) -> datetime | None:

@@ -10,12 +10,12 @@ from featurectl.language.definitions.objects import (
     DerivedInput,
     FeatureInput,
     FeatureView,
-    Label,
     Model,
     ModelInput,
     RequestInput,
     Source,
 )
+from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.typing.sources import row_columns
 
@@ -62,16 +62,10 @@ def needed_columns(model: Model, columns: Iterable[str]) -> set[str]:
             needed.add(item.name)
     label = model.spine.label
     if label is not None and label.name in wanted:
-        needed |= _label_columns(label)
+        needed |= label_columns(label)
     spine = row_columns(model.spine.source) or {}
     made_last = {item.name for item in model.inputs} | ({label.name} if label else set())
     return needed | {name for name in wanted if name in spine and name not in made_last}
-
-
-def _label_columns(label: Label) -> set[str]:
-    if label.horizon_us is not None:
-        return set(label.entity.keys) if label.entity else set()
-    return {label.name} if label.expression is None else set(expression_columns(label.expression.text))
 
 
 def spine_types(model: Model, views: Mapping[str, FeatureView]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from featurectl.core.dtypes import FLOAT64
+from featurectl.expressions.check import expression_columns
 from featurectl.expressions.names import walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import ExpressionError
@@ -84,3 +85,10 @@ def _columns(text: str) -> dict[str, tuple[int, int]]:
     except ExpressionError:  # reported already
         return {}
     return found
+
+
+def label_columns(label: Label) -> set[str]:
+    """Return the columns of the spine that a label is made of."""
+    if label.horizon_us is not None:
+        return set(label.entity.keys) if label.entity else set()
+    return {label.name} if label.expression is None else set(expression_columns(label.expression.text))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
-from featurectl.core.units import parse_instant
+from featurectl.core.units import is_date, parse_instant
 from featurectl.language.syntax.node import Constant
 
 _INT64 = range(-(2**63), 2**63)
@@ -30,7 +29,7 @@ def fit_constant(value: Constant, dtype: str) -> Constant:
     fits = (
         dtype == STRING
         or (dtype == TIMESTAMP and parse_instant(value) is not None)
-        or (dtype == DATE and _is_date(value))
+        or (dtype == DATE and is_date(value))
     )
     return value if fits else None
 
@@ -55,11 +54,3 @@ def _fits_decimal(value: float, precision: int, scale: int) -> bool:
     whole = "".join(map(str, digits)).rstrip("0")
     lowest = exponent + len(digits) - len(whole)  # the power of ten of the last digit that is not 0
     return not whole or (lowest >= -scale and lowest + len(whole) <= precision - scale)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -133,7 +133,8 @@ class WorkspaceMetrics:
         Raises:
             StoreError: the records of runs can't be read.
         """
-        return figures.failed_checks(self._served.values(), self._recorded(since), self.now)
+        runs = _ended(self._runs(max(self.now - since, _RECENT)), since)
+        return figures.failed_checks(self._served.values(), runs, self.now)
 
     def runs(self, since: datetime) -> Sequence[figures.Counted]:
         """Return how many runs of each view version failed.
@@ -141,7 +142,7 @@ class WorkspaceMetrics:
         Raises:
             StoreError: the records of runs can't be read.
         """
-        return figures.failed_runs(self._served.values(), self._recorded(since))
+        return figures.failed_runs(self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since))
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:
@@ -153,16 +154,16 @@ class WorkspaceMetrics:
     def _runs(self, back: timedelta) -> Sequence[RunRecord]:
         return self._records.get(back, partial(recorded_runs, self._workspace, back, unended=True))
 
-    def _recorded(self, since: datetime) -> Sequence[RunRecord]:
-        """Return the records of runs that ended, as of later than an instant, and not after now."""
-        found = self._runs(max(self.now - since, _RECENT))
-        return [run for run in found if run.now > since and run.state == "ended"]
-
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
         return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
 
     def _source(self, source: Source) -> FreshnessRow:
         return self._sources.get(source.name, partial(check_source, source, self._workspace.source, self.now))
+
+
+def _ended(runs: Sequence[RunRecord], since: datetime) -> list[RunRecord]:
+    """Return the runs that ended, of those as of later than an instant."""
+    return [run for run in runs if run.now > since and run.state == "ended"]
 
 
 def _aged(row: FreshnessRow) -> Aged:

@@ -15,7 +15,7 @@ from featurectl.core.errors import CheckFailedError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_iso
-from featurectl.engines.base import Engine, FrameScan, Piece, SourceRows, ViewBuckets
+from featurectl.engines.base import Engine, FrameScan, Piece, SourceRows, one_bucket
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
@@ -64,7 +64,7 @@ def _check_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.
     if not view.keys:
         entities = pl.DataFrame({_TIME: [None]})
     spine = entities.with_columns(pl.lit(time, INSTANT).alias(_TIME))
-    every, then = (engine.answer(_table(view, rows), spine, _TIME) for rows in made)
+    every, then = (engine.answer(one_bucket(view, rows), spine, _TIME) for rows in made)
     for place, name, found, known in _different(every, then):
         key = ", ".join(f"{key} {value}" for key, value in spine.select(view.keys).row(place, named=True).items())
         of = f" of {key}" if key else ""
@@ -74,10 +74,6 @@ def _check_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.
             code="FC523",
             hint="a row of the result is made of rows that were available at its `available_at`, of no others",
         )
-
-
-def _table(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
-    return ViewBuckets(view=view, buckets=1, read=lambda _: rows)
 
 
 def _different(every: pl.DataFrame, then: pl.DataFrame) -> Iterator[tuple[int, str, object, object]]:

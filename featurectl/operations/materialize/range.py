@@ -82,16 +82,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         )
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)
-    pieces = [
-        Piece(
-            scan=SourceScan(reader=run.reader, parts=(parts[name],)),
-            until=until,
-            since=asked.since,
-            before=asked.until,
-            events=events,
-        )
-        for name in coverage.parts
-    ]
+    scans = [SourceScan(reader=run.reader, parts=(parts[name],)) for name in coverage.parts]
+    pieces = [Piece(scan=s, until=until, since=asked.since, before=asked.until, events=events) for s in scans]
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
 from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.units import moved_by
 from featurectl.engines.base import CheckResult, Engine, FrameScan, Piece, Prepared, RowSummary, SourceRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView, Source
@@ -34,6 +35,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.view import (
     Materialized,
     base_of,
+    latest,
     left_out_of,
     materialized_of,
     new_id,
@@ -46,7 +48,6 @@ from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceS
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
 
-_ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 _RESULT: Final = ""  # stands among the parts that hold later rows when the function has returned some
 
 
@@ -309,10 +310,4 @@ def _dropped(inputs: Sequence[Input]) -> dict[str, int]:
 
 
 def _earlier(instant: datetime, length_us: int) -> datetime:
-    """Return an instant so much earlier, as far as there are any."""
-    return _ALWAYS + max(instant - _ALWAYS - timedelta(microseconds=length_us), timedelta())
-
-
-def latest(*instants: datetime | None) -> datetime | None:
-    """Return the latest of some instants; None when there is none."""
-    return max((t for t in instants if t is not None), default=None)
+    return moved_by(instant, -timedelta(microseconds=length_us))

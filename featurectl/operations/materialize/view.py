@@ -145,7 +145,7 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
     if view.source.static:
         return None
     kept = None if view.retention_us is None else now - timedelta(microseconds=view.retention_us)
-    return _latest(kept, coverage.since if coverage is not None else since)
+    return latest(kept, coverage.since if coverage is not None else since)
 
 
 def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
@@ -301,8 +301,8 @@ def _covered(
     return Coverage(
         parts=increment.covered,
         held=tuple(dict.fromkeys(held)),
-        watermark=_latest(before.watermark, prepared.watermark),
-        newest_event=_latest(before.newest_event, prepared.newest_event),
+        watermark=latest(before.watermark, prepared.watermark),
+        newest_event=latest(before.newest_event, prepared.newest_event),
         now=now,
         dropped=dict(dropped),
         inputs=input_marks(view),
@@ -311,5 +311,6 @@ def _covered(
     )
 
 
-def _latest(first: datetime | None, second: datetime | None) -> datetime | None:
-    return max((t for t in (first, second) if t is not None), default=None)
+def latest(*instants: datetime | None) -> datetime | None:
+    """Return the latest of some instants; None when there is none."""
+    return max((t for t in instants if t is not None), default=None)

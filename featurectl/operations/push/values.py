@@ -13,7 +13,7 @@ from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
-from featurectl.engines.base import Engine, ViewBuckets
+from featurectl.engines.base import Engine, one_bucket
 from featurectl.language.definitions.objects import Feature, FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineRow
@@ -42,7 +42,7 @@ def values_at(
         filled = [_filled_at(feature) for feature in filled_within_ttl(view)]
         asked = replace(view, ttl_us=None, features=(*view.features, *filled, *_clocks()))
         parts = [(asked, rows.with_columns(_true_where_filled(view)))]
-    answers = [engine.answer(_table(of, given), spine, _TIME) for of, given in parts]
+    answers = [engine.answer(one_bucket(of, given), spine, _TIME) for of, given in parts]
     found = spine.hstack([column for answer in answers for column in answer])
     return found.filter(pl.col(_TRUE_AT).is_not_null()).select(
         *view.keys,
@@ -128,10 +128,6 @@ def _true_where_filled(view: FeatureView) -> list[pl.Expr]:
         pl.when(pl.col(str(feature.column)).is_not_null()).then(EVENT_TIME).alias("\x00" + feature.name)
         for feature in filled_within_ttl(view)
     ]
-
-
-def _table(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
-    return ViewBuckets(view=view, buckets=1, read=lambda _: rows)
 
 
 def _one_row(now: datetime) -> pl.DataFrame:

@@ -11,10 +11,10 @@ import polars as pl
 
 from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
 from featurectl.engines.spill import SpillRoom
-from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import compile_over
 from featurectl.language.definitions.aggregates import horizon_base
 from featurectl.language.definitions.objects import Feature, FeatureView, Label, NamedExpression, Source
+from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.scope import bare_column
 from featurectl.offline.order import choose_buckets
@@ -140,22 +140,15 @@ def label_rows(engine: Engine, target: LabelTarget | None, spine: SpineRows) -> 
     if target is None:
         return None
     label = target.label
-    if not _needed(label) <= set(spine.own.columns):
+    if not label_columns(label) <= set(spine.own.columns):
         return None
     if target.ahead is not None:
         return _horizon_label(engine, label, target.ahead, spine)
-    require_typed(spine.rows, spine.own, _needed(label), f"label {label.name}")
+    require_typed(spine.rows, spine.own, label_columns(label), f"label {label.name}")
     if label.expression is None:
         return Labelled(column=spine.rows[label.name])
     column = compile_over(label.expression.text, spine.rows, f"label {label.name}")
     return Labelled(column=spine.rows.select(column.alias(label.name)).to_series())
-
-
-def _needed(label: Label) -> set[str]:
-    """Return the columns of the spine that a label is made of."""
-    if label.horizon_us is not None:
-        return set(label.entity.keys) if label.entity else set()
-    return {label.name} if label.expression is None else set(expression_columns(label.expression.text))
 
 
 def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: SpineRows) -> Labelled:
