@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.engines.open import open_local_engine
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.workspace.open import load_checked
 from featurectl.language.definitions.objects import FeatureTest, ModelTest
@@ -128,7 +128,7 @@ def main() -> int:
 def run(what: str, tests: Sequence[FeatureTest | ModelTest]) -> int:
     """Print how long tests took, and return how many failed."""
     begin, cpu = time.perf_counter(), time.process_time()
-    results = run_feature_tests(PolarsEngine(), tests)
+    results = run_feature_tests(open_local_engine(), tests)
     wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
     failed = sum(not result.passed for result in results)
     rate = f"{len(results) / wall:,.0f} tests a second"

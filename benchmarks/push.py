@@ -39,7 +39,7 @@ from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite import SqliteStore
 from featurectl.online.view_rows import online_view
-from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.engines.open import open_local_engine
 from featurectl.operations.push import PushRequest, push_view, values_at
 from featurectl.language.definitions.objects import Entity
 from tests.online.views import latest, state_view
@@ -122,7 +122,7 @@ def table_in(folder: Path):
 def request_of(folder: Path, store, hours: float) -> PushRequest:
     now = NOW + timedelta(hours=hours)
     return PushRequest(
-        engine=PolarsEngine(),
+        engine=open_local_engine(),
         view=VIEW,
         version=1,
         table=table_in(folder),
@@ -149,7 +149,7 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     store, of = RedisStore(url), online_view(VIEW, 1, "p", "dev")
     store.prepare(of)
     rows = table_in(folder).read()
-    values = values_at(PolarsEngine(), VIEW, rows, rows.select("user"), NOW)
+    values = values_at(open_local_engine(), VIEW, rows, rows.select("user"), NOW)
     with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
         origin = Origin(at=NOW, table_version=0, rebuild_id="")
         call = replace(claimed_call(client, of, Writing(origin=origin)))

@@ -157,7 +157,7 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def check_created(plan: Plan, outside: ExternalState) -> None:
+def check_created(plan: Plan, external: ExternalState) -> None:
     """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
 
     Raises:
@@ -165,9 +165,9 @@ def check_created(plan: Plan, outside: ExternalState) -> None:
     """
     if not plan.unchanged or not plan.stages:
         return
-    online = outside.online or frozenset()
+    online = external.online or frozenset()
     for stage in plan.stages:
-        there = (stage.item.name, stage.item.version) in online if stage.item else outside.offline
+        there = (stage.item.name, stage.item.version) in online if stage.item else external.offline
         if not there:
             return
     raise TryAgainError("what the plan creates is there already", hint="plan again")

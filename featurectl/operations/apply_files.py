@@ -63,14 +63,14 @@ def apply_files(workspace: Workspace, request: ApplyRequest, progress: Progress)
     """
     check_supported(workspace.repo)
     planner = Planner(workspace=workspace, choices=request.choices, progress=progress)
-    target, outside = _target(workspace, request, progress), read_external_state(workspace)
+    target, external = _target(workspace, request, progress), read_external_state(workspace)
     checkout = find_checkout(workspace.root, progress)
     actor = actor_at(str(checkout.commit or ""))
 
     def make(seen: ExternalState) -> Plan:
         return with_allowances(planner.make(checkout, seen), request.choices.allow, workspace.root)
 
-    plan = planner.measure(make(outside), outside)
+    plan = planner.measure(make(external), external)
     if plan.empty:
         return Applied(plan=plan, serial=plan.serial)
     check_nothing_blocked(plan)

@@ -53,9 +53,9 @@ def plan_files(workspace: Workspace, choices: PlanChoices, outputs: PlanOutputs,
         StoreError: the registry can't be read.
     """
     planner = Planner(workspace=workspace, choices=choices, progress=progress)
-    outside = planner.look()
-    plan = planner.make(find_checkout(workspace.root, progress), outside)
-    plan = with_allowances(planner.measure(plan, outside), choices.allow, workspace.root)
+    external = planner.look()
+    plan = planner.make(find_checkout(workspace.root, progress), external)
+    plan = with_allowances(planner.measure(plan, external), choices.allow, workspace.root)
     if outputs.allowances is not None:
         write_allowances(plan, outputs.allowances, workspace.root)
     if outputs.plan is not None:
@@ -81,7 +81,7 @@ class Planner:
             self._warn(f"what is missing there and how much work it has is not known: {error.message}")
             return ExternalState(online=None, offline=has_offline(self.workspace))
 
-    def make(self, checkout: Checkout, outside: ExternalState) -> Plan:
+    def make(self, checkout: Checkout, external: ExternalState) -> Plan:
         """Return the plan of the files, as git has them, against the registry as it is now.
 
         Raises:
@@ -96,20 +96,20 @@ class Planner:
             allow_remove=self.choices.allow_remove,
             allow_breaking=self.choices.allow_breaking,
             select=self.choices.select,
-            outside=outside,
+            external=external,
             applied=applied_commit(self.workspace, checkout),
             allow_older=self.choices.allow_older,
         )
         return plan_repo(self.workspace.repo, self.workspace.state(), request)
 
-    def measure(self, plan: Plan, outside: ExternalState) -> Plan:
+    def measure(self, plan: Plan, external: ExternalState) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""
         if plan.unchanged:
             return plan
         from featurectl.operations.effort import StatisticsStores, measure_plan
 
         workspace = self.workspace
-        online = None if outside.online is None else workspace.online()
+        online = None if external.online is None else workspace.online()
         measured = StatisticsStores(offline=workspace.offline, online=online, size_of=_sizes(workspace))
         try:
             return measure_plan(plan, workspace.repo.views, measured)

@@ -24,7 +24,7 @@ class PlanRequest:
     """What a plan says of itself, what it may do, and what it is about.
 
     `repo` is the repository as the caller names it, `commit` what it is at ("" without git). `select` are the terms
-    of `--select` (none: everything). `outside` is what was found outside of the registry, None when nobody looked;
+    of `--select` (none: everything). `external` is what was found outside of the registry, None when nobody looked;
     `applied` the commit that was applied before, None where that is not known.
     """
 
@@ -34,7 +34,7 @@ class PlanRequest:
     allow_remove: tuple[str, ...] = ()
     allow_breaking: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
-    outside: ExternalState | None = None
+    external: ExternalState | None = None
     applied: AppliedCommit | None = None
     allow_older: bool = False
 
@@ -60,7 +60,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         serial=state.serial,
         digest=state.digest(),
         changes=tuple(_placed(change, repo) for change in selected.changes),
-        stages=plan_stages(selected.changes, desired, state, request.outside),
+        stages=plan_stages(selected.changes, desired, state, request.external),
         selected=request.select,
         left=selected.left,
         unsupported=tuple(f"{problem.place}: {problem.message}" for problem in repo.unsupported),

@@ -156,7 +156,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
         (About(), ""),
         (About(owner="ana"), "| `~` | source `arrivals` | **metadata** | `owner`: - -> `ana` |\n"),
     ):
-        request = replace(REQUEST, outside=ExternalState(online=frozenset(), offline=False))
+        request = replace(REQUEST, external=ExternalState(online=frozenset(), offline=False))
         plan = plan_repo(repo_of(CARRIER, replace(ARRIVALS, about=about), LATEST), state, request).to_json()
         table = (
             "| | object | change | why |\n|---|---|---|---|\n"
@@ -172,7 +172,7 @@ def test_what_is_missing_outside_is_listed_beside_changes_or_alone():
 
 def test_of_many_missing_things_the_first_are_listed_and_the_rest_counted():
     views = [replace(LATEST, name=f"latest_{number:02}") for number in range(12)]
-    request = replace(REQUEST, outside=ExternalState(online=frozenset(), offline=True))
+    request = replace(REQUEST, external=ExternalState(online=frozenset(), offline=True))
     plan = plan_repo(repo_of(CARRIER, ARRIVALS, *views), state_of(CARRIER, ARRIVALS, *views), request).to_json()
     rows = render_plan_markdown(plan).splitlines()[-2:]
     assert rows == [

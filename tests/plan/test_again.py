@@ -39,8 +39,8 @@ CHANGES = {
 @pytest.mark.parametrize("state", [EMPTY, STATE], ids=["empty", "applied"])
 @pytest.mark.parametrize("wanted", CHANGES.values(), ids=CHANGES)
 def test_a_plan_that_nobody_has_edited_is_decided_as_it_was_made(wanted, state):
-    outside = ExternalState(online=frozenset(), offline=False)
-    plan = plan_repo(repo_of(*wanted), state, PlanRequest(environment="prod", outside=outside))
+    external = ExternalState(online=frozenset(), offline=False)
+    plan = plan_repo(repo_of(*wanted), state, PlanRequest(environment="prod", external=external))
     assert decide_again(load_plan(dump_plan(plan), "p.json"), state, "p.json") == plan
 
 

@@ -12,7 +12,7 @@ ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 
 def created(repo, state, *online, offline=True, **more):
     external = ExternalState(online=frozenset(online), offline=offline)
-    plan = plan_repo(repo, state, PlanRequest(environment="dev", outside=external, **more))
+    plan = plan_repo(repo, state, PlanRequest(environment="dev", external=external, **more))
     stages = [s for s in plan.stages if s.action == "create"]
     return plan, [(s.item.name, s.item.version, s.blocked) if s.item else "folder" for s in stages]
 
@@ -36,8 +36,8 @@ def test_nothing_is_created_when_everything_is_there_or_nobody_has_looked():
 
 
 def test_what_is_known_of_the_folder_is_planned_without_the_online_store():
-    unknown = PlanRequest(environment="dev", outside=ExternalState(online=None, offline=False))
-    known = PlanRequest(environment="dev", outside=ExternalState(online=frozenset(), offline=False))
+    unknown = PlanRequest(environment="dev", external=ExternalState(online=None, offline=False))
+    known = PlanRequest(environment="dev", external=ExternalState(online=frozenset(), offline=False))
     assert plan_repo(repo_of(*ALL), EMPTY, unknown) == plan_repo(repo_of(*ALL), EMPTY, known)
     (stage,) = plan_repo(repo_of(*ALL), state_of(*ALL), unknown).stages
     assert stage.item is None

@@ -34,8 +34,8 @@ def made():
     source = replace(ARRIVALS, about=About(owner="ana", tags=("b", "a")))
     views = (replace(DELAYS, closed="both"), replace(LATEST, name="newer"), LATEST)
     repo = repo_of(CARRIER, source, *views, MODEL, places=PLACES)
-    outside = ExternalState(online=frozenset(), offline=False)
-    plan = plan_repo(repo, state, PlanRequest(environment="prod", commit="3f2c1ab", outside=outside))
+    external = ExternalState(online=frozenset(), offline=False)
+    plan = plan_repo(repo, state, PlanRequest(environment="prod", commit="3f2c1ab", external=external))
     return replace(plan, changes=tuple(replace(c, effort=EFFORT) for c in plan.changes))
 
 

@@ -51,7 +51,7 @@ def duration(length_us: int | None) -> Fact:
     return Fact(length_us, "-" if length_us is None else format_duration(length_us))
 
 
-def names(names: Iterable[str]) -> Fact:
+def names(ordered: Iterable[str]) -> Fact:
     """Return names in an order that has a meaning."""
-    kept = list(names)
+    kept = list(ordered)
     return Fact(kept, ", ".join(kept) or "-")

@@ -30,11 +30,11 @@ def model_facts(model: Model) -> Facts:
 
 def _in_any_key_order(inputs: Iterable[ModelInput]) -> list[str]:
     """Return the names of inputs in their order; request columns are keys of a mapping, and theirs has no meaning."""
-    names: list[str] = []
+    ordered: list[str] = []
     for is_request, group in groupby(inputs, lambda item: isinstance(item, RequestInput)):
         found = [item.name for item in group]
-        names += sorted(found) if is_request else found
-    return names
+        ordered += sorted(found) if is_request else found
+    return ordered
 
 
 def _label_facts(label: Label) -> dict[str, Fact]:
