@@ -12,6 +12,7 @@ from featurectl.models.served_model import ServedRuntime, check_golden, load_ser
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.pickles import pickle_policy
+from tests.made_once import make_once
 
 VIEWS = """
 entities: [{name: key, keys: {k: string}}]
@@ -66,6 +67,12 @@ class Shop:
 
     def make(self, text: str) -> None:
         """Write the files, apply them and fill the tables."""
+        if any(self.root.iterdir()):
+            self._make(text)
+        else:
+            make_once(text, self.root, lambda: self._make(text))
+
+    def _make(self, text: str) -> None:
         write_files(self.root, text)
         self.run("apply", "--auto-approve")
         self.run("materialize")

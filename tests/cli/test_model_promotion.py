@@ -7,13 +7,14 @@ from contextlib import closing
 import pytest
 
 from tests.cli.gated import GAIN, GOOD, POOR, Gated
+from tests.made_once import make_once
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = Gated(tmp_path, capsys)
-    made.change()
+    make_once("a gated model", tmp_path, made.change)
     return made
 
 

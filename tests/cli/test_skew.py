@@ -13,8 +13,10 @@ from featurectl.serving.project.served_project import build_served
 from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import open_workspace
 from tests.cli.gated import GOOD, Gated
+from tests.made_once import make_once
 
 VIEW_ROW = ("objects", "definition", "kind = 'feature_view' and name = 'v' and version = 1")
+CHANGED = "{name: good, expr: good * 3}, poor"
 INPUTS = f'{GOOD}, {{feature: "v:twice"}}, {{derived: [{{name: d, expr: good + 1}}]}}'
 
 
@@ -23,11 +25,17 @@ def shop(tmp_path, monkeypatch, capsys):
     """A champion on the first version of view v, which has two, both materialized and pushed."""
     monkeypatch.chdir(tmp_path)
     made = Gated(tmp_path, capsys, rows=300)
-    made.change(features=INPUTS, gates="")
-    made.train()
-    made.change("--allow-breaking", "v", view="{name: good, expr: good * 3}, poor")
-    made.run("push")
+    make_once("two versions of a view", tmp_path, lambda: grow(made))
+    made.parts |= {"features": INPUTS, "gates": "", "view": CHANGED}
     return made
+
+
+def grow(shop):
+    """Train on the first version of the view, and add the second."""
+    shop.change(features=INPUTS, gates="")
+    shop.train()
+    shop.change("--allow-breaking", "v", view=CHANGED)
+    shop.run("push")
 
 
 def edit(table, column, where, change):
